@@ -1,0 +1,1 @@
+//! The tests that look at vitslim from outside; see `tests/`.

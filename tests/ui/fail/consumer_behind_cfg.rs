@@ -1,0 +1,13 @@
+use burn::module::Module;
+use vitslim_core::prelude::*;
+
+#[derive(Module, Debug, Slimmable)]
+struct Mlp {
+    #[slim(output = [hidden], gate)]
+    fc1: Linear,
+    #[cfg(any())]
+    #[slim(input = [hidden])]
+    fc2: Linear,
+}
+
+fn main() {}

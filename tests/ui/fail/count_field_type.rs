@@ -1,0 +1,26 @@
+use burn::module::Module;
+use vitslim_core::prelude::*;
+
+#[derive(Module, Debug, Slimmable)]
+struct Merging {
+    #[slim(output = [hidden], gate)]
+    before: Linear,
+    #[slim(input = [neighbours, hidden])]
+    reduction: Linear,
+    neighbours: u32,
+}
+
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+struct Attention {
+    #[slim(input = [width], output = [3, heads, head_dim], gate)]
+    qkv: Linear,
+    #[slim(input = [heads, head_dim])]
+    proj: Linear,
+    #[slim(layout = [heads, head_dim])]
+    layout: HeadLayout,
+    heads: usize,
+    width: usize,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use burn::module::Module;
+use vitslim_core::prelude::*;
+
+#[derive(Module, Debug, Slimmable)]
+struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+fn main() {}

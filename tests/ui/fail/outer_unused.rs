@@ -1,0 +1,20 @@
+use burn::module::Module;
+use vitslim_core::prelude::*;
+
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+struct Block {
+    #[slim]
+    mlp: Mlp,
+}
+
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+struct Mlp {
+    #[slim(input = [width], output = [hidden], gate)]
+    fc1: Linear,
+    #[slim(input = [hidden])]
+    fc2: Linear,
+}
+
+fn main() {}

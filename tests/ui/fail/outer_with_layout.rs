@@ -1,0 +1,15 @@
+use burn::module::Module;
+use vitslim_core::prelude::*;
+
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [heads, head_dim])]
+struct Attention {
+    #[slim(output = [3, heads, head_dim], gate)]
+    qkv: Linear,
+    #[slim(input = [heads, head_dim])]
+    proj: Linear,
+    #[slim(layout = [heads, head_dim])]
+    heads: HeadLayout,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use vitslim_core::prelude::*;
+
+#[derive(Slimmable)]
+struct Mlp(#[slim(output = [hidden])] Linear, #[slim(input = [hidden], gate)] Linear);
+
+fn main() {}

@@ -1,0 +1,6 @@
+use vitslim_core::prelude::*;
+
+#[derive(Slimmable)]
+struct Nothing;
+
+fn main() {}

@@ -1,0 +1,39 @@
+#![allow(dead_code)]
+
+use burn::module::Module;
+use vitslim_core::prelude::*;
+
+#[derive(Module, Debug, Slimmable)]
+pub struct Attention {
+    #[slim(output = [3, heads, head_dim], gate)]
+    qkv: Linear,
+    #[slim(input = [heads, head_dim])]
+    proj: Linear,
+    #[slim(layout = [heads, head_dim])]
+    heads: HeadLayout,
+}
+
+// The layout first and under another name, three producers with a gate each, and a count behind the dimension.
+#[derive(Module, Debug, Slimmable)]
+pub struct SeparateAttention {
+    #[slim(layout = [heads, head_dim])]
+    layout: HeadLayout,
+    #[slim(output = [heads, head_dim], gate)]
+    q: Linear,
+    #[slim(output = [heads, head_dim], gate)]
+    k: Linear,
+    #[slim(output = [heads, head_dim], gate)]
+    v: Linear,
+    #[slim(input = [heads, head_dim, 1])]
+    proj: Linear,
+}
+
+// The grouped dimension belongs to the enclosing struct.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [heads, head_dim])]
+pub struct Projection {
+    #[slim(input = [heads, head_dim])]
+    proj: Linear,
+}
+
+fn main() {}

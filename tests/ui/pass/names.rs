@@ -1,0 +1,59 @@
+#![allow(dead_code)]
+
+use burn::module::Module;
+
+use vitslim_core::nn::Linear;
+
+// Nothing is imported: the derive names everything in full.
+#[derive(Module, Debug, vitslim_core::slim::Slimmable)]
+pub struct Raw {
+    #[slim(output = [r#match], gate)]
+    r#type: Linear,
+    #[slim(input = [r#match])]
+    r#fn: Linear,
+}
+
+// Fields with names that the derive writes, as far as Burn's own derive can bear them (it cannot bear `mapper`).
+#[derive(Module, Debug, vitslim_core::slim::Slimmable)]
+pub struct Clash {
+    #[slim(output = [mapper], gate)]
+    field: Linear,
+    #[slim(input = [mapper])]
+    self_: Linear,
+    #[slim]
+    vitslim_core: Raw,
+    width: usize,
+}
+
+#[derive(Module, Debug, vitslim_core::slim::Slimmable)]
+pub struct Configured {
+    #[cfg_attr(all(), slim(output = [hidden], gate))]
+    fc1: Linear,
+    #[cfg(all())]
+    #[slim(input = [hidden])]
+    fc2: Linear,
+    #[cfg(any())]
+    #[slim(input = [hidden], unknown)]
+    gone: Linear,
+    #[cfg_attr(any(), slim(unknown))]
+    plain: Linear,
+    #[cfg(all())]
+    #[slim]
+    raw: Raw,
+}
+
+macro_rules! mlp {
+    ($name:ident, $hidden:ident, $count:literal, $layer:ty) => {
+        #[derive(Module, Debug, vitslim_core::slim::Slimmable)]
+        pub struct $name {
+            #[slim(output = [$count, $hidden], gate)]
+            fc1: $layer,
+            #[slim(input = [$hidden])]
+            fc2: $layer,
+        }
+    };
+}
+
+mlp!(FromMacro, hidden, 2, Linear);
+
+fn main() {}

@@ -1,0 +1,57 @@
+//! Where randomness comes from: from the place in the run and nothing else, so that an epoch that is begun again draws
+//! what it drew before.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A stage of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Training the dense model.
+    Pretrain,
+    /// Training weights and masks under the penalty.
+    Search,
+    /// Training a sub-network.
+    Retrain,
+}
+
+impl Stage {
+    /// The name used in files and on the terminal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pretrain => "pretrain",
+            Self::Search => "search",
+            Self::Retrain => "retrain",
+        }
+    }
+}
+
+/// A moment of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Seed of the experiment.
+    pub seed: u64,
+    /// Stage.
+    pub stage: Stage,
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Step within the epoch, from 1; 0 is the epoch as a whole.
+    pub step: usize,
+}
+
+impl Moment {
+    /// A generator for this moment alone.
+    pub fn generator(self) -> ChaCha8Rng {
+        let place = [self.seed, self.stage as u64, self.epoch as u64, self.step as u64];
+        let mut key = [0; 32];
+        for (bytes, word) in key.chunks_exact_mut(8).zip(place) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(key)
+    }
+
+    /// A seed for what draws its own numbers.
+    pub fn device_seed(self) -> u64 {
+        self.generator().next_u64()
+    }
+}

@@ -1,0 +1,63 @@
+//! A forward pass as a graph of operations with shapes, recorded without computing anything, and what is read off it.
+
+mod macs;
+
+use burn::tensor::{Device, Tensor};
+use burn_capture::{CaptureBackend, CaptureError, CapturedGraph, TensorId};
+use thiserror::Error;
+
+use crate::data::ImageShape;
+use crate::models::Architecture;
+
+pub use macs::macs;
+
+/// A forward pass that could not be recorded.
+#[derive(Debug, Error)]
+pub enum GraphError {
+    /// The capture failed.
+    #[error("the forward pass could not be recorded: {0:?}")]
+    Capture(CaptureError),
+    /// A tensor of the forward pass left the recording.
+    #[error("the forward pass moved a tensor to another device, so that it could not be recorded: {0}")]
+    Tensor(String),
+    /// An operation with work in it that is not known.
+    #[error("the forward pass uses `{0}`, whose multiply-adds vitslim cannot count yet")]
+    Uncounted(String),
+}
+
+/// The forward pass of `model` on `batch` images.
+///
+/// # Errors
+///
+/// When it cannot be recorded.
+pub fn capture<M: Architecture>(
+    model: &M,
+    image: ImageShape,
+    batch: usize,
+) -> Result<CapturedGraph, GraphError> {
+    let recorder = Device::capture();
+    let mut unrecorded = None;
+    let graph = recorder.capture_scope(|scope| {
+        let model = model.valid().to_device(&recorder);
+        let images = Tensor::<4>::zeros([batch, image.channels, image.size, image.size], &Device::flex())
+            .to_device(&recorder);
+        let logits = model.forward(images.clone()).class;
+        let ids = (tensor_id(&images), tensor_id(&logits));
+        match ids {
+            (Ok(input), Ok(output)) => scope.complete([input], [output]),
+            (Err(error), _) | (_, Err(error)) => {
+                unrecorded = Some(error);
+                scope.complete([], [])
+            }
+        }
+    });
+    match unrecorded {
+        Some(error) => Err(GraphError::Tensor(error)),
+        None => graph.map_err(GraphError::Capture),
+    }
+}
+
+fn tensor_id<const D: usize>(tensor: &Tensor<D>) -> Result<TensorId, String> {
+    let primitive = tensor.clone().try_into_primitive::<CaptureBackend>();
+    primitive.map(|primitive| primitive.id()).map_err(|error| format!("{error:?}"))
+}

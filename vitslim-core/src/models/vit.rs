@@ -1,0 +1,319 @@
+//! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020), with the names of timm's parts.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Architecture, ConfigError, Logits};
+use crate::nn::{
+    Conv2d, Conv2dConfig, DropPath, Dropout, DropoutConfig, Gelu, HeadLayout, LayerNorm, LayerNormConfig,
+    Linear, LinearConfig, TokenGate, truncated_normal,
+};
+use crate::slim::Slimmable;
+
+/// Configuration of a [`Vit`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct VitConfig {
+    /// Height and width of an image in pixels. Default: the data's.
+    pub image_size: usize,
+    /// Height and width of a patch in pixels; must divide the image size. Default 16.
+    pub patch_size: usize,
+    /// Channels of an image. Default: the data's.
+    pub channels: usize,
+    /// Number of classes. Default: the data's.
+    pub classes: usize,
+    /// Embedding width. Default 192.
+    pub dim: usize,
+    /// Number of blocks. Default 12.
+    pub depth: usize,
+    /// Attention heads of a block; must divide the width. Default 3.
+    pub heads: usize,
+    /// Hidden units of an MLP, as a multiple of the width. Default 4.
+    pub mlp_ratio: f64,
+    /// Whether queries, keys and values have a bias. Default true.
+    pub qkv_bias: bool,
+    /// Probability of dropping a feature after the embedding, the attention and each layer of an MLP; 0 to below 1.
+    /// Default 0.
+    pub dropout: f64,
+    /// Probability of skipping a branch (stochastic depth) of the last block; it grows linearly with depth from 0. 0 to
+    /// below 1. Default 0.
+    pub drop_path: f64,
+}
+
+impl Default for VitConfig {
+    fn default() -> Self {
+        Self {
+            image_size: 224,
+            patch_size: 16,
+            channels: 3,
+            classes: 1000,
+            dim: 192,
+            depth: 12,
+            heads: 3,
+            mlp_ratio: 4.0,
+            qkv_bias: true,
+            dropout: 0.0,
+            drop_path: 0.0,
+        }
+    }
+}
+
+impl VitConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let fault = |field, message: String| Err(ConfigError::new(field, message));
+        let sizes = [
+            ("image_size", self.image_size),
+            ("patch_size", self.patch_size),
+            ("channels", self.channels),
+            ("classes", self.classes),
+            ("dim", self.dim),
+            ("depth", self.depth),
+            ("heads", self.heads),
+        ];
+        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
+            return fault(field, format!("`{field}` must be at least 1"));
+        }
+        if !self.image_size.is_multiple_of(self.patch_size) {
+            let (patch, image) = (self.patch_size, self.image_size);
+            return fault("patch_size", format!("patches of {patch} do not divide images of {image} pixels"));
+        }
+        if !self.dim.is_multiple_of(self.heads) {
+            let (heads, dim) = (self.heads, self.dim);
+            return fault("heads", format!("{heads} heads do not divide a width of {dim}"));
+        }
+        if !self.mlp_ratio.is_finite() || self.hidden() == 0 {
+            let ratio = self.mlp_ratio;
+            return fault("mlp_ratio", format!("an MLP of {ratio} times the width has no hidden units"));
+        }
+        for (field, rate) in [("dropout", self.dropout), ("drop_path", self.drop_path)] {
+            if !(0.0..1.0).contains(&rate) {
+                return fault(field, format!("`{field}` is a probability from 0 to below 1, not {rate}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn hidden(&self) -> usize {
+        (self.dim as f64 * self.mlp_ratio) as usize
+    }
+
+    fn patches(&self) -> usize {
+        (self.image_size / self.patch_size).pow(2)
+    }
+
+    fn drop_path_at(&self, block: usize) -> f64 {
+        self.drop_path * block as f64 / self.depth.saturating_sub(1).max(1) as f64
+    }
+}
+
+/// Splits an image into patches and embeds each.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct PatchEmbed {
+    /// The embedding, a convolution whose stride is its kernel.
+    #[slim(output = [width], gate)]
+    pub proj: Conv2d,
+}
+
+impl PatchEmbed {
+    fn new(config: &VitConfig, device: &Device) -> Self {
+        let patch = [config.patch_size; 2];
+        let proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
+        Self { proj: proj.init(device) }
+    }
+
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`
+    /// - output: `[batch, patches, dim]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        self.proj.forward_patches(images)
+    }
+}
+
+/// Multi-head self-attention.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct Attention {
+    /// Queries, keys and values.
+    #[slim(input = [width], output = [3, heads, head_dim], gate)]
+    pub qkv: Linear,
+    /// How features split into heads.
+    #[slim(layout = [heads, head_dim])]
+    pub heads: HeadLayout,
+    /// Mixes the heads.
+    #[slim(input = [heads, head_dim], output = [width], gate)]
+    pub proj: Linear,
+    /// Dropout after mixing.
+    pub proj_drop: Dropout,
+}
+
+impl Attention {
+    fn new(config: &VitConfig, device: &Device) -> Self {
+        let dim = config.dim;
+        Self {
+            qkv: LinearConfig::new(dim, 3 * dim).with_bias(config.qkv_bias).init(device),
+            heads: HeadLayout::new(config.heads, dim / config.heads),
+            proj: LinearConfig::new(dim, dim).init(device),
+            proj_drop: DropoutConfig::new(config.dropout).init(),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, dim]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.heads.attend(self.qkv.forward(x));
+        self.proj_drop.forward(self.proj.forward(x))
+    }
+}
+
+/// Two linear layers with a GELU between.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct Mlp {
+    /// To the hidden units.
+    #[slim(input = [width], output = [hidden])]
+    pub fc1: Linear,
+    /// The activation.
+    pub act: Gelu,
+    /// Back from the hidden units.
+    #[slim(input = [hidden], gate, output = [width], gate)]
+    pub fc2: Linear,
+    /// Dropout after each layer.
+    pub drop: Dropout,
+}
+
+impl Mlp {
+    fn new(config: &VitConfig, device: &Device) -> Self {
+        Self {
+            fc1: LinearConfig::new(config.dim, config.hidden()).init(device),
+            act: Gelu::new(),
+            fc2: LinearConfig::new(config.hidden(), config.dim).init(device),
+            drop: DropoutConfig::new(config.dropout).init(),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, dim]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.drop.forward(self.act.forward(self.fc1.forward(x)));
+        self.drop.forward(self.fc2.forward(x))
+    }
+}
+
+/// A pre-norm block: attention and MLP, each added to what enters.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct Block {
+    /// Where tokens are pruned.
+    #[slim(tokens)]
+    pub tokens: TokenGate,
+    /// Norm before the attention.
+    #[slim(output = [width], gate)]
+    pub norm1: LayerNorm,
+    /// The attention.
+    #[slim]
+    pub attn: Attention,
+    /// Norm before the MLP.
+    #[slim(output = [width], gate)]
+    pub norm2: LayerNorm,
+    /// The MLP.
+    #[slim]
+    pub mlp: Mlp,
+    /// Stochastic depth on both branches.
+    pub drop_path: DropPath,
+}
+
+impl Block {
+    fn new(config: &VitConfig, block: usize, device: &Device) -> Self {
+        Self {
+            tokens: TokenGate::new(config.patches() + 1, 1),
+            norm1: LayerNormConfig::new(config.dim).init(device),
+            attn: Attention::new(config, device),
+            norm2: LayerNormConfig::new(config.dim).init(device),
+            mlp: Mlp::new(config, device),
+            drop_path: DropPath::new(config.drop_path_at(block)),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x: `[batch, tokens_in, dim]`
+    /// - output: `[batch, tokens, dim]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.tokens.keep(x);
+        let branch = self.attn.forward(self.tokens.scale(self.norm1.forward(x.clone())));
+        let x = x + self.drop_path.forward(branch);
+        let branch = self.mlp.forward(self.tokens.scale(self.norm2.forward(x.clone())));
+        x + self.drop_path.forward(branch)
+    }
+}
+
+/// A Vision Transformer that classifies by its class token.
+#[derive(Module, Debug, Slimmable)]
+pub struct Vit {
+    /// Embeds the patches.
+    #[slim]
+    pub patch_embed: PatchEmbed,
+    /// The class token, `[1, 1, dim]`.
+    #[slim(axis(2) = [width], gate)]
+    pub cls_token: Param<Tensor<3>>,
+    /// Learned positions of class token and patches, `[1, tokens, dim]`.
+    #[slim(axis(2) = [width], gate)]
+    pub pos_embed: Param<Tensor<3>>,
+    /// Dropout after the embedding.
+    pub pos_drop: Dropout,
+    /// The blocks.
+    #[slim]
+    pub blocks: Vec<Block>,
+    /// Norm after the last block.
+    #[slim(output = [width], gate)]
+    pub norm: LayerNorm,
+    /// The classifier.
+    #[slim(input = [width])]
+    pub head: Linear,
+}
+
+impl Architecture for Vit {
+    type Config = VitConfig;
+
+    fn presets() -> Vec<(&'static str, VitConfig)> {
+        let size = |dim, heads| VitConfig { dim, heads, ..VitConfig::default() };
+        let deit = |dim, heads| VitConfig { drop_path: 0.1, ..size(dim, heads) };
+        vec![
+            ("vit_tiny_patch16_224", size(192, 3)),
+            ("vit_small_patch16_224", size(384, 6)),
+            ("vit_base_patch16_224", size(768, 12)),
+            ("deit_tiny_patch16_224", deit(192, 3)),
+            ("deit_small_patch16_224", deit(384, 6)),
+            ("deit_base_patch16_224", deit(768, 12)),
+        ]
+    }
+
+    fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
+            patch_embed: PatchEmbed::new(config, device),
+            cls_token: truncated_normal([1, 1, config.dim], device),
+            pos_embed: truncated_normal([1, config.patches() + 1, config.dim], device),
+            pos_drop: DropoutConfig::new(config.dropout).init(),
+            blocks: (0..config.depth).map(|block| Block::new(config, block, device)).collect(),
+            norm: LayerNormConfig::new(config.dim).init(device),
+            head: LinearConfig::new(config.dim, config.classes).init(device),
+        })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let patches = self.patch_embed.forward(images);
+        let [batch, _, dim] = patches.dims();
+        let class = self.cls_token.val().expand([batch, 1, dim]);
+        let x = Tensor::cat(vec![class, patches], 1) + self.pos_embed.val();
+        let x = self.blocks.iter().fold(self.pos_drop.forward(x), |x, block| block.forward(x));
+        let class = self.norm.forward(x).narrow(1, 0, 1).squeeze_dim(1);
+        self.head.forward::<2>(class).into()
+    }
+}

@@ -1,0 +1,121 @@
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, activation, module};
+
+use super::truncated_normal;
+use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
+
+/// Configuration of a [`Linear`] layer.
+#[derive(Config, Debug)]
+pub struct LinearConfig {
+    /// Number of input features.
+    pub d_input: usize,
+    /// Number of output features.
+    pub d_output: usize,
+    /// Whether a bias is added.
+    #[config(default = true)]
+    pub bias: bool,
+}
+
+impl LinearConfig {
+    /// A layer with normal weights of deviation 0.02 and a bias of 0.
+    pub fn init(&self, device: &Device) -> Linear {
+        Linear {
+            weight: truncated_normal([self.d_input, self.d_output], device),
+            bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([self.d_output], device))),
+        }
+    }
+}
+
+/// A linear layer: `output = input * weight + bias`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[d_input, d_output]`
+    pub weight: Param<Tensor<2>>,
+    /// `[d_output]`
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// # Shapes
+    ///
+    /// - input: `[..., d_input]`
+    /// - output: `[..., d_output]`
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let [d_input, d_output] = self.weight.dims();
+        let bias = self.bias.as_ref().map(Param::val);
+        // What a branch without units still adds is its bias; not every backend multiplies matrices of size 0.
+        if d_input == 0 || d_output == 0 {
+            let mut shape = input.dims();
+            shape[D - 1] = d_output;
+            let zeros = Tensor::zeros(shape, &input.device());
+            return match bias {
+                Some(bias) if d_output > 0 => zeros + bias.unsqueeze(),
+                _ => zeros,
+            };
+        }
+        module::linear(input, self.weight.val(), bias)
+    }
+}
+
+macro_rules! slim_linear {
+    ($linear:ty) => {
+        impl SlimLayer<Input> for $linear {
+            fn extent(&self, _: Input) -> usize {
+                self.weight.dims()[0]
+            }
+
+            fn scale(mut self, _: Input, factors: Tensor<1>) -> Self {
+                self.weight = scale_param(self.weight, 0, &factors);
+                self
+            }
+
+            fn select(mut self, _: Input, kept: Tensor<1, Int>) -> Self {
+                self.weight = select_param(self.weight, 0, &kept);
+                self
+            }
+        }
+
+        impl SlimLayer<Output> for $linear {
+            fn extent(&self, _: Output) -> usize {
+                self.weight.dims()[1]
+            }
+
+            fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
+                self.weight = scale_param(self.weight, 1, &factors);
+                self.bias = self.bias.map(|bias| scale_param(bias, 0, &factors));
+                self
+            }
+
+            fn select(mut self, _: Output, kept: Tensor<1, Int>) -> Self {
+                self.weight = select_param(self.weight, 1, &kept);
+                self.bias = self.bias.map(|bias| select_param(bias, 0, &kept));
+                self
+            }
+        }
+    };
+}
+
+slim_linear!(Linear);
+slim_linear!(burn::nn::Linear);
+
+/// The exact GELU, `x * Phi(x)` with the error function (not its tanh approximation).
+#[derive(Module, Debug, Default)]
+pub struct Gelu;
+
+impl Gelu {
+    /// The activation.
+    pub fn new() -> Self {
+        Self
+    }
+
+    /// # Shapes
+    ///
+    /// - input, output: any
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        if input.shape().num_elements() == 0 {
+            return input;
+        }
+        activation::gelu(input)
+    }
+}

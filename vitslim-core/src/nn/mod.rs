@@ -1,0 +1,22 @@
+//! The layers that models are written with, and the two that know about slimming: [`HeadLayout`], which computes
+//! attention over heads of any size, and [`TokenGate`], which scales and removes tokens.
+//!
+//! The other layers carry the names and the fields of Burn's own, so that checkpoints load into them alike. They differ
+//! where slimming needs it: a [`LayerNorm`] remembers its original width, and every layer works at size 0.
+
+mod conv;
+mod drop_path;
+mod head_layout;
+mod init;
+mod layer_norm;
+mod linear;
+mod token_gate;
+
+pub use burn::nn::{Dropout, DropoutConfig};
+pub use conv::{Conv2d, Conv2dConfig};
+pub use drop_path::DropPath;
+pub use head_layout::HeadLayout;
+pub use init::truncated_normal;
+pub use layer_norm::{LayerNorm, LayerNormConfig};
+pub use linear::{Gelu, Linear, LinearConfig};
+pub use token_gate::TokenGate;

@@ -1,0 +1,68 @@
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
+
+/// Where tokens are pruned. A block calls [`keep`](Self::keep) on what enters it and [`scale`](Self::scale) on what its
+/// branches read; the residual stream itself is never scaled.
+///
+/// The first `prefix` tokens (class, distillation) have no mask: they are not prunable, cost nothing, and count in no
+/// share.
+#[derive(Module, Debug)]
+pub struct TokenGate {
+    /// Number of tokens that leave this gate, prefix included.
+    pub tokens: usize,
+    /// Number of leading tokens that are never pruned.
+    pub prefix: usize,
+    /// While searching: the factor of each token, `[tokens]`.
+    factors: Option<Tensor<1>>,
+    /// After slicing: which of the tokens that arrive stay, `[tokens]`.
+    kept: Option<Tensor<1, Int>>,
+}
+
+impl TokenGate {
+    /// A gate for `tokens` tokens, of which the first `prefix` are not prunable.
+    pub fn new(tokens: usize, prefix: usize) -> Self {
+        Self { tokens, prefix, factors: None, kept: None }
+    }
+
+    /// Removes the tokens that were cut here.
+    ///
+    /// # Shapes
+    ///
+    /// - x: `[batch, tokens_in, dim]`
+    /// - output: `[batch, tokens, dim]`
+    pub fn keep(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.kept {
+            Some(kept) => x.select(1, kept.clone()),
+            None => x,
+        }
+    }
+
+    /// Multiplies each token by its mask while a search runs, else returns `x` as it is.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, dim]`
+    pub fn scale(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.factors {
+            Some(factors) => x * factors.clone().reshape([1, self.tokens, 1]),
+            None => x,
+        }
+    }
+
+    /// The gate with `masks` (`[tokens - prefix]`) on its prunable tokens.
+    pub(crate) fn gated(mut self, masks: Tensor<1>) -> Self {
+        let factors = match self.prefix {
+            0 => masks,
+            prefix => Tensor::cat(vec![Tensor::ones([prefix], &masks.device()), masks], 0),
+        };
+        self.factors = Some(factors);
+        self
+    }
+
+    /// The gate that keeps the arriving tokens `kept` (prefix included).
+    pub(crate) fn sliced(mut self, kept: Tensor<1, Int>) -> Self {
+        self.tokens = kept.dims()[0];
+        self.kept = Some(kept);
+        self
+    }
+}

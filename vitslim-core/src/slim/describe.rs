@@ -1,0 +1,202 @@
+//! Which dimensions a model has, read off the model itself.
+
+use thiserror::Error;
+
+use super::dimension::{DimensionAxis, DimensionMapper, Scope, Slimmable};
+use super::layer::{Side, SlimLayer};
+use crate::nn::{HeadLayout, TokenGate};
+
+/// A dimension of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dimension {
+    /// Where it lives: `blocks.3.attn.head_dim`.
+    pub path: String,
+    /// What its units are.
+    pub kind: DimensionKind,
+    /// Units of each group (of each head, say); one group for a dimension that is not grouped.
+    pub groups: Vec<usize>,
+    /// The layers that carry it, in the order of the traversal.
+    pub carriers: Vec<Carrier>,
+}
+
+/// What the units of a dimension are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DimensionKind {
+    /// Features of layers.
+    Features,
+    /// Token positions at a [`TokenGate`], without its prefix tokens.
+    Tokens {
+        /// Number of prefix tokens that stand before the units.
+        prefix: usize,
+    },
+}
+
+/// A layer's axis along which a dimension lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carrier {
+    /// Path of the layer: `blocks.3.attn.qkv`.
+    pub layer: String,
+    /// Which side: `input`, `output`, `axis(2)`.
+    pub side: String,
+    /// Features of that side that belong to one unit.
+    pub features_per_unit: usize,
+    /// Whether the dimension's mask multiplies here.
+    pub gated: bool,
+}
+
+impl Dimension {
+    /// Number of prunable units.
+    pub fn units(&self) -> usize {
+        self.groups.iter().sum()
+    }
+
+    /// Whether its units are token positions.
+    pub fn is_tokens(&self) -> bool {
+        matches!(self.kind, DimensionKind::Tokens { .. })
+    }
+
+    /// The last part of the path, by which experiments name the dimension: `head_dim`.
+    pub fn name(&self) -> &str {
+        self.path.rsplit('.').next().unwrap_or(&self.path)
+    }
+}
+
+/// Sizes of a model that contradict its annotations.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum DimensionError {
+    /// A layer's side is no multiple of the axis' factors.
+    #[error(
+        "the {side} of `{layer}` has {extent} features, which is no multiple of {features_per_unit}, the number that its \
+         axis gives to each unit of `{dimension}`"
+    )]
+    Indivisible {
+        /// Path of the layer.
+        layer: String,
+        /// Side of the layer.
+        side: String,
+        /// Path of the dimension.
+        dimension: String,
+        /// Features the side has.
+        extent: usize,
+        /// Features the annotation gives to a unit.
+        features_per_unit: usize,
+    },
+    /// Two carriers of a dimension have different numbers of units.
+    #[error("`{dimension}` has {expected} units at `{first}` but {found} at the {side} of `{layer}`")]
+    Disagree {
+        /// Path of the dimension.
+        dimension: String,
+        /// Where it was met first.
+        first: String,
+        /// Units there.
+        expected: usize,
+        /// Path of the layer that disagrees.
+        layer: String,
+        /// Side of that layer.
+        side: String,
+        /// Units it has.
+        found: usize,
+    },
+    /// A gate with more prefix tokens than tokens.
+    #[error("the token gate `{path}` has {prefix} prefix tokens but only {tokens} tokens")]
+    Prefix {
+        /// Path of the gate.
+        path: String,
+        /// Its prefix tokens.
+        prefix: usize,
+        /// Its tokens.
+        tokens: usize,
+    },
+}
+
+/// The dimensions of `model`, in the order of its traversal.
+///
+/// # Errors
+///
+/// When the sizes of its layers contradict its annotations.
+pub fn describe<M: Slimmable>(model: &M) -> Result<Vec<Dimension>, DimensionError> {
+    let mut describe = Describe { scope: Scope::default(), dimensions: Vec::new(), error: None };
+    model.clone().map_dimensions(&mut describe);
+    match describe.error {
+        Some(error) => Err(error),
+        None => Ok(describe.dimensions),
+    }
+}
+
+struct Describe {
+    scope: Scope,
+    dimensions: Vec<Dimension>,
+    error: Option<DimensionError>,
+}
+
+impl Describe {
+    fn add(&mut self, path: &str, kind: DimensionKind, groups: Vec<usize>) -> usize {
+        self.dimensions.push(Dimension { path: path.to_owned(), kind, groups, carriers: vec![] });
+        self.dimensions.len() - 1
+    }
+}
+
+impl DimensionMapper for Describe {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
+        self.add(dimension, DimensionKind::Features, layout.sizes.clone());
+        layout
+    }
+
+    fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
+        match gate.tokens.checked_sub(gate.prefix) {
+            Some(units) => {
+                self.add(dimension, DimensionKind::Tokens { prefix: gate.prefix }, vec![units]);
+            }
+            None => {
+                self.error.get_or_insert(DimensionError::Prefix {
+                    path: dimension.to_owned(),
+                    prefix: gate.prefix,
+                    tokens: gate.tokens,
+                });
+            }
+        }
+        gate
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        let extent = layer.extent(side);
+        let features_per_unit = axis.features_per_unit();
+        if features_per_unit == 0 || extent % features_per_unit != 0 {
+            self.error.get_or_insert(DimensionError::Indivisible {
+                layer: axis.layer,
+                side: side.name(),
+                dimension: axis.dimension,
+                extent,
+                features_per_unit,
+            });
+            return layer;
+        }
+        let units = extent / features_per_unit;
+        let known = self.dimensions.iter().position(|known| known.path == axis.dimension);
+        let index = known.unwrap_or_else(|| self.add(&axis.dimension, DimensionKind::Features, vec![units]));
+        let dimension = &mut self.dimensions[index];
+        if dimension.units() != units {
+            let first = dimension.carriers.first();
+            self.error.get_or_insert(DimensionError::Disagree {
+                first: first.map_or_else(|| "its layout".to_owned(), |first| first.layer.clone()),
+                expected: dimension.units(),
+                dimension: axis.dimension,
+                layer: axis.layer,
+                side: side.name(),
+                found: units,
+            });
+            return layer;
+        }
+        dimension.carriers.push(Carrier {
+            layer: axis.layer,
+            side: side.name(),
+            features_per_unit,
+            gated: axis.gated,
+        });
+        layer
+    }
+}

@@ -1,0 +1,259 @@
+//! Dimensions, and the one traversal that everything else is built on.
+//!
+//! A *dimension* is a named set of prunable units of a module: the hidden units of an MLP, the dims of its attention
+//! heads, the token positions that enter a block. `#[derive(Slimmable)]` writes [`Slimmable::map_dimensions`]; to
+//! describe, gate, slice or count a model is one [`DimensionMapper`] each.
+
+use burn::module::Module;
+
+use super::layer::{Side, SlimLayer};
+use super::mask::MaskSet;
+use super::plan::{Plan, PlanError};
+use super::{gate, slice};
+use crate::nn::{HeadLayout, TokenGate};
+
+/// A module whose dimensions can be gated and sliced. Written by `#[derive(Slimmable)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not slimmable",
+    label = "`#[slim]` marks a field whose type has `#[derive(Slimmable)]`",
+    note = "put `#[derive(Slimmable)]` on `{Self}`; for a layer such as `Linear`, name its axis instead: `#[slim(output = [hidden])]`"
+)]
+pub trait Slimmable: Module {
+    /// Takes the module apart, hands every annotated part to `mapper`, and puts it together again.
+    ///
+    /// Order: the scope is opened; layouts; token gates, axes and nested fields in the order of the fields (of one
+    /// field, its axes in the order written); the scope is closed. A nested field stands between
+    /// [`enter`](DimensionMapper::enter) and [`exit`](DimensionMapper::exit).
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self;
+
+    /// The model with its weights multiplied by `masks`: of the same type, computing the gated function. Gradients reach
+    /// weights and masks alike. Call it before each forward pass of a search; it costs a pass over the gated weights.
+    fn gate(&self, masks: &MaskSet) -> Self {
+        gate::gate(self.clone(), masks.unit_factors())
+    }
+
+    /// The model with the values of `masks` folded into its weights for good, to be sliced and retrained from there. Token
+    /// masks fold into nothing: a token is there or it is not.
+    fn fold(&self, masks: &MaskSet) -> Self {
+        gate::fold(self, masks)
+    }
+
+    /// The model with every unit that `plan` cuts multiplied by 0 and its cut tokens removed: what [`slim`](Self::slim)
+    /// must compute, with the weights still there.
+    ///
+    /// # Errors
+    ///
+    /// When the plan does not belong to this model.
+    fn hard_mask(&self, plan: &Plan) -> Result<Self, PlanError> {
+        slice::hard_mask(self, plan)
+    }
+
+    /// The sub-network that `plan` leaves: of the same type, with the cut rows and columns gone.
+    ///
+    /// # Errors
+    ///
+    /// When the plan does not belong to this model, for instance since the model was sliced before.
+    fn slim(&self, plan: &Plan) -> Result<Self, PlanError> {
+        slice::slim(self, plan)
+    }
+}
+
+impl<T: Slimmable> Slimmable for Vec<T> {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        self.into_iter()
+            .enumerate()
+            .map(|(index, item)| {
+                mapper.enter(&index.to_string());
+                let item = item.map_dimensions(mapper);
+                mapper.exit();
+                item
+            })
+            .collect()
+    }
+}
+
+impl<T: Slimmable> Slimmable for Option<T> {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        self.map(|item| item.map_dimensions(mapper))
+    }
+}
+
+/// One factor of an axis, outermost first: `[3, heads, head_dim]` is `Count(3), Groups("heads"), Units("head_dim")`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    /// A plain number of repetitions, also one read from a `usize` field.
+    Count(usize),
+    /// The groups of the grouped dimension that follows.
+    Groups(&'static str),
+    /// The units of a dimension.
+    Units(&'static str),
+}
+
+/// An axis, resolved: feature `(r * units + u) * inner + i` of a layer's side belongs to unit `u`, for every `r` below
+/// `outer` and `i` below `inner`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DimensionAxis {
+    /// Path of the dimension, for example `blocks.3.attn.head_dim`.
+    pub dimension: String,
+    /// Path of the layer, for example `blocks.3.attn.qkv`.
+    pub layer: String,
+    /// Product of the factors before the dimension.
+    pub outer: usize,
+    /// Product of the factors after the dimension.
+    pub inner: usize,
+    /// Whether the dimension's mask multiplies here.
+    pub gated: bool,
+}
+
+impl DimensionAxis {
+    /// Number of features that belong to one unit.
+    pub fn features_per_unit(&self) -> usize {
+        self.outer * self.inner
+    }
+
+    /// The features that belong to `units` of a dimension with `of` units, in the layer's order.
+    pub fn features(&self, units: &[usize], of: usize) -> Vec<usize> {
+        (0..self.outer)
+            .flat_map(|outer| {
+                units.iter().flat_map(move |unit| {
+                    (0..self.inner).map(move |inner| (outer * of + unit) * self.inner + inner)
+                })
+            })
+            .collect()
+    }
+}
+
+/// What a traversal does with the parts of a model: one implementation for each thing that can be done to dimensions.
+///
+/// An implementation keeps a [`Scope`] and says what happens to a layout, a token gate and an axis. The other methods
+/// are called by the code that the derive writes.
+pub trait DimensionMapper: Sized {
+    /// Where the traversal stands.
+    fn scope(&mut self) -> &mut Scope;
+
+    /// The layout of the grouped dimension `dimension`. Always comes before that dimension's axes.
+    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout;
+
+    /// The token gate that stands at `dimension`.
+    fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate;
+
+    /// One annotated axis of a layer.
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L;
+
+    /// Opens the scope of a struct that declares `dimensions`.
+    #[doc(hidden)]
+    fn open(&mut self, dimensions: &[&'static str]) {
+        self.scope().open(dimensions);
+    }
+
+    /// Closes the scope opened last.
+    #[doc(hidden)]
+    fn close(&mut self) {
+        self.scope().close();
+    }
+
+    /// Goes into the field `name`.
+    #[doc(hidden)]
+    fn enter(&mut self, name: &str) {
+        self.scope().path.push(name.to_owned());
+    }
+
+    /// Leaves the field entered last.
+    #[doc(hidden)]
+    fn exit(&mut self) {
+        self.scope().path.pop();
+    }
+
+    /// The layout field of the grouped dimension `dimension`, declared by the struct that stands open.
+    #[doc(hidden)]
+    fn layout(&mut self, dimension: &'static str, layout: HeadLayout) -> HeadLayout {
+        match self.scope().resolve(dimension) {
+            Some(path) => self.map_layout(&path, layout),
+            None => layout,
+        }
+    }
+
+    /// The token gate in the field `field`.
+    #[doc(hidden)]
+    fn tokens(&mut self, field: &str, gate: TokenGate) -> TokenGate {
+        let path = self.scope().path_of(field);
+        self.map_tokens(&path, gate)
+    }
+
+    /// The axis `factors` of the layer in the field `field`. A borrowed dimension that no enclosing struct declares is
+    /// not prunable there: the layer stays as it is.
+    #[doc(hidden)]
+    fn axis<S: Side, L: SlimLayer<S>>(
+        &mut self,
+        field: &str,
+        layer: L,
+        side: S,
+        factors: &[Factor],
+        gated: bool,
+    ) -> L {
+        let (mut outer, mut inner, mut dimension) = (1, 1, None);
+        for factor in factors {
+            match factor {
+                Factor::Count(count) if dimension.is_none() => outer *= count,
+                Factor::Count(count) => inner *= count,
+                Factor::Groups(_) => {}
+                Factor::Units(name) => dimension = Some(*name),
+            }
+        }
+        let Some(dimension) = dimension.and_then(|name| self.scope().resolve(name)) else {
+            return layer;
+        };
+        let layer_path = self.scope().path_of(field);
+        let axis = DimensionAxis { dimension, layer: layer_path, outer, inner, gated };
+        self.map_axis(axis, layer, side)
+    }
+}
+
+/// Where a traversal stands: the path of fields, and the dimensions that the enclosing structs declare.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    path: Vec<String>,
+    declared: Vec<(usize, Vec<&'static str>)>,
+    undeclared: Vec<String>,
+}
+
+impl Scope {
+    fn open(&mut self, dimensions: &[&'static str]) {
+        self.declared.push((self.path.len(), dimensions.to_vec()));
+    }
+
+    fn close(&mut self) {
+        self.declared.pop();
+    }
+
+    /// Path of `field` of the struct that stands open.
+    fn path_of(&self, field: &str) -> String {
+        join(&self.path, field)
+    }
+
+    /// Path of the dimension `name`, as the innermost enclosing struct declares it.
+    fn resolve(&mut self, name: &str) -> Option<String> {
+        let declared_at = self
+            .declared
+            .iter()
+            .rev()
+            .find(|(_, dimensions)| dimensions.contains(&name))
+            .map(|(depth, _)| *depth);
+        if declared_at.is_none() {
+            let path = self.path_of(name);
+            if !self.undeclared.contains(&path) {
+                self.undeclared.push(path);
+            }
+        }
+        declared_at.map(|depth| join(&self.path[..depth], name))
+    }
+
+    /// Paths of the borrowed dimensions met so far that no enclosing struct declares.
+    pub fn undeclared(&self) -> &[String] {
+        &self.undeclared
+    }
+}
+
+fn join(path: &[String], name: &str) -> String {
+    path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
+}

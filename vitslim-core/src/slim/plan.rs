@@ -1,0 +1,193 @@
+//! Which units a sub-network keeps.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::describe::{Dimension, DimensionKind};
+
+/// Which units of every dimension stay. Written to and read from RON as it stands.
+///
+/// It lists all dimensions of the network it was made for, those that are kept whole too, with their dense sizes: so it
+/// cannot be applied to another network, nor twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// One cut a dimension, in the order of the traversal.
+    pub cuts: Vec<Cut>,
+}
+
+/// Which units of one dimension stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// Path of the dimension.
+    pub dimension: String,
+    /// Units of each group in the network that the plan was made for; one group for a dimension that is not grouped.
+    pub of: Vec<usize>,
+    /// The units that stay, ascending. Those of a grouped dimension count through all groups; those of a token gate are
+    /// prunable tokens, the prefix left out.
+    pub keep: Vec<usize>,
+}
+
+/// A plan that does not belong to the model.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// The plan names a dimension that the model lacks.
+    #[error("the plan cuts `{0}`, which this model does not have")]
+    UnknownDimension(String),
+    /// The model has a dimension that the plan does not name.
+    #[error("the plan says nothing of `{0}`, which this model has")]
+    MissingDimension(String),
+    /// The plan names a dimension twice.
+    #[error("the plan names `{0}` twice")]
+    Duplicate(String),
+    /// The sizes differ.
+    #[error(
+        "the plan was made for {of} units at `{dimension}`, and this model has {found}: it was sliced before, or is another \
+         model"
+    )]
+    Sizes {
+        /// Path of the dimension.
+        dimension: String,
+        /// Sizes in the plan.
+        of: Sizes,
+        /// Sizes in the model.
+        found: Sizes,
+    },
+    /// The kept units are not a strictly ascending list of existing ones.
+    #[error(
+        "the units that the plan keeps of `{dimension}` must ascend and lie below {units}; {unit} does not"
+    )]
+    Units {
+        /// Path of the dimension.
+        dimension: String,
+        /// Units it has.
+        units: usize,
+        /// The first that is wrong.
+        unit: usize,
+    },
+    /// A token comes back after it was cut.
+    #[error(
+        "the plan keeps token {token} at `{dimension}`, but an earlier token gate cut it, and a cut token never comes back"
+    )]
+    Resurrected {
+        /// Path of the gate.
+        dimension: String,
+        /// Index of the token among the prunable ones.
+        token: usize,
+    },
+    /// The dimensions of the model cannot be told.
+    #[error(transparent)]
+    Dimension(#[from] super::describe::DimensionError),
+}
+
+/// Units of each group, shown as `64` or `3 x 64` or `16 + 13 + 9`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sizes(pub Vec<usize>);
+
+impl fmt::Display for Sizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [] => write!(f, "0"),
+            [one] => write!(f, "{one}"),
+            [first, rest @ ..] if rest.iter().all(|size| size == first) => {
+                write!(f, "{} x {first}", self.0.len())
+            }
+            sizes => {
+                write!(f, "{}", sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" + "))
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// The plan that keeps everything.
+    pub fn whole(dimensions: &[Dimension]) -> Self {
+        let cut = |dimension: &Dimension| Cut {
+            dimension: dimension.path.clone(),
+            of: dimension.groups.clone(),
+            keep: (0..dimension.units()).collect(),
+        };
+        Self { cuts: dimensions.iter().map(cut).collect() }
+    }
+
+    /// The cut of the dimension at `path`.
+    pub fn get(&self, path: &str) -> Option<&Cut> {
+        self.cuts.iter().find(|cut| cut.dimension == path)
+    }
+
+    /// The cut of the dimension at `path`, to change it.
+    pub fn get_mut(&mut self, path: &str) -> Option<&mut Cut> {
+        self.cuts.iter_mut().find(|cut| cut.dimension == path)
+    }
+
+    /// Checks that the plan was made for a network with `dimensions` and is one that can be carried out.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that does not fit.
+    pub fn check(&self, dimensions: &[Dimension]) -> Result<(), PlanError> {
+        for (index, cut) in self.cuts.iter().enumerate() {
+            if self.cuts[..index].iter().any(|other| other.dimension == cut.dimension) {
+                return Err(PlanError::Duplicate(cut.dimension.clone()));
+            }
+            if !dimensions.iter().any(|dimension| dimension.path == cut.dimension) {
+                return Err(PlanError::UnknownDimension(cut.dimension.clone()));
+            }
+        }
+        let mut tokens_left: Option<&[usize]> = None;
+        for dimension in dimensions {
+            let cut = self
+                .get(&dimension.path)
+                .ok_or_else(|| PlanError::MissingDimension(dimension.path.clone()))?;
+            cut.check(dimension)?;
+            if let DimensionKind::Tokens { .. } = dimension.kind {
+                let gone = |token: &&usize| tokens_left.is_some_and(|left| !left.contains(token));
+                if let Some(&token) = cut.keep.iter().find(gone) {
+                    let dimension = cut.dimension.clone();
+                    return Err(PlanError::Resurrected { dimension, token });
+                }
+                tokens_left = Some(&cut.keep);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Cut {
+    /// Number of units in the network that the plan was made for.
+    pub fn units(&self) -> usize {
+        self.of.iter().sum()
+    }
+
+    fn check(&self, dimension: &Dimension) -> Result<(), PlanError> {
+        if self.of != dimension.groups {
+            return Err(PlanError::Sizes {
+                dimension: self.dimension.clone(),
+                of: Sizes(self.of.clone()),
+                found: Sizes(dimension.groups.clone()),
+            });
+        }
+        let units = self.units();
+        let descends = self.keep.windows(2).find(|pair| pair[0] >= pair[1]).map(|pair| pair[1]);
+        let beyond = self.keep.iter().copied().find(|&unit| unit >= units);
+        match descends.or(beyond) {
+            Some(unit) => Err(PlanError::Units { dimension: self.dimension.clone(), units, unit }),
+            None => Ok(()),
+        }
+    }
+
+    /// The kept units of each group.
+    pub(super) fn by_group(&self) -> Vec<Vec<usize>> {
+        let mut start = 0;
+        let mut groups = Vec::with_capacity(self.of.len());
+        for size in &self.of {
+            let end = start + size;
+            groups.push(self.keep.iter().copied().filter(|u| (start..end).contains(u)).collect());
+            start = end;
+        }
+        groups
+    }
+}

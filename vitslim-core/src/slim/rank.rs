@@ -1,0 +1,136 @@
+//! From trained masks and a budget to a plan: one global ranking a key.
+
+use thiserror::Error;
+
+use super::describe::Dimension;
+use super::mask::{Mask, MaskSet};
+use super::plan::Plan;
+
+/// One ranking: the dimensions that are ranked together, and the share of their masks that stays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// Paths of the dimensions.
+    pub dimensions: Vec<String>,
+    /// Share of the masks that is kept, above 0 and at most 1.
+    pub share: f64,
+}
+
+/// Masks that cannot be ranked.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RankError {
+    /// A dimension without masks.
+    #[error("`{0}` was not searched, so that nothing says which of its units to keep")]
+    NotSearched(String),
+    /// A mask that is no number.
+    #[error("mask {index} of `{dimension}` is not a number: the search diverged; try a lower learning rate")]
+    NotANumber {
+        /// Path of the dimension.
+        dimension: String,
+        /// Index of the mask.
+        index: usize,
+    },
+    /// The values could not be read from the device.
+    #[error("the masks of `{dimension}` could not be read from the device: {reason}")]
+    Device {
+        /// Path of the dimension.
+        dimension: String,
+        /// What the device said.
+        reason: String,
+    },
+}
+
+/// How many of `count` masks a share keeps: `count - trunc((1 - share) * count)`, in f64 (the original's count, checked
+/// by `index_examples_n_budget_index` of the golden numbers).
+pub fn kept_count(count: usize, share: f64) -> usize {
+    count - ((1.0 - share) * count as f64) as usize
+}
+
+/// The plan that keeps the units with the largest masks.
+///
+/// Each ranking keeps exactly [`kept_count`] of its masks, by their activated value with its sign; ties go to the earlier
+/// layer, then to the lower index. A token is ranked by its largest mask at this and all later gates: so the kept sets
+/// shrink with depth, and a cut token never comes back. What no ranking names is kept whole.
+///
+/// # Errors
+///
+/// When a ranking names a dimension without masks, or a mask is not a number.
+pub fn rank(dimensions: &[Dimension], masks: &MaskSet, rankings: &[Ranking]) -> Result<Plan, RankError> {
+    let mut plan = Plan::whole(dimensions);
+    for ranking in rankings {
+        let ranked: Vec<&Dimension> =
+            dimensions.iter().filter(|d| ranking.dimensions.contains(&d.path)).collect();
+        let kept = kept_masks(&ranked, masks, ranking.share)?;
+        for (dimension, kept) in ranked.iter().zip(kept) {
+            let mask = mask_of(masks, dimension)?;
+            let units = mask.mask_of_unit().into_iter().enumerate();
+            let keep = units.filter(|(_, mask)| kept[*mask]).map(|(unit, _)| unit).collect();
+            if let Some(cut) = plan.get_mut(&dimension.path) {
+                cut.keep = keep;
+            }
+        }
+    }
+    drop_cut_tokens(&mut plan, dimensions);
+    Ok(plan)
+}
+
+fn mask_of<'a>(masks: &'a MaskSet, dimension: &Dimension) -> Result<&'a Mask, RankError> {
+    masks.get(&dimension.path).ok_or_else(|| RankError::NotSearched(dimension.path.clone()))
+}
+
+/// For each of the `ranked` dimensions, which of its masks stay.
+fn kept_masks(ranked: &[&Dimension], masks: &MaskSet, share: f64) -> Result<Vec<Vec<bool>>, RankError> {
+    let mut values = Vec::with_capacity(ranked.len());
+    for dimension in ranked {
+        values.push(read(mask_of(masks, dimension)?)?);
+    }
+    raise_to_later_gates(ranked, &mut values);
+
+    let mut order: Vec<(usize, usize)> = values
+        .iter()
+        .enumerate()
+        .flat_map(|(layer, values)| (0..values.len()).map(move |index| (layer, index)))
+        .collect();
+    // A stable sort of what stands in order of layer and index settles the ties.
+    order.sort_by(|a, b| values[b.0][b.1].total_cmp(&values[a.0][a.1]));
+
+    let mut kept: Vec<Vec<bool>> = values.iter().map(|values| vec![false; values.len()]).collect();
+    for &(layer, index) in &order[..kept_count(order.len(), share)] {
+        kept[layer][index] = true;
+    }
+    Ok(kept)
+}
+
+/// The activated masks, as numbers.
+fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
+    let data = mask.activated().into_data().convert::<f64>();
+    let values = data
+        .try_into_vec::<f64>()
+        .map_err(|error| RankError::Device { dimension: mask.path.clone(), reason: error.to_string() })?;
+    match values.iter().position(|value| value.is_nan()) {
+        Some(index) => Err(RankError::NotANumber { dimension: mask.path.clone(), index }),
+        // -0.0 and 0.0 tie.
+        None => Ok(values.into_iter().map(|value| value + 0.0).collect()),
+    }
+}
+
+fn raise_to_later_gates(ranked: &[&Dimension], values: &mut [Vec<f64>]) {
+    let gates: Vec<usize> = (0..ranked.len()).filter(|&index| ranked[index].is_tokens()).collect();
+    for pair in gates.windows(2).rev() {
+        let later = values[pair[1]].clone();
+        for (value, later) in values[pair[0]].iter_mut().zip(later) {
+            *value = value.max(later);
+        }
+    }
+}
+
+/// A token that one gate cuts is gone for all later gates, whichever ranking they belong to, or none.
+fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
+    let mut left: Option<Vec<usize>> = None;
+    for dimension in dimensions.iter().filter(|dimension| dimension.is_tokens()) {
+        let Some(cut) = plan.get_mut(&dimension.path) else { continue };
+        if let Some(left) = &left {
+            cut.keep.retain(|token| left.contains(token));
+        }
+        left = Some(cut.keep.clone());
+    }
+}

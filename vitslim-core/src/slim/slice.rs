@@ -1,0 +1,105 @@
+//! Slicing: the cut rows and columns are really gone.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::describe::describe;
+use super::dimension::{DimensionAxis, DimensionMapper, Scope, Slimmable};
+use super::gate::{detached, device_of, gate};
+use super::layer::{Side, SlimLayer};
+use super::mask::index_tensor;
+use super::plan::{Cut, Plan, PlanError};
+use crate::nn::{HeadLayout, TokenGate};
+
+/// See [`Slimmable::slim`].
+pub(super) fn slim<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
+    let dimensions = describe(model)?;
+    plan.check(&dimensions)?;
+    Ok(detached(model, |model| slice(model, plan, |_| true)))
+}
+
+/// See [`Slimmable::hard_mask`].
+pub(super) fn hard_mask<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
+    let dimensions = describe(model)?;
+    plan.check(&dimensions)?;
+    let device = device_of(model);
+    let features = dimensions.iter().filter(|dimension| !dimension.is_tokens());
+    let factors = features.filter_map(|dimension| {
+        let cut = plan.get(&dimension.path)?;
+        let mut factors = vec![0.0_f32; cut.units()];
+        cut.keep.iter().for_each(|&unit| factors[unit] = 1.0);
+        let factors = Tensor::from_data(TensorData::new(factors, [cut.units()]), &device);
+        Some((dimension.path.clone(), factors))
+    });
+    let masked = gate(model.clone(), factors.collect());
+    let is_tokens = |path: &str| dimensions.iter().any(|d| d.path == path && d.is_tokens());
+    Ok(slice(masked, plan, is_tokens))
+}
+
+/// The model with the cuts of `plan` carried out at those dimensions that `at` picks.
+fn slice<M: Slimmable>(model: M, plan: &Plan, at: impl Fn(&str) -> bool) -> M {
+    let cuts = plan.cuts.iter().filter(|cut| at(&cut.dimension));
+    let mut slice = Slice {
+        scope: Scope::default(),
+        device: device_of(&model),
+        cuts: cuts.map(|cut| (cut.dimension.as_str(), cut)).collect(),
+        orders: HashMap::new(),
+        tokens_left: None,
+    };
+    model.map_dimensions(&mut slice)
+}
+
+struct Slice<'a> {
+    scope: Scope,
+    device: Device,
+    cuts: HashMap<&'a str, &'a Cut>,
+    /// Kept units in the order that a layout gave them.
+    orders: HashMap<String, Vec<usize>>,
+    /// The prunable tokens that left the gate before.
+    tokens_left: Option<Vec<usize>>,
+}
+
+impl DimensionMapper for Slice<'_> {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    /// Heads are sorted by size, so that those of one size lie side by side and are computed together; their order is
+    /// free as long as every layer has the same.
+    fn map_layout(&mut self, dimension: &str, mut layout: HeadLayout) -> HeadLayout {
+        let Some(cut) = self.cuts.get(dimension) else { return layout };
+        let mut heads = cut.by_group();
+        heads.retain(|head| !head.is_empty());
+        heads.sort_by_key(|head| std::cmp::Reverse(head.len()));
+        layout.sizes = heads.iter().map(Vec::len).collect();
+        self.orders.insert(dimension.to_owned(), heads.concat());
+        layout
+    }
+
+    fn map_tokens(&mut self, dimension: &str, mut gate: TokenGate) -> TokenGate {
+        let Some(cut) = self.cuts.get(dimension) else { return gate };
+        let all = || (0..cut.units()).collect();
+        let arriving = self.tokens_left.take().unwrap_or_else(all);
+        let stay = arriving.iter().enumerate().filter(|(_, token)| cut.keep.contains(token));
+        let positions = stay.map(|(position, _)| gate.prefix + position);
+        let kept: Vec<usize> = (0..gate.prefix).chain(positions).collect();
+        let cuts_nothing = cut.keep == arriving;
+        self.tokens_left = Some(cut.keep.clone());
+        if cuts_nothing {
+            gate.tokens = kept.len();
+            return gate;
+        }
+        gate.sliced(index_tensor(&kept, &self.device))
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        let Some(cut) = self.cuts.get(axis.dimension.as_str()) else { return layer };
+        let order = self.orders.get(&axis.dimension).unwrap_or(&cut.keep);
+        if order.len() == cut.units() && order.is_sorted() {
+            return layer;
+        }
+        let features = axis.features(order, cut.units());
+        layer.select(side, index_tensor(&features, &self.device))
+    }
+}

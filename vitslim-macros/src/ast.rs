@@ -1,0 +1,102 @@
+//! The struct under the derive, as the other stages want to see it.
+
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Token, Type};
+
+use crate::attr::{self, Role};
+use crate::axis::Axis;
+
+/// A struct with its annotations.
+pub(crate) struct Input<'a> {
+    pub(crate) original: &'a DeriveInput,
+    /// The dimensions it borrows, in the order written.
+    pub(crate) outer: Vec<Ident>,
+    pub(crate) fields: Vec<Field<'a>>,
+    /// Whether every annotation could be read. If not, a name that seems to be missing may stand in one that could not.
+    pub(crate) complete: bool,
+}
+
+/// A named field with its annotations.
+pub(crate) struct Field<'a> {
+    pub(crate) original: &'a syn::Field,
+    pub(crate) ident: &'a Ident,
+    pub(crate) ty: &'a Type,
+    pub(crate) role: Role,
+}
+
+impl<'a> Input<'a> {
+    /// Reads the annotations of `node`. What cannot be read goes to `errors`; `None` if it is no struct with named
+    /// fields, and no other stage has anything to work on.
+    pub(crate) fn from_syn(node: &'a DeriveInput, errors: &mut Vec<Error>) -> Option<Self> {
+        let fields = match named_fields(node) {
+            Ok(fields) => fields,
+            Err(error) => {
+                errors.push(error);
+                return None;
+            }
+        };
+        let outer = attr::outer(&node.attrs, errors);
+        let fields = fields.iter().filter_map(|field| Field::from_syn(field, errors)).collect();
+        Some(Input { original: node, outer, fields, complete: errors.is_empty() })
+    }
+
+    /// Every axis of the struct with the field it belongs to, in the order written.
+    pub(crate) fn axes(&self) -> impl Iterator<Item = (&Field<'a>, &Axis)> {
+        self.fields.iter().flat_map(|field| field.axes().iter().map(move |axis| (field, axis)))
+    }
+}
+
+impl<'a> Field<'a> {
+    fn from_syn(node: &'a syn::Field, errors: &mut Vec<Error>) -> Option<Self> {
+        Some(Field {
+            original: node,
+            ident: node.ident.as_ref()?,
+            ty: &node.ty,
+            role: attr::role(&node.attrs, errors),
+        })
+    }
+
+    pub(crate) fn axes(&self) -> &[Axis] {
+        match &self.role {
+            Role::Layer(axes) => axes,
+            _ => &[],
+        }
+    }
+
+    /// The last word of the field's type, `Linear` of `nn::Linear`, if its type is a path.
+    pub(crate) fn type_name(&self) -> Option<&'a Ident> {
+        match self.ty {
+            Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
+            _ => None,
+        }
+    }
+
+    /// The `#[cfg]` attributes of the field, which must stand on every line written for it.
+    pub(crate) fn cfgs(&self) -> impl Iterator<Item = &'a Attribute> {
+        self.original.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
+    }
+}
+
+fn named_fields(node: &DeriveInput) -> Result<&Punctuated<syn::Field, Token![,]>, Error> {
+    match &node.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => Ok(&fields.named),
+            Fields::Unnamed(fields) => Err(Error::new_spanned(
+                fields,
+                "the fields of a tuple struct have no names to make paths of: name them, as in `struct Mlp { fc1: Linear, fc2: Linear }`",
+            )),
+            Fields::Unit => Err(Error::new_spanned(
+                &node.ident,
+                "a struct without fields has nothing to slim: remove `Slimmable` from its derives",
+            )),
+        },
+        Data::Enum(data) => Err(Error::new_spanned(
+            data.enum_token,
+            "`Slimmable` cannot be derived for an enum: derive it for a struct, and give each variant a struct of its own",
+        )),
+        Data::Union(data) => Err(Error::new_spanned(
+            data.union_token,
+            "`Slimmable` cannot be derived for a union: write a struct with named fields",
+        )),
+    }
+}

@@ -1,0 +1,333 @@
+//! The factor lists: `[3, heads, head_dim]`, and what each name in them stands for.
+
+use std::fmt;
+use std::mem::take;
+
+use proc_macro2::{Delimiter, Group, Literal, Punct, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{Error, Ident, Lit, Type};
+
+use crate::ast::{Field, Input};
+use crate::attr::Role;
+
+/// One annotated axis of a field, `output = [3, heads, head_dim], gate`.
+pub(crate) struct Axis {
+    pub(crate) side: Side,
+    /// `output` or `axis(2)`, as written.
+    pub(crate) key: TokenStream,
+    pub(crate) list: List,
+    /// The flag `gate`, if it follows.
+    pub(crate) gate: Option<Ident>,
+}
+
+/// The side of a layer that an axis belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Input,
+    Output,
+    Axis(usize),
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Side::Input => f.write_str("input"),
+            Side::Output => f.write_str("output"),
+            Side::Axis(number) => write!(f, "axis({number})"),
+        }
+    }
+}
+
+/// A list of factors, outermost first.
+pub(crate) struct List {
+    /// The list with its brackets.
+    pub(crate) brackets: Group,
+    pub(crate) factors: Vec<Factor>,
+}
+
+/// One factor as written. Names are without `r#`, as paths show them.
+pub(crate) enum Factor {
+    Number(usize),
+    Name(Ident),
+}
+
+impl List {
+    /// Reads the `= [...]` that follows `key`, which is spelt `name`; `example` is what a right list might hold.
+    pub(crate) fn parse(
+        key: &impl ToTokens,
+        name: &str,
+        tokens: &[TokenTree],
+        example: &str,
+        errors: &mut Vec<Error>,
+    ) -> Option<Self> {
+        let right = format!("{name} = [{example}]");
+        let value = match tokens {
+            [TokenTree::Punct(equals), value @ ..] if equals.as_char() == '=' => value,
+            [] => &[],
+            [wrong, ..] => {
+                errors.push(Error::new_spanned(wrong, format!("expected `=`: write `{right}`")));
+                return None;
+            }
+        };
+        errors.push(match value {
+            [TokenTree::Group(group)] if group.delimiter() == Delimiter::Bracket => {
+                return List::from_brackets(group, example, errors);
+            }
+            [TokenTree::Group(group), rest, ..] if group.delimiter() == Delimiter::Bracket => {
+                Error::new_spanned(rest, "expected a comma after the list")
+            }
+            [] => Error::new_spanned(key, format!("`{name}` needs a list: write `{right}`")),
+            [TokenTree::Ident(factor)] => {
+                Error::new_spanned(factor, format!("a list stands in brackets: write `{name} = [{factor}]`"))
+            }
+            [TokenTree::Literal(literal)] if let Some(text) = unquoted(literal) => Error::new_spanned(
+                literal,
+                format!("names stand in brackets and without quotes: write `{name} = [{text}]`"),
+            ),
+            _ => Error::new_spanned(
+                value.iter().cloned().collect::<TokenStream>(),
+                format!("expected a list in brackets, such as `{right}`"),
+            ),
+        });
+        None
+    }
+
+    fn from_brackets(group: &Group, example: &str, errors: &mut Vec<Error>) -> Option<Self> {
+        let before = errors.len();
+        let mut factors = Vec::new();
+        for item in items(group.stream(), errors) {
+            match Factor::parse(&item) {
+                Ok(factor) => factors.push(factor),
+                Err(error) => errors.push(error),
+            }
+        }
+        if factors.is_empty() && errors.len() == before {
+            errors.push(Error::new_spanned(group, format!("the list is empty: write `[{example}]`")));
+        }
+        (errors.len() == before).then(|| List { brackets: group.clone(), factors })
+    }
+
+    /// Whether `name` is a factor of the list.
+    pub(crate) fn has(&self, name: &Ident) -> bool {
+        self.names().any(|other| other == name)
+    }
+
+    /// The names of the list.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Ident> {
+        self.factors.iter().filter_map(|factor| match factor {
+            Factor::Name(name) => Some(name),
+            Factor::Number(_) => None,
+        })
+    }
+}
+
+impl Factor {
+    fn parse(item: &Item) -> Result<Self, Error> {
+        let message = match item.trees() {
+            [TokenTree::Ident(name)] => match name.to_string().as_str() {
+                "_" | "self" | "Self" | "super" | "crate" | "true" | "false" => {
+                    format!("`{name}` cannot name a dimension: write a name such as `hidden`")
+                }
+                _ => return Ok(Factor::Name(name.unraw())),
+            },
+            [TokenTree::Literal(literal)] => return Factor::from_literal(literal),
+            [TokenTree::Punct(minus), TokenTree::Literal(_)] if minus.as_char() == '-' => {
+                "a number in an axis counts repetitions: write a whole number of at least 1".into()
+            }
+            [first, second] if is_word(first) && is_word(second) => {
+                format!("factors are separated by commas: write `{first}, {second}`")
+            }
+            trees if is_product(trees) => {
+                "an axis is a list of factors, not a product: write commas, as in `[3, heads, head_dim]`".into()
+            }
+            _ => "a factor is a single name or a whole number: name a dimension such as `hidden`, or a `usize` field for a count that is computed".into(),
+        };
+        Err(Error::new_spanned(item.tokens(), message))
+    }
+
+    fn from_literal(literal: &Literal) -> Result<Self, Error> {
+        let message = match Lit::new(literal.clone()) {
+            Lit::Str(text) => format!("write the name without quotes: `{}`", text.value()),
+            Lit::Int(number) if !matches!(number.suffix(), "" | "usize") => {
+                format!("a number in an axis is a `usize`: write `{}`", number.base10_digits())
+            }
+            Lit::Int(number) => match number.base10_parse::<usize>() {
+                Ok(0) => "a number in an axis counts repetitions: 0 would make the axis empty, write a whole number of at least 1".into(),
+                Ok(value) => return Ok(Factor::Number(value)),
+                Err(_) => "no axis is this long: write a number that fits into a `usize`".into(),
+            },
+            _ => "a factor is a single name or a whole number of at least 1, such as `3`".into(),
+        };
+        Err(Error::new_spanned(literal, message))
+    }
+}
+
+/// The text of a string literal, if it is one.
+fn unquoted(literal: &Literal) -> Option<String> {
+    match Lit::new(literal.clone()) {
+        Lit::Str(text) => Some(text.value()),
+        _ => None,
+    }
+}
+
+fn is_word(tree: &TokenTree) -> bool {
+    matches!(tree, TokenTree::Ident(_) | TokenTree::Literal(_))
+}
+
+/// Names and numbers with `*` between, as in `3 * heads`.
+fn is_product(trees: &[TokenTree]) -> bool {
+    let is_star = |tree: &TokenTree| matches!(tree, TokenTree::Punct(punct) if punct.as_char() == '*');
+    trees.iter().any(is_star) && trees.iter().all(|tree| is_word(tree) || is_star(tree))
+}
+
+/// What a name in an axis stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning<'a> {
+    /// A number, read from this `usize` field.
+    Count(&'a Ident),
+    /// The groups of the grouped dimension that follows.
+    Groups,
+    /// A dimension.
+    Units,
+}
+
+/// What each name stands for, in this struct.
+pub(crate) struct Names<'a> {
+    /// The `usize` fields.
+    counts: Vec<&'a Ident>,
+    outer: &'a [Ident],
+    /// Groups and units of each grouped dimension: those with a layout here, then the borrowed ones.
+    grouped: Vec<(&'a Ident, &'a Ident)>,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn of(input: &'a Input<'a>) -> Self {
+        let fields = input.fields.iter();
+        let mut names = Names {
+            counts: fields.filter(|field| is_usize(field)).map(|field| field.ident).collect(),
+            outer: &input.outer,
+            grouped: Vec::new(),
+        };
+        for field in &input.fields {
+            if let Role::Layout(layout) = &field.role {
+                names.grouped.push((&layout.groups, &layout.units));
+            }
+        }
+        // A borrowed dimension has no layout here: that it is grouped shows where it is used.
+        for (_, axis) in input.axes() {
+            for pair in axis.list.factors.windows(2) {
+                if let [Factor::Name(groups), Factor::Name(units)] = pair
+                    && names.could_be_grouped(groups)
+                    && names.could_be_grouped(units)
+                    && groups != units
+                {
+                    names.grouped.push((groups, units));
+                }
+            }
+        }
+        names
+    }
+
+    fn could_be_grouped(&self, name: &Ident) -> bool {
+        self.is_borrowed(name) && self.meaning(name) == Meaning::Units && self.groups_of(name).is_none()
+    }
+
+    pub(crate) fn meaning(&self, name: &Ident) -> Meaning<'a> {
+        if let Some(field) = self.counts.iter().find(|field| field.unraw() == *name) {
+            Meaning::Count(field)
+        } else if self.units_of(name).is_some() {
+            Meaning::Groups
+        } else {
+            Meaning::Units
+        }
+    }
+
+    pub(crate) fn is_borrowed(&self, name: &Ident) -> bool {
+        self.outer.contains(name)
+    }
+
+    /// The dimension that `groups` are the groups of.
+    pub(crate) fn units_of(&self, groups: &Ident) -> Option<&'a Ident> {
+        let pair = self.grouped.iter().find(|(name, _)| *name == groups);
+        pair.map(|(_, units)| *units)
+    }
+
+    /// The groups of the dimension `units`.
+    pub(crate) fn groups_of(&self, units: &Ident) -> Option<&'a Ident> {
+        let pair = self.grouped.iter().find(|(_, name)| *name == units);
+        pair.map(|(groups, _)| *groups)
+    }
+
+    /// The dimensions that the struct declares, each with the first place that names it.
+    pub(crate) fn declared<'i>(&self, input: &'i Input<'_>) -> Vec<&'i Ident> {
+        let mut declared: Vec<&Ident> = Vec::new();
+        for name in input.axes().flat_map(|(_, axis)| axis.list.names()) {
+            let is_dimension = self.meaning(name) == Meaning::Units && !self.is_borrowed(name);
+            if is_dimension && !declared.contains(&name) {
+                declared.push(name);
+            }
+        }
+        declared
+    }
+}
+
+fn is_usize(field: &Field) -> bool {
+    matches!(field.ty, Type::Path(_)) && field.type_name().is_some_and(|name| name == "usize")
+}
+
+/// The tokens between two commas.
+pub(crate) struct Item(Vec<TokenTree>);
+
+impl Item {
+    fn trees(&self) -> &[TokenTree] {
+        &self.0
+    }
+
+    pub(crate) fn tokens(&self) -> TokenStream {
+        self.0.iter().cloned().collect()
+    }
+
+    /// The name that the item starts with, and what follows it.
+    pub(crate) fn key(&self) -> Option<(&Ident, &[TokenTree])> {
+        match self.trees() {
+            [TokenTree::Ident(key), value @ ..] => Some((key, value)),
+            _ => None,
+        }
+    }
+}
+
+/// Splits at commas. A comma with nothing before it is an error, one at the end is not.
+pub(crate) fn items(tokens: TokenStream, errors: &mut Vec<Error>) -> Vec<Item> {
+    let mut items = vec![];
+    let mut trees = vec![];
+    split(tokens, &mut trees, &mut |trees, comma| {
+        if trees.is_empty() {
+            errors.push(Error::new_spanned(comma, "nothing stands before this comma: remove it"));
+        } else {
+            items.push(Item(take(trees)));
+        }
+    });
+    if !trees.is_empty() {
+        items.push(Item(trees));
+    }
+    items
+}
+
+/// Collects trees, and calls `at_comma` at each comma. Looks into the invisible groups that a macro puts around its
+/// variables.
+fn split(
+    tokens: TokenStream,
+    trees: &mut Vec<TokenTree>,
+    at_comma: &mut dyn FnMut(&mut Vec<TokenTree>, &Punct),
+) {
+    for tree in tokens {
+        match tree {
+            TokenTree::Punct(comma) if comma.as_char() == ',' => at_comma(trees, &comma),
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+                split(group.stream(), trees, at_comma);
+            }
+            tree => trees.push(tree),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The derive macro of vitslim. `vitslim_core::slim` exports it beside the trait that it implements.
+
+mod ast;
+mod attr;
+mod axis;
+mod expand;
+mod valid;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{DeriveInput, Error, parse_macro_input};
+
+/// Implements `Slimmable` for a struct of layers, from the annotations of its fields.
+///
+/// ```ignore
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Mlp {
+///     #[slim(output = [hidden])]
+///     fc1: Linear,
+///     act: Gelu,
+///     #[slim(input = [hidden], gate)]
+///     fc2: Linear,
+/// }
+///
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Attention {
+///     #[slim(output = [3, heads, head_dim], gate)]
+///     qkv: Linear,
+///     #[slim(input = [heads, head_dim])]
+///     proj: Linear,
+///     #[slim(layout = [heads, head_dim])]
+///     heads: HeadLayout,
+/// }
+///
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Block {
+///     #[slim(tokens)]
+///     tokens: TokenGate,
+///     norm1: LayerNorm,
+///     #[slim]
+///     attn: Attention,
+///     norm2: LayerNorm,
+///     #[slim]
+///     mlp: Mlp,
+/// }
+/// ```
+///
+/// # Annotations
+///
+/// A *dimension* is a named set of prunable units: the `hidden` units of an MLP, the dims of its attention heads. Fields
+/// say which of their axes run along which dimension. A field without an annotation stays as it is.
+///
+/// | On a field | Its type | It says |
+/// | --- | --- | --- |
+/// | `input = [...]` | a layer | what its input features are |
+/// | `output = [...]` | a layer | what its output features are; a norm has only these |
+/// | `axis(N) = [...]` | `Param<Tensor<D>>` | what its axis `N` is, counted from 0 |
+/// | `gate`, after one of these | | the mask of the dimension multiplies the weights at this axis |
+/// | `layout = [groups, units]` | `HeadLayout` | the dimension `units` is grouped, and this field holds the sizes of its groups |
+/// | `tokens` | `TokenGate` | the token positions are a dimension, named like the field |
+/// | a bare `#[slim]` | a type that is `Slimmable`, or a `Vec` or `Option` of one | the struct goes on in there |
+///
+/// | On the struct | It says |
+/// | --- | --- |
+/// | `outer = [...]` | these dimensions are borrowed from an enclosing struct |
+///
+/// Several annotations stand in one attribute, separated by commas, or in several. A field is a layer with axes, a
+/// layout, a token gate or a nested field, and only one of these.
+///
+/// ## Axes
+///
+/// An axis is a list of factors, outermost first: the output of `qkv` above is `[3, heads, head_dim]`, since its features
+/// are queries, keys and values, each with its heads one after the other. A factor is
+///
+/// - a whole number of at least 1,
+/// - the name of a `usize` field of the struct, which is a number read from that field,
+/// - any other name, which is a dimension.
+///
+/// An axis has exactly one dimension. A grouped dimension has two names, its groups and its units. They stand next to each
+/// other in this order, and count as one. Numbers may stand before and after.
+///
+/// ## Dimensions
+///
+/// The struct *declares* every dimension that it names and does not borrow; in a model its path is that of the struct,
+/// `blocks.3.mlp.hidden`. A declared dimension needs
+///
+/// - a producer: an `output`,
+/// - a consumer: an `input`, cut together with the producer,
+/// - a gate at any of its axes, or at several, as with separate queries, keys and values.
+///
+/// The `axis(N)` of a parameter counts as either. Nested structs that borrow the dimension are not looked into, so that
+/// what they do does not count.
+///
+/// ## Borrowing
+///
+/// With a prunable embedding width, one dimension runs through all structs of a model. The model declares it, and its
+/// blocks borrow it:
+///
+/// ```ignore
+/// #[derive(Module, Debug, Slimmable)]
+/// #[slim(outer = [width])]
+/// pub struct Mlp {
+///     #[slim(input = [width], output = [hidden])]
+///     fc1: Linear,
+///     #[slim(input = [hidden], gate, output = [width], gate)]
+///     fc2: Linear,
+/// }
+///
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Model {
+///     #[slim(output = [width], gate)]
+///     embed: Linear,
+///     #[slim(axis(2) = [width], gate)]
+///     pos_embed: Param<Tensor<3>>,
+///     #[slim]
+///     layers: Vec<Mlp>,
+///     #[slim(output = [width], gate)]
+///     norm: LayerNorm,
+///     #[slim(input = [width])]
+///     head: Linear,
+/// }
+/// ```
+///
+/// A struct lists in `outer` what its own axes name; nested structs borrow for themselves. Where no enclosing struct
+/// declares a borrowed dimension, it cannot be pruned, and the axis is left alone. To borrow a grouped dimension, list both
+/// of its names.
+///
+/// # Generic structs
+///
+/// The implementation asks of a type parameter what `Burn`'s derive asks, and of an annotated field that mentions one what
+/// the annotation needs: `Slimmable`, or `SlimLayer` for the side named.
+#[proc_macro_derive(Slimmable, attributes(slim))]
+pub fn derive_slimmable(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let node = parse_macro_input!(input as DeriveInput);
+    derive(&node).into()
+}
+
+/// One stage after the other. A stage adds what it finds wrong and goes on, so that all mistakes are told at once.
+fn derive(node: &DeriveInput) -> TokenStream {
+    let mut errors = Vec::new();
+    let input = ast::Input::from_syn(node, &mut errors);
+    if let Some(input) = &input {
+        let names = axis::Names::of(input);
+        valid::check(input, &names, &mut errors);
+        if errors.is_empty() {
+            return expand::implementation(input, &names);
+        }
+    }
+    // What is no struct with named fields, or has a lifetime, is no Burn module either.
+    let is_module = input.is_some() && node.generics.lifetimes().next().is_none();
+    let stand_in = is_module.then(|| expand::stand_in(node));
+    let errors = errors.iter().map(Error::to_compile_error);
+    quote!(#(#errors)* #stand_in)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    /// Code without its spans and spaces.
+    fn item(code: TokenStream) -> syn::Item {
+        syn::parse2(code).expect("an item")
+    }
+
+    #[test]
+    fn code_of_a_flat_dimension() {
+        let written = derive(&parse_quote! {
+            struct Mlp {
+                #[slim(output = [hidden])]
+                fc1: Linear,
+                act: Gelu,
+                #[slim(input = [hidden], gate)]
+                fc2: Linear,
+            }
+        });
+        let expected = quote! {
+            #[automatically_derived]
+            impl ::vitslim_core::slim::Slimmable for Mlp {
+                fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
+                    let Self { fc1, act, fc2 } = self;
+                    mapper.open(&["hidden"]);
+                    let fc1 = mapper.axis::<::vitslim_core::slim::Output, _>(
+                        "fc1",
+                        fc1,
+                        ::vitslim_core::slim::Output,
+                        &[::vitslim_core::slim::Factor::Units("hidden")],
+                        false
+                    );
+                    let fc2 = mapper.axis::<::vitslim_core::slim::Input, _>(
+                        "fc2",
+                        fc2,
+                        ::vitslim_core::slim::Input,
+                        &[::vitslim_core::slim::Factor::Units("hidden")],
+                        true
+                    );
+                    mapper.close();
+                    Self { fc1, act, fc2 }
+                }
+            }
+        };
+        assert_eq!(item(written), item(expected));
+    }
+
+    #[test]
+    fn layouts_come_first_and_nothing_clashes() {
+        let written = derive(&parse_quote! {
+            struct Block<M: Module, const N: usize> {
+                #[cfg(feature = "nested")]
+                #[slim]
+                r#type: Nested<M>,
+                #[slim(tokens)]
+                tokens: TokenGate,
+                #[slim(axis(1) = [copies, heads, head_dim, 2], gate)]
+                pos: Param<Tensor<N>>,
+                #[slim(layout = [heads, head_dim])]
+                heads: HeadLayout,
+                copies: usize,
+            }
+        });
+        let expected = quote! {
+            #[automatically_derived]
+            impl<M: Module, const N: usize> ::vitslim_core::slim::Slimmable for Block<M, N>
+            where
+                Block<M, N>: ::burn::module::Module,
+                Nested<M>: ::vitslim_core::slim::Slimmable,
+                Param<Tensor<N>>: ::vitslim_core::slim::SlimLayer<::vitslim_core::slim::Axis::<1>>
+            {
+                fn map_dimensions<MM: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut MM) -> Self {
+                    let Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies } = self;
+                    mapper.open(&["head_dim"]);
+                    let heads = mapper.layout("head_dim", heads);
+                    #[cfg(feature = "nested")]
+                    mapper.enter("type");
+                    #[cfg(feature = "nested")]
+                    let r#type = ::vitslim_core::slim::Slimmable::map_dimensions(r#type, mapper);
+                    #[cfg(feature = "nested")]
+                    mapper.exit();
+                    let tokens = mapper.tokens("tokens", tokens);
+                    let pos = mapper.axis::<::vitslim_core::slim::Axis::<1>, _>(
+                        "pos",
+                        pos,
+                        ::vitslim_core::slim::Axis::<1>,
+                        &[
+                            ::vitslim_core::slim::Factor::Count(copies),
+                            ::vitslim_core::slim::Factor::Groups("heads"),
+                            ::vitslim_core::slim::Factor::Units("head_dim"),
+                            ::vitslim_core::slim::Factor::Count(2)
+                        ],
+                        true
+                    );
+                    mapper.close();
+                    Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies }
+                }
+            }
+        };
+        assert_eq!(item(written), item(expected));
+    }
+
+    #[test]
+    fn a_broken_struct_still_implements_the_trait() {
+        let written = derive(&parse_quote! {
+            struct Broken { #[slim(unknown)] fc1: Linear }
+        });
+        let written = written.to_string();
+        assert!(written.contains("compile_error"), "{written}");
+        assert!(written.contains("impl :: vitslim_core :: slim :: Slimmable for Broken"), "{written}");
+    }
+}
