@@ -2,19 +2,30 @@
 //!
 //! - [`slim`]: dimensions, masks, gating and slicing, for any Burn model with `#[derive(Slimmable)]`.
 //! - [`nn`]: the layers that models are written with.
-//! - [`models`]: the architectures that come with it.
+//! - [`models`]: the architectures that come with vitslim, and what a new one must do.
+//! - [`graph`]: what is read off a model's forward pass.
+//! - [`experiment`]: the RON language.
+//! - [`data`], [`train`], [`run`], [`report`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
 
+pub mod cli;
 pub mod data;
+pub mod experiment;
 pub mod graph;
 pub mod models;
 pub mod nn;
+pub mod report;
+pub mod run;
 pub mod slim;
+pub mod train;
 
-/// What a model file needs.
+/// What the file of a model needs.
 pub mod prelude {
+    pub use burn::module::{Module, Param};
+    pub use burn::tensor::{Device, Tensor};
+
     pub use crate::models::{Architecture, ConfigError, Logits};
     pub use crate::nn::*;
     pub use crate::slim::Slimmable;

@@ -100,11 +100,8 @@ fn step(field: &Field, names: &Names) -> TokenStream {
     let ident = field.ident;
     let name = ident.unraw().to_string();
     let at_type = type_span(field);
-    let value = {
-        let mut value = ident.clone();
-        value.set_span(at_type.resolved_at(ident.span()));
-        value
-    };
+    let mut value = ident.clone();
+    value.set_span(at_type.resolved_at(ident.span()));
     let span = at_type.resolved_at(Span::call_site());
     let mapper = mapper(at_type);
     match &field.role {

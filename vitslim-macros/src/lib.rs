@@ -127,7 +127,7 @@ use syn::{DeriveInput, Error, parse_macro_input};
 ///
 /// # Generic structs
 ///
-/// The implementation asks of a type parameter what `Burn`'s derive asks, and of an annotated field that mentions one what
+/// The implementation asks of a type parameter what Burn's derive asks, and of an annotated field that mentions one what
 /// the annotation needs: `Slimmable`, or `SlimLayer` for the side named.
 #[proc_macro_derive(Slimmable, attributes(slim))]
 pub fn derive_slimmable(input: proc_macro::TokenStream) -> proc_macro::TokenStream {

@@ -1,0 +1,153 @@
+//! A file and its `--set` arguments, read into a tree.
+
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::de::typed;
+use super::fault::{Fault, Faults};
+use super::keys::KeyError;
+use super::overrides;
+use super::parse::parse;
+use super::schema::{self, Experiment};
+use super::source::{Source, Span};
+use super::tree::Node;
+
+/// Why a file could not be read as an experiment.
+#[derive(Debug, Error, Diagnostic)]
+pub enum LoadError {
+    /// The file cannot be opened.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// There is a folder where a file should be.
+    #[error("`{}` is a folder, expected an experiment file such as `experiments/digits.ron`", .0.display())]
+    Folder(PathBuf),
+    /// The file is not text.
+    #[error("`{}` is not a text file: its byte {offset} is not UTF-8", .path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Where the text ends.
+        offset: usize,
+    },
+    /// There is nothing in the file.
+    #[error("`{}` is empty, expected `Experiment(...)`", .0.display())]
+    Empty(PathBuf),
+    /// What is written is not an experiment.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Faults(#[from] Faults),
+}
+
+/// An experiment as written, with the `--set` arguments in it.
+#[derive(Clone, Debug)]
+pub struct Document {
+    root: Node,
+}
+
+impl Document {
+    /// Reads the file at `path` and applies the `--set` arguments, the last one winning.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is not RON, or an argument does not fit it.
+    pub fn read(path: &Path, sets: &[String]) -> Result<Self, LoadError> {
+        if path.is_dir() {
+            return Err(LoadError::Folder(path.to_owned()));
+        }
+        let bytes =
+            std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let text = String::from_utf8(bytes).map_err(|error| LoadError::NotText {
+            path: path.to_owned(),
+            offset: error.utf8_error().valid_up_to(),
+        })?;
+        if text.trim().is_empty() {
+            return Err(LoadError::Empty(path.to_owned()));
+        }
+        Ok(Self::parse(&path.display().to_string(), &text, sets)?)
+    }
+
+    /// Reads `text`, which reports call `name`, and applies the `--set` arguments, the last one winning.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not RON, or an argument does not fit it.
+    pub fn parse(name: &str, text: &str, sets: &[String]) -> Result<Self, Faults> {
+        let source = Source::new(name, text);
+        let Some(mut root) = parse(&source, 0)? else {
+            let end = Span::new(&source, text.len(), text.len());
+            return Err(Fault::new(end, "expected `Experiment(...)`, found nothing").into());
+        };
+        for argument in sets {
+            overrides::apply(&mut root, argument)?;
+        }
+        Ok(Self { root })
+    }
+
+    /// The tree.
+    pub fn root(&self) -> &Node {
+        &self.root
+    }
+
+    /// The node at `path`.
+    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+        self.root.at(path)
+    }
+
+    /// The typed experiment. The model's `config` is still text: what it must be, the architecture knows.
+    ///
+    /// # Errors
+    ///
+    /// When what is written is not an experiment.
+    pub fn experiment(&self) -> Result<Experiment, Faults> {
+        let experiment = typed(&self.root)?;
+        schema::validate(&experiment, &self.root)?;
+        Ok(experiment)
+    }
+
+    /// A fault of the value at `path`, or of the deepest node on the way there if it is not written.
+    pub fn fault(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Faults {
+        let (node, whole) = self.deepest(path);
+        let span = if whole { node.span.clone() } else { node.head() };
+        with_help(Fault::new(span, message), help).into()
+    }
+
+    /// A fault of the key or field name that ends `path`, or of the deepest node on the way there.
+    pub fn fault_at_key(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Faults {
+        let key = path.split_last().and_then(|(last, parents)| self.at(parents)?.key_span(last));
+        match key {
+            Some(span) => with_help(Fault::new(span.clone(), message), help).into(),
+            None => self.fault(path, message, help),
+        }
+    }
+
+    /// The fault of a key of the map at `path` that does not fit the model.
+    pub fn key_fault(&self, path: &[&str], error: &KeyError) -> Faults {
+        let path: Vec<&str> = path.iter().copied().chain([error.key()]).collect();
+        self.fault_at_key(&path, error.to_string(), Some(error.help()))
+    }
+
+    fn deepest(&self, path: &[&str]) -> (&Node, bool) {
+        let mut node = &self.root;
+        for step in path {
+            match node.child(step) {
+                Some(child) => node = child,
+                None => return (node, false),
+            }
+        }
+        (node, true)
+    }
+}
+
+fn with_help(fault: Fault, help: Option<String>) -> Fault {
+    match help {
+        Some(help) => fault.with_help(help),
+        None => fault,
+    }
+}

@@ -1,0 +1,180 @@
+//! What is wrong with an experiment, where, and what to do about it.
+
+use std::fmt;
+
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+
+use super::source::Span;
+
+/// One mistake in an experiment. Displayed, it reads `file.ron:12:9: message`.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    message: String,
+    span: Span,
+    label: Option<String>,
+    also: Option<(Span, String)>,
+    help: Option<String>,
+}
+
+impl Fault {
+    /// A mistake at `span`. The message is a sentence in lower case without a full stop.
+    pub fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { message: message.into(), span, label: None, also: None, help: None }
+    }
+
+    /// Writes `label` under the underlined place.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Underlines a second place that the mistake has to do with. It is shown if it lies in the same source.
+    #[must_use]
+    pub fn with_also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.also = Some((span, label.into()));
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What is wrong, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// The second place that is underlined.
+    pub(super) fn other_place(&self) -> Option<&Span> {
+        self.also.as_ref().map(|(span, _)| span)
+    }
+
+    /// What to do, where there is more to say than the message does.
+    pub fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.span, self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Diagnostic for Fault {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        let help = self.help.as_ref()?;
+        Some(Box::new(help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.span.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let range = |span: &Span| (span.start, span.end - span.start);
+        let primary = LabeledSpan::new_primary_with_span(self.label.clone(), range(&self.span));
+        let also = self
+            .also
+            .iter()
+            .filter(|(span, _)| span.source == self.span.source)
+            .map(move |(span, text)| LabeledSpan::new_with_span(Some(text.clone()), range(span)));
+        Some(Box::new(std::iter::once(primary).chain(also)))
+    }
+}
+
+/// The mistakes of an experiment: one or more, in the order in which they stand.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    first: Box<Fault>,
+    rest: Vec<Fault>,
+}
+
+impl Faults {
+    /// The faults of `found` in the order of their places, or `None` if there are none.
+    pub fn collect(found: impl IntoIterator<Item = Fault>) -> Option<Self> {
+        let mut faults: Vec<Fault> = found.into_iter().collect();
+        faults.sort_by_key(|fault| fault.span.start);
+        let mut faults = faults.into_iter();
+        faults.next().map(|first| Self { first: Box::new(first), rest: faults.collect() })
+    }
+
+    /// `Ok` if nothing was found.
+    ///
+    /// # Errors
+    ///
+    /// The faults of `found`, if there are any.
+    pub fn check(found: impl IntoIterator<Item = Fault>) -> Result<(), Self> {
+        Self::collect(found).map_or(Ok(()), Err)
+    }
+
+    /// Each mistake.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        std::iter::once(&*self.first).chain(&self.rest)
+    }
+
+    /// The mistake that stands first.
+    pub fn first(&self) -> &Fault {
+        &self.first
+    }
+
+    /// These and `others`.
+    #[must_use]
+    pub fn and(mut self, others: Faults) -> Self {
+        self.rest.push(*others.first);
+        self.rest.extend(others.rest);
+        self
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(first: Fault) -> Self {
+        Self { first: Box::new(first), rest: Vec::new() }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.first)?;
+        match self.rest.len() {
+            0 => Ok(()),
+            1 => f.write_str(" (and one mistake more)"),
+            more => write!(f, " (and {more} mistakes more)"),
+        }
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// A report shows the first mistake as its own and the others as related to it, each with its source.
+impl Diagnostic for Faults {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Diagnostic::help(&*self.first)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.first.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.first.labels()
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.rest.iter().map(|fault| fault as &dyn Diagnostic)))
+    }
+}

@@ -1,0 +1,39 @@
+//! The experiment language: a RON file that says what is searched, and how.
+//!
+//! Text becomes a [tree](Node) whose every node knows its place; `--set` arguments change the tree; the tree becomes a
+//! typed [`Experiment`]. Whatever is wrong is a [`Fault`] with the file or argument, line and column, and the right
+//! name or spelling.
+
+mod brackets;
+mod config;
+mod de;
+mod document;
+mod entry;
+mod fault;
+mod keys;
+mod lex;
+mod literal;
+mod nearest;
+mod number;
+mod overrides;
+mod parse;
+mod schema;
+mod source;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::config::merge_config;
+pub use self::de::typed;
+pub use self::document::{Document, LoadError};
+pub use self::fault::{Fault, Faults};
+pub use self::keys::{KeyError, resolve};
+pub use self::nearest::nearest;
+pub use self::overrides::set;
+pub use self::schema::{
+    Budget, Count, CutRule, Data, SearchedDimension, Experiment, Finite, Fraction, Keyed, Masks,
+    Model, NonNegative, Optimizer, Portion, Positive, Raw, RunName, Schedule, Search, Training,
+};
+pub use self::source::{Source, Span};
+pub use self::tree::{Name, Node, Value, overlay};

@@ -1,0 +1,183 @@
+//! `--set path=value`: a value of the file written on the command line.
+
+use std::sync::Arc;
+
+use super::fault::{Fault, Faults};
+use super::number;
+use super::parse::parse;
+use super::source::{Source, Span};
+use super::tree::{Name, Node, Value};
+
+const EXAMPLE: &str = "write a path, `=` and a value, for example `--set search.epochs=10`";
+
+/// Puts the value of the argument `path=value` into `root`.
+///
+/// # Errors
+///
+/// When the argument has no path or value, the value is not RON, or the path leads through what has no fields.
+pub(super) fn apply(root: &mut Node, argument: &str) -> Result<(), Faults> {
+    let source = Source::argument(argument);
+    let whole = || Span::new(&source, 0, argument.len());
+    let Some((path, value)) = argument.split_once('=') else {
+        let fault = Fault::new(whole(), format!("`{argument}` sets nothing: there is no `=` in it"));
+        return Err(fault.with_help(EXAMPLE).into());
+    };
+    if path.trim().is_empty() {
+        let fault = Fault::new(whole(), "there is no path before the `=`");
+        return Err(fault.with_help(EXAMPLE).into());
+    }
+    let steps = steps(&source, path)?;
+    let start = path.len() + 1;
+    let node = match parse(&source, start) {
+        Ok(Some(node)) => node,
+        Ok(None) => {
+            let span = Span::new(&source, path.len(), start);
+            let fault = Fault::new(span, format!("there is no value after `{path}=`"));
+            return Err(fault.with_help(EXAMPLE).into());
+        }
+        Err(faults) if looks_like_text(value) && !is_wrong_number(&faults, start, value) => {
+            let span = Span::new(&source, start, argument.len());
+            let fault = Fault::new(span.clone(), format!("`{value}` is not a value: a string needs quotes"));
+            let told = faults.first().message();
+            return Err(fault.with_label(told).with_help(quoting(&span, value)).into());
+        }
+        Err(faults) => return Err(faults),
+    };
+    set(root, &steps, node)
+}
+
+/// Whether a value that does not parse was probably meant to be a string: it begins as no value does, or as a word.
+fn looks_like_text(value: &str) -> bool {
+    !value.trim_start().starts_with(['(', '[', '{', '"', '\''])
+        && !value.starts_with("r\"")
+        && !value.starts_with("r#")
+}
+
+fn is_wrong_number(faults: &Faults, start: usize, value: &str) -> bool {
+    let first = faults.first().span();
+    number::begins(value) && first.start == start && first.end == first.source.text().trim_end().len()
+}
+
+/// What to type for `text` to be a string, where `span` is the place it stands at without quotes.
+pub(super) fn quoting(span: &Span, text: &str) -> String {
+    let quoted = format!("{text:?}");
+    match span.source.text().split_once('=') {
+        Some((path, _)) if span.source.is_argument() => {
+            let argument = format!("{path}={quoted}").replace('\'', "'\\''");
+            format!("write `--set '{argument}'`")
+        }
+        _ => format!("a string is written in quotes: `{quoted}`"),
+    }
+}
+
+/// The steps of a path: words, `"quoted keys"` and `["keys"]` or `[0]` in brackets, with dots between.
+fn steps(source: &Arc<Source>, path: &str) -> Result<Vec<Name>, Faults> {
+    let mut steps = Vec::new();
+    let mut at = path.len() - path.trim_start().len();
+    let end = path.trim_end().len();
+    let mut first = true;
+    while at < end {
+        let rest = &path[at..end];
+        let wrong = |message: &str| {
+            let fault = Fault::new(Span::new(source, at, end), message);
+            fault.with_help("a path is written `search.dimensions.\"blocks.*.mlp.hidden\".weight`")
+        };
+        let bracketed = rest.starts_with('[');
+        let rest = if bracketed {
+            &rest[1..]
+        } else if first {
+            rest
+        } else {
+            rest.strip_prefix('.').ok_or_else(|| wrong("expected `.` between the steps of the path"))?
+        };
+        let start = end - rest.len();
+        let (text, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').ok_or_else(|| wrong("this quote is never closed"))?,
+            None => rest.split_at(rest.find(['.', '[', ']', '"']).unwrap_or(rest.len())),
+        };
+        if text.trim().is_empty() {
+            return Err(wrong("a step of the path is empty").into());
+        }
+        let step_end = end - after.len();
+        steps.push(Name { text: text.to_owned(), span: Span::new(source, start, step_end) });
+        at = match after.strip_prefix(']') {
+            Some(after) if bracketed => end - after.len(),
+            _ if bracketed => return Err(wrong("this `[` is never closed, expected `]`").into()),
+            _ => step_end,
+        };
+        first = false;
+    }
+    Ok(steps)
+}
+
+/// Puts `value` at `path`. Records that are missing on the way are created.
+///
+/// # Errors
+///
+/// When the path leads through what has no fields, or past the end of a list.
+pub fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Faults> {
+    let Some((step, rest)) = path.split_first() else {
+        *root = value;
+        return Ok(());
+    };
+    if let Some(name) = without_fields(root) {
+        root.value = Value::Record { name, fields: Vec::new() };
+    }
+    match &mut root.value {
+        Value::Some(inner) => set(inner, path, value),
+        Value::Record { fields, .. } => {
+            let index = position(fields, |name| name.text == step.text).unwrap_or_else(|| {
+                fields.push((step.clone(), empty(step)));
+                fields.len() - 1
+            });
+            set(&mut fields[index].1, rest, value)
+        }
+        Value::Map(entries) => {
+            let index =
+                position(entries, |key| matches!(&key.value, Value::String(text) if *text == step.text))
+                    .unwrap_or_else(|| {
+                        let key = Node::new(Value::String(step.text.clone()), step.span.clone());
+                        entries.push((key, empty(step)));
+                        entries.len() - 1
+                    });
+            set(&mut entries[index].1, rest, value)
+        }
+        Value::List(items) => {
+            let count = items.len();
+            let item = step.text.parse::<usize>().ok().and_then(|index| items.get_mut(index));
+            match item {
+                Some(item) => set(item, rest, value),
+                None => Err(Fault::new(
+                    step.span.clone(),
+                    format!("`{}` is no item of this list: it has {count}, counted from 0", step.text),
+                )
+                .into()),
+            }
+        }
+        _ => {
+            let message =
+                format!("there is no `{}` to be set: what it would be in is {}", step.text, root.describe());
+            Err(Fault::new(step.span.clone(), message)
+                .with_help(format!("that stands at {}; set it as a whole", root.span))
+                .into())
+        }
+    }
+}
+
+fn position<K>(entries: &[(K, Node)], matches: impl Fn(&K) -> bool) -> Option<usize> {
+    entries.iter().position(|(key, _)| matches(key))
+}
+
+fn empty(step: &Name) -> Node {
+    Node::new(Value::Unit, step.span.clone())
+}
+
+/// The name of what is written without fields, and could have some: `()`, `Cosine`, `Cosine()`.
+fn without_fields(node: &Node) -> Option<Option<Name>> {
+    match &node.value {
+        Value::Unit => Some(None),
+        Value::Name(name) => Some(Some(Name { text: name.clone(), span: node.span.clone() })),
+        Value::Tuple { name, items } if items.is_empty() => Some(name.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,88 @@
+//! The typed experiment: what may be written in a file, with units, ranges and defaults.
+
+mod budget;
+mod keyed;
+mod name;
+mod number;
+mod raw;
+mod search;
+mod training;
+mod validate;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::budget::{Budget, CutRule};
+pub use self::keyed::Keyed;
+pub use self::name::RunName;
+pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive};
+pub use self::raw::Raw;
+pub use self::search::{SearchedDimension, Masks, Search};
+pub use self::training::{Optimizer, Schedule, Training};
+pub(super) use self::validate::validate;
+
+/// An experiment: pretrain, search, cut to the budgets, retrain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Name of the run's folder: letters, digits, `-`, `_` and `.`. Required.
+    pub name: RunName,
+    /// Seed of everything that is drawn at random. Default 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// The model. Required.
+    pub model: Model,
+    /// The data. Required.
+    pub data: Data,
+    /// Training before the search. Default `None`: the search starts from the model as it is.
+    #[serde(default)]
+    pub pretrain: Option<Training>,
+    /// The search. Required.
+    pub search: Search,
+    /// What is cut out of the search's result: at least one, none of them twice. Required.
+    pub budgets: Vec<Budget>,
+    /// What becomes of the soft values of kept masks. Default `Fold`.
+    #[serde(default)]
+    pub cut: CutRule,
+    /// Training of each sub-network. Default `None`: none.
+    #[serde(default)]
+    pub retrain: Option<Training>,
+}
+
+/// Which model is searched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Name of the architecture, for example `"vit"`. Required.
+    pub architecture: String,
+    /// Name of one of the architecture's presets. Default `None`: no preset.
+    #[serde(default)]
+    pub preset: Option<String>,
+    /// Fields of the architecture's configuration, over those of the preset. Default `None`: nothing is changed.
+    #[serde(default)]
+    pub config: Option<Raw>,
+}
+
+/// Where the images come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Data {
+    /// The handwritten digits that come with vitslim: 1797 images of 8 x 8, 10 classes.
+    Digits,
+}
+
+impl Experiment {
+    /// The whole experiment as a file, every default spelled out, with the model's configuration as `config` has it.
+    ///
+    /// # Errors
+    ///
+    /// When `config` holds what RON cannot write.
+    pub fn resolved(&self, config: &impl Serialize) -> Result<String, ron::Error> {
+        let pretty = ron::ser::PrettyConfig::new();
+        let config = ron::ser::to_string_pretty(config, pretty.clone())?;
+        let mut whole = self.clone();
+        // The text is embedded as it is, two levels deep. No string in it spans lines: its line breaks are escaped.
+        whole.model.config = Some(Raw::new(config.replace('\n', "\n        ")));
+        let text = ron::ser::to_string_pretty(&whole, pretty)?;
+        Ok(format!("Experiment{text}\n"))
+    }
+}

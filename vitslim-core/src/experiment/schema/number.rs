@@ -1,0 +1,138 @@
+//! Numbers that know their range. A value out of range is refused where it is written.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+macro_rules! ranged {
+    ($(#[$doc:meta])* $name:ident, $range:literal, $holds:expr, $schema:tt) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(try_from = "f64", into = "f64")]
+        pub struct $name(f64);
+
+        impl $name {
+            /// The number.
+            pub fn get(self) -> f64 {
+                self.0
+            }
+
+            // For defaults, which are known to be in range.
+            #[allow(dead_code)]
+            pub(super) const fn known(value: f64) -> Self {
+                Self(value)
+            }
+        }
+
+        impl TryFrom<f64> for $name {
+            type Error = String;
+
+            fn try_from(value: f64) -> Result<Self, String> {
+                let holds: fn(f64) -> bool = $holds;
+                if value.is_finite() && holds(value) {
+                    Ok(Self(value))
+                } else {
+                    Err(format!(concat!("must be ", $range, ", but is {:?}"), value))
+                }
+            }
+        }
+
+        impl From<$name> for f64 {
+            fn from(value: $name) -> f64 {
+                value.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+ranged!(
+    /// A number greater than 0.
+    Positive, "greater than 0", |value| value > 0.0, { "type": "number", "exclusiveMinimum": 0 }
+);
+ranged!(
+    /// A number of at least 0. `-0.0` is refused: nobody means it.
+    NonNegative, "at least 0", |value| value >= 0.0 && value.is_sign_positive(), { "type": "number", "minimum": 0 }
+);
+ranged!(
+    /// A part of a whole that is not nothing: greater than 0, at most 1.
+    Portion, "greater than 0 and at most 1", |value| value > 0.0 && value <= 1.0,
+    { "type": "number", "exclusiveMinimum": 0, "maximum": 1 }
+);
+ranged!(
+    /// A fraction: at least 0, less than 1. `-0.0` is refused.
+    Fraction, "at least 0 and less than 1", |value| value.is_sign_positive() && value < 1.0,
+    { "type": "number", "minimum": 0, "exclusiveMaximum": 1 }
+);
+ranged!(
+    /// Any number but infinities and NaN.
+    Finite, "a finite number", |_| true, { "type": "number" }
+);
+
+/// A count of at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Count(u32);
+
+impl Count {
+    /// The count.
+    pub fn get(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(super) const fn known(value: u32) -> Self {
+        Self(value)
+    }
+}
+
+impl TryFrom<u32> for Count {
+    type Error = String;
+
+    fn try_from(value: u32) -> Result<Self, String> {
+        match value {
+            0 => Err("must be at least 1, but is 0".to_owned()),
+            _ => Ok(Self(value)),
+        }
+    }
+}
+
+impl From<Count> for u32 {
+    fn from(value: Count) -> u32 {
+        value.0
+    }
+}
+
+impl JsonSchema for Count {
+    fn schema_name() -> Cow<'static, str> {
+        "Count".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_at_their_ends() {
+        assert!(Positive::try_from(0.0).is_err() && Positive::try_from(-0.0).is_err());
+        assert!(NonNegative::try_from(0.0).is_ok() && NonNegative::try_from(-0.0).is_err());
+        assert!(Portion::try_from(1.0).is_ok() && Portion::try_from(0.0).is_err());
+        assert!(Fraction::try_from(0.0).is_ok() && Fraction::try_from(1.0).is_err());
+        assert!(Finite::try_from(f64::NAN).is_err());
+        assert!(Count::try_from(0).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! The search: a stage that trains masks beside the weights.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::slim::{Activation, Granularity};
+
+use super::keyed::Keyed;
+use super::number::{Count, Finite, Fraction, NonNegative, Positive};
+use super::training::{Optimizer, Schedule, Training, batch, no_smoothing};
+
+/// The stage in which masks are trained. Its first five fields are those of a [`Training`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// Passes over the training data; at least 1. Required.
+    pub epochs: Count,
+    /// Images in a batch; at least 1. Default 64.
+    #[serde(default = "batch")]
+    pub batch: Count,
+    /// The optimizer of the weights, and its learning rate. Required.
+    pub optimizer: Optimizer,
+    /// How the learning rates go over the epochs. Default `Cosine(warmup_epochs: 0, final_lr: 0.0)`.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Share of the target that is spread over all classes; at least 0, less than 1. Default 0.
+    #[serde(default = "no_smoothing")]
+    pub label_smoothing: Fraction,
+    /// How the masks are trained.
+    #[serde(default)]
+    pub masks: Masks,
+    /// What is searched, at least one: a dimension's last name (`hidden` is every `*.hidden`) or a glob over its path
+    /// (`blocks.*.attn.head_dim`). One key is one ranking. Required.
+    pub dimensions: Keyed<SearchedDimension>,
+}
+
+impl Search {
+    /// What it has in common with the other stages.
+    pub fn training(&self) -> Training {
+        Training {
+            epochs: self.epochs,
+            batch: self.batch,
+            optimizer: self.optimizer.clone(),
+            schedule: self.schedule.clone(),
+            label_smoothing: self.label_smoothing,
+        }
+    }
+}
+
+/// How the masks are trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Masks {
+    /// Learning rate of the masks; greater than 0. Default `None`: that of the optimizer.
+    #[serde(default)]
+    pub lr: Option<Positive>,
+    /// Weight decay of the masks; at least 0. Default 0.
+    #[serde(default = "none")]
+    pub weight_decay: NonNegative,
+}
+
+impl Default for Masks {
+    fn default() -> Self {
+        Self { lr: None, weight_decay: none() }
+    }
+}
+
+/// How one key of the search is masked and made sparse.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SearchedDimension {
+    /// Weight of the l1 penalty on its masks; at least 0. Required.
+    pub weight: NonNegative,
+    /// What one mask stands for. Default `Unit`.
+    #[serde(default)]
+    pub granularity: Granularity,
+    /// What turns a mask into the factor that gates. Default `Identity`.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Value of each mask at the start. Default 1.
+    #[serde(default = "one")]
+    pub init: Finite,
+}
+
+const fn none() -> NonNegative {
+    NonNegative::known(0.0)
+}
+
+const fn one() -> Finite {
+    Finite::known(1.0)
+}

@@ -1,0 +1,126 @@
+//! One mistake each, what is said about it and where.
+
+use super::*;
+
+/// What is replaced in the quickstart, by what, and the place and a part of the sentence that follow.
+#[rustfmt::skip]
+const BROKEN: &[(&str, &str, &str, &str)] = &[
+    // Names.
+    ("epochs: 10", "epoch: 10", "9:9", "unknown field `epoch` in `search`; did you mean `epochs`?"),
+    ("    retrain:", "    retrian:", "22:5", "unknown field `retrian` in `Experiment`; did you mean `retrain`?"),
+    ("Experiment(", "Experimnt(", "2:1", "expected `Experiment`, found `Experimnt`"),
+    ("data: Digits", "data: Digit", "6:11", "unknown variant `Digit` of `data`; did you mean `Digits`?"),
+    ("data: Digits", "data: Imagenet", "6:11", "unknown variant `Imagenet` of `data`"),
+    ("Cosine(", "Cosin(", "7:86", "unknown variant `Cosin` of `schedule`; did you mean `Cosine`?"),
+    ("warmup_epochs: 2", "warmup: 2", "7:93", "unknown field `warmup` in `Cosine`; did you mean `warmup_epochs`?"),
+    ("AdamW(lr: 1e-3", "Adam(lr: 1e-3", "7:39", "did you mean `AdamW`?"),
+    ("activation: Tanh", "activation: tanh", "15:59", "did you mean `Tanh`?"),
+    ("granularity: Uniform", "granularity: Head", "14:53", "unknown variant `Head` of `granularity`"),
+    ("weight: 1e-4, act", "weigth: 1e-4, act", "15:33", "unknown field `weigth` in `blocks.*.tokens`; did you mean `weight`?"),
+    ("Share({ \"hidden\": 0.5 })", "Macs(0.5)", "20:9", "unknown variant `Macs` of `budgets`"),
+    // Missing fields.
+    ("    name: \"digits\",\n", "", "2:1", "missing field `name` in `Experiment`"),
+    ("        epochs: 10,\n", "", "8:13", "missing field `epochs` in `search`"),
+    ("AdamW(lr: 5e-4),\n        masks", "AdamW(),\n        masks", "10:20", "missing field `lr` in `AdamW`"),
+    ("(weight: 5e-4)", "()", "13:25", "missing field `weight` in `head_dim`"),
+    // Types.
+    ("epochs: 10", "epochs: \"10\"", "9:17", "`epochs`: expected a whole number, found the string \"10\""),
+    ("epochs: 10", "epochs: 10.5", "9:17", "`epochs`: must be a whole number, but is `10.5`"),
+    ("epochs: 10", "epochs: 1e1", "9:17", "must be a whole number, but is `1e1`: write 10"),
+    ("epochs: 10", "epochs: -1", "9:17", "`epochs`: must not be negative, but is `-1`"),
+    ("epochs: 10", "epochs: 0", "9:17", "`epochs`: must be at least 1, but is 0"),
+    ("epochs: 10", "epochs: 5_000_000_000", "9:17", "`epochs`: must be from 0 to 4294967295"),
+    ("epochs: 10", "epochs: Some(10)", "9:17", "`epochs`: expected a whole number, found `Some(...)`"),
+    ("epochs: 10", "epochs: ten", "9:17", "`epochs`: expected a whole number, found `ten`"),
+    ("seed: 42", "seed: -1", "4:11", "`seed`: must not be negative"),
+    ("name: \"digits\"", "name: digits", "3:11", "`name`: expected a string, found `digits`"),
+    ("name: \"digits\"", "name: 'digits'", "3:11", "a string is written in double quotes"),
+    ("name: \"digits\"", "name: \"a/b\"", "3:11", "`name`: names a folder"),
+    ("name: \"digits\"", "name: \"..\"", "3:11", "`name`: names a folder and must begin"),
+    ("name: \"digits\"", "name: \"\"", "3:11", "`name`: must not be empty"),
+    ("data: Digits", "data: \"Digits\"", "6:11", "`data`: expected one of `Digits`, found the string"),
+    ("data: Digits", "data: Digits(3)", "6:11", "`data`: `Digits` is written `Digits`, without values"),
+    ("masks: (lr: 1e-2)", "masks: { \"lr\": 1e-2 }", "11:16", "`masks`: expected a struct `(name: value)`, found a map"),
+    ("masks: (lr: 1e-2)", "masks: (1e-2)", "11:16", "found values without names"),
+    ("Share({ \"hidden\": 0.5 })", "Share((hidden: 0.5))", "20:15", "expected a map, found a record"),
+    ("Share({ \"hidden\": 0.5 })", "Share", "20:9", "`Share` is written `Share(...)`, with one value in it"),
+    ("Share({ \"hidden\": 0.5 })", "Share({ hidden: 0.5 })", "20:17", "expected a string, found `hidden`"),
+    // Ranges.
+    ("\"hidden\": 0.5", "\"hidden\": 1.5", "20:27", "`hidden`: must be greater than 0 and at most 1, but is 1.5"),
+    ("\"hidden\": 0.5", "\"hidden\": 0.0", "20:27", "`hidden`: must be greater than 0 and at most 1, but is 0.0"),
+    ("weight: 5e-5", "weight: -5e-5", "14:34", "`weight`: must be at least 0, but is -5e-5"),
+    ("lr: 1e-3", "lr: 0", "7:49", "`lr`: must be greater than 0, but is 0.0"),
+    ("lr: 1e-3", "lr: 1e-3, beta1: 1.0", "7:62", "`beta1`: must be at least 0 and less than 1, but is 1.0"),
+    // Rules over several fields.
+    ("warmup_epochs: 2", "warmup_epochs: 41", "7:108", "the warm-up takes 41 epochs, but `pretrain` has 40 in all"),
+    ("Share({ \"hidden\": 0.5 })", "Share({ \"hidden\": 0.7, \"head_dim\": 0.7, \"blocks.*.tokens\": 0.7 })", "20:9", "this budget is written twice"),
+    ("Share({ \"hidden\": 0.5 })", "Share({})", "20:9", "this budget is empty"),
+    // Duplicates.
+    ("seed: 42", "name: \"x\"", "4:5", "the field `name` is written twice, first in line 3"),
+    ("\"head_dim\": (", "\"hidden\": (", "14:13", "the key \"hidden\" is written twice, first in line 13"),
+    // Sweeps.
+    ("weight: 5e-4", "weight: Sweep([2e-4, 5e-4])", "13:34", "sweeps are not supported yet: write one value"),
+    ("seed: 42", "seed: Sweep(\"a\", [1, 2])", "4:11", "sweeps are not supported yet"),
+    // Syntax.
+    ("search: (", "search: {", "17:5", "expected `}`, found `)`: the `{` of line 8 is not closed"),
+    ("masks: (lr: 1e-2)", "masks: {lr: 1e-2}", "11:16", "`masks`: expected a struct `(name: value)`, found a map"),
+    ("seed: 42", "seed = 42", "4:10", "expected `:` after `seed`, found `=`"),
+    ("seed: 42", "\"seed\": 42", "4:5", "a field is written without quotes: `seed: value`"),
+    ("seed: 42", "seed: ", "4:11", "expected a value for `seed`, found `,`"),
+    ("seed: 42", "seed", "4:9", "expected `:` and a value after `seed`, found `,`"),
+    ("seed: 42,", "seed: 42;", "4:13", "expected `,`, found `;`"),
+    ("seed: 42,", "seed: 42,,", "4:14", "expected a field `name: value`, found `,`"),
+    ("seed: 42,", "seed: 42, # the answer", "4:15", "a comment starts with `//`"),
+    ("// The quickstart.", "/* The quickstart.", "1:1", "this comment is never closed"),
+    ("\"digits\",", "\"digits,", "3:11", "this string is not closed on its line"),
+    ("\"digits\"", "\"C:\\digits\"", "3:14", "unknown escape `\\d`"),
+    ("\"digits\"", "“digits”", "3:11", "plain double quotes"),
+    ("\"digits\"", "b\"digits\"", "3:11", "byte strings are not part of an experiment"),
+    ("// The quickstart.", "#![enable(implicit_som)]", "1:1", "with a known extension"),
+    (")\n", ")\n)", "24:1", "unexpected `)`"),
+    ("Experiment(", "Experiment {", "2:12", "expected `(`, found `{`: a struct is written `Experiment(...)`"),
+];
+
+#[test]
+fn each_mistake_is_told_at_its_place() {
+    let mut wrong = Vec::new();
+    for (good, bad, place, sentence) in BROKEN {
+        assert!(QUICKSTART.contains(good), "{good}");
+        let text = if *good == ")\n" { format!("{QUICKSTART})") } else { QUICKSTART.replacen(good, bad, 1) };
+        match experiment(&text, &[]) {
+            Ok(_) => wrong.push(format!("{bad}: accepted")),
+            Err(faults) => {
+                let told = faults.first().to_string();
+                if !told.starts_with(&format!("f.ron:{place}:")) || !told.contains(sentence) {
+                    wrong.push(format!(
+                        "{bad}\n    expected {place}: {sentence}\n    told     {}",
+                        lines(&faults).join("\n             ")
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn several_mistakes_are_told_at_once() {
+    let text = QUICKSTART
+        .replace("seed: 42,", "seed = 42")
+        .replace("lr: 1e-2", "lr 1e-2")
+        .replace("0.5 }", "5e-1f32 }");
+    assert_eq!(
+        lines(&experiment(&text, &[]).unwrap_err()),
+        [
+            "f.ron:4:10: expected `:` after `seed`, found `=`",
+            "f.ron:5:5: expected `,` before `model`",
+            "f.ron:11:20: expected `:` or `,` before `1e-2`",
+            "f.ron:20:27: `5e-1f32` has a type at its end: a number is written without one",
+        ]
+    );
+    let text = QUICKSTART
+        .replace("seed:", "sead:")
+        .replace("granularity:", "granularty:")
+        .replace("epochs: 20", "epoch: 20");
+    assert_eq!(lines(&experiment(&text, &[]).unwrap_err()).len(), 3);
+}

@@ -1,0 +1,162 @@
+//! The language as a whole: what is accepted, what is refused and where, and how it reads.
+
+mod broken;
+mod omitted;
+mod spelling;
+
+use super::*;
+
+const QUICKSTART: &str = r#"// The quickstart.
+Experiment(
+    name: "digits",
+    seed: 42,
+    model: (architecture: "vit", config: (patch_size: 2, dim: 64, depth: 6, heads: 4)),
+    data: Digits,
+    pretrain: (epochs: 40, optimizer: AdamW(lr: 1e-3, weight_decay: 0.05), schedule: Cosine(warmup_epochs: 2)),
+    search: (
+        epochs: 10,
+        optimizer: AdamW(lr: 5e-4),
+        masks: (lr: 1e-2),
+        dimensions: {
+            "head_dim": (weight: 5e-4),
+            "hidden":   (weight: 5e-5, granularity: Uniform),
+            "blocks.*.tokens": (weight: 1e-4, activation: Tanh, init: 3.0),
+        },
+    ),
+    budgets: [
+        Share({ "head_dim": 0.7, "hidden": 0.7, "blocks.*.tokens": 0.7 }),
+        Share({ "hidden": 0.5 }),
+    ],
+    retrain: (epochs: 20, optimizer: AdamW(lr: 5e-4)),
+)
+"#;
+
+fn experiment(text: &str, sets: &[&str]) -> Result<Experiment, Faults> {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    Document::parse("f.ron", text, &sets)?.experiment()
+}
+
+fn lines(faults: &Faults) -> Vec<String> {
+    faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_quickstart_is_what_it_says() {
+    let experiment = experiment(QUICKSTART, &[]).unwrap();
+    assert_eq!(experiment.name.as_str(), "digits");
+    assert_eq!(experiment.pretrain.as_ref().unwrap().batch.get(), 64);
+    assert_eq!(experiment.search.masks.lr.unwrap().get(), 1e-2);
+    let keys: Vec<&str> = experiment.search.dimensions.keys().collect();
+    assert_eq!(keys, ["head_dim", "hidden", "blocks.*.tokens"]);
+    assert_eq!(experiment.search.dimensions.get("hidden").unwrap().granularity, Granularity::Uniform);
+    assert_eq!(experiment.budgets.len(), 2);
+    assert_eq!(experiment.cut, CutRule::Fold);
+    assert_eq!(experiment.model.config.unwrap().text(), "(patch_size: 2, dim: 64, depth: 6, heads: 4)");
+}
+
+#[test]
+fn a_written_experiment_reads_back_equal() {
+    let shorter = QUICKSTART
+        .replace("    seed: 42,\n", "")
+        .replace("pretrain: (epochs: 40,", "pretrain: (epochs: 4_0,");
+    let constant = QUICKSTART.replace("schedule: Cosine(warmup_epochs: 2)", "schedule: Constant");
+    let none =
+        QUICKSTART.replace("retrain: (epochs: 20, optimizer: AdamW(lr: 5e-4)),", "retrain: None, cut: Hard");
+    for text in [QUICKSTART, &shorter, &constant, &none] {
+        let read = experiment(text, &[]).unwrap();
+        let pretty = ron::ser::PrettyConfig::new();
+        let written = ron::ser::to_string_pretty(&read, pretty).unwrap();
+        assert_eq!(experiment(&written, &[]).unwrap(), read, "{written}");
+        let by_ron: Experiment = ron::from_str(&written).unwrap();
+        assert_eq!(by_ron, read);
+    }
+}
+
+#[test]
+fn a_resolved_experiment_has_everything_in_it_and_reads_back_equal() {
+    #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
+    struct Config {
+        patch_size: usize,
+        note: String,
+        drop: Option<f64>,
+    }
+    let config = Config { patch_size: 2, note: "two\nlines".to_owned(), drop: None };
+    let read = experiment(QUICKSTART, &["model.preset=\"small\""]).unwrap();
+    let text = read.resolved(&config).unwrap();
+    let document = Document::parse("resolved.ron", &text, &[]).unwrap();
+    let again = document.experiment().unwrap();
+    assert_eq!(typed::<Config>(document.at(&["model", "config"]).unwrap()).unwrap(), config);
+    assert_eq!(again.resolved(&config).unwrap(), text);
+    let without_config = |mut experiment: Experiment| {
+        experiment.model.config = None;
+        experiment
+    };
+    assert_eq!(without_config(again), without_config(read));
+    for field in ["batch: 64", "beta2: 0.999", "final_lr: 0.0", "cut: Fold", "granularity: Unit", "init: 1.0"]
+    {
+        assert!(text.contains(field), "{field} in\n{text}");
+    }
+}
+
+#[test]
+fn a_document_points_to_keys_and_values() {
+    let document = Document::parse("f.ron", QUICKSTART, &[]).unwrap();
+    let path = ["search", "dimensions", "hidden"];
+    let place = |faults: Faults| faults.first().span().place();
+    assert_eq!(place(document.fault(&path, "m", None)), (14, 25));
+    assert_eq!(place(document.fault_at_key(&path, "m", None)), (14, 13));
+    assert_eq!(place(document.fault(&["model", "config", "dim"], "m", None)), (5, 63));
+    assert_eq!(place(document.fault(&["model", "preset"], "m", None)), (5, 12));
+    let names = ["blocks.0.mlp.hiden".to_owned()];
+    let error = resolve(["hidden"], &names).unwrap_err();
+    let faults = document.key_fault(&["search", "dimensions"], &error);
+    assert_eq!(faults.to_string(), "f.ron:14:13: no dimension matches \"hidden\"; did you mean \"hiden\"?");
+}
+
+#[test]
+fn files_that_are_no_experiments_get_one_sentence() {
+    let folder = std::env::temp_dir().join(format!("vitslim-experiment-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let read = |name: &str, content: Option<&[u8]>| {
+        let path = folder.join(name);
+        if let Some(content) = content {
+            std::fs::write(&path, content).unwrap();
+        }
+        Document::read(&path, &[]).unwrap_err().to_string()
+    };
+    assert!(read("missing.ron", None).contains("cannot read"));
+    assert!(read("", None).contains("is a folder"));
+    assert!(read("latin1.ron", Some(b"(name: \"\xe9\")")).contains("byte 8 is not UTF-8"));
+    assert!(read("empty.ron", Some(b" \n")).contains("is empty"));
+    assert!(read("comment.ron", Some(b"// nothing")).contains("found nothing"));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_report_underlines_each_mistake() {
+    let text = QUICKSTART.replace("epochs: 10", "epoch: 10").replace("seed: 42", "sed: 42");
+    let faults = experiment(&text, &[]).unwrap_err();
+    assert_eq!(
+        faults.to_string(),
+        "f.ron:4:5: unknown field `sed` in `Experiment`; did you mean `seed`? (and one mistake more)"
+    );
+    let mut graphical = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .render_report(&mut graphical, &faults)
+        .unwrap();
+    let mut narrated = String::new();
+    miette::NarratableReportHandler::new().render_report(&mut narrated, &faults).unwrap();
+    for part in ["[f.ron:4:5]", "sed: 42", "[f.ron:9:9]", "epoch: 10", "did you mean `epochs`?", "───"]
+    {
+        assert!(graphical.contains(part), "{part} in\n{graphical}");
+    }
+    for part in ["f.ron:4:5", "sed: 42", "epoch: 10", "`search` has"] {
+        assert!(narrated.contains(part), "{part} in\n{narrated}");
+    }
+}
+
+#[test]
+fn the_schema_of_an_experiment_can_be_written() {
+    let schema = serde_json::to_string(&schemars::schema_for!(Experiment)).unwrap();
+    assert!(schema.contains("exclusiveMinimum") && schema.contains("Share"));
+}

@@ -1,0 +1,309 @@
+//! The spanned tree of an experiment: what is written, and where.
+
+use std::fmt;
+
+use super::number;
+use super::source::Span;
+
+/// A name as written, for a field, a struct or a variant.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// The name, without the `r#` of a raw identifier.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A value and its place. Two nodes are equal if their values are, wherever they stand.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What is written.
+    pub value: Value,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A value of the language.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `()`
+    Unit,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number as written.
+    Number(String),
+    /// `'c'`
+    Char(char),
+    /// `"text"` or `r"text"`
+    String(String),
+    /// `[a, b]`
+    List(Vec<Node>),
+    /// `{ "key": value }`, in the order written
+    Map(Vec<(Node, Node)>),
+    /// `None`
+    None,
+    /// `Some(value)`
+    Some(Box<Node>),
+    /// `(field: value)` or `Name(field: value)`, in the order written
+    Record {
+        /// The name before the parenthesis.
+        name: Option<Name>,
+        /// The fields.
+        fields: Vec<(Name, Node)>,
+    },
+    /// `(a, b)`, `Name(a, b)` or `Name()`
+    Tuple {
+        /// The name before the parenthesis.
+        name: Option<Name>,
+        /// The items.
+        items: Vec<Node>,
+    },
+    /// A bare identifier: a unit variant or a unit struct.
+    Name(String),
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Node {
+    /// A node with this value and place.
+    pub fn new(value: Value, span: Span) -> Self {
+        Self { value, span }
+    }
+
+    /// The node at `path`: fields of records, string keys of maps, indices of lists. `Some(...)` is looked through.
+    pub fn at(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, step| node.child(step)).map(Node::present)
+    }
+
+    /// The value itself, where it is written as `Some(value)`.
+    pub fn present(&self) -> &Node {
+        match &self.value {
+            Value::Some(inner) => inner.present(),
+            _ => self,
+        }
+    }
+
+    /// The child called `step`.
+    pub fn child(&self, step: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Some(inner) => inner.child(step),
+            Value::Record { fields, .. } => {
+                fields.iter().find(|(name, _)| name.text == step).map(|(_, node)| node)
+            }
+            Value::Map(entries) => entries.iter().find(|(key, _)| key.is_string(step)).map(|(_, node)| node),
+            Value::List(items) | Value::Tuple { items, .. } => items.get(step.parse::<usize>().ok()?),
+            _ => None,
+        }
+    }
+
+    /// The place of the key or field name that leads to the child called `step`; of a list, the item's place.
+    pub fn key_span(&self, step: &str) -> Option<&Span> {
+        match &self.value {
+            Value::Some(inner) => inner.key_span(step),
+            Value::Record { fields, .. } => {
+                fields.iter().find(|(name, _)| name.text == step).map(|(name, _)| &name.span)
+            }
+            Value::Map(entries) => {
+                entries.iter().find(|(key, _)| key.is_string(step)).map(|(key, _)| &key.span)
+            }
+            _ => self.child(step).map(|node| &node.span),
+        }
+    }
+
+    fn is_string(&self, text: &str) -> bool {
+        matches!(&self.value, Value::String(string) if string == text)
+    }
+
+    /// The name of a struct or variant.
+    pub fn name(&self) -> Option<&str> {
+        match &self.value {
+            Value::Record { name, .. } | Value::Tuple { name, .. } => {
+                name.as_ref().map(|name| name.text.as_str())
+            }
+            Value::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The place that stands for the whole in a report: its name, or the bracket that opens it.
+    pub fn head(&self) -> Span {
+        match &self.value {
+            Value::Record { name: Some(name), .. } | Value::Tuple { name: Some(name), .. } => {
+                name.span.clone()
+            }
+            Value::Record { .. } | Value::Tuple { .. } | Value::Map(_) | Value::List(_) => {
+                let mut span = self.span.clone();
+                span.end = span.end.min(span.start + 1);
+                span
+            }
+            _ => self.span.clone(),
+        }
+    }
+
+    /// What it is, in the words of a report.
+    pub fn describe(&self) -> String {
+        match &self.value {
+            Value::Unit => "`()`".to_owned(),
+            Value::Bool(value) => format!("`{value}`"),
+            Value::Number(text) => format!("the number `{text}`"),
+            Value::Char(c) => format!("the character {c:?}"),
+            Value::String(text) => format!("the string {text:?}"),
+            Value::List(_) => "a list".to_owned(),
+            Value::Map(_) => "a map".to_owned(),
+            Value::None => "`None`".to_owned(),
+            Value::Some(_) => "`Some(...)`".to_owned(),
+            Value::Record { name: Some(name), .. } | Value::Tuple { name: Some(name), .. } => {
+                format!("`{}(...)`", name.text)
+            }
+            Value::Record { .. } => "a record `(name: value)`".to_owned(),
+            Value::Tuple { .. } => "a tuple".to_owned(),
+            Value::Name(name) => format!("`{name}`"),
+        }
+    }
+
+    /// Each node of the tree, the outer ones first.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Node)) {
+        visit(self);
+        match &self.value {
+            Value::Some(inner) => inner.walk(visit),
+            Value::List(items) | Value::Tuple { items, .. } => items.iter().for_each(|node| node.walk(visit)),
+            Value::Record { fields, .. } => fields.iter().for_each(|(_, node)| node.walk(visit)),
+            Value::Map(entries) => entries.iter().for_each(|(_, node)| node.walk(visit)),
+            _ => {}
+        }
+    }
+}
+
+/// `over` laid over `base`: records and maps merge by key. Everything else is replaced, also by `None`, and so is a
+/// record by one of another name.
+pub fn overlay(base: Node, over: Node) -> Node {
+    let value = match (base.value, over.value) {
+        (base @ Value::Record { name: None, .. }, Value::Unit) => base,
+        (Value::Record { name: below, fields: base }, Value::Record { name, fields })
+            if below.is_none() || name.is_none() || below == name =>
+        {
+            Value::Record { name: name.or(below), fields: merge(base, fields) }
+        }
+        (Value::Map(base), Value::Map(entries)) => Value::Map(merge(base, entries)),
+        (_, over) => over,
+    };
+    Node::new(value, over.span)
+}
+
+fn merge<K: PartialEq>(mut base: Vec<(K, Node)>, over: Vec<(K, Node)>) -> Vec<(K, Node)> {
+    for (key, node) in over {
+        match base.iter().position(|(present, _)| *present == key) {
+            Some(index) => {
+                let (_, below) = base.remove(index);
+                base.insert(index, (key, overlay(below, node)));
+            }
+            None => base.push((key, node)),
+        }
+    }
+    base
+}
+
+/// The node as text on one line, which reads back to an equal one but for the spelling of numbers.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Value::Unit => f.write_str("()"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Number(text) => f.write_str(&number::canonical(text)),
+            Value::Char(c) => write!(f, "{c:?}"),
+            Value::String(text) => write!(f, "{text:?}"),
+            Value::None => f.write_str("None"),
+            Value::Some(inner) => write!(f, "Some({inner})"),
+            Value::Name(name) => f.write_str(&identifier(name)),
+            Value::List(items) => {
+                f.write_str("[")?;
+                separated(f, items, |f, item| write!(f, "{item}"))?;
+                f.write_str("]")
+            }
+            Value::Map(entries) => {
+                f.write_str("{")?;
+                separated(f, entries, |f, (key, node)| write!(f, "{key}: {node}"))?;
+                f.write_str("}")
+            }
+            Value::Tuple { name, items } => {
+                write!(f, "{}(", name.as_ref().map_or_else(String::new, |name| identifier(&name.text)))?;
+                separated(f, items, |f, item| write!(f, "{item}"))?;
+                f.write_str(")")
+            }
+            Value::Record { name, fields } => {
+                write!(f, "{}(", name.as_ref().map_or_else(String::new, |name| identifier(&name.text)))?;
+                separated(f, fields, |f, (name, node)| write!(f, "{}: {node}", identifier(&name.text)))?;
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+fn separated<T>(
+    f: &mut fmt::Formatter<'_>,
+    items: &[T],
+    mut write: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            f.write_str(", ")?;
+        }
+        write(f, item)?;
+    }
+    Ok(())
+}
+
+fn identifier(name: &str) -> String {
+    if name.contains(['.', '+', '-']) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("r#{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::parse;
+    use super::super::source::Source;
+    use super::*;
+
+    fn node(text: &str) -> Node {
+        parse(&Source::new("t.ron", text), 0).unwrap().unwrap()
+    }
+
+    #[test]
+    fn paths_go_through_records_maps_and_lists() {
+        let tree = node(r#"X(a: Some((b: { "c.d": [1, 2] })))"#);
+        assert_eq!(tree.at(&["a", "b", "c.d", "1"]), Some(&node("2")));
+        assert_eq!(tree.at(&["a", "x"]), None);
+        assert_eq!(tree.at(&["a"]).unwrap().key_span("b").unwrap().place(), (1, 12));
+    }
+
+    #[test]
+    fn overlays_merge_by_key_and_replace_the_rest() {
+        let merged = |base, over| overlay(node(base), node(over)).to_string();
+        assert_eq!(merged("(a: 1, b: (c: 2, d: 3))", "(b: (d: 4), e: 5)"), "(a: 1, b: (c: 2, d: 4), e: 5)");
+        assert_eq!(merged("(a: 1)", "(a: None)"), "(a: None)");
+        assert_eq!(merged("(a: Cosine(x: 1))", "(a: Constant(y: 2))"), "(a: Constant(y: 2))");
+        assert_eq!(merged("(a: Cosine(x: 1))", "(a: Cosine(y: 2))"), "(a: Cosine(x: 1, y: 2))");
+        assert_eq!(merged(r#"{"a": 1}"#, r#"{"b": 2, "a": [3]}"#), r#"{"a": [3], "b": 2}"#);
+        assert_eq!(merged("(a: 1)", "()"), "(a: 1)");
+    }
+
+    #[test]
+    fn a_tree_prints_as_it_reads() {
+        let text =
+            r#"X(a: [1, 0.5], r#b-c: {"k": Some('x')}, d: ("a\"\n", true), e: None, f: Y(), g: Z, h: ())"#;
+        assert_eq!(node(text).to_string(), text);
+    }
+}

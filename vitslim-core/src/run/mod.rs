@@ -1,0 +1,9 @@
+//! A run: an experiment checked against its model, its stages in order, and the folder that they fill.
+
+mod folder;
+mod pipeline;
+mod prepare;
+
+pub use folder::{FolderError, RunFolder};
+pub use pipeline::{RunError, execute};
+pub use prepare::{PrepareError, Prepared};

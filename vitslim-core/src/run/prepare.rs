@@ -1,0 +1,246 @@
+//! An experiment checked against its architecture and its data, before anything is trained.
+
+use burn::tensor::Device;
+use miette::Diagnostic;
+use schemars::SchemaGenerator;
+use thiserror::Error;
+
+use crate::data::{DataError, Dataset, digits};
+use crate::experiment::{
+    Budget, Data, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, merge_config, nearest,
+    resolve, typed,
+};
+use crate::models::Architecture;
+use crate::slim::{Dimension, DimensionError, Granularity, MaskSpec, Ranking, describe};
+
+/// An experiment with everything that it names.
+#[derive(Debug)]
+pub struct Prepared<A: Architecture> {
+    /// As read.
+    pub experiment: Experiment,
+    /// The architecture's configuration: preset, data and file together.
+    pub config: A::Config,
+    /// The images.
+    pub data: Dataset,
+    /// The dense model's dimensions.
+    pub dimensions: Vec<Dimension>,
+    /// Which of them are searched, and how.
+    pub searched: Vec<(Dimension, MaskSpec)>,
+    /// The budgets, in the order written.
+    pub budgets: Vec<PreparedBudget>,
+}
+
+/// A budget, resolved.
+#[derive(Clone, Debug)]
+pub struct PreparedBudget {
+    /// Name of the sub-network, unique in the experiment: `share-0.7-0.5`.
+    pub label: String,
+    /// Keys and shares as written.
+    pub shares: Vec<(String, f64)>,
+    /// One ranking a key.
+    pub rankings: Vec<Ranking>,
+}
+
+/// Why an experiment cannot be run.
+#[derive(Debug, Error, Diagnostic)]
+pub enum PrepareError {
+    /// A mistake in the file.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Faults(#[from] Faults),
+    /// The data cannot be used.
+    #[error("the data cannot be used: {0}")]
+    Data(#[from] DataError),
+    /// The architecture is annotated wrongly.
+    #[error("the annotations of the architecture contradict its layers: {0}")]
+    #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
+    Dimensions(#[from] DimensionError),
+    /// The configuration cannot be built from the preset and the data.
+    #[error("a preset of the architecture cannot be read back: {0}")]
+    Preset(String),
+}
+
+impl<A: Architecture> Prepared<A> {
+    /// Checks the experiment in `document`.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of the file, at their places.
+    pub fn new(document: &Document) -> Result<Self, PrepareError> {
+        let experiment = document.experiment()?;
+        let data = match experiment.data {
+            Data::Digits => digits()?,
+        };
+        let config = config::<A>(document, &experiment, &data)?;
+        let model = A::init(&config, &Device::flex()).map_err(|error| {
+            document.fault(&["model", "config", error.field], error.message, None)
+        })?;
+        let dimensions = describe(&model)?;
+        let searched = searched(document, &experiment.search.dimensions, &dimensions)?;
+        let budgets = budgets(document, &experiment.budgets, &dimensions, &searched)?;
+        Ok(Self { experiment, config, data, dimensions, searched, budgets })
+    }
+
+    /// The experiment as a file, with every default spelled out.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be written as RON.
+    pub fn resolved(&self) -> Result<String, PrepareError> {
+        self.experiment.resolved(&self.config).map_err(|error| PrepareError::Preset(error.to_string()))
+    }
+}
+
+fn config<A: Architecture>(
+    document: &Document,
+    experiment: &Experiment,
+    data: &Dataset,
+) -> Result<A::Config, PrepareError> {
+    let presets = A::presets();
+    let preset = match &experiment.model.preset {
+        None => None,
+        Some(name) => Some(find_preset::<A>(document, &presets, name)?),
+    };
+    let known = [
+        ("image_size", data.shape.size),
+        ("channels", data.shape.channels),
+        ("classes", data.classes),
+    ];
+    let written = document.at(&["model", "config"]);
+    let merged = merge_config(preset, &known, written, &fields::<A>())?;
+    Ok(typed(&merged)?)
+}
+
+fn find_preset<'a, A: Architecture>(
+    document: &Document,
+    presets: &'a [(&'static str, A::Config)],
+    name: &str,
+) -> Result<&'a A::Config, Faults> {
+    if let Some((_, config)) = presets.iter().find(|(preset, _)| *preset == name) {
+        return Ok(config);
+    }
+    let names: Vec<_> = presets.iter().map(|(preset, _)| *preset).collect();
+    let hint = nearest(name, names.iter().copied());
+    let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let help = match names.is_empty() {
+        true => "this architecture has no presets".to_owned(),
+        false => format!("presets: {}", names.join(", ")),
+    };
+    Err(document.fault(&["model", "preset"], format!("unknown preset `{name}`{hint}"), Some(help)))
+}
+
+/// Names of the configuration's fields.
+fn fields<A: Architecture>() -> Vec<String> {
+    let schema = SchemaGenerator::default().into_root_schema_for::<A::Config>();
+    let properties = schema.get("properties").and_then(|properties| properties.as_object());
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn paths(dimensions: &[Dimension]) -> Vec<String> {
+    dimensions.iter().map(|dimension| dimension.path.clone()).collect()
+}
+
+fn searched(
+    document: &Document,
+    keys: &Keyed<SearchedDimension>,
+    dimensions: &[Dimension],
+) -> Result<Vec<(Dimension, MaskSpec)>, Faults> {
+    let place = ["search", "dimensions"];
+    let matched = resolve(keys.keys(), &paths(dimensions))
+        .map_err(|error| document.key_fault(&place, &error))?;
+    let mut searched: Vec<(usize, MaskSpec)> = Vec::new();
+    for ((key, how), matched) in keys.iter().zip(matched) {
+        let spec = MaskSpec {
+            granularity: how.granularity,
+            activation: how.activation,
+            init: how.init.get(),
+            weight: how.weight.get(),
+        };
+        if let Some(&unfit) = matched.iter().find(|&&index| !spec.granularity.fits(&dimensions[index])) {
+            return Err(unfit_granularity(document, key, spec.granularity, &dimensions[unfit]));
+        }
+        searched.extend(matched.into_iter().map(|index| (index, spec)));
+    }
+    // In the order of the traversal, whatever the order of the keys.
+    searched.sort_by_key(|(index, _)| *index);
+    Ok(searched.into_iter().map(|(index, spec)| (dimensions[index].clone(), spec)).collect())
+}
+
+fn unfit_granularity(
+    document: &Document,
+    key: &str,
+    granularity: Granularity,
+    dimension: &Dimension,
+) -> Faults {
+    let path = ["search", "dimensions", key, "granularity"];
+    let message = match dimension.groups.len() {
+        0 | 1 => format!(
+            "`{}` has no groups, so that it has no masks for `{granularity:?}`",
+            dimension.path
+        ),
+        _ => format!("the groups of `{}` have different sizes and share no positions", dimension.path),
+    };
+    document.fault(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
+}
+
+fn budgets(
+    document: &Document,
+    budgets: &[Budget],
+    dimensions: &[Dimension],
+    searched: &[(Dimension, MaskSpec)],
+) -> Result<Vec<PreparedBudget>, Faults> {
+    let mut prepared: Vec<PreparedBudget> = Vec::new();
+    for (index, budget) in budgets.iter().enumerate() {
+        let Budget::Share(shares) = budget;
+        let at = index.to_string();
+        let rankings = rankings(document, &at, shares, dimensions, searched)?;
+        let shares: Vec<_> = shares.iter().map(|(key, share)| (key.to_owned(), share.get())).collect();
+        let numbers: Vec<_> = shares.iter().map(|(_, share)| share.to_string()).collect();
+        let label = unique(format!("share-{}", numbers.join("-")), &prepared);
+        prepared.push(PreparedBudget { label, shares, rankings });
+    }
+    Ok(prepared)
+}
+
+fn rankings(
+    document: &Document,
+    budget: &str,
+    shares: &Keyed<Portion>,
+    dimensions: &[Dimension],
+    searched: &[(Dimension, MaskSpec)],
+) -> Result<Vec<Ranking>, Faults> {
+    let place = ["budgets", budget, "0"];
+    let matched = resolve(shares.keys(), &paths(dimensions))
+        .map_err(|error| document.key_fault(&place, &error))?;
+    let mut rankings = Vec::new();
+    for ((key, share), matched) in shares.iter().zip(matched) {
+        let mut specs = Vec::new();
+        for index in &matched {
+            let path = &dimensions[*index].path;
+            let Some((_, spec)) = searched.iter().find(|(dimension, _)| dimension.path == *path) else {
+                let message = format!("`{path}` is not searched, so that it cannot be cut to a share");
+                let help = format!("add \"{key}\" under `search.dimensions`, or leave it out here");
+                return Err(document.fault_at_key(&[&place[..], &[key]].concat(), message, Some(help)));
+            };
+            specs.push(spec);
+        }
+        if specs.iter().any(|s| (s.granularity, s.activation) != (specs[0].granularity, specs[0].activation))
+        {
+            let message = format!("\"{key}\" ranks masks of different granularity or activation together");
+            let help = "write one key for each kind of mask, as under `search.dimensions`".to_owned();
+            return Err(document.fault_at_key(&[&place[..], &[key]].concat(), message, Some(help)));
+        }
+        let dimensions = matched.into_iter().map(|index| dimensions[index].path.clone()).collect();
+        rankings.push(Ranking { dimensions, share: share.get() });
+    }
+    Ok(rankings)
+}
+
+/// `label`, with a number behind it where a budget before has it already: the same shares of other keys.
+fn unique(label: String, before: &[PreparedBudget]) -> String {
+    let taken = |label: &str| before.iter().any(|budget| budget.label == label);
+    if !taken(&label) {
+        return label;
+    }
+    (2..).map(|number| format!("{label}-{number}")).find(|label| !taken(label)).unwrap_or(label)
+}

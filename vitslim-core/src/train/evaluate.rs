@@ -1,0 +1,136 @@
+//! The numbers that are reported of a model.
+
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Tensor};
+use thiserror::Error;
+
+use crate::data::Part;
+use crate::models::Architecture;
+
+/// Images that [`top1`] computes at once.
+const BATCH: usize = 128;
+
+/// Batch at which [`throughput`] measures.
+pub const THROUGHPUT_BATCH: usize = 64;
+
+/// A model that could not be evaluated.
+#[derive(Debug, Error)]
+pub enum EvaluateError {
+    /// Logits that are no numbers.
+    #[error("the network answers with values that are not finite; the training diverged: try a lower learning rate")]
+    NotFinite,
+    /// The device failed.
+    #[error("the device could not return the results: {0}")]
+    Device(String),
+}
+
+/// Fraction of the images of `part` whose largest logit is that of their label. `model` is in validation mode.
+///
+/// # Errors
+///
+/// When a logit is not finite, or the device fails.
+pub fn top1<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<f64, EvaluateError> {
+    let indices: Vec<usize> = (0..part.len()).collect();
+    let mut right = 0;
+    for indices in indices.chunks(BATCH) {
+        let logits = model.forward(part.images(indices, device)).class;
+        let classes = logits.dims()[1];
+        let logits = host(logits)?;
+        for (logits, &index) in logits.chunks(classes).zip(indices) {
+            let best = (0..classes).fold(0, |best, class| {
+                if logits[class] > logits[best] { class } else { best }
+            });
+            right += usize::from(best == part.label(index));
+        }
+    }
+    Ok(right as f64 / part.len() as f64)
+}
+
+/// Largest absolute difference between the logits of two models on the first `images` images of `part`, divided by the
+/// largest absolute logit of the first.
+///
+/// # Errors
+///
+/// When a logit is not finite, or the device fails.
+pub fn difference<M: Architecture>(
+    reference: &M,
+    other: &M,
+    part: &Part,
+    images: usize,
+    device: &Device,
+) -> Result<f64, EvaluateError> {
+    let indices: Vec<usize> = (0..part.len().min(images)).collect();
+    let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
+    for indices in indices.chunks(BATCH) {
+        let images = part.images(indices, device);
+        let reference = host(reference.forward(images.clone()).class)?;
+        let other = host(other.forward(images).class)?;
+        for (a, b) in reference.into_iter().zip(other) {
+            difference = difference.max((a - b).abs());
+            scale = scale.max(a.abs());
+        }
+    }
+    Ok(if scale > 0.0 { difference / scale } else { difference })
+}
+
+fn host(logits: Tensor<2>) -> Result<Vec<f64>, EvaluateError> {
+    let values = logits.into_data().convert::<f64>().try_into_vec::<f64>();
+    let values = values.map_err(|error| EvaluateError::Device(error.to_string()))?;
+    match values.iter().all(|value| value.is_finite()) {
+        true => Ok(values),
+        false => Err(EvaluateError::NotFinite),
+    }
+}
+
+/// Images per second of `dense` and of `subnet` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
+/// a noisy machine is noisy for both.
+///
+/// # Errors
+///
+/// When a logit is not finite, or the device fails.
+pub fn throughput<M: Architecture>(
+    dense: &M,
+    subnet: &M,
+    part: &Part,
+    device: &Device,
+) -> Result<[f64; 2], EvaluateError> {
+    const ROUNDS: std::ops::Range<usize> = 5..200;
+    const ENOUGH: Duration = Duration::from_millis(1500);
+
+    let indices: Vec<usize> = (0..THROUGHPUT_BATCH).map(|index| index % part.len()).collect();
+    let images = part.images(&indices, device);
+    let mut times = [Vec::new(), Vec::new()];
+    let started = Instant::now();
+    // The first round warms up and is not counted.
+    for round in 0..=ROUNDS.end {
+        for (times, model) in times.iter_mut().zip([dense, subnet]) {
+            let started = Instant::now();
+            host(model.forward(images.clone()).class)?;
+            if round > 0 {
+                times.push(started.elapsed().as_secs_f64());
+            }
+        }
+        if round >= ROUNDS.start && started.elapsed() > ENOUGH {
+            break;
+        }
+    }
+    Ok(times.map(|times| THROUGHPUT_BATCH as f64 / median(times)))
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    let middle = times.len() / 2;
+    if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn median_of_odd_and_even_counts() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+    }
+}
