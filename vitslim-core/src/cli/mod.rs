@@ -1,5 +1,6 @@
 //! The runner: one file a command.
 
+mod allocator;
 mod device;
 mod registry;
 mod run;
@@ -29,6 +30,7 @@ enum Command {
 ///
 /// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong.
 pub fn main(registry: Registry) -> ExitCode {
+    allocator::keep_freed_memory();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
     };
