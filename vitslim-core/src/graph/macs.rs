@@ -1,3 +1,4 @@
+use burn_capture::CapturedGraph;
 use burn_ir::{FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
 
 use super::{GraphError, capture};
@@ -11,7 +12,15 @@ use crate::models::Architecture;
 ///
 /// When the forward pass cannot be recorded, or has an operation whose multiply-adds are not known.
 pub fn macs<M: Architecture>(model: &M, image: ImageShape) -> Result<u64, GraphError> {
-    let captured = capture(model, image, 1)?;
+    macs_of_graph(&capture(model, image, 1)?)
+}
+
+/// Multiply-adds of a captured forward pass, all images of its batch together.
+///
+/// # Errors
+///
+/// When it has an operation whose multiply-adds are not known.
+pub fn macs_of_graph(captured: &CapturedGraph) -> Result<u64, GraphError> {
     captured.graph.operations.iter().map(macs_of).sum()
 }
 

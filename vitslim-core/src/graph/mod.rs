@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::data::ImageShape;
 use crate::models::Architecture;
 
-pub use macs::macs;
+pub use macs::{macs, macs_of_graph};
 
 /// A forward pass that could not be recorded.
 #[derive(Debug, Error)]

@@ -10,7 +10,14 @@ pub fn table(summary: &Summary) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "network", "params", "MACs", "sliced", "retrained", "images/s", "speed-up", "m/s diff",
+        "network",
+        "params",
+        "MACs",
+        "sliced",
+        "retrained",
+        "images/s",
+        "speed-up",
+        "m/s diff",
     ]);
     let dense = &summary.dense;
     table.add_row([

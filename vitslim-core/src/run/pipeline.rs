@@ -18,9 +18,7 @@ use crate::data::{ImageShape, Moment, Part, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::{GraphError, macs};
 use crate::models::Architecture;
-use crate::report::{
-    BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary,
-};
+use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, rank};
 use crate::train::{EvaluateError, StageRun, TrainError, difference, throughput, top1, train};
 
@@ -93,10 +91,8 @@ pub fn execute<A: Architecture>(
         top1: run.top1(&dense)?,
     };
     let searched = run.search(dense.clone(), &mut seconds)?;
-    let search = SearchSummary {
-        epochs: experiment.search.epochs.get(),
-        top1_soft: run.top1(&searched.gated())?,
-    };
+    let search =
+        SearchSummary { epochs: experiment.search.epochs.get(), top1_soft: run.top1(&searched.gated())? };
     run.save_module(&searched.masks, "masks.safetensors", "the masks")?;
 
     let mut subnets = Vec::new();
@@ -130,10 +126,8 @@ impl<A: Architecture> Run<'_, A> {
         let experiment = &self.prepared.experiment;
         let moment = Moment { seed: experiment.seed, stage: Stage::Pretrain, epoch: 0, step: 0 };
         self.device.seed(moment.device_seed());
-        let model = A::init(&self.prepared.config, self.device).map_err(|error| RunError::Format {
-            what: "the model",
-            reason: error.to_string(),
-        })?;
+        let model = A::init(&self.prepared.config, self.device)
+            .map_err(|error| RunError::Format { what: "the model", reason: error.to_string() })?;
         let Some(training) = &experiment.pretrain else { return Ok(model.valid()) };
         let started = Instant::now();
         let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, training)?;

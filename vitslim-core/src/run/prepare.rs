@@ -72,9 +72,8 @@ impl<A: Architecture> Prepared<A> {
             Data::Digits => digits()?,
         };
         let config = config::<A>(document, &experiment, &data)?;
-        let model = A::init(&config, &Device::flex()).map_err(|error| {
-            document.fault(&["model", "config", error.field], error.message, None)
-        })?;
+        let model = A::init(&config, &Device::flex())
+            .map_err(|error| document.fault(&["model", "config", error.field], error.message, None))?;
         let dimensions = describe(&model)?;
         let searched = searched(document, &experiment.search.dimensions, &dimensions)?;
         let budgets = budgets(document, &experiment.budgets, &dimensions, &searched)?;
@@ -101,11 +100,8 @@ fn config<A: Architecture>(
         None => None,
         Some(name) => Some(find_preset::<A>(document, &presets, name)?),
     };
-    let known = [
-        ("image_size", data.shape.size),
-        ("channels", data.shape.channels),
-        ("classes", data.classes),
-    ];
+    let known =
+        [("image_size", data.shape.size), ("channels", data.shape.channels), ("classes", data.classes)];
     let written = document.at(&["model", "config"]);
     let merged = merge_config(preset, &known, written, &fields::<A>())?;
     Ok(typed(&merged)?)
@@ -146,8 +142,8 @@ fn searched(
     dimensions: &[Dimension],
 ) -> Result<Vec<(Dimension, MaskSpec)>, Faults> {
     let place = ["search", "dimensions"];
-    let matched = resolve(keys.keys(), &paths(dimensions))
-        .map_err(|error| document.key_fault(&place, &error))?;
+    let matched =
+        resolve(keys.keys(), &paths(dimensions)).map_err(|error| document.key_fault(&place, &error))?;
     let mut searched: Vec<(usize, MaskSpec)> = Vec::new();
     for ((key, how), matched) in keys.iter().zip(matched) {
         let spec = MaskSpec {
@@ -174,10 +170,7 @@ fn unfit_granularity(
 ) -> Faults {
     let path = ["search", "dimensions", key, "granularity"];
     let message = match dimension.groups.len() {
-        0 | 1 => format!(
-            "`{}` has no groups, so that it has no masks for `{granularity:?}`",
-            dimension.path
-        ),
+        0 | 1 => format!("`{}` has no groups, so that it has no masks for `{granularity:?}`", dimension.path),
         _ => format!("the groups of `{}` have different sizes and share no positions", dimension.path),
     };
     document.fault(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
@@ -210,8 +203,8 @@ fn rankings(
     searched: &[(Dimension, MaskSpec)],
 ) -> Result<Vec<Ranking>, Faults> {
     let place = ["budgets", budget, "0"];
-    let matched = resolve(shares.keys(), &paths(dimensions))
-        .map_err(|error| document.key_fault(&place, &error))?;
+    let matched =
+        resolve(shares.keys(), &paths(dimensions)).map_err(|error| document.key_fault(&place, &error))?;
     let mut rankings = Vec::new();
     for ((key, share), matched) in shares.iter().zip(matched) {
         let mut specs = Vec::new();

@@ -18,7 +18,9 @@ pub const THROUGHPUT_BATCH: usize = 64;
 #[derive(Debug, Error)]
 pub enum EvaluateError {
     /// Logits that are no numbers.
-    #[error("the network answers with values that are not finite; the training diverged: try a lower learning rate")]
+    #[error(
+        "the network answers with values that are not finite; the training diverged: try a lower learning rate"
+    )]
     NotFinite,
     /// The device failed.
     #[error("the device could not return the results: {0}")]
@@ -38,9 +40,8 @@ pub fn top1<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<
         let classes = logits.dims()[1];
         let logits = host(logits)?;
         for (logits, &index) in logits.chunks(classes).zip(indices) {
-            let best = (0..classes).fold(0, |best, class| {
-                if logits[class] > logits[best] { class } else { best }
-            });
+            let best =
+                (0..classes).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
             right += usize::from(best == part.label(index));
         }
     }

@@ -151,12 +151,7 @@ impl MetricLogger for MetricsFile {
         }
     }
 
-    fn read_numeric(
-        &mut self,
-        name: &str,
-        _: usize,
-        _: &Split,
-    ) -> Result<Vec<NumericEntry>, String> {
+    fn read_numeric(&mut self, name: &str, _: usize, _: &Split) -> Result<Vec<NumericEntry>, String> {
         Err(format!("`{name}` is only written"))
     }
 

@@ -76,8 +76,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Slim<M>, 
     let order = Order::Shuffled { seed, stage };
     let train = Loader::new(run.train.clone(), training.batch.get(), order, device.clone());
     let steps = train.batches();
-    let held_out =
-        Loader::new(run.held_out.clone(), HELD_OUT_BATCH, Order::AsIs, device.clone().inner());
+    let held_out = Loader::new(run.held_out.clone(), HELD_OUT_BATCH, Order::AsIs, device.clone().inner());
 
     let title = match subnet {
         Some(subnet) => format!("{} {subnet}", stage.name()),

@@ -72,7 +72,6 @@ impl<M: Architecture> InferenceStep for Trainee<M> {
     }
 }
 
-
 impl ItemLazy for StepOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
         self.logits.device().flush()?;

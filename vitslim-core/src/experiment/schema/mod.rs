@@ -17,7 +17,7 @@ pub use self::keyed::Keyed;
 pub use self::name::RunName;
 pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive};
 pub use self::raw::Raw;
-pub use self::search::{SearchedDimension, Masks, Search};
+pub use self::search::{Masks, Search, SearchedDimension};
 pub use self::training::{Optimizer, Schedule, Training};
 pub(super) use self::validate::validate;
 

@@ -5,6 +5,7 @@ mod omitted;
 mod spelling;
 
 use super::*;
+use crate::slim::Granularity;
 
 const QUICKSTART: &str = r#"// The quickstart.
 Experiment(

@@ -1,0 +1,5 @@
+//! The real binary, on real data, in a temporary folder.
+
+mod refusals;
+mod results;
+mod workspace;

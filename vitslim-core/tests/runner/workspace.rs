@@ -1,0 +1,92 @@
+//! A temporary folder to run `vitslim` in.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An experiment that takes seconds in a debug build.
+pub const TINY: &str = r#"Experiment(
+    name: "tiny",
+    seed: 3,
+    model: (architecture: "vit", config: (patch_size: 4, dim: 16, depth: 2, heads: 2, mlp_ratio: 2, drop_path: 0.1)),
+    data: Digits,
+    pretrain: (epochs: 2, batch: 128, optimizer: AdamW(lr: 2e-3), schedule: Cosine(warmup_epochs: 1), label_smoothing: 0.1),
+    search: (
+        epochs: 2,
+        batch: 128,
+        optimizer: AdamW(lr: 1e-3),
+        masks: (lr: 5e-2),
+        dimensions: {
+            "head_dim": (weight: 1e-3),
+            "hidden": (weight: 1e-4),
+            "tokens": (weight: 1e-4, activation: Tanh, init: 3.0),
+        },
+    ),
+    budgets: [
+        Share({ "head_dim": 0.5, "hidden": 0.5, "tokens": 0.7 }),
+        Share({ "hidden": 0.1 }),
+    ],
+    retrain: (epochs: 1, batch: 128, optimizer: AdamW(lr: 1e-3)),
+)
+"#;
+
+pub struct Workspace(TempDir);
+
+impl Workspace {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes an experiment and returns its path.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn vitslim(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vitslim"));
+        command.args(args).current_dir(self.0.path()).env("NO_COLOR", "1");
+        command.output().unwrap()
+    }
+
+    /// Runs an experiment that must end well, and returns its summary.
+    #[track_caller]
+    pub fn run(&self, file: &Path, args: &[&str]) -> Value {
+        let mut all = vec!["run", file.to_str().unwrap()];
+        all.extend(args);
+        let output = self.vitslim(&all);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let folder = printed.lines().find_map(|line| line.strip_prefix("results: ")).expect("the folder");
+        json(&self.0.path().join(folder).join("summary.json"))
+    }
+}
+
+/// What a command printed on standard error, on one line: a report breaks its sentences to fit the terminal.
+pub fn said(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+pub fn json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+/// A summary without what differs from run to run.
+pub fn repeatable(mut summary: Value) -> Value {
+    summary.as_object_mut().unwrap().remove("seconds").expect("seconds");
+    for subnet in summary["subnets"].as_array_mut().unwrap() {
+        for field in ["images_per_second", "speedup"] {
+            subnet.as_object_mut().unwrap().remove(field).expect(field);
+        }
+    }
+    summary
+}
