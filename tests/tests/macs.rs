@@ -1,5 +1,7 @@
 //! MACs from the captured graph, against arithmetic, for dense and sliced networks.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 use vitslim_core::data::ImageShape;
 use vitslim_core::graph::{capture, macs, macs_of_graph};
@@ -83,4 +85,32 @@ fn sliced_macs_are_what_the_plan_leaves() {
         assert_eq!(macs(&sliced, image(&config)).unwrap(), by_arithmetic(&config, &plan), "{path}");
     }
     assert_eq!(model.slim(&plan).unwrap().blocks[0].attn.heads.sizes, [3, 2, 1]);
+}
+
+/// Kinds of operations of a forward pass, with their number.
+fn operations(model: &Vit, config: &VitConfig) -> BTreeMap<String, usize> {
+    let captured = capture(model, image(config), 1).unwrap();
+    let mut kinds = BTreeMap::new();
+    for operation in &captured.graph.operations {
+        let described = format!("{operation:?}");
+        let (kind, _) = described.split_once('{').unwrap_or((&described, ""));
+        *kinds.entry(kind.to_owned()).or_insert(0) += 1;
+    }
+    kinds
+}
+
+#[test]
+fn no_mask_is_left_in_a_sliced_network() {
+    let config = small();
+    let model = Vit::init(&config, &Device::flex()).unwrap();
+    let dimensions = describe(&model).unwrap();
+    let mut plan = Plan::whole(&dimensions);
+    for dimension in dimensions.iter().filter(|d| ["head_dim", "hidden"].contains(&d.name())) {
+        let cut = plan.get_mut(&dimension.path).unwrap();
+        cut.keep.retain(|unit| unit % 2 == 0);
+    }
+    let sliced = model.slim(&plan).unwrap();
+    let dense = operations(&model, &config);
+    assert_eq!(operations(&sliced, &config), dense);
+    assert_ne!(operations(&model.hard_mask(&plan).unwrap(), &config), dense);
 }

@@ -30,3 +30,8 @@ pub mod prelude {
     pub use crate::nn::*;
     pub use crate::slim::Slimmable;
 }
+
+/// Compiles and runs the Rust of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

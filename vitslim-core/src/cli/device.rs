@@ -76,7 +76,7 @@ impl DeviceChoice {
     pub fn describe(self) -> String {
         match self {
             Self::Cpu => {
-                let threads = std::thread::available_parallelism().map_or(1, usize::from);
+                let threads = rayon::current_num_threads();
                 format!("cpu, {threads} threads, f32")
             }
             Self::Cuda(_) => format!("{self}, f32"),

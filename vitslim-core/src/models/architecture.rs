@@ -1,3 +1,4 @@
+use burn::module::ModuleDisplay;
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use crate::slim::Slimmable;
 /// What the runner needs of a model. All that an author implements beside `forward` and the derive.
 ///
 /// Fields of the configuration called `image_size`, `channels` and `classes` are filled in from the data.
-pub trait Architecture: Slimmable + 'static {
+pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     /// What an experiment writes under `config`.
     type Config: Serialize + DeserializeOwned + JsonSchema + Clone;
 

@@ -165,7 +165,7 @@ impl DimensionMapper for Describe {
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
         let extent = layer.extent(side);
         let features_per_unit = axis.features_per_unit();
-        if features_per_unit == 0 || extent % features_per_unit != 0 {
+        if features_per_unit == 0 || !extent.is_multiple_of(features_per_unit) {
             self.error.get_or_insert(DimensionError::Indivisible {
                 layer: axis.layer,
                 side: side.name(),

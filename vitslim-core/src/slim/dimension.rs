@@ -4,7 +4,7 @@
 //! heads, the token positions that enter a block. `#[derive(Slimmable)]` writes [`Slimmable::map_dimensions`]; to
 //! describe, gate, slice or count a model is one [`DimensionMapper`] each.
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::Module;
 
 use super::layer::{Side, SlimLayer};
 use super::mask::MaskSet;
@@ -18,7 +18,7 @@ use crate::nn::{HeadLayout, TokenGate};
     label = "`#[slim]` marks a field whose type has `#[derive(Slimmable)]`",
     note = "put `#[derive(Slimmable)]` on `{Self}`; for a layer such as `Linear`, name its axis instead: `#[slim(output = [hidden])]`"
 )]
-pub trait Slimmable: Module + ModuleDisplay {
+pub trait Slimmable: Module {
     /// Takes the module apart, hands every annotated part to `mapper`, and puts it together again.
     ///
     /// Order: the scope is opened; layouts; token gates, axes and nested fields in the order of the fields (of one

@@ -115,11 +115,11 @@ impl Mask {
 
     /// Which mask each unit belongs to, `[units]` indices.
     pub fn mask_of_unit(&self) -> Vec<usize> {
-        let groups = self.groups.iter().enumerate();
+        let groups = self.groups.iter();
         match self.spec.granularity {
-            Granularity::Unit => (0..self.groups.iter().sum()).collect(),
-            Granularity::Group => groups.flat_map(|(group, size)| vec![group; *size]).collect(),
-            Granularity::Uniform => groups.flat_map(|(_, size)| 0..*size).collect(),
+            Granularity::Unit => (0..groups.sum()).collect(),
+            Granularity::Group => groups.enumerate().flat_map(|(group, size)| vec![group; *size]).collect(),
+            Granularity::Uniform => groups.flat_map(|size| 0..*size).collect(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::{Tensor, TensorReadError};
 use burn::train::logger::MetricLogger;
@@ -117,7 +117,11 @@ pub struct MetricsFile {
     names: HashMap<MetricId, MetricName>,
     train: BTreeMap<&'static str, f64>,
     held_out: BTreeMap<&'static str, f64>,
+    failure: WriteFailure,
 }
+
+/// The first line that could not be written, if any. The logger belongs to burn's thread, so that its owner reads it here.
+pub type WriteFailure = Arc<Mutex<Option<std::io::Error>>>;
 
 impl MetricsFile {
     /// Appends the epochs of a stage to the file at `path`.
@@ -125,7 +129,12 @@ impl MetricsFile {
     /// # Errors
     ///
     /// When the file cannot be opened.
-    pub fn append(path: &Path, stage: Stage, subnet: Option<&str>) -> std::io::Result<Self> {
+    pub fn append(
+        path: &Path,
+        stage: Stage,
+        subnet: Option<&str>,
+        failure: WriteFailure,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             file: OpenOptions::new().create(true).append(true).open(path)?,
             stage,
@@ -133,6 +142,7 @@ impl MetricsFile {
             names: HashMap::new(),
             train: BTreeMap::new(),
             held_out: BTreeMap::new(),
+            failure,
         })
     }
 }
@@ -170,10 +180,12 @@ impl MetricLogger for MetricsFile {
             train: &self.train,
             held_out: &self.held_out,
         };
-        // A line that cannot be written is no reason to lose the training; the stage's results say it if the disk is full.
-        if let Ok(mut line) = serde_json::to_string(&epoch) {
-            line.push('\n');
-            let _ = self.file.write_all(line.as_bytes());
+        let line = serde_json::to_string(&epoch).map_err(std::io::Error::from);
+        let written = line.and_then(|line| self.file.write_all(format!("{line}\n").as_bytes()));
+        if let Err(error) = written
+            && let Ok(mut failure) = self.failure.lock()
+        {
+            failure.get_or_insert(error);
         }
         self.train.clear();
         self.held_out.clear();

@@ -9,7 +9,7 @@ use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{Learner, SupervisedTraining};
 use thiserror::Error;
 
-use super::metrics::{MetricsFile, PenaltyMetric};
+use super::metrics::{MetricsFile, PenaltyMetric, WriteFailure};
 use super::optimizer::{optimizer, scheduler};
 use super::progress::StageProgress;
 use super::step::Trainee;
@@ -83,7 +83,8 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Slim<M>, 
         None => stage.name().to_owned(),
     };
     let progress = StageProgress::new(title, epochs, run.train.len());
-    let metrics = MetricsFile::append(&run.folder.join("metrics.jsonl"), stage, subnet)?;
+    let unwritten = WriteFailure::default();
+    let metrics = MetricsFile::append(&run.folder.join("metrics.jsonl"), stage, subnet, unwritten.clone())?;
 
     let trainee = Trainee::new(slim, training.label_smoothing.get()).train().fork(&device);
     let learner = Learner::new(trainee, optimizer(training, masks)?, scheduler(training, masks, steps)?);
@@ -98,6 +99,9 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Slim<M>, 
         training = training.metric_train_numeric(PenaltyMetric::new());
     }
     let result = training.launch(learner);
+    if let Some(error) = unwritten.lock().ok().and_then(|mut failure| failure.take()) {
+        return Err(TrainError::Metrics(error));
+    }
     match result.error {
         Some(error) => Err(TrainError::Stopped { stage: stage.name(), reason: error.to_string() }),
         None => Ok(result.model.slim),
