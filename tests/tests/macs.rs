@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use vitslim_core::data::ImageShape;
 use vitslim_core::graph::{capture, macs, macs_of_graph};
 use vitslim_core::models::{Architecture, Vit, VitConfig};
-use vitslim_core::slim::{Plan, Slimmable, describe};
+use vitslim_core::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
 
 /// Matrix products and attention of one image. `A` of the formula are kept head dims, `m` kept hidden units.
 fn by_arithmetic(config: &VitConfig, plan: &Plan) -> u64 {
@@ -112,5 +112,10 @@ fn no_mask_is_left_in_a_sliced_network() {
     let sliced = model.slim(&plan).unwrap();
     let dense = operations(&model, &config);
     assert_eq!(operations(&sliced, &config), dense);
-    assert_ne!(operations(&model.hard_mask(&plan).unwrap(), &config), dense);
+
+    // Where a mask does multiply in the forward pass, the count shows it.
+    let tokens = dimensions.into_iter().filter(|d| d.is_tokens());
+    let masks: Vec<_> = tokens.map(|dimension| (dimension, MaskSpec::default())).collect();
+    let masks = MaskSet::new(&masks, &Device::flex());
+    assert_ne!(operations(&model.gate(&masks), &config), dense);
 }
