@@ -1,12 +1,17 @@
+//! Batches for the learner.
+
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
-use burn::data::dataset::DatasetError;
+use burn::data::dataloader::{DataLoader, DataLoaderIterator};
 use burn::tensor::{Device, Int, Tensor};
-use rand::seq::SliceRandom;
 
-use super::{Moment, Part, Stage};
+use super::epoch::{Epoch, Plan};
+use super::{Part, Stage};
+
+/// Threads that read the images of a folder ahead, unless a loader is told otherwise.
+const FOLDER_THREADS: usize = 2;
 
 /// Images and labels of one step.
 #[derive(Clone, Debug)]
@@ -24,7 +29,7 @@ pub struct Batch {
 pub enum Order {
     /// As they lie.
     AsIs,
-    /// Shuffled anew each epoch, by seed, stage and epoch.
+    /// To train: shuffled anew each epoch, by seed, stage and epoch, and augmented as the part says.
     Shuffled {
         /// Seed of the experiment.
         seed: u64,
@@ -34,21 +39,39 @@ pub enum Order {
 }
 
 /// Batches of a part of a dataset. The last one has what is left.
+///
+/// A batch depends on seed, stage, epoch and step alone: it is the same for any number of threads.
 #[derive(Debug)]
 pub struct Loader {
     part: Arc<Part>,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     batch: usize,
     order: Order,
     device: Device,
+    threads: usize,
     epochs_begun: AtomicUsize,
 }
 
 impl Loader {
-    /// Batches of at most `batch` images of `part`.
+    /// Batches of at most `batch` images of `part`, at least 1.
+    ///
+    /// Images in memory are prepared when a batch is asked for, those of a folder ahead of it by two threads.
     pub fn new(part: Arc<Part>, batch: usize, order: Order, device: Device) -> Self {
         let range = 0..part.len();
-        Self { part, range, batch, order, device, epochs_begun: AtomicUsize::new(0) }
+        let threads = if part.reads_files() { FOLDER_THREADS } else { 0 };
+        Self { part, range, batch, order, device, threads, epochs_begun: AtomicUsize::new(0) }
+    }
+
+    /// Prepares batches ahead in so many threads, each up to two batches; with 0 when a batch is asked for.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Counts epochs from `epoch`, the first one being 1: what the next pass shuffles and augments by.
+    #[must_use]
+    pub fn with_next_epoch(self, epoch: usize) -> Self {
+        Self { epochs_begun: AtomicUsize::new(epoch.saturating_sub(1)), ..self }
     }
 
     /// Number of batches of an epoch.
@@ -56,21 +79,26 @@ impl Loader {
         self.range.len().div_ceil(self.batch)
     }
 
-    fn with(&self, range: std::ops::Range<usize>, device: Device) -> Arc<dyn DataLoader<Batch>> {
+    fn with(&self, range: Range<usize>, device: Device) -> Arc<dyn DataLoader<Batch>> {
         let epochs_begun = AtomicUsize::new(self.epochs_begun.load(Ordering::SeqCst));
-        let part = self.part.clone();
-        Arc::new(Self { part, range, batch: self.batch, order: self.order, device, epochs_begun })
+        let Self { part, batch, order, threads, .. } = self;
+        Arc::new(Self {
+            part: part.clone(),
+            range,
+            batch: *batch,
+            order: *order,
+            device,
+            threads: *threads,
+            epochs_begun,
+        })
     }
 }
 
 impl DataLoader<Batch> for Loader {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<Batch> + 'a> {
         let epoch = self.epochs_begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut indices: Vec<usize> = self.range.clone().collect();
-        if let Order::Shuffled { seed, stage } = self.order {
-            indices.shuffle(&mut Moment { seed, stage, epoch, step: 0 }.generator());
-        }
-        Box::new(Epoch { loader: self, epoch, indices, done: 0 })
+        let plan = Plan::new(self.part.clone(), self.range.clone(), self.batch, self.order, epoch);
+        Box::new(Epoch::begin(plan, self.threads, self.device.clone()))
     }
 
     fn num_items(&self) -> usize {
@@ -84,39 +112,5 @@ impl DataLoader<Batch> for Loader {
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<Batch>> {
         let first = self.range.start;
         self.with(first + start..first + end, self.device.clone())
-    }
-}
-
-struct Epoch<'a> {
-    loader: &'a Loader,
-    epoch: usize,
-    indices: Vec<usize>,
-    done: usize,
-}
-
-impl Iterator for Epoch<'_> {
-    type Item = Result<Batch, DatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let Loader { part, device, batch, order, .. } = self.loader;
-        let end = (self.done + batch).min(self.indices.len());
-        let indices = &self.indices[self.done..end];
-        if indices.is_empty() {
-            return None;
-        }
-        let step = self.done / batch + 1;
-        self.done = end;
-        let seed = match *order {
-            Order::AsIs => 0,
-            Order::Shuffled { seed, stage } => Moment { seed, stage, epoch: self.epoch, step }.device_seed(),
-        };
-        let (images, labels) = (part.images(indices, device), part.labels(indices, device));
-        Some(Ok(Batch { images, labels, seed }))
-    }
-}
-
-impl DataLoaderIterator<Batch> for Epoch<'_> {
-    fn progress(&self) -> Progress {
-        Progress::new(self.done, self.indices.len(), Some("images".into()))
     }
 }

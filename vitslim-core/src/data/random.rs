@@ -42,16 +42,43 @@ pub struct Moment {
 impl Moment {
     /// A generator for this moment alone.
     pub fn generator(self) -> ChaCha8Rng {
-        let place = [self.seed, self.stage as u64, self.epoch as u64, self.step as u64];
-        let mut key = [0; 32];
-        for (bytes, word) in key.chunks_exact_mut(8).zip(place) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        ChaCha8Rng::from_seed(key)
+        generator([self.seed, self.stage as u64, self.epoch as u64, self.step as u64])
     }
 
     /// A seed for what draws its own numbers.
     pub fn device_seed(self) -> u64 {
         self.generator().next_u64()
     }
+
+    /// What the augmentation of this moment is drawn from: another stream of the same key, so that it has nothing in
+    /// common with what the device draws.
+    pub fn augmentation(self) -> ChaCha8Rng {
+        let mut generator = self.generator();
+        generator.set_stream(1);
+        generator
+    }
+}
+
+/// What is drawn once for a dataset, before any stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Choice {
+    /// Which images are held out.
+    HeldOut,
+    /// From which images the normalisation is computed.
+    Sample,
+}
+
+impl Choice {
+    /// A generator for this choice alone. No moment has its key: stages are counted from 0.
+    pub(super) fn generator(self, seed: u64) -> ChaCha8Rng {
+        generator([seed, u64::MAX, self as u64, 0])
+    }
+}
+
+fn generator(place: [u64; 4]) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    for (bytes, word) in key.chunks_exact_mut(8).zip(place) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(key)
 }

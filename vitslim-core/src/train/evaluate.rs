@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::{Device, Tensor};
 use thiserror::Error;
 
-use crate::data::Part;
+use crate::data::{DataError, Part};
 use crate::models::Architecture;
 
 /// Images that [`top1`] computes at once.
@@ -22,6 +22,9 @@ pub enum EvaluateError {
         "the network answers with values that are not finite; the training diverged: try a lower learning rate"
     )]
     NotFinite,
+    /// An image cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The device failed.
     #[error("the device could not return the results: {0}")]
     Device(String),
@@ -31,12 +34,12 @@ pub enum EvaluateError {
 ///
 /// # Errors
 ///
-/// When a logit is not finite, or the device fails.
+/// When a logit is not finite, an image cannot be read, or the device fails.
 pub fn top1<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<f64, EvaluateError> {
     let indices: Vec<usize> = (0..part.len()).collect();
     let mut right = 0;
     for indices in indices.chunks(BATCH) {
-        let logits = model.forward(part.images(indices, device)).class;
+        let logits = model.forward(part.images(indices, device)?).class;
         let classes = logits.dims()[1];
         let logits = host(logits)?;
         for (logits, &index) in logits.chunks(classes).zip(indices) {
@@ -53,7 +56,7 @@ pub fn top1<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<
 ///
 /// # Errors
 ///
-/// When a logit is not finite, or the device fails.
+/// When a logit is not finite, an image cannot be read, or the device fails.
 pub fn difference<M: Architecture>(
     reference: &M,
     other: &M,
@@ -64,7 +67,7 @@ pub fn difference<M: Architecture>(
     let indices: Vec<usize> = (0..part.len().min(images)).collect();
     let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
     for indices in indices.chunks(BATCH) {
-        let images = part.images(indices, device);
+        let images = part.images(indices, device)?;
         let reference = host(reference.forward(images.clone()).class)?;
         let other = host(other.forward(images).class)?;
         for (a, b) in reference.into_iter().zip(other) {
@@ -89,7 +92,7 @@ fn host(logits: Tensor<2>) -> Result<Vec<f64>, EvaluateError> {
 ///
 /// # Errors
 ///
-/// When a logit is not finite, or the device fails.
+/// When a logit is not finite, an image cannot be read, or the device fails.
 pub fn throughput<M: Architecture>(
     dense: &M,
     subnet: &M,
@@ -100,7 +103,7 @@ pub fn throughput<M: Architecture>(
     const ENOUGH: Duration = Duration::from_millis(1500);
 
     let indices: Vec<usize> = (0..THROUGHPUT_BATCH).map(|index| index % part.len()).collect();
-    let images = part.images(&indices, device);
+    let images = part.images(&indices, device)?;
     let mut times = [Vec::new(), Vec::new()];
     let started = Instant::now();
     // The first round warms up and is not counted.

@@ -1,0 +1,109 @@
+//! Training images that are not twice the same.
+
+use rand::{Rng, RngExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ImageShape;
+
+/// What is done to training images, anew in each epoch. Default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Pixels by which an image is moved at most in each direction; less than its size. What comes in from outside is the
+    /// mean color. Default 0.
+    #[serde(default)]
+    pub crop_padding: u32,
+    /// Whether every second image, at random, is mirrored left to right. Default false.
+    #[serde(default)]
+    pub flip: bool,
+}
+
+impl Augment {
+    /// Draws what happens to one image. All is drawn, whatever the settings, so that one setting leaves the others alone.
+    pub(super) fn draw(self, generator: &mut impl Rng) -> View {
+        let padding = i64::from(self.crop_padding);
+        let down = generator.random_range(-padding..=padding) as isize;
+        let right = generator.random_range(-padding..=padding) as isize;
+        let flip = generator.random::<bool>() && self.flip;
+        View { down, right, flip }
+    }
+}
+
+/// How an image is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct View {
+    /// Pixels by which the crop lies lower than the image.
+    down: isize,
+    /// Pixels by which it lies further to the right.
+    right: isize,
+    /// Whether the crop is mirrored.
+    flip: bool,
+}
+
+impl View {
+    /// Appends what is seen of `image`, `[channels, height, width]`, to `values`, normalised by `table`. Outside of the
+    /// image all is 0, the mean.
+    pub(super) fn append(self, image: &[u8], shape: ImageShape, table: &[[f32; 256]], values: &mut Vec<f32>) {
+        let size = shape.size;
+        let within =
+            |index: usize, shift: isize| index.checked_add_signed(shift).filter(|&index| index < size);
+        for (channel, table) in image.chunks_exact(size * size).zip(table) {
+            for y in 0..size {
+                let Some(y) = within(y, self.down) else {
+                    values.resize(values.len() + size, 0.0);
+                    continue;
+                };
+                let row = &channel[y * size..(y + 1) * size];
+                let seen = |x| within(x, self.right).map_or(0.0, |x| table[usize::from(row[x])]);
+                match self.flip {
+                    true => values.extend((0..size).rev().map(seen)),
+                    false => values.extend((0..size).map(seen)),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn seen(view: View) -> Vec<f32> {
+        let table = [std::array::from_fn(|pixel| pixel as f32)];
+        let mut values = Vec::new();
+        view.append(&[1, 2, 3, 4, 5, 6, 7, 8, 9], ImageShape { channels: 1, size: 3 }, &table, &mut values);
+        values
+    }
+
+    #[test]
+    fn crops_and_mirrors() {
+        assert_eq!(seen(View::default()), [1., 2., 3., 4., 5., 6., 7., 8., 9.]);
+        assert_eq!(seen(View { down: 1, right: 0, flip: false }), [4., 5., 6., 7., 8., 9., 0., 0., 0.]);
+        assert_eq!(seen(View { down: -1, right: 2, flip: false }), [0., 0., 0., 3., 0., 0., 6., 0., 0.]);
+        assert_eq!(seen(View { down: 0, right: 0, flip: true }), [3., 2., 1., 6., 5., 4., 9., 8., 7.]);
+        assert_eq!(seen(View { down: 0, right: 1, flip: true }), [0., 3., 2., 0., 6., 5., 0., 9., 8.]);
+    }
+
+    #[test]
+    fn draws_reach_both_ends_and_the_settings_do_not_disturb_each_other() {
+        let draws = |augment: Augment| -> Vec<View> {
+            let mut generator = ChaCha8Rng::seed_from_u64(1);
+            (0..500).map(|_| augment.draw(&mut generator)).collect()
+        };
+        let both = draws(Augment { crop_padding: 2, flip: true });
+        for shift in -2..=2 {
+            assert!(
+                both.iter().any(|view| view.down == shift) && both.iter().any(|view| view.right == shift)
+            );
+        }
+        let flips = both.iter().filter(|view| view.flip).count();
+        assert!((200..300).contains(&flips), "{flips}");
+        let unflipped = draws(Augment { crop_padding: 2, flip: false });
+        assert!(both.iter().zip(&unflipped).all(|(a, b)| (a.down, a.right) == (b.down, b.right) && !b.flip));
+        assert!(draws(Augment::default()).iter().all(|view| *view == View::default()));
+    }
+}

@@ -1,0 +1,165 @@
+//! A dataset put together from images that have been read.
+
+use std::sync::Arc;
+
+use rand::seq::index::sample;
+use rayon::prelude::*;
+
+use super::images::Images;
+use super::normalisation::Histogram;
+use super::part::Chosen;
+use super::random::Choice;
+use super::split::split;
+use super::{Augment, DataError, Normalisation, Part};
+
+/// Images of a folder from which the normalisation is computed: all of them would be read once for nothing else.
+const SAMPLED_IMAGES: usize = 2000;
+
+/// Labelled images in three parts. The held-out part drives every decision; the test part is only reported.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// What an image is.
+    pub shape: ImageShape,
+    /// Number of classes.
+    pub classes: usize,
+    /// Names of the classes, in the order of their labels.
+    pub class_names: Vec<String>,
+    /// What the pixels of all parts are normalised by, computed from the training part.
+    pub normalisation: Normalisation,
+    /// To train on.
+    pub train: Part,
+    /// To decide by.
+    pub held_out: Part,
+    /// To report.
+    pub test: Part,
+    /// What a user should know of the data, a line each: what was skipped, which class has no image.
+    pub notes: Vec<String>,
+}
+
+/// Size of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageShape {
+    /// Number of channels.
+    pub channels: usize,
+    /// Height and width in pixels.
+    pub size: usize,
+}
+
+impl ImageShape {
+    /// Number of values an image has.
+    pub fn values(self) -> usize {
+        self.channels * self.size * self.size
+    }
+}
+
+/// What is done with images that have been read.
+#[derive(Clone, Copy, Debug)]
+pub struct Preparation {
+    /// Share of the training images that is held out.
+    pub held_out: f64,
+    /// What is done to training images.
+    pub augment: Augment,
+    /// Seed of the experiment: which images are held out, and from which of a folder the normalisation is computed.
+    pub seed: u64,
+}
+
+impl Dataset {
+    /// Holds out a share of `train`.
+    pub(super) fn split(
+        train: Images,
+        test: Images,
+        class_names: Vec<String>,
+        preparation: &Preparation,
+    ) -> Result<Self, DataError> {
+        let (kept, held_out) = split(&train.labels, preparation.held_out, preparation.seed)?;
+        let train = Arc::new(train);
+        let held_out = Chosen { images: train.clone(), indices: held_out };
+        let train = Chosen { images: train, indices: kept };
+        Self::assemble(
+            [train, held_out, Chosen::all(test)],
+            class_names,
+            preparation.augment,
+            preparation.seed,
+        )
+    }
+
+    /// Computes the normalisation of `parts`, which are train, held-out and test, and applies it.
+    pub(super) fn assemble(
+        parts: [Chosen; 3],
+        class_names: Vec<String>,
+        augment: Augment,
+        seed: u64,
+    ) -> Result<Self, DataError> {
+        let train = &parts[0];
+        let shape = train.images.shape;
+        if augment.crop_padding as usize >= shape.size {
+            let reason = format!("is {}, but the images have {} pixels", augment.crop_padding, shape.size);
+            return Err(DataError::setting(&["augment", "crop_padding"], reason));
+        }
+        let normalisation = normalisation(train, seed)?;
+        let notes = missing_classes(train, &class_names).into_iter().collect();
+        let table = normalisation.table();
+        let [train, held_out, test] = parts;
+        Ok(Self {
+            shape,
+            classes: class_names.len(),
+            class_names,
+            normalisation,
+            train: Part::new(train, &table, augment),
+            held_out: Part::new(held_out, &table, Augment::default()),
+            test: Part::new(test, &table, Augment::default()),
+            notes,
+        })
+    }
+}
+
+fn normalisation(train: &Chosen, seed: u64) -> Result<Normalisation, DataError> {
+    let Chosen { images, indices } = train;
+    let shape = images.shape;
+    let sampled = match images.are_files() && indices.len() > SAMPLED_IMAGES {
+        true => sample(&mut Choice::Sample.generator(seed), indices.len(), SAMPLED_IMAGES).into_vec(),
+        false => (0..indices.len()).collect(),
+    };
+    let empty = || (Histogram::new(shape.channels), vec![0; shape.values()]);
+    let count = |(mut histogram, mut image): (Histogram, Vec<u8>), &place: &usize| {
+        images.read(indices[place], &mut image)?;
+        histogram.add(&image, shape);
+        Ok((histogram, image))
+    };
+    let histogram = sampled
+        .par_iter()
+        .try_fold(empty, count)
+        .map(|counted| counted.map(|(histogram, _)| histogram))
+        .try_reduce(|| Histogram::new(shape.channels), |a, b| Ok(a.merge(b)))?;
+    histogram.normalisation(images.white).ok_or_else(|| {
+        DataError::setting(
+            &["path"],
+            "leads to training images whose pixels are all the same: nothing can be learnt",
+        )
+    })
+}
+
+/// A line on the classes without a training image.
+fn missing_classes(train: &Chosen, class_names: &[String]) -> Option<String> {
+    let mut present = vec![false; class_names.len()];
+    for &index in &train.indices {
+        present[train.images.labels[index] as usize] = true;
+    }
+    let missing: Vec<&str> = class_names
+        .iter()
+        .zip(present)
+        .filter(|(_, present)| !present)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    match missing.as_slice() {
+        [] => None,
+        [one] => Some(format!("class {one} has no training image")),
+        more => Some(format!(
+            "{} of {} classes have no training image: {}{}",
+            more.len(),
+            class_names.len(),
+            more[..more.len().min(5)].join(", "),
+            if more.len() > 5 { ", ..." } else { "" }
+        )),
+    }
+}

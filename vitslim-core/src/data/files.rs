@@ -1,0 +1,112 @@
+//! Files and folders as a user gives them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::DataError;
+
+/// What a file begins with that is not the data it is said to be.
+const FOREIGN: [(&[u8], &str); 6] = [
+    (b"<", "is a web page, not data: the download went wrong"),
+    (b"version https://git-lfs", "is a pointer of git LFS, not the data itself: run `git lfs pull`"),
+    (b"PK\x03\x04", "is a zip archive: unpack it"),
+    (b"BZh", "is compressed by bzip2: unpack it"),
+    (b"\xfd7zXZ", "is compressed by xz: unpack it"),
+    (b"\x80\x02}", "is a Python pickle: the binary version of the data is needed"),
+];
+
+/// Checks that `path` is a folder.
+pub(super) fn check_folder(path: &Path) -> Result<(), DataError> {
+    if path.as_os_str().is_empty() {
+        return Err(DataError::setting(&["path"], "is empty: it must be the folder that holds the data"));
+    }
+    let fault = match path.metadata() {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => DataError::file(path, "is a file, where the folder that holds the data is expected"),
+        Err(error) if error.kind() == ErrorKind::NotFound => DataError::file(path, "does not exist"),
+        Err(error) => DataError::file(path, format!("cannot be read: {error}")),
+    };
+    Err(match (path.starts_with("~"), std::env::current_dir()) {
+        (true, _) => fault.with_help("`~` is not replaced by the home folder: write it out"),
+        (false, Ok(here)) if path.is_relative() => {
+            fault.with_help(format!("a relative path begins at the current folder, `{}`", here.display()))
+        }
+        _ => fault,
+    })
+}
+
+/// The first of `names` that is in `folder`.
+pub(super) fn find(folder: &Path, names: &[String]) -> Result<PathBuf, DataError> {
+    let found = names.iter().map(|name| folder.join(name)).find(|path| path.exists());
+    found.ok_or_else(|| {
+        let or = match names.len() {
+            1 => String::new(),
+            _ => format!(
+                " (nor {})",
+                names[1..].iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        DataError::file(folder, format!("has no file `{}`{or}", names[0]))
+    })
+}
+
+/// A file of data that is being read. Content decides whether it is decompressed, not its name.
+pub(super) struct DataFile {
+    path: PathBuf,
+    reader: Box<dyn BufRead>,
+    compressed: bool,
+}
+
+impl DataFile {
+    /// Opens `path`.
+    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
+        let unreadable = |error| DataError::file(path, format!("cannot be read: {error}"));
+        let mut plain = BufReader::new(File::open(path).map_err(unreadable)?);
+        let compressed = plain.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
+        let reader: Box<dyn BufRead> = match compressed {
+            true => Box::new(BufReader::new(MultiGzDecoder::new(plain))),
+            false => Box::new(plain),
+        };
+        let mut file = Self { path: path.to_owned(), reader, compressed };
+        let start = file.reader.fill_buf().map_err(|error| unreadable_content(path, compressed, &error))?;
+        let text = start.trim_ascii_start();
+        if start.is_empty() {
+            return Err(file.fault("is empty"));
+        }
+        match FOREIGN.iter().find(|(magic, _)| text.starts_with(magic)) {
+            Some((_, reason)) => Err(file.fault(*reason)),
+            None => Ok(file),
+        }
+    }
+
+    /// The next `bytes` of it, or as many as there are.
+    pub(super) fn read(&mut self, bytes: usize) -> Result<Vec<u8>, DataError> {
+        let mut read = Vec::new();
+        let result = (&mut self.reader).take(bytes as u64).read_to_end(&mut read);
+        result.map_err(|error| unreadable_content(&self.path, self.compressed, &error))?;
+        Ok(read)
+    }
+
+    /// A fault of this file.
+    pub(super) fn fault(&self, reason: impl Into<String>) -> DataError {
+        DataError::file(&self.path, reason)
+    }
+}
+
+fn unreadable_content(path: &Path, compressed: bool, error: &std::io::Error) -> DataError {
+    DataError::file(
+        path,
+        match (compressed, error.kind()) {
+            (true, ErrorKind::UnexpectedEof) => {
+                "is a gzip file that ends too early: the download was cut off".to_owned()
+            }
+            (true, ErrorKind::InvalidInput | ErrorKind::InvalidData) => {
+                format!("is a damaged gzip file ({error})")
+            }
+            _ => format!("cannot be read: {error}"),
+        },
+    )
+}

@@ -1,0 +1,170 @@
+//! Which images a folder has, and of which class they are.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::super::DataError;
+
+/// What images end with, in any case.
+const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"];
+
+/// What systems leave in folders, beside what is hidden.
+const DROPPINGS: [&str; 3] = ["__MACOSX", "Thumbs.db", "desktop.ini"];
+
+/// The images of one part.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) root: PathBuf,
+    /// Names of the classes, sorted.
+    pub(super) classes: Vec<String>,
+    pub(super) files: Vec<PathBuf>,
+    /// The class of each file.
+    pub(super) labels: Vec<u32>,
+    skipped: Skipped,
+}
+
+/// What is no image of a class.
+#[derive(Debug, Default)]
+struct Skipped {
+    hidden: Vec<PathBuf>,
+    no_images: Vec<PathBuf>,
+    outside: Vec<PathBuf>,
+    dangling: Vec<PathBuf>,
+    loops: Vec<PathBuf>,
+}
+
+/// Finds the images below `root`, whose folders are the classes.
+pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
+    let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
+        DataError::file(path, format!("cannot be read: {error}"))
+    };
+    let real_root = root.canonicalize().map_err(|error| unreadable(root, &error))?;
+    let mut found = Found {
+        root: root.to_owned(),
+        classes: Vec::new(),
+        files: Vec::new(),
+        labels: Vec::new(),
+        skipped: Skipped::default(),
+    };
+    let mut entries = WalkDir::new(root).min_depth(1).follow_links(true).sort_by_file_name().into_iter();
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                let path = error.path().unwrap_or(root).to_owned();
+                let missing = error.io_error().is_some_and(|error| error.kind() == ErrorKind::NotFound);
+                match error.loop_ancestor() {
+                    Some(_) => found.skipped.loops.push(path),
+                    None if missing && is_hidden(&path) => found.skipped.hidden.push(path),
+                    // The check says what is wrong with it.
+                    None if missing && error.depth() > 1 && is_image(&path) => found.push(path),
+                    None if missing => found.skipped.dangling.push(path),
+                    None => return Err(unreadable(&path, &error)),
+                }
+                continue;
+            }
+        };
+        let is_folder = entry.file_type().is_dir();
+        if is_hidden(entry.path()) {
+            found.skipped.hidden.push(entry.path().to_owned());
+        } else if is_folder && leads_up(&entry, &real_root) {
+            found.skipped.loops.push(entry.path().to_owned());
+        } else {
+            found.add(entry);
+            continue;
+        }
+        if is_folder {
+            entries.skip_current_dir();
+        }
+    }
+    found.complete()
+}
+
+/// Whether `entry` is a link to a folder that `root` is in. Walking notices links to what is below `root` by itself.
+fn leads_up(entry: &DirEntry, root: &Path) -> bool {
+    entry.path_is_symlink() && entry.path().canonicalize().is_ok_and(|target| root.starts_with(target))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".") || DROPPINGS.iter().any(|dropping| name == *dropping)
+}
+
+fn is_image(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+impl Found {
+    fn add(&mut self, entry: DirEntry) {
+        let kind = entry.file_type();
+        match entry.depth() {
+            1 if kind.is_dir() => self.classes.push(entry.file_name().to_string_lossy().into_owned()),
+            _ if kind.is_dir() => {}
+            _ if !kind.is_file() || !is_image(entry.path()) => self.skipped.no_images.push(entry.into_path()),
+            1 => self.skipped.outside.push(entry.into_path()),
+            _ => self.push(entry.into_path()),
+        }
+    }
+
+    /// Adds a file of the class that was entered last.
+    fn push(&mut self, path: PathBuf) {
+        self.files.push(path);
+        self.labels.push(self.classes.len() as u32 - 1);
+    }
+
+    /// Checks that there are classes, and images in each of them.
+    fn complete(self) -> Result<Self, DataError> {
+        let looked_for =
+            format!("looked for files that end with {}", EXTENSIONS.map(|e| format!(".{e}")).join(", "));
+        if self.classes.is_empty() {
+            let reason = match self.skipped.outside.is_empty() {
+                true => "has no folders of classes",
+                false => "has images, but no folders of classes around them",
+            };
+            return Err(
+                DataError::file(&self.root, reason).with_help("images lie in a folder for each class")
+            );
+        }
+        if self.files.is_empty() {
+            return Err(DataError::file(&self.root, "has no images").with_help(looked_for));
+        }
+        let mut counts = vec![0_usize; self.classes.len()];
+        for &label in &self.labels {
+            counts[label as usize] += 1;
+        }
+        match counts.iter().position(|&count| count == 0) {
+            Some(class) => {
+                let folder = self.root.join(&self.classes[class]);
+                Err(DataError::file(&folder, "is a class without images").with_help(looked_for))
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// A line on what was left out.
+    pub(super) fn note(&self) -> Option<String> {
+        let Skipped { hidden, no_images, outside, dangling, loops } = &self.skipped;
+        let kinds = [
+            (hidden, "hidden"),
+            (no_images, "no image"),
+            (outside, "in no class"),
+            (dangling, "a link to nothing"),
+            (loops, "a link in a circle"),
+        ];
+        let told: Vec<String> = kinds
+            .into_iter()
+            .filter(|(paths, _)| !paths.is_empty())
+            .map(|(paths, kind)| format!("{} {kind} ({})", paths.len(), self.examples(paths)))
+            .collect();
+        (!told.is_empty()).then(|| format!("`{}`: left out {}", self.root.display(), told.join(", ")))
+    }
+
+    fn examples(&self, paths: &[PathBuf]) -> String {
+        let name = |path: &PathBuf| path.strip_prefix(&self.root).unwrap_or(path).display().to_string();
+        let named: Vec<String> = paths.iter().take(3).map(name).collect();
+        if paths.len() > named.len() { format!("{}, ...", named.join(", ")) } else { named.join(", ") }
+    }
+}

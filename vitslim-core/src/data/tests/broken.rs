@@ -1,0 +1,171 @@
+//! Data that is almost right: what is said of it, and that it names the file and the setting.
+
+use super::cifar::{cifar10_file, cifar100_file};
+use super::*;
+
+/// What is done to good files, and what must be said then.
+type Case = (&'static str, fn(&Files), &'static str);
+
+fn cut(bytes: Vec<u8>, length: usize) -> Vec<u8> {
+    bytes[..length].to_vec()
+}
+
+/// `bytes` with other ones from `at` on.
+fn with(mut bytes: Vec<u8>, at: usize, others: &[u8]) -> Vec<u8> {
+    bytes[at..at + others.len()].copy_from_slice(others);
+    bytes
+}
+
+fn remove(files: &Files, name: &str) {
+    let path = files.path().join(name);
+    if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.unwrap();
+}
+
+const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
+const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
+
+#[rustfmt::skip]
+const IDX: &[Case] = &[
+    ("images missing", |f| remove(f, TRAIN_IMAGES), "` has no file `train-images-idx3-ubyte` (nor `train-images-idx3-ubyte.gz`, `train-images.idx3-ubyte`, `train-images.idx3-ubyte.gz`)"),
+    ("test labels missing", |f| remove(f, "t10k-labels-idx1-ubyte"), "` has no file `t10k-labels-idx1-ubyte`"),
+    ("a folder of that name", |f| { remove(f, TRAIN_IMAGES); f.write("train-images-idx3-ubyte/x", ""); }, "train-images-idx3-ubyte` cannot be read: Is a directory"),
+    ("empty", |f| { f.write(TRAIN_IMAGES, ""); }, "train-images-idx3-ubyte` is empty"),
+    ("an empty gzip file", |f| { f.write(TRAIN_IMAGES, gzip(&[])); }, "train-images-idx3-ubyte` is empty"),
+    ("a web page", |f| { f.write(TRAIN_IMAGES, "\n<!DOCTYPE html><html>404</html>"); }, "train-images-idx3-ubyte` is a web page, not data: the download went wrong"),
+    ("a gzipped web page", |f| { f.write(TRAIN_IMAGES, gzip(b"<html></html>")); }, "is a web page, not data"),
+    ("a pointer of LFS", |f| { f.write(TRAIN_IMAGES, "version https://git-lfs.github.com/spec/v1\noid"); }, "is a pointer of git LFS"),
+    ("a zip", |f| { f.write(TRAIN_IMAGES, b"PK\x03\x04rest"); }, "is a zip archive: unpack it"),
+    ("a cut gzip", |f| { f.write(TRAIN_IMAGES, cut(gzip(&idx_images(40)), 60)); }, "train-images-idx3-ubyte` is a gzip file that ends too early: the download was cut off"),
+    ("a gzip without its checksum", |f| { let g = gzip(&idx_images(40)); let n = g.len() - 6; f.write(TRAIN_IMAGES, cut(g, n)); }, "is a gzip file that ends too early"),
+    ("a gzip with a wrong checksum", |f| { let g = gzip(&idx_images(40)); let n = g.len() - 8; f.write(TRAIN_IMAGES, with(g, n, &[1, 2, 3, 4])); }, "is a damaged gzip file (corrupt gzip stream does not have a matching checksum)"),
+    ("flipped bits in a gzip", |f| { f.write(TRAIN_IMAGES, with(gzip(&idx_images(40)), 20, &[0xff; 20])); }, "is a damaged gzip file"),
+    ("something else", |f| { f.write(TRAIN_IMAGES, "P5 28 28 255"); }, "is no IDX file: those begin with two zero bytes"),
+    ("two bytes", |f| { f.write(TRAIN_IMAGES, [0, 0]); }, "is no IDX file"),
+    ("an unknown type", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 2, &[7])); }, "is no IDX file: there is no type 0x07"),
+    ("16 bits", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 2, &[0x0b])); }, "train-images-idx3-ubyte` holds 16-bit integers, but only unsigned bytes can be used"),
+    ("floats", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 2, &[0x0d])); }, "holds 32-bit floats"),
+    ("half a header", |f| { f.write(TRAIN_IMAGES, cut(idx_images(40), 9)); }, "ends within its header"),
+    ("swapped files", |f| { f.write(TRAIN_IMAGES, idx_labels(40)); f.write(TRAIN_LABELS, idx_images(40)); }, "train-images-idx3-ubyte` has 1 dimensions, but images have 3: it holds labels, were two files swapped?"),
+    ("images as labels", |f| { f.write(TRAIN_LABELS, idx_images(40)); }, "train-labels-idx1-ubyte` has 3 dimensions, but labels have 1: it holds images, were two files swapped?"),
+    ("four dimensions", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 3, &[4])); }, "has 4 dimensions, but images have 3"),
+    ("more announced", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 7, &[41])); }, "train-images-idx3-ubyte` announces 41 x 3 x 3 bytes in its header, but has only 360"),
+    ("less announced", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 7, &[39])); }, "train-images-idx3-ubyte` announces 39 x 3 x 3 bytes in its header, but has more"),
+    ("absurd sizes", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 4, &[0xff; 12])); }, "announces 4294967295 x 4294967295 x 4294967295 bytes, more than there can be: its header is damaged"),
+    ("one absurd size", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 4, &[0xff])); }, "in its header, but has only 360"),
+    ("no images", |f| { f.write(TRAIN_IMAGES, cut(idx_images(0), 16)); }, "has no images: its header announces 0 x 3 x 3 bytes"),
+    ("oblong", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 11, &[9, 0, 0, 0, 1])); }, "has images of 9 x 1 pixels, but only square ones can be used"),
+    ("labels of the other part", |f| { f.write(TRAIN_LABELS, idx_labels(10)); }, "train-labels-idx1-ubyte` has 10 labels, but `train-images-idx3-ubyte` has 40 images: are both of the same part?"),
+    ("a label too many", |f| { f.write(TRAIN_LABELS, with(idx_labels(40), 13, &[2])); }, "train-labels-idx1-ubyte` gives image 5 the label 2, but 2 classes go from 0 to 1"),
+    ("another size to test", |f| { f.write("t10k-images-idx3-ubyte", with(cut(idx_images(10), 26), 7, &[10, 0, 0, 0, 1, 0, 0, 0, 1])); }, "t10k-images-idx3-ubyte` has images of 1 x 1 pixels, but those of `train-images-idx3-ubyte` are 3 x 3"),
+    ("nothing to see", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 16, &[7; 360])); }, "`path` leads to training images whose pixels are all the same"),
+];
+
+#[rustfmt::skip]
+const CIFAR100: &[Case] = &[
+    ("missing", |f| remove(f, "test.bin"), "` has no file `test.bin`"),
+    ("empty", |f| { f.write("train.bin", ""); }, "train.bin` is empty"),
+    ("cut", |f| { f.write("train.bin", cut(cifar100_file(), 12000)); }, "train.bin` has 12000 bytes, which are no whole records of `Cifar100` (3074 bytes)"),
+    ("CIFAR-10", |f| { f.write("train.bin", cifar10_file()); }, "train.bin` has 12292 bytes, which are no whole records of `Cifar100` (3074 bytes); it may be of `Cifar10`"),
+    ("a fine label", |f| { f.write("train.bin", with(cifar100_file(), 3075, &[100])); }, "train.bin` gives image 1 the fine label 100, but `Cifar100` has 0 to 99"),
+    ("a coarse label", |f| { f.write("train.bin", with(cifar100_file(), 3074, &[20])); }, "train.bin` gives image 1 the coarse label 20, but `Cifar100` has 0 to 19"),
+    ("the Python version", |f| { f.write("train.bin", b"\x80\x02}q\x01(X"); }, "is a Python pickle: the binary version of the data is needed"),
+];
+
+#[rustfmt::skip]
+const FOLDER: &[Case] = &[
+    ("no train", |f| remove(f, "train"), "` has no folder `train`"),
+    ("nothing to test", |f| remove(f, "val"), "` has a folder `train`, but neither `val` nor `test`"),
+    ("a class missing", |f| remove(f, "val/dog"), "val` has no class `dog`, but `"),
+    ("a class too many", |f| { f.png("val/cow/0.png", 8, 8, [0; 3]); }, "train` has no class `cow`, but `"),
+    ("an empty class", |f| { f.write("train/cow/README", ""); }, "train/cow` is a class without images"),
+    ("no classes", |f| { remove(f, "train/cat"); remove(f, "train/dog"); f.png("train/0.png", 8, 8, [0; 3]); }, "train` has images, but no folders of classes around them"),
+    ("nothing at all", |f| { remove(f, "train/cat"); remove(f, "train/dog"); }, "train` has no folders of classes"),
+    ("no images", |f| { remove(f, "train/dog"); for i in 0..4 { remove(f, &format!("train/cat/{i}.png")); } }, "train` has no images"),
+    ("text", |f| { f.write("train/cat/x.jpg", "no image"); }, "train/cat/x.jpg` is no JPEG, PNG or WebP image"),
+    ("a GIF", |f| { f.write("train/cat/x.png", "GIF89a\x08\0\x08\0"); }, "train/cat/x.png` is no JPEG, PNG or WebP image"),
+    ("an empty image", |f| { f.write("train/cat/x.jpeg", ""); }, "train/cat/x.jpeg` is empty"),
+    ("a cut PNG", |f| { let path = f.png("train/cat/x.png", 8, 8, [1; 3]); let png = std::fs::read(path).unwrap(); f.write("train/cat/x.png", &png[..png.len() - 20]); }, "train/cat/x.png` is damaged: "),
+    ("a flipped byte", |f| { let path = f.png("train/cat/x.png", 8, 8, [1; 3]); let mut png = std::fs::read(path).unwrap(); png[45] ^= 0xff; f.write("train/cat/x.png", &png); }, "train/cat/x.png` is damaged: "),
+    ("a strip", |f| { f.png("val/cat/x.png", 1000, 2, [1; 3]); }, "val/cat/x.png` has 1000 x 2 pixels, too long a strip to be resized"),
+];
+
+#[test]
+fn each_fault_is_named_with_its_file() {
+    let cifar = || {
+        let files = Files::new();
+        files.write("train.bin", cifar100_file());
+        files.write("test.bin", cifar100_file());
+        files
+    };
+    let mut unsaid = Vec::new();
+    let mut check =
+        |cases: &[Case], files: &dyn Fn() -> Files, read: &dyn Fn(&Files) -> Result<Dataset, DataError>| {
+            read(&files()).unwrap();
+            for (name, spoil, expected) in cases {
+                let files = files();
+                spoil(&files);
+                match read(&files) {
+                    Ok(_) => unsaid.push(format!("{name}: accepted")),
+                    Err(error) if !error.to_string().contains(expected) => {
+                        unsaid.push(format!("{name}: expected `{expected}`, told: {error}"));
+                    }
+                    Err(error) => assert_eq!(error.place(), ["path"]),
+                }
+            }
+        };
+    check(IDX, &Files::idx, &|files| idx(files.path(), 2, &preparation(0.25)));
+    check(CIFAR100, &cifar, &|files| cifar100(files.path(), CifarLabels::Fine, &preparation(0.5)));
+    check(FOLDER, &Files::folder, &|files| image_folder(&image_folder_of(files), &preparation(0.25)));
+    assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
+}
+
+#[test]
+fn folders_that_are_none() {
+    let told = |path: &str| {
+        let error = idx(Path::new(path), 10, &preparation(0.1)).unwrap_err();
+        format!("{error} | {}", error.help().unwrap_or_default())
+    };
+    assert!(told("").starts_with("`path` is empty"));
+    assert!(told("/nowhere").starts_with("`/nowhere` does not exist"));
+    assert!(told("~/data").contains("write it out"));
+    assert!(told("nowhere").contains("a relative path begins at the current folder, `/"));
+    assert!(told("Cargo.toml").starts_with("`Cargo.toml` is a file, where the folder"));
+}
+
+#[test]
+fn settings_that_do_not_fit() {
+    let files = Files::idx();
+    let told = |held_out, crop_padding| {
+        let augment = Augment { crop_padding, flip: false };
+        let error = idx(files.path(), 2, &Preparation { held_out, augment, seed: 1 }).unwrap_err();
+        (error.place(), error.to_string())
+    };
+    let (place, text) = told(0.01, 0);
+    assert!(place == ["held_out"] && text.contains("leaves none of the 40 images"), "{text}");
+    let (place, text) = told(0.1, 3);
+    assert_eq!(place, ["augment", "crop_padding"]);
+    assert_eq!(text, "`augment.crop_padding` is 3, but the images have 3 pixels");
+
+    let files = Files::folder();
+    let small = ImageFolder { resize: 7, ..image_folder_of(&files) };
+    let error = image_folder(&small, &preparation(0.25)).unwrap_err();
+    assert_eq!(error.to_string(), "`resize` is 7, but 8 pixels are cut out of what is resized");
+}
+
+#[test]
+fn advice_where_the_data_is_another_one() {
+    let files = Files::new();
+    files.write("cifar-10-batches-bin/test_batch.bin", cifar10_file());
+    let error = cifar100(files.path(), CifarLabels::Fine, &preparation(0.5)).unwrap_err();
+    assert_eq!(error.help(), Some("the folder holds the files of `Cifar10(...)`"));
+
+    let files = Files::folder();
+    let inner = ImageFolder { path: files.path().join("train"), ..image_folder_of(&files) };
+    let error = image_folder(&inner, &preparation(0.25)).unwrap_err();
+    assert!(error.help().unwrap().starts_with("give the folder above it"), "{error}");
+
+    files.png("test/0.png", 8, 8, [0; 3]);
+    let error = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err();
+    assert!(error.to_string().contains("test` has images, but no folders"), "{error}");
+    assert!(error.help().unwrap().starts_with("with `held_out: 0.1`, `val` is to test"));
+}

@@ -1,0 +1,55 @@
+use super::*;
+
+/// Image `i` is `i` in red, `100 + i` in green, `200 + i` in blue, but for its first pixel, which is 7, 8, 9.
+fn record(labels: &[u8], image: u8) -> Vec<u8> {
+    let mut record = labels.to_vec();
+    for (channel, first) in [(0, 7), (1, 8), (2, 9)] {
+        record.push(first);
+        record.extend([100 * channel + image; 1023]);
+    }
+    record
+}
+
+/// Four images whose coarse labels are 0 to 3, their fine ones 90 to 93.
+pub(super) fn cifar100_file() -> Vec<u8> {
+    (0..4).flat_map(|image| record(&[image, 90 + image], image)).collect()
+}
+
+pub(super) fn cifar10_file() -> Vec<u8> {
+    (0..4).flat_map(|image| record(&[9 - image], image)).collect()
+}
+
+#[test]
+fn the_first_pixel_is_exact_and_fine_labels_are_the_default() {
+    let files = Files::new();
+    files.write("train.bin", cifar100_file());
+    files.write("test.bin", cifar100_file());
+    let fine = cifar100(files.path(), CifarLabels::default(), &preparation(0.5)).unwrap();
+    let coarse = cifar100(files.path(), CifarLabels::Coarse, &preparation(0.5)).unwrap();
+    assert_eq!([fine.train.len(), fine.held_out.len(), fine.test.len()], [2, 2, 4]);
+    assert_eq!([fine.classes, coarse.classes], [100, 20]);
+    for image in 0..4 {
+        assert_eq!([fine.test.label(image), coarse.test.label(image)], [90 + image, image]);
+        let pixels = pixels(&fine, &fine.test, image);
+        assert_eq!([pixels[0], pixels[1024], pixels[2048]], [7, 8, 9]);
+        let image = image as u8;
+        assert_eq!(
+            [pixels[1], pixels[1023], pixels[1025], pixels[3071]],
+            [image, image, 100 + image, 200 + image]
+        );
+    }
+}
+
+#[test]
+fn the_files_or_the_folder_around_them() {
+    let files = Files::new();
+    for batch in 1..=5 {
+        files.write(&format!("cifar-10-batches-bin/data_batch_{batch}.bin"), cifar10_file());
+    }
+    files.write("cifar-10-batches-bin/test_batch.bin", cifar10_file());
+    let around = cifar10(files.path(), &preparation(0.25)).unwrap();
+    let within = cifar10(&files.path().join("cifar-10-batches-bin"), &preparation(0.25)).unwrap();
+    assert_eq!([around.train.len(), around.held_out.len(), around.test.len()], [15, 5, 4]);
+    assert_eq!(around.normalisation, within.normalisation);
+    assert_eq!([around.test.label(0), around.test.label(3)], [9, 6]);
+}

@@ -1,0 +1,147 @@
+use super::*;
+
+fn labels(part: &Part) -> Vec<usize> {
+    (0..part.len()).map(|index| part.label(index)).collect()
+}
+
+#[test]
+fn train_is_shared_out_and_val_is_to_test() {
+    let files = Files::folder();
+    let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
+    assert_eq!(data.class_names, ["cat", "dog"]);
+    assert_eq!(data.shape, ImageShape { channels: 3, size: 8 });
+    assert_eq!([labels(&data.train), labels(&data.held_out)], [vec![0, 0, 0, 1, 1, 1], vec![0, 1]]);
+    assert_eq!(labels(&data.test), [0, 0, 1, 1]);
+    let last = pixels(&data, &data.test, 3);
+    assert_eq!([last[0], last[64], last[128]], [10, 5, 255]);
+    // Green is the same everywhere.
+    assert_eq!(data.normalisation.deviation[1], 1.0);
+    assert!(data.notes.is_empty(), "{:?}", data.notes);
+}
+
+#[test]
+fn val_is_held_out_where_there_is_test_too() {
+    let files = Files::folder();
+    for class in ["cat", "dog"] {
+        files.png(&format!("test/{class}/0.png"), 8, 8, [1, 2, 3]);
+    }
+    let lens = |held_out| {
+        let folder = ImageFolder { held_out, ..image_folder_of(&files) };
+        let data = image_folder(&folder, &preparation(0.25)).unwrap();
+        [data.train.len(), data.held_out.len(), data.test.len()]
+    };
+    assert_eq!(lens(FolderHeldOut::ValOrShare), [8, 4, 2]);
+    assert_eq!(lens(FolderHeldOut::Share), [6, 2, 4]);
+    std::fs::remove_dir_all(files.path().join("val")).unwrap();
+    assert_eq!(lens(FolderHeldOut::ValOrShare), [6, 2, 2]);
+}
+
+#[test]
+fn the_shorter_side_is_resized_and_the_middle_cut_out() {
+    let files = Files::folder();
+    let wide = RgbImage::from_fn(12, 8, |x, _| image::Rgb([20 * x as u8, 0, 0]));
+    wide.save(files.path().join("val/cat/0.png")).unwrap();
+    // A square in the middle, twice as large as what is seen.
+    let tall =
+        RgbImage::from_fn(16, 48, |_, y| image::Rgb([if (16..32).contains(&y) { 200 } else { 0 }, 0, 0]));
+    tall.save(files.path().join("val/cat/1.png")).unwrap();
+    let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
+    assert_eq!(pixels(&data, &data.test, 0)[..8], [40, 60, 80, 100, 120, 140, 160, 180]);
+    let tall = pixels(&data, &data.test, 1);
+    assert!(tall[16..48].iter().all(|&red| red == 200), "{:?}", &tall[..64]);
+
+    let larger = ImageFolder { resize: 16, ..image_folder_of(&files) };
+    let data = image_folder(&larger, &preparation(0.25)).unwrap();
+    assert_eq!(pixels(&data, &data.test, 1)[..64], [200; 64]);
+}
+
+#[test]
+fn names_hidden_files_and_extensions() {
+    let files = Files::folder();
+    for name in ["a.JPEG", "b.Jpg", "c.jpe", "d.jfif", "e.PNG", "f.webp", "deep/er/g.png"] {
+        // Content decides about the format: all of them are PNGs.
+        files.png(&format!("train/cat/{name}"), 8, 8, [9, 9, 9]);
+    }
+    files.png("train/.ipynb_checkpoints/x.png", 8, 8, [0; 3]);
+    files.png("train/.git/x.png", 8, 8, [0; 3]);
+    files.png("train/__MACOSX/x.png", 8, 8, [0; 3]);
+    files.png("train/loose.png", 8, 8, [0; 3]);
+    for name in ["._cat.jpg", ".DS_Store", "Thumbs.db", "README.txt", "notes"] {
+        files.write(&format!("train/cat/{name}"), "x");
+    }
+    files.write("train/.DS_Store", "x");
+    let data = image_folder(&image_folder_of(&files), &preparation(0.2)).unwrap();
+    assert_eq!(data.class_names, ["cat", "dog"]);
+    assert_eq!(data.train.len() + data.held_out.len(), 15);
+    let expected = format!(
+        "`{}`: left out 7 hidden (.DS_Store, .git, .ipynb_checkpoints, ...), \
+         2 no image (cat/README.txt, cat/notes), 1 in no class (loose.png)",
+        files.path().join("train").display()
+    );
+    assert_eq!(data.notes, [expected]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_and_circles_are_told() {
+    use std::os::unix::fs::symlink;
+
+    let files = Files::folder();
+    let at = |name: &str| files.path().join(name);
+    for part in ["train", "val"] {
+        symlink(at("val/cat"), at(&format!("{part}/link"))).unwrap();
+    }
+    symlink(at("val/dog/0.png"), at("train/dog/link.png")).unwrap();
+    symlink(at("nowhere"), at("train/nowhere")).unwrap();
+    symlink(at("train/cat"), at("train/cat/itself")).unwrap();
+    symlink(at("train"), at("train/dog/up")).unwrap();
+    symlink(at(""), at("train/further_up")).unwrap();
+    let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
+    assert_eq!(data.class_names, ["cat", "dog", "link"]);
+    assert_eq!(data.train.len() + data.held_out.len(), 4 + 5 + 2);
+    let expected = "1 a link to nothing (nowhere), 3 a link in a circle (cat/itself, dog/up, further_up)";
+    assert!(data.notes.len() == 1 && data.notes[0].ends_with(expected), "{:?}", data.notes);
+
+    symlink(at("nowhere.png"), at("train/cat/gone.png")).unwrap();
+    let told = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err().to_string();
+    assert!(told.contains("train/cat/gone.png` cannot be read: No such file"), "{told}");
+}
+
+#[test]
+fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
+    let files = Files::folder();
+    files.write("train/cat/broken.png", "no image");
+    files.write("val/dog/empty.jpg", "");
+    let folder = |skip_at_most| ImageFolder { skip_at_most, ..image_folder_of(&files) };
+    let error = image_folder(&folder(1), &preparation(0.25)).unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("train/cat/broken.png` is no JPEG, PNG or WebP image; 2 images cannot be read"),
+        "{told}"
+    );
+    assert!(told.contains("val/dog/empty.jpg` is empty"), "{told}");
+    assert!(error.help().unwrap().contains("`skip_at_most: 2` (it is 1)"));
+
+    let data = image_folder(&folder(2), &preparation(0.25)).unwrap();
+    assert_eq!([data.train.len() + data.held_out.len(), data.test.len()], [8, 4]);
+    assert!(
+        data.notes[0].starts_with("images that cannot be read and are left out: 2 ("),
+        "{:?}",
+        data.notes
+    );
+}
+
+#[test]
+fn the_normalisation_of_a_folder_is_that_of_its_training_part() {
+    let files = Files::folder();
+    let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
+    let mean = |channel: usize| {
+        let pixels =
+            (0..6).flat_map(|index| pixels(&data, &data.train, index)[64 * channel..][..64].to_vec());
+        pixels.map(f32::from).sum::<f32>() / (6.0 * 64.0 * 255.0)
+    };
+    assert_eq!(data.normalisation.images, 6);
+    for channel in 0..3 {
+        assert!((data.normalisation.mean[channel] - mean(channel)).abs() < 1e-5);
+    }
+}

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::tensor::Device;
+
+use super::*;
+
+const ORDER: Order = Order::Shuffled { seed: 5, stage: Stage::Search };
+const AUGMENT: Augment = Augment { crop_padding: 1, flip: true };
+
+/// Values, labels and seed of every batch of `epochs` epochs.
+type Batches = Vec<(Vec<f32>, Vec<i64>, u64)>;
+
+fn batches(loader: &Loader, epochs: usize) -> Batches {
+    let mut batches = Vec::new();
+    for _ in 0..epochs {
+        let mut epoch = loader.iter();
+        for batch in epoch.by_ref() {
+            let Batch { images, labels, seed } = batch.unwrap();
+            batches.push((
+                images.into_data().try_to_vec::<f32>().unwrap(),
+                labels.into_data().convert::<i64>().try_to_vec::<i64>().unwrap(),
+                seed,
+            ));
+        }
+        assert!(epoch.progress().is_completed());
+    }
+    batches
+}
+
+fn idx_part() -> Arc<Part> {
+    let preparation = Preparation { augment: AUGMENT, ..preparation(0.1) };
+    Arc::new(idx(Files::idx().path(), 2, &preparation).unwrap().train)
+}
+
+#[test]
+fn the_same_batches_for_any_number_of_threads() {
+    let files = Files::folder();
+    let preparation = Preparation { augment: AUGMENT, ..preparation(0.25) };
+    let folder = Arc::new(image_folder(&image_folder_of(&files), &preparation).unwrap().train);
+    for (part, batch) in [(idx_part(), 5), (folder, 4)] {
+        let of = |threads| {
+            let loader = Loader::new(part.clone(), batch, ORDER, Device::flex());
+            batches(&loader.with_threads(threads), 2)
+        };
+        let expected = of(0);
+        for threads in [1, 2, 5] {
+            assert!(of(threads) == expected, "{threads} threads");
+        }
+        assert_eq!(batches(&Loader::new(part.clone(), batch, ORDER, Device::flex()), 2), expected);
+        let (first, second) = expected.split_at(expected.len() / 2);
+        assert_ne!(first, second);
+    }
+}
+
+#[test]
+fn an_epoch_is_drawn_again_from_its_number() {
+    let loader = || Loader::new(idx_part(), 5, ORDER, Device::flex());
+    let three = batches(&loader(), 3);
+    assert_eq!(batches(&loader().with_next_epoch(3), 1), three[16..]);
+    let moved = loader().with_next_epoch(2);
+    let moved = moved.to_device(&Device::flex());
+    let first = moved.iter().next().unwrap().unwrap();
+    assert_eq!(first.seed, three[8].2);
+}
+
+#[test]
+fn batches_of_any_size_have_every_image_once() {
+    let part = idx_part();
+    for (batch, expected) in [(1, vec![1; 36]), (31, vec![31, 5]), (36, vec![36]), (1000, vec![36])] {
+        for threads in [0, 3] {
+            let loader = Loader::new(part.clone(), batch, ORDER, Device::flex()).with_threads(threads);
+            assert_eq!(loader.batches(), expected.len());
+            let found = batches(&loader, 1);
+            let sizes: Vec<usize> = found.iter().map(|(_, labels, _)| labels.len()).collect();
+            assert_eq!(sizes, expected);
+            for (values, labels, _) in &found {
+                assert_eq!(values.len(), labels.len() * 9);
+            }
+            let ones: i64 = found.iter().flat_map(|(_, labels, _)| labels).sum();
+            assert_eq!(ones, 18);
+        }
+    }
+}
+
+#[test]
+fn only_shuffled_batches_are_augmented() {
+    let part = idx_part();
+    let values = |order| batches(&Loader::new(part.clone(), 36, order, Device::flex()), 1).remove(0).0;
+    assert_eq!(values(Order::AsIs), part.values(&(0..36).collect::<Vec<_>>(), None).unwrap());
+    let augmented = values(ORDER);
+    // A crop that lies a pixel off brings in a row or column of the mean.
+    assert!(augmented.iter().filter(|value| **value == 0.0).count() > 50);
+}
+
+#[test]
+fn an_iterator_that_is_dropped_early_ends_its_threads() {
+    let part = idx_part();
+    let loader = Loader::new(part.clone(), 1, ORDER, Device::flex()).with_threads(3);
+    for taken in [0, 1, 4] {
+        let mut epoch = loader.iter();
+        for _ in 0..taken {
+            epoch.next().unwrap().unwrap();
+        }
+        drop(epoch);
+    }
+    // Every thread held a clone of the part.
+    drop(loader);
+    assert_eq!(Arc::strong_count(&part), 1);
+}
+
+#[test]
+fn an_image_that_vanishes_is_told_once_and_ends_the_epoch() {
+    let files = Files::folder();
+    let part = Arc::new(image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap().train);
+    std::fs::remove_dir_all(files.path().join("train/dog")).unwrap();
+    for threads in [0, 1, 2] {
+        let loader = Loader::new(part.clone(), 2, Order::AsIs, Device::flex()).with_threads(threads);
+        let mut epoch = loader.iter();
+        let told = epoch.by_ref().find_map(Result::err).unwrap().to_string();
+        assert!(told.contains("train/dog/") && told.contains("cannot be read"), "{told}");
+        assert!(epoch.next().is_none());
+    }
+}
