@@ -56,5 +56,9 @@ fn run<A: Architecture>(
     device: &Device,
     device_name: &str,
 ) -> Result<(RunFolder, Summary), RunError> {
-    execute(&Prepared::<A>::new(document)?, out, device, device_name)
+    let prepared = Prepared::<A>::new(document)?;
+    for note in &prepared.data.notes {
+        eprintln!("data: {note}");
+    }
+    execute(&prepared, out, device, device_name)
 }

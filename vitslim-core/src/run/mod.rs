@@ -1,5 +1,6 @@
 //! A run: an experiment checked against its model, its stages in order, and the folder that they fill.
 
+mod dataset;
 mod folder;
 mod pipeline;
 mod prepare;

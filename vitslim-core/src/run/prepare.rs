@@ -5,10 +5,11 @@ use miette::Diagnostic;
 use schemars::SchemaGenerator;
 use thiserror::Error;
 
-use crate::data::{DataError, Dataset, digits};
+use super::dataset::dataset;
+use crate::data::Dataset;
 use crate::experiment::{
-    Budget, Data, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, merge_config, nearest,
-    resolve, typed,
+    Budget, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, merge_config, nearest, resolve,
+    typed,
 };
 use crate::models::Architecture;
 use crate::slim::{Dimension, DimensionError, Granularity, MaskSpec, Ranking, describe};
@@ -48,9 +49,6 @@ pub enum PrepareError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Faults(#[from] Faults),
-    /// The data cannot be used.
-    #[error("the data cannot be used: {0}")]
-    Data(#[from] DataError),
     /// The architecture is annotated wrongly.
     #[error("the annotations of the architecture contradict its layers: {0}")]
     #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
@@ -68,9 +66,7 @@ impl<A: Architecture> Prepared<A> {
     /// The mistakes of the file, at their places.
     pub fn new(document: &Document) -> Result<Self, PrepareError> {
         let experiment = document.experiment()?;
-        let data = match experiment.data {
-            Data::Digits => digits()?,
-        };
+        let data = dataset(document, &experiment)?;
         let config = config::<A>(document, &experiment, &data)?;
         let model = A::init(&config, &Device::flex())
             .map_err(|error| document.fault(&["model", "config", error.field], error.message, None))?;

@@ -1,5 +1,6 @@
 //! The real binary, on real data, in a temporary folder.
 
+mod data;
 mod refusals;
 mod results;
 mod workspace;

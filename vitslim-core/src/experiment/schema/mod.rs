@@ -1,6 +1,7 @@
 //! The typed experiment: what may be written in a file, with units, ranges and defaults.
 
 mod budget;
+mod data;
 mod keyed;
 mod name;
 mod number;
@@ -13,9 +14,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::budget::{Budget, CutRule};
+pub use self::data::Data;
 pub use self::keyed::Keyed;
 pub use self::name::RunName;
-pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive};
+pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive, ProperFraction};
 pub use self::raw::Raw;
 pub use self::search::{Masks, Search, SearchedDimension};
 pub use self::training::{Optimizer, Schedule, Training};
@@ -61,13 +63,6 @@ pub struct Model {
     /// Fields of the architecture's configuration, over those of the preset. Default `None`: nothing is changed.
     #[serde(default)]
     pub config: Option<Raw>,
-}
-
-/// Where the images come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Data {
-    /// The handwritten digits that come with vitslim: 1797 images of 8 x 8, 10 classes.
-    Digits,
 }
 
 impl Experiment {

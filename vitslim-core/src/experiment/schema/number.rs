@@ -75,6 +75,11 @@ ranged!(
     { "type": "number", "minimum": 0, "exclusiveMaximum": 1 }
 );
 ranged!(
+    /// A part of a whole of which something is left: greater than 0, less than 1.
+    ProperFraction, "greater than 0 and less than 1", |value| value > 0.0 && value < 1.0,
+    { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }
+);
+ranged!(
     /// Any number but infinities and NaN.
     Finite, "a finite number", |_| true, { "type": "number" }
 );
@@ -132,6 +137,7 @@ mod tests {
         assert!(NonNegative::try_from(0.0).is_ok() && NonNegative::try_from(-0.0).is_err());
         assert!(Portion::try_from(1.0).is_ok() && Portion::try_from(0.0).is_err());
         assert!(Fraction::try_from(0.0).is_ok() && Fraction::try_from(1.0).is_err());
+        assert!(ProperFraction::try_from(0.0).is_err() && ProperFraction::try_from(1.0).is_err());
         assert!(Finite::try_from(f64::NAN).is_err());
         assert!(Count::try_from(0).is_err());
     }

@@ -1,0 +1,110 @@
+//! Where the images come from, and what is done with them.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Augment, CifarLabels};
+
+use super::number::{Count, ProperFraction};
+
+/// Where the images come from. A relative path begins at the current folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Data {
+    /// The handwritten digits that come with vitslim: 1797 images of 8 x 8, 10 classes.
+    Digits,
+    /// MNIST, Fashion-MNIST and their like: four files named as those of MNIST, gzipped or not.
+    Idx {
+        /// The folder that holds `train-images-idx3-ubyte` and the others. Required.
+        path: PathBuf,
+        /// Number of classes; labels are less than it. Default 10.
+        #[serde(default = "ten")]
+        classes: Count,
+        /// Share of the training images that is held out, each class in proportion, by the seed; greater than 0, less
+        /// than 1. Default 0.1.
+        #[serde(default = "tenth")]
+        held_out: ProperFraction,
+        /// What is done to training images. Default nothing.
+        #[serde(default)]
+        augment: Augment,
+    },
+    /// CIFAR-10 in its binary version.
+    Cifar10 {
+        /// The folder that holds `data_batch_1.bin` and the others, or the one around it. Required.
+        path: PathBuf,
+        /// As for `Idx`. Default 0.1.
+        #[serde(default = "tenth")]
+        held_out: ProperFraction,
+        /// What is done to training images. Default nothing.
+        #[serde(default)]
+        augment: Augment,
+    },
+    /// CIFAR-100 in its binary version.
+    Cifar100 {
+        /// The folder that holds `train.bin` and `test.bin`, or the one around it. Required.
+        path: PathBuf,
+        /// `Fine` (100 classes) or `Coarse` (20). Default `Fine`.
+        #[serde(default)]
+        labels: CifarLabels,
+        /// As for `Idx`. Default 0.1.
+        #[serde(default = "tenth")]
+        held_out: ProperFraction,
+        /// What is done to training images. Default nothing.
+        #[serde(default)]
+        augment: Augment,
+    },
+    /// JPEG, PNG and WebP images in a folder for each class, as ImageNet has them.
+    ImageFolder {
+        /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`. Required.
+        path: PathBuf,
+        /// Height and width in pixels of what the model sees: the middle of an image. Default 224.
+        #[serde(default = "image_size")]
+        image_size: Count,
+        /// Pixels to which the shorter side is resized before the middle is cut out; at least `image_size`, which it is
+        /// if left out. 256 is usual for 224.
+        #[serde(default)]
+        resize: Option<Count>,
+        /// Share of the training images that is held out, as for `Idx`; `val` or else `test` is to test. Left out, it is
+        /// 0.1; but if there are both `val` and `test`, then `val` is held out.
+        #[serde(default)]
+        held_out: Option<ProperFraction>,
+        /// What is done to training images. Default nothing.
+        #[serde(default)]
+        augment: Augment,
+        /// How many images may be unreadable and are left out. Default 0.
+        #[serde(default)]
+        skip_at_most: u32,
+    },
+}
+
+impl Data {
+    /// Where the files are, if there are any.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Digits => None,
+            Self::Idx { path, .. }
+            | Self::Cifar10 { path, .. }
+            | Self::Cifar100 { path, .. }
+            | Self::ImageFolder { path, .. } => Some(path),
+        }
+    }
+
+    /// Share of the training images that is held out where nothing else is said.
+    pub fn default_share() -> ProperFraction {
+        tenth()
+    }
+}
+
+const fn ten() -> Count {
+    Count::known(10)
+}
+
+const fn tenth() -> ProperFraction {
+    ProperFraction::known(0.1)
+}
+
+const fn image_size() -> Count {
+    Count::known(224)
+}

@@ -1,0 +1,47 @@
+//! The data that an experiment names, read and checked.
+
+use crate::data::{
+    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, Preparation, cifar10, cifar100, digits, idx,
+    image_folder,
+};
+use crate::experiment::{Data, Document, Experiment, Faults, ProperFraction};
+
+/// Reads the data of `experiment`.
+///
+/// # Errors
+///
+/// What is wrong with it, at the value that leads to it.
+pub(super) fn dataset(document: &Document, experiment: &Experiment) -> Result<Dataset, Faults> {
+    read(&experiment.data, experiment.seed).map_err(|error| {
+        let place = [&["data"], error.place()].concat();
+        document.fault(&place, error.to_string(), error.help().map(str::to_owned))
+    })
+}
+
+fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
+    let preparation =
+        |held_out: ProperFraction, augment: Augment| Preparation { held_out: held_out.get(), augment, seed };
+    match data {
+        Data::Digits => digits(),
+        Data::Idx { path, classes, held_out, augment } => {
+            idx(path, classes.get(), &preparation(*held_out, *augment))
+        }
+        Data::Cifar10 { path, held_out, augment } => cifar10(path, &preparation(*held_out, *augment)),
+        Data::Cifar100 { path, labels, held_out, augment } => {
+            cifar100(path, *labels, &preparation(*held_out, *augment))
+        }
+        Data::ImageFolder { path, image_size, resize, held_out, augment, skip_at_most } => {
+            let folder = ImageFolder {
+                path: path.clone(),
+                image_size: image_size.get(),
+                resize: resize.unwrap_or(*image_size).get(),
+                skip_at_most: *skip_at_most as usize,
+                held_out: match held_out {
+                    Some(_) => FolderHeldOut::Share,
+                    None => FolderHeldOut::ValOrShare,
+                },
+            };
+            image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_share()), *augment))
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Runs on data that is read from files, and what is said of data that cannot be used.
+
+use std::path::Path;
+
+use image::{Rgb, RgbImage};
+
+use super::workspace::{TINY, Workspace, said};
+
+/// An image of a class: a bright bar that lies where the class says.
+fn bar(class: u8, image: u8, size: u8) -> RgbImage {
+    let lit = |y: u32| y as u8 / (size / 2) == class;
+    let shade = |lit: bool| if lit { 200 + image % 50 } else { image % 40 };
+    RgbImage::from_fn(size.into(), size.into(), |_, y| Rgb([shade(lit(y)), 30, shade(!lit(y))]))
+}
+
+fn write_idx(folder: &Path, part: &str, images: u8) {
+    let gray = |image: u8| {
+        let colored = bar(image % 2, image, 8);
+        colored.pixels().map(|pixel| pixel.0[0]).collect::<Vec<_>>()
+    };
+    let header = [0, 0, 8, 3, 0, 0, 0, images, 0, 0, 0, 8, 0, 0, 0, 8];
+    let pixels: Vec<u8> = header.into_iter().chain((0..images).flat_map(gray)).collect();
+    let labels: Vec<u8> =
+        [0, 0, 8, 1, 0, 0, 0, images].into_iter().chain((0..images).map(|image| image % 2)).collect();
+    std::fs::write(folder.join(format!("{part}-images-idx3-ubyte")), pixels).unwrap();
+    std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+}
+
+fn write_folder(folder: &Path, part: &str, images: u8, extension: &str) {
+    for (class, name) in [(0, "up"), (1, "down")] {
+        let folder = folder.join(part).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for image in 0..images {
+            bar(class, image, 12).save(folder.join(format!("{image}.{extension}"))).unwrap();
+        }
+    }
+}
+
+const SHORT: [&str; 6] =
+    ["--set", "pretrain.epochs=1", "--set", "search.epochs=1", "--set", "pretrain.batch=31"];
+
+#[test]
+fn idx_files_run_to_the_end() {
+    let workspace = Workspace::new();
+    write_idx(&workspace.path(""), "train", 80);
+    write_idx(&workspace.path(""), "t10k", 20);
+    let data = "Idx(path: \".\", classes: 2, augment: (crop_padding: 1, flip: true))";
+    let file = workspace.write("idx.ron", &TINY.replace("Digits", data));
+    let args = [&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat();
+    let summary = workspace.run(&file, &args);
+    assert!(summary["dense"]["top1"].is_number() && summary["subnets"][1]["top1_retrained"].is_number());
+
+    let resolved = workspace.path("runs/tiny/seed=3/experiment.ron");
+    let text = std::fs::read_to_string(&resolved).unwrap();
+    assert!(text.contains("held_out: 0.1") && text.contains("crop_padding: 1"), "{text}");
+    let again = workspace.run(&resolved, &["--out", "again"]);
+    assert_eq!(again["dense"], summary["dense"]);
+}
+
+#[test]
+fn a_folder_of_images_runs_to_the_end() {
+    let workspace = Workspace::new();
+    write_folder(&workspace.path(""), "train", 20, "png");
+    write_folder(&workspace.path(""), "val", 5, "JPEG");
+    workspace.write("train/README.txt", "not an image");
+    let data = "ImageFolder(path: \".\", image_size: 8, augment: (flip: true))";
+    let file = workspace.write("folder.ron", &TINY.replace("Digits", data));
+    let args =
+        [&SHORT[..], &["--set", "pretrain.schedule=Constant", "--set", "model.config.patch_size=4"]].concat();
+    let summary = workspace.run(&file, &args);
+    assert!(summary["dense"]["top1"].is_number() && summary["subnets"][1]["top1_retrained"].is_number());
+
+    let all = [&["run", file.to_str().unwrap(), "--out", "again"], &args[..]].concat();
+    let output = workspace.vitslim(&all);
+    let printed = said(&output);
+    assert!(printed.contains("`./train`: left out 1 no image (README.txt)"), "{printed}");
+}
+
+#[test]
+fn data_that_cannot_be_used_is_refused_where_it_is_named() {
+    let workspace = Workspace::new();
+    std::fs::create_dir(workspace.path("idx")).unwrap();
+    write_idx(&workspace.path("idx"), "train", 80);
+    write_idx(&workspace.path("idx"), "t10k", 20);
+    for (data, expected) in [
+        ("Idx(path: \"nowhere\")", ["tiny.ron:5:21", "`nowhere` does not exist"]),
+        ("Idx(path: \"idx\", classes: 1)", ["tiny.ron:5:21", "the label 1, but 1 classes go from 0 to 0"]),
+        ("Idx(path: \"idx\", held_out: 1e-3)", ["tiny.ron:5:38", "`held_out` is 0.001, which leaves none"]),
+        ("Idx(path: \"idx\", augment: (crop_padding: 8))", ["tiny.ron:5:52", "but the images have 8 pixels"]),
+        ("Cifar100(path: \"idx\")", ["tiny.ron:5:26", "has no file `train.bin`"]),
+        ("ImageFolder(path: \"idx\")", ["tiny.ron:5:29", "`idx` has no folder `train`"]),
+    ] {
+        let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
+        let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
+        let printed = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{data}: {printed}");
+        for expected in expected {
+            assert!(printed.contains(expected), "`{data}` does not say `{expected}` but: {printed}");
+        }
+        assert!(!workspace.path("runs").exists(), "{data}: something was written");
+    }
+}
