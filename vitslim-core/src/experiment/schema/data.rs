@@ -1,6 +1,6 @@
 //! Where the images come from, and what is done with them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,17 +80,6 @@ pub enum Data {
 }
 
 impl Data {
-    /// Where the files are, if there are any.
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Digits => None,
-            Self::Idx { path, .. }
-            | Self::Cifar10 { path, .. }
-            | Self::Cifar100 { path, .. }
-            | Self::ImageFolder { path, .. } => Some(path),
-        }
-    }
-
     /// Share of the training images that is held out where nothing else is said.
     pub fn default_share() -> ProperFraction {
         tenth()
