@@ -79,9 +79,10 @@ mod tests {
         assert_eq!([data.train.len(), data.held_out.len(), data.test.len()], [1097, 200, 500]);
         for part in [&data.train, &data.held_out, &data.test] {
             for class in 0..10 {
-                let count = part.labels.iter().filter(|&&label| label == class).count();
-                let share = count as f64 / part.len() as f64;
-                assert!((0.09..0.11).contains(&share), "class {class} has a share of {share}");
+                let count = |part: &Part| part.labels.iter().filter(|&&label| label == class).count();
+                let all = [&data.train, &data.held_out, &data.test].map(count).iter().sum::<usize>();
+                let proportion = all as f64 * part.len() as f64 / 1797.0;
+                assert!((count(part) as f64 - proportion).abs() <= 1.5, "class {class}: {proportion}");
             }
         }
     }

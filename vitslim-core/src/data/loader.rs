@@ -15,6 +15,10 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// `[batch]`
     pub labels: Tensor<1, Int>,
+    /// Epoch of a training, from 1.
+    pub epoch: usize,
+    /// Step of that epoch, from 1.
+    pub step: usize,
     /// What the device's generator is set to before the step, for dropout and stochastic depth.
     pub seed: u64,
 }
@@ -49,6 +53,11 @@ impl Loader {
     pub fn new(part: Arc<Part>, batch: usize, order: Order, device: Device) -> Self {
         let range = 0..part.len();
         Self { part, range, batch, order, device, epochs_begun: AtomicUsize::new(0) }
+    }
+
+    /// The loader after its first `epochs` epochs.
+    pub fn after(self, epochs: usize) -> Self {
+        Self { epochs_begun: AtomicUsize::new(epochs), ..self }
     }
 
     /// Number of batches of an epoch.
@@ -111,7 +120,7 @@ impl Iterator for Epoch<'_> {
             Order::Shuffled { seed, stage } => Moment { seed, stage, epoch: self.epoch, step }.device_seed(),
         };
         let (images, labels) = (part.images(indices, device), part.labels(indices, device));
-        Some(Ok(Batch { images, labels, seed }))
+        Some(Ok(Batch { images, labels, epoch: self.epoch, step, seed }))
     }
 }
 

@@ -2,4 +2,5 @@
 
 mod refusals;
 mod results;
+mod resume;
 mod workspace;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::budget::{Budget, CutRule};
 pub use self::keyed::Keyed;
 pub use self::name::RunName;
-pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive};
+pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive, Rate};
 pub use self::raw::Raw;
 pub use self::search::{Masks, Search, SearchedDimension};
 pub use self::training::{Optimizer, Schedule, Training};
