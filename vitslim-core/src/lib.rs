@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 pub mod slim;
 pub mod train;
+mod whole_file;
 
 /// What the file of a model needs.
 pub mod prelude {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use vitslim_core::models::{Architecture, Vit};
-use vitslim_core::slim::{MaskSet, Slimmable};
+use vitslim_core::slim::{Activation, MaskSet, MaskSpec, Slimmable, describe};
 
 use super::fixture::{LOGITS, Tensors, assert_close, host, masks, model};
 
@@ -41,10 +41,17 @@ fn a_search_starts_where_the_reference_starts() {
     let device = Device::flex();
     let io = Tensors::read("io.safetensors");
     let model = model(0, &device);
-    let start = masks(&model, "full", &["head_dim", "hidden", "tokens"], 0).map_values(|path, old| {
-        let init = if path.ends_with("tokens") { 3.0 } else { 1.0 };
-        Tensor::full(old.dims(), init, &device)
-    });
+    let fresh: Vec<_> = describe(&model)
+        .unwrap()
+        .into_iter()
+        .filter(|dimension| dimension.name() != "width")
+        .map(|dimension| {
+            let tokens = MaskSpec { activation: Activation::Tanh, init: 3.0, ..MaskSpec::default() };
+            let spec = if dimension.is_tokens() { tokens } else { MaskSpec::default() };
+            (dimension, spec)
+        })
+        .collect();
+    let start = MaskSet::new(&fresh, &device);
     let logits = model.gate(&start).forward(io.tensor("images", &device)).class;
     assert_close("soft_init", &host(logits), &io.values("logits_soft_init"), LOGITS);
 }

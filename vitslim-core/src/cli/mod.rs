@@ -9,12 +9,26 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::run::RunError;
+use crate::train::TrainError;
+
 pub use device::{DeviceChoice, DeviceError};
 pub use registry::Registry;
 
+/// Exit code of a run that was stopped by Ctrl-C, as a shell has it.
+const INTERRUPTED: u8 = 130;
+
 /// Searches the smaller Vision Transformer inside a trained one, and cuts it out.
 #[derive(Debug, Parser)]
-#[command(name = "vitslim", version, propagate_version = true)]
+#[command(
+    name = "vitslim",
+    version,
+    propagate_version = true,
+    after_help = "Example:
+  vitslim run experiments/quickstart.ron
+
+Exit codes: 0 all went well, 1 a run failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -28,7 +42,8 @@ enum Command {
 /// The whole runner for the architectures in `registry`. An author's `main` is one line:
 /// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`.
 ///
-/// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong.
+/// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong, 130 when a run was
+/// stopped by Ctrl-C.
 pub fn main(registry: Registry) -> ExitCode {
     allocator::keep_freed_memory();
     let result = match Cli::parse().command {
@@ -36,9 +51,15 @@ pub fn main(registry: Registry) -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(report) => {
-            eprintln!("{report:?}");
-            ExitCode::FAILURE
-        }
+        Err(report) => match report.downcast_ref() {
+            Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
+                eprintln!("{stopped}");
+                ExitCode::from(INTERRUPTED)
+            }
+            _ => {
+                eprintln!("{report:?}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }

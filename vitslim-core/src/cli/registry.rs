@@ -1,11 +1,7 @@
-use std::path::Path;
-
-use burn::tensor::Device;
-
 use crate::experiment::{Document, Faults, nearest};
 use crate::models::{Architecture, Vit};
 use crate::report::Summary;
-use crate::run::{Prepared, RunError, RunFolder, execute};
+use crate::run::{Prepared, RunError, RunFolder, Setting, execute};
 
 /// The architectures that experiments may name.
 #[derive(Default)]
@@ -14,7 +10,7 @@ pub struct Registry {
 }
 
 /// Checks and runs the experiment of one architecture.
-type Runner = fn(&Document, &Path, &Device, &str) -> Result<(RunFolder, Summary), RunError>;
+type Runner = fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
 impl Registry {
     /// The architectures that come with vitslim.
@@ -50,15 +46,10 @@ impl Registry {
     }
 }
 
-fn run<A: Architecture>(
-    document: &Document,
-    out: &Path,
-    device: &Device,
-    device_name: &str,
-) -> Result<(RunFolder, Summary), RunError> {
+fn run<A: Architecture>(document: &Document, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
     let prepared = Prepared::<A>::new(document)?;
     for note in &prepared.data.notes {
         eprintln!("data: {note}");
     }
-    execute(&prepared, out, device, device_name)
+    execute(&prepared, setting)
 }

@@ -1,16 +1,21 @@
+use std::io::Write;
 use std::path::PathBuf;
 
+use burn::train::Interrupter;
 use clap::Args;
+use miette::IntoDiagnostic;
 
-use super::{DeviceChoice, Registry};
+use super::{DeviceChoice, INTERRUPTED, Registry};
 use crate::experiment::Document;
 use crate::report::table;
+use crate::run::Setting;
 
 /// Runs the experiment in a file: pretrains, searches, and cuts, slices and retrains a sub-network for each budget.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim run experiments/quickstart.ron
   vitslim run experiments/quickstart.ron --set seed=7
+  vitslim run experiments/quickstart.ron --fresh
   vitslim run experiments/quickstart.ron --set search.dimensions.hidden.weight=1e-4 --out /tmp/runs
   vitslim run experiments/quickstart.ron --set 'budgets=[Share({\"hidden\": 0.3})]' --device cuda:1")]
 pub struct RunArgs {
@@ -25,6 +30,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: DeviceChoice,
 
+    /// Begins the run anew, whatever an earlier one left; else it goes on where that was stopped.
+    #[arg(long)]
+    fresh: bool,
+
     /// Sets one value of the experiment, as if it stood in the file; may be given again, the last wins. The value is RON,
     /// so that text needs quotes: 'name="mine"'.
     #[arg(long = "set", value_name = "PATH=VALUE")]
@@ -36,7 +45,29 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     let document = Document::read(&args.file, &args.sets)?;
     let runner = registry.runner(&document)?;
     let device = args.device.open()?;
-    let (folder, summary) = runner(&document, &args.out, &device, &args.device.describe())?;
-    println!("{}\nresults: {}", table(&summary), folder.path().display());
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(&interrupter).into_diagnostic()?;
+    let setting = Setting {
+        out: &args.out,
+        device: &device,
+        device_name: &args.device.describe(),
+        afresh: args.fresh,
+        interrupter,
+    };
+    let (folder, summary) = runner(&document, &setting)?;
+    // A reader that closed the pipe has seen enough.
+    let _ = writeln!(std::io::stdout(), "{}\nresults: {}", table(&summary), folder.path().display());
     Ok(())
+}
+
+/// The first Ctrl-C lets the batch at hand end, the second ends the process.
+fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), ctrlc::Error> {
+    let interrupter = interrupter.clone();
+    ctrlc::set_handler(move || {
+        if interrupter.should_stop() {
+            std::process::exit(INTERRUPTED.into());
+        }
+        eprintln!("stopping after this batch; once more stops at once");
+        interrupter.stop(None);
+    })
 }

@@ -87,6 +87,8 @@ impl Epoch {
         Ok(Batch {
             images: self.plan.part.tensor(values, &self.device),
             labels: self.plan.part.labels(self.plan.indices(step), &self.device),
+            epoch: self.plan.epoch,
+            step,
             seed: self.plan.moment(step).map_or(0, Moment::device_seed),
         })
     }

@@ -20,6 +20,10 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// `[batch]`
     pub labels: Tensor<1, Int>,
+    /// Epoch of a training, from 1.
+    pub epoch: usize,
+    /// Step of that epoch, from 1.
+    pub step: usize,
     /// What the device's generator is set to before the step, for dropout and stochastic depth.
     pub seed: u64,
 }
@@ -68,10 +72,10 @@ impl Loader {
         Self { threads, ..self }
     }
 
-    /// Counts epochs from `epoch`, the first one being 1: what the next pass shuffles and augments by.
+    /// The loader after its first `epochs` epochs.
     #[must_use]
-    pub fn with_next_epoch(self, epoch: usize) -> Self {
-        Self { epochs_begun: AtomicUsize::new(epoch.saturating_sub(1)), ..self }
+    pub fn after(self, epochs: usize) -> Self {
+        Self { epochs_begun: AtomicUsize::new(epochs), ..self }
     }
 
     /// Number of batches of an epoch.

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{Architecture, ConfigError, Logits};
 use crate::nn::{
     Conv2d, Conv2dConfig, DropPath, Dropout, DropoutConfig, Gelu, HeadLayout, LayerNorm, LayerNormConfig,
-    Linear, LinearConfig, TokenGate, truncated_normal,
+    Linear, LinearConfig, TokenGate, normal,
 };
 use crate::slim::Slimmable;
+
+/// Where a size is taken for a slip of the keyboard and not for a network.
+const MOST_PARAMETERS: f64 = 1e11;
 
 /// Configuration of a [`Vit`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +90,16 @@ impl VitConfig {
             let ratio = self.mlp_ratio;
             return fault("mlp_ratio", format!("an MLP of {ratio} times the width has no hidden units"));
         }
+        let parameters = self.depth as f64
+            * self.dim as f64
+            * (4.0 * self.dim as f64 + 2.0 * self.dim as f64 * self.mlp_ratio)
+            + self.dim as f64 * (self.classes as f64 + self.patches() as f64);
+        if parameters > MOST_PARAMETERS {
+            let message = format!(
+                "this network would have {parameters:.1e} parameters; {MOST_PARAMETERS:.0e} are allowed"
+            );
+            return fault("dim", message);
+        }
         for (field, rate) in [("dropout", self.dropout), ("drop_path", self.drop_path)] {
             if !(0.0..1.0).contains(&rate) {
                 return fault(field, format!("`{field}` is a probability from 0 to below 1, not {rate}"));
@@ -100,7 +113,7 @@ impl VitConfig {
     }
 
     fn patches(&self) -> usize {
-        (self.image_size / self.patch_size).pow(2)
+        (self.image_size / self.patch_size).saturating_pow(2)
     }
 
     fn drop_path_at(&self, block: usize) -> f64 {
@@ -298,8 +311,8 @@ impl Architecture for Vit {
         config.check()?;
         Ok(Self {
             patch_embed: PatchEmbed::new(config, device),
-            cls_token: truncated_normal([1, 1, config.dim], device),
-            pos_embed: truncated_normal([1, config.patches() + 1, config.dim], device),
+            cls_token: normal([1, 1, config.dim], device),
+            pos_embed: normal([1, config.patches() + 1, config.dim], device),
             pos_drop: DropoutConfig::new(config.dropout).init(),
             blocks: (0..config.depth).map(|block| Block::new(config, block, device)).collect(),
             norm: LayerNormConfig::new(config.dim).init(device),

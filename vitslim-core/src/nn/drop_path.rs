@@ -28,3 +28,29 @@ impl DropPath {
         branch * (drawn / stay)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn whole_samples_are_dropped_and_the_mean_stays() {
+        let training = Device::flex().autodiff();
+        let branch = Tensor::<3>::ones([4000, 2, 3], &training);
+        let values: Vec<f32> = DropPath::new(0.25).forward(branch).into_data().try_into_vec().unwrap();
+        let samples: Vec<_> = values.chunks(6).collect();
+        assert!(samples.iter().all(|sample| sample.iter().all(|value| *value == sample[0])));
+        assert!(values.iter().all(|value| *value == 0.0 || (value - 4.0 / 3.0).abs() < 1e-6));
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        assert!((mean - 1.0).abs() < 0.05, "{mean}");
+    }
+
+    #[test]
+    fn nothing_is_dropped_outside_training() {
+        let branch = Tensor::<3>::ones([50, 2, 3], &Device::flex());
+        let values: Vec<f32> = DropPath::new(0.9).forward(branch).into_data().try_into_vec().unwrap();
+        assert!(values.iter().all(|value| *value == 1.0));
+    }
+}

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, activation, module};
 
-use super::truncated_normal;
+use super::normal;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of a [`Linear`] layer.
@@ -21,7 +21,7 @@ impl LinearConfig {
     /// A layer with normal weights of deviation 0.02 and a bias of 0.
     pub fn init(&self, device: &Device) -> Linear {
         Linear {
-            weight: truncated_normal([self.d_input, self.d_output], device),
+            weight: normal([self.d_input, self.d_output], device),
             bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([self.d_output], device))),
         }
     }

@@ -16,7 +16,7 @@ pub use burn::nn::{Dropout, DropoutConfig};
 pub use conv::{Conv2d, Conv2dConfig};
 pub use drop_path::DropPath;
 pub use head_layout::HeadLayout;
-pub use init::truncated_normal;
+pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Gelu, Linear, LinearConfig};
 pub use token_gate::TokenGate;

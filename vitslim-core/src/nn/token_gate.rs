@@ -49,6 +49,11 @@ impl TokenGate {
         }
     }
 
+    /// Whether tokens were cut here.
+    pub fn is_sliced(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// The gate with `masks` (`[tokens - prefix]`) on its prunable tokens.
     pub(crate) fn gated(mut self, masks: Tensor<1>) -> Self {
         let factors = match self.prefix {

@@ -1,19 +1,22 @@
-//! The folder of a run. Every file is written whole or not at all.
+//! The folder of a run. Every file in it is written whole or not at all, and only one process works in it.
 
-use std::io::Write;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use tempfile::NamedTempFile;
 use thiserror::Error;
 
-/// What an interrupted or earlier run may have left, and a new one writes again.
-const RESULTS: [&str; 4] = ["metrics.jsonl", "masks.safetensors", "subnets", "summary.json"];
+use crate::whole_file::write_whole;
 
-/// The folder `<out>/<experiment>/<trial>`.
-#[derive(Clone, Debug)]
+/// What a run leaves beside its `experiment.ron`.
+const RESULTS: [&str; 5] = ["metrics.jsonl", "masks.safetensors", "checkpoints", "subnets", "summary.json"];
+
+/// The folder `<out>/<experiment>/<trial>`, locked as long as this lives.
+#[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    _lock: File,
 }
 
 /// A folder that cannot be used.
@@ -30,33 +33,76 @@ pub enum FolderError {
         source: std::io::Error,
     },
     /// Another experiment's results are there.
-    #[error("`{}` holds the results of another experiment of this name", .0.display())]
+    #[error("`{}` holds the results of another experiment of this name", .path.display())]
     #[diagnostic(help(
-        "its `experiment.ron` differs from this one; give another folder with `--out`, another name with `--set \
+        "there it says `{there}`, here `{here}`; give another folder with `--out`, another name with `--set \
          'name=\"...\"'`, or delete the folder"
     ))]
-    OtherExperiment(PathBuf),
+    OtherExperiment {
+        /// The folder.
+        path: PathBuf,
+        /// The first line that differs, there.
+        there: String,
+        /// That line here.
+        here: String,
+    },
+    /// Another process works there.
+    #[error("`{}` is in use by {holder}", .path.display())]
+    #[diagnostic(help("wait for it, stop it, or give another folder with `--out`"))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who holds it.
+        holder: String,
+    },
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<> {
+    let path = path.to_owned();
+    move |source| FolderError::Io { action, path, source }
 }
 
 impl RunFolder {
-    /// Makes the folder, writes `experiment.ron` into it, and removes what an earlier run of the very same experiment left.
+    /// Makes and locks the folder, and writes `experiment.ron` into it. What an earlier run of the very same experiment
+    /// left stays, to go on from, unless the run is to begin `afresh`.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written, or another experiment's results are in it.
-    pub fn begin(out: &Path, name: &str, trial: &str, experiment: &str) -> Result<Self, FolderError> {
-        let folder = Self { path: out.join(name).join(trial) };
+    /// When the folder cannot be written, another process works in it, or another experiment's results are there.
+    pub fn begin(
+        out: &Path,
+        name: &str,
+        trial: &str,
+        experiment: &str,
+        afresh: bool,
+    ) -> Result<Self, FolderError> {
+        let path = out.join(name).join(trial);
+        std::fs::create_dir_all(&path).map_err(io("make", &path))?;
+        let folder = Self { _lock: lock(&path)?, path };
         let file = folder.path.join("experiment.ron");
         match std::fs::read_to_string(&file) {
-            Ok(earlier) if earlier != experiment => {
-                return Err(FolderError::OtherExperiment(folder.path));
+            Ok(earlier) if earlier != experiment => return Err(folder.other_experiment(&earlier, experiment)),
+            Ok(_) if afresh => folder.remove_results()?,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if RESULTS.iter().any(|name| folder.path.join(name).exists()) {
+                    return Err(folder.other_experiment("(no experiment.ron)", experiment));
+                }
             }
-            Ok(_) => folder.remove_results()?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(FolderError::Io { action: "read", path: file, source }),
         }
         folder.write("experiment.ron", experiment.as_bytes())?;
         Ok(folder)
+    }
+
+    fn other_experiment(self, there: &str, here: &str) -> FolderError {
+        let differing = there.lines().zip(here.lines()).find(|(there, here)| there != here);
+        let (there, here) = differing.unwrap_or(("", ""));
+        FolderError::OtherExperiment {
+            path: self.path,
+            there: there.trim().to_owned(),
+            here: here.trim().to_owned(),
+        }
     }
 
     /// Where it is.
@@ -79,25 +125,55 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Writes `bytes` to the file `name` (which may lie in a folder below): beside it, synced, then renamed.
+    /// What the file `name` holds, or `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn read(&self, name: &str) -> Result<Option<String>, FolderError> {
+        let path = self.path.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FolderError::Io { action: "read", path, source }),
+        }
+    }
+
+    /// Writes `bytes` to the file `name`, which may lie in a folder below.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         let path = self.path.join(name);
-        let folder = path.parent().unwrap_or(&self.path);
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| FolderError::Io { action, path, source }
-        };
-        std::fs::create_dir_all(folder).map_err(io("make", folder))?;
-        let mut beside = NamedTempFile::new_in(folder).map_err(io("write into", folder))?;
-        beside.write_all(bytes).map_err(io("write", &path))?;
-        beside.as_file().sync_all().map_err(io("write", &path))?;
-        beside.persist(&path).map_err(|error| io("write", &path)(error.error))?;
-        Ok(())
+        write_whole(&path, bytes).map_err(io("write", &path))
     }
+}
+
+/// Takes the lock of the folder at `path`. The system gives it back when its holder ends, however that ends, so that no
+/// lock is ever stale; the file only says who holds it.
+fn lock(path: &Path) -> Result<File, FolderError> {
+    let file = path.join("lock");
+    let mut options = File::options();
+    let mut lock =
+        options.read(true).write(true).create(true).truncate(false).open(&file).map_err(io("open", &file))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // Who it is can be unknown; that somebody is there is not.
+            let _ = lock.read_to_string(&mut holder);
+            let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
+            return Err(FolderError::InUse { path: path.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => {
+            return Err(FolderError::Io { action: "lock", path: file, source });
+        }
+    }
+    lock.set_len(0).map_err(io("write", &file))?;
+    lock.rewind().map_err(io("write", &file))?;
+    write!(lock, "process {}", std::process::id()).map_err(io("write", &file))?;
+    Ok(lock)
 }
 
 #[cfg(test)]
@@ -105,19 +181,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_experiment_begins_anew_and_another_is_refused() {
+    fn the_same_experiment_goes_on_or_begins_afresh_and_another_is_refused() {
         let out = tempfile::tempdir().unwrap();
-        let folder = RunFolder::begin(out.path(), "a", "seed=1", "one").unwrap();
+        let begin =
+            |experiment: &str, afresh| RunFolder::begin(out.path(), "a", "seed=1", experiment, afresh);
+        let folder = begin("one", false).unwrap();
         folder.write("subnets/x/plan.ron", b"x").unwrap();
         folder.write("summary.json", b"{}").unwrap();
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+        let path = folder.path().to_owned();
+        drop(folder);
 
-        RunFolder::begin(out.path(), "a", "seed=1", "two").unwrap_err();
-        assert!(folder.path().join("summary.json").exists());
+        let error = begin("two", true).unwrap_err();
+        assert!(matches!(error, FolderError::OtherExperiment { .. }), "{error}");
+        begin("one", false).unwrap();
+        assert!(path.join("summary.json").exists());
 
-        RunFolder::begin(out.path(), "a", "seed=1", "one").unwrap();
-        assert!(!folder.path().join("summary.json").exists());
-        assert!(!folder.path().join("subnets").exists());
-        assert!(folder.path().join("notes.txt").exists());
+        begin("one", true).unwrap();
+        assert!(!path.join("summary.json").exists());
+        assert!(!path.join("subnets").exists());
+        assert!(path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused_with_its_holder() {
+        let out = tempfile::tempdir().unwrap();
+        let begin = || RunFolder::begin(out.path(), "a", "seed=1", "one", false);
+        let folder = begin().unwrap();
+        let error = begin().unwrap_err().to_string();
+        assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
+        drop(folder);
+        begin().unwrap();
     }
 }

@@ -6,5 +6,5 @@ mod pipeline;
 mod prepare;
 
 pub use folder::{FolderError, RunFolder};
-pub use pipeline::{RunError, execute};
+pub use pipeline::{RunError, Setting, execute};
 pub use prepare::{PrepareError, Prepared};

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use burn::module::Module;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
+use burn::train::Interrupter;
 use miette::Diagnostic;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -17,13 +18,18 @@ use super::prepare::{PrepareError, Prepared, PreparedBudget};
 use crate::data::{ImageShape, Moment, Part, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::{GraphError, macs};
-use crate::models::Architecture;
+use crate::models::{Architecture, ConfigError};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, rank};
-use crate::train::{EvaluateError, StageRun, TrainError, difference, throughput, top1, train};
+use crate::train::{
+    EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
+};
 
 /// Held-out images on which hard-masked and sliced networks are compared.
 const COMPARED_IMAGES: usize = 256;
+
+/// Folder of the sub-networks.
+const SUBNETS: &str = "subnets";
 
 /// A run that failed.
 #[derive(Debug, Error, Diagnostic)]
@@ -38,6 +44,7 @@ pub enum RunError {
     Folder(#[from] FolderError),
     /// A stage failed.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Train(#[from] TrainError),
     /// A network could not be evaluated.
     #[error(transparent)]
@@ -51,6 +58,9 @@ pub enum RunError {
     /// A plan could not be carried out.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The architecture refuses on this device what it took on the CPU.
+    #[error("the model cannot be made: {0}")]
+    Config(ConfigError),
     /// A result could not be put into its file's form.
     #[error("cannot write {what}: {reason}")]
     Format {
@@ -61,24 +71,43 @@ pub enum RunError {
     },
 }
 
-/// Runs a prepared experiment on `device` (shown as `device_name`) and leaves its folder under `out`.
+/// How and where an experiment is run.
+#[derive(Clone)]
+pub struct Setting<'a> {
+    /// Folder under which the run's folder is.
+    pub out: &'a Path,
+    /// Where to compute.
+    pub device: &'a Device,
+    /// How results name the device.
+    pub device_name: &'a str,
+    /// Whether to begin afresh, whatever an earlier run left.
+    pub afresh: bool,
+    /// Stops the run after the batch at hand.
+    pub interrupter: Interrupter,
+}
+
+/// Runs a prepared experiment, from where an earlier run of it was stopped, and leaves its folder.
 ///
 /// # Errors
 ///
-/// When a stage fails or a file cannot be written.
+/// When a stage fails or is interrupted, or a file cannot be written.
 pub fn execute<A: Architecture>(
     prepared: &Prepared<A>,
-    out: &Path,
-    device: &Device,
-    device_name: &str,
+    setting: &Setting,
 ) -> Result<(RunFolder, Summary), RunError> {
     let experiment = &prepared.experiment;
     let trial = format!("seed={}", experiment.seed);
-    let folder = RunFolder::begin(out, experiment.name.as_str(), &trial, &prepared.resolved()?)?;
+    let resolved = prepared.resolved()?;
+    let folder = RunFolder::begin(setting.out, experiment.name.as_str(), &trial, &resolved, setting.afresh)?;
+    if let Some(summary) = read_json::<Summary>(&folder, "summary.json")? {
+        eprintln!("this run is complete; `--fresh` begins it anew");
+        return Ok((folder, summary));
+    }
     let run = Run {
         prepared,
         folder: &folder,
-        device,
+        device: setting.device,
+        interrupter: &setting.interrupter,
         train: Arc::new(prepared.data.train.clone()),
         held_out: Arc::new(prepared.data.held_out.clone()),
     };
@@ -102,7 +131,7 @@ pub fn execute<A: Architecture>(
     let summary = Summary {
         name: experiment.name.as_str().to_owned(),
         trial,
-        device: device_name.to_owned(),
+        device: setting.device_name.to_owned(),
         seconds,
         dense: dense_summary,
         search,
@@ -116,6 +145,7 @@ struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
     device: &'a Device,
+    interrupter: &'a Interrupter,
     train: Arc<Part>,
     held_out: Arc<Part>,
 }
@@ -126,23 +156,20 @@ impl<A: Architecture> Run<'_, A> {
         let experiment = &self.prepared.experiment;
         let moment = Moment { seed: experiment.seed, stage: Stage::Pretrain, epoch: 0, step: 0 };
         self.device.seed(moment.device_seed());
-        let model = A::init(&self.prepared.config, self.device)
-            .map_err(|error| RunError::Format { what: "the model", reason: error.to_string() })?;
+        let model = A::init(&self.prepared.config, self.device).map_err(RunError::Config)?;
         let Some(training) = &experiment.pretrain else { return Ok(model.valid()) };
-        let started = Instant::now();
         let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, training)?;
-        seconds.pretrain = Some(started.elapsed().as_secs_f64());
-        Ok(trained.model)
+        seconds.pretrain = Some(trained.seconds);
+        Ok(trained.slim.model)
     }
 
     /// The model and its masks after the search, in validation mode.
     fn search(&self, model: A, seconds: &mut Seconds) -> Result<Slim<A>, RunError> {
         let masks = MaskSet::new(&self.prepared.searched, self.device);
         let training = self.prepared.experiment.search.training();
-        let started = Instant::now();
         let searched = self.stage(Slim { model, masks }, Stage::Search, None, &training)?;
-        seconds.search = Some(started.elapsed().as_secs_f64());
-        Ok(searched)
+        seconds.search = Some(searched.seconds);
+        Ok(searched.slim)
     }
 
     /// Cuts a sub-network out of the search, retrains and measures it.
@@ -155,7 +182,7 @@ impl<A: Architecture> Run<'_, A> {
     ) -> Result<SubnetSummary, RunError> {
         let experiment = &self.prepared.experiment;
         let label = budget.label.as_str();
-        let file = |name: &str| format!("subnets/{label}/{name}");
+        let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
         let plan = rank(&self.prepared.dimensions, &searched.masks, &budget.rankings)?;
         self.folder.write(&file("plan.ron"), plan_as_ron(&plan)?.as_bytes())?;
@@ -173,11 +200,10 @@ impl<A: Architecture> Run<'_, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
-                let started = Instant::now();
                 let retrained = self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), training)?;
-                *seconds.retrain.get_or_insert(0.0) += started.elapsed().as_secs_f64();
-                let top1 = self.top1(&retrained.model)?;
-                (retrained.model, Some(top1))
+                *seconds.retrain.get_or_insert(0.0) += retrained.seconds;
+                let top1 = self.top1(&retrained.slim.model)?;
+                (retrained.slim.model, Some(top1))
             }
         };
         self.save_module(&model, &file("model.safetensors"), "a sub-network")?;
@@ -204,8 +230,17 @@ impl<A: Architecture> Run<'_, A> {
         stage: Stage,
         subnet: Option<&str>,
         training: &Training,
-    ) -> Result<Slim<A>, TrainError> {
+    ) -> Result<Trained<A>, TrainError> {
         let no_masks = Masks::default();
+        let dependents = match stage {
+            Stage::Pretrain => vec![
+                checkpoint_folder(Stage::Search, None),
+                checkpoint_folder(Stage::Retrain, None),
+                SUBNETS.into(),
+            ],
+            Stage::Search => vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into()],
+            Stage::Retrain => vec![],
+        };
         let run = StageRun {
             stage,
             subnet,
@@ -216,6 +251,8 @@ impl<A: Architecture> Run<'_, A> {
             held_out: self.held_out.clone(),
             device: self.device.clone(),
             folder: self.folder.path(),
+            dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
+            interrupter: self.interrupter.clone(),
         };
         train(slim, &run)
     }
@@ -258,6 +295,12 @@ impl<A: Architecture> Run<'_, A> {
         text.push('\n');
         Ok(self.folder.write(name, text.as_bytes())?)
     }
+}
+
+/// What the file `name` holds, or `None` where there is none. One that does not read as it should was not written by
+/// this version, and is made again.
+fn read_json<T: DeserializeOwned>(folder: &RunFolder, name: &str) -> Result<Option<T>, RunError> {
+    Ok(folder.read(name)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 fn plan_as_ron(plan: &Plan) -> Result<String, RunError> {

@@ -53,9 +53,9 @@ pub enum PrepareError {
     #[error("the annotations of the architecture contradict its layers: {0}")]
     #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
     Dimensions(#[from] DimensionError),
-    /// The configuration cannot be built from the preset and the data.
-    #[error("a preset of the architecture cannot be read back: {0}")]
-    Preset(String),
+    /// The configuration cannot be written.
+    #[error("the configuration of the architecture cannot be written as RON: {0}")]
+    Config(String),
 }
 
 impl<A: Architecture> Prepared<A> {
@@ -82,7 +82,7 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// When the configuration cannot be written as RON.
     pub fn resolved(&self) -> Result<String, PrepareError> {
-        self.experiment.resolved(&self.config).map_err(|error| PrepareError::Preset(error.to_string()))
+        self.experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
     }
 }
 
@@ -166,7 +166,9 @@ fn unfit_granularity(
 ) -> Faults {
     let path = ["search", "dimensions", key, "granularity"];
     let message = match dimension.groups.len() {
-        0 | 1 => format!("`{}` has no groups, so that it has no masks for `{granularity:?}`", dimension.path),
+        0 | 1 => {
+            format!("`{}` has one group only, so that `{granularity:?}` means nothing for it", dimension.path)
+        }
         _ => format!("the groups of `{}` have different sizes and share no positions", dimension.path),
     };
     document.fault(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
@@ -202,6 +204,7 @@ fn rankings(
     let matched =
         resolve(shares.keys(), &paths(dimensions)).map_err(|error| document.key_fault(&place, &error))?;
     let mut rankings = Vec::new();
+    let mut tokens_ranked = false;
     for ((key, share), matched) in shares.iter().zip(matched) {
         let mut specs = Vec::new();
         for index in &matched {
@@ -218,6 +221,13 @@ fn rankings(
             let message = format!("\"{key}\" ranks masks of different granularity or activation together");
             let help = "write one key for each kind of mask, as under `search.dimensions`".to_owned();
             return Err(document.fault_at_key(&[&place[..], &[key]].concat(), message, Some(help)));
+        }
+        let of_tokens = matched.iter().any(|index| dimensions[*index].is_tokens());
+        if of_tokens && std::mem::replace(&mut tokens_ranked, true) {
+            let message = format!("\"{key}\" is the second key for tokens in this budget");
+            let help = "tokens are ranked over all blocks together, since a token that is cut stays away: write one key";
+            let place = [&place[..], &[key]].concat();
+            return Err(document.fault_at_key(&place, message, Some(help.to_owned())));
         }
         let dimensions = matched.into_iter().map(|index| dimensions[index].path.clone()).collect();
         rankings.push(Ranking { dimensions, share: share.get() });

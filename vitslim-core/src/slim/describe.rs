@@ -28,6 +28,8 @@ pub enum DimensionKind {
     Tokens {
         /// Number of prefix tokens that stand before the units.
         prefix: usize,
+        /// Whether tokens were cut here before.
+        sliced: bool,
     },
 }
 
@@ -149,7 +151,11 @@ impl DimensionMapper for Describe {
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
         match gate.tokens.checked_sub(gate.prefix) {
             Some(units) => {
-                self.add(dimension, DimensionKind::Tokens { prefix: gate.prefix }, vec![units]);
+                self.add(
+                    dimension,
+                    DimensionKind::Tokens { prefix: gate.prefix, sliced: gate.is_sliced() },
+                    vec![units],
+                );
             }
             None => {
                 self.error.get_or_insert(DimensionError::Prefix {

@@ -62,7 +62,8 @@ pub trait SlimLayer<S: Side>: Module {
 }
 
 /// `param` multiplied by `factors` (`[size of axis]`) along `axis`, with the same id, so that the gradient still
-/// belongs to the original parameter.
+/// belongs to the original parameter. It is mapped and not made anew: a new one outside autodiff would be frozen when it
+/// is taken back to training.
 pub fn scale_param<const D: usize>(
     param: Param<Tensor<D>>,
     axis: usize,
@@ -70,7 +71,7 @@ pub fn scale_param<const D: usize>(
 ) -> Param<Tensor<D>> {
     let mut shape = [1; D];
     shape[axis] = factors.dims()[0];
-    Param::initialized(param.id, param.val() * factors.clone().reshape(shape))
+    param.map(|value| value * factors.clone().reshape(shape))
 }
 
 /// `param` with only the entries `kept` along `axis`.

@@ -56,6 +56,9 @@ pub enum PlanError {
         /// Sizes in the model.
         found: Sizes,
     },
+    /// Tokens were cut from the model before.
+    #[error("tokens were cut at `{0}` before: cut the dense model by one plan instead")]
+    Sliced(String),
     /// The kept units are not a strictly ascending list of existing ones.
     #[error(
         "the units that the plan keeps of `{dimension}` must ascend and lie below {units}; {unit} does not"
@@ -143,7 +146,10 @@ impl Plan {
                 .get(&dimension.path)
                 .ok_or_else(|| PlanError::MissingDimension(dimension.path.clone()))?;
             cut.check(dimension)?;
-            if let DimensionKind::Tokens { .. } = dimension.kind {
+            if let DimensionKind::Tokens { sliced, .. } = dimension.kind {
+                if sliced {
+                    return Err(PlanError::Sliced(dimension.path.clone()));
+                }
                 let gone = |token: &&usize| tokens_left.is_some_and(|left| !left.contains(token));
                 if let Some(&token) = cut.keep.iter().find(gone) {
                     let dimension = cut.dimension.clone();

@@ -75,8 +75,16 @@ fn schedule(schedule: &Schedule, lr: f64, epochs: usize, steps: usize) -> LrSche
 
 #[cfg(test)]
 mod tests {
+    use burn::module::{Module, ModuleVisitor, Param, ParamId};
+    use burn::optim::GradientsParams;
+    use burn::tensor::{Device, Tensor};
+
     use super::*;
-    use crate::experiment::Document;
+    use crate::experiment::{Document, Search};
+    use crate::models::{Architecture, Vit, VitConfig};
+    use crate::slim::{MaskSet, MaskSpec, Slim, describe};
+    use crate::train::step::Trainee;
+    use crate::train::watch::Watch;
 
     fn rates(schedule: &str, epochs: usize) -> Vec<f64> {
         let text = format!(
@@ -88,6 +96,103 @@ mod tests {
         let search = experiment.search;
         let mut scheduler = scheduler(&search.training(), &search.masks, 2).unwrap();
         (0..2 * epochs).map(|_| scheduler.step().base()).collect()
+    }
+
+    fn experiment(search: &str) -> Search {
+        let text = format!(
+            "Experiment(name: \"a\", model: (architecture: \"vit\"), data: Digits, search: (epochs: 1, {search}, \
+             dimensions: {{ \"hidden\": (weight: 0) }}), budgets: [Share({{ \"hidden\": 0.5 }})])"
+        );
+        Document::parse("a.ron", &text, &[]).unwrap().experiment().unwrap().search
+    }
+
+    fn trainee() -> Trainee<Vit> {
+        let device = Device::flex().autodiff();
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
+        let model = Vit::init(&config, &device).unwrap();
+        let searched = describe(&model).unwrap().into_iter().map(|d| (d, MaskSpec::default()));
+        let masks = MaskSet::new(&searched.collect::<Vec<_>>(), &device);
+        Trainee::new(Slim { model, masks }, 0.0, Watch::default())
+    }
+
+    /// Path, id and sum of absolute values of every parameter.
+    #[derive(Default)]
+    struct Parameters {
+        path: Vec<String>,
+        found: Vec<(String, ParamId, f64)>,
+    }
+
+    impl ModuleVisitor for Parameters {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let sum = param.val().abs().sum().into_scalar::<f64>();
+            self.found.push((self.path.join("."), param.id, sum));
+        }
+    }
+
+    fn parameters(trainee: &Trainee<Vit>) -> Vec<(String, ParamId, f64)> {
+        let mut parameters = Parameters::default();
+        trainee.visit(&mut parameters);
+        parameters.found
+    }
+
+    #[test]
+    fn masks_have_their_own_learning_rate() {
+        let search = experiment("optimizer: AdamW(lr: 0.1), masks: (lr: 0.2)");
+        let rates = scheduler(&search.training(), &search.masks, 1).unwrap().step();
+        let (mut masks, mut weights) = (0, 0);
+        for (path, id, _) in parameters(&trainee()) {
+            let rate = rates.lr_from_param(id, Some(&path));
+            match path.contains("masks") {
+                true => masks += usize::from(rate == 0.2),
+                false => weights += usize::from(rate == 0.1),
+            }
+        }
+        assert_eq!((masks, weights), (4, 20));
+    }
+
+    /// With gradients of 0, a step of AdamW is its weight decay.
+    #[test]
+    fn weight_decay_spares_biases_norms_class_token_positions_and_masks() {
+        for (masks, decays) in [("", false), ("masks: (weight_decay: 0.5),", true)] {
+            let search = experiment(&format!("{masks} optimizer: AdamW(lr: 0.1, weight_decay: 0.5)"));
+            let trainee = trainee();
+            let before = parameters(&trainee);
+            let mut total = Tensor::<1>::zeros([1], &Device::flex().autodiff());
+            for mask in trainee.slim.masks.iter() {
+                total = total + mask.values.val().sum() * 0.0;
+            }
+            let gated = trainee.slim.gated();
+            let images = Tensor::ones([2, 3, 8, 8], &Device::flex().autodiff());
+            total = total + gated.forward(images).class.sum() * 0.0;
+            let gradients = GradientsParams::from_grads(total.backward(), &trainee);
+            let mut optimizer = optimizer(&search.training(), &search.masks).unwrap();
+            let after = parameters(&optimizer.step(0.1, trainee, gradients));
+            let decayed = before.iter().zip(&after).filter(|((_, _, before), (_, _, after))| after < before);
+            let decayed: Vec<_> =
+                decayed.map(|((path, ..), _)| path.rsplit("slim.").next().unwrap()).collect();
+            let mut expected = vec![
+                "model.patch_embed.proj.weight",
+                "model.blocks.0.attn.qkv.weight",
+                "model.blocks.0.attn.proj.weight",
+                "model.blocks.0.mlp.fc1.weight",
+                "model.blocks.0.mlp.fc2.weight",
+                "model.head.weight",
+            ];
+            if decays {
+                expected.extend(["masks.width", "masks.blocks.0.tokens"]);
+                expected.extend(["masks.blocks.0.attn.head_dim", "masks.blocks.0.mlp.hidden"]);
+            }
+            assert_eq!(decayed, expected);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use burn::train::renderer::{
 };
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::metrics::{field_of, value_of};
+use super::record::{field_of, value_of};
 
 /// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
@@ -24,6 +24,8 @@ pub struct StageProgress {
     epochs: usize,
     /// Epochs that are finished.
     done: usize,
+    /// Those of them that were finished before a restart.
+    done_before: usize,
     images_an_epoch: usize,
     images_done: usize,
     training: bool,
@@ -51,6 +53,7 @@ impl StageProgress {
             bar,
             epochs,
             done: 0,
+            done_before: 0,
             images_an_epoch,
             images_done: 0,
             training: false,
@@ -68,14 +71,18 @@ impl StageProgress {
         self.done * self.images_an_epoch + self.images_done
     }
 
+    fn images_since_start(&self) -> usize {
+        self.images() - self.done_before * self.images_an_epoch
+    }
+
     fn images_per_second(&self) -> f64 {
         let running = if self.training { self.split_started.elapsed() } else { Duration::ZERO };
-        self.images() as f64 / (self.trained + running).as_secs_f64().max(1e-9)
+        self.images_since_start() as f64 / (self.trained + running).as_secs_f64().max(1e-9)
     }
 
     fn left(&self) -> Duration {
         let (done, all) = (self.images(), self.epochs * self.images_an_epoch);
-        let per_image = self.started.elapsed().as_secs_f64() / done.max(1) as f64;
+        let per_image = self.started.elapsed().as_secs_f64() / self.images_since_start().max(1) as f64;
         Duration::from_secs_f64(per_image * all.saturating_sub(done) as f64)
     }
 
@@ -98,22 +105,25 @@ impl StageProgress {
     }
 
     fn print_line(&mut self) {
-        let last = self.done == self.epochs;
+        let last = self.done == self.epochs && !self.training;
         if self.bar.is_none() && (last || self.line_printed.elapsed() >= LINE_INTERVAL) {
             let left = if last {
                 format!("took {}", HumanDuration(self.started.elapsed()))
             } else {
                 format!("{} left", HumanDuration(self.left()))
             };
-            eprintln!("{}: {}  {left}", self.title, self.state(self.done));
+            let epoch = self.done + usize::from(self.training);
+            eprintln!("{}: {}  {left}", self.title, self.state(epoch));
             self.line_printed = Instant::now();
         }
     }
 }
 
 impl TrainingProgressLogger for StageProgress {
-    fn start(&mut self, _: usize, _: usize, _: Option<usize>, _: Option<&str>) {
+    fn start(&mut self, _: usize, first_epoch: usize, _: Option<usize>, _: Option<&str>) {
         self.started = Instant::now();
+        self.done = first_epoch.saturating_sub(1);
+        self.done_before = self.done;
     }
 
     fn update_epoch(&mut self, epoch: usize) {
@@ -132,6 +142,7 @@ impl TrainingProgressLogger for StageProgress {
         if self.training {
             self.images_done = images;
             self.show_bar();
+            self.print_line();
         }
     }
 

@@ -1,18 +1,23 @@
-//! One stage of a run: pretrain, search or retrain.
+//! One stage of a run: pretrain, search or retrain. It goes on where it was stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
-use burn::train::{Learner, SupervisedTraining};
+use burn::train::{Interrupter, Learner, SupervisedTraining};
+use miette::Diagnostic;
 use thiserror::Error;
 
-use super::metrics::{MetricsFile, PenaltyMetric, WriteFailure};
+use super::checkpoint::{Checkpoints, KEPT};
 use super::optimizer::{optimizer, scheduler};
+use super::penalty::PenaltyMetric;
 use super::progress::StageProgress;
+use super::record::{RecordLogger, StageRecord, WriteFailure};
 use super::step::Trainee;
+use super::watch::{NotFinite, Watch};
 use crate::data::{Loader, Order, Part, Stage};
 use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
@@ -22,7 +27,7 @@ use crate::slim::Slim;
 const HELD_OUT_BATCH: usize = 128;
 
 /// What a stage needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StageRun<'a> {
     /// Which stage.
     pub stage: Stage,
@@ -40,22 +45,70 @@ pub struct StageRun<'a> {
     pub held_out: Arc<Part>,
     /// Where it computes.
     pub device: Device,
-    /// Folder of the run, for `metrics.jsonl`.
+    /// Folder of the run, for `metrics.jsonl` and checkpoints.
     pub folder: &'a Path,
+    /// What was made from an earlier end of this stage, and is removed when it has to train again.
+    pub dependents: Vec<PathBuf>,
+    /// Stops it after the batch at hand.
+    pub interrupter: Interrupter,
+}
+
+/// The end of a stage.
+#[derive(Debug)]
+pub struct Trained<M: Module> {
+    /// Model and masks, in validation mode.
+    pub slim: Slim<M>,
+    /// Seconds that its epochs took, over all restarts.
+    pub seconds: f64,
 }
 
 /// A stage that did not end well.
-#[derive(Debug, Error)]
+#[derive(Debug, Error, Diagnostic)]
 pub enum TrainError {
     /// A learning rate or parameter group that burn refuses.
     #[error("the learning rates cannot be set up: {0}")]
     LearningRate(String),
-    /// `metrics.jsonl` cannot be written.
-    #[error("cannot write `metrics.jsonl`: {0}")]
-    Metrics(#[from] std::io::Error),
-    /// The training stopped.
-    #[error("{stage} stopped: {reason}")]
-    Stopped {
+    /// A file of the run cannot be read or written.
+    #[error("cannot use `{}`: {source}", .path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The loss is no number any more.
+    #[error(
+        "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {learning_rate:e}{gradient}"
+    )]
+    #[diagnostic(help(
+        "try a lower learning rate, a longer warm-up or a smaller weight of the penalty; the last checkpoint before it \
+         is still in the run's folder"
+    ))]
+    NotFinite {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The loss.
+        loss: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step of the epoch, from 1.
+        step: usize,
+        /// Learning rate of that step.
+        learning_rate: f64,
+        /// Which gradient is the largest.
+        gradient: String,
+    },
+    /// It was asked to stop.
+    #[error("{stage} was stopped in epoch {epoch}; give the same command to go on from there")]
+    Interrupted {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The epoch that is begun again.
+        epoch: usize,
+    },
+    /// The training failed.
+    #[error("{stage} failed: {reason}")]
+    Failed {
         /// Name of the stage.
         stage: &'static str,
         /// Why.
@@ -63,47 +116,116 @@ pub enum TrainError {
     },
 }
 
-/// Trains `slim` for a stage, and returns it in validation mode.
+/// Trains `slim` for a stage, from its last good checkpoint if there is one.
 ///
 /// # Errors
 ///
-/// When burn refuses the settings, a file cannot be written, or the device fails.
-pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Slim<M>, TrainError> {
-    let StageRun { stage, subnet, training, masks, seed, device, .. } = run.clone();
+/// When it is interrupted, the loss is not finite, burn refuses the settings, a file cannot be written, or the device
+/// fails.
+pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M>, TrainError> {
+    let StageRun { stage, subnet, training, masks, seed, .. } = *run;
     let epochs = training.epochs.get();
-    let device = device.autodiff();
+    let device = run.device.clone().autodiff();
+    let name = stage.name();
+    let title = subnet.map_or_else(|| name.to_owned(), |subnet| format!("{name} {subnet}"));
+
+    let metrics = run.folder.join("metrics.jsonl");
+    let file = |source| TrainError::File { path: metrics.clone(), source };
+    let record = StageRecord::new(metrics.clone(), stage, subnet);
+    let checkpoints = Checkpoints::new(run.folder.join(checkpoint_folder(stage, subnet)));
+    let (begun, damaged) = checkpoints.last_good(record.epochs().map_err(file)?);
+    for epoch in damaged {
+        eprintln!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used");
+    }
+    if begun != Some(epochs) {
+        run.dependents.iter().try_for_each(|path| remove(path))?;
+        record.cut_back(begun.unwrap_or(0)).map_err(file)?;
+    }
 
     let order = Order::Shuffled { seed, stage };
     let train = Loader::new(run.train.clone(), training.batch.get(), order, device.clone());
     let steps = train.batches();
     let held_out = Loader::new(run.held_out.clone(), HELD_OUT_BATCH, Order::AsIs, device.clone().inner());
+    let train = Arc::new(train.after(begun.unwrap_or(0)));
 
-    let title = match subnet {
-        Some(subnet) => format!("{} {subnet}", stage.name()),
-        None => stage.name().to_owned(),
-    };
-    let progress = StageProgress::new(title, epochs, run.train.len());
     let unwritten = WriteFailure::default();
-    let metrics = MetricsFile::append(&run.folder.join("metrics.jsonl"), stage, subnet, unwritten.clone())?;
-
-    let trainee = Trainee::new(slim, training.label_smoothing.get()).train().fork(&device);
+    let logger = RecordLogger::append(record.clone(), unwritten.clone()).map_err(file)?;
+    let watch = Watch::new(run.interrupter.clone());
+    let trainee = Trainee::new(slim, training.label_smoothing.get(), watch.clone()).train().fork(&device);
     let learner = Learner::new(trainee, optimizer(training, masks)?, scheduler(training, masks, steps)?);
-    let mut training = SupervisedTraining::new(run.folder, Arc::new(train), Arc::new(held_out))
+    let [model, optimizer, learning_rate] = checkpoints.savers();
+    let mut supervised = SupervisedTraining::new(run.folder, train, Arc::new(held_out))
         .num_epochs(epochs)
         .metrics((LossMetric::new(), AccuracyMetric::new()))
         .metric_train_numeric(LearningRateMetric::new())
-        .with_metric_logger(metrics)
-        .renderer(Box::new(progress))
+        .with_metric_logger(logger)
+        .with_custom_checkpointers(model, optimizer, learning_rate)
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(KEPT))
+        .with_interrupter(run.interrupter.clone())
+        .renderer(Box::new(StageProgress::new(title, epochs, run.train.len())))
         .with_application_logger(None);
     if stage == Stage::Search {
-        training = training.metric_train_numeric(PenaltyMetric::new());
+        supervised = supervised.metric_train_numeric(PenaltyMetric::new());
     }
-    let result = training.launch(learner);
-    if let Some(error) = unwritten.lock().ok().and_then(|mut failure| failure.take()) {
-        return Err(TrainError::Metrics(error));
+    if let Some(epoch) = begun {
+        supervised = supervised.checkpoint(epoch);
     }
-    match result.error {
-        Some(error) => Err(TrainError::Stopped { stage: stage.name(), reason: error.to_string() }),
-        None => Ok(result.model.slim),
+    let result = supervised.launch(learner);
+
+    if let Some(found) = watch.found() {
+        return Err(not_finite(name, &found, training, masks, steps)?);
     }
+    if let Some(source) = unwritten.lock().ok().and_then(|mut failure| failure.take()) {
+        return Err(file(source));
+    }
+    if let Some(error) = result.error {
+        return Err(TrainError::Failed { stage: name, reason: error.to_string() });
+    }
+    if result.interrupted.is_some() {
+        let epoch = record.epochs().map_err(file)? + 1;
+        return Err(TrainError::Interrupted { stage: name, epoch: epoch.min(epochs) });
+    }
+    Ok(Trained { slim: result.model.slim, seconds: record.seconds().map_err(file)? })
+}
+
+/// Where the checkpoints of a stage are, in the run's folder.
+pub fn checkpoint_folder(stage: Stage, subnet: Option<&str>) -> PathBuf {
+    let folder = Path::new("checkpoints").join(stage.name());
+    subnet.map_or(folder.clone(), |subnet| folder.join(subnet))
+}
+
+fn remove(path: &Path) -> Result<(), TrainError> {
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    match removed {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::File { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_finite(
+    stage: &'static str,
+    found: &NotFinite,
+    training: &Training,
+    masks: &Masks,
+    steps: usize,
+) -> Result<TrainError, TrainError> {
+    let mut rates = scheduler(training, masks, steps)?;
+    let rates = (0..(found.epoch - 1) * steps + found.step).map(|_| rates.step().base());
+    let gradient = match &found.gradient {
+        Some((parameter, size)) => {
+            let parameter = parameter.trim_start_matches("slim.").trim_start_matches("model.");
+            format!("; the largest gradient is that of `{parameter}`, {size:e}")
+        }
+        None => String::new(),
+    };
+    Ok(TrainError::NotFinite {
+        stage,
+        loss: found.loss,
+        epoch: found.epoch,
+        step: found.step,
+        learning_rate: rates.last().unwrap_or(0.0),
+        gradient,
+    })
 }

@@ -2,26 +2,30 @@
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::GradientsParams;
 use burn::tensor::{ExecutionError, Int, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
-use super::metrics::PenaltyInput;
+use super::penalty::PenaltyInput;
+use super::watch::{NotFinite, Watch, largest_gradient};
 use crate::data::Batch;
 use crate::models::Architecture;
 use crate::slim::Slim;
 
 /// What the learner trains: a model, its masks if it is searched, and the loss.
 #[derive(Module, Debug)]
-pub struct Trainee<M: Module> {
+pub(super) struct Trainee<M: Module> {
     /// Model and masks.
     pub slim: Slim<M>,
     /// Share of a target that is spread over all classes.
     label_smoothing: f64,
+    #[module(skip)]
+    watch: Watch,
 }
 
 /// What the metrics read of a step.
-pub struct StepOutput {
+pub(super) struct StepOutput {
     cross_entropy: Tensor<1>,
     penalty: Tensor<1>,
     logits: Tensor<2>,
@@ -29,9 +33,9 @@ pub struct StepOutput {
 }
 
 impl<M: Architecture> Trainee<M> {
-    /// `slim` under a cross entropy with label smoothing.
-    pub fn new(slim: Slim<M>, label_smoothing: f64) -> Self {
-        Self { slim, label_smoothing }
+    /// `slim` under a cross entropy with label smoothing. `watch` is told of a loss that is not finite.
+    pub fn new(slim: Slim<M>, label_smoothing: f64, watch: Watch) -> Self {
+        Self { slim, label_smoothing, watch }
     }
 
     /// The loss that is minimised, `[1]`: cross entropy and, in a search, the penalty.
@@ -58,8 +62,17 @@ impl<M: Architecture> TrainStep for Trainee<M> {
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
         batch.images.device().seed(batch.seed);
+        let (epoch, step) = (batch.epoch, batch.step);
         let (loss, output) = self.loss(batch, self.label_smoothing);
-        TrainOutput::new(self, loss.backward(), output)
+        let value = loss.clone().try_into_scalar::<f64>();
+        let gradients = GradientsParams::from_grads(loss.backward(), self);
+        if let Ok(loss) = value
+            && !loss.is_finite()
+        {
+            let gradient = largest_gradient(self, &gradients);
+            self.watch.report(NotFinite { epoch, step, loss, gradient });
+        }
+        TrainOutput { grads: gradients, item: output }
     }
 }
 

@@ -3,4 +3,5 @@
 mod data;
 mod refusals;
 mod results;
+mod resume;
 mod workspace;

@@ -112,6 +112,15 @@ fn another_seed_gives_another_run_and_stages_may_be_left_out() {
     let hard = workspace.run(&file, &[&short[..], &hard, &["--out", "hard"]].concat());
     assert_eq!(hard["dense"], first["dense"]);
     assert!(hard["subnets"][0]["masked_vs_sliced"].as_f64().unwrap() <= 1e-5);
+    let [folded, hard] = ["runs", "hard"].map(|out| {
+        let weights = "tiny/seed=3/subnets/share-0.1/model.safetensors";
+        std::fs::read(workspace.path(out).join(weights)).unwrap()
+    });
+    let [folded, hard] = [&folded, &hard].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    let same = |name: &str| folded.tensor(name).unwrap().data() == hard.tensor(name).unwrap().data();
+    // Masks are folded where they gate, and nowhere else.
+    assert!(!same("blocks.0.mlp.fc2.weight") && !same("blocks.0.attn.qkv.weight"));
+    assert!(same("blocks.0.mlp.fc1.weight") && same("blocks.0.norm1.weight"));
 }
 
 #[test]

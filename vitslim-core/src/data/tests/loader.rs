@@ -16,7 +16,7 @@ fn batches(loader: &Loader, epochs: usize) -> Batches {
     for _ in 0..epochs {
         let mut epoch = loader.iter();
         for batch in epoch.by_ref() {
-            let Batch { images, labels, seed } = batch.unwrap();
+            let Batch { images, labels, seed, .. } = batch.unwrap();
             batches.push((
                 images.into_data().try_to_vec::<f32>().unwrap(),
                 labels.into_data().convert::<i64>().try_to_vec::<i64>().unwrap(),
@@ -57,11 +57,11 @@ fn the_same_batches_for_any_number_of_threads() {
 fn an_epoch_is_drawn_again_from_its_number() {
     let loader = || Loader::new(idx_part(), 5, ORDER, Device::flex());
     let three = batches(&loader(), 3);
-    assert_eq!(batches(&loader().with_next_epoch(3), 1), three[16..]);
-    let moved = loader().with_next_epoch(2);
+    assert_eq!(batches(&loader().after(2), 1), three[16..]);
+    let moved = loader().after(1);
     let moved = moved.to_device(&Device::flex());
     let first = moved.iter().next().unwrap().unwrap();
-    assert_eq!(first.seed, three[8].2);
+    assert_eq!((first.epoch, first.step, first.seed), (2, 1, three[8].2));
 }
 
 #[test]

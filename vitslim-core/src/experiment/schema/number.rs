@@ -30,7 +30,10 @@ macro_rules! ranged {
 
             fn try_from(value: f64) -> Result<Self, String> {
                 let holds: fn(f64) -> bool = $holds;
-                if value.is_finite() && holds(value) {
+                // Training computes in 32 bits, where it must hold as well.
+                let in_32_bits = f64::from(value as f32);
+                let vanishes = value != 0.0 && in_32_bits == 0.0;
+                if in_32_bits.is_finite() && !vanishes && holds(value) && holds(in_32_bits) {
                     Ok(Self(value))
                 } else {
                     Err(format!(concat!("must be ", $range, ", but is {:?}"), value))
@@ -63,6 +66,11 @@ ranged!(
 ranged!(
     /// A number of at least 0. `-0.0` is refused: nobody means it.
     NonNegative, "at least 0", |value| value >= 0.0 && value.is_sign_positive(), { "type": "number", "minimum": 0 }
+);
+ranged!(
+    /// A learning rate: greater than 0, at most 1.
+    Rate, "greater than 0 and at most 1", |value| value > 0.0 && value <= 1.0,
+    { "type": "number", "exclusiveMinimum": 0, "maximum": 1 }
 );
 ranged!(
     /// A part of a whole that is not nothing: greater than 0, at most 1.
@@ -130,6 +138,13 @@ impl JsonSchema for Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_vanishes_or_overflows_in_32_bits_is_out_of_range() {
+        assert!(Positive::try_from(1e-60).is_err() && NonNegative::try_from(1e39).is_err());
+        assert!(Fraction::try_from(0.999_999_999_99).is_err() && Finite::try_from(-1e39).is_err());
+        assert!(Rate::try_from(1.0).is_ok() && Rate::try_from(1.5).is_err());
+    }
 
     #[test]
     fn ranges_hold_at_their_ends() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::slim::{Activation, Granularity};
 
 use super::keyed::Keyed;
-use super::number::{Count, Finite, Fraction, NonNegative, Positive};
+use super::number::{Count, Finite, Fraction, NonNegative, Rate};
 use super::training::{Optimizer, Schedule, Training, batch, no_smoothing};
 
 /// The stage in which masks are trained. Its first five fields are those of a [`Training`].
@@ -51,9 +51,9 @@ impl Search {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Masks {
-    /// Learning rate of the masks; greater than 0. Default `None`: that of the optimizer.
+    /// Learning rate of the masks; greater than 0, at most 1. Default `None`: that of the optimizer.
     #[serde(default)]
-    pub lr: Option<Positive>,
+    pub lr: Option<Rate>,
     /// Weight decay of the masks; at least 0. Default 0.
     #[serde(default = "none")]
     pub weight_decay: NonNegative,

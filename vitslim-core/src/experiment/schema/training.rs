@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number::{Count, Fraction, NonNegative, Positive};
+use super::number::{Count, Fraction, NonNegative, Positive, Rate};
 
 /// A stage of training: before the search, or of a sub-network after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,8 +30,8 @@ pub struct Training {
 pub enum Optimizer {
     /// Adam with decoupled weight decay.
     AdamW {
-        /// Learning rate at its highest; greater than 0. Required.
-        lr: Positive,
+        /// Learning rate at its highest; greater than 0, at most 1. Required.
+        lr: Rate,
         /// Decay of the weights, times the learning rate at each step; at least 0. Default 0.05, as in DeiT.
         #[serde(default = "weight_decay")]
         weight_decay: NonNegative,
@@ -49,7 +49,7 @@ pub enum Optimizer {
 
 impl Optimizer {
     /// The learning rate at its highest.
-    pub fn lr(&self) -> Positive {
+    pub fn lr(&self) -> Rate {
         match self {
             Self::AdamW { lr, .. } => *lr,
         }
@@ -65,7 +65,7 @@ pub enum Schedule {
         /// Epochs of the rise, no more than the stage has. Default 0.
         #[serde(default)]
         warmup_epochs: u32,
-        /// Learning rate at the end; at least 0. Default 0.
+        /// Learning rate at the end; at least 0, at most that of the optimizer. Default 0.
         #[serde(default = "no_rate")]
         final_lr: NonNegative,
     },

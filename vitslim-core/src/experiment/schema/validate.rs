@@ -2,7 +2,7 @@
 
 use super::super::fault::{Fault, Faults};
 use super::super::tree::Node;
-use super::{Budget, Experiment, Schedule};
+use super::{Budget, Experiment, Schedule, Training};
 
 /// Checks what the types alone do not say. `root` is what `experiment` was read from.
 ///
@@ -12,12 +12,14 @@ use super::{Budget, Experiment, Schedule};
 pub(in super::super) fn validate(experiment: &Experiment, root: &Node) -> Result<(), Faults> {
     let mut faults = Vec::new();
     let stages = [
-        ("pretrain", experiment.pretrain.as_ref().map(|stage| (&stage.schedule, stage.epochs))),
-        ("search", Some((&experiment.search.schedule, experiment.search.epochs))),
-        ("retrain", experiment.retrain.as_ref().map(|stage| (&stage.schedule, stage.epochs))),
+        ("pretrain", experiment.pretrain.clone()),
+        ("search", Some(experiment.search.training())),
+        ("retrain", experiment.retrain.clone()),
     ];
     for (name, stage) in stages {
-        faults.extend(stage.and_then(|(schedule, epochs)| warmup(root, name, schedule, epochs.get())));
+        let Some(stage) = stage else { continue };
+        faults.extend(warmup(root, name, &stage.schedule, stage.epochs.get()));
+        faults.extend(final_lr(root, name, &stage));
     }
     faults.extend(dimensions(experiment, root));
     faults.extend(budgets(&experiment.budgets, root));
@@ -34,6 +36,16 @@ fn warmup(root: &Node, stage: &str, schedule: &Schedule, epochs: usize) -> Optio
             Some(epochs) => fault.with_also(epochs.span.clone(), "all its epochs"),
             None => fault,
         }
+    })
+}
+
+fn final_lr(root: &Node, stage: &str, training: &Training) -> Option<Fault> {
+    let Schedule::Cosine { final_lr, .. } = training.schedule else { return None };
+    let lr = training.optimizer.lr().get();
+    let node = root.at(&[stage, "schedule", "final_lr"])?;
+    (final_lr.get() > lr).then(|| {
+        let message = format!("the learning rate cannot fall to {:?}: it begins at {lr:?}", final_lr.get());
+        Fault::new(node.span.clone(), message)
     })
 }
 

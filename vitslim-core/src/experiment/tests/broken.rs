@@ -55,7 +55,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("\"hidden\": 0.5", "\"hidden\": 1.5", "20:27", "`hidden`: must be greater than 0 and at most 1, but is 1.5"),
     ("\"hidden\": 0.5", "\"hidden\": 0.0", "20:27", "`hidden`: must be greater than 0 and at most 1, but is 0.0"),
     ("weight: 5e-5", "weight: -5e-5", "14:34", "`weight`: must be at least 0, but is -5e-5"),
-    ("lr: 1e-3", "lr: 0", "7:49", "`lr`: must be greater than 0, but is 0.0"),
+    ("lr: 1e-3", "lr: 0", "7:49", "`lr`: must be greater than 0 and at most 1, but is 0.0"),
     ("lr: 1e-3", "lr: 1e-3, beta1: 1.0", "7:62", "`beta1`: must be at least 0 and less than 1, but is 1.0"),
     // Rules over several fields.
     ("warmup_epochs: 2", "warmup_epochs: 41", "7:108", "the warm-up takes 41 epochs, but `pretrain` has 40 in all"),

@@ -13,11 +13,11 @@ fn told(result: Result<Experiment, Faults>) -> String {
 
 #[test]
 fn an_option_may_be_written_with_and_without_some() {
-    let lr = |spelling: &str| with("lr: 1e-2", spelling).unwrap().search.masks.lr.map(Positive::get);
+    let lr = |spelling: &str| with("lr: 1e-2", spelling).unwrap().search.masks.lr.map(Rate::get);
     for extension in ["", "#![enable(implicit_some)]\n"] {
         let quickstart = |masks: &str| {
             let text = format!("{extension}{}", QUICKSTART.replace("lr: 1e-2", masks));
-            experiment(&text, &[]).unwrap().search.masks.lr.map(Positive::get)
+            experiment(&text, &[]).unwrap().search.masks.lr.map(Rate::get)
         };
         assert_eq!(quickstart("lr: 1.0"), Some(1.0));
         assert_eq!(quickstart("lr: Some(1.0)"), Some(1.0));
@@ -75,10 +75,10 @@ fn numbers_as_researchers_type_them() {
         ("1.e-4", 1e-4),
         ("+1e-4", 1e-4),
         ("0.000_1", 1e-4),
-        ("1_000.0", 1000.0),
+        ("1_000.0e-4", 0.1),
         ("1", 1.0),
         ("1.", 1.0),
-        ("0x10", 16.0),
+        ("0x1", 1.0),
     ] {
         let experiment = with("lr: 1e-2", &format!("lr: {spelling}")).unwrap();
         assert_eq!(experiment.search.masks.lr.unwrap().get(), value, "{spelling}");
@@ -93,7 +93,7 @@ fn numbers_as_researchers_type_them() {
         ("-inf", "`lr`: must be a finite number, but is `-inf`"),
         ("NaN", "`lr`: must be a finite number, but is `NaN`"),
         ("nan", "`lr`: must be a finite number, but is `nan`"),
-        ("-0.0", "`lr`: must be greater than 0, but is -0.0"),
+        ("-0.0", "`lr`: must be greater than 0 and at most 1, but is -0.0"),
         ("5e-4f32", "`5e-4f32` has a type at its end"),
         ("1__0", "an underscore stands between two digits"),
         ("1.2.3", "`1.2.3` is not a number"),

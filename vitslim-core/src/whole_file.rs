@@ -1,0 +1,33 @@
+//! Files that are there whole or not at all.
+
+use std::io::{Error, Write};
+use std::path::Path;
+
+use tempfile::Builder;
+
+/// Writes `bytes` to `path`, whatever happens meanwhile: beside it, synced, then renamed. Makes the folders that lack.
+///
+/// # Errors
+///
+/// When it cannot be written; what was there before is then still there.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut beside = temporary().tempfile_in(folder)?;
+    beside.write_all(bytes)?;
+    beside.as_file().sync_all()?;
+    beside.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A temporary file with the mode of any other: left alone, only its owner could read it.
+fn temporary() -> Builder<'static, 'static> {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut builder = Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder
+}

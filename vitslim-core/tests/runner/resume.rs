@@ -1,0 +1,177 @@
+//! A run that is stopped goes on, and ends as if it had not been.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use super::workspace::{TINY, Workspace, json, repeatable, said};
+
+/// Enough epochs that a kill finds a stage at work.
+fn longer() -> String {
+    TINY.replace("epochs: 2", "epochs: 4").replace("epochs: 1,", "epochs: 3,")
+}
+
+fn spawn(workspace: &Workspace, file: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vitslim"));
+    command.arg("run").arg(file).arg("--out").arg(workspace.path("runs"));
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// `metrics.jsonl` without its times.
+fn metrics(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line.as_object_mut().unwrap().remove("seconds").expect("seconds");
+        line
+    };
+    text.lines().map(line).collect()
+}
+
+/// The uninterrupted run.
+struct Reference {
+    file: std::path::PathBuf,
+    workspace: Workspace,
+    summary: Value,
+    metrics: Vec<Value>,
+    took: Duration,
+}
+
+fn reference() -> Reference {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &longer());
+    let started = Instant::now();
+    let summary = repeatable(workspace.run(&file, &[]));
+    let took = started.elapsed();
+    let metrics = metrics(&workspace.path("runs/tiny/seed=3"));
+    Reference { file, workspace, summary, metrics, took }
+}
+
+impl Reference {
+    /// The run in `workspace` ends as this one.
+    #[track_caller]
+    fn assert_same_end(&self, workspace: &Workspace, what: &str) {
+        assert_eq!(repeatable(workspace.run(&self.file, &[])), self.summary, "{what}");
+        assert_eq!(metrics(&workspace.path("runs/tiny/seed=3")), self.metrics, "{what}");
+    }
+}
+
+#[test]
+fn killed_at_twenty_moments_it_ends_the_same() {
+    let reference = reference();
+    let mut rng = ChaCha8Rng::seed_from_u64(20);
+    let mut caught = 0;
+    for round in 0..5 {
+        let workspace = Workspace::new();
+        for _ in 0..4 {
+            let mut child = spawn(&workspace, &reference.file);
+            std::thread::sleep(reference.took.mul_f64(rng.random_range(0.02..0.6)));
+            caught += usize::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        reference.assert_same_end(&workspace, &format!("round {round}"));
+    }
+    assert!(caught >= 10, "only {caught} of 20 kills found the run at work");
+}
+
+#[test]
+fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
+    let reference = reference();
+    let folder = reference.workspace.path("runs/tiny/seed=3");
+    let damage = |name: &str, change: fn(&mut Vec<u8>)| {
+        let path = folder.join(name);
+        let mut bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        change(&mut bytes);
+        std::fs::write(path, bytes).unwrap();
+    };
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    std::fs::remove_dir_all(folder.join("subnets/share-0.1")).unwrap();
+    damage("metrics.jsonl", |bytes| bytes.truncate(bytes.len() - 9));
+    damage("checkpoints/search/model-4.ckpt", |bytes| bytes[100] ^= 1);
+
+    let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
+    let printed = said(&output);
+    assert!(printed.contains("search: the checkpoint of epoch 4 is damaged"), "{printed}");
+    reference.assert_same_end(&reference.workspace, "repaired");
+}
+
+#[test]
+fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
+    let reference = reference();
+    let workspace = Workspace::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vitslim"));
+    command.arg("run").arg(&reference.file).arg("--out").arg(workspace.path("runs"));
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(reference.took.mul_f64(0.3));
+    let interrupt = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").arg("-c").arg(interrupt).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(130), "{printed}");
+    assert!(printed.ends_with("give the same command to go on from there"), "{printed}");
+    assert!(!workspace.path("runs/tiny/seed=3/summary.json").exists());
+    reference.assert_same_end(&workspace, "after Ctrl-C");
+}
+
+#[test]
+fn a_complete_run_is_not_repeated_unless_it_is_to_be_fresh() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let first = workspace.run(&file, &[]);
+    assert_eq!(workspace.run(&file, &[]), first, "times too");
+    let fresh = workspace.run(&file, &["--fresh"]);
+    assert_ne!(fresh["seconds"], first["seconds"]);
+    assert_eq!(repeatable(fresh), repeatable(first));
+}
+
+#[test]
+fn a_changed_setting_is_refused_by_name() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    workspace.run(&file, &[]);
+    let output = workspace.vitslim(&["run", file.to_str().unwrap(), "--set", "retrain.epochs=2"]);
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(printed.contains("there it says `epochs: 1,`, here `epochs: 2,`"), "{printed}");
+    assert!(json(&workspace.path("runs/tiny/seed=3/summary.json"))["subnets"].is_array());
+}
+
+#[test]
+fn two_processes_never_work_in_one_folder() {
+    let reference = reference();
+    let workspace = Workspace::new();
+    let mut first = spawn(&workspace, &reference.file);
+    let lock = workspace.path("runs/tiny/seed=3/experiment.ron");
+    let started = Instant::now();
+    while !lock.exists() && started.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
+    let printed = said(&second);
+    assert_eq!(second.status.code(), Some(1), "{printed}");
+    assert!(printed.contains(&format!("is in use by process {}", first.id())), "{printed}");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    reference.assert_same_end(&workspace, "after its holder died");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_says_where() {
+    let workspace = Workspace::new();
+    let file = workspace
+        .write("tiny.ron", &TINY.replace("\"hidden\": (weight: 1e-4)", "\"hidden\": (weight: 3e38)"));
+    let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1));
+    for part in
+        ["search diverged: the loss is inf at step 1 of epoch 1", "learning rate of 1e-3", "try a lower"]
+    {
+        assert!(printed.contains(part), "{printed}");
+    }
+    assert!(workspace.path("runs/tiny/seed=3/checkpoints/pretrain/model-2.ckpt").exists());
+}
