@@ -38,17 +38,14 @@ struct Reference {
     workspace: Workspace,
     summary: Value,
     metrics: Vec<Value>,
-    took: Duration,
 }
 
 fn reference() -> Reference {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", &longer());
-    let started = Instant::now();
     let summary = repeatable(workspace.run(&file, &[]));
-    let took = started.elapsed();
     let metrics = metrics(&workspace.path("runs/tiny/seed=3"));
-    Reference { file, workspace, summary, metrics, took }
+    Reference { file, workspace, summary, metrics }
 }
 
 impl Reference {
@@ -60,6 +57,17 @@ impl Reference {
     }
 }
 
+/// Waits until the run in `folder` has recorded `epochs` epochs, or has ended.
+fn wait_for_epochs(folder: &Path, epochs: usize, child: &mut Child) {
+    let recorded = || {
+        let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
+        text.lines().count()
+    };
+    while recorded() < epochs && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn killed_at_twenty_moments_it_ends_the_same() {
     let reference = reference();
@@ -67,9 +75,13 @@ fn killed_at_twenty_moments_it_ends_the_same() {
     let mut caught = 0;
     for round in 0..5 {
         let workspace = Workspace::new();
+        let mut epochs = 0;
         for _ in 0..4 {
             let mut child = spawn(&workspace, &reference.file);
-            std::thread::sleep(reference.took.mul_f64(rng.random_range(0.02..0.6)));
+            // By what the run has done and not by the clock, which a loaded machine stretches.
+            epochs = rng.random_range(epochs..reference.metrics.len());
+            wait_for_epochs(&workspace.path("runs/tiny/seed=3"), epochs, &mut child);
+            std::thread::sleep(Duration::from_micros(rng.random_range(0..40_000)));
             caught += usize::from(child.try_wait().unwrap().is_none());
             child.kill().unwrap();
             child.wait().unwrap();
@@ -106,8 +118,8 @@ fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     let workspace = Workspace::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vitslim"));
     command.arg("run").arg(&reference.file).arg("--out").arg(workspace.path("runs"));
-    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(reference.took.mul_f64(0.3));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_epochs(&workspace.path("runs/tiny/seed=3"), 1, &mut child);
     let interrupt = format!("kill -INT {}", child.id());
     assert!(Command::new("sh").arg("-c").arg(interrupt).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
