@@ -209,10 +209,7 @@ proptest! {
         let rankings: Vec<_> = ["head_dim", "hidden", "tokens", "width"]
             .iter()
             .zip(shares)
-            .map(|(name, share)| {
-                let of_kind = dimensions.iter().filter(|dimension| dimension.name() == *name);
-                Ranking { dimensions: of_kind.map(|d| d.path.clone()).collect(), share }
-            })
+            .map(|(name, share)| Ranking::named(&dimensions, name, share))
             .collect();
         let plan = rank(&dimensions, &masks, &rankings).unwrap();
 

@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all.
 
-use std::io::{Error, Write};
+use std::io::{Error, ErrorKind, Write};
 use std::path::Path;
 
 use tempfile::Builder;
@@ -18,6 +18,19 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     beside.as_file().sync_all()?;
     beside.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Removes the file or folder at `path`, if it is there.
+///
+/// # Errors
+///
+/// When it is there and cannot be removed.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A temporary file with the mode of any other: left alone, only its owner could read it.

@@ -21,14 +21,8 @@ fn kept_units_and_sliced_logits() {
     assert_eq!(cases.len(), 5);
     for (index, case) in cases.iter().enumerate() {
         let shares = flat(&case["budget"]);
-        let rankings: Vec<_> = names
-            .iter()
-            .zip(shares)
-            .map(|(name, share)| {
-                let of_kind = dimensions.iter().filter(|dimension| dimension.name() == *name);
-                Ranking { dimensions: of_kind.map(|d| d.path.clone()).collect(), share }
-            })
-            .collect();
+        let rankings: Vec<_> =
+            names.iter().zip(shares).map(|(name, share)| Ranking::named(&dimensions, name, share)).collect();
         let plan = rank(&dimensions, &masks, &rankings).unwrap();
         for (kind, name) in names.iter().enumerate() {
             let cuts = plan.cuts.iter().filter(|cut| cut.dimension.ends_with(name));

@@ -52,7 +52,7 @@ impl Conv2d {
         module::conv2d(input, self.weight.val(), bias, options)
     }
 
-    /// The output as a sequence. Where patches do not overlap, one matrix product computes it, which takes half the time of
+    /// The output as a sequence. Where patches do not overlap, one matrix product computes it, which is faster than
     /// [`forward`](Self::forward) on the CPU. Pixels that fill no patch are left out, as there.
     ///
     /// # Shapes

@@ -2,7 +2,7 @@
 //! attention over heads of any size, and [`TokenGate`], which scales and removes tokens.
 //!
 //! The other layers carry the names and the fields of Burn's own, so that checkpoints load into them alike. They differ
-//! where slimming needs it: a [`LayerNorm`] remembers its original width, and every layer works at size 0.
+//! where slimming needs it: a [`LayerNorm`] remembers its original width, and the layers of a branch work at size 0.
 
 mod conv;
 mod drop_path;

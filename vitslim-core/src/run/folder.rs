@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::whole_file::write_whole;
+use crate::whole_file::{remove, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
 const RESULTS: [&str; 5] = ["metrics.jsonl", "masks.safetensors", "checkpoints", "subnets", "summary.json"];
@@ -111,18 +111,10 @@ impl RunFolder {
     }
 
     fn remove_results(&self) -> Result<(), FolderError> {
-        for name in RESULTS {
-            let path = self.path.join(name);
-            let removed =
-                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            match removed {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(FolderError::Io { action: "remove", path, source });
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        RESULTS
+            .iter()
+            .map(|name| self.path.join(name))
+            .try_for_each(|path| remove(&path).map_err(io("remove", &path)))
     }
 
     /// What the file `name` holds, or `None` where there is none.

@@ -15,6 +15,14 @@ pub struct Ranking {
     pub share: f64,
 }
 
+impl Ranking {
+    /// Ranks all of `dimensions` with this last name together: `hidden` is every `*.hidden`.
+    pub fn named(dimensions: &[Dimension], name: &str, share: f64) -> Self {
+        let named = dimensions.iter().filter(|dimension| dimension.name() == name);
+        Self { dimensions: named.map(|dimension| dimension.path.clone()).collect(), share }
+    }
+}
+
 /// Masks that cannot be ranked.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RankError {

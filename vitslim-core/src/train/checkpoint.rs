@@ -10,7 +10,7 @@ use burn::tensor::Bytes;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use sha2::{Digest, Sha256};
 
-use crate::whole_file::write_whole;
+use crate::whole_file::{remove, write_whole};
 
 /// The files of one checkpoint.
 const FILES: [&str; 3] = ["model", "optimizer", "learning_rate"];
@@ -52,7 +52,7 @@ impl Checkpoints {
         for &epoch in epochs.iter().filter(|epoch| !keep(**epoch)) {
             for file in self.savers() {
                 // What cannot be removed is written over later.
-                let _ = std::fs::remove_file(file.path(epoch));
+                let _ = remove(&file.path(epoch));
             }
         }
         (good, damaged)
@@ -95,12 +95,7 @@ impl<R: Checkpoint> Checkpointer<R> for CheckedFile {
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        match std::fs::remove_file(self.path(epoch)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(CheckpointerError::IOError(error))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.path(epoch)).map_err(CheckpointerError::IOError)
     }
 }
 

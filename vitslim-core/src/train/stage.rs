@@ -22,6 +22,7 @@ use crate::data::{Loader, Order, Part, Stage};
 use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
 use crate::slim::Slim;
+use crate::whole_file::remove;
 
 /// Images that a validation step computes at once.
 const HELD_OUT_BATCH: usize = 128;
@@ -138,7 +139,9 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
         eprintln!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used");
     }
     if begun != Some(epochs) {
-        run.dependents.iter().try_for_each(|path| remove(path))?;
+        for path in &run.dependents {
+            remove(path).map_err(|source| TrainError::File { path: path.clone(), source })?;
+        }
         record.cut_back(begun.unwrap_or(0)).map_err(file)?;
     }
 
@@ -192,16 +195,6 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
 pub fn checkpoint_folder(stage: Stage, subnet: Option<&str>) -> PathBuf {
     let folder = Path::new("checkpoints").join(stage.name());
     subnet.map_or(folder.clone(), |subnet| folder.join(subnet))
-}
-
-fn remove(path: &Path) -> Result<(), TrainError> {
-    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
-    match removed {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(TrainError::File { path: path.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
 }
 
 fn not_finite(

@@ -115,3 +115,78 @@ impl Adaptor<PenaltyInput> for StepOutput {
         PenaltyInput(self.penalty.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::data::dataloader::Progress;
+    use burn::tensor::{Device, TensorData};
+    use burn::train::metric::{LossMetric, Metric, MetricMetadata, Numeric};
+
+    use super::*;
+    use crate::models::{Vit, VitConfig};
+    use crate::slim::{MaskSet, MaskSpec, describe};
+
+    fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+        tensor.into_data().convert::<f64>().try_into_vec().unwrap()
+    }
+
+    fn batch(device: &Device) -> Batch {
+        let labels = Tensor::from_data(TensorData::from([2_i64, 0, 1]), device);
+        let images = Tensor::random([3, 1, 8, 8], burn::tensor::Distribution::Normal(0.0, 1.0), device);
+        Batch { images, labels, epoch: 1, step: 1, seed: 0 }
+    }
+
+    #[test]
+    fn the_loss_is_smoothed_cross_entropy_and_penalty() {
+        let device = Device::flex();
+        let config = VitConfig {
+            image_size: 8,
+            patch_size: 4,
+            channels: 1,
+            classes: 4,
+            dim: 6,
+            heads: 2,
+            depth: 1,
+            ..VitConfig::default()
+        };
+        let model = Vit::init(&config, &device).unwrap();
+        let spec = MaskSpec { weight: 0.01, init: -0.5, ..MaskSpec::default() };
+        let searched: Vec<_> = describe(&model).unwrap().into_iter().map(|d| (d, spec)).collect();
+        let units: usize = searched.iter().map(|(dimension, _)| dimension.units()).sum();
+        let masks = MaskSet::new(&searched, &device);
+
+        let smoothing = 0.2;
+        let trainee = Trainee::new(Slim { model, masks }, smoothing, Watch::default());
+        let (loss, output) = trainee.loss(batch(&device), smoothing);
+        let classes = 4;
+        let logits = host(output.logits.clone());
+        let expected = logits.chunks(classes).zip([2, 0, 1]).map(|(logits, label)| {
+            let sum: f64 = logits.iter().map(|logit| logit.exp()).sum();
+            let log = |class: usize| logits[class] - sum.ln();
+            let spread = (0..classes).map(log).sum::<f64>() / classes as f64;
+            -(1.0 - smoothing) * log(label) - smoothing * spread
+        });
+        let expected = expected.sum::<f64>() / 3.0;
+        let penalty = 0.01 * 0.5 * units as f64;
+        assert!((host(output.cross_entropy)[0] - expected).abs() < 1e-5);
+        assert!((host(output.penalty)[0] - penalty).abs() < 1e-5);
+        assert!((host(loss)[0] - expected - penalty).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_short_batch_counts_for_its_images_only() {
+        let device = Device::flex();
+        let mut metric = LossMetric::new();
+        for (loss, images) in [(1.0, 3), (5.0, 1)] {
+            let output = StepOutput {
+                cross_entropy: Tensor::full([1], loss, &device),
+                penalty: Tensor::zeros([1], &device),
+                logits: Tensor::zeros([images, 2], &device),
+                labels: Tensor::zeros([images], &device),
+            };
+            let progress = Progress::new(images, images, None);
+            metric.update(&output.adapt(), &MetricMetadata { progress, iteration: None, lr: None }).unwrap();
+        }
+        assert_eq!(metric.final_value().current(), 2.0);
+    }
+}
