@@ -28,6 +28,32 @@ pub struct Batch {
     pub seed: u64,
 }
 
+impl Batch {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.dims()[0]
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The batch in at most `parts` parts that are as good as equal, none of them empty. They have its epoch, step and seed.
+    pub fn parts(self, parts: usize) -> impl Iterator<Item = Self> {
+        let images = self.len();
+        let size = images.div_ceil(parts.max(1)).max(1);
+        (0..images).step_by(size).map(move |first| {
+            let size = size.min(images - first);
+            Self {
+                images: self.images.clone().narrow(0, first, size),
+                labels: self.labels.clone().narrow(0, first, size),
+                ..self.clone()
+            }
+        })
+    }
+}
+
 /// In which order a loader goes through its images.
 #[derive(Clone, Copy, Debug)]
 pub enum Order {

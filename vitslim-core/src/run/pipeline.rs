@@ -246,6 +246,8 @@ impl<A: Architecture> Run<'_, A> {
             subnet,
             training,
             masks: if stage == Stage::Search { &self.prepared.experiment.search.masks } else { &no_masks },
+            freeze: if stage == Stage::Search { self.prepared.experiment.search.freeze } else { None },
+            log_every: self.prepared.experiment.log_every.get(),
             seed: self.prepared.experiment.seed,
             train: self.train.clone(),
             held_out: self.held_out.clone(),

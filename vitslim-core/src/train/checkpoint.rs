@@ -6,58 +6,100 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
-use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
+use burn::train::checkpoint::{
+    Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
+};
+use burn::train::metric::store::EventStoreClient;
 use sha2::{Digest, Sha256};
 
+use super::record::{StageRecord, best_epoch};
 use crate::whole_file::{remove, write_whole};
 
-/// The files of one checkpoint.
-const FILES: [&str; 3] = ["model", "optimizer", "learning_rate"];
+/// What burn saves in a checkpoint.
+const FILES: [&str; 3] = [MODEL, "optimizer", "learning_rate"];
+const MODEL: &str = "model";
+/// The average of the weights, which we save.
+const AVERAGE: &str = "average";
 const DIGEST: usize = 32;
 
 /// Checkpoints that are kept: the last, and the one to fall back to.
-pub(super) const KEPT: usize = 2;
+const KEPT: usize = 2;
 
 /// The checkpoints of one stage.
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoints {
     folder: PathBuf,
+    /// Whether the average of the weights is a part of them.
+    averaged: bool,
 }
 
 impl Checkpoints {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub(super) fn new(folder: PathBuf, averaged: bool) -> Self {
+        Self { folder, averaged }
+    }
+
+    fn file(&self, name: &'static str) -> CheckedFile {
+        CheckedFile { folder: self.folder.clone(), name }
     }
 
     /// Savers of model, optimizer and learning rates.
     pub(super) fn savers(&self) -> [CheckedFile; 3] {
-        FILES.map(|name| CheckedFile { folder: self.folder.clone(), name })
+        FILES.map(|name| self.file(name))
     }
 
-    /// The last epoch of at most `most` with a good checkpoint, and those after it that are damaged. Checkpoints that are
-    /// neither it nor the one before are removed.
+    fn paths(&self, epoch: usize) -> impl Iterator<Item = PathBuf> {
+        let average = self.averaged.then_some(AVERAGE);
+        FILES.into_iter().chain(average).map(move |name| self.file(name).path(epoch))
+    }
+
+    /// Whether all files of `epoch` are whole.
+    pub(super) fn is_good(&self, epoch: usize) -> bool {
+        self.paths(epoch).all(|path| read_checked(&path).is_ok())
+    }
+
+    /// The last epoch of at most `most` with a good checkpoint, and those after it that are damaged.
     pub(super) fn last_good(&self, most: usize) -> (Option<usize>, Vec<usize>) {
-        let mut epochs = self.epochs();
-        epochs.sort_unstable_by(|a, b| b.cmp(a));
-        let (mut good, mut damaged) = (None, Vec::new());
-        for &epoch in epochs.iter().filter(|epoch| **epoch <= most) {
-            if self.savers().iter().all(|file| read_checked(&file.path(epoch)).is_ok()) {
-                good = Some(epoch);
-                break;
+        let mut damaged = Vec::new();
+        for epoch in self.epochs().into_iter().rev().filter(|epoch| *epoch <= most) {
+            if self.is_good(epoch) {
+                return (Some(epoch), damaged);
             }
             damaged.push(epoch);
         }
-        let keep = |epoch: usize| good.is_some_and(|good| epoch <= good && epoch + KEPT > good);
-        for &epoch in epochs.iter().filter(|epoch| !keep(**epoch)) {
-            for file in self.savers() {
-                // What cannot be removed is written over later.
-                let _ = remove(&file.path(epoch));
-            }
-        }
-        (good, damaged)
+        (None, damaged)
     }
 
+    /// Epochs whose checkpoints are not needed once that of `last` is there; `best` is.
+    pub(super) fn spare(&self, last: usize, best: Option<usize>) -> Vec<usize> {
+        let needed = |epoch: usize| (epoch <= last && epoch + KEPT > last) || Some(epoch) == best;
+        self.epochs().into_iter().filter(|epoch| !needed(*epoch)).collect()
+    }
+
+    /// Removes all files of `epoch`. What cannot be removed is written over later.
+    pub(super) fn remove(&self, epoch: usize) {
+        for path in self.paths(epoch) {
+            let _ = remove(&path);
+        }
+    }
+
+    /// Saves the average of the weights.
+    pub(super) fn save_average(&self, epoch: usize, record: ModuleRecord) -> Result<(), CheckpointerError> {
+        self.file(AVERAGE).save(epoch, record)
+    }
+
+    /// The average of the weights.
+    pub(super) fn load_average(&self, epoch: usize) -> Result<ModuleRecord, CheckpointerError> {
+        self.file(AVERAGE).restore(epoch)
+    }
+
+    /// The weights.
+    pub(super) fn load_model(&self, epoch: usize) -> Result<ModuleRecord, CheckpointerError> {
+        self.file(MODEL).restore(epoch)
+    }
+
+    /// Epochs of which there is a file, in order.
     fn epochs(&self) -> Vec<usize> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -66,6 +108,24 @@ impl Checkpoints {
         epochs.sort_unstable();
         epochs.dedup();
         epochs
+    }
+}
+
+/// Which checkpoints are kept: the last two, and that of the best epoch where a stage stops early.
+pub(super) struct Keep {
+    pub(super) checkpoints: Checkpoints,
+    pub(super) record: StageRecord,
+    pub(super) stops_early: bool,
+}
+
+impl CheckpointingStrategy for Keep {
+    fn checkpointing(&mut self, epoch: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
+        // Without a record there would be no epoch, which is told where it is written.
+        let best = self.stops_early.then(|| best_epoch(&self.record.epochs().unwrap_or_default()));
+        for epoch in self.checkpoints.spare(epoch, best) {
+            self.checkpoints.remove(epoch);
+        }
+        vec![CheckpointingAction::Save]
     }
 }
 
@@ -121,10 +181,11 @@ mod tests {
 
     fn with_checkpoints(epochs: &[usize]) -> (tempfile::TempDir, Checkpoints) {
         let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path().to_owned());
+        let checkpoints = Checkpoints::new(folder.path().to_owned(), true);
         for &epoch in epochs {
-            for file in checkpoints.savers() {
-                Checkpointer::<()>::save(&file, epoch, ()).unwrap();
+            for path in checkpoints.paths(epoch) {
+                let bytes = [&b"record"[..], Sha256::digest(b"record").as_slice()].concat();
+                write_whole(&path, &bytes).unwrap();
             }
         }
         (folder, checkpoints)
@@ -148,20 +209,23 @@ mod tests {
             },
         ];
         for damage in damages {
-            for index in 0..FILES.len() {
+            for index in 0..4 {
                 let (_folder, checkpoints) = with_checkpoints(&[9, 10]);
-                damage(&checkpoints.savers()[index].path(10));
+                let path = checkpoints.paths(10).nth(index).unwrap();
+                damage(&path);
                 assert_eq!(checkpoints.last_good(10), (Some(9), vec![10]));
             }
         }
     }
 
     #[test]
-    fn epochs_without_a_record_do_not_count_and_old_files_go() {
+    fn epochs_without_a_record_do_not_count_and_old_files_are_spare() {
         let (_folder, checkpoints) = with_checkpoints(&[1, 2, 3, 4, 5]);
         assert_eq!(checkpoints.last_good(4), (Some(4), vec![]));
-        assert_eq!(checkpoints.epochs(), [3, 4]);
+        assert_eq!(checkpoints.spare(4, None), [1, 2, 5]);
+        assert_eq!(checkpoints.spare(4, Some(2)), [1, 5]);
+        checkpoints.remove(5);
+        assert_eq!(checkpoints.epochs(), [1, 2, 3, 4]);
         assert_eq!(checkpoints.last_good(0), (None, vec![]));
-        assert_eq!(checkpoints.epochs(), [] as [usize; 0]);
     }
 }

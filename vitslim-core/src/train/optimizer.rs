@@ -34,18 +34,30 @@ pub(super) fn optimizer(training: &Training, masks: &Masks) -> Result<ModuleOpti
         .with_group(group(MASKS)?, decaying(masks.weight_decay.get()).build(), None))
 }
 
-/// The learning rates of a stage of `epochs` epochs with `steps` steps each.
+/// The learning rates of a stage of `epochs` epochs with `steps` steps each. `layers` are the paths of the parameters of
+/// each layer of the model, for a learning rate that falls from layer to layer: that of layer `l` of `n` is multiplied by
+/// `layer_decay ^ (n - l)`, as BEiT and timm have it.
 pub(super) fn scheduler(
     training: &Training,
     masks: &Masks,
     steps: usize,
+    layers: &[Vec<String>],
 ) -> Result<ModuleLrScheduler, TrainError> {
     let lr = training.optimizer.lr().get();
-    let base = schedule(&training.schedule, lr, training.epochs.get(), steps);
-    let of_masks = masks.lr.map_or(lr, |lr| lr.get());
-    let of_masks = schedule(&training.schedule, of_masks, training.epochs.get(), steps);
-    ModuleLrSchedulerConfig::new(base)
-        .with_group(group(MASKS)?, of_masks)
+    let schedule =
+        |scale: f64, lr: f64| schedule(&training.schedule, scale, lr, training.epochs.get(), steps);
+    let mut config = ModuleLrSchedulerConfig::new(schedule(1.0, lr));
+    if let Some(decay) = training.layer_decay {
+        for (above, paths) in layers.iter().rev().enumerate() {
+            let scale = decay.get().powi(above as i32);
+            let paths = paths.join("|").replace('.', r"\.");
+            let layer = group(&format!(r"^slim\.model\.({paths})$"))?;
+            config = config.with_group(layer, schedule(scale, lr));
+        }
+    }
+    // Of the groups that match, the last wins.
+    config
+        .with_group(group(MASKS)?, schedule(1.0, masks.lr.map_or(lr, |lr| lr.get())))
         .init()
         .map_err(TrainError::LearningRate)
 }
@@ -54,14 +66,16 @@ fn group(pattern: &str) -> Result<ParamGroup, TrainError> {
     ParamGroup::from_regex(pattern).map_err(|error| TrainError::LearningRate(format!("{error:?}")))
 }
 
-fn schedule(schedule: &Schedule, lr: f64, epochs: usize, steps: usize) -> LrSchedulerConfig {
+/// The learning rates of `schedule`, all multiplied by `scale`.
+fn schedule(schedule: &Schedule, scale: f64, lr: f64, epochs: usize, steps: usize) -> LrSchedulerConfig {
+    let lr = scale * lr;
     let warmup = schedule.warmup_epochs() * steps;
     let after = match *schedule {
         Schedule::Constant { .. } => LrSchedulerConfig::Constant(lr),
         Schedule::Cosine { final_lr, .. } => {
             let steps = (epochs * steps).saturating_sub(warmup).max(1);
             let cosine = CosineAnnealingLrSchedulerConfig::new(lr, steps);
-            LrSchedulerConfig::Cosine(cosine.with_min_lr(final_lr.get().min(lr)))
+            LrSchedulerConfig::Cosine(cosine.with_min_lr((scale * final_lr.get()).min(lr)))
         }
     };
     if warmup == 0 {
@@ -83,7 +97,8 @@ mod tests {
     use crate::experiment::{Document, Search};
     use crate::models::{Architecture, Vit, VitConfig};
     use crate::slim::{MaskSet, MaskSpec, Slim, describe};
-    use crate::train::step::Trainee;
+    use crate::train::layer_decay::layers;
+    use crate::train::step::{StepSettings, Trainee};
     use crate::train::watch::Watch;
 
     fn rates(schedule: &str, epochs: usize) -> Vec<f64> {
@@ -94,7 +109,7 @@ mod tests {
         );
         let experiment = Document::parse("a.ron", &text, &[]).unwrap().experiment().unwrap();
         let search = experiment.search;
-        let mut scheduler = scheduler(&search.training(), &search.masks, 2).unwrap();
+        let mut scheduler = scheduler(&search.training(), &search.masks, 2, &[]).unwrap();
         (0..2 * epochs).map(|_| scheduler.step().base()).collect()
     }
 
@@ -106,6 +121,10 @@ mod tests {
         Document::parse("a.ron", &text, &[]).unwrap().experiment().unwrap().search
     }
 
+    fn settings() -> StepSettings {
+        StepSettings { parts: 1, label_smoothing: 0.0, clip: None }
+    }
+
     fn trainee() -> Trainee<Vit> {
         let device = Device::flex().autodiff();
         let config =
@@ -113,7 +132,7 @@ mod tests {
         let model = Vit::init(&config, &device).unwrap();
         let searched = describe(&model).unwrap().into_iter().map(|d| (d, MaskSpec::default()));
         let masks = MaskSet::new(&searched.collect::<Vec<_>>(), &device);
-        Trainee::new(Slim { model, masks }, 0.0, Watch::default())
+        Trainee::new(Slim { model, masks }, settings(), Watch::default())
     }
 
     /// Path, id and sum of absolute values of every parameter.
@@ -147,7 +166,7 @@ mod tests {
     #[test]
     fn masks_have_their_own_learning_rate() {
         let search = experiment("optimizer: AdamW(lr: 0.1), masks: (lr: 0.2)");
-        let rates = scheduler(&search.training(), &search.masks, 1).unwrap().step();
+        let rates = scheduler(&search.training(), &search.masks, 1, &[]).unwrap().step();
         let (mut masks, mut weights) = (0, 0);
         for (path, id, _) in parameters(&trainee()) {
             let rate = rates.lr_from_param(id, Some(&path));
@@ -157,6 +176,33 @@ mod tests {
             }
         }
         assert_eq!((masks, weights), (4, 20));
+    }
+
+    #[test]
+    fn learning_rates_fall_from_layer_to_layer() {
+        let search = experiment(
+            "optimizer: AdamW(lr: 0.1), layer_decay: 0.5, masks: (lr: 0.2), \
+             schedule: Cosine(warmup_epochs: 1, final_lr: 0.01)",
+        );
+        let trainee = trainee();
+        let layers = layers(&trainee.slim.model);
+        let mut scheduler = scheduler(&search.training(), &search.masks, 10, &layers).unwrap();
+        let parts = [
+            ("masks", 2.0),
+            ("cls_token", 0.25),
+            ("patch_embed", 0.25),
+            ("pos_embed", 0.25),
+            ("blocks.0", 0.5),
+        ];
+        for _ in 0..10 {
+            let rates = scheduler.step();
+            for (path, id, _) in parameters(&trainee) {
+                let part = parts.iter().find(|(part, _)| path.contains(part));
+                let expected = part.map_or(1.0, |(_, scale)| *scale);
+                let rate = rates.lr_from_param(id, Some(&path)) / rates.base();
+                assert!((rate - expected).abs() < 1e-9, "{path}: {rate}");
+            }
+        }
     }
 
     /// With gradients of 0, a step of AdamW is its weight decay.

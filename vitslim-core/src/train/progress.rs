@@ -11,7 +11,7 @@ use burn::train::renderer::{
 };
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::record::{field_of, value_of};
+use super::meter::{field_of, value_of};
 
 /// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,50 +1,77 @@
-//! The record of a run: `metrics.jsonl`, an object an epoch.
+//! The record of a run: `metrics.jsonl`, an object an epoch and one every so many steps.
 //!
 //! Lines are appended. One that a crash tore is no line: it is cut off when the stage goes on, and its epoch is done again.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::io::{Error, ErrorKind, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use burn::train::logger::MetricLogger;
-use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
-use burn::train::metric::{MetricDefinition, MetricId, MetricName, NumericEntry};
 use serde::{Deserialize, Serialize};
 
+use super::TrainError;
+use super::mask_statistics::MaskStatistics;
 use crate::data::Stage;
 use crate::whole_file::write_whole;
 
-/// How burn's metrics are called in our files.
-pub(super) fn field_of(metric: &str) -> &'static str {
-    match metric {
-        "Loss" => "loss",
-        "Accuracy" => "top1",
-        "Learning Rate" => "learning_rate",
-        "Penalty" => "penalty",
-        _ => "other",
-    }
-}
-
-/// The value of a metric as our files have it: accuracies are fractions.
-pub(super) fn value_of(metric: &str, value: f64) -> f64 {
-    if metric == "Accuracy" { value / 100.0 } else { value }
-}
+/// Values by name; one that is not finite is written as null.
+pub(super) type Values = BTreeMap<String, Option<f64>>;
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Epoch {
+struct Line {
     stage: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subnet: Option<String>,
-    epoch: usize,
+    #[serde(flatten)]
+    entry: Entry,
+}
+
+/// What a line says of its stage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) epoch: usize,
+    /// Step of the stage, from 1, if the line is not of a whole epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) step: Option<usize>,
     /// Seconds that the stage took until here, over all restarts.
-    seconds: f64,
-    /// A value that is not finite is written as null.
-    train: BTreeMap<String, Option<f64>>,
-    held_out: BTreeMap<String, Option<f64>>,
+    pub(super) seconds: f64,
+    /// Means over the epoch, or over its steps since the line before; the learning rate is that of the last step.
+    pub(super) train: Values,
+    /// Of a whole epoch.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) held_out: Values,
+    /// Of each dimension that is searched.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) masks: BTreeMap<String, MaskStatistics>,
+}
+
+/// Held-out top-1 after an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct HeldOut {
+    /// Of the weights.
+    top1: f64,
+    /// Of their running average, if there is one.
+    top1_ema: Option<f64>,
+}
+
+impl HeldOut {
+    /// Whether the average is better than the weights.
+    pub(super) fn average_is_better(self) -> bool {
+        self.top1_ema.is_some_and(|average| average > self.top1)
+    }
+
+    /// That of the better of the two.
+    fn best(self) -> f64 {
+        self.top1_ema.map_or(self.top1, |average| average.max(self.top1))
+    }
+}
+
+/// The best of `epochs`, from 1, or 0 if there is none. Of equal ones the first.
+pub(super) fn best_epoch(epochs: &[HeldOut]) -> usize {
+    let best =
+        epochs.iter().zip(1..).reduce(|best, next| if next.0.best() > best.0.best() { next } else { best });
+    best.map_or(0, |(_, epoch)| epoch)
 }
 
 /// The lines of one stage in `metrics.jsonl`.
@@ -60,8 +87,18 @@ impl StageRecord {
         Self { path, stage: stage.name(), subnet: subnet.map(str::to_owned) }
     }
 
+    /// Name of the stage.
+    pub(super) fn stage(&self) -> &'static str {
+        self.stage
+    }
+
+    /// The error of a stage whose record cannot be used.
+    pub(super) fn error(&self, source: Error) -> TrainError {
+        TrainError::File { path: self.path.clone(), source }
+    }
+
     /// All whole lines of the file. One that was torn by a crash is left out.
-    fn lines(&self) -> Result<Vec<Epoch>, Error> {
+    fn lines(&self) -> Result<Vec<Line>, Error> {
         let text = match std::fs::read(&self.path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -71,112 +108,51 @@ impl StageRecord {
         Ok(whole.map_while(|line| serde_json::from_str(line).ok()).collect())
     }
 
-    fn is_ours(&self, line: &Epoch) -> bool {
+    fn is_ours(&self, line: &Line) -> bool {
         line.stage == self.stage && line.subnet == self.subnet
     }
 
-    /// How many epochs of the stage are recorded.
-    pub(super) fn epochs(&self) -> Result<usize, Error> {
+    /// Held-out top-1 of each recorded epoch of the stage.
+    pub(super) fn epochs(&self) -> Result<Vec<HeldOut>, Error> {
         let lines = self.lines()?;
-        let ours = lines.iter().filter(|line| self.is_ours(line));
-        Ok(ours.zip(1..).take_while(|(line, epoch)| line.epoch == *epoch).count())
+        let ours = lines.iter().filter(|line| self.is_ours(line) && line.entry.step.is_none());
+        let in_order = ours.zip(1..).take_while(|(line, epoch)| line.entry.epoch == *epoch);
+        let held_out = |line: &Line| {
+            let value = |name: &str| line.entry.held_out.get(name).copied().flatten();
+            HeldOut { top1: value("top1").unwrap_or(0.0), top1_ema: value("top1_ema") }
+        };
+        Ok(in_order.map(|(line, _)| held_out(line)).collect())
     }
 
     /// Seconds that the recorded epochs took.
     pub(super) fn seconds(&self) -> Result<f64, Error> {
         let lines = self.lines()?;
         let last = lines.iter().rev().find(|line| self.is_ours(line));
-        Ok(last.map_or(0.0, |line| line.seconds))
+        Ok(last.map_or(0.0, |line| line.entry.seconds))
     }
 
     /// Removes the lines after epoch `epoch` of the stage, those of later stages among them, and a torn line.
     pub(super) fn cut_back(&self, epoch: usize) -> Result<(), Error> {
         let lines = self.lines()?;
         let begin = lines.iter().position(|line| self.is_ours(line)).unwrap_or(lines.len());
-        let kept = lines[begin..].iter().filter(|line| self.is_ours(line) && line.epoch <= epoch);
+        let kept = lines[begin..].iter().filter(|line| self.is_ours(line) && line.entry.epoch <= epoch);
         let mut text = String::new();
         for line in lines[..begin].iter().chain(kept) {
-            text.push_str(&serde_json::to_string(line)?);
-            text.push('\n');
+            text.push_str(&as_text(line)?);
         }
         write_whole(&self.path, text.as_bytes())
     }
-}
 
-/// The first line that could not be written, if any. The logger belongs to burn's thread, so that its owner reads it here.
-pub(super) type WriteFailure = Arc<Mutex<Option<Error>>>;
-
-/// Writes the lines of a stage while it runs.
-pub(super) struct RecordLogger {
-    record: StageRecord,
-    file: File,
-    seconds_before: f64,
-    started: Instant,
-    names: HashMap<MetricId, MetricName>,
-    train: BTreeMap<String, Option<f64>>,
-    held_out: BTreeMap<String, Option<f64>>,
-    failure: WriteFailure,
-}
-
-impl RecordLogger {
-    /// Goes on with a record.
-    pub(super) fn append(record: StageRecord, failure: WriteFailure) -> Result<Self, Error> {
-        Ok(Self {
-            file: OpenOptions::new().create(true).append(true).open(&record.path)?,
-            seconds_before: record.seconds()?,
-            record,
-            started: Instant::now(),
-            names: HashMap::new(),
-            train: BTreeMap::new(),
-            held_out: BTreeMap::new(),
-            failure,
-        })
+    /// Adds a line of the stage.
+    pub(super) fn append(&self, entry: Entry) -> Result<(), Error> {
+        let line = Line { stage: self.stage.to_owned(), subnet: self.subnet.clone(), entry };
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        file.write_all(as_text(&line)?.as_bytes())
     }
 }
 
-impl MetricLogger for RecordLogger {
-    fn log(&mut self, update: MetricsUpdate, _: usize, split: &Split) {
-        let values = match split {
-            Split::Train => &mut self.train,
-            _ => &mut self.held_out,
-        };
-        for update in update.entries_numeric {
-            let Some(name) = self.names.get(&update.entry.metric_id) else { continue };
-            if let Some(NumericEntry::Final(value)) = update.numeric_entry {
-                let value = value_of(name, value);
-                values.insert(field_of(name).to_owned(), value.is_finite().then_some(value));
-            }
-        }
-    }
-
-    fn read_numeric(&mut self, name: &str, _: usize, _: &Split) -> Result<Vec<NumericEntry>, String> {
-        Err(format!("`{name}` is only written"))
-    }
-
-    fn log_metric_definition(&mut self, definition: MetricDefinition) {
-        self.names.insert(definition.metric_id, definition.name);
-    }
-
-    fn log_epoch_summary(&mut self, summary: EpochSummary) {
-        if summary.split != Split::Valid {
-            return;
-        }
-        let epoch = Epoch {
-            stage: self.record.stage.to_owned(),
-            subnet: self.record.subnet.clone(),
-            epoch: summary.epoch_number,
-            seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
-            train: std::mem::take(&mut self.train),
-            held_out: std::mem::take(&mut self.held_out),
-        };
-        let line = serde_json::to_string(&epoch).map_err(Error::from);
-        let written = line.and_then(|line| self.file.write_all(format!("{line}\n").as_bytes()));
-        if let Err(error) = written
-            && let Ok(mut failure) = self.failure.lock()
-        {
-            failure.get_or_insert(error);
-        }
-    }
+fn as_text(line: &Line) -> Result<String, Error> {
+    Ok(format!("{}\n", serde_json::to_string(line)?))
 }
 
 #[cfg(test)]
@@ -192,20 +168,29 @@ mod tests {
         ("retrain", Some("b"), 2),
     ];
 
+    fn line(stage: &str, subnet: Option<&str>, epoch: usize, step: Option<usize>) -> Line {
+        Line {
+            stage: stage.into(),
+            subnet: subnet.map(str::to_owned),
+            entry: Entry {
+                epoch,
+                step,
+                seconds: epoch as f64,
+                train: BTreeMap::from([("loss".to_owned(), Some(0.1))]),
+                held_out: BTreeMap::new(),
+                masks: BTreeMap::new(),
+            },
+        }
+    }
+
     fn record(tail: &str, stage: Stage, subnet: Option<&str>) -> (tempfile::TempDir, StageRecord) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let mut text = String::new();
         for (stage, subnet, epoch) in LINES {
-            let line = Epoch {
-                stage: stage.into(),
-                subnet: subnet.map(str::to_owned),
-                epoch,
-                seconds: epoch as f64,
-                train: BTreeMap::from([("loss".to_owned(), Some(0.1))]),
-                held_out: BTreeMap::new(),
-            };
-            text.push_str(&format!("{}\n", serde_json::to_string(&line).unwrap()));
+            for step in [Some(10 * epoch), None] {
+                text.push_str(&as_text(&line(stage, subnet, epoch, step)).unwrap());
+            }
         }
         std::fs::write(&path, text + tail).unwrap();
         (folder, StageRecord::new(path, stage, subnet))
@@ -215,25 +200,40 @@ mod tests {
     fn a_torn_line_is_no_line() {
         for tail in ["", "{\"stage\": \"retr", "{", "\0\0\0"] {
             let (_folder, record) = record(tail, Stage::Retrain, Some("b"));
-            assert_eq!((record.epochs().unwrap(), record.seconds().unwrap()), (2, 2.0));
+            assert_eq!((record.epochs().unwrap().len(), record.seconds().unwrap()), (2, 2.0));
             record.cut_back(1).unwrap();
             let text = std::fs::read_to_string(&record.path).unwrap();
-            assert_eq!((text.lines().count(), record.epochs().unwrap()), (5, 1));
+            assert_eq!((text.lines().count(), record.epochs().unwrap().len()), (10, 1));
         }
         // Whole, but for its newline: it may be a part of a longer number.
         let (_folder, record) = record("", Stage::Retrain, Some("b"));
         let text = std::fs::read_to_string(&record.path).unwrap();
         std::fs::write(&record.path, text.trim_end()).unwrap();
-        assert_eq!(record.epochs().unwrap(), 1);
+        assert_eq!(record.epochs().unwrap().len(), 1);
     }
 
     #[test]
     fn cutting_back_removes_what_came_after() {
         let (_folder, record) = record("", Stage::Search, None);
         record.cut_back(0).unwrap();
-        assert_eq!(record.lines().unwrap().len(), 2);
+        assert_eq!(record.lines().unwrap().len(), 4);
         let (_folder, record) = self::record("", Stage::Retrain, Some("c"));
         record.cut_back(0).unwrap();
-        assert_eq!(record.lines().unwrap().len(), 6);
+        assert_eq!(record.lines().unwrap().len(), 12);
+    }
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_the_best_weights_or_averages() {
+        let epochs = |values: &[(f64, Option<f64>)]| -> Vec<HeldOut> {
+            values.iter().map(|&(top1, top1_ema)| HeldOut { top1, top1_ema }).collect()
+        };
+        assert_eq!(best_epoch(&[]), 0);
+        assert_eq!(best_epoch(&epochs(&[(0.5, None), (0.7, None), (0.7, None), (0.6, None)])), 2);
+        assert_eq!(best_epoch(&epochs(&[(0.7, Some(0.1)), (0.6, Some(0.8)), (0.7, Some(0.7))])), 2);
+        let better = epochs(&[(0.7, Some(0.8)), (0.7, Some(0.7)), (0.7, None)]);
+        assert_eq!(
+            better.into_iter().map(HeldOut::average_is_better).collect::<Vec<_>>(),
+            [true, false, false]
+        );
     }
 }

@@ -1,25 +1,29 @@
 //! One stage of a run: pretrain, search or retrain. It goes on where it was stopped.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
-use burn::train::{Interrupter, Learner, SupervisedTraining};
-use miette::Diagnostic;
-use thiserror::Error;
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 
-use super::checkpoint::{Checkpoints, KEPT};
+use super::TrainError;
+use super::checkpoint::{Checkpoints, Keep};
+use super::ema::Ema;
+use super::fit::Fit;
+use super::freeze::freeze_weights;
+use super::layer_decay::layers;
+use super::meter::Meter;
+use super::metrics::{EmaAccuracyMetric, PenaltyMetric};
 use super::optimizer::{optimizer, scheduler};
-use super::penalty::PenaltyMetric;
 use super::progress::StageProgress;
-use super::record::{RecordLogger, StageRecord, WriteFailure};
+use super::record::{HeldOut, StageRecord, best_epoch};
 use super::step::Trainee;
 use super::watch::{NotFinite, Watch};
 use crate::data::{Loader, Order, Part, Stage};
-use crate::experiment::{Masks, Training};
+use crate::experiment::{Count, Freeze, Masks, Training};
 use crate::models::Architecture;
 use crate::slim::Slim;
 use crate::whole_file::remove;
@@ -38,6 +42,10 @@ pub struct StageRun<'a> {
     pub training: &'a Training,
     /// How masks are trained, in a search.
     pub masks: &'a Masks,
+    /// What is not trained.
+    pub freeze: Option<Freeze>,
+    /// Steps between two lines of `metrics.jsonl`.
+    pub log_every: usize,
     /// Seed of the experiment.
     pub seed: u64,
     /// What it trains on.
@@ -63,58 +71,41 @@ pub struct Trained<M: Module> {
     pub seconds: f64,
 }
 
-/// A stage that did not end well.
-#[derive(Debug, Error, Diagnostic)]
-pub enum TrainError {
-    /// A learning rate or parameter group that burn refuses.
-    #[error("the learning rates cannot be set up: {0}")]
-    LearningRate(String),
-    /// A file of the run cannot be read or written.
-    #[error("cannot use `{}`: {source}", .path.display())]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The loss is no number any more.
-    #[error(
-        "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {learning_rate:e}{gradient}"
-    )]
-    #[diagnostic(help(
-        "try a lower learning rate, a longer warm-up or a smaller weight of the penalty; the last checkpoint before it \
-         is still in the run's folder"
-    ))]
-    NotFinite {
-        /// Name of the stage.
-        stage: &'static str,
-        /// The loss.
-        loss: f64,
-        /// Epoch, from 1.
-        epoch: usize,
-        /// Step of the epoch, from 1.
-        step: usize,
-        /// Learning rate of that step.
-        learning_rate: f64,
-        /// Which gradient is the largest.
-        gradient: String,
-    },
-    /// It was asked to stop.
-    #[error("{stage} was stopped in epoch {epoch}; give the same command to go on from there")]
-    Interrupted {
-        /// Name of the stage.
-        stage: &'static str,
-        /// The epoch that is begun again.
-        epoch: usize,
-    },
-    /// The training failed.
-    #[error("{stage} failed: {reason}")]
-    Failed {
-        /// Name of the stage.
-        stage: &'static str,
-        /// Why.
-        reason: String,
-    },
+impl StageRun<'_> {
+    fn title(&self) -> String {
+        let stage = self.stage.name();
+        self.subnet.map_or_else(|| stage.to_owned(), |subnet| format!("{stage} {subnet}"))
+    }
+
+    fn metrics(&self) -> PathBuf {
+        self.folder.join("metrics.jsonl")
+    }
+
+    /// The error of a file of this run.
+    fn file_error(&self, source: std::io::Error) -> TrainError {
+        TrainError::File { path: self.metrics(), source }
+    }
+
+    fn checkpoint_error(&self, error: impl std::fmt::Display) -> TrainError {
+        TrainError::Checkpoint { stage: self.stage.name(), reason: error.to_string() }
+    }
+
+    /// Epochs without a better one after which it ends.
+    fn patience(&self) -> Option<usize> {
+        self.training.early_stop.map(Count::get)
+    }
+
+    /// The best of `epochs`, if it is looked for.
+    fn best(&self, epochs: &[HeldOut]) -> Option<usize> {
+        self.patience().map(|_| best_epoch(epochs)).filter(|best| *best > 0)
+    }
+
+    /// Whether nothing is left to train after `epochs`.
+    fn is_complete(&self, epochs: &[HeldOut]) -> bool {
+        let patience = self.patience().zip(self.best(epochs));
+        epochs.len() == self.training.epochs.get()
+            || patience.is_some_and(|(patience, best)| epochs.len() >= best + patience)
+    }
 }
 
 /// Trains `slim` for a stage, from its last good checkpoint if there is one.
@@ -124,51 +115,142 @@ pub enum TrainError {
 /// When it is interrupted, the loss is not finite, burn refuses the settings, a file cannot be written, or the device
 /// fails.
 pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M>, TrainError> {
-    let StageRun { stage, subnet, training, masks, seed, .. } = *run;
-    let epochs = training.epochs.get();
-    let device = run.device.clone().autodiff();
-    let name = stage.name();
-    let title = subnet.map_or_else(|| name.to_owned(), |subnet| format!("{name} {subnet}"));
+    let record = StageRecord::new(run.metrics(), run.stage, run.subnet);
+    let folder = run.folder.join(checkpoint_folder(run.stage, run.subnet));
+    let checkpoints = Checkpoints::new(folder, run.training.ema.is_some());
+    let watch = Watch::new(run.interrupter.clone());
+    let trainee = Trainee::new(slim, run.training.into(), watch.clone());
+    let trainee = trainee.train().fork(&run.device.clone().autodiff());
 
-    let metrics = run.folder.join("metrics.jsonl");
-    let file = |source| TrainError::File { path: metrics.clone(), source };
-    let record = StageRecord::new(metrics.clone(), stage, subnet);
-    let checkpoints = Checkpoints::new(run.folder.join(checkpoint_folder(stage, subnet)));
-    let (begun, damaged) = checkpoints.last_good(record.epochs().map_err(file)?);
-    for epoch in damaged {
-        eprintln!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used");
+    let (begun, complete) = take_up(run, &record, &checkpoints)?;
+    if !complete {
+        fit(run, trainee.clone(), &record, &checkpoints, begun, &watch)?;
     }
-    if begun != Some(epochs) {
+
+    // What goes on is what was saved, whether it was trained just now or before a restart.
+    let epochs = record.epochs().map_err(|error| run.file_error(error))?;
+    let epoch = run.best(&epochs).unwrap_or(epochs.len());
+    let averaged = epochs.get(epoch.wrapping_sub(1)).is_some_and(|held_out| held_out.average_is_better());
+    let saved = if averaged { checkpoints.load_average(epoch) } else { checkpoints.load_model(epoch) };
+    if averaged || epoch < epochs.len() {
+        let weights = if averaged { "averaged weights" } else { "weights" };
+        eprintln!("{}: the {weights} of epoch {epoch} go on", run.title());
+    }
+    let trained = trainee.load_record(saved.map_err(|error| run.checkpoint_error(error))?).valid();
+    Ok(Trained { slim: trained.slim, seconds: record.seconds().map_err(|error| run.file_error(error))? })
+}
+
+/// The epoch after which the stage goes on, and whether that is its end. All that came after it is removed.
+fn take_up(
+    run: &StageRun,
+    record: &StageRecord,
+    checkpoints: &Checkpoints,
+) -> Result<(Option<usize>, bool), TrainError> {
+    let title = run.title();
+    let mut epochs = record.epochs().map_err(|error| run.file_error(error))?;
+    let (begun, best) = loop {
+        let (begun, damaged) = checkpoints.last_good(epochs.len());
+        for epoch in damaged {
+            eprintln!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used");
+        }
+        epochs.truncate(begun.unwrap_or(0));
+        match run.best(&epochs) {
+            Some(best) if !checkpoints.is_good(best) => {
+                eprintln!(
+                    "{title}: the checkpoint of the best epoch, {best}, is damaged; it is trained again"
+                );
+                epochs.truncate(best - 1);
+            }
+            best => break (begun, best),
+        }
+    };
+    for epoch in checkpoints.spare(begun.unwrap_or(0), best) {
+        checkpoints.remove(epoch);
+    }
+    let complete = run.is_complete(&epochs);
+    if !complete {
         for path in &run.dependents {
             remove(path).map_err(|source| TrainError::File { path: path.clone(), source })?;
         }
-        record.cut_back(begun.unwrap_or(0)).map_err(file)?;
+        record.cut_back(begun.unwrap_or(0)).map_err(|error| run.file_error(error))?;
     }
+    Ok((begun, complete))
+}
+
+/// Trains the epochs after `begun`.
+fn fit<M: Architecture>(
+    run: &StageRun,
+    mut trainee: Trainee<M>,
+    record: &StageRecord,
+    checkpoints: &Checkpoints,
+    begun: Option<usize>,
+    watch: &Watch,
+) -> Result<(), TrainError> {
+    let StageRun { stage, training, masks, seed, .. } = *run;
+    let device = run.device.clone().autodiff();
+    let epochs = training.epochs.get();
 
     let order = Order::Shuffled { seed, stage };
     let train = Loader::new(run.train.clone(), training.batch.get(), order, device.clone());
     let steps = train.batches();
-    let held_out = Loader::new(run.held_out.clone(), HELD_OUT_BATCH, Order::AsIs, device.clone().inner());
+    let held_out = Loader::new(run.held_out.clone(), HELD_OUT_BATCH, Order::AsIs, device.inner());
     let train = Arc::new(train.after(begun.unwrap_or(0)));
 
-    let unwritten = WriteFailure::default();
-    let logger = RecordLogger::append(record.clone(), unwritten.clone()).map_err(file)?;
-    let watch = Watch::new(run.interrupter.clone());
-    let trainee = Trainee::new(slim, training.label_smoothing.get(), watch.clone()).train().fork(&device);
-    let learner = Learner::new(trainee, optimizer(training, masks)?, scheduler(training, masks, steps)?);
+    let ema = match training.ema {
+        None => None,
+        Some(decay) => {
+            let start = match begun {
+                None => trainee.clone(),
+                Some(epoch) => {
+                    let average = checkpoints.load_average(epoch);
+                    trainee.clone().load_record(average.map_err(|error| run.checkpoint_error(error))?)
+                }
+            };
+            Some(Ema::new(start.valid(), decay.get()))
+        }
+    };
+    match run.freeze {
+        Some(Freeze::Weights) => trainee.slim.model = freeze_weights(trainee.slim.model),
+        None => {}
+    }
+
+    let meter = Meter::default();
+    let fit = Arc::new(Fit {
+        record: record.clone(),
+        checkpoints: checkpoints.clone(),
+        meter: meter.clone(),
+        steps,
+        log_every: run.log_every,
+        patience: run.patience(),
+        seconds_before: record.seconds().map_err(|error| run.file_error(error))?,
+        started: Instant::now(),
+        ema: Mutex::new(ema),
+        failure: Mutex::new(None),
+    });
+    let rates = scheduler(training, masks, steps, &layers_of(training, &trainee))?;
+    let learner = Learner::new(trainee, optimizer(training, masks)?, rates);
+    let keep = Keep {
+        checkpoints: checkpoints.clone(),
+        record: record.clone(),
+        stops_early: run.patience().is_some(),
+    };
     let [model, optimizer, learning_rate] = checkpoints.savers();
-    let mut supervised = SupervisedTraining::new(run.folder, train, Arc::new(held_out))
+    let mut supervised = SupervisedTraining::new(run.folder, train.clone(), Arc::new(held_out))
         .num_epochs(epochs)
         .metrics((LossMetric::new(), AccuracyMetric::new()))
         .metric_train_numeric(LearningRateMetric::new())
-        .with_metric_logger(logger)
+        .with_metric_logger(meter)
+        .with_training_strategy(TrainingStrategy::Custom(fit.clone()))
         .with_custom_checkpointers(model, optimizer, learning_rate)
-        .with_checkpointing_strategy(KeepLastNCheckpoints::new(KEPT))
+        .with_checkpointing_strategy(keep)
         .with_interrupter(run.interrupter.clone())
-        .renderer(Box::new(StageProgress::new(title, epochs, run.train.len())))
+        .renderer(Box::new(StageProgress::new(run.title(), epochs, run.train.len())))
         .with_application_logger(None);
     if stage == Stage::Search {
         supervised = supervised.metric_train_numeric(PenaltyMetric::new());
+    }
+    if training.ema.is_some() {
+        supervised = supervised.metric_valid_numeric(EmaAccuracyMetric::new());
     }
     if let Some(epoch) = begun {
         supervised = supervised.checkpoint(epoch);
@@ -176,19 +258,27 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let result = supervised.launch(learner);
 
     if let Some(found) = watch.found() {
-        return Err(not_finite(name, &found, training, masks, steps)?);
+        return Err(not_finite(stage.name(), &found, training, masks, steps)?);
     }
-    if let Some(source) = unwritten.lock().ok().and_then(|mut failure| failure.take()) {
-        return Err(file(source));
+    if let Some(error) = fit.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(error);
     }
     if let Some(error) = result.error {
-        return Err(TrainError::Failed { stage: name, reason: error.to_string() });
+        return Err(TrainError::Failed { stage: stage.name(), reason: error.to_string() });
     }
     if result.interrupted.is_some() {
-        let epoch = record.epochs().map_err(file)? + 1;
-        return Err(TrainError::Interrupted { stage: name, epoch: epoch.min(epochs) });
+        let epoch = record.epochs().map_err(|error| run.file_error(error))?.len() + 1;
+        return Err(TrainError::Interrupted { stage: stage.name(), epoch: epoch.min(epochs) });
     }
-    Ok(Trained { slim: result.model.slim, seconds: record.seconds().map_err(file)? })
+    Ok(())
+}
+
+/// Paths of the parameters of each layer, where learning rates differ between them.
+fn layers_of<M: Architecture>(training: &Training, trainee: &Trainee<M>) -> Vec<Vec<String>> {
+    match training.layer_decay {
+        Some(_) => layers(&trainee.slim.model),
+        None => Vec::new(),
+    }
 }
 
 /// Where the checkpoints of a stage are, in the run's folder.
@@ -204,7 +294,7 @@ fn not_finite(
     masks: &Masks,
     steps: usize,
 ) -> Result<TrainError, TrainError> {
-    let mut rates = scheduler(training, masks, steps)?;
+    let mut rates = scheduler(training, masks, steps, &[])?;
     let rates = (0..(found.epoch - 1) * steps + found.step).map(|_| rates.step().base());
     let gradient = match &found.gradient {
         Some((parameter, size)) => {

@@ -2,14 +2,15 @@
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{ExecutionError, Int, Tensor};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
-use super::penalty::PenaltyInput;
+use super::metrics::{EmaInput, PenaltyInput};
 use super::watch::{NotFinite, Watch, largest_gradient};
 use crate::data::Batch;
+use crate::experiment::Training;
 use crate::models::Architecture;
 use crate::slim::Slim;
 
@@ -18,10 +19,31 @@ use crate::slim::Slim;
 pub(super) struct Trainee<M: Module> {
     /// Model and masks.
     pub slim: Slim<M>,
-    /// Share of a target that is spread over all classes.
-    label_smoothing: f64,
+    #[module(skip)]
+    settings: StepSettings,
     #[module(skip)]
     watch: Watch,
+}
+
+/// What is the same for every step of a stage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepSettings {
+    /// Parts in which a batch is computed, at least 1.
+    pub parts: usize,
+    /// Share of a target that is spread over all classes.
+    pub label_smoothing: f64,
+    /// Largest norm of the gradients.
+    pub clip: Option<f64>,
+}
+
+impl From<&Training> for StepSettings {
+    fn from(training: &Training) -> Self {
+        Self {
+            parts: training.accumulate.get(),
+            label_smoothing: training.label_smoothing.get(),
+            clip: training.clip.map(|largest| largest.get()),
+        }
+    }
 }
 
 /// What the metrics read of a step.
@@ -30,12 +52,21 @@ pub(super) struct StepOutput {
     penalty: Tensor<1>,
     logits: Tensor<2>,
     labels: Tensor<1, Int>,
+    /// Logits of the averaged weights, if they are evaluated too.
+    logits_ema: Option<Tensor<2>>,
+}
+
+impl StepOutput {
+    /// The output with the logits that the averaged weights give for the same images.
+    pub fn beside(self, ema: Option<Self>) -> Self {
+        Self { logits_ema: ema.map(|ema| ema.logits), ..self }
+    }
 }
 
 impl<M: Architecture> Trainee<M> {
-    /// `slim` under a cross entropy with label smoothing. `watch` is told of a loss that is not finite.
-    pub fn new(slim: Slim<M>, label_smoothing: f64, watch: Watch) -> Self {
-        Self { slim, label_smoothing, watch }
+    /// `slim` as `settings` say. `watch` is told of a loss that is not finite.
+    pub fn new(slim: Slim<M>, settings: StepSettings, watch: Watch) -> Self {
+        Self { slim, settings, watch }
     }
 
     /// The loss that is minimised, `[1]`: cross entropy and, in a search, the penalty.
@@ -52,7 +83,7 @@ impl<M: Architecture> Trainee<M> {
             None => cross_entropy.clone(),
         };
         let penalty = penalty.unwrap_or_else(|| Tensor::zeros([1], &logits.device()));
-        (loss, StepOutput { cross_entropy, penalty, logits, labels: batch.labels })
+        (loss, StepOutput { cross_entropy, penalty, logits, labels: batch.labels, logits_ema: None })
     }
 }
 
@@ -61,16 +92,41 @@ impl<M: Architecture> TrainStep for Trainee<M> {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let StepSettings { parts, label_smoothing, clip } = self.settings;
         batch.images.device().seed(batch.seed);
-        let (epoch, step) = (batch.epoch, batch.step);
-        let (loss, output) = self.loss(batch, self.label_smoothing);
-        let value = loss.clone().try_into_scalar::<f64>();
-        let gradients = GradientsParams::from_grads(loss.backward(), self);
-        if let Ok(loss) = value
+        let (epoch, step, images) = (batch.epoch, batch.step, batch.len());
+
+        let labels = batch.labels.clone();
+        let mut gradients = GradientsAccumulator::new();
+        let (mut cross_entropy, mut penalty, mut logits) = (Vec::new(), Vec::new(), Vec::new());
+        for part in batch.parts(parts) {
+            // A loss is a mean: each part counts for its images.
+            let share = part.len() as f64 / images as f64;
+            let (loss, output) = self.loss(part, label_smoothing);
+            gradients.accumulate(self, GradientsParams::from_grads((loss * share).backward(), self));
+            let output = output.without_autodiff();
+            cross_entropy.push(output.cross_entropy * share);
+            penalty.push(output.penalty * share);
+            logits.push(output.logits);
+        }
+        let mut gradients = gradients.grads();
+        let output = StepOutput {
+            cross_entropy: Tensor::cat(cross_entropy, 0).sum(),
+            penalty: Tensor::cat(penalty, 0).sum(),
+            logits: Tensor::cat(logits, 0),
+            labels,
+            logits_ema: None,
+        };
+
+        let loss = (output.cross_entropy.clone() + output.penalty.clone()).try_into_scalar::<f64>();
+        if let Ok(loss) = loss
             && !loss.is_finite()
         {
             let gradient = largest_gradient(self, &gradients);
             self.watch.report(NotFinite { epoch, step, loss, gradient });
+        }
+        if let Some(largest) = clip {
+            super::clip::clip(self, &mut gradients, largest);
         }
         TrainOutput { grads: gradients, item: output }
     }
@@ -88,12 +144,19 @@ impl<M: Architecture> InferenceStep for Trainee<M> {
 impl ItemLazy for StepOutput {
     fn sync(self) -> Result<Self, ExecutionError> {
         self.logits.device().flush()?;
-        Ok(Self {
+        Ok(self.without_autodiff())
+    }
+}
+
+impl StepOutput {
+    fn without_autodiff(self) -> Self {
+        Self {
             cross_entropy: self.cross_entropy.without_autodiff(),
             penalty: self.penalty.without_autodiff(),
             logits: self.logits.without_autodiff(),
             labels: self.labels.without_autodiff(),
-        })
+            logits_ema: self.logits_ema.map(Tensor::without_autodiff),
+        }
     }
 }
 
@@ -110,6 +173,13 @@ impl Adaptor<AccuracyInput> for StepOutput {
     }
 }
 
+impl Adaptor<EmaInput> for StepOutput {
+    fn adapt(&self) -> EmaInput {
+        let logits = self.logits_ema.clone().unwrap_or_else(|| self.logits.clone());
+        EmaInput(AccuracyInput::new(logits, self.labels.clone()))
+    }
+}
+
 impl Adaptor<PenaltyInput> for StepOutput {
     fn adapt(&self) -> PenaltyInput {
         PenaltyInput(self.penalty.clone())
@@ -119,6 +189,7 @@ impl Adaptor<PenaltyInput> for StepOutput {
 #[cfg(test)]
 mod tests {
     use burn::data::dataloader::Progress;
+    use burn::module::{ModuleVisitor, Param};
     use burn::tensor::{Device, TensorData};
     use burn::train::metric::{LossMetric, Metric, MetricMetadata, Numeric};
 
@@ -156,7 +227,8 @@ mod tests {
         let masks = MaskSet::new(&searched, &device);
 
         let smoothing = 0.2;
-        let trainee = Trainee::new(Slim { model, masks }, smoothing, Watch::default());
+        let settings = StepSettings { parts: 1, label_smoothing: smoothing, clip: None };
+        let trainee = Trainee::new(Slim { model, masks }, settings, Watch::default());
         let (loss, output) = trainee.loss(batch(&device), smoothing);
         let classes = 4;
         let logits = host(output.logits.clone());
@@ -173,6 +245,50 @@ mod tests {
         assert!((host(loss)[0] - expected - penalty).abs() < 1e-5);
     }
 
+    /// Gradients of all parameters, by path order.
+    fn gradients(trainee: &Trainee<Vit>, step: TrainOutput<StepOutput>) -> Vec<f64> {
+        struct Gradients(GradientsParams, Vec<f64>);
+        impl ModuleVisitor for Gradients {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.1.extend(host(self.0.get::<D>(param.id).unwrap()));
+            }
+        }
+        let mut gradients = Gradients(step.grads, Vec::new());
+        trainee.visit(&mut gradients);
+        gradients.1
+    }
+
+    /// However many parts: the gradients, the losses and the logits are those of the whole batch, a short last part included.
+    #[test]
+    fn a_batch_in_parts_is_the_whole_batch() {
+        let device = Device::flex().autodiff();
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
+        let model = Vit::init(&VitConfig { channels: 1, ..config }, &device).unwrap();
+        let spec = MaskSpec { weight: 0.01, ..MaskSpec::default() };
+        let searched: Vec<_> = describe(&model).unwrap().into_iter().map(|d| (d, spec)).collect();
+        let masks = MaskSet::new(&searched, &device);
+        let slim = Slim { model, masks };
+        let batch = batch(&device);
+        let step = |parts| {
+            let settings = StepSettings { parts, label_smoothing: 0.1, clip: Some(0.5) };
+            let trainee = Trainee::new(slim.clone(), settings, Watch::default());
+            let step = TrainStep::step(&trainee, batch.clone());
+            let values = [&step.item.cross_entropy, &step.item.penalty].map(|value| host(value.clone())[0]);
+            let logits = host(step.item.logits.clone());
+            [&values[..], &logits, &gradients(&trainee, step)].concat()
+        };
+        let whole = step(1);
+        let norm = whole[2 + 3 * 1000..].iter().map(|value| value * value).sum::<f64>().sqrt();
+        assert!((norm - 0.5).abs() < 1e-4, "{norm} is not clipped, or there was nothing to clip");
+        for parts in [2, 3, 7] {
+            let parts = step(parts);
+            assert_eq!(parts.len(), whole.len());
+            let furthest = parts.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(furthest < 1e-5, "{furthest}");
+        }
+    }
+
     #[test]
     fn a_short_batch_counts_for_its_images_only() {
         let device = Device::flex();
@@ -183,6 +299,7 @@ mod tests {
                 penalty: Tensor::zeros([1], &device),
                 logits: Tensor::zeros([images, 2], &device),
                 labels: Tensor::zeros([images], &device),
+                logits_ema: None,
             };
             let progress = Progress::new(images, images, None);
             metric.update(&output.adapt(), &MetricMetadata { progress, iteration: None, lr: None }).unwrap();

@@ -4,4 +4,5 @@ mod data;
 mod refusals;
 mod results;
 mod resume;
+mod training;
 mod workspace;

@@ -19,7 +19,7 @@ pub use self::keyed::Keyed;
 pub use self::name::RunName;
 pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive, ProperFraction, Rate};
 pub use self::raw::Raw;
-pub use self::search::{Masks, Search, SearchedDimension};
+pub use self::search::{Freeze, Masks, Search, SearchedDimension};
 pub use self::training::{Optimizer, Schedule, Training};
 pub(super) use self::validate::validate;
 
@@ -32,6 +32,9 @@ pub struct Experiment {
     /// Seed of everything that is drawn at random. Default 0.
     #[serde(default)]
     pub seed: u64,
+    /// Steps between two lines of `metrics.jsonl`, beside the one an epoch; at least 1. Default 50.
+    #[serde(default = "log_every")]
+    pub log_every: Count,
     /// The model. Required.
     pub model: Model,
     /// The data. Required.
@@ -49,6 +52,10 @@ pub struct Experiment {
     /// Training of each sub-network. Default `None`: none.
     #[serde(default)]
     pub retrain: Option<Training>,
+}
+
+const fn log_every() -> Count {
+    Count::known(50)
 }
 
 /// Which model is searched.

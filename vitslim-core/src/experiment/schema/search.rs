@@ -6,32 +6,22 @@ use serde::{Deserialize, Serialize};
 use crate::slim::{Activation, Granularity};
 
 use super::keyed::Keyed;
-use super::number::{Count, Finite, Fraction, NonNegative, Rate};
-use super::training::{Optimizer, Schedule, Training, batch, no_smoothing};
+use super::number::{Count, Finite, Fraction, NonNegative, Portion, Positive, Rate};
+use super::training::{Optimizer, Schedule, Training, stage};
 
-/// The stage in which masks are trained. Its first five fields are those of a [`Training`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Search {
-    /// Passes over the training data; at least 1. Required.
-    pub epochs: Count,
-    /// Images in a batch; at least 1. Default 64.
-    #[serde(default = "batch")]
-    pub batch: Count,
-    /// The optimizer of the weights, and its learning rate. Required.
-    pub optimizer: Optimizer,
-    /// How the learning rates go over the epochs. Default `Cosine(warmup_epochs: 0, final_lr: 0.0)`.
-    #[serde(default)]
-    pub schedule: Schedule,
-    /// Share of the target that is spread over all classes; at least 0, less than 1. Default 0.
-    #[serde(default = "no_smoothing")]
-    pub label_smoothing: Fraction,
-    /// How the masks are trained.
-    #[serde(default)]
-    pub masks: Masks,
-    /// What is searched, at least one: a dimension's last name (`hidden` is every `*.hidden`) or a glob over its path
-    /// (`blocks.*.attn.head_dim`). One key is one ranking. Required.
-    pub dimensions: Keyed<SearchedDimension>,
+stage! {
+    /// The stage in which masks are trained, with all that a [`Training`] has.
+    pub struct Search {
+        /// What is not trained. Default `None`: everything is.
+        #[serde(default)]
+        pub freeze: Option<Freeze>,
+        /// How the masks are trained.
+        #[serde(default)]
+        pub masks: Masks,
+        /// What is searched, at least one: a dimension's last name (`hidden` is every `*.hidden`) or a glob over its path
+        /// (`blocks.*.attn.head_dim`). One key is one ranking. Required.
+        pub dimensions: Keyed<SearchedDimension>,
+    }
 }
 
 impl Search {
@@ -40,11 +30,23 @@ impl Search {
         Training {
             epochs: self.epochs,
             batch: self.batch,
+            accumulate: self.accumulate,
             optimizer: self.optimizer.clone(),
             schedule: self.schedule.clone(),
+            layer_decay: self.layer_decay,
+            clip: self.clip,
             label_smoothing: self.label_smoothing,
+            ema: self.ema,
+            early_stop: self.early_stop,
         }
     }
+}
+
+/// What a search leaves as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Freeze {
+    /// All weights but those of norms: masks and norms are trained.
+    Weights,
 }
 
 /// How the masks are trained.

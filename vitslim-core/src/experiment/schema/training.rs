@@ -3,25 +3,59 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number::{Count, Fraction, NonNegative, Positive, Rate};
+use super::number::{Count, Fraction, NonNegative, Portion, Positive, Rate};
 
-/// A stage of training: before the search, or of a sub-network after it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// Passes over the training data; at least 1. Required.
-    pub epochs: Count,
-    /// Images in a batch; at least 1. Default 64.
-    #[serde(default = "batch")]
-    pub batch: Count,
-    /// The optimizer and its learning rate. Required.
-    pub optimizer: Optimizer,
-    /// How the learning rate goes over the epochs. Default `Cosine(warmup_epochs: 0, final_lr: 0.0)`.
-    #[serde(default)]
-    pub schedule: Schedule,
-    /// Share of the target that is spread over all classes; at least 0, less than 1. Default 0.
-    #[serde(default = "no_smoothing")]
-    pub label_smoothing: Fraction,
+/// The settings of a stage: those that every stage has, and its own. `deny_unknown_fields` goes with no flattened struct, so
+/// that the fields in common are put into each.
+macro_rules! stage {
+    ($(#[$doc:meta])* pub struct $name:ident { $($own:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// Passes over the training data; at least 1. Required.
+            pub epochs: Count,
+            /// Images in a batch; at least 1. Default 64.
+            #[serde(default = "super::training::batch")]
+            pub batch: Count,
+            /// Parts of a batch that are computed one after the other, to need less memory; at least 1, at most `batch`. The
+            /// gradients are those of the whole batch. Default 1.
+            #[serde(default = "super::training::one_part")]
+            pub accumulate: Count,
+            /// The optimizer of the weights, and its learning rate. Required.
+            pub optimizer: Optimizer,
+            /// How the learning rate goes over the epochs. Default `Cosine(warmup_epochs: 0, final_lr: 0.0)`.
+            #[serde(default)]
+            pub schedule: Schedule,
+            /// Learning rate of each layer over that of the next one: the last layer has that of the optimizer, the one before
+            /// it this part of it, and so on down to the patch embedding; greater than 0, at most 1. Default `None`: the same
+            /// for all.
+            #[serde(default)]
+            pub layer_decay: Option<Portion>,
+            /// Largest norm of all gradients together; larger ones are scaled down to it; greater than 0. Default `None`: they
+            /// are taken as they are.
+            #[serde(default)]
+            pub clip: Option<Positive>,
+            /// Share of the target that is spread over all classes; at least 0, less than 1. Default 0.
+            #[serde(default = "super::training::no_smoothing")]
+            pub label_smoothing: Fraction,
+            /// Decay of a running average of the weights, which is evaluated beside them; at least 0, less than 1. At the end of
+            /// the stage the better of the two by held-out top-1 goes on. Default `None`: there is no average.
+            #[serde(default)]
+            pub ema: Option<Fraction>,
+            /// Epochs without a better held-out top-1 after which the stage ends; at least 1. The weights of its best epoch go
+            /// on. Default `None`: all epochs are trained, and the last goes on.
+            #[serde(default)]
+            pub early_stop: Option<Count>,
+            $($own)*
+        }
+    };
+}
+pub(super) use stage;
+
+stage! {
+    /// A stage of training: before the search, or of a sub-network after it.
+    pub struct Training {}
 }
 
 /// An optimizer.
@@ -94,6 +128,10 @@ impl Default for Schedule {
 
 pub(super) const fn batch() -> Count {
     Count::known(64)
+}
+
+pub(super) const fn one_part() -> Count {
+    Count::known(1)
 }
 
 pub(super) const fn no_smoothing() -> Fraction {

@@ -20,6 +20,7 @@ pub(in super::super) fn validate(experiment: &Experiment, root: &Node) -> Result
         let Some(stage) = stage else { continue };
         faults.extend(warmup(root, name, &stage.schedule, stage.epochs.get()));
         faults.extend(final_lr(root, name, &stage));
+        faults.extend(accumulate(root, name, &stage));
     }
     faults.extend(dimensions(experiment, root));
     faults.extend(budgets(&experiment.budgets, root));
@@ -46,6 +47,19 @@ fn final_lr(root: &Node, stage: &str, training: &Training) -> Option<Fault> {
     (final_lr.get() > lr).then(|| {
         let message = format!("the learning rate cannot fall to {:?}: it begins at {lr:?}", final_lr.get());
         Fault::new(node.span.clone(), message)
+    })
+}
+
+fn accumulate(root: &Node, stage: &str, training: &Training) -> Option<Fault> {
+    let (parts, batch) = (training.accumulate.get(), training.batch.get());
+    let node = root.at(&[stage, "accumulate"])?;
+    (parts > batch).then(|| {
+        let message = format!("a batch of {batch} images cannot be computed in {parts} parts");
+        let fault = Fault::new(node.span.clone(), message);
+        match root.at(&[stage, "batch"]) {
+            Some(batch) => fault.with_also(batch.span.clone(), "the batch"),
+            None => fault,
+        }
     })
 }
 

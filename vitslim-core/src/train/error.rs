@@ -1,0 +1,68 @@
+//! What can go wrong in a stage.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// A stage that did not end well.
+#[derive(Debug, Error, Diagnostic)]
+pub enum TrainError {
+    /// A learning rate or parameter group that burn refuses.
+    #[error("the learning rates cannot be set up: {0}")]
+    LearningRate(String),
+    /// A file of the run cannot be read or written.
+    #[error("cannot use `{}`: {source}", .path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The loss is no number any more.
+    #[error(
+        "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {learning_rate:e}{gradient}"
+    )]
+    #[diagnostic(help(
+        "try a lower learning rate, a longer warm-up or a smaller weight of the penalty; the last checkpoint before it \
+         is still in the run's folder"
+    ))]
+    NotFinite {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The loss.
+        loss: f64,
+        /// Epoch, from 1.
+        epoch: usize,
+        /// Step of the epoch, from 1.
+        step: usize,
+        /// Learning rate of that step.
+        learning_rate: f64,
+        /// Which gradient is the largest.
+        gradient: String,
+    },
+    /// It was asked to stop.
+    #[error("{stage} was stopped in epoch {epoch}; give the same command to go on from there")]
+    Interrupted {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The epoch that is begun again.
+        epoch: usize,
+    },
+    /// A checkpoint cannot be written or read.
+    #[error("a checkpoint of {stage} cannot be used: {reason}")]
+    Checkpoint {
+        /// Name of the stage.
+        stage: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The training failed.
+    #[error("{stage} failed: {reason}")]
+    Failed {
+        /// Name of the stage.
+        stage: &'static str,
+        /// Why.
+        reason: String,
+    },
+}

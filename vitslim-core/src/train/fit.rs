@@ -1,0 +1,218 @@
+//! The training loop: epochs of steps, each validated, recorded and saved.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use burn::data::dataloader::DataLoaderIterator;
+use burn::module::Module;
+use burn::train::checkpoint::CheckpointerError;
+use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
+use burn::train::{
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
+    SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents, TrainingItem, ValidLoader,
+};
+
+use super::TrainError;
+use super::checkpoint::Checkpoints;
+use super::ema::Ema;
+use super::mask_statistics::statistics;
+use super::meter::Meter;
+use super::record::{Entry, StageRecord, Values, best_epoch};
+use super::step::{StepOutput, Trainee};
+use crate::data::Batch;
+use crate::models::Architecture;
+
+/// How a stage is trained. burn's own loop has no place for an average of the weights or for lines between epochs.
+pub(super) struct Fit<M: Architecture> {
+    pub(super) record: StageRecord,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) meter: Meter,
+    /// Steps of an epoch.
+    pub(super) steps: usize,
+    /// Steps between two lines of the record.
+    pub(super) log_every: usize,
+    /// Epochs without a better one after which it ends.
+    pub(super) patience: Option<usize>,
+    /// Seconds that the epochs before took.
+    pub(super) seconds_before: f64,
+    pub(super) started: Instant,
+    pub(super) ema: Mutex<Option<Ema<Trainee<M>>>>,
+    /// The first error, which ended the training.
+    pub(super) failure: Mutex<Option<TrainError>>,
+}
+
+type Batches<'a> = Box<dyn DataLoaderIterator<Batch> + 'a>;
+
+impl<M: Architecture> SupervisedLearningStrategy<Trainee<M>> for Fit<M> {
+    fn fit(
+        &self,
+        components: TrainingComponents<Trainee<M>>,
+        learner: Learner<Trainee<M>>,
+        train: TrainLoader<Trainee<M>>,
+        held_out: ValidLoader<Trainee<M>>,
+        first_epoch: usize,
+    ) -> (Trainee<M>, SupervisedTrainingEventProcessor<Trainee<M>>) {
+        let TrainingComponents { num_epochs, interrupter, event_store, mut checkpointer, .. } = components;
+        let processor = components.event_processor;
+        let mut session = Session { fit: self, learner, processor, interrupter, event_store };
+        for epoch in first_epoch..=num_epochs {
+            session.train(epoch, &train);
+            if session.is_over() {
+                break;
+            }
+            session.validate(epoch, &held_out);
+            if session.is_over() {
+                break;
+            }
+            session.record(epoch);
+            if session.is_over() {
+                break;
+            }
+            if let Some(checkpointer) = &mut checkpointer {
+                checkpointer.checkpoint(&session.learner, epoch, &session.event_store);
+            }
+            if session.improves_no_more(epoch) {
+                break;
+            }
+        }
+        (session.learner.model(), session.processor)
+    }
+}
+
+/// The training while it runs.
+struct Session<'a, M: Architecture> {
+    fit: &'a Fit<M>,
+    learner: Learner<Trainee<M>>,
+    processor: SupervisedTrainingEventProcessor<Trainee<M>>,
+    interrupter: Interrupter,
+    event_store: Arc<EventStoreClient>,
+}
+
+impl<M: Architecture> Session<'_, M> {
+    fn is_over(&self) -> bool {
+        self.interrupter.should_stop()
+    }
+
+    fn train(&mut self, epoch: usize, train: &TrainLoader<Trainee<M>>) {
+        self.tell_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: train.num_items() });
+        let mut batches = train.iter();
+        let mut step = (epoch - 1) * self.fit.steps;
+        while let Some(batch) = self.next(&mut batches) {
+            step += 1;
+            let output = self.learner.train_step(batch);
+            if self.is_over() {
+                break;
+            }
+            self.learner.lr_step();
+            self.learner.optimizer_step(output.grads);
+            if let Some(ema) = self.fit.ema().as_mut() {
+                ema.update(&self.learner.model().valid(), step);
+            }
+            let rate = Some(self.learner.lr_current());
+            let item = TrainingItem::new(output.item, batches.progress(), Some(step), rate);
+            self.tell_train(LearnerEvent::ProcessedItem(item));
+            if step.is_multiple_of(self.fit.log_every) {
+                self.settle();
+                let train = self.fit.meter.take_steps();
+                self.append(epoch, Some(step), train, Values::new());
+            }
+        }
+        self.tell_train(LearnerEvent::EndSplit(epoch));
+    }
+
+    fn validate(&mut self, epoch: usize, held_out: &ValidLoader<Trainee<M>>) {
+        self.tell_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items: held_out.num_items() });
+        let model = self.learner.model().valid();
+        let average = self.fit.ema().as_ref().map(|ema| ema.average().clone());
+        let mut batches = held_out.iter();
+        let mut step = 0;
+        while let Some(batch) = self.next(&mut batches) {
+            step += 1;
+            let average = average.as_ref().map(|average| InferenceStep::step(average, batch.clone()));
+            let output = InferenceStep::step(&model, batch).beside(average);
+            let item = TrainingItem::new(output, batches.progress(), Some(step), None);
+            self.tell_valid(LearnerEvent::ProcessedItem(item));
+        }
+        self.tell_valid(LearnerEvent::EndSplit(epoch));
+        self.tell_train(LearnerEvent::EndEpoch(epoch));
+    }
+
+    /// Saves what burn does not save, and writes the epoch's line: without both there is no such epoch.
+    fn record(&mut self, epoch: usize) {
+        let average = self.fit.ema().as_ref().map(|ema| ema.average().clone().into_record());
+        if let Some(average) = average {
+            let saved = self.fit.checkpoints.save_average(epoch, average);
+            let stage = self.fit.record.stage();
+            let failed =
+                |error: CheckpointerError| TrainError::Checkpoint { stage, reason: error.to_string() };
+            self.stop_on_error(saved.map_err(failed));
+        }
+        self.settle();
+        let (train, held_out) = self.fit.meter.take_epoch();
+        self.append(epoch, None, train, held_out);
+    }
+
+    fn improves_no_more(&mut self, epoch: usize) -> bool {
+        let Some(patience) = self.fit.patience else { return false };
+        match self.fit.record.epochs() {
+            Ok(epochs) => epoch >= best_epoch(&epochs) + patience,
+            Err(error) => {
+                self.stop_on_error(Err(self.fit.record.error(error)));
+                true
+            }
+        }
+    }
+
+    /// The next batch, unless there is none, it cannot be read, or the training is over.
+    fn next(&mut self, batches: &mut Batches) -> Option<Batch> {
+        if self.is_over() {
+            return None;
+        }
+        match batches.next()? {
+            Ok(batch) => Some(batch),
+            Err(error) => {
+                self.interrupter.fail(error);
+                None
+            }
+        }
+    }
+
+    fn append(&mut self, epoch: usize, step: Option<usize>, train: Values, held_out: Values) {
+        let seconds = self.fit.seconds_before + self.fit.started.elapsed().as_secs_f64();
+        let masks = statistics(&self.learner.model().valid().slim.masks);
+        let appended = self.fit.record.append(Entry { epoch, step, seconds, train, held_out, masks });
+        self.stop_on_error(appended.map_err(|error| self.fit.record.error(error)));
+    }
+
+    fn tell_train(&mut self, event: LearnerEvent<StepOutput>) {
+        let told = self.processor.process_train(event);
+        self.interrupter.fail_on_error(told);
+    }
+
+    fn tell_valid(&mut self, event: LearnerEvent<StepOutput>) {
+        let told = self.processor.process_valid(event);
+        self.interrupter.fail_on_error(told);
+    }
+
+    /// Waits until the meter has been told of all that happened: burn computes metrics in one thread and logs them in
+    /// another.
+    fn settle(&mut self) {
+        let flushed = self.processor.flush();
+        self.interrupter.fail_on_error(flushed);
+        // An answer comes after all that was sent before; what it is does not matter.
+        let _ = self.event_store.find_metric("Loss", 0, Aggregate::Mean, &Split::Train);
+    }
+
+    fn stop_on_error(&self, result: Result<(), TrainError>) {
+        if let Err(error) = result {
+            self.fit.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.interrupter.stop(None);
+        }
+    }
+}
+
+impl<M: Architecture> Fit<M> {
+    fn ema(&self) -> MutexGuard<'_, Option<Ema<Trainee<M>>>> {
+        self.ema.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
