@@ -57,7 +57,16 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("weight: 5e-5", "weight: -5e-5", "14:34", "`weight`: must be at least 0, but is -5e-5"),
     ("lr: 1e-3", "lr: 0", "7:49", "`lr`: must be greater than 0 and at most 1, but is 0.0"),
     ("lr: 1e-3", "lr: 1e-3, beta1: 1.0", "7:62", "`beta1`: must be at least 0 and less than 1, but is 1.0"),
+    // What a stage may have.
+    ("epochs: 20", "epochs: 20, clip: 0", "22:33", "`clip`: must be greater than 0, but is 0.0"),
+    ("epochs: 20", "epochs: 20, ema: 1", "22:32", "`ema`: must be at least 0 and less than 1, but is 1.0"),
+    ("epochs: 20", "epochs: 20, layer_decay: 1.5", "22:40", "`layer_decay`: must be greater than 0 and at most 1"),
+    ("epochs: 20", "epochs: 20, early_stop: 0", "22:39", "`early_stop`: must be at least 1, but is 0"),
+    ("epochs: 20", "epochs: 20, freeze: Weights", "22:27", "unknown field `freeze` in `retrain`"),
+    ("masks: (", "freeze: Masks, masks: (", "11:17", "unknown variant `Masks`"),
+    ("seed: 42", "log_every: 0", "4:16", "`log_every`: must be at least 1, but is 0"),
     // Rules over several fields.
+    ("epochs: 20", "epochs: 20, batch: 8, accumulate: 9", "22:49", "a batch of 8 images cannot be computed in 9 parts"),
     ("warmup_epochs: 2", "warmup_epochs: 41", "7:108", "the warm-up takes 41 epochs, but `pretrain` has 40 in all"),
     ("Share({ \"hidden\": 0.5 })", "Share({ \"hidden\": 0.7, \"head_dim\": 0.7, \"blocks.*.tokens\": 0.7 })", "20:9", "this budget is written twice"),
     ("Share({ \"hidden\": 0.5 })", "Share({})", "20:9", "this budget is empty"),
