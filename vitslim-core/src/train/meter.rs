@@ -112,3 +112,76 @@ impl MetricLogger for Meter {
 
     fn log_epoch_summary(&mut self, _: EpochSummary) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::train::metric::store::NumericMetricUpdate;
+    use burn::train::metric::{
+        AccuracyMetric, LearningRateMetric, LossMetric, Metric, MetricEntry, SerializedEntry,
+    };
+
+    use super::*;
+
+    fn meter() -> Meter {
+        let mut meter = Meter::default();
+        meter.log_metric_definition(definition(&LossMetric::new()));
+        meter.log_metric_definition(definition(&AccuracyMetric::new()));
+        meter.log_metric_definition(definition(&LearningRateMetric::new()));
+        meter
+    }
+
+    fn definition<M: Metric>(metric: &M) -> MetricDefinition {
+        MetricDefinition::new(MetricId::new(metric.name()), metric)
+    }
+
+    fn tell(meter: &mut Meter, split: &Split, metric: &str, entry: NumericEntry) {
+        let id = MetricId::new(Arc::new(metric.to_owned()));
+        let serialized = SerializedEntry::new(String::new(), String::new());
+        let update = NumericMetricUpdate {
+            entry: MetricEntry::new(id, serialized),
+            numeric_entry: Some(entry),
+            running_entry: None,
+        };
+        meter.log(MetricsUpdate { entries: Vec::new(), entries_numeric: vec![update] }, 1, split);
+    }
+
+    fn batch(aggregated_value: f64, count: usize) -> NumericEntry {
+        NumericEntry::Aggregated { aggregated_value, count }
+    }
+
+    fn values(values: &[(&str, f64)]) -> Values {
+        values.iter().map(|&(field, value)| (field.to_owned(), Some(value))).collect()
+    }
+
+    #[test]
+    fn steps_are_weighed_by_their_images_and_the_last_learning_rate_counts() {
+        let mut meter = meter();
+        for (loss, images, top1, rate) in [(1.0, 3, 100.0, 0.5), (5.0, 1, 0.0, 0.25)] {
+            tell(&mut meter, &Split::Train, "Loss", batch(loss, images));
+            tell(&mut meter, &Split::Train, "Accuracy", batch(top1, images));
+            tell(&mut meter, &Split::Train, "Learning Rate", batch(rate, 1));
+        }
+        let expected = values(&[("learning_rate", 0.25), ("loss", 2.0), ("top1", 0.75)]);
+        assert_eq!(meter.take_steps(), expected);
+        assert_eq!(meter.take_steps(), values(&[("learning_rate", 0.25)]));
+    }
+
+    #[test]
+    fn an_epoch_ends_what_is_gathered_of_its_steps() {
+        let mut meter = meter();
+        tell(&mut meter, &Split::Train, "Loss", batch(7.0, 2));
+        tell(&mut meter, &Split::Train, "Learning Rate", batch(0.5, 1));
+        tell(&mut meter, &Split::Train, "Loss", NumericEntry::Final(6.0));
+        tell(&mut meter, &Split::Train, "Learning Rate", NumericEntry::Final(0.75));
+        tell(&mut meter, &Split::Valid, "Loss", batch(3.0, 2));
+        tell(&mut meter, &Split::Valid, "Accuracy", NumericEntry::Final(50.0));
+        tell(&mut meter, &Split::Valid, "Loss", NumericEntry::Final(f64::NAN));
+        let (train, held_out) = meter.take_epoch();
+        assert_eq!(train, values(&[("learning_rate", 0.5), ("loss", 6.0)]));
+        assert_eq!(held_out["top1"], Some(0.5));
+        assert_eq!(held_out["loss"], None);
+
+        tell(&mut meter, &Split::Train, "Loss", batch(1.0, 2));
+        assert_eq!(meter.take_steps()["loss"], Some(1.0));
+    }
+}
