@@ -14,6 +14,7 @@ pub mod cli;
 pub mod data;
 pub mod experiment;
 pub mod graph;
+mod kernels;
 pub mod models;
 pub mod nn;
 pub mod report;

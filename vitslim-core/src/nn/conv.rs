@@ -3,6 +3,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module, ops::ConvOptions};
 
 use super::normal;
+use crate::kernels;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of a [`Conv2d`].
@@ -76,7 +77,7 @@ impl Conv2d {
             return Tensor::zeros([batch, rows * columns, 0], &patches.device());
         }
         let weight = self.weight.val().reshape([channels_out, patch]).transpose();
-        module::linear(patches, weight, self.bias.as_ref().map(Param::val))
+        kernels::linear(patches, weight, self.bias.as_ref().map(Param::val))
     }
 }
 

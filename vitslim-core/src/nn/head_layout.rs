@@ -1,6 +1,8 @@
 use burn::module::Module;
 use burn::tensor::{Tensor, module::attention, ops::AttentionModuleOptions};
 
+use crate::kernels;
+
 /// How the features of an attention layer split into heads, and attention over them. Heads need not be of one size:
 /// after slicing each keeps the dims that its masks left it, and an empty head is gone.
 #[derive(Module, Debug)]
@@ -35,6 +37,9 @@ impl HeadLayout {
         let [batch, tokens, _] = qkv.dims();
         if features == 0 {
             return Tensor::zeros([batch, tokens, 0], &qkv.device());
+        }
+        if let Some(output) = kernels::attention(&qkv, &self.sizes, self.scale) {
+            return output;
         }
         let mut attended = Vec::new();
         let mut start = 0;

@@ -2,6 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
+use crate::kernels;
 use crate::slim::{Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of a [`LayerNorm`].
@@ -50,11 +51,17 @@ impl LayerNorm {
         let [kept] = self.gamma.dims();
         let gamma = self.gamma.val();
         let beta = self.beta.as_ref().map(Param::val);
-        if kept == self.width {
-            return module::layer_norm(input, gamma, beta, self.epsilon);
-        }
         if kept == 0 {
             return input;
+        }
+        let fused = beta
+            .as_ref()
+            .and_then(|beta| kernels::layer_norm(&input, &gamma, beta, self.epsilon, self.width));
+        if let Some(output) = fused {
+            return output;
+        }
+        if kept == self.width {
+            return module::layer_norm(input, gamma, beta, self.epsilon);
         }
         // Sums over the original width, to which each removed feature adds 0 to the mean and mean^2 to the variance.
         let width = self.width as f64;

@@ -1,8 +1,9 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, activation, module};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::normal;
+use crate::kernels;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of a [`Linear`] layer.
@@ -54,7 +55,7 @@ impl Linear {
                 _ => zeros,
             };
         }
-        module::linear(input, self.weight.val(), bias)
+        kernels::linear(input, self.weight.val(), bias)
     }
 }
 
@@ -116,6 +117,6 @@ impl Gelu {
         if input.shape().num_elements() == 0 {
             return input;
         }
-        activation::gelu(input)
+        kernels::gelu(input)
     }
 }

@@ -1,0 +1,116 @@
+//! The operations on a device that differentiates: each calls the one below and says what its gradients are.
+
+use std::fmt::Debug;
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend};
+
+use super::{Backwards, Kernels};
+
+/// Gradients of the `N` inputs from the state of an operation and the gradient of its output; those that are not asked for
+/// are not computed.
+type Gradient<B, S, const N: usize> = fn(S, FloatTensor<B>, [bool; N]) -> [Option<FloatTensor<B>>; N];
+
+struct Operation<B: Backend, S, const N: usize>(Gradient<B, S, N>);
+
+impl<B: Backend, S, const N: usize> Debug for Operation<B, S, N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Operation")
+    }
+}
+
+impl<B: Backend, S: Clone + Debug + Send + 'static, const N: usize> Backward<B, N> for Operation<B, S, N> {
+    type State = S;
+
+    fn backward(self, ops: Ops<S, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let needed = ops.parents.each_ref().map(Option::is_some);
+        let gradient = gradients.consume::<B>(&ops.node);
+        for (parent, gradient) in ops.parents.into_iter().zip((self.0)(ops.state, gradient, needed)) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                gradients.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+/// The value of an operation as a node of the graph.
+macro_rules! operation {
+    ($backend:ident, $strategy:ident, [$($input:expr),+], $state:expr, $output:expr, $gradient:expr) => {
+        match Operation::<$backend, _, _>($gradient)
+            .prepare::<$strategy>([$($input.node()),+])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => prepared.finish($state, $output),
+            OpsKind::UnTracked(prepared) => prepared.finish($output),
+        }
+    };
+}
+
+impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let value = x.primitive().clone();
+        operation!(B, C, [x], value.clone(), B::fused_gelu(value), |x, gradient, _: [bool; 1]| {
+            [Some(B::fused_gelu_backward(x, gradient))]
+        })
+    }
+
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
+        operation!(
+            B,
+            C,
+            [x, weight, bias],
+            (xv.clone(), wv.clone()),
+            B::fused_linear(xv, wv, bv),
+            |(x, weight), gradient, [of_x, of_weight, of_bias]: [bool; 3]| {
+                [
+                    of_x.then(|| B::fused_linear_backward_x(weight, gradient.clone())),
+                    of_weight.then(|| B::fused_linear_backward_weight(x, gradient.clone())),
+                    of_bias.then(|| B::fused_linear_backward_bias(gradient)),
+                ]
+            }
+        )
+    }
+
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        width: usize,
+    ) -> FloatTensor<Self> {
+        let (xv, gv, bv) = (x.primitive().clone(), gamma.primitive().clone(), beta.primitive().clone());
+        operation!(
+            B,
+            C,
+            [x, gamma, beta],
+            (xv.clone(), gv.clone(), epsilon, width),
+            B::fused_layer_norm(xv, gv, bv, epsilon, width),
+            |(x, gamma, epsilon, width), gradient, _: [bool; 3]| {
+                B::fused_layer_norm_backward(x, gamma, gradient, epsilon, width).map(Some)
+            }
+        )
+    }
+
+    fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self> {
+        let value = qkv.primitive().clone();
+        operation!(
+            B,
+            C,
+            [qkv],
+            (value.clone(), heads.clone(), scale),
+            B::fused_attention(value, heads, scale),
+            |(qkv, heads, scale), gradient, _: [bool; 1]| {
+                [Some(B::fused_attention_backward(qkv, gradient, heads, scale))]
+            }
+        )
+    }
+}

@@ -1,0 +1,127 @@
+//! The operations on burn-flex: its tensors as slices, and slices as its tensors.
+
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{Bytes, DType, Shape};
+use burn_flex::{FlexTensor, Layout};
+
+use super::product::Matrix;
+use super::{Backwards, Kernels, attention, gelu, layer_norm, linear};
+
+/// A tensor of `values`.
+fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
+}
+
+/// The values of a contiguous tensor.
+fn values(tensor: &FlexTensor) -> &[f32] {
+    let (start, size) = (tensor.layout().start_offset(), tensor.layout().num_elements());
+    &tensor.storage::<f32>()[start..start + size]
+}
+
+/// The last axis of a tensor.
+fn last(tensor: &FlexTensor) -> usize {
+    tensor.shape().last().copied().unwrap_or(1)
+}
+
+/// `shape` with another last axis.
+fn with_last(mut shape: Shape, size: usize) -> Shape {
+    let axis = shape.num_dims() - 1;
+    shape[axis] = size;
+    shape
+}
+
+/// Runs `compute` on `tensor` as a matrix: as it lies, if its strides go forward.
+fn as_matrix<T>(tensor: &FlexTensor, compute: impl FnOnce(Matrix) -> T) -> T {
+    let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
+    let strides = tensor.layout().strides();
+    match (usize::try_from(strides[0]), usize::try_from(strides[1])) {
+        (Ok(row_stride), Ok(column_stride)) => {
+            let values = &tensor.storage::<f32>()[tensor.layout().start_offset()..];
+            compute(Matrix { values, rows, columns, row_stride, column_stride })
+        }
+        _ => compute(Matrix::rows(values(&tensor.to_contiguous()), columns)),
+    }
+}
+
+impl Kernels for Flex {
+    fn fused_gelu(x: FlexTensor) -> FlexTensor {
+        let x = x.to_contiguous();
+        tensor(gelu::forward(values(&x)), x.shape())
+    }
+
+    fn fused_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let (x, bias) = (x.to_contiguous(), bias.to_contiguous());
+        let output = as_matrix(&weight, |weight| linear::forward(values(&x), weight, values(&bias)));
+        tensor(output, with_last(x.shape(), last(&bias)))
+    }
+
+    fn fused_layer_norm(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f64,
+        width: usize,
+    ) -> FlexTensor {
+        let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.to_contiguous());
+        let output = layer_norm::forward(values(&x), values(&gamma), values(&beta), epsilon as f32, width);
+        tensor(output, x.shape())
+    }
+
+    fn fused_attention(qkv: FlexTensor, heads: Vec<usize>, scale: f64) -> FlexTensor {
+        let qkv = qkv.to_contiguous();
+        let tokens = qkv.shape()[1];
+        let output = attention::forward(values(&qkv), tokens, &heads, scale as f32);
+        tensor(output, with_last(qkv.shape(), heads.iter().sum()))
+    }
+}
+
+impl Backwards for Flex {
+    fn fused_gelu_backward(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let [x, gradient] = [x, gradient].map(|tensor| tensor.to_contiguous());
+        tensor(gelu::backward(values(&x), values(&gradient)), x.shape())
+    }
+
+    fn fused_linear_backward_x(weight: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let gradient = gradient.to_contiguous();
+        let of_x = as_matrix(&weight, |weight| linear::backward_x(weight, values(&gradient)));
+        let shape = with_last(gradient.shape(), weight.shape()[0]);
+        tensor(of_x, shape)
+    }
+
+    fn fused_linear_backward_weight(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+        let [x, gradient] = [x, gradient].map(|tensor| tensor.to_contiguous());
+        let (d_input, d_output) = (last(&x), last(&gradient));
+        let of_weight = linear::backward_weight(values(&x), d_input, values(&gradient), d_output);
+        tensor(of_weight, Shape::from([d_input, d_output]))
+    }
+
+    fn fused_linear_backward_bias(gradient: FlexTensor) -> FlexTensor {
+        let gradient = gradient.to_contiguous();
+        let d_output = last(&gradient);
+        tensor(linear::backward_bias(values(&gradient), d_output), Shape::from([d_output]))
+    }
+
+    fn fused_layer_norm_backward(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        gradient: FlexTensor,
+        epsilon: f64,
+        width: usize,
+    ) -> [FlexTensor; 3] {
+        let [x, gamma, gradient] = [x, gamma, gradient].map(|tensor| tensor.to_contiguous());
+        let of = layer_norm::backward(values(&x), values(&gamma), values(&gradient), epsilon as f32, width);
+        [tensor(of.x, x.shape()), tensor(of.gamma, gamma.shape()), tensor(of.beta, gamma.shape())]
+    }
+
+    fn fused_attention_backward(
+        qkv: FlexTensor,
+        gradient: FlexTensor,
+        heads: Vec<usize>,
+        scale: f64,
+    ) -> FlexTensor {
+        let [qkv, gradient] = [qkv, gradient].map(|tensor| tensor.to_contiguous());
+        let tokens = qkv.shape()[1];
+        let of_qkv = attention::backward(values(&qkv), values(&gradient), tokens, &heads, scale as f32);
+        tensor(of_qkv, qkv.shape())
+    }
+}

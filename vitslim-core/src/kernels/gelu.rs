@@ -1,0 +1,57 @@
+//! The exact GELU: `x * Phi(x)` with `Phi` the normal distribution function.
+
+use rayon::prelude::*;
+
+use super::vector::{PART, exp, vectorised};
+
+/// GELU of each value.
+pub(super) fn forward(x: &[f32]) -> Vec<f32> {
+    let mut output = vec![0.0; x.len()];
+    output.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(output, x)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (output, &x) in output.iter_mut().zip(x) {
+                    *output = x * normal(x).0;
+                }
+            },
+        );
+    });
+    output
+}
+
+/// Gradients of the values: `gradient * (Phi(x) + x * phi(x))`.
+pub(super) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
+    /// `1 / sqrt(2 pi)`
+    const DENSITY: f32 = 0.398_942_3;
+
+    let mut output = vec![0.0; x.len()];
+    let parts = output.par_chunks_mut(PART).zip(x.par_chunks(PART)).zip(gradient.par_chunks(PART));
+    parts.for_each(|((output, x), gradient)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((output, &x), &gradient) in output.iter_mut().zip(x).zip(gradient) {
+                    let (distribution, exponential) = normal(x);
+                    *output = gradient * (distribution + x * exponential * DENSITY);
+                }
+            },
+        );
+    });
+    output
+}
+
+/// `Phi(x)`, and `e^(-x^2 / 2)`. The error function is that of Abramowitz and Stegun 7.1.26, right to 1.5e-7.
+#[inline(always)]
+fn normal(x: f32) -> (f32, f32) {
+    let exponential = exp(-0.5 * x * x);
+    let t = 1.0 / 0.327_591_1_f32.mul_add(x.abs() * std::f32::consts::FRAC_1_SQRT_2, 1.0);
+    let p = 1.061_405_4_f32
+        .mul_add(t, -1.453_152)
+        .mul_add(t, 1.421_413_7)
+        .mul_add(t, -0.284_496_74)
+        .mul_add(t, 0.254_829_6)
+        * t;
+    let erf = 1.0 - p * exponential;
+    (0.5 * (1.0 + erf.copysign(x)), exponential)
+}

@@ -1,0 +1,129 @@
+//! Fused operations for the CPU, behind the layers of [`nn`](crate::nn).
+//!
+//! burn-flex computes a GELU, a layer normalisation and an attention from small operations, each a pass over memory and
+//! most of them in one thread. Here each is one operation with its own backward pass, added to burn by its extension point.
+//! A layer calls the function of this module; on any other device than the CPU, and in any other precision than f32, that
+//! is burn's stock operation.
+//!
+//! Sums are over fixed parts in a fixed order, so that results are the same bits for any number of threads.
+
+mod attention;
+mod autodiff;
+mod flex;
+mod gelu;
+mod layer_norm;
+mod linear;
+mod product;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
+use burn::tensor::{DType, Tensor, activation, module};
+
+/// The operations. Their shapes are those of the functions of this module, which see that they are right.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait Kernels: Backend {
+    fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    fn fused_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+        width: usize,
+    ) -> FloatTensor<Self>;
+
+    fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self>;
+}
+
+/// Gradients of the operations' inputs. `gradient` is that of the output.
+pub(crate) trait Backwards: Backend {
+    fn fused_gelu_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Of the input.
+    fn fused_linear_backward_x(weight: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Of the weight.
+    fn fused_linear_backward_weight(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Of the bias.
+    fn fused_linear_backward_bias(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Of input, gamma and beta.
+    fn fused_layer_norm_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+        width: usize,
+    ) -> [FloatTensor<Self>; 3];
+
+    fn fused_attention_backward(
+        qkv: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        heads: Vec<usize>,
+        scale: f64,
+    ) -> FloatTensor<Self>;
+}
+
+/// Whether `x` is where the operations are.
+fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device();
+    let flex = match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(_) => matches!(device.inner().as_dispatch(), DispatchDevice::Flex(_)),
+        _ => false,
+    };
+    flex && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+}
+
+/// The exact GELU of `x`, of any shape.
+pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match is_fused(&x) {
+        true => Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch())),
+        false => activation::gelu(x),
+    }
+}
+
+/// `x * weight + bias`; `x` is `[..., d_input]`, `weight` `[d_input, d_output]`, `bias` `[d_output]`, none of them of size 0.
+pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    match bias {
+        Some(bias) if is_fused(&x) => {
+            let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
+            Tensor::from_dispatch(Dispatch::fused_linear(x, weight, bias))
+        }
+        bias => module::linear(x, weight, bias),
+    }
+}
+
+/// Layer normalisation of `x`, `[..., kept]`, over its last axis, as if there were `width - kept` more features of value 0.
+/// `gamma` and `beta` are `[kept]`. `None` where there is no fused one.
+pub(crate) fn layer_norm<const D: usize>(
+    x: &Tensor<D>,
+    gamma: &Tensor<1>,
+    beta: &Tensor<1>,
+    epsilon: f64,
+    width: usize,
+) -> Option<Tensor<D>> {
+    is_fused(x).then(|| {
+        let x = x.clone().into_dispatch();
+        let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::fused_layer_norm(x, gamma, beta, epsilon, width))
+    })
+}
+
+/// Self-attention on queries, keys and values that lie side by side, `[batch, tokens, 3 * features]`, of heads with `heads`
+/// dims each, `features` in all; none may be 0. The output is `[batch, tokens, features]`. `None` where there is no fused one.
+pub(crate) fn attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
+    is_fused(qkv).then(|| {
+        let qkv = qkv.clone().into_dispatch();
+        Tensor::from_dispatch(Dispatch::fused_attention(qkv, heads.to_vec(), scale))
+    })
+}
