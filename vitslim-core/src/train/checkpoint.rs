@@ -35,8 +35,7 @@ impl Checkpoints {
         FILES.map(|name| CheckedFile { folder: self.folder.clone(), name })
     }
 
-    /// The last epoch of at most `most` with a good checkpoint, and those after it that are damaged. Checkpoints that are
-    /// neither it nor the one before are removed.
+    /// The last epoch of at most `most` with a good checkpoint, and those after it that are damaged.
     pub(super) fn last_good(&self, most: usize) -> (Option<usize>, Vec<usize>) {
         let mut epochs = self.epochs();
         epochs.sort_unstable_by(|a, b| b.cmp(a));
@@ -48,14 +47,18 @@ impl Checkpoints {
             }
             damaged.push(epoch);
         }
+        (good, damaged)
+    }
+
+    /// Removes all checkpoints but that of the epoch `good` and the one before.
+    pub(super) fn remove_all_but(&self, good: Option<usize>) {
         let keep = |epoch: usize| good.is_some_and(|good| epoch <= good && epoch + KEPT > good);
-        for &epoch in epochs.iter().filter(|epoch| !keep(**epoch)) {
+        for epoch in self.epochs().into_iter().filter(|epoch| !keep(*epoch)) {
             for file in self.savers() {
                 // What cannot be removed is written over later.
                 let _ = remove(&file.path(epoch));
             }
         }
-        (good, damaged)
     }
 
     fn epochs(&self) -> Vec<usize> {
@@ -160,8 +163,11 @@ mod tests {
     fn epochs_without_a_record_do_not_count_and_old_files_go() {
         let (_folder, checkpoints) = with_checkpoints(&[1, 2, 3, 4, 5]);
         assert_eq!(checkpoints.last_good(4), (Some(4), vec![]));
+        assert_eq!(checkpoints.epochs(), [1, 2, 3, 4, 5]);
+        checkpoints.remove_all_but(Some(4));
         assert_eq!(checkpoints.epochs(), [3, 4]);
         assert_eq!(checkpoints.last_good(0), (None, vec![]));
+        checkpoints.remove_all_but(None);
         assert_eq!(checkpoints.epochs(), [] as [usize; 0]);
     }
 }

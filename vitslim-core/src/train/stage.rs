@@ -135,6 +135,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let record = StageRecord::new(metrics.clone(), stage, subnet);
     let checkpoints = Checkpoints::new(run.folder.join(checkpoint_folder(stage, subnet)));
     let (begun, damaged) = checkpoints.last_good(record.epochs().map_err(file)?);
+    checkpoints.remove_all_but(begun);
     for epoch in damaged {
         eprintln!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used");
     }

@@ -1,6 +1,7 @@
 //! The real binary, on real data, in a temporary folder.
 
 mod data;
+mod evaluation;
 mod refusals;
 mod results;
 mod resume;
