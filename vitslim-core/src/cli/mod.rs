@@ -1,6 +1,7 @@
 //! The runner: one file a command.
 
 mod allocator;
+mod bench;
 mod device;
 mod eval;
 mod registry;
@@ -31,6 +32,7 @@ const INTERRUPTED: u8 = 130;
     after_help = "Examples:
   vitslim run experiments/quickstart.ron
   vitslim eval runs/quickstart/seed=42
+  vitslim bench runs/quickstart/seed=42
 
 Exit codes: 0 all went well, 1 a run failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
 )]
@@ -43,6 +45,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Eval(eval::EvalArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// The whole runner for the architectures in `registry`. An author's `main` is one line:
@@ -55,6 +58,7 @@ pub fn main(registry: Registry) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),
+        Command::Bench(args) => bench::bench(&registry, &args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,3 +1,4 @@
+use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::experiment::{Document, Faults, nearest};
 use crate::models::{Architecture, Vit};
 use crate::report::{Evaluation, Summary};
@@ -13,14 +14,18 @@ pub struct Registry {
 #[derive(Clone, Copy)]
 pub(super) struct Commands {
     /// Checks and runs it.
-    pub run: fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>,
+    pub run: Runner,
     /// Evaluates a network of its run.
     pub eval: fn(&Document, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
+    /// Makes the networks of it, or of its run, that are to be measured.
+    pub bench: fn(&Document, &Source, &BenchSetting) -> Result<Benched, RunError>,
 }
+
+type Runner = fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
 impl Commands {
     fn of<A: Architecture>() -> Self {
-        Self { run: run::<A>, eval: evaluate::<A> }
+        Self { run: run::<A>, eval: evaluate::<A>, bench: networks::<A> }
     }
 }
 

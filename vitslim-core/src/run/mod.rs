@@ -11,7 +11,9 @@ mod target;
 
 pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};
+pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};
 pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
+pub(crate) use target::DENSE;
 pub use target::{Target, TargetError};

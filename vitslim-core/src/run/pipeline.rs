@@ -33,6 +33,9 @@ const COMPARED_IMAGES: usize = 256;
 /// Folder of the sub-networks.
 pub(super) const SUBNETS: &str = "subnets";
 
+/// File of a sub-network's results, which is written last.
+pub(super) const RESULT: &str = "result.json";
+
 /// A run that failed, or something else that was done with an experiment or a run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum RunError {
@@ -152,7 +155,7 @@ pub fn execute<A: Architecture>(
 }
 
 /// The dense model before any training, by the seed.
-pub(super) fn initial<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> Result<A, ConfigError> {
+pub(crate) fn initial<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> Result<A, ConfigError> {
     let moment = Moment { seed: prepared.experiment.seed, stage: Stage::Pretrain, epoch: 0, step: 0 };
     device.seed(moment.device_seed());
     A::init(&prepared.config, device)
@@ -235,7 +238,7 @@ impl<A: Architecture> Run<'_, A> {
             images_per_second,
             speedup: images_per_second / dense_speed,
         };
-        self.save_json(&summary, &file("result.json"))?;
+        self.save_json(&summary, &file(RESULT))?;
         Ok(summary)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::pipeline::SUBNETS;
+use super::pipeline::{RESULT, SUBNETS};
 use crate::experiment::nearest;
 
 /// The file by which a folder is known as that of a run.
@@ -93,9 +93,17 @@ impl Target {
         self.run.join(EXPERIMENT)
     }
 
-    /// Labels of all sub-networks of the run, in alphabetical order.
-    pub fn labels(&self) -> Vec<String> {
-        labels(&self.run)
+    /// The dense network of the same run.
+    pub fn dense(&self) -> Self {
+        Self { run: self.run.clone(), label: None }
+    }
+
+    /// All networks of the same run: the dense one, and the sub-networks that are finished, in alphabetical order.
+    pub fn whole_run(&self) -> Vec<Self> {
+        let finished = |label: &String| self.run.join(SUBNETS).join(label).join(RESULT).is_file();
+        let labels = labels(&self.run).into_iter().filter(finished);
+        let subnets = labels.map(|label| Self { run: self.run.clone(), label: Some(label) });
+        std::iter::once(self.dense()).chain(subnets).collect()
     }
 }
 

@@ -10,9 +10,11 @@ mod progress;
 mod record;
 mod stage;
 mod step;
+mod stepper;
 mod watch;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
 pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
 pub use load::{CheckpointError, Loaded, load_checkpoint};
 pub use stage::{StageRun, TrainError, Trained, checkpoint_folder, train};
+pub use stepper::Stepper;
