@@ -134,3 +134,45 @@ impl<A: Architecture> Bench<'_, A> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::models::Vit;
+
+    #[test]
+    fn the_shipped_experiments_cut_half_of_the_macs() {
+        for name in ["bench_deit_tiny", "bench_deit_tiny_tokens"] {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../experiments/{name}.ron"));
+            // Fewer images are read faster.
+            let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
+            let prepared = Prepared::<Vit>::new(&document).unwrap();
+            let models = cut_at_random(&prepared, &Device::flex()).unwrap();
+            let macs: Vec<_> =
+                models.iter().map(|(_, model)| macs(model, prepared.data.shape).unwrap() as f64).collect();
+            let share = macs[1] / macs[0];
+            assert!((0.49..0.51).contains(&share), "{name}: {share}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_cuts_the_same_sub_networks() {
+        let text = |seed: usize| {
+            format!(
+                "Experiment(name: \"a\", seed: {seed}, model: (architecture: \"vit\", config: (patch_size: 4, \
+                 dim: 16, depth: 2, heads: 2)), data: Digits, search: (epochs: 1, optimizer: AdamW(lr: 1e-3), \
+                 dimensions: {{ \"hidden\": (weight: 0) }}), budgets: [Share({{ \"hidden\": 0.5 }})])"
+            )
+        };
+        let hidden = |seed: usize| {
+            let document = Document::parse("a.ron", &text(seed), &[]).unwrap();
+            let models = cut_at_random(&Prepared::<Vit>::new(&document).unwrap(), &Device::flex()).unwrap();
+            models[1].1.blocks.iter().map(|block| block.mlp.fc1.weight.dims()[1]).collect::<Vec<_>>()
+        };
+        assert_eq!(hidden(1), hidden(1));
+        assert_eq!(hidden(1).iter().sum::<usize>(), 64);
+        assert!((2..6).any(|seed| hidden(seed) != hidden(1)), "sizes differ from layer to layer");
+    }
+}

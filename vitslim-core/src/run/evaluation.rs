@@ -9,7 +9,6 @@ use super::pipeline::RunError;
 use super::prepare::{PrepareError, Prepared};
 use super::restore::restore;
 use super::target::Target;
-use crate::data::Normalisation;
 use crate::experiment::{Document, Faults};
 use crate::models::Architecture;
 use crate::report::{ClassEvaluation, Evaluation};
@@ -61,6 +60,19 @@ pub enum OtherDataError {
     #[error("other data are normalised as those of the run were, but these cannot be read: {0}")]
     #[diagnostic(help("the run's own data must be where its `experiment.ron` says"))]
     Normalisation(Faults),
+    /// A label means another class there.
+    #[error("the label {label} is `{own}` in the run's data, but `{other}` in those of `--data`")]
+    #[diagnostic(help(
+        "the folders of the classes must have the same names, since they are numbered in alphabetical order"
+    ))]
+    Classes {
+        /// The first label that differs.
+        label: usize,
+        /// Its class in the run's data.
+        own: String,
+        /// Its class in the other data.
+        other: String,
+    },
 }
 
 /// How often the network that `target` names is right on a part of its run's data, or on such data in another folder. `document` is
@@ -113,16 +125,14 @@ fn prepare_other_data<A: Architecture>(document: &Document, folder: &str) -> Res
     if experiment.data.path().is_none() {
         return Err(OtherDataError::NoFolder(experiment.data.kind()).into());
     }
-    let normalisation = normalisation(document)?;
+    let own = dataset(document, &experiment).map_err(OtherDataError::Normalisation)?;
     let mut document = document.clone();
     document.set_string(&["data", "path"], "--data", folder).map_err(PrepareError::from)?;
     let prepared = Prepared::<A>::new(&document)?;
-    Ok(Prepared { data: prepared.data.normalised_by(normalisation), ..prepared })
-}
-
-/// What the pixels were normalised by when the networks of the run in `document` were trained.
-fn normalisation(document: &Document) -> Result<Normalisation, RunError> {
-    let experiment = document.experiment().map_err(PrepareError::from)?;
-    let data = dataset(document, &experiment).map_err(OtherDataError::Normalisation)?;
-    Ok(data.normalisation)
+    let mut names = own.class_names.iter().zip(&prepared.data.class_names).enumerate();
+    if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
+        return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
+    }
+    let data = prepared.data.normalised_by(own.normalisation);
+    Ok(Prepared { data, ..prepared })
 }

@@ -26,7 +26,7 @@ pub fn write_idx(folder: &Path, part: &str, images: u8) {
     std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
 }
 
-fn write_folder(folder: &Path, part: &str, images: u8, extension: &str) {
+pub fn write_folder(folder: &Path, part: &str, images: u8, extension: &str) {
     for (class, name) in [(0, "up"), (1, "down")] {
         let folder = folder.join(part).join(name);
         std::fs::create_dir_all(&folder).unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::data::{SHORT, write_idx};
+use super::data::{SHORT, write_folder, write_idx};
 use super::workspace::{TINY, Workspace, said};
 
 const RUN: &str = "runs/tiny/seed=3";
@@ -135,6 +135,35 @@ fn other_data_are_normalised_as_those_of_the_training() {
     assert_refused(&workspace, &[RUN], &["`own` does not exist"]);
     let unknown = "other data are normalised as those of the run were, but these cannot be read";
     assert_refused(&workspace, &[RUN, "--data", "moved"], &[unknown, "`own` does not exist"]);
+}
+
+#[test]
+fn a_label_that_means_another_class_is_refused() {
+    let workspace = Workspace::new();
+    for folder in ["own", "other"] {
+        write_folder(&workspace.path(folder), "train", 20, "png");
+        write_folder(&workspace.path(folder), "val", 5, "png");
+    }
+    let file =
+        workspace.write("tiny.ron", &TINY.replace("Digits", "ImageFolder(path: \"own\", image_size: 8)"));
+    let args =
+        [&SHORT[..], &["--set", "pretrain.schedule=Constant", "--set", "model.config.patch_size=4"]].concat();
+    workspace.run(&file, &args);
+    let own = evaluated(&workspace, RUN, &[]);
+    assert_eq!(own["classes"][1]["name"], "up");
+    assert_eq!(evaluated(&workspace, RUN, &["--data", "other"]), own);
+
+    for part in ["train", "val"] {
+        let folder = workspace.path("other").join(part);
+        std::fs::rename(folder.join("up"), folder.join("left")).unwrap();
+    }
+    let told = "the label 1 is `up` in the run's data, but `left` in those of `--data`";
+    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "must have the same names"]);
+    for part in ["train", "val"] {
+        write_folder(&workspace.path("other"), part, 5, "png");
+    }
+    let told = "`classes` is 2, but the data has 3";
+    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "experiment.ron"]);
 }
 
 #[test]
