@@ -142,7 +142,7 @@ impl BenchedExperiment {
             format!("a search step takes {median:.3} training steps (quartiles {lower:.3} - {upper:.3})\n")
         });
         format!(
-            "{name}, {trial}: images of {image_size} x {image_size} pixels, {channels} channels\n\n{}\n{search}",
+            "{name}, {trial}: images of {channels} x {image_size} x {image_size}\n\n{}\n{search}",
             lines(&mut table)
         )
     }
