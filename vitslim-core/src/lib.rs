@@ -5,11 +5,12 @@
 //! - [`models`]: the architectures that come with vitslim, and what a new one must do.
 //! - [`graph`]: what is read off a model's forward pass.
 //! - [`experiment`]: the RON language.
-//! - [`data`], [`train`], [`run`], [`report`], [`cli`]: what the runner does with it.
+//! - [`data`], [`train`], [`run`], [`bench`], [`report`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
 
+pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod experiment;

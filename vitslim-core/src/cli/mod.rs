@@ -1,13 +1,18 @@
 //! The runner: one file a command.
 
 mod allocator;
+mod bench;
 mod device;
+mod eval;
 mod registry;
 mod run;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use miette::IntoDiagnostic;
+use serde::Serialize;
 
 use crate::run::RunError;
 use crate::train::TrainError;
@@ -24,8 +29,10 @@ const INTERRUPTED: u8 = 130;
     name = "vitslim",
     version,
     propagate_version = true,
-    after_help = "Example:
+    after_help = "Examples:
   vitslim run experiments/quickstart.ron
+  vitslim eval runs/quickstart/seed=42
+  vitslim bench runs/quickstart/seed=42
 
 Exit codes: 0 all went well, 1 a run failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
 )]
@@ -37,6 +44,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Eval(eval::EvalArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// The whole runner for the architectures in `registry`. An author's `main` is one line:
@@ -48,6 +57,8 @@ pub fn main(registry: Registry) -> ExitCode {
     allocator::keep_freed_memory();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
+        Command::Eval(args) => eval::eval(&registry, &args),
+        Command::Bench(args) => bench::bench(&registry, &args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,4 +73,15 @@ pub fn main(registry: Registry) -> ExitCode {
             }
         },
     }
+}
+
+/// Prints `result`, as JSON or as a table.
+fn print<T: Serialize>(as_json: bool, result: &T, table: impl Fn(&T) -> String) -> miette::Result<()> {
+    let text = match as_json {
+        true => serde_json::to_string_pretty(result).into_diagnostic()?,
+        false => table(result).trim_end().to_owned(),
+    };
+    // A reader that closed the pipe has seen enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+    Ok(())
 }

@@ -1,16 +1,33 @@
+use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::experiment::{Document, Faults, nearest};
 use crate::models::{Architecture, Vit};
-use crate::report::Summary;
-use crate::run::{Prepared, RunError, RunFolder, Setting, execute};
+use crate::report::{Evaluation, Summary};
+use crate::run::{EvaluationSetting, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute};
 
 /// The architectures that experiments may name.
 #[derive(Default)]
 pub struct Registry {
-    entries: Vec<(&'static str, Runner)>,
+    entries: Vec<(&'static str, Commands)>,
 }
 
-/// Checks and runs the experiment of one architecture.
+/// What the commands do with an experiment of one architecture.
+#[derive(Clone, Copy)]
+pub(super) struct Commands {
+    /// Checks and runs it.
+    pub run: Runner,
+    /// Evaluates a network of its run.
+    pub eval: fn(&Document, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
+    /// Makes the networks of it, or of its run, that are to be measured.
+    pub bench: fn(&Document, &Source, &BenchSetting) -> Result<Benched, RunError>,
+}
+
 type Runner = fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>;
+
+impl Commands {
+    fn of<A: Architecture>() -> Self {
+        Self { run: run::<A>, eval: evaluate::<A>, bench: networks::<A> }
+    }
+}
 
 impl Registry {
     /// The architectures that come with vitslim.
@@ -21,7 +38,7 @@ impl Registry {
     /// Adds an architecture under the name by which experiments call it; an earlier one of that name is replaced.
     pub fn with<A: Architecture>(mut self, name: &'static str) -> Self {
         self.entries.retain(|(known, _)| *known != name);
-        self.entries.push((name, run::<A>));
+        self.entries.push((name, Commands::of::<A>()));
         self
     }
 
@@ -30,12 +47,12 @@ impl Registry {
         self.entries.iter().map(|(name, _)| *name)
     }
 
-    /// What runs the architecture that `document` names.
-    pub(super) fn runner(&self, document: &Document) -> Result<Runner, Faults> {
+    /// What the commands do with the architecture that `document` names.
+    pub(super) fn commands(&self, document: &Document) -> Result<Commands, Faults> {
         let experiment = document.experiment()?;
         let wanted = experiment.model.architecture;
-        if let Some((_, runner)) = self.entries.iter().find(|(name, _)| *name == wanted) {
-            return Ok(*runner);
+        if let Some((_, commands)) = self.entries.iter().find(|(name, _)| *name == wanted) {
+            return Ok(*commands);
         }
         let hint = nearest(&wanted, self.names());
         let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));

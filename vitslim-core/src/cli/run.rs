@@ -43,7 +43,7 @@ pub struct RunArgs {
 /// Runs `args`.
 pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     let document = Document::read(&args.file, &args.sets)?;
-    let runner = registry.runner(&document)?;
+    let commands = registry.commands(&document)?;
     let device = args.device.open()?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter).into_diagnostic()?;
@@ -54,7 +54,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
         afresh: args.fresh,
         interrupter,
     };
-    let (folder, summary) = runner(&document, &setting)?;
+    let (folder, summary) = (commands.run)(&document, &setting)?;
     // A reader that closed the pipe has seen enough.
     let _ = writeln!(std::io::stdout(), "{}\nresults: {}", table(&summary), folder.path().display());
     Ok(())

@@ -83,6 +83,15 @@ impl Dataset {
         )
     }
 
+    /// The same images, normalised by `normalisation`, which has as many channels as they have.
+    #[must_use]
+    pub fn normalised_by(self, normalisation: Normalisation) -> Self {
+        let table = normalisation.table();
+        let [train, held_out, test] =
+            [self.train, self.held_out, self.test].map(|part| part.with_table(&table));
+        Self { normalisation, train, held_out, test, ..self }
+    }
+
     /// Computes the normalisation of `parts`, which are train, held-out and test, and applies it.
     pub(super) fn assemble(
         parts: [Chosen; 3],

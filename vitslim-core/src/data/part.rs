@@ -28,6 +28,10 @@ impl Part {
         Self { images: chosen.images, indices: chosen.indices.into(), table: table.into(), augment }
     }
 
+    pub(super) fn with_table(self, table: &[[f32; 256]]) -> Self {
+        Self { table: table.into(), ..self }
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.indices.len()

@@ -66,6 +66,8 @@ pub(super) enum Choice {
     HeldOut,
     /// From which images the normalisation is computed.
     Sample,
+    /// Random images themselves.
+    Noise,
 }
 
 impl Choice {

@@ -12,7 +12,7 @@ use super::overrides;
 use super::parse::parse;
 use super::schema::{self, Experiment};
 use super::source::{Source, Span};
-use super::tree::Node;
+use super::tree::{Name, Node, Value};
 
 /// Why a file could not be read as an experiment.
 #[derive(Debug, Error, Diagnostic)]
@@ -88,6 +88,19 @@ impl Document {
             overrides::apply(&mut root, argument)?;
         }
         Ok(Self { root })
+    }
+
+    /// Sets the string at `path`, as the argument `argument` of the command line asks.
+    ///
+    /// # Errors
+    ///
+    /// When the path leads through what has no fields.
+    pub fn set_string(&mut self, path: &[&str], argument: &str, text: &str) -> Result<(), Faults> {
+        let source = Source::new(argument, text);
+        let span = Span::new(&source, 0, text.len());
+        let path: Vec<_> =
+            path.iter().map(|step| Name { text: (*step).to_owned(), span: span.clone() }).collect();
+        overrides::set(&mut self.root, &path, Node::new(Value::String(text.to_owned()), span))
     }
 
     /// The tree.

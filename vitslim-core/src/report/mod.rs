@@ -1,7 +1,11 @@
-//! What is told of a run: its summary, and the table that it ends with.
+//! What is told of a run and of its networks: as tables, and as JSON that tools read.
 
+mod benchmark;
+mod evaluation;
 mod summary;
 mod table;
 
+pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
+pub use evaluation::{ClassEvaluation, Evaluation};
 pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 pub use table::table;

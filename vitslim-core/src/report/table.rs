@@ -7,8 +7,7 @@ use super::{SubnetSummary, Summary};
 /// The dense network and the sub-networks of a run, a line each, in at most 80 columns while labels are short; below it
 /// what each sub-network keeps, and what the columns mean.
 pub fn table(summary: &Summary) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = plain();
     table.set_header([
         "\nnetwork",
         "\nparams",
@@ -36,20 +35,16 @@ pub fn table(summary: &Summary) -> String {
             short(subnet.params as u64),
             short(subnet.macs),
             format!("{:.4}", subnet.top1_sliced),
-            subnet.top1_retrained.map_or_else(|| "-".into(), |top1| format!("{top1:.4}")),
+            fraction(subnet.top1_retrained),
             format!("{:.0}", subnet.images_per_second),
             format!("{:.2}", subnet.speedup),
             format!("{:.0e}", subnet.masked_vs_sliced),
         ]);
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
-    let mut text: String = lines.chain(["\n".to_owned()]).collect();
+    let mut text = lines(&mut table) + "\n";
     for subnet in &summary.subnets {
         text.push_str(&format!("{} keeps {}\n", subnet.label, kept(subnet)));
     }
@@ -68,6 +63,26 @@ pub fn table(summary: &Summary) -> String {
     text
 }
 
+/// A table without lines.
+pub(super) fn plain() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table
+}
+
+/// The lines of `table`, two spaces between columns.
+pub(super) fn lines(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// An accuracy.
+pub(super) fn fraction(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
+}
+
 /// The shares that a sub-network keeps: `0.500 of head_dim, 0.698 of tokens`.
 fn kept(subnet: &SubnetSummary) -> String {
     let share = |share: &serde_json::Value| share.as_f64().map_or_else(|| "-".into(), |s| format!("{s:.3}"));
@@ -76,7 +91,7 @@ fn kept(subnet: &SubnetSummary) -> String {
 }
 
 /// A count with a unit: `5.72 M`.
-fn short(count: u64) -> String {
+pub(super) fn short(count: u64) -> String {
     let count = count as f64;
     let (value, unit) = match count {
         1e9.. => (count / 1e9, " G"),

@@ -1,8 +1,8 @@
 //! The data that an experiment names, read and checked.
 
 use crate::data::{
-    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, Preparation, cifar10, cifar100, digits, idx,
-    image_folder,
+    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, cifar10, cifar100,
+    digits, idx, image_folder, random,
 };
 use crate::experiment::{Data, Document, Experiment, Faults, ProperFraction};
 
@@ -42,6 +42,10 @@ fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
                 },
             };
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_share()), *augment))
+        }
+        Data::Random { image_size, channels, classes, images } => {
+            let shape = ImageShape { channels: channels.get(), size: image_size.get() };
+            random(shape, classes.get(), images.get(), seed)
         }
     }
 }

@@ -13,8 +13,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use super::evaluation::OtherDataError;
 use super::folder::{FolderError, RunFolder};
 use super::prepare::{PrepareError, Prepared, PreparedBudget};
+use super::restore::RestoreError;
 use crate::data::{ImageShape, Moment, Part, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::{GraphError, macs};
@@ -29,9 +31,12 @@ use crate::train::{
 const COMPARED_IMAGES: usize = 256;
 
 /// Folder of the sub-networks.
-const SUBNETS: &str = "subnets";
+pub(super) const SUBNETS: &str = "subnets";
 
-/// A run that failed.
+/// File of a sub-network's results, which is written last.
+pub(super) const RESULT: &str = "result.json";
+
+/// A run that failed, or something else that was done with an experiment or a run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum RunError {
     /// The experiment cannot be run.
@@ -42,6 +47,14 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Folder(#[from] FolderError),
+    /// A network of the run cannot be made from its files.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Restore(#[from] RestoreError),
+    /// Other data were asked for that cannot be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    OtherData(#[from] OtherDataError),
     /// A stage failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -96,7 +109,7 @@ pub fn execute<A: Architecture>(
     setting: &Setting,
 ) -> Result<(RunFolder, Summary), RunError> {
     let experiment = &prepared.experiment;
-    let trial = format!("seed={}", experiment.seed);
+    let trial = prepared.trial();
     let resolved = prepared.resolved()?;
     let folder = RunFolder::begin(setting.out, experiment.name.as_str(), &trial, &resolved, setting.afresh)?;
     if let Some(summary) = read_json::<Summary>(&folder, "summary.json")? {
@@ -141,6 +154,13 @@ pub fn execute<A: Architecture>(
     Ok((folder, summary))
 }
 
+/// The dense model before any training, by the seed.
+pub(crate) fn initial<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> Result<A, ConfigError> {
+    let moment = Moment { seed: prepared.experiment.seed, stage: Stage::Pretrain, epoch: 0, step: 0 };
+    device.seed(moment.device_seed());
+    A::init(&prepared.config, device)
+}
+
 struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
@@ -154,9 +174,7 @@ impl<A: Architecture> Run<'_, A> {
     /// The dense model, pretrained if the experiment says so, in validation mode.
     fn pretrain(&self, seconds: &mut Seconds) -> Result<A, RunError> {
         let experiment = &self.prepared.experiment;
-        let moment = Moment { seed: experiment.seed, stage: Stage::Pretrain, epoch: 0, step: 0 };
-        self.device.seed(moment.device_seed());
-        let model = A::init(&self.prepared.config, self.device).map_err(RunError::Config)?;
+        let model = initial(self.prepared, self.device).map_err(RunError::Config)?;
         let Some(training) = &experiment.pretrain else { return Ok(model.valid()) };
         let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, training)?;
         seconds.pretrain = Some(trained.seconds);
@@ -220,7 +238,7 @@ impl<A: Architecture> Run<'_, A> {
             images_per_second,
             speedup: images_per_second / dense_speed,
         };
-        self.save_json(&summary, &file("result.json"))?;
+        self.save_json(&summary, &file(RESULT))?;
         Ok(summary)
     }
 

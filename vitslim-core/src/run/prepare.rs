@@ -76,6 +76,11 @@ impl<A: Architecture> Prepared<A> {
         Ok(Self { experiment, config, data, dimensions, searched, budgets })
     }
 
+    /// Name of the trial, and of its folder.
+    pub fn trial(&self) -> String {
+        format!("seed={}", self.experiment.seed)
+    }
+
     /// The experiment as a file, with every default spelled out.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use burn::train::checkpoint::{
 use burn::train::metric::store::EventStoreClient;
 use sha2::{Digest, Sha256};
 
-use super::record::{StageRecord, best_epoch};
+use super::record::{Chosen, StageRecord, best_epoch};
 use crate::whole_file::{remove, write_whole};
 
 /// What burn saves in a checkpoint.
@@ -94,9 +94,12 @@ impl Checkpoints {
         self.file(AVERAGE).restore(epoch)
     }
 
-    /// The weights.
-    pub(super) fn load_model(&self, epoch: usize) -> Result<ModuleRecord, CheckpointerError> {
-        self.file(MODEL).restore(epoch)
+    /// The weights, or their average, as `chosen` says.
+    pub(super) fn load(&self, chosen: Chosen) -> Result<ModuleRecord, CheckpointerError> {
+        match chosen.averaged {
+            true => self.load_average(chosen.epoch),
+            false => self.file(MODEL).restore(chosen.epoch),
+        }
     }
 
     /// Epochs of which there is a file, in order.

@@ -1,4 +1,4 @@
-//! The numbers that are reported of a model.
+//! How far two models are apart, and how fast they are.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use thiserror::Error;
 use crate::data::{DataError, Part};
 use crate::models::Architecture;
 
-/// Images that [`top1`] computes at once.
-const BATCH: usize = 128;
+/// Images that are computed at once.
+pub(super) const BATCH: usize = 128;
 
 /// Batch at which [`throughput`] measures.
 pub const THROUGHPUT_BATCH: usize = 64;
@@ -28,27 +28,6 @@ pub enum EvaluateError {
     /// The device failed.
     #[error("the device could not return the results: {0}")]
     Device(String),
-}
-
-/// Fraction of the images of `part` whose largest logit is that of their label. `model` is in validation mode.
-///
-/// # Errors
-///
-/// When a logit is not finite, an image cannot be read, or the device fails.
-pub fn top1<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<f64, EvaluateError> {
-    let indices: Vec<usize> = (0..part.len()).collect();
-    let mut right = 0;
-    for indices in indices.chunks(BATCH) {
-        let logits = model.forward(part.images(indices, device)?).class;
-        let classes = logits.dims()[1];
-        let logits = host(logits)?;
-        for (logits, &index) in logits.chunks(classes).zip(indices) {
-            let best =
-                (0..classes).fold(0, |best, class| if logits[class] > logits[best] { class } else { best });
-            right += usize::from(best == part.label(index));
-        }
-    }
-    Ok(right as f64 / part.len() as f64)
 }
 
 /// Largest absolute difference between the logits of two models on the first `images` images of `part`, divided by the
@@ -78,7 +57,7 @@ pub fn difference<M: Architecture>(
     Ok(if scale > 0.0 { difference / scale } else { difference })
 }
 
-fn host(logits: Tensor<2>) -> Result<Vec<f64>, EvaluateError> {
+pub(super) fn host(logits: Tensor<2>) -> Result<Vec<f64>, EvaluateError> {
     let values = logits.into_data().convert::<f64>().try_into_vec::<f64>();
     let values = values.map_err(|error| EvaluateError::Device(error.to_string()))?;
     match values.iter().all(|value| value.is_finite()) {
@@ -122,7 +101,7 @@ pub fn throughput<M: Architecture>(
     Ok(times.map(|times| THROUGHPUT_BATCH as f64 / median(times)))
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+pub(crate) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     let middle = times.len() / 2;
     if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 }

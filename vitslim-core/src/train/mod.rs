@@ -1,5 +1,6 @@
 //! Training, on burn-train, and what is measured of the result.
 
+mod accuracy;
 mod checkpoint;
 mod clip;
 mod ema;
@@ -8,6 +9,7 @@ mod evaluate;
 mod fit;
 mod freeze;
 mod layer_decay;
+mod load;
 mod mask_statistics;
 mod meter;
 mod metrics;
@@ -16,8 +18,12 @@ mod progress;
 mod record;
 mod stage;
 mod step;
+mod stepper;
 mod watch;
 
+pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
 pub use error::TrainError;
-pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput, top1};
+pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
+pub use load::{CheckpointError, Loaded, load_pretrained};
 pub use stage::{StageRun, Trained, checkpoint_folder, train};
+pub use stepper::Stepper;

@@ -74,6 +74,23 @@ pub(super) fn best_epoch(epochs: &[HeldOut]) -> usize {
     best.map_or(0, |(_, epoch)| epoch)
 }
 
+/// Which weights of a stage go on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Chosen {
+    pub(super) epoch: usize,
+    /// Whether the running average goes on, and not the weights themselves.
+    pub(super) averaged: bool,
+}
+
+impl Chosen {
+    /// Of `epochs` the best where the stage stops early, else the last; `None` if there is none.
+    pub(super) fn of(epochs: &[HeldOut], stops_early: bool) -> Option<Self> {
+        let epoch = if stops_early { best_epoch(epochs) } else { epochs.len() };
+        let held_out = epochs.get(epoch.checked_sub(1)?)?;
+        Some(Self { epoch, averaged: held_out.average_is_better() })
+    }
+}
+
 /// The lines of one stage in `metrics.jsonl`.
 #[derive(Clone, Debug)]
 pub(super) struct StageRecord {

@@ -19,7 +19,7 @@ use super::meter::Meter;
 use super::metrics::{EmaAccuracyMetric, PenaltyMetric};
 use super::optimizer::{optimizer, scheduler};
 use super::progress::StageProgress;
-use super::record::{HeldOut, StageRecord, best_epoch};
+use super::record::{Chosen, HeldOut, StageRecord, best_epoch};
 use super::step::Trainee;
 use super::watch::{NotFinite, Watch};
 use crate::data::{Loader, Order, Part, Stage};
@@ -129,14 +129,14 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
 
     // What goes on is what was saved, whether it was trained just now or before a restart.
     let epochs = record.epochs().map_err(|error| run.file_error(error))?;
-    let epoch = run.best(&epochs).unwrap_or(epochs.len());
-    let averaged = epochs.get(epoch.wrapping_sub(1)).is_some_and(|held_out| held_out.average_is_better());
-    let saved = if averaged { checkpoints.load_average(epoch) } else { checkpoints.load_model(epoch) };
-    if averaged || epoch < epochs.len() {
-        let weights = if averaged { "averaged weights" } else { "weights" };
-        eprintln!("{}: the {weights} of epoch {epoch} go on", run.title());
+    let chosen = Chosen::of(&epochs, run.patience().is_some())
+        .ok_or_else(|| run.checkpoint_error("no epoch of it is recorded"))?;
+    let saved = checkpoints.load(chosen).map_err(|error| run.checkpoint_error(error))?;
+    if chosen.averaged || chosen.epoch < epochs.len() {
+        let weights = if chosen.averaged { "averaged weights" } else { "weights" };
+        eprintln!("{}: the {weights} of epoch {} go on", run.title(), chosen.epoch);
     }
-    let trained = trainee.load_record(saved.map_err(|error| run.checkpoint_error(error))?).valid();
+    let trained = trainee.load_record(saved).valid();
     Ok(Trained { slim: trained.slim, seconds: record.seconds().map_err(|error| run.file_error(error))? })
 }
 

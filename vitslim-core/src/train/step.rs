@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{ExecutionError, Int, Tensor};
+use burn::tensor::{ExecutionError, Int, Tensor, TensorReadError};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
@@ -84,6 +84,13 @@ impl<M: Architecture> Trainee<M> {
         };
         let penalty = penalty.unwrap_or_else(|| Tensor::zeros([1], &logits.device()));
         (loss, StepOutput { cross_entropy, penalty, logits, labels: batch.labels, logits_ema: None })
+    }
+}
+
+impl StepOutput {
+    /// The cross entropy, once the device has computed it.
+    pub(super) fn loss(&self) -> Result<f64, TensorReadError> {
+        self.cross_entropy.clone().try_into_scalar()
     }
 }
 

@@ -13,7 +13,7 @@ fn bar(class: u8, image: u8, size: u8) -> RgbImage {
     RgbImage::from_fn(size.into(), size.into(), |_, y| Rgb([shade(lit(y)), 30, shade(!lit(y))]))
 }
 
-fn write_idx(folder: &Path, part: &str, images: u8) {
+pub fn write_idx(folder: &Path, part: &str, images: u8) {
     let gray = |image: u8| {
         let colored = bar(image % 2, image, 8);
         colored.pixels().map(|pixel| pixel.0[0]).collect::<Vec<_>>()
@@ -26,7 +26,7 @@ fn write_idx(folder: &Path, part: &str, images: u8) {
     std::fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
 }
 
-fn write_folder(folder: &Path, part: &str, images: u8, extension: &str) {
+pub fn write_folder(folder: &Path, part: &str, images: u8, extension: &str) {
     for (class, name) in [(0, "up"), (1, "down")] {
         let folder = folder.join(part).join(name);
         std::fs::create_dir_all(&folder).unwrap();
@@ -36,7 +36,7 @@ fn write_folder(folder: &Path, part: &str, images: u8, extension: &str) {
     }
 }
 
-const SHORT: [&str; 6] =
+pub const SHORT: [&str; 6] =
     ["--set", "pretrain.epochs=1", "--set", "search.epochs=1", "--set", "pretrain.batch=31"];
 
 #[test]
@@ -88,6 +88,8 @@ fn data_that_cannot_be_used_is_refused_where_it_is_named() {
         ("Idx(path: \"idx\", held_out: 1e-3)", ["tiny.ron:5:38", "`held_out` is 0.001, which leaves none"]),
         ("Idx(path: \"idx\", augment: (crop_padding: 8))", ["tiny.ron:5:52", "but the images have 8 pixels"]),
         ("Cifar100(path: \"idx\")", ["tiny.ron:5:26", "has no file `train.bin`"]),
+        ("Random(images: 9)", ["tiny.ron:5:26", "`images` is 9, which leaves none to test"]),
+        ("Random(images: 4294967295)", ["tiny.ron:5:26", "would take 646512.8 GB"]),
         ("ImageFolder(path: \"idx\")", ["tiny.ron:5:29", "`idx` has no folder `train`"]),
     ] {
         let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));

@@ -1,6 +1,8 @@
 //! The real binary, on real data, in a temporary folder.
 
+mod bench;
 mod data;
+mod evaluation;
 mod refusals;
 mod results;
 mod resume;

@@ -1,6 +1,6 @@
 //! Where the images come from, and what is done with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,12 +77,51 @@ pub enum Data {
         #[serde(default)]
         skip_at_most: u32,
     },
+    /// Random pixels and labels by the seed: to measure speed, or to try an experiment before the data are there.
+    Random {
+        /// Height and width in pixels. Default 224.
+        #[serde(default = "image_size")]
+        image_size: Count,
+        /// Channels of an image. Default 3.
+        #[serde(default = "three")]
+        channels: Count,
+        /// Number of classes, at most a million. Default 1000.
+        #[serde(default = "thousand")]
+        classes: Count,
+        /// Number of images, at least 10: eight tenths to train, a tenth held out, a tenth to test; at most 4 GB, a byte
+        /// a value. Default 256.
+        #[serde(default = "images")]
+        images: Count,
+    },
 }
 
 impl Data {
     /// Share of the training images that is held out where nothing else is said.
     pub fn default_share() -> ProperFraction {
         tenth()
+    }
+
+    /// Name of this kind of data, as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Digits => "Digits",
+            Self::Idx { .. } => "Idx",
+            Self::Cifar10 { .. } => "Cifar10",
+            Self::Cifar100 { .. } => "Cifar100",
+            Self::ImageFolder { .. } => "ImageFolder",
+            Self::Random { .. } => "Random",
+        }
+    }
+
+    /// The folder they are in, if they are in one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Digits | Self::Random { .. } => None,
+            Self::Idx { path, .. }
+            | Self::Cifar10 { path, .. }
+            | Self::Cifar100 { path, .. }
+            | Self::ImageFolder { path, .. } => Some(path),
+        }
     }
 }
 
@@ -96,4 +135,16 @@ const fn tenth() -> ProperFraction {
 
 const fn image_size() -> Count {
     Count::known(224)
+}
+
+const fn three() -> Count {
+    Count::known(3)
+}
+
+const fn thousand() -> Count {
+    Count::known(1000)
+}
+
+const fn images() -> Count {
+    Count::known(256)
 }

@@ -1,0 +1,178 @@
+//! The networks that are measured: of an experiment, as initialised, or of a run, as it left them.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+
+use super::{Benched, Network, Work, WorkKind};
+use crate::data::{Batch, Moment, Stage};
+use crate::experiment::{Document, Masks, Training};
+use crate::graph::macs;
+use crate::models::Architecture;
+use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
+use crate::slim::{MaskSet, Slim, rank};
+use crate::train::{EvaluateError, Stepper};
+
+/// Where the networks come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// An experiment: as initialised, cut to each budget by random masks.
+    Experiment,
+    /// A run: these networks of it, the dense one among them.
+    Run(Vec<Target>),
+}
+
+/// How networks are measured.
+#[derive(Clone, Copy, Debug)]
+pub struct BenchSetting<'a> {
+    /// Images of a batch.
+    pub batch: usize,
+    /// Where to compute.
+    pub device: &'a Device,
+}
+
+/// The networks of the experiment in `document`, or of its run, ready to be measured.
+///
+/// # Errors
+///
+/// When the experiment, its data or a network of the run cannot be used.
+pub fn networks<A: Architecture>(
+    document: &Document,
+    source: &Source,
+    setting: &BenchSetting,
+) -> Result<Benched, RunError> {
+    let prepared = Prepared::<A>::new(document)?;
+    let models = match source {
+        Source::Experiment => cut_at_random(&prepared, setting.device)?,
+        Source::Run(targets) => restored(&prepared, targets, setting.device)?,
+    };
+    let bench = Bench { prepared: &prepared, training: prepared.experiment.search.training(), setting };
+    let networks = models.into_iter().map(|(name, model)| bench.network(name, model));
+    Ok(Benched {
+        name: prepared.experiment.name.as_str().to_owned(),
+        trial: prepared.trial(),
+        image: prepared.data.shape,
+        networks: networks.collect::<Result<_, _>>()?,
+    })
+}
+
+/// The dense network as initialised, and a sub-network for each budget by masks that are drawn at random: sizes differ from
+/// layer to layer as those of a search do.
+fn cut_at_random<A: Architecture>(
+    prepared: &Prepared<A>,
+    device: &Device,
+) -> Result<Vec<(String, A)>, RunError> {
+    let dense = initial(prepared, device).map_err(RunError::Config)?.valid();
+    let seed = prepared.experiment.seed;
+    let mut generator = Moment { seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
+    let masks = MaskSet::new(&prepared.searched, device).map_values(|_, old| {
+        let drawn: Vec<f32> = (0..old.dims()[0]).map(|_| generator.random()).collect();
+        Tensor::from_data(TensorData::new(drawn, old.dims()), device)
+    });
+    let mut models = vec![(DENSE.to_owned(), dense.clone())];
+    for budget in &prepared.budgets {
+        let plan = rank(&prepared.dimensions, &masks, &budget.rankings)?;
+        models.push((budget.label.clone(), dense.slim(&plan)?));
+    }
+    Ok(models)
+}
+
+fn restored<A: Architecture>(
+    prepared: &Prepared<A>,
+    targets: &[Target],
+    device: &Device,
+) -> Result<Vec<(String, A)>, RunError> {
+    let restore = |target: &Target| Ok((target.name().to_owned(), restore(prepared, target, device)?.model));
+    targets.iter().map(restore).collect()
+}
+
+struct Bench<'a, A: Architecture> {
+    prepared: &'a Prepared<A>,
+    /// That of the search, for all networks alike.
+    training: Training,
+    setting: &'a BenchSetting<'a>,
+}
+
+impl<A: Architecture> Bench<'_, A> {
+    fn network(&self, name: String, model: A) -> Result<Network, RunError> {
+        let (params, macs) = (Module::num_params(&model), macs(&model, self.prepared.data.shape)?);
+        let mut work = vec![self.step(WorkKind::Training, Slim::dense(model.clone()), &Masks::default())?];
+        if name == DENSE {
+            let masks = MaskSet::new(&self.prepared.searched, self.setting.device);
+            let slim = Slim { model: model.clone(), masks };
+            work.push(self.step(WorkKind::Search, slim, &self.prepared.experiment.search.masks)?);
+        }
+        work.push(self.inference(model)?);
+        Ok(Network { name, params, macs, work })
+    }
+
+    fn step(&self, kind: WorkKind, slim: Slim<A>, masks: &Masks) -> Result<Work, RunError> {
+        let mut stepper = Stepper::new(slim, &self.training, masks, self.setting.device)?;
+        let batch = self.batch(&self.setting.device.clone().autodiff())?;
+        Ok(Work { kind, once: Box::new(move || stepper.step(batch.clone())) })
+    }
+
+    fn inference(&self, model: A) -> Result<Work, RunError> {
+        let images = self.batch(self.setting.device)?.images;
+        let once = move || {
+            let logits = model.forward(images.clone()).class.into_data();
+            logits.try_into_vec::<f32>().map(|_| ()).map_err(|error| EvaluateError::Device(error.to_string()))
+        };
+        Ok(Work { kind: WorkKind::Inference, once: Box::new(once) })
+    }
+
+    /// The first images of the training part, over again where there are fewer than a batch has.
+    fn batch(&self, device: &Device) -> Result<Batch, RunError> {
+        let part = &self.prepared.data.train;
+        let indices: Vec<usize> = (0..self.setting.batch).map(|index| index % part.len()).collect();
+        Ok(Batch {
+            images: part.images(&indices, device).map_err(EvaluateError::from)?,
+            labels: part.labels(&indices, device),
+            epoch: 1,
+            step: 1,
+            seed: self.prepared.experiment.seed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::models::Vit;
+
+    #[test]
+    fn the_shipped_experiments_cut_half_of_the_macs() {
+        for name in ["bench_deit_tiny", "bench_deit_tiny_tokens"] {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../experiments/{name}.ron"));
+            // Fewer images are read faster.
+            let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
+            let prepared = Prepared::<Vit>::new(&document).unwrap();
+            let models = cut_at_random(&prepared, &Device::flex()).unwrap();
+            let macs: Vec<_> =
+                models.iter().map(|(_, model)| macs(model, prepared.data.shape).unwrap() as f64).collect();
+            let share = macs[1] / macs[0];
+            assert!((0.49..0.51).contains(&share), "{name}: {share}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_cuts_the_same_sub_networks() {
+        let text = |seed: usize| {
+            format!(
+                "Experiment(name: \"a\", seed: {seed}, model: (architecture: \"vit\", config: (patch_size: 4, \
+                 dim: 16, depth: 2, heads: 2)), data: Digits, search: (epochs: 1, optimizer: AdamW(lr: 1e-3), \
+                 dimensions: {{ \"hidden\": (weight: 0) }}), budgets: [Share({{ \"hidden\": 0.5 }})])"
+            )
+        };
+        let hidden = |seed: usize| {
+            let document = Document::parse("a.ron", &text(seed), &[]).unwrap();
+            let models = cut_at_random(&Prepared::<Vit>::new(&document).unwrap(), &Device::flex()).unwrap();
+            models[1].1.blocks.iter().map(|block| block.mlp.fc1.weight.dims()[1]).collect::<Vec<_>>()
+        };
+        assert_eq!(hidden(1), hidden(1));
+        assert_eq!(hidden(1).iter().sum::<usize>(), 64);
+        assert!((2..6).any(|seed| hidden(seed) != hidden(1)), "sizes differ from layer to layer");
+    }
+}

@@ -1,0 +1,85 @@
+use std::path::{Path, PathBuf};
+
+use clap::{Args, value_parser};
+
+use super::{DeviceChoice, Registry, print};
+use crate::bench::{BenchSetting, Limit, Source, benchmark};
+use crate::experiment::Document;
+use crate::run::{RunError, Target};
+
+/// Measures how fast networks are: a training step, a search step and inference, sub-networks against their dense network.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vitslim bench experiments/bench_deit_tiny.ron
+  vitslim bench runs/quickstart/seed=42 --batch 64 --seconds 10
+  vitslim bench runs/quickstart/seed=42/share-0.5-0.5-0.7 --json")]
+pub struct BenchArgs {
+    /// An experiment file: nothing is trained, and sub-networks are cut by random masks. Or the folder of a run, or that of one
+    /// of its sub-networks. Several are measured side by side.
+    #[arg(value_name = "TARGET", required = true)]
+    targets: Vec<PathBuf>,
+
+    /// Images of a batch.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
+    batch: u32,
+
+    /// Measures so many rounds, whatever they take.
+    #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+
+    /// Measures until so many seconds have passed, but at least three rounds.
+    #[arg(long, value_name = "S", default_value_t = 30)]
+    seconds: u32,
+
+    /// Where to compute: cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: DeviceChoice,
+
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Measures what `args` name.
+pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
+    let batch = args.batch as usize;
+    let limit = match args.rounds {
+        Some(rounds) => Limit::Rounds(rounds as usize),
+        None => Limit::Seconds(args.seconds.into()),
+    };
+    let setting = BenchSetting { batch, device: &args.device.open()? };
+    let mut experiments = Vec::new();
+    for (file, source) in sources(&args.targets)? {
+        let document = Document::read(&file, &[])?;
+        let commands = registry.commands(&document)?;
+        experiments.push((commands.bench)(&document, &source, &setting)?);
+    }
+    let measured = benchmark(experiments, limit, batch, &args.device.describe()).map_err(RunError::from)?;
+    print(args.json, &measured, |measured| measured.table())
+}
+
+/// The experiment files that `targets` lead to, each with what is meant of it: what is of one run goes together, and shares
+/// its dense network.
+fn sources(targets: &[PathBuf]) -> miette::Result<Vec<(PathBuf, Source)>> {
+    let mut sources: Vec<(PathBuf, Source)> = Vec::new();
+    for path in targets {
+        if is_experiment(path) {
+            sources.push((path.clone(), Source::Experiment));
+            continue;
+        }
+        let target = Target::find(path)?;
+        let file = target.experiment();
+        let wanted = if target.label.is_none() { target.whole_run() } else { vec![target.dense(), target] };
+        match sources.iter_mut().find(|(known, source)| *known == file && matches!(source, Source::Run(_))) {
+            Some((_, Source::Run(found))) => {
+                found.extend(wanted.into_iter().filter(|target| !found.contains(target)).collect::<Vec<_>>());
+            }
+            _ => sources.push((file, Source::Run(wanted))),
+        }
+    }
+    Ok(sources)
+}
+
+fn is_experiment(path: &Path) -> bool {
+    path.is_file() || path.extension().is_some_and(|extension| extension == "ron")
+}

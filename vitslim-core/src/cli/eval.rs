@@ -1,0 +1,50 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{DeviceChoice, Registry, print};
+use crate::experiment::Document;
+use crate::run::{EvaluationSetting, PartName, Target};
+
+/// Tells how often a network of a run is right: top-1 and top-5, and top-1 of each class.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vitslim eval runs/quickstart/seed=42
+  vitslim eval runs/quickstart/seed=42/share-0.5-0.5-0.7
+  vitslim eval runs/quickstart/seed=42/subnets/share-0.5-0.5-0.7 --part held_out --json")]
+pub struct EvalArgs {
+    /// The folder of a run for its dense network, as pretrained last; or that folder and the label of a sub-network.
+    #[arg(value_name = "RUN[/SUBNET]")]
+    network: PathBuf,
+
+    /// Reads data of the same kind from this folder, normalised as those that the network was trained on.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+
+    /// The part of the data.
+    #[arg(long, value_name = "PART", value_enum, default_value_t)]
+    part: PartName,
+
+    /// Where to compute: cpu, cuda or cuda:N.
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: DeviceChoice,
+
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Evaluates the network that `args` names.
+pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
+    let target = Target::find(&args.network)?;
+    let document = Document::read(&target.experiment(), &[])?;
+    let commands = registry.commands(&document)?;
+    let setting = EvaluationSetting {
+        data: args.data.as_deref(),
+        part: args.part,
+        device: &args.device.open()?,
+        device_name: &args.device.describe(),
+    };
+    let evaluation = (commands.eval)(&document, &target, &setting)?;
+    print(args.json, &evaluation, |evaluation| evaluation.table())
+}

@@ -1,0 +1,83 @@
+//! Random pixels and labels: to measure speed, or to try an experiment before the data are there.
+
+use std::sync::Arc;
+
+use rand::{Rng, RngExt};
+
+use super::images::{Images, Pixels};
+use super::part::Chosen;
+use super::random::Choice;
+use super::{Augment, DataError, Dataset, ImageShape};
+
+/// Bytes of all images, and classes, beyond which a slip of the keyboard is more likely than an intention.
+const MOST_BYTES: f64 = 4e9;
+const MOST_CLASSES: usize = 1_000_000;
+
+/// `images` images of random pixels with random labels of `classes` classes, by `seed`: eight tenths to train, a tenth held
+/// out, a tenth to test.
+///
+/// # Errors
+///
+/// When there are fewer than 10 images or more than a million classes, or all images would take more than 4 GB.
+pub fn random(shape: ImageShape, classes: usize, images: usize, seed: u64) -> Result<Dataset, DataError> {
+    let tenth = images / 10;
+    if tenth == 0 {
+        let reason = format!("is {images}, which leaves none to test; at least 10 are needed");
+        return Err(DataError::setting(&["images"], reason));
+    }
+    if classes > MOST_CLASSES {
+        let reason = format!("is {classes}; at most {MOST_CLASSES} are allowed");
+        return Err(DataError::setting(&["classes"], reason));
+    }
+    let bytes = images as f64 * shape.channels as f64 * (shape.size as f64).powi(2);
+    if bytes > MOST_BYTES {
+        let reason = format!("is {images}, which would take {:.1} GB; at most 4 GB are allowed", bytes / 1e9);
+        return Err(DataError::setting(&["images"], reason));
+    }
+    let mut generator = Choice::Noise.generator(seed);
+    let mut pixels = vec![0; images * shape.values()];
+    generator.fill_bytes(&mut pixels);
+    let labels = (0..images).map(|_| generator.random_range(0..classes as u32)).collect();
+    let all = Arc::new(Images { shape, white: 255, labels, pixels: Pixels::Memory(pixels) });
+
+    let part = |indices: std::ops::Range<usize>| Chosen { images: all.clone(), indices: indices.collect() };
+    let [held_out, test] = [images - 2 * tenth, images - tenth];
+    let parts = [part(0..held_out), part(held_out..test), part(test..images)];
+    let class_names = (0..classes).map(|class| class.to_string()).collect();
+    let data = Dataset::assemble(parts, class_names, Augment::default(), seed)?;
+    // Which classes chance left out says nothing.
+    Ok(Dataset { notes: Vec::new(), ..data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: ImageShape = ImageShape { channels: 3, size: 8 };
+
+    fn values(data: &Dataset) -> Vec<f32> {
+        data.train.values(&[0, 1], None).unwrap()
+    }
+
+    #[test]
+    fn parts_pixels_and_labels_are_as_asked_and_by_the_seed() {
+        let data = random(SHAPE, 7, 205, 3).unwrap();
+        assert_eq!([data.train.len(), data.held_out.len(), data.test.len()], [165, 20, 20]);
+        assert_eq!((data.shape, data.classes, data.class_names.len()), (SHAPE, 7, 7));
+        let labels: Vec<_> = (0..165).map(|index| data.train.label(index)).collect();
+        assert!((0..7).all(|class| labels.contains(&class)) && labels.iter().all(|&label| label < 7));
+
+        assert_eq!(values(&random(SHAPE, 7, 205, 3).unwrap()), values(&data));
+        assert_ne!(values(&random(SHAPE, 7, 205, 4).unwrap()), values(&data));
+    }
+
+    #[test]
+    fn too_few_and_too_many_are_refused() {
+        let refused = |shape, images| random(shape, 7, images, 0).unwrap_err().to_string();
+        assert!(refused(SHAPE, 9).contains("`images` is 9, which leaves none to test"));
+        let error = random(SHAPE, 1_000_001, 20, 0).unwrap_err().to_string();
+        assert!(error.contains("`classes` is 1000001; at most 1000000"), "{error}");
+        let large = ImageShape { channels: 3, size: 1000 };
+        assert!(refused(large, 2000).contains("would take 6.0 GB"));
+    }
+}

@@ -1,0 +1,138 @@
+//! How often a network of a run is right.
+
+use burn::tensor::Device;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::dataset::dataset;
+use super::pipeline::RunError;
+use super::prepare::{PrepareError, Prepared};
+use super::restore::restore;
+use super::target::Target;
+use crate::experiment::{Document, Faults};
+use crate::models::Architecture;
+use crate::report::{ClassEvaluation, Evaluation};
+use crate::train::{ClassAccuracy, accuracy};
+
+/// Which part of the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PartName {
+    /// The part that is only reported.
+    #[default]
+    #[value(name = "test")]
+    Test,
+    /// The part that decides.
+    #[value(name = "held_out")]
+    HeldOut,
+}
+
+impl PartName {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::HeldOut => "held_out",
+        }
+    }
+}
+
+/// How a network is evaluated.
+#[derive(Clone, Copy, Debug)]
+pub struct EvaluationSetting<'a> {
+    /// The folder that the data are read from, in place of that of the experiment.
+    pub data: Option<&'a str>,
+    /// Which part of the data.
+    pub part: PartName,
+    /// Where to compute.
+    pub device: &'a Device,
+    /// How results name the device.
+    pub device_name: &'a str,
+}
+
+/// Other data that cannot be had.
+#[derive(Debug, Error, Diagnostic)]
+pub enum OtherDataError {
+    /// The data are in no folder.
+    #[error("`--data` names a folder, but this run's data, `{0}`, are in none")]
+    #[diagnostic(help("leave `--data` out"))]
+    NoFolder(&'static str),
+    /// What the network's pixels were normalised by cannot be told.
+    #[error("other data are normalised as those of the run were, but these cannot be read: {0}")]
+    #[diagnostic(help("the run's own data must be where its `experiment.ron` says"))]
+    Normalisation(Faults),
+    /// A label means another class there.
+    #[error("the label {label} is `{own}` in the run's data, but `{other}` in those of `--data`")]
+    #[diagnostic(help(
+        "the folders of the classes must have the same names, since they are numbered in alphabetical order"
+    ))]
+    Classes {
+        /// The first label that differs.
+        label: usize,
+        /// Its class in the run's data.
+        own: String,
+        /// Its class in the other data.
+        other: String,
+    },
+}
+
+/// How often the network that `target` names is right on a part of its run's data, or on such data in another folder. `document` is
+/// the experiment of its run.
+///
+/// # Errors
+///
+/// When the data or the network cannot be read, do not fit each other, or the network answers with values that are not finite.
+pub fn evaluate<A: Architecture>(
+    document: &Document,
+    target: &Target,
+    setting: &EvaluationSetting,
+) -> Result<Evaluation, RunError> {
+    let prepared = match setting.data {
+        None => Prepared::<A>::new(document)?,
+        Some(folder) => prepare_other_data(document, folder)?,
+    };
+    let restored = restore(&prepared, target, setting.device)?;
+    for note in prepared.data.notes.iter().chain(&restored.notes) {
+        eprintln!("{note}");
+    }
+    let part = match setting.part {
+        PartName::Test => &prepared.data.test,
+        PartName::HeldOut => &prepared.data.held_out,
+    };
+    let found = accuracy(&restored.model, part, setting.device)?;
+    let classes = prepared.data.class_names.iter().zip(&found.classes);
+    let class = |(name, class): (&String, &ClassAccuracy)| ClassEvaluation {
+        name: name.clone(),
+        images: class.images,
+        top1: class.top1,
+    };
+    Ok(Evaluation {
+        name: prepared.experiment.name.as_str().to_owned(),
+        trial: prepared.trial(),
+        network: target.name().to_owned(),
+        epoch: restored.epoch,
+        device: setting.device_name.to_owned(),
+        part: setting.part.name(),
+        images: found.images,
+        top1: found.top1,
+        top5: found.top5,
+        classes: classes.map(class).collect(),
+    })
+}
+
+/// The experiment with the data in `folder`, whose pixels the network sees normalised as in its training.
+fn prepare_other_data<A: Architecture>(document: &Document, folder: &str) -> Result<Prepared<A>, RunError> {
+    let experiment = document.experiment().map_err(PrepareError::from)?;
+    if experiment.data.path().is_none() {
+        return Err(OtherDataError::NoFolder(experiment.data.kind()).into());
+    }
+    let own = dataset(document, &experiment).map_err(OtherDataError::Normalisation)?;
+    let mut document = document.clone();
+    document.set_string(&["data", "path"], "--data", folder).map_err(PrepareError::from)?;
+    let prepared = Prepared::<A>::new(&document)?;
+    let mut names = own.class_names.iter().zip(&prepared.data.class_names).enumerate();
+    if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
+        return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
+    }
+    let data = prepared.data.normalised_by(own.normalisation);
+    Ok(Prepared { data, ..prepared })
+}

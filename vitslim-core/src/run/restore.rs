@@ -1,0 +1,203 @@
+//! The networks of a run, made again from its files.
+
+use std::path::{Path, PathBuf};
+
+use burn::store::{
+    BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, SafetensorsStore,
+};
+use burn::tensor::Device;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::pipeline::{SUBNETS, initial};
+use super::prepare::Prepared;
+use super::target::Target;
+use crate::models::{Architecture, ConfigError};
+use crate::slim::{Plan, PlanError};
+use crate::train::{CheckpointError, load_pretrained};
+
+/// Differences of a file of weights that are told.
+const TOLD: usize = 3;
+
+/// A network of a run.
+#[derive(Debug)]
+pub struct Restored<M> {
+    /// The network, in validation mode.
+    pub model: M,
+    /// Epochs of pretraining that the dense network has seen.
+    pub epoch: Option<usize>,
+    /// What a user should know of it, a line each.
+    pub notes: Vec<String>,
+}
+
+/// A network that cannot be made from the files of its run.
+#[derive(Debug, Error, Diagnostic)]
+pub enum RestoreError {
+    /// Pretraining has left no checkpoint.
+    #[error(transparent)]
+    #[diagnostic(help(
+        "give the command of the run again: it goes on where it was stopped, and repairs what is damaged"
+    ))]
+    Checkpoint(#[from] CheckpointError),
+    /// A file is missing.
+    #[error("there is no `{}`: this sub-network is not finished", .0.display())]
+    #[diagnostic(help("give the command of the run again: it goes on where it was stopped"))]
+    Unfinished(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("`{}` is damaged: {reason}", .path.display())]
+    #[diagnostic(help(
+        "delete its folder and `summary.json`, and give the command of the run again: it is made anew"
+    ))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The plan is not one for the run's network.
+    #[error("`{}` does not fit the experiment of its run: {reason}", .path.display())]
+    #[diagnostic(help(
+        "a sub-network belongs to the `experiment.ron` that it was made by; was one of them changed or copied?"
+    ))]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The architecture refuses on this device what it took on the CPU.
+    #[error("the model cannot be made: {0}")]
+    Config(ConfigError),
+}
+
+/// The network that `target` names, on `device`. `prepared` is the experiment of its run.
+///
+/// # Errors
+///
+/// When a file is missing, damaged, or does not fit the experiment.
+pub fn restore<A: Architecture>(
+    prepared: &Prepared<A>,
+    target: &Target,
+    device: &Device,
+) -> Result<Restored<A>, RestoreError> {
+    let initial = initial(prepared, device).map_err(RestoreError::Config)?.valid();
+    match &target.label {
+        None => dense(prepared, &target.run, initial),
+        Some(label) => {
+            let model = subnet(initial, &target.run.join(SUBNETS).join(label))?;
+            Ok(Restored { model, epoch: None, notes: Vec::new() })
+        }
+    }
+}
+
+fn dense<A: Architecture>(
+    prepared: &Prepared<A>,
+    run: &Path,
+    initial: A,
+) -> Result<Restored<A>, RestoreError> {
+    let Some(training) = &prepared.experiment.pretrain else {
+        let notes =
+            vec!["this experiment has no pretraining: the dense network is as initialised".to_owned()];
+        return Ok(Restored { model: initial, epoch: None, notes });
+    };
+    let loaded = load_pretrained(initial, training, run)?;
+    let mut notes: Vec<String> = loaded
+        .damaged
+        .iter()
+        .map(|epoch| format!("the checkpoint of epoch {epoch} is damaged; the one before it is used"))
+        .collect();
+    if loaded.epochs < training.epochs.get() {
+        notes.push(format!("the dense network after epoch {} of {}", loaded.epochs, training.epochs.get()));
+    }
+    Ok(Restored { model: loaded.model, epoch: Some(loaded.epochs), notes })
+}
+
+/// The sub-network in `folder` of the run whose dense network looks like `initial`.
+fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, RestoreError> {
+    let path = folder.join("plan.ron");
+    let text = String::from_utf8(read(&path)?)
+        .map_err(|_| RestoreError::Damaged { path: path.clone(), reason: "it is not text".to_owned() })?;
+    let plan: Plan = ron::from_str(&text)
+        .map_err(|error| RestoreError::Damaged { path: path.clone(), reason: error.to_string() })?;
+    let sliced = initial
+        .slim(&plan)
+        .map_err(|error: PlanError| RestoreError::Unfit { path, reason: error.to_string() })?;
+    load(sliced, &folder.join("model.safetensors"))
+}
+
+/// `model` with the weights in the file `path`, which has the names and layout of PyTorch.
+///
+/// Names and shapes are compared first: burn stops in the middle at a tensor that does not fit.
+fn load<A: Architecture>(mut model: A, path: &Path) -> Result<A, RestoreError> {
+    let damaged = |reason: String| RestoreError::Damaged { path: path.to_owned(), reason };
+    let mut store = SafetensorsStore::from_bytes(Some(read(path)?)).with_from_adapter(PyTorchToBurnAdapter);
+    let found = store.get_all_tensors().map_err(|error| damaged(error.to_string()))?;
+    let found: Vec<_> = found.iter().map(|(name, tensor)| (name.clone(), tensor.shape.to_vec())).collect();
+    let expected = model.collect(None, Some(Box::new(BurnToPyTorchAdapter)), false);
+    let expected = expected.iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect();
+    let differences = differences(expected, found);
+    if !differences.is_empty() {
+        return Err(RestoreError::Unfit { path: path.to_owned(), reason: differences });
+    }
+    let applied = model.load_from(&mut store).map_err(|error| damaged(error.to_string()))?;
+    match applied.errors.first() {
+        Some(error) => Err(damaged(error.to_string())),
+        None => Ok(model),
+    }
+}
+
+/// What distinguishes the tensors that were found from those that were expected, names and shapes; empty if nothing does.
+fn differences(mut expected: Vec<(String, Vec<usize>)>, found: Vec<(String, Vec<usize>)>) -> String {
+    let mut told = Vec::new();
+    for (name, shape) in found {
+        match expected.iter().position(|(known, _)| *known == name) {
+            None => told.push(format!("`{name}` {shape:?} belongs to no layer")),
+            Some(index) => {
+                let (_, wanted) = expected.swap_remove(index);
+                if wanted != shape {
+                    told.push(format!("`{name}` is {shape:?} in the file and {wanted:?} in the network"));
+                }
+            }
+        }
+    }
+    told.extend(expected.iter().map(|(name, shape)| format!("`{name}` {shape:?} is missing")));
+    told.sort();
+    let more = told.len().saturating_sub(TOLD);
+    told.truncate(TOLD);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    told.join("; ") + &more
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, RestoreError> {
+    std::fs::read(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => RestoreError::Unfinished(path.to_owned()),
+        _ => RestoreError::Read { path: path.to_owned(), source },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_tensors_and_both_shapes() {
+        let tensor = |name: &str, shape: &[usize]| (name.to_owned(), shape.to_vec());
+        let model = vec![tensor("a", &[2, 3]), tensor("b", &[4])];
+        assert_eq!(differences(model.clone(), model.clone()), "");
+        let found = vec![tensor("a", &[3, 2]), tensor("c", &[4])];
+        assert_eq!(
+            differences(model.clone(), found),
+            "`a` is [3, 2] in the file and [2, 3] in the network; `b` [4] is missing; `c` [4] belongs to no layer"
+        );
+        let many = (0..5).map(|index| tensor(&format!("x{index}"), &[1])).collect();
+        assert!(differences(model, many).ends_with("; and 4 more"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Which network of which run is meant by a path.
+
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::pipeline::{RESULT, SUBNETS};
+use crate::experiment::nearest;
+
+/// The file by which a folder is known as that of a run.
+const EXPERIMENT: &str = "experiment.ron";
+
+/// A network of a run: `runs/a/seed=1` is the dense one, `runs/a/seed=1/subnets/share-0.5` a sub-network, as is
+/// `runs/a/seed=1/share-0.5`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Folder of the run.
+    pub run: PathBuf,
+    /// Label of the sub-network; `None` is the dense one.
+    pub label: Option<String>,
+}
+
+/// A path that leads to no network.
+#[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
+pub enum TargetError {
+    /// There is nothing.
+    #[error("there is no folder `{}`", .0.display())]
+    #[diagnostic(help(
+        "the folder of a run is `<out>/<name>/seed=<seed>`, as `vitslim run` prints it at its end"
+    ))]
+    Missing(PathBuf),
+    /// It is not a run's.
+    #[error("`{}` is not the folder of a run: there is no `experiment.ron` in it", .path.display())]
+    #[diagnostic(help("{help}"))]
+    NoRun {
+        /// What was given.
+        path: PathBuf,
+        /// What was probably meant.
+        help: String,
+    },
+    /// The run has no such sub-network.
+    #[error("the run in `{}` has no sub-network `{label}`{hint}", .run.display())]
+    #[diagnostic(help("{help}"))]
+    NoSubnet {
+        /// Folder of the run.
+        run: PathBuf,
+        /// What was asked for.
+        label: String,
+        /// The nearest right label.
+        hint: String,
+        /// Those that there are.
+        help: String,
+    },
+}
+
+impl Target {
+    /// The network that `path` leads to.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing, it is not a run's folder, or the run has no such sub-network.
+    pub fn find(path: &Path) -> Result<Self, TargetError> {
+        if is_run(path) {
+            return Ok(Self { run: path.to_owned(), label: None });
+        }
+        let Some((run, label)) = run_and_label(path) else {
+            return Err(match path.exists() {
+                true => TargetError::NoRun { path: path.to_owned(), help: runs_below(path) },
+                false => TargetError::Missing(path.to_owned()),
+            });
+        };
+        let labels = labels(&run);
+        if labels.contains(&label) {
+            return Ok(Self { run, label: Some(label) });
+        }
+        let hint = nearest(&label, labels.iter().map(String::as_str));
+        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let help = match labels.is_empty() {
+            true => "it has none yet: the run was stopped before it cut one out".to_owned(),
+            false => format!("sub-networks: {}", labels.join(", ")),
+        };
+        Err(TargetError::NoSubnet { run, label, hint, help })
+    }
+
+    /// How it is called where the run is known: `dense`, or the label.
+    pub fn name(&self) -> &str {
+        self.label.as_deref().unwrap_or(DENSE)
+    }
+
+    /// The run's resolved experiment.
+    pub fn experiment(&self) -> PathBuf {
+        self.run.join(EXPERIMENT)
+    }
+
+    /// The dense network of the same run.
+    pub fn dense(&self) -> Self {
+        Self { run: self.run.clone(), label: None }
+    }
+
+    /// All networks of the same run: the dense one, and the sub-networks that are finished, in alphabetical order.
+    pub fn whole_run(&self) -> Vec<Self> {
+        let finished = |label: &String| self.run.join(SUBNETS).join(label).join(RESULT).is_file();
+        let labels = labels(&self.run).into_iter().filter(finished);
+        let subnets = labels.map(|label| Self { run: self.run.clone(), label: Some(label) });
+        std::iter::once(self.dense()).chain(subnets).collect()
+    }
+}
+
+/// How the dense network is called.
+pub(crate) const DENSE: &str = "dense";
+
+fn is_run(folder: &Path) -> bool {
+    folder.join(EXPERIMENT).is_file()
+}
+
+/// `<run>/<label>` or `<run>/subnets/<label>`.
+fn run_and_label(path: &Path) -> Option<(PathBuf, String)> {
+    let label = path.file_name()?.to_str()?.to_owned();
+    let above = path.parent()?;
+    let run = if above.ends_with(SUBNETS) { above.parent()? } else { above };
+    is_run(run).then(|| (run.to_owned(), label))
+}
+
+fn labels(run: &Path) -> Vec<String> {
+    folders(&run.join(SUBNETS))
+}
+
+fn runs_below(path: &Path) -> String {
+    let runs: Vec<_> = folders(path).into_iter().filter(|name| is_run(&path.join(name))).collect();
+    match runs.is_empty() {
+        true => "the folder of a run is `<out>/<name>/seed=<seed>`".to_owned(),
+        false => format!("runs in it: {}", runs.join(", ")),
+    }
+}
+
+fn folders(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = folders.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_and_both_forms_of_a_sub_network() {
+        let out = tempfile::tempdir().unwrap();
+        let run = out.path().join("a/seed=1");
+        std::fs::create_dir_all(run.join("subnets/share-0.5")).unwrap();
+        std::fs::create_dir_all(run.join("checkpoints")).unwrap();
+        std::fs::write(run.join("experiment.ron"), "").unwrap();
+        let found = |path: &str| Target::find(&out.path().join(path));
+        let target = |label: Option<&str>| Target { run: run.clone(), label: label.map(str::to_owned) };
+        assert_eq!(found("a/seed=1"), Ok(target(None)));
+        assert_eq!(found("a/seed=1/"), Ok(target(None)));
+        assert_eq!(found("a/seed=1/share-0.5"), Ok(target(Some("share-0.5"))));
+        assert_eq!(found("a/seed=1/subnets/share-0.5/"), Ok(target(Some("share-0.5"))));
+
+        let error = found("a/seed=1/share-0.6").unwrap_err();
+        assert!(
+            error.to_string().ends_with("no sub-network `share-0.6`; did you mean `share-0.5`?"),
+            "{error}"
+        );
+        // Folders of the run that hold no sub-network are none.
+        assert!(matches!(found("a/seed=1/checkpoints"), Err(TargetError::NoSubnet { .. })));
+        assert!(matches!(found("b/seed=1"), Err(TargetError::Missing(_))));
+        match found("a").unwrap_err() {
+            TargetError::NoRun { help, .. } => assert_eq!(help, "runs in it: seed=1"),
+            error => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! How often a model is right.
+
+use burn::tensor::Device;
+
+use super::evaluate::{BATCH, EvaluateError, host};
+use crate::data::Part;
+use crate::models::Architecture;
+
+/// How many of the largest logits the label may be among.
+pub const TOP: usize = 5;
+
+/// How often a model is right on a part of the data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accuracy {
+    /// Number of images.
+    pub images: usize,
+    /// Fraction of the images whose largest logit is that of their label.
+    pub top1: f64,
+    /// Fraction of the images whose label is among the [`TOP`] largest logits; `None` where there are no more classes than that.
+    pub top5: Option<f64>,
+    /// The same for each class, in the order of the labels.
+    pub classes: Vec<ClassAccuracy>,
+}
+
+/// How often a model is right on the images of one class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClassAccuracy {
+    /// Number of images.
+    pub images: usize,
+    /// Fraction of them whose largest logit is that of their label; `None` where there is no image.
+    pub top1: Option<f64>,
+}
+
+/// How often `model`, in validation mode, is right on `part`. Of equal logits, that of the lower class counts as larger.
+///
+/// # Errors
+///
+/// When a logit is not finite, an image cannot be read, or the device fails.
+pub fn accuracy<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<Accuracy, EvaluateError> {
+    let indices: Vec<usize> = (0..part.len()).collect();
+    let mut counts = Counts::default();
+    for indices in indices.chunks(BATCH) {
+        let logits = model.forward(part.images(indices, device)?).class;
+        let classes = logits.dims()[1];
+        for (logits, &index) in host(logits)?.chunks(classes).zip(indices) {
+            counts.add(logits, part.label(index));
+        }
+    }
+    Ok(counts.accuracy())
+}
+
+/// Fraction of the images of `part` whose largest logit is that of their label. `model` is in validation mode.
+///
+/// # Errors
+///
+/// As those of [`accuracy`].
+pub fn top1<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<f64, EvaluateError> {
+    Ok(accuracy(model, part, device)?.top1)
+}
+
+/// Images of each class, and how many of them were right.
+#[derive(Default)]
+struct Counts {
+    images: Vec<usize>,
+    right: Vec<usize>,
+    among_top: usize,
+}
+
+impl Counts {
+    fn add(&mut self, logits: &[f64], label: usize) {
+        self.images.resize(logits.len(), 0);
+        self.right.resize(logits.len(), 0);
+        self.images[label] += 1;
+        let ahead =
+            |class: usize| logits[class] > logits[label] || (logits[class] == logits[label] && class < label);
+        let rank = (0..logits.len()).filter(|&class| ahead(class)).count();
+        self.right[label] += usize::from(rank == 0);
+        self.among_top += usize::from(rank < TOP);
+    }
+
+    fn accuracy(&self) -> Accuracy {
+        let images: usize = self.images.iter().sum();
+        let fraction = |right: usize, images: usize| right as f64 / images as f64;
+        let class = |(&images, &right): (&usize, &usize)| ClassAccuracy {
+            images,
+            top1: (images > 0).then(|| fraction(right, images)),
+        };
+        Accuracy {
+            images,
+            top1: fraction(self.right.iter().sum(), images),
+            top5: (self.images.len() > TOP).then(|| fraction(self.among_top, images)),
+            classes: self.images.iter().zip(&self.right).map(class).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(logits: &[(&[f64], usize)]) -> Accuracy {
+        let mut counts = Counts::default();
+        logits.iter().for_each(|(logits, label)| counts.add(logits, *label));
+        counts.accuracy()
+    }
+
+    #[test]
+    fn top_1_top_5_and_classes_of_known_logits() {
+        let descending: &[f64] = &[6.0, 5.0, 4.0, 3.0, 2.0, 1.0];
+        let found = counted(&[(descending, 0), (descending, 0), (descending, 4), (descending, 5)]);
+        assert_eq!((found.images, found.top1, found.top5), (4, 0.5, Some(0.75)));
+        let class = |images, top1| ClassAccuracy { images, top1 };
+        let absent = class(0, None);
+        let expected =
+            [class(2, Some(1.0)), absent, absent, absent, class(1, Some(0.0)), class(1, Some(0.0))];
+        assert_eq!(found.classes, expected);
+    }
+
+    #[test]
+    fn of_equal_logits_the_lower_class_comes_first() {
+        let equal: &[f64] = &[1.0; 6];
+        let found = counted(&[(equal, 0), (equal, 1), (equal, 4), (equal, 5)]);
+        assert_eq!((found.top1, found.top5), (0.25, Some(0.75)));
+    }
+
+    #[test]
+    fn five_classes_have_no_top_5() {
+        assert_eq!(counted(&[(&[0.0, 1.0, 2.0, 3.0, 4.0], 4)]).top5, None);
+    }
+}

@@ -1,0 +1,62 @@
+//! A training taken step by step, as the learner takes it.
+
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
+use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::tensor::Device;
+use burn::train::TrainStep;
+
+use super::TrainError;
+use super::evaluate::EvaluateError;
+use super::optimizer::{optimizer, scheduler};
+use super::step::Trainee;
+use super::watch::Watch;
+use crate::data::Batch;
+use crate::experiment::{Masks, Training};
+use crate::models::Architecture;
+use crate::slim::Slim;
+
+/// A training whose steps can be taken one at a time, at the learning rate of the first.
+pub struct Stepper<M: Module> {
+    /// Taken out while a step changes it.
+    trainee: Option<Trainee<M>>,
+    optimizer: ModuleOptimizer,
+    rates: ModuleLearningRate,
+}
+
+impl<M: Architecture> Stepper<M> {
+    /// Trains `slim`, which is in validation mode, on `device`.
+    ///
+    /// # Errors
+    ///
+    /// When burn refuses the settings.
+    pub fn new(
+        slim: Slim<M>,
+        training: &Training,
+        masks: &Masks,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
+        let device = device.clone().autodiff();
+        let trainee = Trainee::new(slim, training.into(), Watch::default());
+        Ok(Self {
+            trainee: Some(trainee.train().fork(&device)),
+            optimizer: optimizer(training, masks)?,
+            rates: scheduler(training, masks, 1, &[])?.step(),
+        })
+    }
+
+    /// A whole step: forward, backward and update. It has ended, on the device too, when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the loss is not finite or the device fails.
+    pub fn step(&mut self, batch: Batch) -> Result<(), EvaluateError> {
+        let Some(trainee) = self.trainee.take() else { return Ok(()) };
+        let device = batch.images.device();
+        let output = TrainStep::step(&trainee, batch);
+        self.trainee = Some(trainee.optimize(&mut self.optimizer, self.rates.clone(), output.grads));
+        let loss = output.item.loss().map_err(|error| EvaluateError::Device(error.to_string()))?;
+        device.sync().map_err(|error| EvaluateError::Device(error.to_string()))?;
+        if loss.is_finite() { Ok(()) } else { Err(EvaluateError::NotFinite) }
+    }
+}

@@ -1,0 +1,100 @@
+//! `vitslim bench`: which networks are measured, and what is told of them.
+
+use serde_json::Value;
+
+use super::workspace::{TINY, Workspace, said};
+
+const RUN: &str = "runs/tiny/seed=3";
+
+#[track_caller]
+fn measured(workspace: &Workspace, args: &[&str]) -> Value {
+    let output = workspace.vitslim(&[&["bench", "--json", "--batch", "4", "--rounds", "2"], args].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn names(experiment: &Value) -> Vec<&str> {
+    experiment["networks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|network| network["name"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn an_experiment_is_measured_as_initialised_and_cut_at_random() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let found = measured(&workspace, &[file.to_str().unwrap()]);
+    assert!(!workspace.path("runs").exists(), "nothing is written");
+    assert_eq!((found["batch"].as_u64(), found["rounds"].as_u64()), (Some(4), Some(2)));
+    assert!(found["device"].as_str().unwrap().contains("threads"));
+    let experiment = &found["experiments"][0];
+    assert_eq!(names(experiment), ["dense", "share-0.5-0.5-0.7", "share-0.1"]);
+    let networks = experiment["networks"].as_array().unwrap();
+    for network in networks {
+        for step in ["training", "inference"] {
+            let timing = &network[step];
+            let spread =
+                ["lower", "median", "upper"].map(|part| timing["milliseconds"][part].as_f64().unwrap());
+            assert!(0.0 < spread[0] && spread.is_sorted(), "{timing}");
+            let images = timing["images_per_second"].as_f64().unwrap();
+            assert!((images * spread[1] - 4000.0).abs() < 1e-6, "{timing}");
+        }
+        assert_eq!(network["search"].is_object(), network["name"] == "dense");
+    }
+    assert!(experiment["search_over_training"]["median"].as_f64().unwrap() > 0.0);
+    assert_eq!(networks[0]["inference_speedup"]["median"], 1.0);
+
+    // A share of hidden units costs the same wherever they are cut.
+    let summary = workspace.run(&file, &[]);
+    for (network, result) in [(0, &summary["dense"]), (2, &summary["subnets"][1])] {
+        assert_eq!(networks[network]["params"], result["params"]);
+        assert_eq!(networks[network]["macs"], result["macs"]);
+    }
+
+    let whole = measured(&workspace, &[RUN]);
+    let experiment = &whole["experiments"][0];
+    assert_eq!(names(experiment), ["dense", "share-0.1", "share-0.5-0.5-0.7"]);
+    assert_eq!(experiment["networks"][2]["macs"], summary["subnets"][0]["macs"]);
+
+    let [first, second] = ["share-0.5-0.5-0.7", "subnets/share-0.1"].map(|label| format!("{RUN}/{label}"));
+    let together = measured(&workspace, &[&first, &second, file.to_str().unwrap()]);
+    assert_eq!(names(&together["experiments"][0]), ["dense", "share-0.5-0.5-0.7", "share-0.1"]);
+    assert_eq!(together["experiments"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn random_data_are_enough_and_a_table_is_told() {
+    let workspace = Workspace::new();
+    let data = "Random(image_size: 8, channels: 2, classes: 7, images: 20)";
+    let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
+    let output = workspace.vitslim(&["bench", file.to_str().unwrap(), "--batch", "32", "--seconds", "0"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["images of 2 x 8 x 8", "a search step takes", "3 rounds at a batch of 32 on cpu"] {
+        assert!(table.contains(part), "{part} is not in\n{table}");
+    }
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let file = file.to_str().unwrap();
+    for (args, code, expected) in [
+        (&["nowhere"][..], 1, "there is no folder `nowhere`"),
+        (&["nowhere.ron"], 1, "cannot read `nowhere.ron`"),
+        (&[], 2, "TARGET"),
+        (&[file, "--batch", "0"], 2, "--batch"),
+        (&[file, "--rounds", "0"], 2, "--rounds"),
+        (&[file, "--rounds", "1", "--seconds", "1"], 2, "cannot be used with"),
+    ] {
+        let output = workspace.vitslim(&[&["bench"], args].concat());
+        let printed = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {printed}");
+        assert!(printed.contains(expected), "{args:?} does not say `{expected}` but: {printed}");
+    }
+}

@@ -1,0 +1,180 @@
+//! `vitslim eval`: what is told of the networks of a run, and what cannot be.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::data::{SHORT, write_folder, write_idx};
+use super::workspace::{TINY, Workspace, said};
+
+const RUN: &str = "runs/tiny/seed=3";
+
+#[track_caller]
+fn evaluated(workspace: &Workspace, network: &str, args: &[&str]) -> Value {
+    let output = workspace.vitslim(&[&["eval", network, "--json"], args].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[track_caller]
+fn assert_refused(workspace: &Workspace, args: &[&str], expected: &[&str]) {
+    let output = workspace.vitslim(&[&["eval"], args].concat());
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {printed}");
+    assert!(!printed.contains("panicked"), "{printed}");
+    for expected in expected {
+        assert!(printed.contains(expected), "{args:?} does not say `{expected}` but: {printed}");
+    }
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refused() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let summary = workspace.run(&file, &[]);
+    let [first, second] = ["share-0.5-0.5-0.7", "share-0.1"];
+
+    let dense = evaluated(&workspace, RUN, &[]);
+    assert_eq!(dense["top1"], summary["dense"]["top1"]);
+    assert_eq!((dense["network"].as_str(), dense["epoch"].as_u64()), (Some("dense"), Some(2)));
+    assert_eq!(dense["images"], 500);
+    let classes = dense["classes"].as_array().unwrap();
+    let right = |class: &Value| class["images"].as_f64().unwrap() * class["top1"].as_f64().unwrap();
+    let right: f64 = classes.iter().map(right).sum();
+    assert!((right - dense["top1"].as_f64().unwrap() * 500.0).abs() < 1e-9, "{dense}");
+    assert!(dense["top5"].as_f64().unwrap() > dense["top1"].as_f64().unwrap(), "{dense}");
+    assert_eq!(evaluated(&workspace, RUN, &["--part", "held_out"])["images"], 200);
+
+    for subnet in summary["subnets"].as_array().unwrap() {
+        let label = subnet["label"].as_str().unwrap();
+        for path in [format!("{RUN}/{label}"), format!("{RUN}/subnets/{label}/")] {
+            let found = evaluated(&workspace, &path, &[]);
+            assert_eq!(found["top1"], subnet["top1_retrained"], "{path}");
+            assert_eq!(found["network"], label);
+        }
+    }
+    let output = workspace.vitslim(&["eval", &format!("{RUN}/{first}")]);
+    let table = String::from_utf8_lossy(&output.stdout).into_owned();
+    let top1 = format!("{:.4}", summary["subnets"][0]["top1_retrained"].as_f64().unwrap());
+    let all = table.lines().find(|line| line.starts_with("all")).unwrap();
+    assert!(all.split_whitespace().nth(2) == Some(&top1), "{table}");
+    assert!(table.lines().count() > 11 && table.contains("the test part"), "{table}");
+
+    let near = format!("{RUN}/share-0.2");
+    assert_refused(&workspace, &[&near], &["no sub-network `share-0.2`", "did you mean `share-0.1`", first]);
+    assert_refused(&workspace, &["runs/tiny/seed=4"], &["there is no folder `runs/tiny/seed=4`"]);
+    assert_refused(&workspace, &["runs/tiny"], &["is not the folder of a run", "runs in it: seed=3"]);
+    assert_refused(&workspace, &[RUN, "--data", "x"], &["this run's data, `Digits`, are in none"]);
+
+    let subnets = workspace.path(RUN).join("subnets");
+    let weights = |label: &str| subnets.join(label).join("model.safetensors");
+    std::fs::copy(weights(first), subnets.join("kept")).unwrap();
+    std::fs::copy(weights(second), weights(first)).unwrap();
+    let unfit =
+        ["does not fit the experiment", "`blocks.0.attn.proj.weight` is [16, 16] in the file and [16, "];
+    let network = format!("{RUN}/{first}");
+    assert_refused(&workspace, &[&network], &unfit);
+    change(&weights(first), |bytes| bytes.truncate(1000));
+    assert_refused(&workspace, &[&network], &["model.safetensors` is damaged"]);
+    std::fs::remove_file(weights(first)).unwrap();
+    assert_refused(&workspace, &[&network], &["this sub-network is not finished", "goes on"]);
+    std::fs::copy(subnets.join("kept"), weights(first)).unwrap();
+
+    let plan = subnets.join(first).join("plan.ron");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text.replacen("blocks.1.mlp.hidden", "blocks.7.mlp.hidden", 1)).unwrap();
+    let unknown = "the plan cuts `blocks.7.mlp.hidden`, which this model does not have";
+    assert_refused(&workspace, &[&network], &["plan.ron` does not fit", unknown]);
+    std::fs::write(&plan, &text[..text.len() / 2]).unwrap();
+    assert_refused(&workspace, &[&network], &["plan.ron` is damaged"]);
+
+    let checkpoint =
+        |epoch: usize| workspace.path(RUN).join(format!("checkpoints/pretrain/model-{epoch}.ckpt"));
+    change(&checkpoint(2), |bytes| bytes[100] ^= 1);
+    assert_eq!(evaluated(&workspace, RUN, &[])["epoch"], 1);
+    let told = said(&workspace.vitslim(&["eval", RUN]));
+    assert!(told.contains("epoch 2 is damaged") && told.contains("after epoch 1 of 2"), "{told}");
+    assert!(checkpoint(2).exists(), "a run's folder is only read");
+    change(&checkpoint(1), |bytes| bytes.truncate(10));
+    assert_refused(&workspace, &[RUN], &["no checkpoint in", "is good", "repairs"]);
+    std::fs::remove_dir_all(workspace.path(RUN).join("checkpoints")).unwrap();
+    assert_refused(&workspace, &[RUN], &["has not finished an epoch yet"]);
+}
+
+#[test]
+fn other_data_are_normalised_as_those_of_the_training() {
+    let workspace = Workspace::new();
+    for folder in ["own", "other"] {
+        std::fs::create_dir(workspace.path(folder)).unwrap();
+        write_idx(&workspace.path(folder), "train", 80);
+        write_idx(&workspace.path(folder), "t10k", 20);
+    }
+    let data = "Idx(path: \"own\", classes: 2)";
+    let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
+    let args = [&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat();
+    let summary = workspace.run(&file, &args);
+
+    // Training images that would be normalised by something else altogether.
+    change(&workspace.path("other/train-images-idx3-ubyte"), |bytes| {
+        bytes[16..].iter_mut().for_each(|pixel| *pixel = 250 + *pixel % 5);
+    });
+    let own = evaluated(&workspace, RUN, &[]);
+    assert_eq!(own["top1"], summary["dense"]["top1"]);
+    assert!(own["top5"].is_null());
+    let other = evaluated(&workspace, RUN, &["--data", "other"]);
+    assert_eq!(other, own);
+
+    assert_refused(&workspace, &[RUN, "--data", "nowhere"], &["--data:1:1: `nowhere` does not exist"]);
+    std::fs::rename(workspace.path("own"), workspace.path("moved")).unwrap();
+    assert_refused(&workspace, &[RUN], &["`own` does not exist"]);
+    let unknown = "other data are normalised as those of the run were, but these cannot be read";
+    assert_refused(&workspace, &[RUN, "--data", "moved"], &[unknown, "`own` does not exist"]);
+}
+
+#[test]
+fn a_label_that_means_another_class_is_refused() {
+    let workspace = Workspace::new();
+    for folder in ["own", "other"] {
+        write_folder(&workspace.path(folder), "train", 20, "png");
+        write_folder(&workspace.path(folder), "val", 5, "png");
+    }
+    let file =
+        workspace.write("tiny.ron", &TINY.replace("Digits", "ImageFolder(path: \"own\", image_size: 8)"));
+    let args =
+        [&SHORT[..], &["--set", "pretrain.schedule=Constant", "--set", "model.config.patch_size=4"]].concat();
+    workspace.run(&file, &args);
+    let own = evaluated(&workspace, RUN, &[]);
+    assert_eq!(own["classes"][1]["name"], "up");
+    assert_eq!(evaluated(&workspace, RUN, &["--data", "other"]), own);
+
+    for part in ["train", "val"] {
+        let folder = workspace.path("other").join(part);
+        std::fs::rename(folder.join("up"), folder.join("left")).unwrap();
+    }
+    let told = "the label 1 is `up` in the run's data, but `left` in those of `--data`";
+    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "must have the same names"]);
+    for part in ["train", "val"] {
+        write_folder(&workspace.path("other"), part, 5, "png");
+    }
+    let told = "`classes` is 2, but the data has 3";
+    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "experiment.ron"]);
+}
+
+#[test]
+fn without_pretraining_the_dense_network_is_as_initialised() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let sets = ["--set", "pretrain=None", "--set", "retrain=None", "--set", "search.epochs=1"];
+    let summary = workspace.run(&file, &sets);
+    let dense = evaluated(&workspace, RUN, &[]);
+    assert_eq!(dense["top1"], summary["dense"]["top1"]);
+    assert!(dense["epoch"].is_null());
+    let subnet = evaluated(&workspace, &format!("{RUN}/share-0.1"), &[]);
+    assert_eq!(subnet["top1"], summary["subnets"][1]["top1_sliced"]);
+}
