@@ -71,7 +71,9 @@ pub(super) fn backward(
                     #[inline(always)]
                     || {
                         let rows = of_scores.chunks_exact_mut(tokens).zip(scores.chunks_exact(tokens));
-                        rows.for_each(|(gradient, scores)| softmax_backward(gradient, scores, scale));
+                        for (gradient, scores) in rows {
+                            softmax_backward(gradient, scores, scale);
+                        }
                     },
                 );
                 let (scores, of_scores) = (Matrix::rows(scores, tokens), Matrix::rows(of_scores, tokens));
@@ -100,7 +102,11 @@ fn attend(head: &Head, scores: &mut [f32], tokens: usize, scale: f32, parallel: 
     product(all, head.q, head.k.transposed(), Write::Replace, parallel);
     vectorised(
         #[inline(always)]
-        || scores.chunks_exact_mut(tokens).for_each(|row| softmax(row, scale)),
+        || {
+            for row in scores.chunks_exact_mut(tokens) {
+                softmax(row, scale);
+            }
+        },
     );
 }
 

@@ -6,7 +6,8 @@ use pulp::Arch;
 pub(super) const PART: usize = 8192;
 
 /// Runs `compute` compiled for the widest vector instructions that this processor has. `compute` and all that it calls
-/// must be inlined, else it stays compiled for the least that any processor has: mark them `#[inline(always)]`.
+/// must be inlined, else it stays compiled for the least that any processor has, with library calls for `mul_add`: mark them
+/// `#[inline(always)]`, and write loops with `for` and not with `for_each`.
 #[inline(always)]
 pub(super) fn vectorised<T>(compute: impl FnOnce() -> T) -> T {
     Arch::new().dispatch(compute)
