@@ -13,11 +13,19 @@ use tempfile::Builder;
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut beside = temporary().tempfile_in(folder)?;
-    beside.write_all(bytes)?;
+    let mut beside = temporary().tempfile_in(folder).map_err(what_the_system_says)?;
+    // Through the file itself, whose errors do not name the file beside.
+    beside.as_file_mut().write_all(bytes)?;
     beside.as_file().sync_all()?;
     beside.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// The error without the name of the file beside, which is of no use to anyone: the file that was to be written is named by
+/// who reports it.
+fn what_the_system_says(error: Error) -> Error {
+    let cause = error.get_ref().and_then(|named| named.source()?.downcast_ref::<Error>());
+    cause.and_then(Error::raw_os_error).map_or(error, Error::from_raw_os_error)
 }
 
 /// Removes the file or folder at `path`, if it is there.

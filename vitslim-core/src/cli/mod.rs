@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::run::RunError;
+use crate::terminal::say;
 use crate::train::TrainError;
 
 pub use device::{DeviceChoice, DeviceError};
@@ -53,11 +54,11 @@ pub fn main(registry: Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => match report.downcast_ref() {
             Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
-                eprintln!("{stopped}");
+                say(stopped);
                 ExitCode::from(INTERRUPTED)
             }
             _ => {
-                eprintln!("{report:?}");
+                say(format_args!("{report:?}"));
                 ExitCode::FAILURE
             }
         },

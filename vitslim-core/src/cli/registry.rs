@@ -2,6 +2,7 @@ use crate::experiment::{Document, Faults, nearest};
 use crate::models::{Architecture, Vit};
 use crate::report::Summary;
 use crate::run::{Prepared, RunError, RunFolder, Setting, execute};
+use crate::terminal::say;
 
 /// The architectures that experiments may name.
 #[derive(Default)]
@@ -49,7 +50,7 @@ impl Registry {
 fn run<A: Architecture>(document: &Document, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
     let prepared = Prepared::<A>::new(document)?;
     for note in &prepared.data.notes {
-        eprintln!("data: {note}");
+        say(format_args!("data: {note}"));
     }
     execute(&prepared, setting)
 }

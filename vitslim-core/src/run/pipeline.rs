@@ -21,6 +21,7 @@ use crate::graph::{GraphError, macs};
 use crate::models::{Architecture, ConfigError};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, rank};
+use crate::terminal::say;
 use crate::train::{
     EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
 };
@@ -84,6 +85,10 @@ pub struct Setting<'a> {
     pub afresh: bool,
     /// Stops the run after the batch at hand.
     pub interrupter: Interrupter,
+    /// Threads that prepare training batches ahead, where not those of [`Loader::new`](crate::data::Loader::new).
+    pub loader_threads: Option<usize>,
+    /// Shows no progress.
+    pub quiet: bool,
 }
 
 /// Runs a prepared experiment, from where an earlier run of it was stopped, and leaves its folder.
@@ -99,15 +104,18 @@ pub fn execute<A: Architecture>(
     let trial = format!("seed={}", experiment.seed);
     let resolved = prepared.resolved()?;
     let folder = RunFolder::begin(setting.out, experiment.name.as_str(), &trial, &resolved, setting.afresh)?;
+    folder.keep_normalisation(&prepared.data.normalisation)?;
     if let Some(summary) = read_json::<Summary>(&folder, "summary.json")? {
-        eprintln!("this run is complete; `--fresh` begins it anew");
+        if !setting.quiet {
+            say("this run is complete; `--fresh` begins it anew");
+        }
         return Ok((folder, summary));
     }
     let run = Run {
         prepared,
         folder: &folder,
         device: setting.device,
-        interrupter: &setting.interrupter,
+        setting,
         train: Arc::new(prepared.data.train.clone()),
         held_out: Arc::new(prepared.data.held_out.clone()),
     };
@@ -145,7 +153,7 @@ struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
     device: &'a Device,
-    interrupter: &'a Interrupter,
+    setting: &'a Setting<'a>,
     train: Arc<Part>,
     held_out: Arc<Part>,
 }
@@ -252,9 +260,23 @@ impl<A: Architecture> Run<'_, A> {
             device: self.device.clone(),
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
-            interrupter: self.interrupter.clone(),
+            interrupter: self.setting.interrupter.clone(),
+            loader_threads: self.setting.loader_threads,
+            images_later: self.images_later(stage, subnet),
+            quiet: self.setting.quiet,
         };
         train(slim, &run)
+    }
+
+    /// Images that the stages after this one train on. When a stage has to train, all later ones have to, from their
+    /// beginning: what an earlier run left of them is removed.
+    fn images_later(&self, stage: Stage, subnet: Option<&str>) -> usize {
+        let Prepared { experiment, budgets, .. } = self.prepared;
+        let search = if stage == Stage::Pretrain { experiment.search.epochs.get() } else { 0 };
+        let retrain = experiment.retrain.as_ref().map_or(0, |retrain| retrain.epochs.get());
+        let here = budgets.iter().position(|budget| Some(budget.label.as_str()) == subnet);
+        let subnets_later = here.map_or(budgets.len(), |here| budgets.len() - here - 1);
+        (search + retrain * subnets_later) * self.train.len()
     }
 
     fn image(&self) -> ImageShape {

@@ -22,6 +22,7 @@ use crate::data::{Loader, Order, Part, Stage};
 use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
 use crate::slim::Slim;
+use crate::terminal::say;
 use crate::whole_file::remove;
 
 /// Images that a validation step computes at once.
@@ -52,6 +53,12 @@ pub struct StageRun<'a> {
     pub dependents: Vec<PathBuf>,
     /// Stops it after the batch at hand.
     pub interrupter: Interrupter,
+    /// Threads that prepare training batches ahead, where not those of [`Loader::new`].
+    pub loader_threads: Option<usize>,
+    /// Images that later stages train on, for the time that is left.
+    pub images_later: usize,
+    /// Shows no progress.
+    pub quiet: bool,
 }
 
 /// The end of a stage.
@@ -136,7 +143,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let checkpoints = Checkpoints::new(run.folder.join(checkpoint_folder(stage, subnet)));
     let (begun, damaged) = checkpoints.last_good(record.epochs().map_err(file)?);
     for epoch in damaged {
-        eprintln!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used");
+        say(format_args!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used"));
     }
     if begun != Some(epochs) {
         for path in &run.dependents {
@@ -147,6 +154,10 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
 
     let order = Order::Shuffled { seed, stage };
     let train = Loader::new(run.train.clone(), training.batch.get(), order, device.clone());
+    let train = match run.loader_threads {
+        Some(threads) => train.with_threads(threads),
+        None => train,
+    };
     let steps = train.batches();
     let held_out = Loader::new(run.held_out.clone(), HELD_OUT_BATCH, Order::AsIs, device.clone().inner());
     let train = Arc::new(train.after(begun.unwrap_or(0)));
@@ -156,6 +167,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let watch = Watch::new(run.interrupter.clone());
     let trainee = Trainee::new(slim, training.label_smoothing.get(), watch.clone()).train().fork(&device);
     let learner = Learner::new(trainee, optimizer(training, masks)?, scheduler(training, masks, steps)?);
+    let progress = StageProgress::new(title, epochs, run.train.len(), run.images_later, run.quiet);
     let [model, optimizer, learning_rate] = checkpoints.savers();
     let mut supervised = SupervisedTraining::new(run.folder, train, Arc::new(held_out))
         .num_epochs(epochs)
@@ -165,7 +177,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
         .with_custom_checkpointers(model, optimizer, learning_rate)
         .with_checkpointing_strategy(KeepLastNCheckpoints::new(KEPT))
         .with_interrupter(run.interrupter.clone())
-        .renderer(Box::new(StageProgress::new(title, epochs, run.train.len())))
+        .renderer(Box::new(progress))
         .with_application_logger(None);
     if stage == Stage::Search {
         supervised = supervised.metric_train_numeric(PenaltyMetric::new());
