@@ -28,6 +28,24 @@ fn what_the_system_says(error: Error) -> Error {
     cause.and_then(Error::raw_os_error).map_or(error, Error::from_raw_os_error)
 }
 
+/// What to do about a file that cannot be used, for the help of an error.
+pub(crate) fn remedy(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "make room and give the same command again: the run goes on from the last file that is whole"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "see to it that you may write there, or give another folder with `--out`"
+        }
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
+            "a file is where a folder must be, or the other way round: move it away, or give another folder with `--out`"
+        }
+        _ => {
+            "when that is mended, give the same command again: the run goes on from the last file that is whole"
+        }
+    }
+}
+
 /// Removes the file or folder at `path`, if it is there.
 ///
 /// # Errors

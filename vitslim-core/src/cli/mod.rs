@@ -2,6 +2,7 @@
 
 mod allocator;
 mod device;
+mod file_limit;
 mod registry;
 mod run;
 
@@ -47,6 +48,7 @@ enum Command {
 /// stopped by Ctrl-C.
 pub fn main(registry: Registry) -> ExitCode {
     allocator::keep_freed_memory();
+    file_limit::report_files_over_the_limit();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
     };

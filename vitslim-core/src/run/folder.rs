@@ -8,7 +8,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::data::Normalisation;
-use crate::whole_file::{remove, write_whole};
+use crate::whole_file::{remedy, remove, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
 const RESULTS: [&str; 6] =
@@ -29,6 +29,7 @@ pub struct RunFolder {
 pub enum FolderError {
     /// Something cannot be written or read.
     #[error("cannot {action} `{}`: {source}", .path.display())]
+    #[diagnostic(help("{}", remedy(source)))]
     Io {
         /// What was tried.
         action: &'static str,

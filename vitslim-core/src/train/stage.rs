@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::checkpoint::{CheckpointerError, KeepLastNCheckpoints};
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
-use burn::train::{Interrupter, Learner, SupervisedTraining};
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingError};
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -23,7 +23,7 @@ use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
 use crate::slim::Slim;
 use crate::terminal::say;
-use crate::whole_file::remove;
+use crate::whole_file::{remedy, remove};
 
 /// Images that a validation step computes at once.
 const HELD_OUT_BATCH: usize = 128;
@@ -78,6 +78,7 @@ pub enum TrainError {
     LearningRate(String),
     /// A file of the run cannot be read or written.
     #[error("cannot use `{}`: {source}", .path.display())]
+    #[diagnostic(help("{}", remedy(source)))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -194,6 +195,10 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
         return Err(file(source));
     }
     if let Some(error) = result.error {
+        if let TrainingError::Checkpoint(CheckpointerError::IOError(unsaved)) = &*error {
+            let source = std::io::Error::new(unsaved.kind(), unsaved.to_string());
+            return Err(TrainError::File { path: run.folder.join(checkpoint_folder(stage, subnet)), source });
+        }
         return Err(TrainError::Failed { stage: name, reason: error.to_string() });
     }
     if result.interrupted.is_some() {

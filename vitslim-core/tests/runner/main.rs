@@ -4,4 +4,6 @@ mod data;
 mod refusals;
 mod results;
 mod resume;
+mod terminal;
+mod trouble;
 mod workspace;

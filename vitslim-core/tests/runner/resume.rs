@@ -1,6 +1,6 @@
 //! A run that is stopped goes on, and ends as if it had not been.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ fn spawn(workspace: &Workspace, file: &Path) -> Child {
 }
 
 /// `metrics.jsonl` without its times.
-fn metrics(folder: &Path) -> Vec<Value> {
+pub fn metrics(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let line = |line: &str| {
         let mut line: Value = serde_json::from_str(line).unwrap();
@@ -33,14 +33,14 @@ fn metrics(folder: &Path) -> Vec<Value> {
 }
 
 /// The uninterrupted run.
-struct Reference {
-    file: std::path::PathBuf,
-    workspace: Workspace,
+pub struct Reference {
+    pub file: PathBuf,
+    pub workspace: Workspace,
     summary: Value,
-    metrics: Vec<Value>,
+    pub metrics: Vec<Value>,
 }
 
-fn reference() -> Reference {
+pub fn reference() -> Reference {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", &longer());
     let summary = repeatable(workspace.run(&file, &[]));
@@ -51,7 +51,7 @@ fn reference() -> Reference {
 impl Reference {
     /// The run in `workspace` ends as this one.
     #[track_caller]
-    fn assert_same_end(&self, workspace: &Workspace, what: &str) {
+    pub fn assert_same_end(&self, workspace: &Workspace, what: &str) {
         assert_eq!(repeatable(workspace.run(&self.file, &[])), self.summary, "{what}");
         assert_eq!(metrics(&workspace.path("runs/tiny/seed=3")), self.metrics, "{what}");
     }
