@@ -28,7 +28,7 @@ pub struct RunFolder {
 #[derive(Debug, Error, Diagnostic)]
 pub enum FolderError {
     /// Something cannot be written or read.
-    #[error("cannot {action} `{}`: {source}", .path.display())]
+    #[error("cannot {action} `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
     Io {
         /// What was tried.

@@ -2,6 +2,7 @@
 
 mod dataset;
 mod folder;
+mod outlook;
 mod pipeline;
 mod prepare;
 

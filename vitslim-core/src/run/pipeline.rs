@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::folder::{FolderError, RunFolder};
+use super::outlook::epochs_later;
 use super::prepare::{PrepareError, Prepared, PreparedBudget};
 use crate::data::{ImageShape, Moment, Part, Stage};
 use crate::experiment::{CutRule, Masks, Training};
@@ -249,6 +250,7 @@ impl<A: Architecture> Run<'_, A> {
             Stage::Search => vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into()],
             Stage::Retrain => vec![],
         };
+        let later = epochs_later(&self.prepared.experiment, stage, self.subnets_after(subnet));
         let run = StageRun {
             stage,
             subnet,
@@ -262,21 +264,17 @@ impl<A: Architecture> Run<'_, A> {
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
             interrupter: self.setting.interrupter.clone(),
             loader_threads: self.setting.loader_threads,
-            images_later: self.images_later(stage, subnet),
+            images_later: later * self.train.len(),
             quiet: self.setting.quiet,
         };
         train(slim, &run)
     }
 
-    /// Images that the stages after this one train on. When a stage has to train, all later ones have to, from their
-    /// beginning: what an earlier run left of them is removed.
-    fn images_later(&self, stage: Stage, subnet: Option<&str>) -> usize {
-        let Prepared { experiment, budgets, .. } = self.prepared;
-        let search = if stage == Stage::Pretrain { experiment.search.epochs.get() } else { 0 };
-        let retrain = experiment.retrain.as_ref().map_or(0, |retrain| retrain.epochs.get());
+    /// Budgets whose sub-network comes after that of label `subnet`; all if there is none yet.
+    fn subnets_after(&self, subnet: Option<&str>) -> usize {
+        let budgets = &self.prepared.budgets;
         let here = budgets.iter().position(|budget| Some(budget.label.as_str()) == subnet);
-        let subnets_later = here.map_or(budgets.len(), |here| budgets.len() - here - 1);
-        (search + retrain * subnets_later) * self.train.len()
+        here.map_or(budgets.len(), |here| budgets.len() - here - 1)
     }
 
     fn image(&self) -> ImageShape {

@@ -77,7 +77,7 @@ pub enum TrainError {
     #[error("the learning rates cannot be set up: {0}")]
     LearningRate(String),
     /// A file of the run cannot be read or written.
-    #[error("cannot use `{}`: {source}", .path.display())]
+    #[error("cannot use `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
     File {
         /// The file or folder.
