@@ -1,10 +1,11 @@
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use burn::train::Interrupter;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use miette::IntoDiagnostic;
+use miette::{Diagnostic, IntoDiagnostic};
+use thiserror::Error;
 
 use super::{DeviceChoice, INTERRUPTED, Registry};
 use crate::experiment::Document;
@@ -80,9 +81,22 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
         true => serde_json::to_string_pretty(&summary).into_diagnostic()?,
         false => format!("{}\nresults: {}", table(&summary), folder.path().display()),
     };
-    // A reader that closed the pipe has seen enough.
-    let _ = writeln!(std::io::stdout(), "{result}");
-    Ok(())
+    match writeln!(std::io::stdout(), "{result}") {
+        // A reader that closed the pipe has seen enough.
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Unprinted { summary: folder.path().join("summary.json"), source }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A result that was to go where nothing can be written.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the run is complete, but its result cannot be printed")]
+#[diagnostic(help("it is in `{}`", .summary.display()))]
+struct Unprinted {
+    summary: PathBuf,
+    source: std::io::Error,
 }
 
 /// The first Ctrl-C lets the batch at hand end, the second ends the process.

@@ -105,6 +105,18 @@ fn what_is_in_the_way_is_named_and_earlier_results_stay() {
     assert_failed(&output, &["cannot make `taken/tiny/seed=3`", "move it away"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_cannot_be_printed_is_not_lost() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = workspace.command(VITSLIM, &["run", "tiny.ron"]);
+    let output = command.env("NO_COLOR", "1").stdout(full).output().unwrap();
+    assert_failed(&output, &["cannot be printed", "No space left", "`runs/tiny/seed=3/summary.json`"]);
+    assert!(json(&workspace.path("runs/tiny/seed=3/summary.json"))["subnets"].is_array());
+}
+
 /// A folder that may not be written to. Whoever may write everywhere becomes nobody.
 #[cfg(unix)]
 #[test]
