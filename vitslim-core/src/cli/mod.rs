@@ -9,6 +9,8 @@ mod run;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use miette::MietteHandlerOpts;
+use textwrap::{WordSeparator, WordSplitter};
 
 use crate::run::RunError;
 use crate::terminal::say;
@@ -49,6 +51,7 @@ enum Command {
 pub fn main(registry: Registry) -> ExitCode {
     allocator::keep_freed_memory();
     file_limit::report_files_over_the_limit();
+    keep_words_whole();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
     };
@@ -65,4 +68,17 @@ pub fn main(registry: Registry) -> ExitCode {
             }
         },
     }
+}
+
+/// Breaks the lines of a report at spaces only, so that a path or a command in it can be copied.
+fn keep_words_whole() {
+    let handler = || {
+        MietteHandlerOpts::new()
+            .break_words(false)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .build()
+    };
+    // It fails where an author's program has set its own way to print reports, which then stays.
+    let _ = miette::set_hook(Box::new(move |_| Box::new(handler())));
 }

@@ -85,6 +85,17 @@ pub enum TrainError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A checkpoint cannot be written.
+    #[error("{stage} was stopped: its checkpoint cannot be written to `{}`", .path.display())]
+    #[diagnostic(help("{}", remedy(source)))]
+    Unsaved {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The folder of its checkpoints.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The loss is no number any more.
     #[error(
         "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {learning_rate:e}{gradient}"
@@ -143,8 +154,9 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let record = StageRecord::new(metrics.clone(), stage, subnet);
     let checkpoints = Checkpoints::new(run.folder.join(checkpoint_folder(stage, subnet)));
     let (begun, damaged) = checkpoints.last_good(record.epochs().map_err(file)?);
+    let instead = if begun.is_some() { "the one before it is used" } else { "the stage begins anew" };
     for epoch in damaged {
-        say(format_args!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used"));
+        say(format_args!("{title}: the checkpoint of epoch {epoch} is damaged; {instead}"));
     }
     if begun != Some(epochs) {
         for path in &run.dependents {
@@ -197,7 +209,8 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     if let Some(error) = result.error {
         if let TrainingError::Checkpoint(CheckpointerError::IOError(unsaved)) = &*error {
             let source = std::io::Error::new(unsaved.kind(), unsaved.to_string());
-            return Err(TrainError::File { path: run.folder.join(checkpoint_folder(stage, subnet)), source });
+            let path = run.folder.join(checkpoint_folder(stage, subnet));
+            return Err(TrainError::Unsaved { stage: name, path, source });
         }
         return Err(TrainError::Failed { stage: name, reason: error.to_string() });
     }

@@ -108,8 +108,20 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
 
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
-    assert!(printed.contains("search: the checkpoint of epoch 4 is damaged"), "{printed}");
+    let told = "search: the checkpoint of epoch 4 is damaged; the one before it is used";
+    assert!(printed.contains(told), "{printed}");
     reference.assert_same_end(&reference.workspace, "repaired");
+
+    // With none before it.
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    for epoch in [3, 4] {
+        damage(&format!("checkpoints/pretrain/optimizer-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
+    }
+    let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
+    let printed = said(&output);
+    let told = "pretrain: the checkpoint of epoch 3 is damaged; the stage begins anew";
+    assert!(printed.contains(told), "{printed}");
+    reference.assert_same_end(&reference.workspace, "begun anew");
 }
 
 #[test]
