@@ -21,6 +21,7 @@ pub mod nn;
 pub mod report;
 pub mod run;
 pub mod slim;
+mod terminal;
 pub mod train;
 mod whole_file;
 

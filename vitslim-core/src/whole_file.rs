@@ -13,11 +13,37 @@ use tempfile::Builder;
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut beside = temporary().tempfile_in(folder)?;
-    beside.write_all(bytes)?;
+    let mut beside = temporary().tempfile_in(folder).map_err(what_the_system_says)?;
+    // Through the file itself, whose errors do not name the file beside.
+    beside.as_file_mut().write_all(bytes)?;
     beside.as_file().sync_all()?;
     beside.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// The error without the name of the file beside, which is of no use to anyone: the file that was to be written is named by
+/// who reports it.
+fn what_the_system_says(error: Error) -> Error {
+    let cause = error.get_ref().and_then(|named| named.source()?.downcast_ref::<Error>());
+    cause.and_then(Error::raw_os_error).map_or(error, Error::from_raw_os_error)
+}
+
+/// What to do about a file that cannot be used, for the help of an error.
+pub(crate) fn remedy(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "make room and give the same command again: the run goes on from the last file that is whole"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "see to it that you may write there, or give another folder with `--out`"
+        }
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
+            "a file is where a folder must be, or the other way round: move it away, or give another folder with `--out`"
+        }
+        _ => {
+            "when that is mended, give the same command again: the run goes on from the last file that is whole"
+        }
+    }
 }
 
 /// Removes the file or folder at `path`, if it is there.

@@ -4,17 +4,20 @@ mod allocator;
 mod bench;
 mod device;
 mod eval;
+mod file_limit;
 mod registry;
 mod run;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use miette::IntoDiagnostic;
+use miette::{IntoDiagnostic, MietteHandlerOpts};
 use serde::Serialize;
+use textwrap::{WordSeparator, WordSplitter};
 
 use crate::run::RunError;
+use crate::terminal::say;
 use crate::train::TrainError;
 
 pub use device::{DeviceChoice, DeviceError};
@@ -55,6 +58,8 @@ enum Command {
 /// stopped by Ctrl-C.
 pub fn main(registry: Registry) -> ExitCode {
     allocator::keep_freed_memory();
+    file_limit::report_files_over_the_limit();
+    keep_words_whole();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),
@@ -64,11 +69,11 @@ pub fn main(registry: Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => match report.downcast_ref() {
             Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
-                eprintln!("{stopped}");
+                say(stopped);
                 ExitCode::from(INTERRUPTED)
             }
             _ => {
-                eprintln!("{report:?}");
+                say(format_args!("{report:?}"));
                 ExitCode::FAILURE
             }
         },
@@ -81,7 +86,22 @@ fn print<T: Serialize>(as_json: bool, result: &T, table: impl Fn(&T) -> String) 
         true => serde_json::to_string_pretty(result).into_diagnostic()?,
         false => table(result).trim_end().to_owned(),
     };
-    // A reader that closed the pipe has seen enough.
-    let _ = writeln!(std::io::stdout(), "{text}");
-    Ok(())
+    match writeln!(std::io::stdout(), "{text}") {
+        // A reader that closed the pipe has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.into_diagnostic(),
+    }
+}
+
+/// Breaks the lines of a report at spaces only, so that a path or a command in it can be copied.
+fn keep_words_whole() {
+    let handler = || {
+        MietteHandlerOpts::new()
+            .break_words(false)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .build()
+    };
+    // It fails where an author's program has set its own way to print reports, which then stays.
+    let _ = miette::set_hook(Box::new(move |_| Box::new(handler())));
 }

@@ -3,6 +3,7 @@ use crate::experiment::{Document, Faults, nearest};
 use crate::models::{Architecture, Vit};
 use crate::report::{Evaluation, Summary};
 use crate::run::{EvaluationSetting, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute};
+use crate::terminal::say;
 
 /// The architectures that experiments may name.
 #[derive(Default)]
@@ -66,7 +67,7 @@ impl Registry {
 fn run<A: Architecture>(document: &Document, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
     let prepared = Prepared::<A>::new(document)?;
     for note in &prepared.data.notes {
-        eprintln!("data: {note}");
+        say(format_args!("data: {note}"));
     }
     execute(&prepared, setting)
 }

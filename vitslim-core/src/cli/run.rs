@@ -1,14 +1,20 @@
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use burn::train::Interrupter;
 use clap::Args;
-use miette::IntoDiagnostic;
+use clap::builder::RangedU64ValueParser;
+use miette::{Diagnostic, IntoDiagnostic};
+use thiserror::Error;
 
 use super::{DeviceChoice, INTERRUPTED, Registry};
 use crate::experiment::Document;
 use crate::report::table;
 use crate::run::Setting;
+use crate::terminal::say;
+
+/// More threads than any machine has use for.
+const MOST_LOADER_THREADS: u64 = 256;
 
 /// Runs the experiment in a file: pretrains, searches, and cuts, slices and retrains a sub-network for each budget.
 #[derive(Debug, Args)]
@@ -16,6 +22,7 @@ use crate::run::Setting;
   vitslim run experiments/quickstart.ron
   vitslim run experiments/quickstart.ron --set seed=7
   vitslim run experiments/quickstart.ron --fresh
+  vitslim run experiments/quickstart.ron --quiet --json
   vitslim run experiments/quickstart.ron --set search.dimensions.hidden.weight=1e-4 --out /tmp/runs
   vitslim run experiments/quickstart.ron --set 'budgets=[Share({\"hidden\": 0.3})]' --device cuda:1")]
 pub struct RunArgs {
@@ -38,6 +45,19 @@ pub struct RunArgs {
     /// so that text needs quotes: 'name="mine"'.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+
+    /// Threads that prepare training batches ahead; with 0 each is prepared when it is needed. The results are the same for
+    /// any number [default: 2 for a folder of images, else 0].
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
+    loader_threads: Option<usize>,
+
+    /// Shows no progress: only warnings, errors and the result.
+    #[arg(long, short)]
+    quiet: bool,
+
+    /// Prints the summary as JSON, as it is in summary.json, instead of the table.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs `args`.
@@ -53,11 +73,30 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
         device_name: &args.device.describe(),
         afresh: args.fresh,
         interrupter,
+        loader_threads: args.loader_threads,
+        quiet: args.quiet,
     };
     let (folder, summary) = (commands.run)(&document, &setting)?;
-    // A reader that closed the pipe has seen enough.
-    let _ = writeln!(std::io::stdout(), "{}\nresults: {}", table(&summary), folder.path().display());
-    Ok(())
+    let result = match args.json {
+        true => serde_json::to_string_pretty(&summary).into_diagnostic()?,
+        false => format!("{}\nresults: {}", table(&summary), folder.path().display()),
+    };
+    match writeln!(std::io::stdout(), "{result}") {
+        // A reader that closed the pipe has seen enough.
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Unprinted { summary: folder.path().join("summary.json"), source }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A result that was to go where nothing can be written.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the run is complete, but its result cannot be printed")]
+#[diagnostic(help("it is in `{}`", .summary.display()))]
+struct Unprinted {
+    summary: PathBuf,
+    source: std::io::Error,
 }
 
 /// The first Ctrl-C lets the batch at hand end, the second ends the process.
@@ -67,7 +106,7 @@ fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), ctrlc::Error> {
         if interrupter.should_stop() {
             std::process::exit(INTERRUPTED.into());
         }
-        eprintln!("stopping after this batch; once more stops at once");
+        say("stopping after this batch; once more stops at once");
         interrupter.stop(None);
     })
 }

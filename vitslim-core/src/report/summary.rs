@@ -47,7 +47,7 @@ pub struct DenseSummary {
 /// The search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchSummary {
-    /// Its epochs.
+    /// Epochs that it took.
     pub epochs: usize,
     /// Top-1 accuracy of the network under its trained soft masks.
     pub top1_soft: f64,

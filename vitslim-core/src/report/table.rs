@@ -4,8 +4,14 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::{SubnetSummary, Summary};
 
-/// The dense network and the sub-networks of a run, a line each, in at most 80 columns while labels are short; below it
-/// what each sub-network keeps, and what the columns mean.
+/// Columns of a terminal that nobody made wider.
+const WIDTH: usize = 80;
+
+/// What numbers leave to the names of networks, even long ones.
+const NAME_WIDTH: usize = 17;
+
+/// The dense network and the sub-networks of a run, and below them what each sub-network keeps, and what the columns
+/// mean; in at most 80 columns: labels break between their numbers.
 pub fn table(summary: &Summary) -> String {
     let mut table = plain();
     table.set_header([
@@ -31,7 +37,7 @@ pub fn table(summary: &Summary) -> String {
     ]);
     for subnet in &summary.subnets {
         table.add_row([
-            subnet.label.clone(),
+            textwrap::fill(&subnet.label, NAME_WIDTH),
             short(subnet.params as u64),
             short(subnet.macs),
             format!("{:.4}", subnet.top1_sliced),
@@ -46,19 +52,21 @@ pub fn table(summary: &Summary) -> String {
     }
     let mut text = lines(&mut table) + "\n";
     for subnet in &summary.subnets {
-        text.push_str(&format!("{} keeps {}\n", subnet.label, kept(subnet)));
+        push(&mut text, &format!("{} keeps {}", subnet.label, kept(subnet)));
     }
-    text.push_str(&format!(
-        "\ntop-1 of the test part, of sub-networks right after slicing and after retraining\nimages/s at a batch of 64 on \
-         {}\nspeed-up over the dense network, measured side by side\n",
-        summary.device
-    ));
+    text.push('\n');
+    push(&mut text, "top-1 of the test part, of sub-networks right after slicing and after retraining");
+    push(&mut text, &format!("images/s at a batch of 64 on {}", summary.device));
+    push(&mut text, "speed-up over the dense network, measured side by side");
     for subnet in summary.subnets.iter().filter(|subnet| subnet.speedup < 1.0) {
-        text.push_str(&format!(
-            "{} is slower than the dense network here, although it has {:.0} % of its MACs\n",
-            subnet.label,
-            100.0 * subnet.macs as f64 / summary.dense.macs as f64,
-        ));
+        let percent = 100.0 * subnet.macs as f64 / summary.dense.macs as f64;
+        push(
+            &mut text,
+            &format!(
+                "{} is slower than the dense network here, although it has {percent:.0} % of its MACs",
+                subnet.label
+            ),
+        );
     }
     text
 }
@@ -83,6 +91,12 @@ pub(super) fn fraction(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
 }
 
+/// Adds a sentence, broken to fit.
+fn push(text: &mut String, sentence: &str) {
+    text.push_str(&textwrap::fill(sentence, textwrap::Options::new(WIDTH).subsequent_indent("  ")));
+    text.push('\n');
+}
+
 /// The shares that a sub-network keeps: `0.500 of head_dim, 0.698 of tokens`.
 fn kept(subnet: &SubnetSummary) -> String {
     let share = |share: &serde_json::Value| share.as_f64().map_or_else(|| "-".into(), |s| format!("{s:.3}"));
@@ -105,7 +119,66 @@ pub(super) fn short(count: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::short;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds};
+
+    fn summary(labels: &[&str]) -> Summary {
+        let kept: Map<String, Value> = ["tokens", "head_dim", "hidden", "width"]
+            .map(|name| (name.to_owned(), json!(0.123_456)))
+            .into_iter()
+            .collect();
+        let subnet = |label: &&str| SubnetSummary {
+            label: (*label).to_owned(),
+            budget: BudgetSummary::Share(kept.clone()),
+            kept: kept.clone(),
+            params: 86_567_656,
+            macs: 16_848_000_000,
+            top1_sliced: 0.123_456,
+            top1_retrained: Some(0.765_432),
+            masked_vs_sliced: 1.234e-7,
+            images_per_second: 1_234_567.8,
+            speedup: 0.97,
+        };
+        Summary {
+            name: "long".into(),
+            trial: "seed=1".into(),
+            device: "cpu, 128 threads, f32".into(),
+            seconds: Seconds::default(),
+            dense: DenseSummary { params: 86_567_656, macs: 17_563_000_000, top1: 0.9 },
+            search: SearchSummary { epochs: 1, top1_soft: 0.9 },
+            subnets: labels.iter().map(subnet).collect(),
+        }
+    }
+
+    #[test]
+    fn the_table_fits_80_columns_whatever_the_labels() {
+        let long = "share-0.123456789-0.987654321-0.5-0.25-2";
+        let unbroken = "a_label_that_has_no_place_to_break_it_at_and_goes_on_and_on_and_on_without_an_end";
+        for label in ["share-0.5", "share-0.7-0.7-0.8", long, unbroken] {
+            let table = table(&summary(&["share-0.5", label]));
+            for line in table.lines() {
+                assert!(line.chars().count() <= WIDTH, "{} columns: {table}", line.chars().count());
+            }
+            // The numbers of a row stay whole and on one line.
+            let row = ["86.6 M", "16.8 G", "0.1235", "0.7654", "1234568", "0.97", "1e-7"];
+            let rows = table.lines().filter(|line| row.iter().all(|number| line.contains(number)));
+            assert_eq!(rows.count(), 2, "{table}");
+        }
+    }
+
+    #[test]
+    fn a_label_breaks_between_its_numbers() {
+        let table = table(&summary(&["share-0.123456789-0.987654321-0.5-0.25-2"]));
+        let starts: Vec<&str> =
+            table.lines().skip(3).map_while(|line| line.split_whitespace().next()).collect();
+        assert!(starts.len() > 1, "{table}");
+        assert_eq!(starts.concat(), "share-0.123456789-0.987654321-0.5-0.25-2", "{table}");
+        for start in &starts[..starts.len() - 1] {
+            assert!(start.ends_with('-'), "{table}");
+        }
+    }
 
     #[test]
     fn counts_have_three_digits_and_a_unit() {

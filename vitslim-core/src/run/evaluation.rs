@@ -12,6 +12,7 @@ use super::target::Target;
 use crate::experiment::{Document, Faults};
 use crate::models::Architecture;
 use crate::report::{ClassEvaluation, Evaluation};
+use crate::terminal::say;
 use crate::train::{ClassAccuracy, accuracy};
 
 /// Which part of the data.
@@ -92,7 +93,7 @@ pub fn evaluate<A: Architecture>(
     };
     let restored = restore(&prepared, target, setting.device)?;
     for note in prepared.data.notes.iter().chain(&restored.notes) {
-        eprintln!("{note}");
+        say(note);
     }
     let part = match setting.part {
         PartName::Test => &prepared.data.test,

@@ -7,10 +7,15 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::whole_file::{remove, write_whole};
+use crate::data::Normalisation;
+use crate::whole_file::{remedy, remove, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
-const RESULTS: [&str; 5] = ["metrics.jsonl", "masks.safetensors", "checkpoints", "subnets", "summary.json"];
+const RESULTS: [&str; 6] =
+    [NORMALISATION, "metrics.jsonl", "masks.safetensors", "checkpoints", "subnets", "summary.json"];
+
+/// What the pixels were normalised by.
+const NORMALISATION: &str = "normalisation.json";
 
 /// The folder `<out>/<experiment>/<trial>`, locked as long as this lives.
 #[derive(Debug)]
@@ -23,7 +28,8 @@ pub struct RunFolder {
 #[derive(Debug, Error, Diagnostic)]
 pub enum FolderError {
     /// Something cannot be written or read.
-    #[error("cannot {action} `{}`: {source}", .path.display())]
+    #[error("cannot {action} `{}`", .path.display())]
+    #[diagnostic(help("{}", remedy(source)))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -44,6 +50,19 @@ pub enum FolderError {
         /// The first line that differs, there.
         there: String,
         /// That line here.
+        here: String,
+    },
+    /// The run began with other data.
+    #[error("the data changed since this run began: its pixels are normalised otherwise than `{}` says", .path.display())]
+    #[diagnostic(help(
+        "there it says `{there}`, the data now give `{here}`; bring back the data as they were, or begin anew with `--fresh`"
+    ))]
+    OtherData {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        there: String,
+        /// What the data give.
         here: String,
     },
     /// Another process works there.
@@ -93,6 +112,25 @@ impl RunFolder {
         }
         folder.write("experiment.ron", experiment.as_bytes())?;
         Ok(folder)
+    }
+
+    /// Records what the pixels are normalised by; a run that goes on has to find what it began with.
+    ///
+    /// # Errors
+    ///
+    /// When the file says otherwise, or cannot be read or written.
+    pub fn keep_normalisation(&self, normalisation: &Normalisation) -> Result<(), FolderError> {
+        let path = self.path.join(NORMALISATION);
+        let here = serde_json::to_string(normalisation).map_err(|error| FolderError::Io {
+            action: "write",
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        match self.read(NORMALISATION)? {
+            None => self.write(NORMALISATION, format!("{here}\n").as_bytes()),
+            Some(there) if there.trim_end() == here => Ok(()),
+            Some(there) => Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here }),
+        }
     }
 
     fn other_experiment(self, there: &str, here: &str) -> FolderError {

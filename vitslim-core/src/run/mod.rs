@@ -4,6 +4,7 @@
 mod dataset;
 mod evaluation;
 mod folder;
+mod outlook;
 mod pipeline;
 mod prepare;
 mod restore;

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::evaluation::OtherDataError;
 use super::folder::{FolderError, RunFolder};
+use super::outlook::epochs_later;
 use super::prepare::{PrepareError, Prepared, PreparedBudget};
 use super::restore::RestoreError;
 use crate::data::{ImageShape, Moment, Part, Stage};
@@ -23,6 +24,7 @@ use crate::graph::{GraphError, macs};
 use crate::models::{Architecture, ConfigError};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, rank};
+use crate::terminal::say;
 use crate::train::{
     EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
 };
@@ -97,6 +99,10 @@ pub struct Setting<'a> {
     pub afresh: bool,
     /// Stops the run after the batch at hand.
     pub interrupter: Interrupter,
+    /// Threads that prepare training batches ahead, where not those of [`Loader::new`](crate::data::Loader::new).
+    pub loader_threads: Option<usize>,
+    /// Shows no progress.
+    pub quiet: bool,
 }
 
 /// Runs a prepared experiment, from where an earlier run of it was stopped, and leaves its folder.
@@ -112,15 +118,18 @@ pub fn execute<A: Architecture>(
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
     let folder = RunFolder::begin(setting.out, experiment.name.as_str(), &trial, &resolved, setting.afresh)?;
+    folder.keep_normalisation(&prepared.data.normalisation)?;
     if let Some(summary) = read_json::<Summary>(&folder, "summary.json")? {
-        eprintln!("this run is complete; `--fresh` begins it anew");
+        if !setting.quiet {
+            say("this run is complete; `--fresh` begins it anew");
+        }
         return Ok((folder, summary));
     }
     let run = Run {
         prepared,
         folder: &folder,
         device: setting.device,
-        interrupter: &setting.interrupter,
+        setting,
         train: Arc::new(prepared.data.train.clone()),
         held_out: Arc::new(prepared.data.held_out.clone()),
     };
@@ -132,9 +141,8 @@ pub fn execute<A: Architecture>(
         macs: macs(&dense, run.image())?,
         top1: run.top1(&dense)?,
     };
-    let searched = run.search(dense.clone(), &mut seconds)?;
-    let search =
-        SearchSummary { epochs: experiment.search.epochs.get(), top1_soft: run.top1(&searched.gated())? };
+    let (searched, epochs) = run.search(dense.clone(), &mut seconds)?;
+    let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
     run.save_module(&searched.masks, "masks.safetensors", "the masks")?;
 
     let mut subnets = Vec::new();
@@ -165,7 +173,7 @@ struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
     device: &'a Device,
-    interrupter: &'a Interrupter,
+    setting: &'a Setting<'a>,
     train: Arc<Part>,
     held_out: Arc<Part>,
 }
@@ -181,13 +189,13 @@ impl<A: Architecture> Run<'_, A> {
         Ok(trained.slim.model)
     }
 
-    /// The model and its masks after the search, in validation mode.
-    fn search(&self, model: A, seconds: &mut Seconds) -> Result<Slim<A>, RunError> {
+    /// The model and its masks after the search, in validation mode, and how many epochs it took.
+    fn search(&self, model: A, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
         let masks = MaskSet::new(&self.prepared.searched, self.device);
         let training = self.prepared.experiment.search.training();
         let searched = self.stage(Slim { model, masks }, Stage::Search, None, &training)?;
         seconds.search = Some(searched.seconds);
-        Ok(searched.slim)
+        Ok((searched.slim, searched.epochs))
     }
 
     /// Cuts a sub-network out of the search, retrains and measures it.
@@ -259,6 +267,7 @@ impl<A: Architecture> Run<'_, A> {
             Stage::Search => vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into()],
             Stage::Retrain => vec![],
         };
+        let later = epochs_later(&self.prepared.experiment, stage, self.subnets_after(subnet));
         let run = StageRun {
             stage,
             subnet,
@@ -272,9 +281,19 @@ impl<A: Architecture> Run<'_, A> {
             device: self.device.clone(),
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
-            interrupter: self.interrupter.clone(),
+            interrupter: self.setting.interrupter.clone(),
+            loader_threads: self.setting.loader_threads,
+            images_later: later * self.train.len(),
+            quiet: self.setting.quiet,
         };
         train(slim, &run)
+    }
+
+    /// Budgets whose sub-network comes after that of label `subnet`; all if there is none yet.
+    fn subnets_after(&self, subnet: Option<&str>) -> usize {
+        let budgets = &self.prepared.budgets;
+        let here = budgets.iter().position(|budget| Some(budget.label.as_str()) == subnet);
+        here.map_or(budgets.len(), |here| budgets.len() - here - 1)
     }
 
     fn image(&self) -> ImageShape {

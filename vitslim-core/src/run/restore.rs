@@ -114,10 +114,10 @@ fn dense<A: Architecture>(
         .iter()
         .map(|epoch| format!("the checkpoint of epoch {epoch} is damaged; the one before it is used"))
         .collect();
-    if loaded.epochs < training.epochs.get() {
-        notes.push(format!("the dense network after epoch {} of {}", loaded.epochs, training.epochs.get()));
+    if !loaded.complete {
+        notes.push(format!("the dense network after epoch {} of {}", loaded.epoch, training.epochs.get()));
     }
-    Ok(Restored { model: loaded.model, epoch: Some(loaded.epochs), notes })
+    Ok(Restored { model: loaded.model, epoch: Some(loaded.epoch), notes })
 }
 
 /// The sub-network in `folder` of the run whose dense network looks like `initial`.

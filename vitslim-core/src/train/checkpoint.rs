@@ -1,9 +1,10 @@
 //! Where a stage goes on after it was stopped.
 //!
-//! After each epoch, model, optimizer and learning rates are saved in a file each. A file ends with the SHA-256 of what is
-//! before it, which is checked before anything is loaded: burn panics on a file that is missing and takes one with
-//! flipped bits as it is. A checkpoint is good if all three files are.
+//! After each epoch, model, optimizer and learning rates are saved in a file each, and the average of the weights where there is
+//! one. A file ends with the SHA-256 of what is before it, which is checked before anything is loaded: burn panics on a file
+//! that is missing and takes one with flipped bits as it is. A checkpoint is good if all its files are.
 
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use burn::store::ModuleRecord;
@@ -14,7 +15,9 @@ use burn::train::checkpoint::{
 use burn::train::metric::store::EventStoreClient;
 use sha2::{Digest, Sha256};
 
-use super::record::{Chosen, StageRecord, best_epoch};
+use super::ending::{Chosen, best_epoch};
+use super::record::StageRecord;
+use crate::experiment::Training;
 use crate::whole_file::{remove, write_whole};
 
 /// What burn saves in a checkpoint.
@@ -38,6 +41,10 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     pub(super) fn new(folder: PathBuf, averaged: bool) -> Self {
         Self { folder, averaged }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn file(&self, name: &'static str) -> CheckedFile {
@@ -71,10 +78,25 @@ impl Checkpoints {
         (None, damaged)
     }
 
-    /// Epochs whose checkpoints are not needed once that of `last` is there; `best` is.
-    pub(super) fn spare(&self, last: usize, best: Option<usize>) -> Vec<usize> {
-        let needed = |epoch: usize| (epoch <= last && epoch + KEPT > last) || Some(epoch) == best;
+    /// What is wrong with the checkpoint of `epoch`, which is not good.
+    pub(super) fn flaw(&self, epoch: usize) -> &'static str {
+        if self.paths(epoch).all(|path| path.exists()) { "damaged" } else { "not whole" }
+    }
+
+    /// Epochs whose checkpoints are not needed once that of `last` is there: all but it, the one before, and those of `best`.
+    pub(super) fn spare(&self, last: usize, best: &[usize]) -> Vec<usize> {
+        let needed = |epoch: usize| (epoch <= last && epoch + KEPT > last) || best.contains(&epoch);
         self.epochs().into_iter().filter(|epoch| !needed(*epoch)).collect()
+    }
+
+    /// Removes what a process that was killed has left beside the files that it was writing.
+    pub(super) fn remove_unfinished(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
+        let unfinished = |entry: &DirEntry| entry.file_name().to_string_lossy().starts_with(".tmp");
+        for entry in entries.filter_map(Result::ok).filter(unfinished) {
+            // It takes room, no more.
+            let _ = remove(&entry.path());
+        }
     }
 
     /// Removes all files of `epoch`. What cannot be removed is written over later.
@@ -118,17 +140,20 @@ impl Checkpoints {
 pub(super) struct Keep {
     pub(super) checkpoints: Checkpoints,
     pub(super) record: StageRecord,
-    pub(super) stops_early: bool,
+    pub(super) training: Training,
 }
 
 impl CheckpointingStrategy for Keep {
+    /// burn saves in other threads: it removes what is not needed any more after it has saved, and what was the best until
+    /// now stays until the next time.
     fn checkpointing(&mut self, epoch: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
-        // Without a record there would be no epoch, which is told where it is written.
-        let best = self.stops_early.then(|| best_epoch(&self.record.epochs().unwrap_or_default()));
-        for epoch in self.checkpoints.spare(epoch, best) {
-            self.checkpoints.remove(epoch);
-        }
-        vec![CheckpointingAction::Save]
+        // What cannot be read now may be needed later.
+        let Ok(epochs) = self.record.epochs() else { return vec![CheckpointingAction::Save] };
+        let before = &epochs[..epochs.len().min(epoch - 1)];
+        let best = [best_epoch(before, &self.training), best_epoch(&epochs, &self.training)];
+        let best: Vec<usize> = best.into_iter().flatten().collect();
+        let spare = self.checkpoints.spare(epoch, &best).into_iter().filter(|spare| *spare < epoch);
+        [CheckpointingAction::Save].into_iter().chain(spare.map(CheckpointingAction::Delete)).collect()
     }
 }
 
@@ -157,8 +182,13 @@ impl<R: Checkpoint> Checkpointer<R> for CheckedFile {
         R::checkpoint_from_bytes(Bytes::from_bytes_vec(record)).map_err(CheckpointerError::Record)
     }
 
+    /// What cannot be removed takes room, no more: it does not stop the training.
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        remove(&self.path(epoch)).map_err(CheckpointerError::IOError)
+        let _ = remove(&self.path(epoch));
+        if self.name == MODEL {
+            let _ = remove(&Self { name: AVERAGE, ..self.clone() }.path(epoch));
+        }
+        Ok(())
     }
 }
 
@@ -225,10 +255,12 @@ mod tests {
     fn epochs_without_a_record_do_not_count_and_old_files_are_spare() {
         let (_folder, checkpoints) = with_checkpoints(&[1, 2, 3, 4, 5]);
         assert_eq!(checkpoints.last_good(4), (Some(4), vec![]));
-        assert_eq!(checkpoints.spare(4, None), [1, 2, 5]);
-        assert_eq!(checkpoints.spare(4, Some(2)), [1, 5]);
+        assert_eq!(checkpoints.spare(4, &[]), [1, 2, 5]);
+        assert_eq!(checkpoints.spare(4, &[2]), [1, 5]);
         checkpoints.remove(5);
         assert_eq!(checkpoints.epochs(), [1, 2, 3, 4]);
+        std::fs::remove_file(checkpoints.paths(4).last().unwrap()).unwrap();
+        assert_eq!([checkpoints.flaw(4), checkpoints.flaw(3)], ["not whole", "damaged"]);
         assert_eq!(checkpoints.last_good(0), (None, vec![]));
     }
 }

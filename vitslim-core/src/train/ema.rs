@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 /// An exponential moving average of the parameters of a module.
 ///
-/// After `n` steps `average = d * average + (1 - d) * weights` with `d = min(decay, (1 + n) / (10 + n))`, so that the first
+/// After `n` steps `average = average + (1 - d) * (weights - average)` with `d = min(decay, (1 + n) / (10 + n))`, so that the first
 /// steps are not drowned by the random start; as TensorFlow's `ExponentialMovingAverage` has it.
 #[derive(Debug)]
 pub(super) struct Ema<M: Module> {
@@ -59,7 +59,8 @@ impl ModuleMapper for Toward {
         let Some(weights) = self.weights.remove(&param.id) else { return param };
         param.map(|average| {
             let weights = weights.reshape(average.shape());
-            average * self.decay + weights * (1.0 - self.decay)
+            // What does not move stays as it is, to the last bit.
+            average.clone() + (weights - average) * (1.0 - self.decay)
         })
     }
 }

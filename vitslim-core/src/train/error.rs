@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::whole_file::remedy;
+
 /// A stage that did not end well.
 #[derive(Debug, Error, Diagnostic)]
 pub enum TrainError {
@@ -12,7 +14,8 @@ pub enum TrainError {
     #[error("the learning rates cannot be set up: {0}")]
     LearningRate(String),
     /// A file of the run cannot be read or written.
-    #[error("cannot use `{}`: {source}", .path.display())]
+    #[error("cannot use `{}`", .path.display())]
+    #[diagnostic(help("{}", remedy(source)))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -49,11 +52,25 @@ pub enum TrainError {
         /// The epoch that is begun again.
         epoch: usize,
     },
-    /// A checkpoint cannot be written or read.
-    #[error("a checkpoint of {stage} cannot be used: {reason}")]
-    Checkpoint {
+    /// A checkpoint cannot be written.
+    #[error("{stage} was stopped: its checkpoint cannot be written to `{}`", .path.display())]
+    #[diagnostic(help("{}", remedy(source)))]
+    Unsaved {
         /// Name of the stage.
         stage: &'static str,
+        /// The folder of its checkpoints.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A checkpoint does not fit.
+    #[error("the checkpoint of epoch {epoch} of {stage} does not fit the network: {reason}")]
+    #[diagnostic(help("if the architecture was changed since, begin anew with `--fresh`"))]
+    Unfit {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The epoch.
+        epoch: usize,
         /// Why.
         reason: String,
     },

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use burn::data::dataloader::DataLoaderIterator;
 use burn::module::Module;
-use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent, SupervisedLearningStrategy,
@@ -15,11 +14,13 @@ use burn::train::{
 use super::TrainError;
 use super::checkpoint::Checkpoints;
 use super::ema::Ema;
+use super::ending::is_complete;
 use super::mask_statistics::statistics;
 use super::meter::Meter;
-use super::record::{Entry, StageRecord, Values, best_epoch};
+use super::record::{Entry, StageRecord, Values};
 use super::step::{StepOutput, Trainee};
 use crate::data::Batch;
+use crate::experiment::Training;
 use crate::models::Architecture;
 
 /// How a stage is trained. burn's own loop has no place for an average of the weights or for lines between epochs.
@@ -31,8 +32,7 @@ pub(super) struct Fit<M: Architecture> {
     pub(super) steps: usize,
     /// Steps between two lines of the record.
     pub(super) log_every: usize,
-    /// Epochs without a better one after which it ends.
-    pub(super) patience: Option<usize>,
+    pub(super) training: Training,
     /// Seconds that the epochs before took.
     pub(super) seconds_before: f64,
     pub(super) started: Instant,
@@ -64,14 +64,14 @@ impl<M: Architecture> SupervisedLearningStrategy<Trainee<M>> for Fit<M> {
             if session.is_over() {
                 break;
             }
-            session.record(epoch);
-            if session.is_over() {
+            // An epoch that is recorded is saved, whatever was asked meanwhile.
+            if !session.record(epoch) {
                 break;
             }
             if let Some(checkpointer) = &mut checkpointer {
                 checkpointer.checkpoint(&session.learner, epoch, &session.event_store);
             }
-            if session.improves_no_more(epoch) {
+            if session.is_over() || session.is_complete() {
                 break;
             }
         }
@@ -137,27 +137,25 @@ impl<M: Architecture> Session<'_, M> {
         self.tell_train(LearnerEvent::EndEpoch(epoch));
     }
 
-    /// Saves what burn does not save, and writes the epoch's line: without both there is no such epoch.
-    fn record(&mut self, epoch: usize) {
+    /// Saves what burn does not save, and writes the epoch's line: without both there is no such epoch. Whether it could.
+    fn record(&mut self, epoch: usize) -> bool {
         let average = self.fit.ema().as_ref().map(|ema| ema.average().clone().into_record());
-        if let Some(average) = average {
-            let saved = self.fit.checkpoints.save_average(epoch, average);
-            let stage = self.fit.record.stage();
-            let failed =
-                |error: CheckpointerError| TrainError::Checkpoint { stage, reason: error.to_string() };
-            self.stop_on_error(saved.map_err(failed));
+        if let Some(average) = average
+            && let Err(error) = self.fit.checkpoints.save_average(epoch, average)
+        {
+            self.stop(self.fit.record.unsaved(self.fit.checkpoints.folder(), error));
+            return false;
         }
         self.settle();
         let (train, held_out) = self.fit.meter.take_epoch();
-        self.append(epoch, None, train, held_out);
+        self.append(epoch, None, train, held_out)
     }
 
-    fn improves_no_more(&mut self, epoch: usize) -> bool {
-        let Some(patience) = self.fit.patience else { return false };
+    fn is_complete(&mut self) -> bool {
         match self.fit.record.epochs() {
-            Ok(epochs) => epoch >= best_epoch(&epochs) + patience,
+            Ok(epochs) => is_complete(&epochs, &self.fit.training),
             Err(error) => {
-                self.stop_on_error(Err(self.fit.record.error(error)));
+                self.stop(self.fit.record.error(error));
                 true
             }
         }
@@ -177,11 +175,17 @@ impl<M: Architecture> Session<'_, M> {
         }
     }
 
-    fn append(&mut self, epoch: usize, step: Option<usize>, train: Values, held_out: Values) {
+    /// Writes a line. Whether it could.
+    fn append(&mut self, epoch: usize, step: Option<usize>, train: Values, held_out: Values) -> bool {
         let seconds = self.fit.seconds_before + self.fit.started.elapsed().as_secs_f64();
-        let masks = statistics(&self.learner.model().valid().slim.masks);
-        let appended = self.fit.record.append(Entry { epoch, step, seconds, train, held_out, masks });
-        self.stop_on_error(appended.map_err(|error| self.fit.record.error(error)));
+        let masks = statistics(&self.learner.model().slim.masks.valid());
+        match self.fit.record.append(Entry { epoch, step, seconds, train, held_out, masks }) {
+            Ok(()) => true,
+            Err(error) => {
+                self.stop(self.fit.record.error(error));
+                false
+            }
+        }
     }
 
     fn tell_train(&mut self, event: LearnerEvent<StepOutput>) {
@@ -203,11 +207,9 @@ impl<M: Architecture> Session<'_, M> {
         let _ = self.event_store.find_metric("Loss", 0, Aggregate::Mean, &Split::Train);
     }
 
-    fn stop_on_error(&self, result: Result<(), TrainError>) {
-        if let Err(error) = result {
-            self.fit.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            self.interrupter.stop(None);
-        }
+    fn stop(&self, error: TrainError) {
+        self.fit.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.interrupter.stop(None);
     }
 }
 

@@ -3,14 +3,14 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
-/// `model` without gradients for its weights; those of its norms stay.
+/// `model` without gradients for its weights; those of its norms stay, which are the layers with `Norm` in their name.
 pub(super) fn freeze_weights<M: Module>(model: M) -> M {
     model.map(&mut Freeze::default())
 }
 
 #[derive(Default)]
 struct Freeze {
-    /// Types of the modules around.
+    /// Types of the layers around, outermost first.
     types: Vec<String>,
 }
 
@@ -24,7 +24,7 @@ impl ModuleMapper for Freeze {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let of_norm = self.types.iter().any(|name| name.ends_with("Norm"));
+        let of_norm = self.types.last().is_some_and(|layer| layer.contains("Norm"));
         if of_norm { param } else { param.set_require_grad(false) }
     }
 }

@@ -6,7 +6,8 @@ use burn::module::Module;
 use thiserror::Error;
 
 use super::checkpoint::Checkpoints;
-use super::record::{Chosen, StageRecord};
+use super::ending::{Chosen, is_complete};
+use super::record::StageRecord;
 use super::stage::checkpoint_folder;
 use super::step::Trainee;
 use super::watch::Watch;
@@ -20,8 +21,10 @@ use crate::slim::Slim;
 pub struct Loaded<M: Module> {
     /// The network.
     pub model: M,
-    /// Epochs that it was trained for.
-    pub epochs: usize,
+    /// The epoch whose weights it has.
+    pub epoch: usize,
+    /// Whether pretraining has come to its end.
+    pub complete: bool,
     /// Later epochs, whose checkpoints are damaged.
     pub damaged: Vec<usize>,
 }
@@ -67,7 +70,7 @@ pub fn load_pretrained<M: Architecture>(
     let mut epochs = record.epochs().map_err(CheckpointError::Record)?;
     let (good, damaged) = checkpoints.last_good(epochs.len());
     epochs.truncate(good.unwrap_or(0));
-    let Some(chosen) = Chosen::of(&epochs, training.early_stop.is_some()) else {
+    let Some(chosen) = Chosen::of(&epochs, training) else {
         return Err(match damaged.is_empty() {
             true => CheckpointError::None(folder),
             false => CheckpointError::Damaged(folder),
@@ -79,7 +82,7 @@ pub fn load_pretrained<M: Architecture>(
     let record = checkpoints.load(chosen).map_err(|error| unfit(error.to_string()))?;
     let trainee = Trainee::new(Slim::dense(model), training.into(), Watch::default());
     let trainee = trainee.try_load_record(record).map_err(|error| unfit(error.to_string()))?;
-    Ok(Loaded { model: trainee.slim.model, epochs: epochs.len(), damaged })
+    Ok(Loaded { model: trainee.slim.model, epoch, complete: is_complete(&epochs, training), damaged })
 }
 
 fn one_line(text: &str) -> String {

@@ -4,6 +4,7 @@ mod accuracy;
 mod checkpoint;
 mod clip;
 mod ema;
+mod ending;
 mod error;
 mod evaluate;
 mod fit;
@@ -19,6 +20,7 @@ mod record;
 mod stage;
 mod step;
 mod stepper;
+mod take_up;
 mod watch;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};

@@ -1,7 +1,6 @@
-//! What the terminal shows while a stage runs: a bar, or plain lines where there is no terminal.
+//! What the terminal shows while a stage runs: a line that is drawn again and again, or plain lines where there is no terminal.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
@@ -9,18 +8,21 @@ use burn::train::metric::{MetricDefinition, MetricId, MetricName};
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
 };
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use burn::train::{Interrupter, LearnerSummary};
+use indicatif::{FormattedDuration, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::meter::{field_of, value_of};
+use super::stage::StageRun;
+use crate::terminal::say;
 
 /// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The progress of one stage.
+/// The progress of one stage, and how long the run will take after it.
 pub struct StageProgress {
     /// `search` or `retrain share-0.5`.
     title: String,
-    bar: Option<ProgressBar>,
+    shown: Shown,
     epochs: usize,
     /// Epochs that are finished.
     done: usize,
@@ -28,41 +30,63 @@ pub struct StageProgress {
     done_before: usize,
     images_an_epoch: usize,
     images_done: usize,
+    /// Images that are trained on in later stages.
+    images_later: usize,
+    interrupter: Interrupter,
     training: bool,
     started: Instant,
     trained: Duration,
     split_started: Instant,
     line_printed: Instant,
     names: HashMap<MetricId, MetricName>,
-    loss: f64,
+    loss: Option<f64>,
     held_out_top1: Option<f64>,
 }
 
+enum Shown {
+    Nothing,
+    Lines,
+    /// On a terminal, where it is drawn over.
+    Line(ProgressBar),
+}
+
 impl StageProgress {
-    /// Progress of the stage called `title`.
-    pub fn new(title: String, epochs: usize, images_an_epoch: usize) -> Self {
+    /// Progress of the stage of `run`, which has `epochs` epochs.
+    pub(super) fn new(run: &StageRun, epochs: usize) -> Self {
+        let title = run.title();
+        let shown = match run.quiet {
+            true => Shown::Nothing,
+            false => line(&title).map_or(Shown::Lines, Shown::Line),
+        };
+        Self::of(title, shown, epochs, run.train.len(), run.images_later, run.interrupter.clone())
+    }
+
+    fn of(
+        title: String,
+        shown: Shown,
+        epochs: usize,
+        images_an_epoch: usize,
+        images_later: usize,
+        interrupter: Interrupter,
+    ) -> Self {
         let now = Instant::now();
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let total = (epochs * images_an_epoch) as u64;
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_prefix(title.clone())
-        });
         Self {
             title,
-            bar,
+            shown,
             epochs,
             done: 0,
             done_before: 0,
             images_an_epoch,
             images_done: 0,
+            images_later,
+            interrupter,
             training: false,
             started: now,
             trained: Duration::ZERO,
             split_started: now,
             line_printed: now,
             names: HashMap::new(),
-            loss: f64::NAN,
+            loss: None,
             held_out_top1: None,
         }
     }
@@ -80,41 +104,54 @@ impl StageProgress {
         self.images_since_start() as f64 / (self.trained + running).as_secs_f64().max(1e-9)
     }
 
-    fn left(&self) -> Duration {
-        let (done, all) = (self.images(), self.epochs * self.images_an_epoch);
+    /// Time left for the stage, and for the run. The latter takes later stages to be as slow as this one, validation
+    /// included: sub-networks are faster, so that it rather takes less.
+    fn left(&self) -> [Duration; 2] {
+        let left = (self.epochs * self.images_an_epoch).saturating_sub(self.images());
         let per_image = self.started.elapsed().as_secs_f64() / self.images_since_start().max(1) as f64;
-        Duration::from_secs_f64(per_image * all.saturating_sub(done) as f64)
+        [left, left + self.images_later].map(|images| Duration::from_secs_f64(per_image * images as f64))
     }
 
-    fn state(&self, epoch: usize) -> String {
-        let top1 = self.held_out_top1.map_or_else(|| "-".into(), |top1| format!("{top1:.4}"));
+    /// `5893 images/s, loss 2.0171, held-out top-1 0.4750`
+    fn measured(&self) -> String {
+        let known = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         format!(
-            "epoch {epoch}/{}  {:.0} images/s  loss {:.4}  held-out top-1 {top1}",
-            self.epochs,
+            "{:.0} images/s, loss {}, held-out top-1 {}",
             self.images_per_second(),
-            self.loss,
+            known(self.loss),
+            known(self.held_out_top1)
         )
     }
 
-    fn show_bar(&self) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.images() as u64);
-            let state = self.state((self.done + 1).min(self.epochs));
-            bar.set_message(format!("{state}  {} left", HumanDuration(self.left())));
-        }
+    /// Where it is while it runs.
+    fn state(&self) -> String {
+        let epoch = (self.done + 1).min(self.epochs);
+        let [stage, run] = self.left().map(HumanDuration);
+        format!("epoch {epoch}/{}, {}, {stage:#} left, run {run:#}", self.epochs, self.measured())
     }
 
-    fn print_line(&mut self) {
-        let last = self.done == self.epochs && !self.training;
-        if self.bar.is_none() && (last || self.line_printed.elapsed() >= LINE_INTERVAL) {
-            let left = if last {
-                format!("took {}", HumanDuration(self.started.elapsed()))
-            } else {
-                format!("{} left", HumanDuration(self.left()))
-            };
-            let epoch = self.done + usize::from(self.training);
-            eprintln!("{}: {}  {left}", self.title, self.state(epoch));
-            self.line_printed = Instant::now();
+    /// What came of it, or `None` when it did not come to its end.
+    fn outcome(&self) -> Option<String> {
+        if self.done == self.done_before || self.interrupter.should_stop() {
+            return None;
+        }
+        let took = FormattedDuration(self.started.elapsed());
+        let epochs = match (self.done_before, self.done) {
+            (0, 1) => "1 epoch".to_owned(),
+            (0, all) => format!("{all} epochs"),
+            (before, all) => format!("epochs {} to {all}", before + 1),
+        };
+        Some(format!("{epochs} in {took}, {}", self.measured()))
+    }
+
+    fn show(&mut self) {
+        match &self.shown {
+            Shown::Line(line) => line.set_message(self.state()),
+            Shown::Lines if self.line_printed.elapsed() >= LINE_INTERVAL => {
+                say(format_args!("{}: {}", self.title, self.state()));
+                self.line_printed = Instant::now();
+            }
+            Shown::Lines | Shown::Nothing => {}
         }
     }
 }
@@ -129,8 +166,7 @@ impl TrainingProgressLogger for StageProgress {
     fn update_epoch(&mut self, epoch: usize) {
         self.done = epoch;
         self.images_done = 0;
-        self.show_bar();
-        self.print_line();
+        self.show();
     }
 
     fn start_split(&mut self, split: &str, _: usize) {
@@ -141,8 +177,7 @@ impl TrainingProgressLogger for StageProgress {
     fn update_split(&mut self, images: usize) {
         if self.training {
             self.images_done = images;
-            self.show_bar();
-            self.print_line();
+            self.show();
         }
     }
 
@@ -154,10 +189,11 @@ impl TrainingProgressLogger for StageProgress {
     }
 
     fn end(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-            let took = HumanDuration(self.started.elapsed());
-            eprintln!("{}: {}  took {took}", self.title, self.state(self.done));
+        if let Shown::Line(line) = &self.shown {
+            line.finish_and_clear();
+        }
+        if let (false, Some(outcome)) = (matches!(self.shown, Shown::Nothing), self.outcome()) {
+            say(format_args!("{}: {outcome}", self.title));
         }
     }
 
@@ -167,7 +203,7 @@ impl TrainingProgressLogger for StageProgress {
 impl MetricsRendererTraining for StageProgress {
     fn update_train(&mut self, state: MetricState) {
         if let Some(("loss", loss)) = self.read(state) {
-            self.loss = loss;
+            self.loss = Some(loss);
         }
     }
 
@@ -175,6 +211,11 @@ impl MetricsRendererTraining for StageProgress {
         if let Some(("top1", top1)) = self.read(state) {
             self.held_out_top1 = Some(top1);
         }
+    }
+
+    /// By default it would be printed on standard output, which is for the results of the run.
+    fn on_train_end(&mut self, _: Option<LearnerSummary>) -> Result<(), Box<dyn std::error::Error>> {
+        Ok(())
     }
 }
 
@@ -207,4 +248,63 @@ impl EvaluationProgressLogger for StageProgress {
     fn end_test(&mut self) {}
     fn end_global_progress(&mut self) {}
     fn log_event_evaluation(&mut self, _: String) {}
+}
+
+/// A line to draw over, where standard error is a terminal.
+fn line(title: &str) -> Option<ProgressBar> {
+    let line = ProgressBar::new_spinner();
+    let style = ProgressStyle::with_template("{prefix}: {msg}");
+    let line = line.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    let line = line.with_prefix(title.to_owned());
+    (!line.is_hidden()).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten seconds after it began, with an epoch of two behind it and a quarter of the other.
+    fn progress() -> StageProgress {
+        let mut progress =
+            StageProgress::of("search".into(), Shown::Nothing, 2, 100, 300, Interrupter::new());
+        progress.start(0, 1, None, None);
+        progress.update_epoch(1);
+        progress.images_done = 25;
+        progress.started = Instant::now() - Duration::from_secs(10);
+        progress.trained = Duration::from_secs(5);
+        progress
+    }
+
+    #[test]
+    fn time_left_counts_the_later_stages() {
+        let [stage, run] = progress().left().map(|left| left.as_secs_f64());
+        assert!((stage - 6.0).abs() < 0.1, "75 of 125 images a 10 s are left, not {stage} s");
+        assert!((run - 30.0).abs() < 0.1, "and 300 later, not {run} s");
+    }
+
+    #[test]
+    fn the_state_says_all() {
+        let mut progress = progress();
+        assert_eq!(progress.state(), "epoch 2/2, 25 images/s, loss -, held-out top-1 -, 6s left, run 30s");
+        (progress.loss, progress.held_out_top1) = (Some(0.125), Some(0.5));
+        assert!(progress.state().contains("loss 0.1250, held-out top-1 0.5000"));
+    }
+
+    #[test]
+    fn the_outcome_is_told_of_what_was_done() {
+        let mut progress = progress();
+        progress.start(0, 1, None, None);
+        progress.started = Instant::now() - Duration::from_secs(10);
+        assert_eq!(progress.outcome(), None);
+        progress.update_epoch(2);
+        assert_eq!(
+            progress.outcome().unwrap(),
+            "2 epochs in 00:00:10, 40 images/s, loss -, held-out top-1 -"
+        );
+        progress.start(0, 2, None, None);
+        progress.update_epoch(2);
+        assert!(progress.outcome().unwrap().starts_with("epochs 2 to 2 in 00:00:00"));
+        progress.interrupter.stop(None);
+        assert_eq!(progress.outcome(), None);
+    }
 }

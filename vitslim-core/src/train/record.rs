@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Error, ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use burn::train::checkpoint::CheckpointerError;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
+use super::ending::HeldOut;
 use super::mask_statistics::MaskStatistics;
 use crate::data::Stage;
 use crate::whole_file::write_whole;
@@ -46,51 +48,6 @@ pub(super) struct Entry {
     pub(super) masks: BTreeMap<String, MaskStatistics>,
 }
 
-/// Held-out top-1 after an epoch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct HeldOut {
-    /// Of the weights.
-    top1: f64,
-    /// Of their running average, if there is one.
-    top1_ema: Option<f64>,
-}
-
-impl HeldOut {
-    /// Whether the average is better than the weights.
-    pub(super) fn average_is_better(self) -> bool {
-        self.top1_ema.is_some_and(|average| average > self.top1)
-    }
-
-    /// That of the better of the two.
-    fn best(self) -> f64 {
-        self.top1_ema.map_or(self.top1, |average| average.max(self.top1))
-    }
-}
-
-/// The best of `epochs`, from 1, or 0 if there is none. Of equal ones the first.
-pub(super) fn best_epoch(epochs: &[HeldOut]) -> usize {
-    let best =
-        epochs.iter().zip(1..).reduce(|best, next| if next.0.best() > best.0.best() { next } else { best });
-    best.map_or(0, |(_, epoch)| epoch)
-}
-
-/// Which weights of a stage go on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Chosen {
-    pub(super) epoch: usize,
-    /// Whether the running average goes on, and not the weights themselves.
-    pub(super) averaged: bool,
-}
-
-impl Chosen {
-    /// Of `epochs` the best where the stage stops early, else the last; `None` if there is none.
-    pub(super) fn of(epochs: &[HeldOut], stops_early: bool) -> Option<Self> {
-        let epoch = if stops_early { best_epoch(epochs) } else { epochs.len() };
-        let held_out = epochs.get(epoch.checked_sub(1)?)?;
-        Some(Self { epoch, averaged: held_out.average_is_better() })
-    }
-}
-
 /// The lines of one stage in `metrics.jsonl`.
 #[derive(Clone, Debug)]
 pub(super) struct StageRecord {
@@ -104,17 +61,21 @@ impl StageRecord {
         Self { path, stage: stage.name(), subnet: subnet.map(str::to_owned) }
     }
 
-    /// Name of the stage.
-    pub(super) fn stage(&self) -> &'static str {
-        self.stage
-    }
-
     /// The error of a stage whose record cannot be used.
     pub(super) fn error(&self, source: Error) -> TrainError {
         TrainError::File { path: self.path.clone(), source }
     }
 
-    /// All whole lines of the file. One that was torn by a crash is left out.
+    /// The error of a stage whose checkpoint cannot be written to the folder `path`.
+    pub(super) fn unsaved(&self, path: &Path, error: CheckpointerError) -> TrainError {
+        let source = match error {
+            CheckpointerError::IOError(source) => source,
+            other => Error::other(other.to_string()),
+        };
+        TrainError::Unsaved { stage: self.stage, path: path.to_owned(), source }
+    }
+
+    /// All whole lines of the file. One that was torn by a crash, which has no end, is left out.
     fn lines(&self) -> Result<Vec<Line>, Error> {
         let text = match std::fs::read(&self.path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -122,7 +83,13 @@ impl StageRecord {
             Err(error) => return Err(error),
         };
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        Ok(whole.map_while(|line| serde_json::from_str(line).ok()).collect())
+        let read = |(number, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|_| {
+                let damage = format!("line {number} is damaged: mend it, or begin anew with `--fresh`");
+                Error::new(ErrorKind::InvalidData, damage)
+            })
+        };
+        (1..).zip(whole).map(read).collect()
     }
 
     fn is_ours(&self, line: &Line) -> bool {
@@ -222,8 +189,12 @@ mod tests {
             let text = std::fs::read_to_string(&record.path).unwrap();
             assert_eq!((text.lines().count(), record.epochs().unwrap().len()), (10, 1));
         }
+        // Whole lines are not torn: something else damaged them.
+        let (_folder, record) = self::record("{}\n", Stage::Retrain, Some("b"));
+        let error = record.epochs().unwrap_err().to_string();
+        assert!(error.contains("line 13 is damaged"), "{error}");
         // Whole, but for its newline: it may be a part of a longer number.
-        let (_folder, record) = record("", Stage::Retrain, Some("b"));
+        let (_folder, record) = self::record("", Stage::Retrain, Some("b"));
         let text = std::fs::read_to_string(&record.path).unwrap();
         std::fs::write(&record.path, text.trim_end()).unwrap();
         assert_eq!(record.epochs().unwrap().len(), 1);
@@ -237,20 +208,5 @@ mod tests {
         let (_folder, record) = self::record("", Stage::Retrain, Some("c"));
         record.cut_back(0).unwrap();
         assert_eq!(record.lines().unwrap().len(), 12);
-    }
-
-    #[test]
-    fn the_best_epoch_is_the_first_of_the_best_weights_or_averages() {
-        let epochs = |values: &[(f64, Option<f64>)]| -> Vec<HeldOut> {
-            values.iter().map(|&(top1, top1_ema)| HeldOut { top1, top1_ema }).collect()
-        };
-        assert_eq!(best_epoch(&[]), 0);
-        assert_eq!(best_epoch(&epochs(&[(0.5, None), (0.7, None), (0.7, None), (0.6, None)])), 2);
-        assert_eq!(best_epoch(&epochs(&[(0.7, Some(0.1)), (0.6, Some(0.8)), (0.7, Some(0.7))])), 2);
-        let better = epochs(&[(0.7, Some(0.8)), (0.7, Some(0.7)), (0.7, None)]);
-        assert_eq!(
-            better.into_iter().map(HeldOut::average_is_better).collect::<Vec<_>>(),
-            [true, false, false]
-        );
     }
 }

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
-use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingError, TrainingStrategy};
 
 use super::TrainError;
 use super::checkpoint::{Checkpoints, Keep};
 use super::ema::Ema;
+use super::ending::Chosen;
 use super::fit::Fit;
 use super::freeze::freeze_weights;
 use super::layer_decay::layers;
@@ -19,14 +21,15 @@ use super::meter::Meter;
 use super::metrics::{EmaAccuracyMetric, PenaltyMetric};
 use super::optimizer::{optimizer, scheduler};
 use super::progress::StageProgress;
-use super::record::{Chosen, HeldOut, StageRecord, best_epoch};
+use super::record::StageRecord;
 use super::step::Trainee;
+use super::take_up::take_up;
 use super::watch::{NotFinite, Watch};
 use crate::data::{Loader, Order, Part, Stage};
-use crate::experiment::{Count, Freeze, Masks, Training};
+use crate::experiment::{Freeze, Masks, Training};
 use crate::models::Architecture;
 use crate::slim::Slim;
-use crate::whole_file::remove;
+use crate::terminal::say;
 
 /// Images that a validation step computes at once.
 const HELD_OUT_BATCH: usize = 128;
@@ -60,6 +63,12 @@ pub struct StageRun<'a> {
     pub dependents: Vec<PathBuf>,
     /// Stops it after the batch at hand.
     pub interrupter: Interrupter,
+    /// Threads that prepare training batches ahead, where not those of [`Loader::new`].
+    pub loader_threads: Option<usize>,
+    /// Images that later stages train on, for the time that is left.
+    pub images_later: usize,
+    /// Shows no progress.
+    pub quiet: bool,
 }
 
 /// The end of a stage.
@@ -67,44 +76,21 @@ pub struct StageRun<'a> {
 pub struct Trained<M: Module> {
     /// Model and masks, in validation mode.
     pub slim: Slim<M>,
+    /// Epochs that were trained.
+    pub epochs: usize,
     /// Seconds that its epochs took, over all restarts.
     pub seconds: f64,
 }
 
 impl StageRun<'_> {
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         let stage = self.stage.name();
         self.subnet.map_or_else(|| stage.to_owned(), |subnet| format!("{stage} {subnet}"))
     }
 
-    fn metrics(&self) -> PathBuf {
-        self.folder.join("metrics.jsonl")
-    }
-
-    /// The error of a file of this run.
-    fn file_error(&self, source: std::io::Error) -> TrainError {
-        TrainError::File { path: self.metrics(), source }
-    }
-
-    fn checkpoint_error(&self, error: impl std::fmt::Display) -> TrainError {
-        TrainError::Checkpoint { stage: self.stage.name(), reason: error.to_string() }
-    }
-
-    /// Epochs without a better one after which it ends.
-    fn patience(&self) -> Option<usize> {
-        self.training.early_stop.map(Count::get)
-    }
-
-    /// The best of `epochs`, if it is looked for.
-    fn best(&self, epochs: &[HeldOut]) -> Option<usize> {
-        self.patience().map(|_| best_epoch(epochs)).filter(|best| *best > 0)
-    }
-
-    /// Whether nothing is left to train after `epochs`.
-    fn is_complete(&self, epochs: &[HeldOut]) -> bool {
-        let patience = self.patience().zip(self.best(epochs));
-        epochs.len() == self.training.epochs.get()
-            || patience.is_some_and(|(patience, best)| epochs.len() >= best + patience)
+    fn unfit(&self, epoch: usize, error: impl std::fmt::Display) -> TrainError {
+        let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        TrainError::Unfit { stage: self.stage.name(), epoch, reason }
     }
 }
 
@@ -112,10 +98,10 @@ impl StageRun<'_> {
 ///
 /// # Errors
 ///
-/// When it is interrupted, the loss is not finite, burn refuses the settings, a file cannot be written, or the device
-/// fails.
+/// When it is interrupted, the loss is not finite, burn refuses the settings, a file cannot be read or written, a checkpoint
+/// is that of another network, or the device fails.
 pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M>, TrainError> {
-    let record = StageRecord::new(run.metrics(), run.stage, run.subnet);
+    let record = StageRecord::new(run.folder.join("metrics.jsonl"), run.stage, run.subnet);
     let folder = run.folder.join(checkpoint_folder(run.stage, run.subnet));
     let checkpoints = Checkpoints::new(folder, run.training.ema.is_some());
     let watch = Watch::new(run.interrupter.clone());
@@ -123,58 +109,28 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let trainee = trainee.train().fork(&run.device.clone().autodiff());
 
     let (begun, complete) = take_up(run, &record, &checkpoints)?;
-    if !complete {
-        fit(run, trainee.clone(), &record, &checkpoints, begun, &watch)?;
+    match begun {
+        Some(epochs) if complete && !run.quiet => {
+            say(format_args!("{}: complete, {epochs} epochs", run.title()));
+        }
+        _ if complete => {}
+        _ => fit(run, trainee.clone(), &record, &checkpoints, begun, &watch)?,
     }
 
     // What goes on is what was saved, whether it was trained just now or before a restart.
-    let epochs = record.epochs().map_err(|error| run.file_error(error))?;
-    let chosen = Chosen::of(&epochs, run.patience().is_some())
-        .ok_or_else(|| run.checkpoint_error("no epoch of it is recorded"))?;
-    let saved = checkpoints.load(chosen).map_err(|error| run.checkpoint_error(error))?;
-    if chosen.averaged || chosen.epoch < epochs.len() {
+    let epochs = record.epochs().map_err(|error| record.error(error))?;
+    let chosen = Chosen::of(&epochs, run.training).ok_or_else(|| TrainError::Failed {
+        stage: run.stage.name(),
+        reason: "no epoch is recorded".into(),
+    })?;
+    if !run.quiet && (chosen.averaged || chosen.epoch < epochs.len()) {
         let weights = if chosen.averaged { "averaged weights" } else { "weights" };
-        eprintln!("{}: the {weights} of epoch {} go on", run.title(), chosen.epoch);
+        say(format_args!("{}: the {weights} of epoch {} go on", run.title(), chosen.epoch));
     }
-    let trained = trainee.load_record(saved).valid();
-    Ok(Trained { slim: trained.slim, seconds: record.seconds().map_err(|error| run.file_error(error))? })
-}
-
-/// The epoch after which the stage goes on, and whether that is its end. All that came after it is removed.
-fn take_up(
-    run: &StageRun,
-    record: &StageRecord,
-    checkpoints: &Checkpoints,
-) -> Result<(Option<usize>, bool), TrainError> {
-    let title = run.title();
-    let mut epochs = record.epochs().map_err(|error| run.file_error(error))?;
-    let (begun, best) = loop {
-        let (begun, damaged) = checkpoints.last_good(epochs.len());
-        for epoch in damaged {
-            eprintln!("{title}: the checkpoint of epoch {epoch} is damaged; the one before it is used");
-        }
-        epochs.truncate(begun.unwrap_or(0));
-        match run.best(&epochs) {
-            Some(best) if !checkpoints.is_good(best) => {
-                eprintln!(
-                    "{title}: the checkpoint of the best epoch, {best}, is damaged; it is trained again"
-                );
-                epochs.truncate(best - 1);
-            }
-            best => break (begun, best),
-        }
-    };
-    for epoch in checkpoints.spare(begun.unwrap_or(0), best) {
-        checkpoints.remove(epoch);
-    }
-    let complete = run.is_complete(&epochs);
-    if !complete {
-        for path in &run.dependents {
-            remove(path).map_err(|source| TrainError::File { path: path.clone(), source })?;
-        }
-        record.cut_back(begun.unwrap_or(0)).map_err(|error| run.file_error(error))?;
-    }
-    Ok((begun, complete))
+    let saved = checkpoints.load(chosen).map_err(|error| run.unfit(chosen.epoch, error))?;
+    let trained = trainee.try_load_record(saved).map_err(|error| run.unfit(chosen.epoch, error))?.valid();
+    let seconds = record.seconds().map_err(|error| record.error(error))?;
+    Ok(Trained { slim: trained.slim, epochs: epochs.len(), seconds })
 }
 
 /// Trains the epochs after `begun`.
@@ -192,23 +148,28 @@ fn fit<M: Architecture>(
 
     let order = Order::Shuffled { seed, stage };
     let train = Loader::new(run.train.clone(), training.batch.get(), order, device.clone());
+    let train = match run.loader_threads {
+        Some(threads) => train.with_threads(threads),
+        None => train,
+    };
     let steps = train.batches();
     let held_out = Loader::new(run.held_out.clone(), HELD_OUT_BATCH, Order::AsIs, device.inner());
     let train = Arc::new(train.after(begun.unwrap_or(0)));
 
-    let ema = match training.ema {
-        None => None,
-        Some(decay) => {
-            let start = match begun {
-                None => trainee.clone(),
-                Some(epoch) => {
-                    let average = checkpoints.load_average(epoch);
-                    trainee.clone().load_record(average.map_err(|error| run.checkpoint_error(error))?)
-                }
-            };
-            Some(Ema::new(start.valid(), decay.get()))
+    let mut average = trainee.clone();
+    if let Some(epoch) = begun {
+        let load = |trainee: &Trainee<M>, averaged: bool| {
+            let saved =
+                checkpoints.load(Chosen { epoch, averaged }).map_err(|error| run.unfit(epoch, error))?;
+            trainee.clone().try_load_record(saved).map_err(|error| run.unfit(epoch, error))
+        };
+        // burn loads the weights once more, and panics if they do not fit.
+        load(&trainee, false)?;
+        if training.ema.is_some() {
+            average = load(&trainee, true)?;
         }
-    };
+    }
+    let ema = training.ema.map(|decay| Ema::new(average.valid(), decay.get()));
     match run.freeze {
         Some(Freeze::Weights) => trainee.slim.model = freeze_weights(trainee.slim.model),
         None => {}
@@ -221,19 +182,16 @@ fn fit<M: Architecture>(
         meter: meter.clone(),
         steps,
         log_every: run.log_every,
-        patience: run.patience(),
-        seconds_before: record.seconds().map_err(|error| run.file_error(error))?,
+        training: training.clone(),
+        seconds_before: record.seconds().map_err(|error| record.error(error))?,
         started: Instant::now(),
         ema: Mutex::new(ema),
         failure: Mutex::new(None),
     });
     let rates = scheduler(training, masks, steps, &layers_of(training, &trainee))?;
     let learner = Learner::new(trainee, optimizer(training, masks)?, rates);
-    let keep = Keep {
-        checkpoints: checkpoints.clone(),
-        record: record.clone(),
-        stops_early: run.patience().is_some(),
-    };
+    let progress = StageProgress::new(run, epochs);
+    let keep = Keep { checkpoints: checkpoints.clone(), record: record.clone(), training: training.clone() };
     let [model, optimizer, learning_rate] = checkpoints.savers();
     let mut supervised = SupervisedTraining::new(run.folder, train.clone(), Arc::new(held_out))
         .num_epochs(epochs)
@@ -244,7 +202,7 @@ fn fit<M: Architecture>(
         .with_custom_checkpointers(model, optimizer, learning_rate)
         .with_checkpointing_strategy(keep)
         .with_interrupter(run.interrupter.clone())
-        .renderer(Box::new(StageProgress::new(run.title(), epochs, run.train.len())))
+        .renderer(Box::new(progress))
         .with_application_logger(None);
     if stage == Stage::Search {
         supervised = supervised.metric_train_numeric(PenaltyMetric::new());
@@ -264,10 +222,14 @@ fn fit<M: Architecture>(
         return Err(error);
     }
     if let Some(error) = result.error {
+        if let TrainingError::Checkpoint(CheckpointerError::IOError(unsaved)) = &*error {
+            let unsaved = std::io::Error::new(unsaved.kind(), unsaved.to_string());
+            return Err(record.unsaved(checkpoints.folder(), CheckpointerError::IOError(unsaved)));
+        }
         return Err(TrainError::Failed { stage: stage.name(), reason: error.to_string() });
     }
     if result.interrupted.is_some() {
-        let epoch = record.epochs().map_err(|error| run.file_error(error))?.len() + 1;
+        let epoch = record.epochs().map_err(|error| record.error(error))?.len() + 1;
         return Err(TrainError::Interrupted { stage: stage.name(), epoch: epoch.min(epochs) });
     }
     Ok(())

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
+use safetensors::SafeTensors;
 
-use super::workspace::{TINY, Workspace, said};
+use super::resume::metrics;
+use super::workspace::{TINY, Workspace, repeatable, said};
 
 /// An image of a class: a bright bar that lies where the class says.
 fn bar(class: u8, image: u8, size: u8) -> RgbImage {
@@ -74,6 +76,48 @@ fn a_folder_of_images_runs_to_the_end() {
     let output = workspace.vitslim(&all);
     let printed = said(&output);
     assert!(printed.contains("`./train`: left out 1 no image (README.txt)"), "{printed}");
+}
+
+/// All tensors of a file, by name.
+fn tensors(file: &Path) -> Vec<(String, Vec<u8>)> {
+    let bytes = std::fs::read(file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let mut tensors: Vec<_> =
+        tensors.tensors().into_iter().map(|(name, tensor)| (name, tensor.data().to_vec())).collect();
+    tensors.sort();
+    tensors
+}
+
+#[test]
+fn the_number_of_loader_threads_changes_nothing() {
+    let workspace = Workspace::new();
+    write_idx(&workspace.path(""), "train", 80);
+    write_idx(&workspace.path(""), "t10k", 20);
+    write_folder(&workspace.path(""), "train", 20, "png");
+    write_folder(&workspace.path(""), "val", 5, "png");
+    for (name, data) in [
+        ("idx", "Idx(path: \".\", classes: 2, augment: (crop_padding: 1, flip: true))"),
+        ("folder", "ImageFolder(path: \".\", image_size: 8, augment: (crop_padding: 2, flip: true))"),
+    ] {
+        // Several batches an epoch, and more threads than that in the folder's case.
+        let text = TINY.replace("Digits", data).replace("batch: 128", "batch: 16");
+        let file = workspace.write("threads.ron", &text);
+        let end = |threads: &str| {
+            let out = format!("{name}-{threads}");
+            let summary = workspace.run(&file, &["--loader-threads", threads, "--out", &out]);
+            let folder = workspace.path(&out).join("tiny/seed=3");
+            let subnets = ["share-0.5-0.5-0.7", "share-0.1"]
+                .map(|label| tensors(&folder.join("subnets").join(label).join("model.safetensors")));
+            (repeatable(summary), metrics(&folder), subnets, tensors(&folder.join("masks.safetensors")))
+        };
+        let none = end("0");
+        assert!(none.2.iter().all(|tensors| tensors.len() > 10));
+        for threads in ["1", "2", "5"] {
+            assert!(end(threads) == none, "{name}: {threads} threads give other results than none");
+        }
+    }
+    let output = workspace.vitslim(&["run", "threads.ron", "--loader-threads", "many"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
 }
 
 #[test]

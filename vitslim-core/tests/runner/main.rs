@@ -6,5 +6,7 @@ mod evaluation;
 mod refusals;
 mod results;
 mod resume;
+mod terminal;
 mod training;
+mod trouble;
 mod workspace;

@@ -1,6 +1,6 @@
 //! A run that is stopped goes on, and ends as if it had not been.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ fn spawn(workspace: &Workspace, file: &Path) -> Child {
 }
 
 /// `metrics.jsonl` without its times.
-fn metrics(folder: &Path) -> Vec<Value> {
+pub fn metrics(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let line = |line: &str| {
         let mut line: Value = serde_json::from_str(line).unwrap();
@@ -40,14 +40,14 @@ fn metrics(folder: &Path) -> Vec<Value> {
 }
 
 /// The uninterrupted run.
-struct Reference {
-    file: std::path::PathBuf,
-    workspace: Workspace,
+pub struct Reference {
+    pub file: PathBuf,
+    pub workspace: Workspace,
     summary: Value,
-    metrics: Vec<Value>,
+    pub metrics: Vec<Value>,
 }
 
-fn reference() -> Reference {
+pub fn reference() -> Reference {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", &longer());
     let summary = repeatable(workspace.run(&file, &[]));
@@ -58,7 +58,7 @@ fn reference() -> Reference {
 impl Reference {
     /// The run in `workspace` ends as this one.
     #[track_caller]
-    fn assert_same_end(&self, workspace: &Workspace, what: &str) {
+    pub fn assert_same_end(&self, workspace: &Workspace, what: &str) {
         assert_eq!(repeatable(workspace.run(&self.file, &[])), self.summary, "{what}");
         let metrics = metrics(&workspace.path("runs/tiny/seed=3"));
         for (line, expected) in metrics.iter().zip(&self.metrics) {
@@ -119,8 +119,20 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
 
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
-    assert!(printed.contains("search: the checkpoint of epoch 4 is damaged"), "{printed}");
+    let told = "search: the checkpoint of epoch 4 is damaged; the one before it is used";
+    assert!(printed.contains(told), "{printed}");
     reference.assert_same_end(&reference.workspace, "repaired");
+
+    // With none before it.
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    for epoch in [3, 4] {
+        damage(&format!("checkpoints/pretrain/optimizer-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
+    }
+    let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
+    let printed = said(&output);
+    let told = "pretrain: the checkpoint of epoch 3 is damaged; the stage begins anew";
+    assert!(printed.contains(told), "{printed}");
+    reference.assert_same_end(&reference.workspace, "begun anew");
 }
 
 #[test]

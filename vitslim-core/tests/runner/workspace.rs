@@ -32,6 +32,9 @@ pub const TINY: &str = r#"Experiment(
 )
 "#;
 
+/// The binary.
+pub const VITSLIM: &str = env!("CARGO_BIN_EXE_vitslim");
+
 pub struct Workspace(TempDir);
 
 impl Workspace {
@@ -51,9 +54,14 @@ impl Workspace {
     }
 
     pub fn vitslim(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vitslim"));
-        command.args(args).current_dir(self.0.path()).env("NO_COLOR", "1");
-        command.output().unwrap()
+        self.command(VITSLIM, args).env("NO_COLOR", "1").output().unwrap()
+    }
+
+    /// A command that runs in the folder.
+    pub fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.0.path());
+        command
     }
 
     /// Runs an experiment that must end well, and returns its summary.

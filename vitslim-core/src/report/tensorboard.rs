@@ -1,0 +1,261 @@
+//! Event files, which TensorBoard shows.
+//!
+//! A file is a list of records, each framed by its length and checksums, and each a protobuf message `Event`. The messages
+//! below have the fields of TensorFlow's `event.proto` and `summary.proto` that are written here.
+
+use std::io::Error;
+use std::path::{Path, PathBuf};
+
+use prost::{Message, Oneof};
+
+use crate::whole_file::write_whole;
+
+/// Name of the file. TensorBoard reads every file that has `tfevents` in its name.
+const FILE: &str = "events.out.tfevents.vitslim";
+
+/// What a file says of itself in its first record.
+const VERSION: &str = "brain.Event:2";
+
+/// Buckets of a histogram, as many as TensorBoard itself makes.
+const BUCKETS: usize = 30;
+
+/// A value of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// Name of the series; what is before a `/` groups several: `search/loss`.
+    pub tag: String,
+    /// Where it belongs on the horizontal axis.
+    pub step: i64,
+    /// When it was measured, in seconds since 1970.
+    pub time: f64,
+    /// The value.
+    pub value: PointValue,
+}
+
+/// What a [`Point`] shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PointValue {
+    /// A number.
+    Scalar(f32),
+    /// How these values are distributed. Those that are not finite are left out.
+    Histogram(Vec<f64>),
+}
+
+/// Writes `points` to an event file in `folder`, in place of an earlier one, and returns its path.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn write_events(folder: &Path, points: &[Point]) -> Result<PathBuf, Error> {
+    let start = points.first().map_or(0.0, |point| point.time);
+    let version = Event { wall_time: start, step: 0, what: Some(What::FileVersion(VERSION.into())) };
+    let mut bytes = Vec::new();
+    for event in std::iter::once(version).chain(points.iter().map(Event::from)) {
+        append_record(&mut bytes, &event.encode_to_vec());
+    }
+    let path = folder.join(FILE);
+    write_whole(&path, &bytes)?;
+    Ok(path)
+}
+
+/// Appends the length of `data`, the checksum of the length, `data`, and the checksum of that.
+fn append_record(bytes: &mut Vec<u8>, data: &[u8]) {
+    let length = (data.len() as u64).to_le_bytes();
+    bytes.extend(length);
+    bytes.extend(checksum(&length).to_le_bytes());
+    bytes.extend(data);
+    bytes.extend(checksum(data).to_le_bytes());
+}
+
+/// CRC-32C, masked: a checksum of bytes that hold checksums would be a poor one.
+fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Event {
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(oneof = "What", tags = "3, 5")]
+    what: Option<What>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+enum What {
+    #[prost(string, tag = "3")]
+    FileVersion(String),
+    #[prost(message, tag = "5")]
+    Summary(Summary),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    values: Vec<Value>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Value {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(oneof = "Shown", tags = "2, 5")]
+    shown: Option<Shown>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+enum Shown {
+    #[prost(float, tag = "2")]
+    Scalar(f32),
+    #[prost(message, tag = "5")]
+    Histogram(Histogram),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Histogram {
+    #[prost(double, tag = "1")]
+    min: f64,
+    #[prost(double, tag = "2")]
+    max: f64,
+    #[prost(double, tag = "3")]
+    count: f64,
+    #[prost(double, tag = "4")]
+    sum: f64,
+    #[prost(double, tag = "5")]
+    sum_of_squares: f64,
+    /// Upper end of each bucket.
+    #[prost(double, repeated, tag = "6")]
+    limits: Vec<f64>,
+    /// Number of values in each bucket.
+    #[prost(double, repeated, tag = "7")]
+    counts: Vec<f64>,
+}
+
+impl From<&Point> for Event {
+    fn from(point: &Point) -> Self {
+        let shown = match &point.value {
+            PointValue::Scalar(value) => Shown::Scalar(*value),
+            PointValue::Histogram(values) => Shown::Histogram(Histogram::of(values)),
+        };
+        let value = Value { tag: point.tag.clone(), shown: Some(shown) };
+        let what = What::Summary(Summary { values: vec![value] });
+        Self { wall_time: point.time, step: point.step, what: Some(what) }
+    }
+}
+
+impl Histogram {
+    /// Buckets of equal width; a single one if all values are equal, none if there is no value.
+    fn of(values: &[f64]) -> Self {
+        let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+        let Some(min) = values.iter().copied().reduce(f64::min) else { return Self::default() };
+        let max = values.iter().copied().fold(min, f64::max);
+        let buckets = if min < max { BUCKETS } else { 1 };
+        // Of the ends and not of their difference, which may be beyond what is finite.
+        let limit = |bucket: usize| {
+            let share = bucket as f64 / buckets as f64;
+            min * (1.0 - share) + max * share
+        };
+        let mut limits: Vec<f64> = (1..=buckets).map(limit).collect();
+        limits[buckets - 1] = max;
+        let mut counts = vec![0.0; buckets];
+        for &value in &values {
+            counts[limits.partition_point(|&limit| limit < value).min(buckets - 1)] += 1.0;
+        }
+        Self {
+            min,
+            max,
+            count: values.len() as f64,
+            sum: values.iter().sum(),
+            sum_of_squares: values.iter().map(|value| value * value).sum(),
+            limits,
+            counts,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The records of a file whose checksums are right, up to the first that is not.
+    fn records(mut bytes: &[u8]) -> Vec<Event> {
+        let mut events = Vec::new();
+        let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
+        while bytes.len() > 16 {
+            let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+            if checksum(&bytes[..8]) != number(&bytes[8..12]) {
+                break;
+            }
+            let (data, rest) = bytes[12..].split_at(length);
+            if checksum(data) != number(&rest[..4]) {
+                break;
+            }
+            events.push(Event::decode(data).unwrap());
+            bytes = &rest[4..];
+        }
+        events
+    }
+
+    fn point(tag: &str, step: i64, value: PointValue) -> Point {
+        Point { tag: tag.into(), step, time: 1.5 + step as f64 / 3.0, value }
+    }
+
+    #[test]
+    fn a_file_is_as_tensorboards_own_writer_has_it() {
+        // Written by `RecordWriter` and the messages of the Python package tensorboard 2.21.
+        let theirs = "1800000000000000a37f4b220900000000000004401a0d627261696e2e4576656e743a32b19bcaec2100000000000000\
+                      017becf609000000000000044010032a140a120a0b7365617263682f6c6f7373150000803e92cd5c03";
+        let folder = tempfile::tempdir().unwrap();
+        let value = PointValue::Scalar(0.25);
+        let point = Point { tag: "search/loss".into(), step: 3, time: 2.5, value };
+        let ours = std::fs::read(write_events(folder.path(), &[point]).unwrap()).unwrap();
+        let hex: String = ours.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, theirs);
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_damage_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let values = [-1.0, 0.0, 0.5, 1.0, 2.0, f64::NAN, f64::INFINITY];
+        let points = [
+            point("pretrain/loss", 1, PointValue::Scalar(2.5)),
+            point("search/masks/hidden", 2, PointValue::Histogram(values.to_vec())),
+            point("search/penalty", 3, PointValue::Scalar(f32::NAN)),
+        ];
+        let path = write_events(&folder.path().join("logs"), &points).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let events = records(&bytes);
+        assert_eq!(events[0].what, Some(What::FileVersion(VERSION.into())));
+        assert_eq!(events[1..3], points[..2].iter().map(Event::from).collect::<Vec<_>>());
+        let Some(What::Summary(summary)) = &events[3].what else { panic!("{:?}", events[3]) };
+        assert!(matches!(summary.values[0].shown, Some(Shown::Scalar(value)) if value.is_nan()));
+        assert_eq!(events.len(), 4);
+
+        for place in [0, 9, 20, bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 1;
+            assert!(records(&damaged).len() < 4, "a flipped bit in byte {place}");
+        }
+        // A second one takes its place.
+        write_events(&folder.path().join("logs"), &points[..1]).unwrap();
+        assert_eq!(records(&std::fs::read(&path).unwrap()).len(), 2);
+    }
+
+    #[test]
+    fn histograms_count_every_finite_value_once() {
+        let histogram = Histogram::of(&[0.0, 0.05, 1.0, 1.0, 3.0, f64::NAN]);
+        assert_eq!((histogram.min, histogram.max, histogram.count), (0.0, 3.0, 5.0));
+        assert_eq!((histogram.sum, histogram.sum_of_squares), (5.05, 0.05 * 0.05 + 11.0));
+        assert_eq!((histogram.counts.len(), histogram.limits.len()), (BUCKETS, BUCKETS));
+        assert_eq!((histogram.counts[0], histogram.counts[9], histogram.counts[29]), (2.0, 2.0, 1.0));
+        assert_eq!(histogram.counts.iter().sum::<f64>(), 5.0);
+
+        let equal = Histogram::of(&[2.0; 7]);
+        assert_eq!((equal.limits, equal.counts), (vec![2.0], vec![7.0]));
+        assert_eq!(Histogram::of(&[f64::NAN]), Histogram::default());
+        let wide = Histogram::of(&[f64::MIN, f64::MAX]);
+        assert!(wide.limits.iter().all(|limit| limit.is_finite()));
+        assert_eq!((wide.counts[0], wide.counts[29]), (1.0, 1.0));
+    }
+}

@@ -1,0 +1,122 @@
+//! What is printed, and where.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::workspace::{TINY, VITSLIM, Workspace, json};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs the tiny experiment with the further arguments `args`, which must end well.
+fn run(workspace: &Workspace, args: &[&str]) -> Output {
+    workspace.write("tiny.ron", TINY);
+    // Not the one that sets NO_COLOR: there must be no escape codes anyway.
+    let output = workspace.command(VITSLIM, &[&["run", "tiny.ron"], args].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    output
+}
+
+#[test]
+fn without_a_terminal_there_are_plain_lines_one_a_stage() {
+    let workspace = Workspace::new();
+    let output = run(&workspace, &[]);
+    for bytes in [&output.stdout, &output.stderr] {
+        assert!(!bytes.contains(&0x1b) && !bytes.contains(&b'\r'), "{}", text(bytes));
+    }
+    let printed = text(&output.stderr);
+    let lines: Vec<&str> = printed.lines().collect();
+    let titles: Vec<&str> = lines.iter().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+    assert_eq!(titles, ["pretrain", "search", "retrain share-0.5-0.5-0.7", "retrain share-0.1"], "{printed}");
+    for line in &lines {
+        for part in ["epoch", " in 00:0", " images/s, loss ", ", held-out top-1 0."] {
+            assert!(line.contains(part), "no `{part}` in `{line}`");
+        }
+    }
+    let table = text(&output.stdout);
+    assert!(table.ends_with("results: runs/tiny/seed=3\n"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+}
+
+#[test]
+fn quiet_and_json_leave_the_summary_alone() {
+    let workspace = Workspace::new();
+    let summary = workspace.path("runs/tiny/seed=3/summary.json");
+    let quiet = run(&workspace, &["--quiet", "--json"]);
+    assert_eq!(text(&quiet.stderr), "");
+    assert_eq!(serde_json::from_slice::<Value>(&quiet.stdout).unwrap(), json(&summary));
+
+    let fresh = run(&workspace, &["--fresh", "--json"]);
+    assert!(text(&fresh.stderr).contains("search: 2 epochs"), "progress is shown beside JSON");
+    assert_eq!(text(&fresh.stdout).trim_end(), std::fs::read_to_string(&summary).unwrap().trim_end());
+
+    // Of a run that is complete, too.
+    let again = run(&workspace, &["--quiet"]);
+    assert_eq!(text(&again.stderr), "");
+    assert!(text(&again.stdout).contains("share-0.5-0.5-0.7"), "the table stays");
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_matter() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    let mut command = workspace.command(VITSLIM, &["run", "tiny.ron"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut first = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("pretrain: 2 epochs"), "{first}");
+    assert!(child.wait().unwrap().success());
+    assert!(workspace.path("runs/tiny/seed=3/summary.json").exists());
+}
+
+/// Runs `arguments` of vitslim on a terminal of its own, and returns what it shows.
+fn on_a_terminal(workspace: &Workspace, arguments: &str, environment: &[(&str, &str)]) -> String {
+    let line = format!("stty cols 80; '{VITSLIM}' {arguments}");
+    let mut command = workspace.command("script", &["-qec", &line, "/dev/null"]);
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR"] {
+        command.env_remove(name);
+    }
+    let output = command.env("TERM", "xterm").envs(environment.iter().copied()).stdin(Stdio::null()).output();
+    String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
+}
+
+/// Whether there is the `script` of util-linux, which opens a terminal.
+fn has_script() -> bool {
+    let version = Command::new("script").arg("--version").output();
+    version.is_ok_and(|output| text(&output.stdout).contains("util-linux"))
+}
+
+#[test]
+fn colours_are_for_terminals_and_off_with_no_color() {
+    if !has_script() {
+        return;
+    }
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    // A report, help, and a wrong command line.
+    for arguments in ["run tiny.ron --set sead=1", "run --help", "run --sed"] {
+        let colours = |environment| on_a_terminal(&workspace, arguments, environment).contains("\x1b[");
+        assert!(colours(&[]), "`{arguments}` has colours on a terminal");
+        assert!(!colours(&[("NO_COLOR", "1")]), "`{arguments}` has none with NO_COLOR");
+    }
+}
+
+#[test]
+fn on_a_terminal_a_stage_has_one_line_that_is_drawn_over() {
+    if !has_script() {
+        return;
+    }
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    let shown = on_a_terminal(&workspace, "run tiny.ron", &[]);
+    for part in
+        ["pretrain: epoch 1/2, ", "s left, run ", "\r\x1b[2K", "retrain share-0.1: 1 epoch in 00:00:0"]
+    {
+        assert!(shown.contains(part), "no {part:?} in {shown:?}");
+    }
+    assert!(!on_a_terminal(&workspace, "run tiny.ron --fresh --quiet", &[]).contains("pretrain"));
+}
