@@ -32,9 +32,9 @@ pub use self::keys::{KeyError, resolve};
 pub use self::nearest::nearest;
 pub use self::overrides::set;
 pub use self::schema::{
-    Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keyed, Masks, Model, NonNegative,
-    Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search, SearchedDimension,
-    Training,
+    Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keyed, LayerDecay, Masks, Model,
+    NonNegative, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search,
+    SearchedDimension, Training,
 };
 pub use self::source::{Source, Span};
 pub use self::tree::{Name, Node, Value, overlay};

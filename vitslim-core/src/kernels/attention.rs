@@ -38,8 +38,8 @@ pub(super) fn forward(qkv: &[f32], tokens: usize, sizes: &[usize], scale: f32) -
         |scores, (output, qkv)| {
             for (start, head) in heads(qkv, sizes) {
                 attend(&head, scores, tokens, scale, parallel);
-                let output = Output { values: &mut *output, row_stride: features, first: start };
-                product(output, Matrix::rows(scores, tokens), head.v, Write::Replace, parallel);
+                let all = Output { values: &mut *output, row_stride: features, first: start };
+                product(all, Matrix::rows(scores, tokens), head.v, Write::Replace, parallel);
             }
         },
     );

@@ -10,12 +10,7 @@ const ROWS: usize = 64;
 /// `x * weight + bias`; `x` is rows of as many features as `weight` has rows.
 pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
     let x = Matrix::rows(x, weight.rows);
-    let mut output = vec![0.0; x.rows * weight.columns];
-    output.par_chunks_mut(ROWS * bias.len()).for_each(|rows| {
-        for row in rows.chunks_exact_mut(bias.len()) {
-            row.copy_from_slice(bias);
-        }
-    });
+    let mut output = bias.repeat(x.rows);
     let all = Output { values: &mut output, row_stride: weight.columns, first: 0 };
     product(all, x, weight, Write::Add, true);
     output

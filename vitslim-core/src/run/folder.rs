@@ -11,8 +11,15 @@ use crate::data::Normalisation;
 use crate::whole_file::{remedy, remove, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
-const RESULTS: [&str; 6] =
-    [NORMALISATION, "metrics.jsonl", "masks.safetensors", "checkpoints", "subnets", "summary.json"];
+const RESULTS: [&str; 7] = [
+    NORMALISATION,
+    "metrics.jsonl",
+    "tensorboard",
+    "masks.safetensors",
+    "checkpoints",
+    "subnets",
+    "summary.json",
+];
 
 /// What the pixels were normalised by.
 const NORMALISATION: &str = "normalisation.json";

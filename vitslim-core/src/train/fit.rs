@@ -1,5 +1,6 @@
 //! The training loop: epochs of steps, each validated, recorded and saved.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use super::TrainError;
 use super::checkpoint::Checkpoints;
 use super::ema::Ema;
 use super::ending::is_complete;
+use super::events::write_stage_events;
 use super::mask_statistics::statistics;
 use super::meter::Meter;
 use super::record::{Entry, StageRecord, Values};
@@ -26,6 +28,8 @@ use crate::models::Architecture;
 /// How a stage is trained. burn's own loop has no place for an average of the weights or for lines between epochs.
 pub(super) struct Fit<M: Architecture> {
     pub(super) record: StageRecord,
+    /// Of the run.
+    pub(super) folder: PathBuf,
     pub(super) checkpoints: Checkpoints,
     pub(super) meter: Meter,
     /// Steps of an epoch.
@@ -148,7 +152,16 @@ impl<M: Architecture> Session<'_, M> {
         }
         self.settle();
         let (train, held_out) = self.fit.meter.take_epoch();
-        self.append(epoch, None, train, held_out)
+        if !self.append(epoch, None, train, held_out) {
+            return false;
+        }
+        match write_stage_events(&self.fit.folder, &self.fit.record) {
+            Ok(()) => true,
+            Err(error) => {
+                self.stop(error);
+                false
+            }
+        }
     }
 
     fn is_complete(&mut self) -> bool {

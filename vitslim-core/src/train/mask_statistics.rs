@@ -42,7 +42,7 @@ pub(super) fn statistics(masks: &MaskSet) -> BTreeMap<String, MaskStatistics> {
 }
 
 impl MaskStatistics {
-    fn of(values: &[f64]) -> Option<Self> {
+    pub(super) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
             return None;
         }

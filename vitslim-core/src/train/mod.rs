@@ -7,6 +7,7 @@ mod ema;
 mod ending;
 mod error;
 mod evaluate;
+mod events;
 mod fit;
 mod freeze;
 mod layer_decay;
@@ -21,6 +22,7 @@ mod stage;
 mod step;
 mod stepper;
 mod take_up;
+mod tensorboard;
 mod watch;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};

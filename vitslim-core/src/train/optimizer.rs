@@ -180,15 +180,13 @@ mod tests {
 
     #[test]
     fn learning_rates_fall_from_layer_to_layer() {
-        let search = experiment(
-            "optimizer: AdamW(lr: 0.1), layer_decay: 0.5, masks: (lr: 0.2), \
-             schedule: Cosine(warmup_epochs: 1, final_lr: 0.01)",
-        );
+        let search =
+            experiment("optimizer: AdamW(lr: 0.1), layer_decay: 0.5, schedule: Cosine(final_lr: 0.01)");
         let trainee = trainee();
         let layers = layers(&trainee.slim.model);
         let mut scheduler = scheduler(&search.training(), &search.masks, 10, &layers).unwrap();
         let parts = [
-            ("masks", 2.0),
+            ("masks", 1.0),
             ("cls_token", 0.25),
             ("patch_embed", 0.25),
             ("pos_embed", 0.25),

@@ -61,6 +61,22 @@ impl StageRecord {
         Self { path, stage: stage.name(), subnet: subnet.map(str::to_owned) }
     }
 
+    /// Name of the stage.
+    pub(super) fn stage(&self) -> &'static str {
+        self.stage
+    }
+
+    /// Label of the sub-network, when retraining.
+    pub(super) fn subnet(&self) -> Option<&str> {
+        self.subnet.as_deref()
+    }
+
+    /// What the lines of the stage say.
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, Error> {
+        let lines = self.lines()?.into_iter();
+        Ok(lines.filter(|line| self.is_ours(line)).map(|line| line.entry).collect())
+    }
+
     /// The error of a stage whose record cannot be used.
     pub(super) fn error(&self, source: Error) -> TrainError {
         TrainError::File { path: self.path.clone(), source }

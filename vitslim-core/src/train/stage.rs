@@ -14,6 +14,7 @@ use super::TrainError;
 use super::checkpoint::{Checkpoints, Keep};
 use super::ema::Ema;
 use super::ending::Chosen;
+use super::events::write_stage_events;
 use super::fit::Fit;
 use super::freeze::freeze_weights;
 use super::layer_decay::layers;
@@ -129,6 +130,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     }
     let saved = checkpoints.load(chosen).map_err(|error| run.unfit(chosen.epoch, error))?;
     let trained = trainee.try_load_record(saved).map_err(|error| run.unfit(chosen.epoch, error))?.valid();
+    write_stage_events(run.folder, &record)?;
     let seconds = record.seconds().map_err(|error| record.error(error))?;
     Ok(Trained { slim: trained.slim, epochs: epochs.len(), seconds })
 }
@@ -178,6 +180,7 @@ fn fit<M: Architecture>(
     let meter = Meter::default();
     let fit = Arc::new(Fit {
         record: record.clone(),
+        folder: run.folder.to_owned(),
         checkpoints: checkpoints.clone(),
         meter: meter.clone(),
         steps,

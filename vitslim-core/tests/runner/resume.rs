@@ -17,8 +17,8 @@ fn longer() -> String {
         "epochs: 2, batch: 128,",
         "epochs: 4, batch: 128, accumulate: 2, clip: 1.0, layer_decay: 0.8,",
     )
-    .replace("epochs: 2,\n", "epochs: 4,\n        ema: 0.9,\n        early_stop: 3,\n")
-    .replace("epochs: 1,", "epochs: 3, ema: 0.5,")
+    .replace("epochs: 2,\n", "epochs: 4,\n        ema: 0.9,\n        freeze: Weights,\n")
+    .replace("epochs: 1,", "epochs: 6, ema: 0.5, early_stop: 1,")
     .replace("seed: 3,", "seed: 3,\n    log_every: 5,")
 }
 

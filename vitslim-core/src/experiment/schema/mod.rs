@@ -17,7 +17,9 @@ pub use self::budget::{Budget, CutRule};
 pub use self::data::Data;
 pub use self::keyed::Keyed;
 pub use self::name::RunName;
-pub use self::number::{Count, Finite, Fraction, NonNegative, Portion, Positive, ProperFraction, Rate};
+pub use self::number::{
+    Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, ProperFraction, Rate,
+};
 pub use self::raw::Raw;
 pub use self::search::{Freeze, Masks, Search, SearchedDimension};
 pub use self::training::{Optimizer, Schedule, Training};

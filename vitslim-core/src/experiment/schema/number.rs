@@ -73,6 +73,11 @@ ranged!(
     { "type": "number", "exclusiveMinimum": 0, "maximum": 1 }
 );
 ranged!(
+    /// What learning rates are multiplied by from layer to layer: less would leave nothing for the first of many.
+    LayerDecay, "at least 0.1 and at most 1", |value| (0.1..=1.0).contains(&value),
+    { "type": "number", "minimum": 0.1, "maximum": 1 }
+);
+ranged!(
     /// A part of a whole that is not nothing: greater than 0, at most 1.
     Portion, "greater than 0 and at most 1", |value| value > 0.0 && value <= 1.0,
     { "type": "number", "exclusiveMinimum": 0, "maximum": 1 }

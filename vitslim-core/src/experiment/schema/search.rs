@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::slim::{Activation, Granularity};
 
 use super::keyed::Keyed;
-use super::number::{Count, Finite, Fraction, NonNegative, Portion, Positive, Rate};
+use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Positive, Rate};
 use super::training::{Optimizer, Schedule, Training, stage};
 
 stage! {
@@ -45,7 +45,7 @@ impl Search {
 /// What a search leaves as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Freeze {
-    /// All weights but those of norms: masks and norms are trained.
+    /// All weights but those of norms (layers with `Norm` in their name): masks and norms are trained.
     Weights,
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::number::{Count, Fraction, NonNegative, Portion, Positive, Rate};
+use super::number::{Count, Fraction, LayerDecay, NonNegative, Positive, Rate};
 
 /// The settings of a stage: those that every stage has, and its own. `deny_unknown_fields` goes with no flattened struct, so
 /// that the fields in common are put into each.
@@ -19,7 +19,7 @@ macro_rules! stage {
             #[serde(default = "super::training::batch")]
             pub batch: Count,
             /// Parts of a batch that are computed one after the other, to need less memory; at least 1, at most `batch`. The
-            /// gradients are those of the whole batch. Default 1.
+            /// gradients are those of the whole batch, but for what dropout and stochastic depth draw. Default 1.
             #[serde(default = "super::training::one_part")]
             pub accumulate: Count,
             /// The optimizer of the weights, and its learning rate. Required.
@@ -28,10 +28,10 @@ macro_rules! stage {
             #[serde(default)]
             pub schedule: Schedule,
             /// Learning rate of each layer over that of the next one: the last layer has that of the optimizer, the one before
-            /// it this part of it, and so on down to the patch embedding; greater than 0, at most 1. Default `None`: the same
-            /// for all.
+            /// it this part of it, and so on down to the patch embedding; at least 0.1, at most 1. Default `None`: the same for
+            /// all.
             #[serde(default)]
-            pub layer_decay: Option<Portion>,
+            pub layer_decay: Option<LayerDecay>,
             /// Largest norm of all gradients together; larger ones are scaled down to it; greater than 0. Default `None`: they
             /// are taken as they are.
             #[serde(default)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use prost::{Message, Oneof};
 
+use super::mask_statistics::MaskStatistics;
 use crate::whole_file::write_whole;
 
 /// Name of the file. TensorBoard reads every file that has `tfevents` in its name.
@@ -16,29 +17,26 @@ const FILE: &str = "events.out.tfevents.vitslim";
 /// What a file says of itself in its first record.
 const VERSION: &str = "brain.Event:2";
 
-/// Buckets of a histogram, as many as TensorBoard itself makes.
-const BUCKETS: usize = 30;
-
 /// A value of one series.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Point {
+pub(super) struct Point {
     /// Name of the series; what is before a `/` groups several: `search/loss`.
-    pub tag: String,
+    pub(super) tag: String,
     /// Where it belongs on the horizontal axis.
-    pub step: i64,
-    /// When it was measured, in seconds since 1970.
-    pub time: f64,
+    pub(super) step: i64,
+    /// When it was measured, in seconds: of the stage, so that the same run has the same file but for how long it took.
+    pub(super) time: f64,
     /// The value.
-    pub value: PointValue,
+    pub(super) value: PointValue,
 }
 
 /// What a [`Point`] shows.
 #[derive(Clone, Debug, PartialEq)]
-pub enum PointValue {
+pub(super) enum PointValue {
     /// A number.
     Scalar(f32),
-    /// How these values are distributed. Those that are not finite are left out.
-    Histogram(Vec<f64>),
+    /// How masks are distributed.
+    Histogram(MaskStatistics),
 }
 
 /// Writes `points` to an event file in `folder`, in place of an earlier one, and returns its path.
@@ -46,7 +44,7 @@ pub enum PointValue {
 /// # Errors
 ///
 /// When the file cannot be written.
-pub fn write_events(folder: &Path, points: &[Point]) -> Result<PathBuf, Error> {
+pub(super) fn write_events(folder: &Path, points: &[Point]) -> Result<PathBuf, Error> {
     let start = points.first().map_or(0.0, |point| point.time);
     let version = Event { wall_time: start, step: 0, what: Some(What::FileVersion(VERSION.into())) };
     let mut bytes = Vec::new();
@@ -136,7 +134,7 @@ impl From<&Point> for Event {
     fn from(point: &Point) -> Self {
         let shown = match &point.value {
             PointValue::Scalar(value) => Shown::Scalar(*value),
-            PointValue::Histogram(values) => Shown::Histogram(Histogram::of(values)),
+            PointValue::Histogram(masks) => Shown::Histogram(Histogram::from(masks)),
         };
         let value = Value { tag: point.tag.clone(), shown: Some(shown) };
         let what = What::Summary(Summary { values: vec![value] });
@@ -144,32 +142,25 @@ impl From<&Point> for Event {
     }
 }
 
-impl Histogram {
-    /// Buckets of equal width; a single one if all values are equal, none if there is no value.
-    fn of(values: &[f64]) -> Self {
-        let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-        let Some(min) = values.iter().copied().reduce(f64::min) else { return Self::default() };
-        let max = values.iter().copied().fold(min, f64::max);
-        let buckets = if min < max { BUCKETS } else { 1 };
-        // Of the ends and not of their difference, which may be beyond what is finite.
-        let limit = |bucket: usize| {
-            let share = bucket as f64 / buckets as f64;
-            min * (1.0 - share) + max * share
-        };
-        let mut limits: Vec<f64> = (1..=buckets).map(limit).collect();
-        limits[buckets - 1] = max;
-        let mut counts = vec![0.0; buckets];
-        for &value in &values {
-            counts[limits.partition_point(|&limit| limit < value).min(buckets - 1)] += 1.0;
-        }
+impl From<&MaskStatistics> for Histogram {
+    /// The squares are those of the middles of the bins.
+    fn from(masks: &MaskStatistics) -> Self {
+        let MaskStatistics { mean, histogram: bins, .. } = masks;
+        let count: usize = bins.counts.iter().sum();
+        let width = (bins.max - bins.min) / bins.counts.len() as f64;
+        let place = |bin: f64| bins.min + bin * width;
+        let squares = bins.counts.iter().zip(0..).map(|(&count, bin)| {
+            let middle = place(f64::from(bin) + 0.5);
+            count as f64 * middle * middle
+        });
         Self {
-            min,
-            max,
-            count: values.len() as f64,
-            sum: values.iter().sum(),
-            sum_of_squares: values.iter().map(|value| value * value).sum(),
-            limits,
-            counts,
+            min: bins.min,
+            max: bins.max,
+            count: count as f64,
+            sum: mean * count as f64,
+            sum_of_squares: squares.sum(),
+            limits: (1..=bins.counts.len()).map(|bin| place(bin as f64)).collect(),
+            counts: bins.counts.iter().map(|&count| count as f64).collect(),
         }
     }
 }
@@ -217,10 +208,10 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_and_damage_shows() {
         let folder = tempfile::tempdir().unwrap();
-        let values = [-1.0, 0.0, 0.5, 1.0, 2.0, f64::NAN, f64::INFINITY];
+        let masks = MaskStatistics::of(&[-1.0, 0.0, 0.5, 1.0, 2.0]).unwrap();
         let points = [
             point("pretrain/loss", 1, PointValue::Scalar(2.5)),
-            point("search/masks/hidden", 2, PointValue::Histogram(values.to_vec())),
+            point("search/masks/hidden", 2, PointValue::Histogram(masks)),
             point("search/penalty", 3, PointValue::Scalar(f32::NAN)),
         ];
         let path = write_events(&folder.path().join("logs"), &points).unwrap();
@@ -243,19 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn histograms_count_every_finite_value_once() {
-        let histogram = Histogram::of(&[0.0, 0.05, 1.0, 1.0, 3.0, f64::NAN]);
+    fn a_histogram_has_the_bins_of_the_masks() {
+        let histogram = Histogram::from(&MaskStatistics::of(&[0.0, 0.05, 1.0, 1.0, 3.0]).unwrap());
         assert_eq!((histogram.min, histogram.max, histogram.count), (0.0, 3.0, 5.0));
-        assert_eq!((histogram.sum, histogram.sum_of_squares), (5.05, 0.05 * 0.05 + 11.0));
-        assert_eq!((histogram.counts.len(), histogram.limits.len()), (BUCKETS, BUCKETS));
-        assert_eq!((histogram.counts[0], histogram.counts[9], histogram.counts[29]), (2.0, 2.0, 1.0));
-        assert_eq!(histogram.counts.iter().sum::<f64>(), 5.0);
-
-        let equal = Histogram::of(&[2.0; 7]);
-        assert_eq!((equal.limits, equal.counts), (vec![2.0], vec![7.0]));
-        assert_eq!(Histogram::of(&[f64::NAN]), Histogram::default());
-        let wide = Histogram::of(&[f64::MIN, f64::MAX]);
-        assert!(wide.limits.iter().all(|limit| limit.is_finite()));
-        assert_eq!((wide.counts[0], wide.counts[29]), (1.0, 1.0));
+        assert!((histogram.sum - 5.05).abs() < 1e-12);
+        assert_eq!((histogram.counts.len(), histogram.limits.len()), (20, 20));
+        assert_eq!((histogram.counts[0], histogram.counts[6], histogram.counts[19]), (2.0, 2.0, 1.0));
+        assert!((histogram.limits[0] - 0.15).abs() < 1e-12 && (histogram.limits[19] - 3.0).abs() < 1e-12);
     }
 }
