@@ -17,7 +17,7 @@ fn longer() -> String {
         "epochs: 2, batch: 128,",
         "epochs: 4, batch: 128, accumulate: 2, clip: 1.0, layer_decay: 0.8,",
     )
-    .replace("epochs: 2,\n", "epochs: 4,\n        ema: 0.9,\n        freeze: Weights,\n")
+    .replace("epochs: 2,\n", "epochs: 4,\n        ema: 0.9,\n")
     .replace("epochs: 1,", "epochs: 6, ema: 0.5, early_stop: 1,")
     .replace("seed: 3,", "seed: 3,\n    log_every: 5,")
 }
@@ -48,8 +48,12 @@ pub struct Reference {
 }
 
 pub fn reference() -> Reference {
+    reference_of(&longer())
+}
+
+fn reference_of(experiment: &str) -> Reference {
     let workspace = Workspace::new();
-    let file = workspace.write("tiny.ron", &longer());
+    let file = workspace.write("tiny.ron", experiment);
     let summary = repeatable(workspace.run(&file, &[]));
     let metrics = metrics(&workspace.path("runs/tiny/seed=3"));
     Reference { file, workspace, summary, metrics }
@@ -133,6 +137,21 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     let told = "pretrain: the checkpoint of epoch 3 is damaged; the stage begins anew";
     assert!(printed.contains(told), "{printed}");
     reference.assert_same_end(&reference.workspace, "begun anew");
+}
+
+#[test]
+fn a_frozen_search_goes_on_frozen() {
+    let reference = reference_of(&TINY.replace("masks: (lr", "freeze: Weights,\n        masks: (lr"));
+    let folder = reference.workspace.path("runs/tiny/seed=3");
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    std::fs::remove_file(folder.join("checkpoints/search/optimizer-2.ckpt")).unwrap();
+    let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
+    let printed = said(&output);
+    assert!(
+        printed.contains("search: the checkpoint of epoch 2 is not whole; the one before it is used"),
+        "{printed}"
+    );
+    reference.assert_same_end(&reference.workspace, "repaired");
 }
 
 #[test]
