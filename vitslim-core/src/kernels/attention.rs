@@ -16,12 +16,12 @@ struct Head<'a> {
 /// The heads of one image, `[tokens, 3 * features]`, and where each begins.
 fn heads<'a>(qkv: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = (usize, Head<'a>)> {
     let features: usize = sizes.iter().sum();
-    let qkv = Matrix::rows(qkv, 3 * features);
+    let qkv = Matrix::row_major(qkv, 3 * features);
     let starts = sizes.iter().scan(0, |next, size| Some(std::mem::replace(next, *next + size)));
     let heads = starts.zip(sizes.to_vec()).filter(|(_, size)| *size > 0);
     let heads: Vec<_> = heads.collect();
     heads.into_iter().map(move |(start, size)| {
-        let part = |index: usize| qkv.columns(index * features + start, size);
+        let part = |index: usize| qkv.select_columns(index * features + start, size);
         (start, Head { q: part(0), k: part(1), v: part(2) })
     })
 }
@@ -39,7 +39,7 @@ pub(super) fn forward(qkv: &[f32], tokens: usize, sizes: &[usize], scale: f32) -
             for (start, head) in heads(qkv, sizes) {
                 attend(&head, scores, tokens, scale, parallel);
                 let all = Output { values: &mut *output, row_stride: features, first: start };
-                product(all, Matrix::rows(scores, tokens), head.v, Write::Replace, parallel);
+                product(all, Matrix::row_major(scores, tokens), head.v, Write::Replace, parallel);
             }
         },
     );
@@ -63,7 +63,7 @@ pub(super) fn backward(
         || (vec![0.0; tokens * tokens], vec![0.0; tokens * tokens]),
         |(scores, of_scores), ((of_qkv, qkv), gradient)| {
             for (start, head) in heads(qkv, sizes) {
-                let gradient = Matrix::rows(gradient, features).columns(start, head.q.columns);
+                let gradient = Matrix::row_major(gradient, features).select_columns(start, head.q.columns);
                 attend(&head, scores, tokens, scale, parallel);
                 let all = Output { values: &mut *of_scores, row_stride: tokens, first: 0 };
                 product(all, gradient, head.v.transposed(), Write::Replace, parallel);
@@ -76,7 +76,8 @@ pub(super) fn backward(
                         }
                     },
                 );
-                let (scores, of_scores) = (Matrix::rows(scores, tokens), Matrix::rows(of_scores, tokens));
+                let (scores, of_scores) =
+                    (Matrix::row_major(scores, tokens), Matrix::row_major(of_scores, tokens));
                 let mut write = |part: usize, a: Matrix, b: Matrix| {
                     let first = part * features + start;
                     let part = Output { values: &mut *of_qkv, row_stride: 3 * features, first };

@@ -10,8 +10,8 @@ use burn::backend::{Autodiff, Backend};
 
 use super::{Backwards, Kernels};
 
-/// Gradients of the `N` inputs from the state of an operation and the gradient of its output; those that are not asked for
-/// are not computed.
+/// Gradients of the `N` inputs from the state of an operation and the gradient of its output; of those that are not asked
+/// for, what is computed for itself is left out.
 type Gradient<B, S, const N: usize> = fn(S, FloatTensor<B>, [bool; N]) -> [Option<FloatTensor<B>>; N];
 
 struct Operation<B: Backend, S, const N: usize>(Gradient<B, S, N>);

@@ -39,7 +39,7 @@ fn as_matrix<T>(tensor: &FlexTensor, compute: impl FnOnce(Matrix) -> T) -> T {
             let values = &tensor.storage::<f32>()[tensor.layout().start_offset()..];
             compute(Matrix { values, rows, columns, row_stride, column_stride })
         }
-        _ => compute(Matrix::rows(values(&tensor.to_contiguous()), columns)),
+        _ => compute(Matrix::row_major(values(&tensor.to_contiguous()), columns)),
     }
 }
 

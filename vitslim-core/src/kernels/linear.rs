@@ -4,12 +4,12 @@ use rayon::prelude::*;
 
 use super::product::{Matrix, Output, Write, product};
 
-/// Rows of a part, also of one that is summed.
+/// Rows of a part that is summed.
 const ROWS: usize = 64;
 
 /// `x * weight + bias`; `x` is rows of as many features as `weight` has rows.
 pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
-    let x = Matrix::rows(x, weight.rows);
+    let x = Matrix::row_major(x, weight.rows);
     let mut output = bias.repeat(x.rows);
     let all = Output { values: &mut output, row_stride: weight.columns, first: 0 };
     product(all, x, weight, Write::Add, true);
@@ -18,7 +18,7 @@ pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
 
 /// Gradient of `x`.
 pub(super) fn backward_x(weight: Matrix, gradient: &[f32]) -> Vec<f32> {
-    let gradient = Matrix::rows(gradient, weight.columns);
+    let gradient = Matrix::row_major(gradient, weight.columns);
     let mut of_x = vec![0.0; gradient.rows * weight.rows];
     let all = Output { values: &mut of_x, row_stride: weight.rows, first: 0 };
     product(all, gradient, weight.transposed(), Write::Replace, true);
@@ -27,7 +27,7 @@ pub(super) fn backward_x(weight: Matrix, gradient: &[f32]) -> Vec<f32> {
 
 /// Gradient of `weight`, `[d_input, d_output]`.
 pub(super) fn backward_weight(x: &[f32], d_input: usize, gradient: &[f32], d_output: usize) -> Vec<f32> {
-    let (x, gradient) = (Matrix::rows(x, d_input), Matrix::rows(gradient, d_output));
+    let (x, gradient) = (Matrix::row_major(x, d_input), Matrix::row_major(gradient, d_output));
     let mut of_weight = vec![0.0; d_input * d_output];
     let all = Output { values: &mut of_weight, row_stride: d_output, first: 0 };
     product(all, x.transposed(), gradient, Write::Replace, true);

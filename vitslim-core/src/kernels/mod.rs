@@ -1,9 +1,9 @@
 //! Fused operations for the CPU, behind the layers of [`nn`](crate::nn).
 //!
-//! burn-flex computes a GELU, a layer normalisation and an attention from small operations, each a pass over memory and
-//! most of them in one thread. Here each is one operation with its own backward pass, added to burn by its extension point.
-//! A layer calls the function of this module; on any other device than the CPU, and in any other precision than f32, that
-//! is burn's stock operation.
+//! burn-flex computes a layer normalisation and an attention that are differentiated from small operations, each a pass over
+//! memory, most of them in one thread, and its GELU value by value. Here each is one operation with its own backward pass,
+//! added to burn by its extension point. On any other device than the CPU, in any other precision than f32, and where a
+//! bias or a shift is missing, a layer uses burn's stock operations.
 //!
 //! Sums are over fixed parts in a fixed order, so that results are the same bits for any number of threads.
 
@@ -21,7 +21,8 @@ mod vector;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
 use burn::tensor::{DType, Tensor, activation, module};
 
-/// The operations. Their shapes are those of the functions of this module, which see that they are right.
+/// The operations. Their shapes are those of the functions of this module, which panic where they do not fit, as burn's own
+/// operations do.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -96,6 +97,8 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     match bias {
         Some(bias) if is_fused(&x) => {
+            assert_eq!([x.dims()[D - 1]], [weight.dims()[0]], "linear: the input does not fit the weight");
+            assert_eq!(bias.dims(), [weight.dims()[1]], "linear: the bias does not fit the weight");
             let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
             Tensor::from_dispatch(Dispatch::fused_linear(x, weight, bias))
         }
@@ -113,6 +116,13 @@ pub(crate) fn layer_norm<const D: usize>(
     width: usize,
 ) -> Option<Tensor<D>> {
     is_fused(x).then(|| {
+        let kept = x.dims()[D - 1];
+        assert_eq!(
+            [gamma.dims(), beta.dims()],
+            [[kept]; 2],
+            "layer norm: scale or shift do not fit the input"
+        );
+        assert!(kept <= width, "layer norm: {kept} features of {width}");
         let x = x.clone().into_dispatch();
         let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());
         Tensor::from_dispatch(Dispatch::fused_layer_norm(x, gamma, beta, epsilon, width))
@@ -120,9 +130,12 @@ pub(crate) fn layer_norm<const D: usize>(
 }
 
 /// Self-attention on queries, keys and values that lie side by side, `[batch, tokens, 3 * features]`, of heads with `heads`
-/// dims each, `features` in all; none may be 0. The output is `[batch, tokens, features]`. `None` where there is no fused one.
+/// dims each, `features` in all, not 0. The output is `[batch, tokens, features]`. `None` where there is no fused one.
 pub(crate) fn attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
     is_fused(qkv).then(|| {
+        let features: usize = heads.iter().sum();
+        assert_eq!(qkv.dims()[2], 3 * features, "attention: the heads do not fit the input");
+        assert!(scale >= 0.0, "attention: the scale is {scale}");
         let qkv = qkv.clone().into_dispatch();
         Tensor::from_dispatch(Dispatch::fused_attention(qkv, heads.to_vec(), scale))
     })

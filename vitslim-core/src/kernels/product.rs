@@ -14,13 +14,14 @@ pub(super) struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     /// Rows of `columns` values, one after the other.
-    pub(super) fn rows(values: &'a [f32], columns: usize) -> Self {
-        let rows = values.len() / columns.max(1);
+    pub(super) fn row_major(values: &'a [f32], columns: usize) -> Self {
+        assert!(columns > 0, "a matrix without columns");
+        let rows = values.len() / columns;
         Self { values, rows, columns, row_stride: columns, column_stride: 1 }
     }
 
     /// `columns` columns from `first` on.
-    pub(super) fn columns(self, first: usize, columns: usize) -> Self {
+    pub(super) fn select_columns(self, first: usize, columns: usize) -> Self {
         Self { values: &self.values[first * self.column_stride..], columns, ..self }
     }
 
@@ -35,7 +36,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Where a product goes: rows of `row_stride` values each, of which `columns` from `first` on are written.
+/// Where a product goes: rows of `row_stride` values each, written from the value `first` on.
 pub(super) struct Output<'a> {
     pub(super) values: &'a mut [f32],
     pub(super) row_stride: usize,
@@ -56,13 +57,23 @@ pub(super) fn product(output: Output, a: Matrix, b: Matrix, write: Write, parall
         return;
     }
     let Output { values, row_stride, first } = output;
-    let reach = |m: &Matrix| (m.rows.max(1) - 1) * m.row_stride + (m.columns.max(1) - 1) * m.column_stride;
-    assert!(a.columns == 0 || (reach(&a) < a.values.len() && reach(&b) < b.values.len()));
-    assert!(first + b.columns <= row_stride && (a.rows - 1) * row_stride + first + b.columns <= values.len());
+    // The last place that is read or written. Strides that overflow lead nowhere.
+    let last = |rows: usize, row_stride: usize, columns: usize, column_stride: usize| {
+        let row = rows.saturating_sub(1).checked_mul(row_stride)?;
+        row.checked_add(columns.saturating_sub(1).checked_mul(column_stride)?)
+    };
+    let fits = |m: &Matrix| {
+        let last = last(m.rows, m.row_stride, m.columns, m.column_stride);
+        last.is_some_and(|last| last < m.values.len())
+    };
+    assert!(a.columns == 0 || (fits(&a) && fits(&b)), "a matrix does not fit its slice");
+    assert!(first.checked_add(b.columns).is_some_and(|end| end <= row_stride), "rows of the output overlap");
+    let end = last(a.rows, row_stride, first + b.columns, 1);
+    assert!(end.is_some_and(|end| end < values.len()), "the output does not fit its slice");
     let parallelism = if parallel { Parallelism::Rayon(0) } else { Parallelism::None };
     let (alpha, beta) = (1.0, 1.0);
-    // SAFETY: the assertions above: all places that the strides lead to are in the slices, and rows of the output do not
-    // overlap.
+    // SAFETY: by the assertions above all places that the strides lead to are in the slices, and rows of the output do not
+    // overlap. What is there is read only where it is added to.
     #[allow(unsafe_code)]
     unsafe {
         gemm::gemm(

@@ -32,14 +32,27 @@ impl Draw {
         Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 
-    /// Values that do not lie one after the other, half of the time.
+    /// Values that lie in one of the ways in which they may lie: one after the other, with axes exchanged, backwards, behind
+    /// others, or one for many.
     fn scattered<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Tensor<D> {
-        if D < 2 || self.rng.random() {
-            return self.normal(shape, deviation);
-        }
+        let last = D - 1;
         let mut other = shape;
-        other.swap(0, D - 1);
-        self.normal(other, deviation).swap_dims(0, D - 1)
+        match self.size(5) {
+            1 => {
+                other.swap(0, last);
+                self.normal(other, deviation).swap_dims(0, last)
+            }
+            2 => self.normal(shape, deviation).flip([0, last as isize]),
+            3 => {
+                other[last] += 3;
+                self.normal(other, deviation).narrow(last, 2, shape[last])
+            }
+            4 => {
+                other[0] = 1;
+                self.normal(other, deviation).expand(shape)
+            }
+            _ => self.normal(shape, deviation),
+        }
     }
 }
 
@@ -191,6 +204,46 @@ fn what_is_not_a_number_stays_so() {
     let output = host(attention(&nan, &[4], 0.5).unwrap());
     assert!(output[3 * 4..4 * 4].iter().all(|value| value.is_nan()));
     assert!(host(gelu(nan.clone()))[3 * 12].is_nan());
+}
+
+#[test]
+#[should_panic(expected = "the input does not fit the weight")]
+fn a_linear_layer_of_another_size_panics() {
+    let mut draw = Draw::new(1);
+    linear(draw.normal([2, 4, 8], 1.0), draw.normal([4, 6], 1.0), Some(draw.normal([6], 1.0)));
+}
+
+#[test]
+#[should_panic(expected = "scale or shift do not fit the input")]
+fn a_norm_of_another_size_panics() {
+    let mut draw = Draw::new(1);
+    layer_norm(&draw.normal([2, 8], 1.0), &draw.normal([4], 1.0), &draw.normal([4], 1.0), 1e-6, 8);
+}
+
+#[test]
+#[should_panic(expected = "the heads do not fit the input")]
+fn heads_of_another_size_panic() {
+    let mut draw = Draw::new(1);
+    attention(&draw.normal([2, 4, 12], 1.0), &[2, 3], 1.0);
+}
+
+/// What is not trained gets no gradient, and the rest the same as if it were.
+#[test]
+fn frozen_inputs_change_nothing_for_the_others() {
+    let mut draw = Draw::new(1);
+    let x = draw.normal([3, 5, 8], 1.0);
+    let (weight, bias) = (draw.normal([8, 6], 1.0), leaf(draw.normal([6], 1.0)));
+    let gradient = |x: Tensor<3>, weight: Tensor<2>| {
+        let output = linear(x.clone(), weight.clone(), Some(bias.clone()));
+        let gradients = output.square().sum().backward();
+        (x.grad(&gradients).map(host), weight.grad(&gradients).map(host), bias.grad(&gradients).map(host))
+    };
+    let all = gradient(leaf(x.clone()), leaf(weight.clone()));
+    let of_weight = gradient(x.clone(), leaf(weight.clone()));
+    let of_x = gradient(leaf(x), weight);
+    assert!(all.0.is_some() && all.1.is_some() && all.2.is_some());
+    assert_eq!(of_weight, (None, all.1, all.2.clone()));
+    assert_eq!(of_x, (all.0, None, all.2));
 }
 
 /// One network's worth of operations and their gradients, as bits.

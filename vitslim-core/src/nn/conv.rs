@@ -65,7 +65,8 @@ impl Conv2d {
         if self.stride != [kernel_height, kernel_width] {
             return self.forward(input).flatten::<3>(2, 3).swap_dims(1, 2);
         }
-        let [batch, _, height, width] = input.dims();
+        let [batch, channels, height, width] = input.dims();
+        assert_eq!(channels, channels_in, "the input does not have the channels of the weight");
         let (rows, columns) = (height / kernel_height, width / kernel_width);
         let patch = channels_in * kernel_height * kernel_width;
         let patches = input
