@@ -15,7 +15,7 @@ use burn::train::checkpoint::{
 use burn::train::metric::store::EventStoreClient;
 use sha2::{Digest, Sha256};
 
-use super::ending::{Chosen, best_epoch};
+use super::ending::{Chosen, HeldOut, best_epoch};
 use super::record::StageRecord;
 use crate::experiment::Training;
 use crate::whole_file::{remove, write_whole};
@@ -143,17 +143,30 @@ pub(super) struct Keep {
     pub(super) training: Training,
 }
 
-impl CheckpointingStrategy for Keep {
+impl Keep {
+    /// What to do after `epoch`, when `epochs` are recorded.
+    ///
     /// burn saves in other threads: it removes what is not needed any more after it has saved, and what was the best until
     /// now stays until the next time.
-    fn checkpointing(&mut self, epoch: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
-        // What cannot be read now may be needed later.
-        let Ok(epochs) = self.record.epochs() else { return vec![CheckpointingAction::Save] };
+    fn actions(&self, epoch: usize, epochs: &[HeldOut]) -> Vec<CheckpointingAction> {
         let before = &epochs[..epochs.len().min(epoch - 1)];
-        let best = [best_epoch(before, &self.training), best_epoch(&epochs, &self.training)];
+        let best = [before, epochs].map(|epochs| best_epoch(epochs, &self.training));
         let best: Vec<usize> = best.into_iter().flatten().collect();
         let spare = self.checkpoints.spare(epoch, &best).into_iter().filter(|spare| *spare < epoch);
         [CheckpointingAction::Save].into_iter().chain(spare.map(CheckpointingAction::Delete)).collect()
+    }
+}
+
+impl CheckpointingStrategy for Keep {
+    fn checkpointing(&mut self, epoch: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
+        if self.training.early_stop.is_none() {
+            return self.actions(epoch, &[]);
+        }
+        match self.record.epochs() {
+            Ok(epochs) => self.actions(epoch, &epochs),
+            // What cannot be read now may be needed later.
+            Err(_) => vec![CheckpointingAction::Save],
+        }
     }
 }
 
@@ -210,7 +223,9 @@ fn read_checked(path: &Path) -> Result<Vec<u8>, std::io::Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ending::tests::training;
     use super::*;
+    use crate::data::Stage;
 
     fn with_checkpoints(epochs: &[usize]) -> (tempfile::TempDir, Checkpoints) {
         let folder = tempfile::tempdir().unwrap();
@@ -262,5 +277,35 @@ mod tests {
         std::fs::remove_file(checkpoints.paths(4).last().unwrap()).unwrap();
         assert_eq!([checkpoints.flaw(4), checkpoints.flaw(3)], ["not whole", "damaged"]);
         assert_eq!(checkpoints.last_good(0), (None, vec![]));
+    }
+
+    #[test]
+    fn what_is_not_needed_goes_after_its_successor_is_saved() {
+        let keep = |early_stop: &str, epochs: &[usize]| {
+            let (folder, checkpoints) = with_checkpoints(epochs);
+            let record = StageRecord::new(folder.path().join("metrics.jsonl"), Stage::Pretrain, None);
+            (folder, Keep { checkpoints, record, training: training(early_stop) })
+        };
+        let held_out = |values: &[f64]| -> Vec<HeldOut> {
+            values.iter().map(|&top1| HeldOut { top1, top1_ema: None }).collect()
+        };
+        use CheckpointingAction::{Delete, Save};
+        let (_folder, last_two) = keep("", &[3, 4]);
+        assert_eq!(last_two.actions(5, &[]), [Save, Delete(3)]);
+        // Epoch 2 was the best, and is until epoch 6 is whole.
+        let (_folder, best) = keep("early_stop: 4,", &[2, 4, 5]);
+        let epochs = held_out(&[0.1, 0.8, 0.2, 0.2, 0.2, 0.9]);
+        assert_eq!(best.actions(6, &epochs), [Save, Delete(4)]);
+        let (_folder, best) = keep("early_stop: 4,", &[2, 5, 6]);
+        assert_eq!(best.actions(7, &[&epochs[..], &held_out(&[0.3])].concat()), [Save, Delete(2), Delete(5)]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_beside_is_removed() {
+        let (folder, checkpoints) = with_checkpoints(&[1]);
+        std::fs::write(folder.path().join(".tmpAbc"), "half").unwrap();
+        checkpoints.remove_unfinished();
+        assert!(!folder.path().join(".tmpAbc").exists());
+        assert!(checkpoints.is_good(1));
     }
 }

@@ -58,11 +58,12 @@ impl Chosen {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::experiment::Document;
 
-    fn training(settings: &str) -> Training {
+    /// A stage of 9 epochs with `settings`.
+    pub(in super::super) fn training(settings: &str) -> Training {
         let text = format!(
             "Experiment(name: \"a\", model: (architecture: \"vit\"), data: Digits, search: (epochs: 9, {settings} \
              optimizer: AdamW(lr: 0.1), dimensions: {{ \"hidden\": (weight: 0) }}), budgets: [Share({{ \"hidden\": 0.5 }})])"

@@ -44,3 +44,39 @@ fn points(entry: &Entry) -> Vec<Point> {
     }
     points
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::train::mask_statistics::MaskStatistics;
+
+    #[test]
+    fn epochs_and_steps_have_series_of_their_own() {
+        let values = |value: f64| BTreeMap::from([("loss".to_owned(), Some(value))]);
+        let masks = MaskStatistics::of(&[0.0, 1.0]).unwrap();
+        let epoch = Entry {
+            epoch: 2,
+            step: None,
+            seconds: 7.0,
+            train: values(0.5),
+            held_out: values(0.25),
+            masks: BTreeMap::from([("a.hidden".to_owned(), masks.clone())]),
+        };
+        let told = |entry: &Entry| -> Vec<(String, i64, PointValue)> {
+            points(entry).into_iter().map(|point| (point.tag, point.step, point.value)).collect()
+        };
+        let scalar = |tag: &str, step: i64, value: f32| (tag.to_owned(), step, PointValue::Scalar(value));
+        let expected = [
+            scalar("train/loss", 2, 0.5),
+            scalar("held_out/loss", 2, 0.25),
+            ("masks/a.hidden".to_owned(), 2, PointValue::Histogram(masks)),
+            scalar("masks_mean/a.hidden", 2, 0.5),
+            scalar("masks_under_0.05/a.hidden", 2, 0.5),
+        ];
+        assert_eq!(told(&epoch), expected);
+        let step = Entry { step: Some(30), held_out: BTreeMap::new(), ..epoch };
+        assert_eq!(told(&step), [scalar("steps/loss", 30, 0.5)]);
+    }
+}

@@ -164,7 +164,11 @@ impl<M: Architecture> Session<'_, M> {
         }
     }
 
+    /// Whether it stops early; the last epoch ends it anyway.
     fn is_complete(&mut self) -> bool {
+        if self.fit.training.early_stop.is_none() {
+            return false;
+        }
         match self.fit.record.epochs() {
             Ok(epochs) => is_complete(&epochs, &self.fit.training),
             Err(error) => {

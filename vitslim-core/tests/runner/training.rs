@@ -188,6 +188,18 @@ fn lines_between_epochs_tell_how_losses_and_masks_go() {
             assert!((0.0..=1.0).contains(&hidden["share_under_0.05"].as_f64().unwrap()));
         }
     }
+    // Each stage is a run of TensorBoard's, with what the lines say.
+    let events = |stage: &str| {
+        let file = format!("runs/tiny/seed=3/tensorboard/{stage}/events.out.tfevents.vitslim");
+        String::from_utf8_lossy(&std::fs::read(workspace.path(&file)).unwrap()).into_owned()
+    };
+    for stage in ["pretrain", "search", "retrain/share-0.5"] {
+        let events = events(stage);
+        let lines = lines.iter().filter(|line| stage.starts_with(line["stage"].as_str().unwrap()));
+        let epochs = lines.filter(|line| line["step"].is_null()).count();
+        assert_eq!(events.matches("held_out/top1").count(), epochs, "{stage}");
+        assert_eq!(events.contains("masks/blocks.0.mlp.hidden"), stage == "search");
+    }
     // The last line of a search is of the masks that are saved.
     let saved = tensors(&workspace.path("runs"), "masks.safetensors");
     let (_, hidden) = saved.iter().find(|(name, _)| name == "blocks.0.mlp.hidden").unwrap();
