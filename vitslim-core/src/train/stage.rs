@@ -14,7 +14,6 @@ use super::TrainError;
 use super::checkpoint::{Checkpoints, Keep};
 use super::ema::Ema;
 use super::ending::Chosen;
-use super::events::write_stage_events;
 use super::fit::Fit;
 use super::freeze::freeze_weights;
 use super::layer_decay::layers;
@@ -130,7 +129,6 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     }
     let saved = checkpoints.load(chosen).map_err(|error| run.unfit(chosen.epoch, error))?;
     let trained = trainee.try_load_record(saved).map_err(|error| run.unfit(chosen.epoch, error))?.valid();
-    write_stage_events(run.folder, &record)?;
     let seconds = record.seconds().map_err(|error| record.error(error))?;
     Ok(Trained { slim: trained.slim, epochs: epochs.len(), seconds })
 }
