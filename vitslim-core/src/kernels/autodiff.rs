@@ -64,18 +64,17 @@ impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
+        // What no gradient needs is not kept until the backward pass.
+        let for_weight = weight.is_tracked().then(|| xv.clone());
+        let for_x = x.is_tracked().then(|| wv.clone());
         operation!(
             B,
             C,
             [x, weight, bias],
-            (xv.clone(), wv.clone()),
+            (for_weight, for_x),
             B::fused_linear(xv, wv, bv),
-            |(x, weight), gradient, [of_x, of_weight, of_bias]: [bool; 3]| {
-                [
-                    of_x.then(|| B::fused_linear_backward_x(weight, gradient.clone())),
-                    of_weight.then(|| B::fused_linear_backward_weight(x, gradient.clone())),
-                    of_bias.then(|| B::fused_linear_backward_bias(gradient)),
-                ]
+            |(x, weight), gradient, [_, _, of_bias]: [bool; 3]| {
+                B::fused_linear_backward(x, weight, gradient, of_bias)
             }
         )
     }

@@ -81,24 +81,32 @@ impl Backwards for Flex {
         tensor(gelu::backward(values(&x), values(&gradient)), x.shape())
     }
 
-    fn fused_linear_backward_x(weight: FlexTensor, gradient: FlexTensor) -> FlexTensor {
+    fn fused_linear_backward(
+        x: Option<FlexTensor>,
+        weight: Option<FlexTensor>,
+        gradient: FlexTensor,
+        of_bias: bool,
+    ) -> [Option<FlexTensor>; 3] {
         let gradient = gradient.to_contiguous();
-        let of_x = as_matrix(&weight, |weight| linear::backward_x(weight, values(&gradient)));
-        let shape = with_last(gradient.shape(), weight.shape()[0]);
-        tensor(of_x, shape)
-    }
-
-    fn fused_linear_backward_weight(x: FlexTensor, gradient: FlexTensor) -> FlexTensor {
-        let [x, gradient] = [x, gradient].map(|tensor| tensor.to_contiguous());
-        let (d_input, d_output) = (last(&x), last(&gradient));
-        let of_weight = linear::backward_weight(values(&x), d_input, values(&gradient), d_output);
-        tensor(of_weight, Shape::from([d_input, d_output]))
-    }
-
-    fn fused_linear_backward_bias(gradient: FlexTensor) -> FlexTensor {
-        let gradient = gradient.to_contiguous();
+        let x = x.map(|x| x.to_contiguous());
+        let d_input = x.as_ref().map(last);
         let d_output = last(&gradient);
-        tensor(linear::backward_bias(values(&gradient), d_output), Shape::from([d_output]))
+        let compute = |weight: Option<Matrix>| {
+            let x = x.as_ref().map(|x| Matrix::row_major(values(x), last(x)));
+            linear::backward(x, weight, Matrix::row_major(values(&gradient), d_output), of_bias)
+        };
+        let of = match &weight {
+            Some(weight) => as_matrix(weight, |weight| compute(Some(weight))),
+            None => compute(None),
+        };
+        let shape_of_x = |weight: &FlexTensor| with_last(gradient.shape(), weight.shape()[0]);
+        [
+            of.x.zip(weight.as_ref()).map(|(of_x, weight)| tensor(of_x, shape_of_x(weight))),
+            of.weight
+                .zip(d_input)
+                .map(|(of_weight, d_input)| tensor(of_weight, Shape::from([d_input, d_output]))),
+            of.bias.map(|of_bias| tensor(of_bias, Shape::from([d_output]))),
+        ]
     }
 
     fn fused_layer_norm_backward(

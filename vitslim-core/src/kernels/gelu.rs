@@ -1,13 +1,12 @@
 //! The exact GELU: `x * Phi(x)` with `Phi` the normal distribution function.
 
-use rayon::prelude::*;
-
+use super::parts::{computed, part};
 use super::vector::{PART, exp, vectorised};
 
 /// GELU of each value.
 pub(super) fn forward(x: &[f32]) -> Vec<f32> {
-    let mut output = vec![0.0; x.len()];
-    output.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(output, x)| {
+    computed(x.len(), PART, |number, output| {
+        let x = part(x, PART, number);
         vectorised(
             #[inline(always)]
             || {
@@ -16,8 +15,7 @@ pub(super) fn forward(x: &[f32]) -> Vec<f32> {
                 }
             },
         );
-    });
-    output
+    })
 }
 
 /// Gradients of the values: `gradient * (Phi(x) + x * phi(x))`.
@@ -25,9 +23,8 @@ pub(super) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
     /// `1 / sqrt(2 pi)`
     const DENSITY: f32 = 0.398_942_3;
 
-    let mut output = vec![0.0; x.len()];
-    let parts = output.par_chunks_mut(PART).zip(x.par_chunks(PART)).zip(gradient.par_chunks(PART));
-    parts.for_each(|((output, x), gradient)| {
+    computed(x.len(), PART, |number, output| {
+        let (x, gradient) = (part(x, PART, number), part(gradient, PART, number));
         vectorised(
             #[inline(always)]
             || {
@@ -37,8 +34,7 @@ pub(super) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
                 }
             },
         );
-    });
-    output
+    })
 }
 
 /// `Phi(x)`, and `e^(-x^2 / 2)`. The error function is that of Abramowitz and Stegun 7.1.26, right to 1.5e-7.

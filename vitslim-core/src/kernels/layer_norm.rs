@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::parts::{computed, part};
 use super::vector::{sum, sum2, vectorised};
 
 /// Rows of a part. Sums over the rows are added up part by part, so that the number must not depend on the number of threads.
@@ -14,9 +15,8 @@ const ROWS: usize = 64;
 /// `x` is rows of as many features as `gamma` and `beta` have.
 pub(super) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, width: usize) -> Vec<f32> {
     let kept = gamma.len();
-    let mut output = vec![0.0; x.len()];
-    let parts = output.par_chunks_mut(ROWS * kept).zip(x.par_chunks(ROWS * kept));
-    parts.for_each(|(output, x)| {
+    computed(x.len(), ROWS * kept, |number, output| {
+        let x = part(x, ROWS * kept, number);
         vectorised(
             #[inline(always)]
             || {
@@ -28,8 +28,7 @@ pub(super) fn forward(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, widt
                 }
             },
         );
-    });
-    output
+    })
 }
 
 /// Gradients of the inputs.

@@ -13,6 +13,7 @@ mod flex;
 mod gelu;
 mod layer_norm;
 mod linear;
+mod parts;
 mod product;
 #[cfg(test)]
 mod tests;
@@ -48,14 +49,13 @@ pub(crate) trait Kernels: Backend {
 pub(crate) trait Backwards: Backend {
     fn fused_gelu_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Of the input.
-    fn fused_linear_backward_x(weight: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// Of the weight.
-    fn fused_linear_backward_weight(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// Of the bias.
-    fn fused_linear_backward_bias(gradient: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Of the input if `weight` is given, of the weight if `x` is, and of the bias if `of_bias`.
+    fn fused_linear_backward(
+        x: Option<FloatTensor<Self>>,
+        weight: Option<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        of_bias: bool,
+    ) -> [Option<FloatTensor<Self>>; 3];
 
     /// Of input, gamma and beta.
     fn fused_layer_norm_backward(

@@ -1,6 +1,13 @@
 //! Matrix products of parts of slices, by the `gemm` crate.
 
+use std::borrow::Cow;
+
 use gemm::Parallelism;
+
+use super::parts::computed;
+
+/// Rows and columns of a square that is copied at once, so that both its sides stay in the nearest cache.
+const TILE: usize = 32;
 
 /// A matrix in a slice: the value of row `i` and column `j` is at `i * row_stride + j * column_stride`.
 #[derive(Clone, Copy)]
@@ -23,6 +30,25 @@ impl<'a> Matrix<'a> {
     /// `columns` columns from `first` on.
     pub(super) fn select_columns(self, first: usize, columns: usize) -> Self {
         Self { values: &self.values[first * self.column_stride..], columns, ..self }
+    }
+
+    /// Its values row by row, one after the other: as they lie, or copied.
+    pub(super) fn rows(&self) -> Cow<'a, [f32]> {
+        let Self { values, rows, columns, row_stride, column_stride } = *self;
+        if column_stride == 1 && row_stride == columns {
+            return Cow::Borrowed(&values[..rows * columns]);
+        }
+        Cow::Owned(computed(rows * columns, TILE * columns, |number, part| {
+            for first in (0..columns).step_by(TILE) {
+                let last = columns.min(first + TILE);
+                for (row, part) in part.chunks_exact_mut(columns).enumerate() {
+                    let start = (number * TILE + row) * row_stride;
+                    for (column, value) in (first..last).zip(&mut part[first..last]) {
+                        *value = values[start + column * column_stride];
+                    }
+                }
+            }
+        }))
     }
 
     pub(super) fn transposed(self) -> Self {

@@ -55,9 +55,15 @@ pub(super) fn largest(a: &[f32]) -> f32 {
 /// `e^x` for `x <= 0`, to 2e-7 of it: after Cephes' `expf`, `2^n * p(r)` with `x = n ln 2 + r`. Below -87 it stays at `e^-87`.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
+    /// So large that a sum with it has no digits after the point, and `n` in its last bits. A conversion of floats to integers
+    /// by `as` looks at each value for what does not fit, and so is no vector instruction.
+    const ROUND: f32 = 12_582_912.0;
+
     // Not `max`, which would hide what is not a number.
     let x = if x < -87.0 { -87.0 } else { x };
-    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
+    let power = f32::from_bits((rounded.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
     // ln 2 in two parts, so that `r` keeps its digits.
     let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, x));
     let p = 1.987_569_1e-4_f32
@@ -67,7 +73,7 @@ pub(super) fn exp(x: f32) -> f32 {
         .mul_add(r, 1.666_666_5e-1)
         .mul_add(r, 0.5)
         .mul_add(r * r, r + 1.0);
-    p * f32::from_bits(((n as i32 + 127) << 23) as u32)
+    p * power
 }
 
 #[cfg(test)]
