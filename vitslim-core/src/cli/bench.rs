@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, value_parser};
 
-use super::{DeviceChoice, Registry, print};
+use super::{DeviceArgs, Registry, print};
 use crate::bench::{BenchSetting, Limit, Source, benchmark};
 use crate::experiment::Document;
 use crate::run::{RunError, Target};
@@ -31,9 +31,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "S", default_value_t = 30)]
     seconds: u32,
 
-    /// Where to compute: cpu, cuda or cuda:N.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    device: DeviceArgs,
 
     /// Prints JSON instead of a table.
     #[arg(long)]
@@ -47,14 +46,15 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         Some(rounds) => Limit::Rounds(rounds as usize),
         None => Limit::Seconds(args.seconds.into()),
     };
-    let setting = BenchSetting { batch, device: &args.device.open()? };
+    let device = args.device.open(false)?;
+    let setting = BenchSetting { batch, device: &device.device };
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
         let document = Document::read(&file, &[])?;
         let commands = registry.commands(&document)?;
         experiments.push((commands.bench)(&document, &source, &setting)?);
     }
-    let measured = benchmark(experiments, limit, batch, &args.device.describe()).map_err(RunError::from)?;
+    let measured = benchmark(experiments, limit, batch, &device.name).map_err(RunError::from)?;
     print(args.json, &measured, |measured| measured.table())
 }
 
