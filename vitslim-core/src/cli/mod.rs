@@ -22,7 +22,7 @@ use textwrap::{WordSeparator, WordSplitter};
 
 use crate::run::RunError;
 use crate::terminal::say;
-use crate::train::TrainError;
+use crate::train::{TrainError, hush_out_of_memory};
 
 pub use cuda_trouble::{CudaTrouble, CudaVersion};
 pub use device::{DeviceArgs, DeviceChoice, DeviceError, OpenDevice};
@@ -67,6 +67,7 @@ pub fn main(registry: Registry) -> ExitCode {
     allocator::keep_freed_memory();
     file_limit::report_files_over_the_limit();
     keep_words_whole();
+    hush_out_of_memory();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),
