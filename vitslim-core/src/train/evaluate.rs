@@ -136,7 +136,17 @@ pub(crate) fn median(mut times: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::{EvaluateError, median};
+
+    #[test]
+    fn a_device_without_memory_is_told_from_one_that_fails() {
+        let error =
+            |reason: &str| EvaluateError::device(format!("An error happened\nCaused by:\n  {reason}"), 3);
+        let full = error("out of device memory allocating 524288 bytes");
+        assert!(matches!(full, EvaluateError::OutOfMemory(3)), "{full}");
+        let poisoned = error("the device is poisoned");
+        assert!(matches!(poisoned, EvaluateError::Device(_)), "{poisoned}");
+    }
 
     #[test]
     fn median_of_odd_and_even_counts() {
