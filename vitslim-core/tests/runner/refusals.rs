@@ -85,6 +85,7 @@ fn folders_that_cannot_be_used() {
 
     std::fs::create_dir_all(workspace.path("runs/tiny/seed=3")).unwrap();
     workspace.write("runs/tiny/seed=3/experiment.ron", "Experiment(name: \"tiny\")");
+    workspace.write("runs/tiny/seed=3/metrics.jsonl", "{}");
     let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(1));
