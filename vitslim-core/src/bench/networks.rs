@@ -11,7 +11,7 @@ use crate::graph::macs;
 use crate::models::Architecture;
 use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
 use crate::slim::{MaskSet, Slim, rank};
-use crate::train::{EvaluateError, Stepper};
+use crate::train::{EvaluateError, Stepper, read};
 
 /// Where the networks come from.
 #[derive(Clone, Debug)]
@@ -115,8 +115,8 @@ impl<A: Architecture> Bench<'_, A> {
     fn inference(&self, model: A) -> Result<Work, RunError> {
         let images = self.batch(self.setting.device)?.images;
         let once = move || {
-            let logits = model.forward(images.clone()).class.into_data();
-            logits.try_into_vec::<f32>().map(|_| ()).map_err(|error| EvaluateError::Device(error.to_string()))
+            let logits = read(&model, images.clone())?.try_into_vec::<f32>();
+            logits.map(|_| ()).map_err(|error| EvaluateError::Device(error.to_string()))
         };
         Ok(Work { kind: WorkKind::Inference, once: Box::new(once) })
     }

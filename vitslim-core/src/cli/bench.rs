@@ -1,11 +1,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, value_parser};
+use miette::Diagnostic;
+use thiserror::Error;
 
-use super::{DeviceChoice, Registry, print};
+use super::{DeviceArgs, Registry, print};
 use crate::bench::{BenchSetting, Limit, Source, benchmark};
 use crate::experiment::Document;
 use crate::run::{RunError, Target};
+use crate::train::EvaluateError;
 
 /// Measures how fast networks are: a training step, a search step and inference, sub-networks against their dense network.
 #[derive(Debug, Args)]
@@ -31,9 +34,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "S", default_value_t = 30)]
     seconds: u32,
 
-    /// Where to compute: cpu, cuda or cuda:N.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    device: DeviceArgs,
 
     /// Prints JSON instead of a table.
     #[arg(long)]
@@ -47,15 +49,30 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         Some(rounds) => Limit::Rounds(rounds as usize),
         None => Limit::Seconds(args.seconds.into()),
     };
-    let setting = BenchSetting { batch, device: &args.device.open()? };
+    let device = args.device.open(false)?;
+    let setting = BenchSetting { batch, device: &device.device };
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
         let document = Document::read(&file, &[])?;
         let commands = registry.commands(&document)?;
         experiments.push((commands.bench)(&document, &source, &setting)?);
     }
-    let measured = benchmark(experiments, limit, batch, &args.device.describe()).map_err(RunError::from)?;
+    let measured = benchmark(experiments, limit, batch, &device.name).map_err(|error| match error {
+        EvaluateError::OutOfMemory(_) => TooLarge { batch, half: batch.div_ceil(2) }.into(),
+        error => miette::Report::from(RunError::from(error)),
+    })?;
     print(args.json, &measured, |measured| measured.table())
+}
+
+/// A batch that does not fit into the memory of the device.
+#[derive(Debug, Error, Diagnostic)]
+#[error("the device ran out of memory, at a batch of {batch} images")]
+#[diagnostic(help(
+    "give a smaller one, for example with `--batch {half}`, or compute on another device with `--device`"
+))]
+struct TooLarge {
+    batch: usize,
+    half: usize,
 }
 
 /// The experiment files that `targets` lead to, each with what is meant of it: what is of one run goes together, and shares

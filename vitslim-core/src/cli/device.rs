@@ -2,29 +2,66 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
+use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// Where to compute: `cpu`, `cuda` or `cuda:N`.
+#[cfg(feature = "cuda")]
+pub(super) use super::cuda::look;
+use super::cuda_trouble::{CudaTrouble, CudaVersion};
+use crate::report::CudaDevice;
+use crate::terminal::say;
+
+/// What `--help` says of `--device`.
+const HELP: &str = if cfg!(feature = "cuda") {
+    "Where to compute: cpu, cuda, cuda:N, or auto, the first CUDA device, else the CPU; `vitslim devices` lists what there is"
+} else {
+    "Where to compute: cpu, or auto, which is the CPU too: this vitslim was built without CUDA"
+};
+
+/// The argument by which all commands are told where to compute.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    #[arg(long, value_name = "DEVICE", default_value_t, help = HELP)]
+    device: DeviceChoice,
+}
+
+/// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
+    /// The first CUDA device, else the CPU.
+    Auto,
     /// The CPU.
     Cpu,
     /// The CUDA device of this index.
     Cuda(usize),
 }
 
+/// A device, ready to compute.
+#[derive(Debug)]
+pub struct OpenDevice {
+    /// The device.
+    pub device: Device,
+    /// How results name it: what must be known to compare speeds.
+    pub name: String,
+}
+
 /// A device that cannot be had.
 #[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
 pub enum DeviceError {
-    /// The binary has no CUDA backend.
-    #[error("`{0}` was asked for, but this vitslim was built without CUDA")]
-    #[diagnostic(help("build it with `cargo build --release --features cuda`, or run with `--device cpu`"))]
-    NotCompiled(DeviceChoice),
-    /// There is no such device.
-    #[error("`{wanted}` was asked for, but {found}")]
+    /// No CUDA device can be used.
+    #[error("`{wanted}` was asked for, but {trouble}")]
+    #[diagnostic(help("{}, or run with `--device cpu`", .trouble.remedy()))]
+    Unusable {
+        /// What was asked for.
+        wanted: DeviceChoice,
+        /// Why.
+        trouble: CudaTrouble,
+    },
+    /// There are CUDA devices, but not this one.
+    #[error("`{wanted}` was asked for, but there {}", .found)]
     #[diagnostic(help(
-        "see `nvidia-smi` and the environment variable CUDA_VISIBLE_DEVICES, or run with `--device cpu`"
+        "`vitslim devices` lists them; CUDA_VISIBLE_DEVICES hides devices and changes their numbers; or run with `--device cpu`"
     ))]
     NotPresent {
         /// What was asked for.
@@ -34,18 +71,48 @@ pub enum DeviceError {
     },
 }
 
+/// An NVIDIA driver and its devices, at least one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CudaDriver {
+    /// Its version, where it tells.
+    pub driver: Option<String>,
+    /// The newest CUDA that it is for.
+    pub version: CudaVersion,
+    /// The devices, by index.
+    pub devices: Vec<CudaDevice>,
+    /// Whether burn finds all else that it needs to use them.
+    pub usable: Result<(), CudaTrouble>,
+}
+
+#[cfg(not(feature = "cuda"))]
+pub(super) fn look() -> Result<CudaDriver, CudaTrouble> {
+    Err(CudaTrouble::NotCompiled)
+}
+
+/// How `--device` calls the CUDA device `index`.
+pub(super) fn cuda_name(index: usize) -> String {
+    DeviceChoice::Cuda(index).to_string()
+}
+
+impl Default for DeviceChoice {
+    fn default() -> Self {
+        if cfg!(feature = "cuda") { Self::Auto } else { Self::Cpu }
+    }
+}
+
 impl FromStr for DeviceChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
+            None if text == "auto" => Ok(Self::Auto),
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(0)),
             Some(("cuda", index)) => index
                 .parse()
                 .map(Self::Cuda)
                 .map_err(|_| format!("`{index}` is no index of a CUDA device; write for example `cuda:0`")),
-            _ => Err(format!("unknown device `{text}`; there are `cpu`, `cuda` and `cuda:N`")),
+            _ => Err(format!("unknown device `{text}`; there are `auto`, `cpu`, `cuda` and `cuda:N`")),
         }
     }
 }
@@ -53,56 +120,102 @@ impl FromStr for DeviceChoice {
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Auto => write!(f, "auto"),
             Self::Cpu => write!(f, "cpu"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
         }
     }
 }
 
-impl DeviceChoice {
-    /// Opens the device.
+impl DeviceArgs {
+    /// Opens the device. Of one that was chosen automatically it is said which it is; unless `quiet`, but that a GPU cannot
+    /// be used is said anyway.
     ///
     /// # Errors
     ///
-    /// When it is a CUDA device, and CUDA was not compiled in or the device is not there.
-    pub fn open(self) -> Result<Device, DeviceError> {
-        match self {
-            Self::Cpu => Ok(Device::flex()),
-            Self::Cuda(index) => open_cuda(self, index),
+    /// When it is a CUDA device, and CUDA was not compiled in, the device is not there or it cannot be used.
+    pub fn open(&self, quiet: bool) -> Result<OpenDevice, DeviceError> {
+        let chosen = choose(self.device, look)?;
+        if let Some(line) = chosen.said(self.device)
+            && !(quiet && matches!(chosen, Chosen::Cuda(..)))
+        {
+            say(line);
         }
-    }
-
-    /// How results name it: what must be known to compare speeds.
-    pub fn describe(self) -> String {
-        match self {
-            Self::Cpu => {
-                let threads = rayon::current_num_threads();
-                format!("cpu, {threads} threads, f32")
-            }
-            Self::Cuda(_) => format!("{self}, f32"),
-        }
+        let device = match chosen {
+            Chosen::Cuda(index, _) => open_cuda(index),
+            Chosen::Cpu(_) => Device::flex(),
+        };
+        Ok(OpenDevice { device, name: chosen.name() })
     }
 }
 
-#[cfg(not(feature = "cuda"))]
-fn open_cuda(wanted: DeviceChoice, _: usize) -> Result<Device, DeviceError> {
-    Err(DeviceError::NotCompiled(wanted))
-}
-
-/// Burn panics at the first tensor where there is no driver, so the devices are asked for first.
 #[cfg(feature = "cuda")]
-fn open_cuda(wanted: DeviceChoice, index: usize) -> Result<Device, DeviceError> {
-    let devices = std::panic::catch_unwind(|| Device::enumerate(burn::tensor::DeviceType::Cuda));
-    let count = devices.map_or(0, |devices| devices.len());
-    match index < count {
-        true => Ok(Device::cuda(index)),
-        false => {
-            let found = match count {
-                0 => "no CUDA device or driver was found".to_owned(),
-                1 => "there is only `cuda:0`".to_owned(),
-                count => format!("there are only `cuda:0` to `cuda:{}`", count - 1),
+fn open_cuda(index: usize) -> Device {
+    Device::cuda(index)
+}
+
+/// Without CUDA no choice leads to one of its devices.
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_: usize) -> Device {
+    Device::flex()
+}
+
+/// A device that was chosen.
+#[derive(Debug, PartialEq)]
+enum Chosen {
+    /// The CPU, and why not a CUDA device where that would have been taken.
+    Cpu(Option<CudaTrouble>),
+    /// The CUDA device of this index, and its model.
+    Cuda(usize, String),
+}
+
+/// What `choice` means where CUDA is as `look` tells.
+fn choose(
+    choice: DeviceChoice,
+    look: impl FnOnce() -> Result<CudaDriver, CudaTrouble>,
+) -> Result<Chosen, DeviceError> {
+    let unusable = |trouble| DeviceError::Unusable { wanted: choice, trouble };
+    let usable = |CudaDriver { devices, usable, .. }| usable.map(|()| devices);
+    match choice {
+        DeviceChoice::Cpu => Ok(Chosen::Cpu(None)),
+        DeviceChoice::Auto => match look().and_then(usable) {
+            Ok(devices) => match devices.into_iter().next() {
+                Some(first) => Ok(Chosen::Cuda(0, first.name)),
+                None => Ok(Chosen::Cpu(Some(CudaTrouble::NoDevice(None)))),
+            },
+            Err(trouble) => Ok(Chosen::Cpu(Some(trouble))),
+        },
+        DeviceChoice::Cuda(index) => {
+            let driver = look().map_err(unusable)?;
+            let found = match driver.devices.len() {
+                1 => "is only `cuda:0`".to_owned(),
+                count => format!("are only `cuda:0` to `cuda:{}`", count.saturating_sub(1)),
             };
-            Err(DeviceError::NotPresent { wanted, found })
+            match usable(driver).map_err(unusable)?.into_iter().nth(index) {
+                Some(device) => Ok(Chosen::Cuda(index, device.name)),
+                None => Err(DeviceError::NotPresent { wanted: choice, found }),
+            }
+        }
+    }
+}
+
+impl Chosen {
+    /// The line that tells what became of `choice`, where that is not what it says.
+    fn said(&self, choice: DeviceChoice) -> Option<String> {
+        match (choice, self) {
+            (DeviceChoice::Auto, Self::Cpu(Some(trouble))) => Some(format!("device: cpu, since {trouble}")),
+            (DeviceChoice::Auto, Self::Cuda(index, name)) => {
+                Some(format!("device: {}, {name}", cuda_name(*index)))
+            }
+            _ => None,
+        }
+    }
+
+    /// How results name it.
+    fn name(&self) -> String {
+        match self {
+            Self::Cpu(_) => format!("cpu, {} threads, f32", rayon::current_num_threads()),
+            Self::Cuda(index, name) => format!("{}, {name}, f32", cuda_name(*index)),
         }
     }
 }
@@ -113,11 +226,69 @@ mod tests {
 
     #[test]
     fn devices_are_read_as_written() {
+        assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
         assert_eq!("cpu".parse(), Ok(DeviceChoice::Cpu));
         assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
         assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
-        for wrong in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "CPU"] {
+        for wrong in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "CPU", "auto:0"] {
             assert!(wrong.parse::<DeviceChoice>().is_err(), "{wrong}");
         }
+    }
+
+    fn driver(devices: usize) -> CudaDriver {
+        let device = |index| CudaDevice {
+            device: cuda_name(index),
+            name: format!("GPU {index}"),
+            memory: 1 << 30,
+            compute_capability: "9.0".to_owned(),
+        };
+        let devices = (0..devices).map(device).collect();
+        CudaDriver { driver: None, version: CudaVersion(12080), devices, usable: Ok(()) }
+    }
+
+    #[test]
+    fn auto_is_the_first_gpu_or_the_cpu_and_says_why() {
+        let choose = |found: Result<CudaDriver, CudaTrouble>| {
+            let chosen = choose(DeviceChoice::Auto, || found).unwrap();
+            (chosen.said(DeviceChoice::Auto), chosen.name())
+        };
+        let gpu = (Some("device: cuda:0, GPU 0".to_owned()), "cuda:0, GPU 0, f32".to_owned());
+        assert_eq!(choose(Ok(driver(2))), gpu);
+        let cpu = format!("cpu, {} threads, f32", rayon::current_num_threads());
+        let why = |trouble: &CudaTrouble| (Some(format!("device: cpu, since {trouble}")), cpu.clone());
+        for trouble in [CudaTrouble::NotCompiled, CudaTrouble::NoDriver, CudaTrouble::NoDevice(None)] {
+            assert_eq!(choose(Err(trouble.clone())), why(&trouble));
+        }
+        let trouble = CudaTrouble::NoLibdevice(None);
+        assert_eq!(choose(Ok(CudaDriver { usable: Err(trouble.clone()), ..driver(1) })), why(&trouble));
+    }
+
+    #[test]
+    fn a_device_that_was_asked_for_is_that_one_or_an_error() {
+        let choose = |index, found| choose(DeviceChoice::Cuda(index), || found);
+        let chosen = choose(1, Ok(driver(2))).unwrap();
+        assert_eq!((chosen.said(DeviceChoice::Cuda(1)), chosen), (None, Chosen::Cuda(1, "GPU 1".to_owned())));
+        let said = |error: DeviceError| (error.to_string(), error.help().unwrap().to_string());
+        for (devices, found) in [(1, "there is only `cuda:0`"), (3, "there are only `cuda:0` to `cuda:2`")] {
+            let (error, help) = said(choose(7, Ok(driver(devices))).unwrap_err());
+            assert_eq!(error, format!("`cuda:7` was asked for, but {found}"));
+            assert!(help.contains("vitslim devices") && help.contains("CUDA_VISIBLE_DEVICES"), "{help}");
+        }
+        let trouble = CudaTrouble::OldDriver { found: CudaVersion(12040), least: CudaVersion(12080) };
+        let (error, help) = said(choose(0, Err(trouble)).unwrap_err());
+        assert_eq!(
+            error,
+            "`cuda:0` was asked for, but the NVIDIA driver is too old: it is for CUDA up to 12.4, and 12.8 is needed"
+        );
+        assert!(
+            help.contains("update the NVIDIA driver") && help.ends_with("or run with `--device cpu`"),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn the_cpu_is_chosen_without_a_look_at_cuda() {
+        let chosen = choose(DeviceChoice::Cpu, || panic!("it looked")).unwrap();
+        assert_eq!((chosen.said(DeviceChoice::Cpu), chosen), (None, Chosen::Cpu(None)));
     }
 }

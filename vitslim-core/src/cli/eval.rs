@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DeviceChoice, Registry, print};
+use super::{DeviceArgs, Registry, print};
 use crate::experiment::Document;
 use crate::run::{EvaluationSetting, PartName, Target};
 
@@ -25,9 +25,8 @@ pub struct EvalArgs {
     #[arg(long, value_name = "PART", value_enum, default_value_t)]
     part: PartName,
 
-    /// Where to compute: cpu, cuda or cuda:N.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    device: DeviceArgs,
 
     /// Prints JSON instead of a table.
     #[arg(long)]
@@ -39,11 +38,12 @@ pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
     let document = Document::read(&target.experiment(), &[])?;
     let commands = registry.commands(&document)?;
+    let device = args.device.open(false)?;
     let setting = EvaluationSetting {
         data: args.data.as_deref(),
         part: args.part,
-        device: &args.device.open()?,
-        device_name: &args.device.describe(),
+        device: &device.device,
+        device_name: &device.name,
     };
     let evaluation = (commands.eval)(&document, &target, &setting)?;
     print(args.json, &evaluation, |evaluation| evaluation.table())

@@ -2,7 +2,11 @@
 
 mod allocator;
 mod bench;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod cuda_trouble;
 mod device;
+mod devices;
 mod eval;
 mod file_limit;
 mod registry;
@@ -18,9 +22,10 @@ use textwrap::{WordSeparator, WordSplitter};
 
 use crate::run::RunError;
 use crate::terminal::say;
-use crate::train::TrainError;
+use crate::train::{TrainError, hush_out_of_memory};
 
-pub use device::{DeviceChoice, DeviceError};
+pub use cuda_trouble::{CudaTrouble, CudaVersion};
+pub use device::{DeviceArgs, DeviceChoice, DeviceError, OpenDevice};
 pub use registry::Registry;
 
 /// Exit code of a run that was stopped by Ctrl-C, as a shell has it.
@@ -36,6 +41,7 @@ const INTERRUPTED: u8 = 130;
   vitslim run experiments/quickstart.ron
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
+  vitslim devices
 
 Exit codes: 0 all went well, 1 a run failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
 )]
@@ -49,6 +55,7 @@ enum Command {
     Run(run::RunArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
+    Devices(devices::DevicesArgs),
 }
 
 /// The whole runner for the architectures in `registry`. An author's `main` is one line:
@@ -60,10 +67,12 @@ pub fn main(registry: Registry) -> ExitCode {
     allocator::keep_freed_memory();
     file_limit::report_files_over_the_limit();
     keep_words_whole();
+    hush_out_of_memory();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),
+        Command::Devices(args) => devices::devices(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use clap::builder::RangedU64ValueParser;
 use miette::{Diagnostic, IntoDiagnostic};
 use thiserror::Error;
 
-use super::{DeviceChoice, INTERRUPTED, Registry};
+use super::{DeviceArgs, INTERRUPTED, Registry};
 use crate::experiment::Document;
 use crate::report::table;
 use crate::run::Setting;
@@ -33,9 +33,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
 
-    /// Where to compute: cpu, cuda or cuda:N.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    device: DeviceArgs,
 
     /// Begins the run anew, whatever an earlier one left; else it goes on where that was stopped.
     #[arg(long)]
@@ -64,13 +63,13 @@ pub struct RunArgs {
 pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     let document = Document::read(&args.file, &args.sets)?;
     let commands = registry.commands(&document)?;
-    let device = args.device.open()?;
+    let device = args.device.open(args.quiet)?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter).into_diagnostic()?;
     let setting = Setting {
         out: &args.out,
-        device: &device,
-        device_name: &args.device.describe(),
+        device: &device.device,
+        device_name: &device.name,
         afresh: args.fresh,
         interrupter,
         loader_threads: args.loader_threads,

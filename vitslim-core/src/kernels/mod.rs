@@ -22,6 +22,8 @@ mod vector;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
 use burn::tensor::{DType, Tensor, activation, module};
 
+pub(crate) use vector::instructions;
+
 /// The operations. Their shapes are those of the functions of this module, which panic where they do not fit, as burn's own
 /// operations do.
 #[backend_extension(Flex, Autodiff)]

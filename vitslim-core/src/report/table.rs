@@ -92,7 +92,7 @@ pub(super) fn fraction(value: Option<f64>) -> String {
 }
 
 /// Adds a sentence, broken to fit.
-fn push(text: &mut String, sentence: &str) {
+pub(super) fn push(text: &mut String, sentence: &str) {
     text.push_str(&textwrap::fill(sentence, textwrap::Options::new(WIDTH).subsequent_indent("  ")));
     text.push('\n');
 }

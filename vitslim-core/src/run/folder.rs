@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use thiserror::Error;
+use walkdir::WalkDir;
 
 use crate::data::Normalisation;
 use crate::whole_file::{remedy, remove, write_whole};
@@ -90,7 +91,8 @@ fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Folde
 
 impl RunFolder {
     /// Makes and locks the folder, and writes `experiment.ron` into it. What an earlier run of the very same experiment
-    /// left stays, to go on from, unless the run is to begin `afresh`.
+    /// left stays, to go on from, unless the run is to begin `afresh`. Another experiment takes the folder over where
+    /// nothing has been trained yet.
     ///
     /// # Errors
     ///
@@ -107,11 +109,14 @@ impl RunFolder {
         let folder = Self { _lock: lock(&path)?, path };
         let file = folder.path.join("experiment.ron");
         match std::fs::read_to_string(&file) {
-            Ok(earlier) if earlier != experiment => return Err(folder.other_experiment(&earlier, experiment)),
+            Ok(earlier) if earlier != experiment => match folder.has_results() {
+                true => return Err(folder.other_experiment(&earlier, experiment)),
+                false => folder.remove_results()?,
+            },
             Ok(_) if afresh => folder.remove_results()?,
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if RESULTS.iter().any(|name| folder.path.join(name).exists()) {
+                if folder.has_results() {
                     return Err(folder.other_experiment("(no experiment.ron)", experiment));
                 }
             }
@@ -153,6 +158,16 @@ impl RunFolder {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether anything is there that took time to make: a file that is not empty, or what cannot be looked into.
+    fn has_results(&self) -> bool {
+        let results = RESULTS.iter().filter(|name| **name != NORMALISATION);
+        let mut entries = results.flat_map(|name| WalkDir::new(self.path.join(name)));
+        entries.any(|entry| match entry.and_then(|entry| entry.metadata()) {
+            Ok(found) => found.is_file() && found.len() > 0,
+            Err(error) => error.io_error().is_none_or(|error| error.kind() != std::io::ErrorKind::NotFound),
+        })
     }
 
     fn remove_results(&self) -> Result<(), FolderError> {
@@ -231,6 +246,14 @@ mod tests {
 
         let error = begin("two", true).unwrap_err();
         assert!(matches!(error, FolderError::OtherExperiment { .. }), "{error}");
+        // A run that failed before its first epoch leaves nothing to lose.
+        let untrained = out.path().join("a/seed=2");
+        std::fs::create_dir_all(untrained.join("checkpoints/pretrain")).unwrap();
+        std::fs::write(untrained.join("experiment.ron"), "one").unwrap();
+        std::fs::write(untrained.join(NORMALISATION), "{}").unwrap();
+        let taken = RunFolder::begin(out.path(), "a", "seed=2", "two", false).unwrap();
+        assert_eq!(taken.read("experiment.ron").unwrap().as_deref(), Some("two"));
+        assert_eq!(taken.read(NORMALISATION).unwrap(), None);
         begin("one", false).unwrap();
         assert!(path.join("summary.json").exists());
 

@@ -9,6 +9,8 @@ mod pipeline;
 mod prepare;
 mod restore;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};

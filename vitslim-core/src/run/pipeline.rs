@@ -63,6 +63,7 @@ pub enum RunError {
     Train(#[from] TrainError),
     /// A network could not be evaluated.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Evaluate(#[from] EvaluateError),
     /// MACs could not be counted.
     #[error(transparent)]

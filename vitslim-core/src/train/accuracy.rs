@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::evaluate::{BATCH, EvaluateError, host};
+use super::evaluate::{BATCH, EvaluateError, logits};
 use crate::data::Part;
 use crate::models::Architecture;
 
@@ -40,9 +40,9 @@ pub fn accuracy<M: Architecture>(model: &M, part: &Part, device: &Device) -> Res
     let indices: Vec<usize> = (0..part.len()).collect();
     let mut counts = Counts::default();
     for indices in indices.chunks(BATCH) {
-        let logits = model.forward(part.images(indices, device)?).class;
-        let classes = logits.dims()[1];
-        for (logits, &index) in host(logits)?.chunks(classes).zip(indices) {
+        let logits = logits(model, part.images(indices, device)?)?;
+        let classes = logits.len() / indices.len();
+        for (logits, &index) in logits.chunks(classes).zip(indices) {
             counts.add(logits, part.label(index));
         }
     }

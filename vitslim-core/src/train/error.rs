@@ -74,6 +74,17 @@ pub enum TrainError {
         /// Why.
         reason: String,
     },
+    /// The memory of the device is not enough.
+    #[error("{stage} ran out of memory on the device, {work}")]
+    #[diagnostic(help("{remedy}"))]
+    OutOfMemory {
+        /// Name of the stage.
+        stage: &'static str,
+        /// At what, and how many images at once.
+        work: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The training failed.
     #[error("{stage} failed: {reason}")]
     Failed {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+use miette::Diagnostic;
 use thiserror::Error;
 
+use super::memory::{catch_out_of_memory, is_out_of_memory};
 use crate::data::{DataError, Part};
 use crate::models::Architecture;
 
@@ -15,7 +17,7 @@ pub(super) const BATCH: usize = 128;
 pub const THROUGHPUT_BATCH: usize = 64;
 
 /// A model that could not be evaluated.
-#[derive(Debug, Error)]
+#[derive(Debug, Error, Diagnostic)]
 pub enum EvaluateError {
     /// Logits that are no numbers.
     #[error(
@@ -25,9 +27,21 @@ pub enum EvaluateError {
     /// An image cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The memory of the device is not enough.
+    #[error("the device ran out of memory, with {0} images at once")]
+    #[diagnostic(help("free memory of the device, or compute on another with `--device`"))]
+    OutOfMemory(usize),
     /// The device failed.
     #[error("the device could not return the results: {0}")]
     Device(String),
+}
+
+impl EvaluateError {
+    /// A device that failed for `reason`, with `images` at once.
+    pub(super) fn device(reason: impl ToString, images: usize) -> Self {
+        let reason = reason.to_string();
+        if is_out_of_memory(&reason) { Self::OutOfMemory(images) } else { Self::Device(reason) }
+    }
 }
 
 /// Largest absolute difference between the logits of two models on the first `images` images of `part`, divided by the
@@ -47,8 +61,8 @@ pub fn difference<M: Architecture>(
     let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
     for indices in indices.chunks(BATCH) {
         let images = part.images(indices, device)?;
-        let reference = host(reference.forward(images.clone()).class)?;
-        let other = host(other.forward(images).class)?;
+        let reference = logits(reference, images.clone())?;
+        let other = logits(other, images)?;
         for (a, b) in reference.into_iter().zip(other) {
             difference = difference.max((a - b).abs());
             scale = scale.max(a.abs());
@@ -57,13 +71,26 @@ pub fn difference<M: Architecture>(
     Ok(if scale > 0.0 { difference / scale } else { difference })
 }
 
-pub(super) fn host(logits: Tensor<2>) -> Result<Vec<f64>, EvaluateError> {
-    let values = logits.into_data().convert::<f64>().try_into_vec::<f64>();
+/// The logits that `model` gives for `images`, which must be finite, image by image.
+pub(super) fn logits<M: Architecture>(model: &M, images: Tensor<4>) -> Result<Vec<f64>, EvaluateError> {
+    let values = read(model, images)?.convert::<f64>().try_into_vec::<f64>();
     let values = values.map_err(|error| EvaluateError::Device(error.to_string()))?;
     match values.iter().all(|value| value.is_finite()) {
         true => Ok(values),
         false => Err(EvaluateError::NotFinite),
     }
+}
+
+/// The logits that `model` gives for `images`, `[batch, classes]`, once the device has computed them.
+///
+/// # Errors
+///
+/// When the device fails.
+pub(crate) fn read<M: Architecture>(model: &M, images: Tensor<4>) -> Result<TensorData, EvaluateError> {
+    let count = images.dims()[0];
+    catch_out_of_memory(|| model.forward(images).class.try_into_data())
+        .map_err(|_| EvaluateError::OutOfMemory(count))?
+        .map_err(|error| EvaluateError::device(error, count))
 }
 
 /// Images per second of `dense` and of `subnet` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
@@ -89,7 +116,7 @@ pub fn throughput<M: Architecture>(
     for round in 0..=ROUNDS.end {
         for (times, model) in times.iter_mut().zip([dense, subnet]) {
             let started = Instant::now();
-            host(model.forward(images.clone()).class)?;
+            logits(model, images.clone())?;
             if round > 0 {
                 times.push(started.elapsed().as_secs_f64());
             }
@@ -109,7 +136,17 @@ pub(crate) fn median(mut times: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::{EvaluateError, median};
+
+    #[test]
+    fn a_device_without_memory_is_told_from_one_that_fails() {
+        let error =
+            |reason: &str| EvaluateError::device(format!("An error happened\nCaused by:\n  {reason}"), 3);
+        let full = error("out of device memory allocating 524288 bytes");
+        assert!(matches!(full, EvaluateError::OutOfMemory(3)), "{full}");
+        let poisoned = error("the device is poisoned");
+        assert!(matches!(poisoned, EvaluateError::Device(_)), "{poisoned}");
+    }
 
     #[test]
     fn median_of_odd_and_even_counts() {

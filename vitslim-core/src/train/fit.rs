@@ -1,6 +1,7 @@
 //! The training loop: epochs of steps, each validated, recorded and saved.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -43,6 +44,8 @@ pub(super) struct Fit<M: Architecture> {
     pub(super) ema: Mutex<Option<Ema<Trainee<M>>>>,
     /// The first error, which ended the training.
     pub(super) failure: Mutex<Option<TrainError>>,
+    /// Whether it validates, and does not train.
+    pub(super) validates: AtomicBool,
 }
 
 type Batches<'a> = Box<dyn DataLoaderIterator<Batch> + 'a>;
@@ -98,6 +101,7 @@ impl<M: Architecture> Session<'_, M> {
     }
 
     fn train(&mut self, epoch: usize, train: &TrainLoader<Trainee<M>>) {
+        self.fit.validates.store(false, Ordering::Relaxed);
         self.tell_train(LearnerEvent::StartSplit { epoch_number: epoch, total_items: train.num_items() });
         let mut batches = train.iter();
         let mut step = (epoch - 1) * self.fit.steps;
@@ -125,6 +129,7 @@ impl<M: Architecture> Session<'_, M> {
     }
 
     fn validate(&mut self, epoch: usize, held_out: &ValidLoader<Trainee<M>>) {
+        self.fit.validates.store(true, Ordering::Relaxed);
         self.tell_valid(LearnerEvent::StartSplit { epoch_number: epoch, total_items: held_out.num_items() });
         let model = self.learner.model().valid();
         let average = self.fit.ema().as_ref().map(|ema| ema.average().clone());

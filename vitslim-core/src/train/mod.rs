@@ -13,6 +13,7 @@ mod freeze;
 mod layer_decay;
 mod load;
 mod mask_statistics;
+mod memory;
 mod meter;
 mod metrics;
 mod optimizer;
@@ -27,7 +28,9 @@ mod watch;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
 pub use error::TrainError;
+pub(crate) use evaluate::read;
 pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
 pub use load::{CheckpointError, Loaded, load_pretrained};
+pub(crate) use memory::hush_out_of_memory;
 pub use stage::{StageRun, Trained, checkpoint_folder, train};
 pub use stepper::Stepper;

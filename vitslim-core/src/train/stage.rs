@@ -1,6 +1,7 @@
 //! One stage of a run: pretrain, search or retrain. It goes on where it was stopped.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use super::ending::Chosen;
 use super::fit::Fit;
 use super::freeze::freeze_weights;
 use super::layer_decay::layers;
+use super::memory::{catch_out_of_memory, is_out_of_memory};
 use super::meter::Meter;
 use super::metrics::{EmaAccuracyMetric, PenaltyMetric};
 use super::optimizer::{optimizer, scheduler};
@@ -24,7 +26,7 @@ use super::progress::StageProgress;
 use super::record::StageRecord;
 use super::step::Trainee;
 use super::take_up::take_up;
-use super::watch::{NotFinite, Watch};
+use super::watch::{NotFinite, Trouble, Watch};
 use crate::data::{Loader, Order, Part, Stage};
 use crate::experiment::{Freeze, Masks, Training};
 use crate::models::Architecture;
@@ -86,6 +88,43 @@ impl StageRun<'_> {
     pub(super) fn title(&self) -> String {
         let stage = self.stage.name();
         self.subnet.map_or_else(|| stage.to_owned(), |subnet| format!("{stage} {subnet}"))
+    }
+
+    /// The error of a device that failed for `reason`.
+    fn failed(&self, reason: String, validates: bool) -> TrainError {
+        match is_out_of_memory(&reason) {
+            true => self.out_of_memory(validates),
+            false => TrainError::Failed { stage: self.stage.name(), reason },
+        }
+    }
+
+    fn out_of_memory(&self, validates: bool) -> TrainError {
+        let stage = self.stage.name();
+        let (batch, parts) = (self.training.batch.get(), self.training.accumulate.get());
+        if validates {
+            return TrainError::OutOfMemory {
+                stage,
+                work: format!("with {HELD_OUT_BATCH} held-out images at once"),
+                remedy: "free memory of the device, or compute on another with `--device`".to_owned(),
+            };
+        }
+        let computed = match parts {
+            1 => String::new(),
+            parts => format!(" computed in {parts} parts"),
+        };
+        let remedy = match batch {
+            _ if 2 * parts <= batch => format!(
+                "compute it in more parts, with `--set {stage}.accumulate={}`, or take a smaller one, for example with \
+                 `--set {stage}.batch={}`; a run that has saved epochs goes on with neither: then give another folder \
+                 with `--out`, or delete that of the run",
+                2 * parts,
+                batch.div_ceil(2)
+            ),
+            _ => "its parts have one image each: take a smaller network or smaller images, or compute on another device \
+                  with `--device`"
+                .to_owned(),
+        };
+        TrainError::OutOfMemory { stage, work: format!("at a batch of {batch} images{computed}"), remedy }
     }
 
     fn unfit(&self, epoch: usize, error: impl std::fmt::Display) -> TrainError {
@@ -188,6 +227,7 @@ fn fit<M: Architecture>(
         started: Instant::now(),
         ema: Mutex::new(ema),
         failure: Mutex::new(None),
+        validates: AtomicBool::new(false),
     });
     let rates = scheduler(training, masks, steps, &layers_of(training, &trainee))?;
     let learner = Learner::new(trainee, optimizer(training, masks)?, rates);
@@ -214,11 +254,17 @@ fn fit<M: Architecture>(
     if let Some(epoch) = begun {
         supervised = supervised.checkpoint(epoch);
     }
-    let result = supervised.launch(learner);
+    let result = catch_out_of_memory(|| supervised.launch(learner));
 
-    if let Some(found) = watch.found() {
-        return Err(not_finite(stage.name(), &found, training, masks, steps)?);
+    let validates = fit.validates.load(Ordering::Relaxed);
+    match watch.found() {
+        Some(Trouble::NotFinite(found)) => {
+            return Err(not_finite(stage.name(), &found, training, masks, steps)?);
+        }
+        Some(Trouble::Device(reason)) => return Err(run.failed(reason, validates)),
+        None => {}
     }
+    let result = result.map_err(|_| run.out_of_memory(validates))?;
     if let Some(error) = fit.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(error);
     }
@@ -227,7 +273,7 @@ fn fit<M: Architecture>(
             let unsaved = std::io::Error::new(unsaved.kind(), unsaved.to_string());
             return Err(record.unsaved(checkpoints.folder(), CheckpointerError::IOError(unsaved)));
         }
-        return Err(TrainError::Failed { stage: stage.name(), reason: error.to_string() });
+        return Err(run.failed(error.to_string(), validates));
     }
     if result.interrupted.is_some() {
         let epoch = record.epochs().map_err(|error| record.error(error))?.len() + 1;

@@ -8,7 +8,7 @@ use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::metrics::{EmaInput, PenaltyInput};
-use super::watch::{NotFinite, Watch, largest_gradient};
+use super::watch::{NotFinite, Trouble, Watch, largest_gradient};
 use crate::data::Batch;
 use crate::experiment::Training;
 use crate::models::Architecture;
@@ -64,7 +64,7 @@ impl StepOutput {
 }
 
 impl<M: Architecture> Trainee<M> {
-    /// `slim` as `settings` say. `watch` is told of a loss that is not finite.
+    /// `slim` as `settings` say. `watch` is told of a loss that is not finite, and of a device that fails.
     pub fn new(slim: Slim<M>, settings: StepSettings, watch: Watch) -> Self {
         Self { slim, settings, watch }
     }
@@ -125,12 +125,13 @@ impl<M: Architecture> TrainStep for Trainee<M> {
             logits_ema: None,
         };
 
-        let loss = (output.cross_entropy.clone() + output.penalty.clone()).try_into_scalar::<f64>();
-        if let Ok(loss) = loss
-            && !loss.is_finite()
-        {
-            let gradient = largest_gradient(self, &gradients);
-            self.watch.report(NotFinite { epoch, step, loss, gradient });
+        match (output.cross_entropy.clone() + output.penalty.clone()).try_into_scalar::<f64>() {
+            Ok(loss) if loss.is_finite() => {}
+            Ok(loss) => {
+                let gradient = largest_gradient(self, &gradients);
+                self.watch.report(Trouble::NotFinite(NotFinite { epoch, step, loss, gradient }));
+            }
+            Err(error) => self.watch.report(Trouble::Device(error.to_string())),
         }
         if let Some(largest) = clip {
             super::clip::clip(self, &mut gradients, largest);

@@ -8,6 +8,7 @@ use burn::train::TrainStep;
 
 use super::TrainError;
 use super::evaluate::EvaluateError;
+use super::memory::catch_out_of_memory;
 use super::optimizer::{optimizer, scheduler};
 use super::step::Trainee;
 use super::watch::Watch;
@@ -52,11 +53,15 @@ impl<M: Architecture> Stepper<M> {
     /// When the loss is not finite or the device fails.
     pub fn step(&mut self, batch: Batch) -> Result<(), EvaluateError> {
         let Some(trainee) = self.trainee.take() else { return Ok(()) };
-        let device = batch.images.device();
-        let output = TrainStep::step(&trainee, batch);
-        self.trainee = Some(trainee.optimize(&mut self.optimizer, self.rates.clone(), output.grads));
-        let loss = output.item.loss().map_err(|error| EvaluateError::Device(error.to_string()))?;
-        device.sync().map_err(|error| EvaluateError::Device(error.to_string()))?;
+        let (device, images) = (batch.images.device(), batch.len());
+        let step = || {
+            let output = TrainStep::step(&trainee, batch);
+            (trainee.optimize(&mut self.optimizer, self.rates.clone(), output.grads), output.item)
+        };
+        let (trainee, output) = catch_out_of_memory(step).map_err(|_| EvaluateError::OutOfMemory(images))?;
+        self.trainee = Some(trainee);
+        let loss = output.loss().map_err(|error| EvaluateError::device(error, images))?;
+        device.sync().map_err(|error| EvaluateError::device(error, images))?;
         if loss.is_finite() { Ok(()) } else { Err(EvaluateError::NotFinite) }
     }
 }

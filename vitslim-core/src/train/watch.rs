@@ -1,4 +1,4 @@
-//! Stops a training whose loss is not finite any more.
+//! Stops a training whose loss is not finite any more, or whose device fails.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -18,11 +18,19 @@ pub(super) struct NotFinite {
     pub(super) gradient: Option<(String, f64)>,
 }
 
+/// What ended a training.
+#[derive(Clone, Debug)]
+pub(super) enum Trouble {
+    NotFinite(NotFinite),
+    /// The device failed, for this reason.
+    Device(String),
+}
+
 /// Shared by a stage and the model that it trains.
 #[derive(Clone, Default)]
 pub(super) struct Watch {
     interrupter: Interrupter,
-    found: Arc<Mutex<Option<NotFinite>>>,
+    found: Arc<Mutex<Option<Trouble>>>,
 }
 
 impl fmt::Debug for Watch {
@@ -37,14 +45,14 @@ impl Watch {
     }
 
     /// Keeps the first report and stops the training.
-    pub(super) fn report(&self, not_finite: NotFinite) {
+    pub(super) fn report(&self, trouble: Trouble) {
         if let Ok(mut found) = self.found.lock() {
-            found.get_or_insert(not_finite);
+            found.get_or_insert(trouble);
         }
         self.interrupter.stop(None);
     }
 
-    pub(super) fn found(&self) -> Option<NotFinite> {
+    pub(super) fn found(&self) -> Option<Trouble> {
         self.found.lock().ok()?.clone()
     }
 }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod data;
+mod devices;
 mod evaluation;
 mod refusals;
 mod results;

@@ -74,19 +74,6 @@ fn files_that_are_no_experiments() {
 }
 
 #[test]
-fn devices_that_cannot_be_had() {
-    let workspace = Workspace::new();
-    let file = workspace.write("tiny.ron", TINY);
-    let run = |device: &str| workspace.vitslim(&["run", file.to_str().unwrap(), "--device", device]);
-    let cuda = run("cuda:63");
-    let printed = said(&cuda);
-    assert_eq!(cuda.status.code(), Some(1));
-    assert!(printed.contains("`cuda:63` was asked for") && printed.contains("--device cpu"), "{printed}");
-    // A name that is no device is a wrong command line.
-    assert_eq!(run("gpu").status.code(), Some(2));
-}
-
-#[test]
 fn folders_that_cannot_be_used() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", TINY);
@@ -98,6 +85,7 @@ fn folders_that_cannot_be_used() {
 
     std::fs::create_dir_all(workspace.path("runs/tiny/seed=3")).unwrap();
     workspace.write("runs/tiny/seed=3/experiment.ron", "Experiment(name: \"tiny\")");
+    workspace.write("runs/tiny/seed=3/metrics.jsonl", "{}");
     let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(1));

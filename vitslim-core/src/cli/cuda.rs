@@ -1,0 +1,80 @@
+//! The CUDA devices, as the driver tells them. Its library is loaded when this asks: cudarc panics where there is none, and
+//! burn at its first tensor, so that whatever a run needs is looked for here first.
+
+use std::path::PathBuf;
+
+use cudarc::driver::result::{self, DriverError, device};
+use cudarc::driver::sys::{
+    CUDA_VERSION, CUdevice_attribute as Attribute, CUresult, cuDriverGetVersion, is_culib_present,
+};
+use nvml_wrapper::Nvml;
+
+use super::cuda_trouble::{CudaTrouble, CudaVersion, find_libdevice};
+use super::device::{CudaDriver, cuda_name};
+use crate::report::CudaDevice;
+
+/// The oldest driver that has all that burn calls: built for CUDA 13, cudarc measures times, by which burn chooses its
+/// kernels, with a function that came with CUDA 12.8. The oldest that cudarc is built for is 11.4.
+const LEAST_DRIVER: CudaVersion = CudaVersion(if CUDA_VERSION >= 13_000 { 12_080 } else { 11_040 });
+
+/// What the driver tells of itself and of its devices.
+///
+/// # Errors
+///
+/// When there is no driver, it is too old or fails, or it shows no device.
+#[allow(unsafe_code)]
+pub(super) fn look() -> Result<CudaDriver, CudaTrouble> {
+    // SAFETY: it loads the library and lets go of it again.
+    if !unsafe { is_culib_present() } {
+        return Err(CudaTrouble::NoDriver);
+    }
+    let mut version = 0;
+    // SAFETY: the driver writes its version to where it may be written, before it is initialised too.
+    unsafe { cuDriverGetVersion(&mut version) }.result().map_err(trouble)?;
+    let version = CudaVersion(version.try_into().unwrap_or(0));
+    if version < LEAST_DRIVER {
+        return Err(CudaTrouble::OldDriver { found: version, least: LEAST_DRIVER });
+    }
+    result::init().map_err(trouble)?;
+    let count = device::get_count().map_err(trouble)?;
+    let devices: Result<Vec<_>, _> = (0..count).map(describe).collect();
+    let devices = devices.map_err(trouble)?;
+    if devices.is_empty() {
+        return Err(CudaTrouble::NoDevice(visible()));
+    }
+    let driver = Nvml::init().and_then(|nvml| nvml.sys_driver_version()).ok();
+    let usable = find_libdevice(std::env::var_os("CUDA_PATH").map(PathBuf::from), |path| path.is_file());
+    Ok(CudaDriver { driver, version, devices, usable })
+}
+
+#[allow(unsafe_code)]
+fn describe(index: i32) -> Result<CudaDevice, DriverError> {
+    let device = device::get(index)?;
+    // SAFETY: `device` was got from the driver.
+    let attribute = |attribute| unsafe { device::get_attribute(device, attribute) };
+    let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+    let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+    Ok(CudaDevice {
+        device: cuda_name(index as usize),
+        name: device::get_name(device)?,
+        // SAFETY: as above.
+        memory: unsafe { device::total_mem(device) }? as u64,
+        compute_capability: format!("{major}.{minor}"),
+    })
+}
+
+fn trouble(error: DriverError) -> CudaTrouble {
+    match error.0 {
+        CUresult::CUDA_ERROR_NO_DEVICE => CudaTrouble::NoDevice(visible()),
+        _ => {
+            let name = error.error_name().map(|name| name.to_string_lossy().into_owned());
+            let said = error.error_string().map(|said| format!(" ({})", said.to_string_lossy()));
+            let name = name.unwrap_or_else(|_| format!("{:?}", error.0));
+            CudaTrouble::Driver(name + &said.unwrap_or_default())
+        }
+    }
+}
+
+fn visible() -> Option<String> {
+    std::env::var("CUDA_VISIBLE_DEVICES").ok()
+}

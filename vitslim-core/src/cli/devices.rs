@@ -1,0 +1,47 @@
+use clap::Args;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use super::device::{CudaDriver, look};
+use super::print;
+use crate::kernels::instructions;
+use crate::report::{Cpu, Cuda, Devices};
+
+/// Lists where can be computed: the CPU, and the CUDA devices or why there are none.
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists the devices.
+pub fn devices(args: &DevicesArgs) -> miette::Result<()> {
+    print(args.json, &Devices { cpu: cpu(), cuda: cuda() }, Devices::table)
+}
+
+fn cpu() -> Cpu {
+    let memory = MemoryRefreshKind::nothing().with_ram();
+    let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()).with_memory(memory);
+    let system = System::new_with_specifics(kind);
+    let name = system.cpus().first().map_or("", |cpu| cpu.brand().trim());
+    Cpu {
+        name: if name.is_empty() { std::env::consts::ARCH } else { name }.to_owned(),
+        cores: System::physical_core_count(),
+        threads: rayon::current_num_threads(),
+        instructions: instructions(),
+        // A container may have less than the machine.
+        memory: system.cgroup_limits().map_or_else(|| system.total_memory(), |limits| limits.total_memory),
+    }
+}
+
+fn cuda() -> Cuda {
+    match look() {
+        Ok(CudaDriver { driver, version, devices, usable }) => Cuda {
+            driver,
+            version: Some(version.to_string()),
+            devices,
+            trouble: usable.err().map(|trouble| trouble.with_remedy()),
+        },
+        Err(trouble) => Cuda { trouble: Some(trouble.with_remedy()), ..Cuda::default() },
+    }
+}

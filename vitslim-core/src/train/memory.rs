@@ -1,0 +1,56 @@
+//! Memory of a device that runs out. burn tells it in words only: in an error where results are read, or in a panic.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
+
+/// What cubecl and the CUDA driver say of an allocation that failed, or that no device could serve.
+const SIGNS: [&str; 3] =
+    ["out of device memory", "can't allocate buffer of size", "CUDA_ERROR_OUT_OF_MEMORY"];
+
+/// Whether `reason`, by which a device failed, is that its memory ran out.
+pub(crate) fn is_out_of_memory(reason: &str) -> bool {
+    SIGNS.iter().any(|sign| reason.contains(sign))
+}
+
+/// The memory of the device ran out, and burn panicked.
+#[derive(Debug, PartialEq)]
+pub(crate) struct RanOut;
+
+/// What `work` answers. Only of panics by which burn says that memory ran out, there is made an error.
+pub(crate) fn catch_out_of_memory<T>(work: impl FnOnce() -> T) -> Result<T, RanOut> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| match says_out_of_memory(&*panic) {
+        true => RanOut,
+        false => resume_unwind(panic),
+    })
+}
+
+/// Keeps panics by which burn says that memory ran out from being printed: [`catch_out_of_memory`] makes errors of them.
+pub(crate) fn hush_out_of_memory() {
+    let print = take_hook();
+    set_hook(Box::new(move |panic| {
+        if !says_out_of_memory(panic.payload()) {
+            print(panic);
+        }
+    }));
+}
+
+fn says_out_of_memory(panic: &(dyn Any + Send)) -> bool {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    message.or_else(|| panic.downcast_ref::<&str>().copied()).is_some_and(is_out_of_memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_want_of_memory_is_made_an_error() {
+        assert_eq!(catch_out_of_memory(|| 7), Ok(7));
+        let size = 1_u64 << 40;
+        let formatted = || panic!("Error while reading data: out of device memory allocating {size} bytes");
+        assert_eq!(catch_out_of_memory(formatted), Err(RanOut));
+        assert_eq!(catch_out_of_memory(|| panic!("can't allocate buffer of size: 9")), Err(RanOut));
+        let other = catch_unwind(|| catch_out_of_memory(|| panic!("index out of bounds")));
+        assert_eq!(other.unwrap_err().downcast_ref::<&str>(), Some(&"index out of bounds"));
+    }
+}
