@@ -7,6 +7,7 @@ mod eval;
 mod file_limit;
 mod registry;
 mod run;
+mod selftest;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -36,8 +37,9 @@ const INTERRUPTED: u8 = 130;
   vitslim run experiments/quickstart.ron
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
+  vitslim selftest
 
-Exit codes: 0 all went well, 1 a run failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
+Exit codes: 0 all went well, 1 a run or a check failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -49,6 +51,7 @@ enum Command {
     Run(run::RunArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
+    Selftest(selftest::SelftestArgs),
 }
 
 /// The whole runner for the architectures in `registry`. An author's `main` is one line:
@@ -64,6 +67,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),
+        Command::Selftest(args) => selftest::selftest(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
