@@ -10,14 +10,14 @@ use super::workspace::{VITSLIM, Workspace, said};
 fn a_line_a_check_and_the_counts() {
     let workspace = Workspace::new();
     let output =
-        workspace.vitslim(&["selftest", "--only", "pipeline", "--only", "slicing", "--only", "slicing"]);
+        workspace.vitslim(&["selftest", "--only", "layers", "--only", "slicing", "--only", "slicing"]);
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{lines}{}", said(&output));
     let lines: Vec<_> = lines.lines().collect();
     let (last, checks) = lines.split_last().unwrap();
     assert!(checks.len() > 5 && checks.iter().all(|line| line.starts_with("pass  ")), "{lines:?}");
     assert!(
-        checks[0].starts_with("pass  slicing.") && lines.iter().any(|line| line.contains("pipeline.resumes"))
+        checks[0].starts_with("pass  slicing.") && lines.iter().any(|line| line.contains("layers.attention"))
     );
     assert!(last.starts_with(&format!("{} passed, 0 failed on cpu", checks.len())), "{last}");
     assert_eq!(std::fs::read_dir(workspace.path(".")).unwrap().count(), 0, "nothing is left");
