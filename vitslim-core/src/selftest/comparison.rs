@@ -88,12 +88,15 @@ impl Comparison {
         if made == 0 {
             return Err(Failure::new("nothing was compared"));
         }
+        let off = furthest.as_ref().is_some_and(|furthest| furthest.ratio() > 1.0);
         let furthest = furthest.map(|Difference { what, difference, tolerance }| {
             format!("{what} by {difference:.1e}, allowed {tolerance:.0e}")
         });
         if failed > 0 {
-            let told = unequal.or(furthest).unwrap_or_default();
-            return Err(Failure::new(format!("{failed} of {made} are off: {told}")));
+            // What is near is no news beside what is unequal.
+            let furthest = furthest.filter(|_| off);
+            let told: Vec<_> = unequal.into_iter().chain(furthest).collect();
+            return Err(Failure::new(format!("{failed} of {made} are off: {}", told.join("; "))));
         }
         Ok(match furthest {
             Some(furthest) => format!("furthest of {made}: {furthest}"),
@@ -158,6 +161,15 @@ mod tests {
         ] {
             assert_eq!(compared(compare), off(expected));
         }
+        let both = |c: &mut Comparison| {
+            c.within("near", 0.1, 1.0);
+            c.equal("b", &1, &2);
+            c.within("far", 3.0, 1.0);
+        };
+        let mut comparison = Comparison::default();
+        both(&mut comparison);
+        let told = comparison.finish().unwrap_err().to_string();
+        assert_eq!(told, "2 of 3 are off: b: 1 instead of 2; far by 3.0e0, allowed 1e0");
         assert!(furthest(&[nan, 1.0], &[1.0, 1.0]).is_nan() && furthest(&[1.0, nan], &[1.0, 1.0]).is_nan());
         assert!(Comparison::default().finish().is_err());
     }
