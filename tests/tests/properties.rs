@@ -1,19 +1,21 @@
-//! Hard-masked and sliced networks are the same function, for random architectures, masks and plans, in f64. The float
+//! Hard-masked and sliced networks are the same function, for random architectures, masks and plans, in f64: by the
+//! functions of `vitslim selftest`, which draws fewer, in f32. The float
 //! type is set once a process, so this is a test binary of its own.
 
 use std::sync::OnceLock;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use proptest::prelude::*;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use vitslim_core::models::{Architecture, Vit, VitConfig};
+use vitslim_core::models::{Vit, VitConfig};
+use vitslim_core::selftest::slicing::{
+    PlanKind, draw_plan, random, random_model, relative_difference, trains_after_slicing,
+};
 use vitslim_core::slim::{
-    Activation, Dimension, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe,
-    kept_count, rank,
+    Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe, kept_count,
+    rank,
 };
 
 const TOLERANCE: f64 = 1e-10;
@@ -26,20 +28,6 @@ fn device() -> Device {
         device
     });
     device.clone()
-}
-
-fn random<const D: usize>(shape: [usize; D], rng: &mut impl Rng, device: &Device) -> Tensor<D> {
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// Every parameter random, biases and norms too: a bias of 0 would hide a bias that was left out.
-struct Randomise<'a>(&'a mut ChaCha8Rng);
-
-impl ModuleMapper for Randomise<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|old| random(old.dims(), self.0, &old.device()) * 0.5)
-    }
 }
 
 fn config() -> impl Strategy<Value = VitConfig> {
@@ -61,69 +49,25 @@ fn config() -> impl Strategy<Value = VitConfig> {
 }
 
 fn model(config: &VitConfig, rng: &mut ChaCha8Rng) -> Vit {
-    Vit::init(config, &device()).unwrap().map(&mut Randomise(rng))
+    random_model(config, rng, &device()).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// How a plan is drawn.
-#[derive(Clone, Copy, Debug)]
-enum Extreme {
-    Everything,
-    AnyShare(f64),
-    OneUnit,
-    HeadGone,
-    BranchesGone,
-    OneToken,
-    Width,
+fn difference(a: &Vit, b: &Vit, images: &Tensor<4>) -> f64 {
+    relative_difference(a, b, images).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-fn extreme() -> impl Strategy<Value = Extreme> {
+fn kind() -> impl Strategy<Value = PlanKind> {
     prop_oneof![
-        Just(Extreme::Everything),
-        (0.05..0.95).prop_map(Extreme::AnyShare),
-        Just(Extreme::OneUnit),
-        Just(Extreme::HeadGone),
-        Just(Extreme::BranchesGone),
-        Just(Extreme::OneToken),
-        Just(Extreme::Width),
+        Just(PlanKind::Whole),
+        (0.05..0.95).prop_map(PlanKind::AnyShare),
+        Just(PlanKind::Ragged),
+        Just(PlanKind::Tokens),
+        Just(PlanKind::OneUnit),
+        Just(PlanKind::HeadGone),
+        Just(PlanKind::BranchesGone),
+        Just(PlanKind::OneToken),
+        Just(PlanKind::Width),
     ]
-}
-
-fn draw_plan(dimensions: &[Dimension], extreme: Extreme, rng: &mut ChaCha8Rng) -> Plan {
-    let mut plan = Plan::whole(dimensions);
-    let mut left: Option<Vec<usize>> = None;
-    for dimension in dimensions {
-        let cut = plan.get_mut(&dimension.path).unwrap();
-        let units = cut.units();
-        let thin = |share: f64, at_least: usize, rng: &mut ChaCha8Rng| {
-            let mut keep: Vec<usize> = (0..units).filter(|_| rng.random_bool(share)).collect();
-            if keep.len() < at_least {
-                keep = vec![rng.random_range(0..units)];
-            }
-            keep
-        };
-        match (extreme, dimension.name()) {
-            (Extreme::Everything, _) => {}
-            (Extreme::AnyShare(share), "width") => cut.keep = thin(share, 1, rng),
-            (Extreme::AnyShare(share), _) => cut.keep = thin(share, 0, rng),
-            (Extreme::OneUnit, "head_dim" | "hidden" | "width") => cut.keep = thin(0.0, 1, rng),
-            (Extreme::HeadGone, "head_dim") => {
-                let size = dimension.groups[0];
-                let gone = rng.random_range(0..dimension.groups.len());
-                cut.keep = (0..units).filter(|unit| unit / size != gone && rng.random_bool(0.8)).collect();
-            }
-            (Extreme::BranchesGone, "head_dim" | "hidden") if rng.random_bool(0.7) => cut.keep = vec![],
-            (Extreme::OneToken, "tokens") => cut.keep = thin(0.0, 1, rng),
-            (Extreme::Width, "width") => cut.keep = thin(0.6, 1, rng),
-            _ => {}
-        }
-        if dimension.is_tokens() {
-            if let Some(left) = &left {
-                cut.keep.retain(|token| left.contains(token));
-            }
-            left = Some(cut.keep.clone());
-        }
-    }
-    plan
 }
 
 /// Parameters that a plan leaves, by arithmetic.
@@ -147,32 +91,25 @@ fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().try_into_vec::<f64>().expect("computed in f64")
 }
 
-fn relative_difference(a: &Vit, b: &Vit, images: &Tensor<4>) -> f64 {
-    let (a, b) = (host(a.forward(images.clone()).class), host(b.forward(images.clone()).class));
-    let scale = a.iter().fold(0.0_f64, |scale, value| scale.max(value.abs())).max(1e-3);
-    let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
-    worst.fold(0.0, |worst, d| if d.is_nan() { f64::INFINITY } else { f64::max(worst, d) }) / scale
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn hard_masked_equals_sliced(config in config(), extreme in extreme(), seed in any::<u64>()) {
+    fn hard_masked_equals_sliced(config in config(), kind in kind(), seed in any::<u64>()) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let model = model(&config, &mut rng);
         let dimensions = describe(&model).unwrap();
-        let plan = draw_plan(&dimensions, extreme, &mut rng);
+        let plan = draw_plan(&dimensions, kind, &mut rng);
         let images = random([2, 1, config.image_size, config.image_size], &mut rng, &device());
 
         let sliced = model.slim(&plan).unwrap();
-        let difference = relative_difference(&model.hard_mask(&plan).unwrap(), &sliced, &images);
-        prop_assert!(difference < TOLERANCE, "differs by {difference:e}");
+        let found = difference(&model.hard_mask(&plan).unwrap(), &sliced, &images);
+        prop_assert!(found < TOLERANCE, "differs by {found:e}");
         prop_assert_eq!(sliced.num_params(), parameters(&config, &plan));
 
         let read_back: Plan = ron::from_str(&ron::to_string(&plan).unwrap()).unwrap();
         let again = model.slim(&read_back).unwrap();
-        prop_assert_eq!(relative_difference(&sliced, &again, &images), 0.0);
+        prop_assert_eq!(difference(&sliced, &again, &images), 0.0);
 
         let cuts_something = plan.cuts.iter().any(|cut| cut.keep.len() < cut.units());
         match sliced.slim(&plan) {
@@ -230,92 +167,19 @@ proptest! {
         let images = random([2, 1, config.image_size, config.image_size], &mut rng, &device());
         let folded = model.fold(&masks);
         let masked = folded.hard_mask(&plan).unwrap();
-        let difference = relative_difference(&masked, &folded.slim(&plan).unwrap(), &images);
-        prop_assert!(difference < TOLERANCE, "differs by {difference:e}");
+        let found = difference(&masked, &folded.slim(&plan).unwrap(), &images);
+        prop_assert!(found < TOLERANCE, "differs by {found:e}");
 
         if shares == [1.0; 4] {
             let whole = model.slim(&plan).unwrap();
-            prop_assert_eq!(relative_difference(&model, &whole, &images), 0.0);
+            prop_assert_eq!(difference(&model, &whole, &images), 0.0);
         }
     }
-}
-
-/// Path and values of every parameter.
-#[derive(Default)]
-struct Values {
-    path: Vec<String>,
-    found: Vec<(String, Vec<f64>)>,
-}
-
-impl ModuleVisitor for Values {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push((self.path.join("."), host(param.val())));
-    }
-}
-
-fn values(model: &Vit) -> Vec<(String, Vec<f64>)> {
-    let mut values = Values::default();
-    model.visit(&mut values);
-    values.found
 }
 
 #[test]
 fn after_slicing_one_training_step_changes_every_parameter() {
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let config = VitConfig {
-        image_size: 6,
-        patch_size: 2,
-        channels: 1,
-        classes: 4,
-        dim: 12,
-        depth: 2,
-        heads: 3,
-        ..VitConfig::default()
-    };
-    let training = device().autodiff();
-    let model = model(&config, &mut rng).train();
-    let mut plan = draw_plan(&describe(&model).unwrap(), Extreme::AnyShare(0.6), &mut rng);
-    plan.get_mut("blocks.1.mlp.hidden").unwrap().keep = vec![1, 5];
-    // A token that the first block cuts has a position that feeds nothing.
-    plan.get_mut("blocks.0.tokens").unwrap().keep = (0..9).collect();
-    let mut without_branch = plan.clone();
-    without_branch.get_mut("blocks.1.mlp.hidden").unwrap().keep.clear();
-    let masks: Vec<_> = describe(&model).unwrap().into_iter().map(|d| (d, MaskSpec::default())).collect();
-    let masks = MaskSet::new(&masks, &training);
-    // Of a branch that is gone, the norm before it feeds nothing; all else must still move.
-    for (name, sliced, unmoved) in [
-        ("trained before", model.slim(&plan).unwrap(), None),
-        ("valid before", model.valid().slim(&plan).unwrap().train(), None),
-        ("folded", model.fold(&masks).slim(&plan).unwrap(), None),
-        ("folded while valid", model.valid().fold(&masks).slim(&plan).unwrap().train(), None),
-        ("branch gone", model.slim(&without_branch).unwrap(), Some("blocks.1.norm2")),
-    ] {
-        let before = values(&sliced);
-        let images = random([4, 1, 6, 6], &mut rng, &training);
-        let labels = Tensor::<1, Int>::from_data(TensorData::from([0_i64, 1, 2, 3]), &training);
-        let logits = sliced.forward(images).class;
-        let loss = CrossEntropyLossConfig::new().init(&training).forward(logits, labels);
-        let gradients = GradientsParams::from_grads(loss.backward(), &sliced);
-        let after = values(&AdamWConfig::new().with_weight_decay(0.0).init().step(1e-2, sliced, gradients));
-        assert!(before.len() > 20);
-        for ((path, before), (_, after)) in before.iter().zip(&after) {
-            if unmoved.is_some_and(|unmoved| path.starts_with(unmoved)) {
-                continue;
-            }
-            let moved = before.iter().zip(after).filter(|(a, b)| a != b).count();
-            // A key's bias shifts all scores of a query alike, so that it has no gradient beyond rounding.
-            let expected = if path.ends_with("qkv.bias") { before.len() / 2 } else { before.len() };
-            assert!(moved >= expected, "{name}: {path}: {moved} of {} moved", before.len());
-        }
-    }
+    trains_after_slicing(&device()).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]

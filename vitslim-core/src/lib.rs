@@ -5,6 +5,7 @@
 //! - [`models`]: the architectures that come with vitslim, and what a new one must do.
 //! - [`graph`]: what is read off a model's forward pass.
 //! - [`experiment`]: the RON language.
+//! - [`selftest`]: what vitslim claims, checked on a device.
 //! - [`data`], [`train`], [`run`], [`bench`], [`report`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
@@ -20,6 +21,7 @@ pub mod models;
 pub mod nn;
 pub mod report;
 pub mod run;
+pub mod selftest;
 pub mod slim;
 mod terminal;
 pub mod train;

@@ -128,6 +128,11 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceArgs {
+    /// What was asked for.
+    pub(super) fn choice(&self) -> DeviceChoice {
+        self.device
+    }
+
     /// Opens the device. Of one that was chosen automatically it is said which it is; unless `quiet`, but that a GPU cannot
     /// be used is said anyway.
     ///

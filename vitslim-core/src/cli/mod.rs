@@ -11,6 +11,7 @@ mod eval;
 mod file_limit;
 mod registry;
 mod run;
+mod selftest;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -42,8 +43,9 @@ const INTERRUPTED: u8 = 130;
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
   vitslim devices
+  vitslim selftest
 
-Exit codes: 0 all went well, 1 a run failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
+Exit codes: 0 all went well, 1 a run or a check failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -56,6 +58,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
     Devices(devices::DevicesArgs),
+    Selftest(selftest::SelftestArgs),
 }
 
 /// The whole runner for the architectures in `registry`. An author's `main` is one line:
@@ -73,6 +76,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),
         Command::Devices(args) => devices::devices(&args),
+        Command::Selftest(args) => selftest::selftest(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@ mod evaluation;
 mod refusals;
 mod results;
 mod resume;
+mod selftest;
 mod terminal;
 mod training;
 mod trouble;

@@ -1,0 +1,37 @@
+//! The checks of `vitslim selftest`, on the CPU. What another folder of the parity group's files holds is checked where
+//! `VITSLIM_PARITY_DIR` names it.
+
+use burn::tensor::Device;
+use vitslim_core::selftest::{Group, selftest};
+
+#[track_caller]
+fn assert_passed(group: Group) {
+    let checks = selftest(&Device::flex(), &[group], |_| {});
+    let failed: Vec<_> = checks.iter().filter(|check| !check.passed).map(|check| check.line()).collect();
+    assert!(!checks.is_empty() && failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn parity() {
+    assert_passed(Group::Parity);
+}
+
+#[test]
+fn slicing() {
+    assert_passed(Group::Slicing);
+}
+
+#[test]
+fn layers() {
+    assert_passed(Group::Layers);
+}
+
+#[test]
+fn macs() {
+    assert_passed(Group::Macs);
+}
+
+#[test]
+fn pipeline() {
+    assert_passed(Group::Pipeline);
+}

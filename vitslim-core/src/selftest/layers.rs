@@ -1,0 +1,227 @@
+//! The layers that have fused operations on the CPU, or whatever the device has: values and gradients equal those of small
+//! stock operations on the CPU.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, activation, module};
+
+use super::comparison::host;
+use super::draw::{Draw, Values};
+use super::{Check, Checked, Comparison, Failure, is_cpu, rounds};
+use crate::nn::{Gelu, HeadLayout, LayerNorm, Linear};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { name: "matrix_product", run: matrix_product },
+    Check { name: "gelu", run: gelu },
+    Check { name: "linear", run: linear },
+    Check { name: "layer_norm", run: layer_norm },
+    Check { name: "attention", run: attention },
+];
+
+const ROUNDS: u64 = 40;
+
+/// The most by which a value may be off, over the largest. Another device adds in another order, and has exponentials of
+/// its own.
+fn tolerance(device: &Device) -> f64 {
+    if is_cpu(device) { 4e-6 } else { 2e-5 }
+}
+
+type Named = Vec<(&'static str, Vec<f64>)>;
+
+/// The output of an operation, and the gradients of its inputs when `weigh` reaches the output.
+macro_rules! output_and_gradients {
+    ($weigh:expr, [$($input:ident),+], $output:expr) => {{
+        let output = $output;
+        let weigh = $weigh.on(&output.device());
+        let gradients = (output.clone() * weigh).sum().backward();
+        let gradient_of = |name: &str| Failure::new(format!("{name} has no gradient"));
+        let named: Named = vec![
+            ("output", host(output)?),
+            $((stringify!($input), host($input.grad(&gradients).ok_or_else(|| gradient_of(stringify!($input)))?)?)),+
+        ];
+        Ok::<Named, Failure>(named)
+    }};
+}
+
+/// Compares what `compute` gives on `device` with what `stock` gives on the CPU.
+fn compare(
+    comparison: &mut Comparison,
+    device: &Device,
+    case: &str,
+    compute: impl FnOnce(&Device) -> Result<Named, Failure>,
+    stock: impl FnOnce(&Device) -> Result<Named, Failure>,
+) -> Result<(), Failure> {
+    let (found, expected) = (compute(&device.clone().autodiff())?, stock(&Device::flex().autodiff())?);
+    for ((name, found), (_, expected)) in found.iter().zip(&expected) {
+        comparison.close_for_its_size(&format!("{name} of {case}"), found, expected, tolerance(device));
+    }
+    Ok(())
+}
+
+/// Whether products are in f32: some GPUs round their factors to TF32, ten bits of fraction, unless they are told not to, which
+/// is off by 5e-4 and puts off most of the other checks.
+fn matrix_product(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for size in [64, 256] {
+        let mut draw = Draw::new(size as u64);
+        let (a, b) = (draw.normal([size, size], 1.0).on(device), draw.normal([size, size], 1.0).on(device));
+        let expected = product(&host(a.clone())?, &host(b.clone())?, size);
+        let case = format!("{size} x {size}");
+        comparison.close_for_its_size(&case, &host(a.matmul(b))?, &expected, tolerance(device));
+    }
+    comparison.finish().map_err(|failure| {
+        Failure::new(format!("{failure}; about 5e-4 means that the device rounds factors to TF32"))
+    })
+}
+
+/// The product of square matrices, row by row, in f64.
+fn product(a: &[f64], b: &[f64], size: usize) -> Vec<f64> {
+    let mut product = vec![0.0; size * size];
+    for (row, a) in product.chunks_exact_mut(size).zip(a.chunks_exact(size)) {
+        for (a, b) in a.iter().zip(b.chunks_exact(size)) {
+            row.iter_mut().zip(b).for_each(|(value, b)| *value += a * b);
+        }
+    }
+    product
+}
+
+fn gelu(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for round in 0..rounds(device, ROUNDS) {
+        let mut draw = Draw::new(round);
+        let shape = [draw.size(5), draw.size(40), draw.size(100)];
+        let (x, weigh) = (draw.scattered(shape, 3.0), draw.normal(shape, 1.0));
+        let with = |gelu: fn(Tensor<3>) -> Tensor<3>| {
+            let (x, weigh) = (&x, &weigh);
+            move |device: &Device| {
+                let x = x.leaf(device);
+                output_and_gradients!(weigh, [x], gelu(x.clone()))
+            }
+        };
+        let [compute, stock] = [with(|x| Gelu::new().forward(x)), with(activation::gelu)];
+        compare(&mut comparison, device, &format!("{shape:?}"), compute, stock)?;
+    }
+    comparison.finish()
+}
+
+fn linear(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for round in 0..rounds(device, ROUNDS) {
+        let mut draw = Draw::new(round);
+        let [batch, tokens, d_input, d_output] = [4, 70, 50, 70].map(|most| draw.size(most));
+        let x = draw.scattered([batch, tokens, d_input], 1.0);
+        let weight = draw.scattered([d_input, d_output], 0.3);
+        let bias = draw.normal([d_output], 1.0);
+        let weigh = draw.normal([batch, tokens, d_output], 1.0);
+        let with = |linear: fn(Tensor<3>, Tensor<2>, Tensor<1>) -> Tensor<3>| {
+            let (x, weight, bias, weigh) = (&x, &weight, &bias, &weigh);
+            move |device: &Device| {
+                let (x, weight, bias) = (x.leaf(device), weight.leaf(device), bias.leaf(device));
+                output_and_gradients!(
+                    weigh,
+                    [x, weight, bias],
+                    linear(x.clone(), weight.clone(), bias.clone())
+                )
+            }
+        };
+        let compute = with(|x, weight, bias| {
+            Linear { weight: as_it_is(weight), bias: Some(as_it_is(bias)) }.forward(x)
+        });
+        let stock = with(|x, weight, bias| module::linear(x, weight, Some(bias)));
+        let case = format!("{batch} {tokens} {d_input} {d_output}");
+        compare(&mut comparison, device, &case, compute, stock)?;
+    }
+    comparison.finish()
+}
+
+/// Also where features are gone: the norm takes them as zeros.
+fn layer_norm(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for round in 0..rounds(device, ROUNDS) {
+        let mut draw = Draw::new(round);
+        let [batch, tokens, kept] = [4, 90, 90].map(|most| draw.size(most));
+        // Of a feature alone nothing is left to compare.
+        let (kept, gone) = (kept + 1, if round % 2 == 0 { 0 } else { draw.size(30) });
+        let x = draw.scattered([batch, tokens, kept], 1.0);
+        let [gamma, beta] = [(); 2].map(|()| draw.normal([kept], 1.0));
+        let weigh = draw.normal([batch, tokens, kept], 1.0);
+        let with = |norm: fn(Tensor<3>, [Tensor<1>; 2], usize) -> Tensor<3>| {
+            let (x, gamma, beta, weigh) = (&x, &gamma, &beta, &weigh);
+            move |device: &Device| {
+                let (x, gamma, beta) = (x.leaf(device), gamma.leaf(device), beta.leaf(device));
+                output_and_gradients!(
+                    weigh,
+                    [x, gamma, beta],
+                    norm(x.clone() + 0.5, [gamma.clone(), beta.clone()], gone)
+                )
+            }
+        };
+        let compute = with(|x, [gamma, beta], gone| {
+            let width = gamma.dims()[0] + gone;
+            let (gamma, beta) = (as_it_is(gamma), Some(as_it_is(beta)));
+            LayerNorm { gamma, beta, epsilon: 1e-6, width }.forward(x)
+        });
+        let case = format!("{batch} {tokens} {kept} of {}", kept + gone);
+        compare(&mut comparison, device, &case, compute, with(stock_layer_norm))?;
+    }
+    comparison.finish()
+}
+
+fn stock_layer_norm(x: Tensor<3>, [gamma, beta]: [Tensor<1>; 2], gone: usize) -> Tensor<3> {
+    if gone == 0 {
+        return module::layer_norm(x, gamma, Some(beta), 1e-6);
+    }
+    let ([batch, tokens, kept], device) = (x.dims(), x.device());
+    let whole = Tensor::cat(vec![x, Tensor::zeros([batch, tokens, gone], &device)], 2);
+    let [gamma, beta] =
+        [gamma, beta].map(|values| Tensor::cat(vec![values, Tensor::zeros([gone], &device)], 0));
+    module::layer_norm(whole, gamma, Some(beta), 1e-6).narrow(2, 0, kept)
+}
+
+/// Heads of any sizes, none too.
+fn attention(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for round in 0..rounds(device, ROUNDS) {
+        let mut draw = Draw::new(round);
+        let [batch, tokens, heads] = [5, 40, 4].map(|most| draw.size(most));
+        let mut sizes: Vec<usize> = (0..heads).map(|_| draw.size(20)).collect();
+        if round % 3 == 1 {
+            sizes.insert(draw.size(heads + 1) - 1, 0);
+        }
+        let features: usize = sizes.iter().sum();
+        let qkv = draw.scattered([batch, tokens, 3 * features], 1.5);
+        let weigh = draw.normal([batch, tokens, features], 1.0);
+        let with = |attend: fn(Tensor<3>, &[usize]) -> Tensor<3>| {
+            let (qkv, weigh, sizes): (&Values<3>, &Values<3>, &[usize]) = (&qkv, &weigh, &sizes);
+            move |device: &Device| {
+                let qkv = qkv.leaf(device);
+                output_and_gradients!(weigh, [qkv], attend(qkv.clone(), sizes))
+            }
+        };
+        let compute =
+            with(|qkv, sizes| HeadLayout { sizes: sizes.to_vec(), scale: ATTENTION_SCALE }.attend(qkv));
+        let case = format!("{batch} {tokens} {sizes:?}");
+        compare(&mut comparison, device, &case, compute, with(stock_attention))?;
+    }
+    comparison.finish()
+}
+
+const ATTENTION_SCALE: f64 = 0.3;
+
+/// Attention of each head by itself, from small operations.
+fn stock_attention(qkv: Tensor<3>, heads: &[usize]) -> Tensor<3> {
+    let features: usize = heads.iter().sum();
+    let mut start = 0;
+    let mut outputs = Vec::new();
+    for &size in heads.iter().filter(|size| **size > 0) {
+        let part = |index: usize| qkv.clone().narrow(2, index * features + start, size);
+        let scores = part(0).matmul(part(1).swap_dims(1, 2)) * ATTENTION_SCALE;
+        outputs.push(activation::softmax(scores, 2).matmul(part(2)));
+        start += size;
+    }
+    Tensor::cat(outputs, 2)
+}
+
+/// A parameter that stays in the graph of `tensor`.
+fn as_it_is<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
+    Param::initialized(burn::module::ParamId::new(), tensor)
+}

@@ -1,0 +1,137 @@
+//! MACs from the captured graph, against arithmetic, for dense and sliced networks.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Device;
+
+use super::{Check, Checked, Comparison, Failure};
+use crate::data::ImageShape;
+use crate::graph::{capture, macs, macs_of_graph};
+use crate::models::{Architecture, Vit, VitConfig};
+use crate::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { name: "presets", run: presets },
+    Check { name: "batch", run: batch },
+    Check { name: "sliced", run: sliced },
+    Check { name: "no_mask_is_left", run: no_mask_is_left },
+];
+
+/// Matrix products and attention of one image. `a` of the formula are kept head dims, `m` kept hidden units.
+fn by_arithmetic(config: &VitConfig, plan: &Plan) -> u64 {
+    let kept = |path: &str| plan.get(path).map_or(0, |cut| cut.keep.len() as u64);
+    let width = kept("width");
+    let patches = (config.image_size / config.patch_size).pow(2) as u64;
+    let patch = (config.channels * config.patch_size.pow(2)) as u64;
+    let blocks: u64 = (0..config.depth)
+        .map(|block| {
+            let n = kept(&format!("blocks.{block}.tokens")) + 1;
+            let a = kept(&format!("blocks.{block}.attn.head_dim"));
+            let m = kept(&format!("blocks.{block}.mlp.hidden"));
+            n * width * 3 * a + 2 * n * n * a + n * a * width + 2 * n * width * m
+        })
+        .sum();
+    patches * patch * width + blocks + width * config.classes as u64
+}
+
+fn image(config: &VitConfig) -> ImageShape {
+    ImageShape { channels: config.channels, size: config.image_size }
+}
+
+fn small() -> VitConfig {
+    VitConfig {
+        image_size: 8,
+        patch_size: 2,
+        channels: 1,
+        classes: 1,
+        dim: 12,
+        depth: 2,
+        heads: 3,
+        ..VitConfig::default()
+    }
+}
+
+fn presets(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for (name, config) in Vit::presets().iter().filter(|(name, _)| !name.contains("base")) {
+        let model = Vit::init(config, device)?;
+        let whole = Plan::whole(&describe(&model)?);
+        comparison.equal(name, &macs(&model, image(config))?, &by_arithmetic(config, &whole));
+    }
+    comparison.finish()
+}
+
+/// That of the capture does not matter.
+fn batch(device: &Device) -> Checked {
+    let config = small();
+    let model = Vit::init(&config, device)?;
+    let one = macs(&model, image(&config))?;
+    let mut comparison = Comparison::default();
+    for batch in [1, 2, 7] {
+        let graph = capture(&model, image(&config), batch)?;
+        comparison.equal(&format!("batch {batch}"), &macs_of_graph(&graph)?, &(batch as u64 * one));
+    }
+    comparison.finish()
+}
+
+/// They are what the plan leaves.
+fn sliced(device: &Device) -> Checked {
+    let config = small();
+    let model = Vit::init(&config, device)?;
+    let mut plan = Plan::whole(&describe(&model)?);
+    let cuts: [(&str, &[usize]); 6] = [
+        ("width", &[0, 3, 4, 9]),
+        ("blocks.0.attn.head_dim", &[0, 4, 5, 8, 9, 11]),
+        ("blocks.0.mlp.hidden", &[7]),
+        ("blocks.1.tokens", &[5]),
+        // One head is left, and one branch is gone.
+        ("blocks.1.attn.head_dim", &[6, 7]),
+        ("blocks.1.mlp.hidden", &[]),
+    ];
+    let mut comparison = Comparison::default();
+    for (path, keep) in cuts {
+        let cut = plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))?;
+        cut.keep = keep.to_vec();
+        let found = macs(&model.slim(&plan)?, image(&config))?;
+        comparison.equal(path, &found, &by_arithmetic(&config, &plan));
+    }
+    comparison.equal("heads", &model.slim(&plan)?.blocks[0].attn.heads.sizes, &vec![3, 2, 1]);
+    comparison.finish()
+}
+
+/// Kinds of operations of a forward pass, with their number.
+fn operations(model: &Vit, config: &VitConfig) -> Result<BTreeMap<String, usize>, Failure> {
+    let captured = capture(model, image(config), 1)?;
+    let mut kinds = BTreeMap::new();
+    for operation in &captured.graph.operations {
+        let described = format!("{operation:?}");
+        let (kind, _) = described.split_once('{').unwrap_or((&described, ""));
+        *kinds.entry(kind.to_owned()).or_insert(0) += 1;
+    }
+    Ok(kinds)
+}
+
+/// In a sliced network.
+fn no_mask_is_left(device: &Device) -> Checked {
+    let config = small();
+    let model = Vit::init(&config, device)?;
+    let dimensions = describe(&model)?;
+    let mut plan = Plan::whole(&dimensions);
+    for (dimension, cut) in dimensions.iter().zip(&mut plan.cuts) {
+        if ["head_dim", "hidden"].contains(&dimension.name()) {
+            cut.keep.retain(|unit| unit % 2 == 0);
+        }
+    }
+    let mut comparison = Comparison::default();
+    let dense = operations(&model, &config)?;
+    comparison.equal("operations", &operations(&model.slim(&plan)?, &config)?, &dense);
+
+    // Where a mask does multiply in the forward pass, the count shows it.
+    let tokens = dimensions.into_iter().filter(|d| d.is_tokens());
+    let masks: Vec<_> = tokens.map(|dimension| (dimension, MaskSpec::default())).collect();
+    let gated = model.gate(&MaskSet::new(&masks, device));
+    let gated = operations(&gated, &config)?;
+    let products = gated.iter().filter(|(kind, _)| kind.contains(" Mul(")).map(|(_, count)| count).sum();
+    comparison.equal("products with token masks", &products, &(2 * config.depth));
+    comparison.finish()
+}

@@ -1,0 +1,203 @@
+//! Reads the golden numbers, and builds the model that they belong to.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use safetensors::SafeTensors;
+use serde::de::DeserializeOwned;
+
+use super::golden::Selection;
+use crate::models::{Architecture, Vit, VitConfig};
+use crate::nn::{HeadLayout, TokenGate};
+use crate::selftest::Failure;
+use crate::slim::{
+    Activation, DimensionAxis, DimensionMapper, Granularity, MaskSet, MaskSpec, Scope, Side, SlimLayer,
+    Slimmable, describe,
+};
+
+/// Names another folder with files of the same form, to be read in place of those in the binary.
+pub const FOLDER_VARIABLE: &str = "VITSLIM_PARITY_DIR";
+
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_bytes!(concat!("../../../data/parity/", $name)).as_slice())),+]
+    };
+}
+
+const FILES: &[(&str, &[u8])] = files![
+    "grads.safetensors",
+    "io.safetensors",
+    "masks_full.safetensors",
+    "masks_head.safetensors",
+    "masks_uniform.safetensors",
+    "removed.json",
+    "removed.safetensors",
+    "selection.json",
+    "vit_slim_tiny.safetensors",
+];
+
+pub(super) const LOGITS: f64 = 2e-5;
+pub(super) const GRADIENTS: f64 = 5e-6;
+pub(super) const SUMS: f64 = 1e-4;
+
+/// The dimensions that the reference searches.
+pub(super) const SEARCHED: [&str; 3] = ["head_dim", "hidden", "tokens"];
+
+/// The three variants, and what granularity their head dims have.
+pub(super) const VARIANTS: [(&str, Granularity); 3] =
+    [("full", Granularity::Unit), ("head", Granularity::Group), ("uniform", Granularity::Uniform)];
+
+fn bytes(file: &str) -> Result<Cow<'static, [u8]>, Failure> {
+    if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
+        let path = Path::new(&folder).join(file);
+        let read = std::fs::read(&path);
+        let failure =
+            |error| Failure::new(format!("{FOLDER_VARIABLE}: cannot read `{}`: {error}", path.display()));
+        return read.map(Cow::Owned).map_err(failure);
+    }
+    let known = FILES.iter().find(|(name, _)| *name == file);
+    known.map(|(_, bytes)| Cow::Borrowed(*bytes)).ok_or_else(|| missing(file))
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::new(format!("`{what}` is missing"))
+}
+
+pub(super) fn json<T: DeserializeOwned>(file: &str) -> Result<T, Failure> {
+    serde_json::from_slice(&bytes(file)?).map_err(|error| Failure::new(format!("{file}: {error}")))
+}
+
+pub(super) struct Tensors(Cow<'static, [u8]>);
+
+impl Tensors {
+    pub fn read(file: &str) -> Result<Self, Failure> {
+        bytes(file).map(Self)
+    }
+
+    /// Bytes and shape of a tensor whose values take `N` bytes.
+    fn view<const N: usize>(&self, name: &str) -> Result<(Vec<[u8; N]>, Vec<usize>), Failure> {
+        let tensors = SafeTensors::deserialize(&self.0)?;
+        let view = tensors.tensor(name)?;
+        let (values, []) = view.data().as_chunks::<N>() else { return Err(missing(name)) };
+        Ok((values.to_vec(), view.shape().to_vec()))
+    }
+
+    fn floats(&self, name: &str) -> Result<(Vec<f32>, Vec<usize>), Failure> {
+        let (values, shape) = self.view(name)?;
+        Ok((values.into_iter().map(f32::from_le_bytes).collect(), shape))
+    }
+
+    pub fn values(&self, name: &str) -> Result<Vec<f64>, Failure> {
+        Ok(self.floats(name)?.0.into_iter().map(f64::from).collect())
+    }
+
+    pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D>, Failure> {
+        let (values, shape) = self.floats(name)?;
+        Ok(Tensor::from_data(TensorData::new(values, shape), device))
+    }
+
+    pub fn labels(&self, device: &Device) -> Result<Tensor<1, Int>, Failure> {
+        let (values, shape) = self.view("labels")?;
+        let labels: Vec<_> = values.into_iter().map(i64::from_le_bytes).collect();
+        Ok(Tensor::from_data(TensorData::new(labels, shape), device))
+    }
+}
+
+/// The model of the golden numbers. `prefix` is the number of tokens without a mask: 0 for the reference, 1 by vitslim's
+/// rules.
+pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
+    let config = json::<Selection>("selection.json")?.config;
+    let config = VitConfig {
+        image_size: config.img_size,
+        patch_size: config.patch_size,
+        channels: config.in_chans,
+        classes: config.num_classes,
+        dim: config.embed_dim,
+        depth: config.depth,
+        heads: config.num_heads,
+        mlp_ratio: config.mlp_ratio,
+        qkv_bias: config.qkv_bias,
+        dropout: 0.0,
+        drop_path: 0.0,
+    };
+    let mut model = Vit::init(&config, device)?;
+    let weights = bytes("vit_slim_tiny.safetensors")?.into_owned();
+    let mut weights = SafetensorsStore::from_bytes(Some(weights)).with_from_adapter(PyTorchToBurnAdapter);
+    let loaded = model.load_from(&mut weights)?;
+    if !loaded.missing.is_empty() || !loaded.unused.is_empty() || !loaded.errors.is_empty() {
+        return Err(Failure::new(format!("the weights do not fit the model: {loaded:?}")));
+    }
+    Ok(model.map_dimensions(&mut Prefix { scope: Scope::default(), prefix }))
+}
+
+struct Prefix {
+    scope: Scope,
+    prefix: usize,
+}
+
+impl DimensionMapper for Prefix {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+        layout
+    }
+
+    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
+        TokenGate::new(gate.tokens, self.prefix)
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
+        layer
+    }
+}
+
+/// The name of a dimension's masks in the files.
+pub(super) fn zeta(path: &str) -> String {
+    path.replace("head_dim", "zeta").replace("hidden", "zeta").replace("tokens", "attn.patch_zeta")
+}
+
+/// How the reference makes the masks of a dimension.
+pub(super) fn spec(name: &str, granularity: Granularity) -> MaskSpec {
+    match name {
+        "head_dim" => MaskSpec { granularity, ..MaskSpec::default() },
+        "tokens" => MaskSpec { activation: Activation::Tanh, init: 3.0, ..MaskSpec::default() },
+        _ => MaskSpec::default(),
+    }
+}
+
+/// Masks for those dimensions of `model` that have one of `names`, with the values of the file, and all the same penalty
+/// weight of 0.01.
+pub(super) fn masks(
+    model: &Vit,
+    variant: (&str, Granularity),
+    names: &[&str],
+    prefix: usize,
+) -> Result<MaskSet, Failure> {
+    let (variant, granularity) = variant;
+    let file = Tensors::read(&format!("masks_{variant}.safetensors"))?;
+    let device = model.devices().first().cloned().unwrap_or_default();
+    let mut searched = describe(model)?;
+    searched.retain(|dimension| names.contains(&dimension.name()));
+    let mut values = Vec::new();
+    for dimension in &searched {
+        let all = file.floats(&zeta(&dimension.path))?.0;
+        let start = if dimension.is_tokens() { prefix } else { 0 };
+        values.push(all.get(start..).unwrap_or_default().to_vec());
+    }
+    let spec = |name: &str| MaskSpec { weight: 0.01, ..spec(name, granularity) };
+    let searched: Vec<_> = searched.into_iter().map(|d| (d.clone(), spec(d.name()))).collect();
+    let masks = MaskSet::new(&searched, &device);
+    if let Some((mask, _)) = masks.iter().zip(&values).find(|(mask, v)| mask.values.dims() != [v.len()]) {
+        return Err(Failure::new(format!("the masks of `{}` have another size", mask.path)));
+    }
+    let mut values = values.into_iter();
+    Ok(masks.map_values(|_, old| match values.next() {
+        Some(values) => Tensor::from_data(TensorData::new(values, old.dims()), &device),
+        None => old,
+    }))
+}

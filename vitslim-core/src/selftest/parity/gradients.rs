@@ -1,0 +1,73 @@
+//! Loss, l1 sums, and the gradients of masks and weights.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::{Device, Gradients, Tensor};
+
+use super::fixture::{GRADIENTS, SEARCHED, SUMS, Tensors, VARIANTS, masks, model, zeta};
+use crate::models::Architecture;
+use crate::selftest::comparison::host;
+use crate::selftest::{Checked, Comparison, Failure};
+use crate::slim::{Granularity, Slimmable};
+
+/// Of the three granularities.
+pub(super) fn gradients(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for variant in VARIANTS {
+        compare(variant, &device.clone().autodiff(), &mut comparison)?;
+    }
+    comparison.finish()
+}
+
+fn compare(
+    variant: (&str, Granularity),
+    device: &Device,
+    comparison: &mut Comparison,
+) -> Result<(), Failure> {
+    let (io, golden) = (Tensors::read("io.safetensors")?, Tensors::read("grads.safetensors")?);
+    let model = model(0, device)?.train();
+    let (name, _) = variant;
+    let prefix = if name == "full" { String::new() } else { format!("{name}.") };
+    let expected = |name: &str| golden.values(&format!("{prefix}{name}"));
+    let masks = masks(&model, variant, &SEARCHED, 0)?.train();
+
+    let logits = model.gate(&masks).forward(io.tensor("images", device)?).class;
+    let cross_entropy = CrossEntropyLossConfig::new().init(device).forward(logits, io.labels(device)?);
+    let penalty = masks.penalty().ok_or_else(|| Failure::new("there is no penalty"))?;
+    let loss = cross_entropy.clone() + penalty;
+    comparison.close("cross entropy", &host(cross_entropy)?, &expected("loss_ce")?, GRADIENTS);
+    comparison.close("loss", &host(loss.clone())?, &expected("loss")?, GRADIENTS);
+    for (name, dimension) in [("l1_attn", "head_dim"), ("l1_mlp", "hidden"), ("l1_patch", "tokens")] {
+        let mut sum = 0.0;
+        for mask in masks.iter().filter(|mask| mask.path.ends_with(dimension)) {
+            sum += host(mask.activated().abs())?.iter().sum::<f64>();
+        }
+        comparison.close(name, &[sum], &expected(name)?, SUMS);
+    }
+
+    let gradients = loss.backward();
+    comparison.equal("masks", &masks.iter().len(), &(3 * model.blocks.len()));
+    for mask in masks.iter() {
+        let name = format!("grad.{}", zeta(&mask.path));
+        let found = gradient(&mask.values.val(), &gradients, &name)?;
+        comparison.close(&name, &host(found)?, &expected(&name)?, GRADIENTS);
+    }
+    if name == "full" {
+        let block = &model.blocks[1];
+        for (layer, weight) in [("attn.qkv", &block.attn.qkv.weight), ("mlp.fc2", &block.mlp.fc2.weight)] {
+            // PyTorch's weights are `[out, in]`.
+            let name = format!("grad.blocks.1.{layer}.weight");
+            let found = gradient(&weight.val(), &gradients, &name)?.transpose();
+            comparison.close(&name, &host(found)?, &expected(&name)?, GRADIENTS);
+        }
+        let name = "grad.blocks.1.attn.qkv.bias";
+        let bias = block.attn.qkv.bias.as_ref().ok_or_else(|| Failure::new("there is no bias"))?;
+        let found = gradient(&bias.val(), &gradients, name)?;
+        comparison.close(name, &host(found)?, &expected(name)?, GRADIENTS);
+    }
+    Ok(())
+}
+
+fn gradient<const D: usize>(of: &Tensor<D>, gradients: &Gradients, name: &str) -> Result<Tensor<D>, Failure> {
+    of.grad(gradients).ok_or_else(|| Failure::new(format!("{name}: there is no gradient")))
+}

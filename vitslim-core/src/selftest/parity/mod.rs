@@ -1,0 +1,25 @@
+//! Golden numbers of the original PyTorch code, and of an independent program for vitslim's own rules:
+//! `data/parity/README.md` states every formula, and the tolerances.
+
+mod fixture;
+mod forward;
+mod golden;
+mod gradients;
+mod own_rules;
+mod selection;
+
+use super::Check;
+
+pub use fixture::FOLDER_VARIABLE;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { name: "dense_logits", run: forward::dense_logits },
+    Check { name: "soft_logits", run: forward::soft_logits },
+    Check { name: "start_of_a_search", run: forward::start_of_a_search },
+    Check { name: "activations", run: forward::activations },
+    Check { name: "gradients", run: gradients::gradients },
+    Check { name: "selection", run: selection::selection },
+    Check { name: "kept_counts", run: selection::kept_counts },
+    Check { name: "parameters", run: selection::parameters },
+    Check { name: "own_rules", run: own_rules::own_rules },
+];

@@ -1,0 +1,294 @@
+//! Hard-masked and sliced networks are the same function, for random architectures and plans, and a sliced network trains.
+//!
+//! In f32 here; vitslim's own tests draw many more by the same functions in f64.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::comparison::{furthest, host};
+use super::{Check, Checked, Comparison, Failure, rounds};
+use crate::models::{Architecture, Vit, VitConfig};
+use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { name: "ragged_heads", run: |device| masked_equals_sliced(device, PlanKind::Ragged, 1e-5) },
+    Check { name: "one_unit", run: |device| masked_equals_sliced(device, PlanKind::OneUnit, 1e-5) },
+    Check { name: "empty_heads", run: |device| masked_equals_sliced(device, PlanKind::HeadGone, 1e-5) },
+    Check {
+        name: "empty_branches",
+        run: |device| masked_equals_sliced(device, PlanKind::BranchesGone, 1e-5),
+    },
+    Check { name: "tokens", run: |device| tokens_are_cut(device, PlanKind::Tokens) },
+    Check { name: "one_token", run: |device| tokens_are_cut(device, PlanKind::OneToken) },
+    // A norm over a sliced width adds in another order.
+    Check { name: "width", run: |device| masked_equals_sliced(device, PlanKind::Width, 1e-4) },
+    Check { name: "everything", run: |device| masked_equals_sliced(device, PlanKind::AnyShare(0.6), 1e-4) },
+    Check { name: "trains_after_slicing", run: trains_after_slicing },
+];
+
+const ROUNDS: u64 = 30;
+
+/// How a plan is drawn.
+#[derive(Clone, Copy, Debug)]
+pub enum PlanKind {
+    /// Keeps all.
+    Whole,
+    /// Keeps about this share of everything, down to nothing.
+    AnyShare(f64),
+    /// Keeps some dims of each head, and some hidden units.
+    Ragged,
+    /// Keeps one unit of each dimension but the tokens.
+    OneUnit,
+    /// Cuts one head of each block whole.
+    HeadGone,
+    /// Cuts most branches whole.
+    BranchesGone,
+    /// Keeps some tokens.
+    Tokens,
+    /// Keeps one token beside the class token.
+    OneToken,
+    /// Keeps some of the embedding's width.
+    Width,
+}
+
+/// A plan for a network of `dimensions`.
+pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng) -> Plan {
+    let mut plan = Plan::whole(dimensions);
+    let mut left: Option<Vec<usize>> = None;
+    for (dimension, cut) in dimensions.iter().zip(&mut plan.cuts) {
+        let units = cut.units();
+        let thin = |share: f64, at_least: usize, rng: &mut ChaCha8Rng| {
+            let keep: Vec<usize> = (0..units).filter(|_| rng.random_bool(share)).collect();
+            if keep.len() < at_least { vec![rng.random_range(0..units)] } else { keep }
+        };
+        match (kind, dimension.name()) {
+            (PlanKind::AnyShare(share), "width") => cut.keep = thin(share, 1, rng),
+            (PlanKind::AnyShare(share), _) => cut.keep = thin(share, 0, rng),
+            (PlanKind::Ragged, "head_dim" | "hidden") => cut.keep = thin(0.6, 1, rng),
+            (PlanKind::OneUnit, "head_dim" | "hidden" | "width") => cut.keep = thin(0.0, 1, rng),
+            (PlanKind::HeadGone, "head_dim") => {
+                let size = dimension.groups[0];
+                let gone = rng.random_range(0..dimension.groups.len());
+                cut.keep = (0..units).filter(|unit| unit / size != gone && rng.random_bool(0.8)).collect();
+            }
+            (PlanKind::BranchesGone, "head_dim" | "hidden") if rng.random_bool(0.7) => cut.keep = vec![],
+            (PlanKind::Tokens, "tokens") => cut.keep = thin(0.7, 0, rng),
+            (PlanKind::OneToken, "tokens") => cut.keep = thin(0.0, 1, rng),
+            (PlanKind::Width, "width") => cut.keep = thin(0.6, 1, rng),
+            _ => {}
+        }
+        if dimension.is_tokens() {
+            if let Some(left) = &left {
+                cut.keep.retain(|token| left.contains(token));
+            }
+            left = Some(cut.keep.clone());
+        }
+    }
+    plan
+}
+
+/// Values from -1 to 1.
+pub fn random<const D: usize>(shape: [usize; D], rng: &mut ChaCha8Rng, device: &Device) -> Tensor<D> {
+    let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Every parameter random, biases and norms too: a bias of 0 would hide a bias that was left out.
+struct Randomise<'a>(&'a mut ChaCha8Rng);
+
+impl ModuleMapper for Randomise<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|old| random(old.dims(), self.0, &old.device()) * 0.5)
+    }
+}
+
+/// A network whose every parameter is random.
+///
+/// # Errors
+///
+/// When there is no such network.
+pub fn random_model(config: &VitConfig, rng: &mut ChaCha8Rng, device: &Device) -> Result<Vit, Failure> {
+    Ok(Vit::init(config, device)?.map(&mut Randomise(rng)))
+}
+
+/// Largest difference between the logits of `a` and `b`, over the largest logit of `a`.
+///
+/// # Errors
+///
+/// When the device fails.
+pub fn relative_difference(a: &Vit, b: &Vit, images: &Tensor<4>) -> Result<f64, Failure> {
+    let (a, b) = (host(a.forward(images.clone()).class)?, host(b.forward(images.clone()).class)?);
+    let scale = a.iter().fold(1e-3_f64, |scale, value| scale.max(value.abs()));
+    Ok(if a.len() == b.len() { furthest(&a, &b) / scale } else { f64::NAN })
+}
+
+fn draw_config(rng: &mut ChaCha8Rng) -> VitConfig {
+    let heads = rng.random_range(2..=3);
+    VitConfig {
+        image_size: 2 * rng.random_range(2..=3),
+        patch_size: 2,
+        channels: 1,
+        classes: 5,
+        dim: heads * rng.random_range(3..=8),
+        depth: rng.random_range(2..=3),
+        heads,
+        mlp_ratio: 1.7,
+        qkv_bias: rng.random(),
+        dropout: 0.0,
+        drop_path: 0.0,
+    }
+}
+
+fn masked_equals_sliced(device: &Device, kind: PlanKind, tolerance: f64) -> Checked {
+    let mut comparison = Comparison::default();
+    for round in 0..rounds(device, ROUNDS) {
+        let mut rng = ChaCha8Rng::seed_from_u64(round);
+        let config = draw_config(&mut rng);
+        let model = random_model(&config, &mut rng, device)?;
+        let plan = draw_plan(&describe(&model)?, kind, &mut rng);
+        let images = random([4, 1, config.image_size, config.image_size], &mut rng, device);
+        let (masked, sliced) = (model.hard_mask(&plan)?, model.slim(&plan)?);
+        let difference = relative_difference(&masked, &sliced, &images)?;
+        comparison.within(format!("plan {round}"), difference, tolerance);
+        comparison.holds(sliced.num_params() <= model.num_params(), "slicing adds parameters");
+    }
+    comparison.finish()
+}
+
+/// Masking does not say what cutting a token means, so it is compared with blocks that get the tokens that are left.
+fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
+    let mut comparison = Comparison::default();
+    for round in 0..rounds(device, ROUNDS) {
+        let mut rng = ChaCha8Rng::seed_from_u64(round);
+        let config = draw_config(&mut rng);
+        let model = random_model(&config, &mut rng, device)?;
+        let plan = draw_plan(&describe(&model)?, kind, &mut rng);
+        let images = random([4, 1, config.image_size, config.image_size], &mut rng, device);
+        let sliced = host(model.slim(&plan)?.forward(images.clone()).class)?;
+        let expected = host(with_tokens_left(&model, &plan, images))?;
+        comparison.close_for_its_size(&format!("plan {round}"), &sliced, &expected, 1e-5);
+    }
+    comparison.finish()
+}
+
+/// The logits of a dense model each of whose blocks gets the tokens that `plan` leaves there.
+fn with_tokens_left(model: &Vit, plan: &Plan, images: Tensor<4>) -> Tensor<2> {
+    let patches = model.patch_embed.forward(images);
+    let [batch, count, dim] = patches.dims();
+    let class = model.cls_token.val().expand([batch, 1, dim]);
+    let mut x = Tensor::cat(vec![class, patches], 1) + model.pos_embed.val();
+    let mut there: Vec<usize> = (0..count).collect();
+    let gates = plan.cuts.iter().filter(|cut| cut.dimension.ends_with("tokens"));
+    for (block, gate) in model.blocks.iter().zip(gates) {
+        let stay = |token: &usize| gate.keep.contains(token);
+        // The class token is the first.
+        let patches = (1..).zip(&there).filter(|(_, token)| stay(token)).map(|(position, _)| position);
+        let positions: Vec<usize> = std::iter::once(0).chain(patches).collect();
+        let tokens = positions.into_iter().map(|position| x.clone().narrow(1, position, 1));
+        x = block.forward(Tensor::cat(tokens.collect(), 1));
+        there.retain(stay);
+    }
+    model.head.forward(model.norm.forward(x).narrow(1, 0, 1).squeeze_dim::<2>(1))
+}
+
+/// Path and values of every parameter.
+struct ParameterValues {
+    path: Vec<String>,
+    found: Result<Vec<(String, Vec<f64>)>, Failure>,
+}
+
+impl ModuleVisitor for ParameterValues {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        match (&mut self.found, host(param.val())) {
+            (Ok(found), Ok(values)) => found.push((self.path.join("."), values)),
+            (Ok(_), Err(failure)) => self.found = Err(failure),
+            (Err(_), _) => {}
+        }
+    }
+}
+
+fn parameter_values(model: &Vit) -> Result<Vec<(String, Vec<f64>)>, Failure> {
+    let mut values = ParameterValues { path: Vec::new(), found: Ok(Vec::new()) };
+    model.visit(&mut values);
+    values.found
+}
+
+/// After slicing, one training step changes every parameter, however the model was sliced.
+///
+/// # Errors
+///
+/// When one does not move.
+pub fn trains_after_slicing(device: &Device) -> Checked {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let config = VitConfig {
+        image_size: 6,
+        patch_size: 2,
+        channels: 1,
+        classes: 4,
+        dim: 12,
+        depth: 2,
+        heads: 3,
+        ..VitConfig::default()
+    };
+    let training = device.clone().autodiff();
+    let model = random_model(&config, &mut rng, device)?.train();
+    let dimensions = describe(&model)?;
+    let mut plan = draw_plan(&dimensions, PlanKind::AnyShare(0.6), &mut rng);
+    let mut without_branch = plan.clone();
+    for (plan, hidden) in [(&mut plan, vec![1, 5]), (&mut without_branch, vec![])] {
+        for cut in &mut plan.cuts {
+            match cut.dimension.as_str() {
+                "blocks.1.mlp.hidden" => cut.keep.clone_from(&hidden),
+                // A token that the first block cuts has a position that feeds nothing.
+                "blocks.0.tokens" => cut.keep = (0..9).collect(),
+                _ => {}
+            }
+        }
+    }
+    let masks: Vec<_> = dimensions.into_iter().map(|d| (d, MaskSpec::default())).collect();
+    let masks = MaskSet::new(&masks, &training);
+    let mut comparison = Comparison::default();
+    // Of a branch that is gone, the norm before it feeds nothing; all else must still move.
+    for (case, sliced, unmoved) in [
+        ("trained before", model.slim(&plan)?, None),
+        ("valid before", model.valid().slim(&plan)?.train(), None),
+        ("folded", model.fold(&masks).slim(&plan)?, None),
+        ("folded while valid", model.valid().fold(&masks).slim(&plan)?.train(), None),
+        ("branch gone", model.slim(&without_branch)?, Some("blocks.1.norm2")),
+    ] {
+        let before = parameter_values(&sliced)?;
+        let after = parameter_values(&step(sliced, &mut rng, &training))?;
+        comparison.holds(before.len() > 20, format!("{case}: only {} parameters", before.len()));
+        for ((path, before), (_, after)) in before.iter().zip(&after) {
+            if unmoved.is_some_and(|unmoved| path.starts_with(unmoved)) {
+                continue;
+            }
+            let moved = before.iter().zip(after).filter(|(a, b)| a != b && b.is_finite()).count();
+            // A key's bias shifts all scores of a query alike, so that it has no gradient beyond rounding.
+            let expected = if path.ends_with("qkv.bias") { before.len() / 2 } else { before.len() };
+            comparison.holds(moved >= expected, format!("{case}: {path}: {moved} of {} moved", before.len()));
+        }
+    }
+    comparison.finish()
+}
+
+fn step(model: Vit, rng: &mut ChaCha8Rng, device: &Device) -> Vit {
+    let images = random([4, 1, 6, 6], rng, device);
+    let labels = Tensor::<1, Int>::from_data(TensorData::from([0_i64, 1, 2, 3]), device);
+    let logits = model.forward(images).class;
+    let loss = CrossEntropyLossConfig::new().init(device).forward(logits, labels);
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    AdamWConfig::new().with_weight_decay(0.0).init().step(1e-2, model, gradients)
+}
