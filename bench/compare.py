@@ -1,0 +1,114 @@
+"""vitslim against PyTorch and timm on this machine, in one table.
+
+    pip install torch timm
+    cargo build --release
+    python bench/compare.py
+
+Rounds alternate: vitslim measures all it does once, then PyTorch does, so that what else the machine does meets both. Ratios are
+taken round by round; the table has medians, and the lowest and highest ratio.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+from pathlib import Path
+
+import timm
+import torch
+
+from pytorch_vit import Work
+
+HERE = Path(__file__).parent
+MODELS = {"deit_tiny": "deit_tiny_patch16_224", "deit_small": "deit_small_patch16_224"}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vitslim", default=str(HERE.parent / "target/release/vitslim"), help="the binary")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda:N")
+    parser.add_argument("--precision", default="f32", choices=["f32", "tf32", "bf16"])
+    parser.add_argument("--batch", type=int, nargs="+", default=[16], help="64 256 for a GPU")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=3, help="measurements of a round, of which the median counts")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--compile", action="store_true", help="PyTorch by torch.compile")
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    return parser.parse_args()
+
+
+def ours(args, model, batch):
+    """Seconds by name, and the share of the MACs of each sub-network, in the order of the experiment's budgets."""
+    command = [args.vitslim, "bench", str(HERE.parent / "experiments" / f"bench_{model}.ron"), "--json", "--rounds", str(args.repeats)]
+    command += ["--batch", str(batch), "--device", args.device]
+    if args.precision != "f32":
+        command += ["--set", "precision=" + {"tf32": "Tf32", "bf16": "Bf16"}[args.precision]]
+    environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
+    printed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
+    networks = json.loads(printed)["experiments"][0]["networks"]
+    seconds = lambda timing: timing["milliseconds"]["median"] / 1000
+    found = {kind: seconds(networks[0][kind]) for kind in ("training", "search", "inference")}
+    macs = [network["macs"] / networks[0]["macs"] for network in networks[1:]]
+    for share, network in zip(SHARES, networks[1:], strict=True):
+        found[f"inference {share}"] = seconds(network["inference"])
+    return found, macs
+
+
+# Of head dims and of hidden units, as in the experiments' budgets.
+SHARES = (0.692, 0.488)
+
+
+def theirs(args, work):
+    for name in work.todo:
+        work.seconds(name)
+    return {name: statistics.median(work.seconds(name) for _ in range(args.repeats)) for name in work.todo}
+
+
+def measure(args, model, batch):
+    work = Work(MODELS[model], SHARES, batch, args.device, args.precision, args.compile)
+    rounds = []
+    for _ in range(args.rounds):
+        found, macs = ours(args, model, batch)
+        rounds.append((found, theirs(args, work)))
+    for name in rounds[0][0]:
+        our, their = ([round[side][name] for round in rounds] for side in (0, 1))
+        ratios = sorted(b / a for a, b in zip(our, their))
+        speed = [batch / statistics.median(side) for side in (our, their)]
+        step = name
+        for share, of_macs in zip(SHARES, macs):
+            step = f"inference, {of_macs:.2f} of the MACs" if name == f"inference {share}" else step
+        ratio = f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        print(f"| {model} | {batch} | {step} | {speed[0]:.1f} | {speed[1]:.1f} | {ratio} |", flush=True)
+    dense, half = "inference", f"inference {SHARES[-1]}"
+    gained = statistics.median(found[dense] / found[half] for found, _ in rounds)
+    over = statistics.median(found["search"] / found["training"] for found, _ in rounds)
+    return f"{model}: speed-up of the half 1/{macs[-1]:.3f} of the MACs: {gained:.2f}; a search step takes {over:.3f} training steps"
+
+
+def processor():
+    if platform.system() == "Linux":
+        names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+        return names[0] if names else platform.machine()
+    return platform.processor()
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    name = processor() if args.device == "cpu" else torch.cuda.get_device_name(args.device)
+    mode = "torch.compile" if args.compile else "eager"
+    version = subprocess.run([args.vitslim, "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    print(f"{datetime.date.today()}, {name}, {args.threads} threads, {args.precision}: {version} against PyTorch", end=" ")
+    print(f"{torch.__version__} ({mode}) with timm {timm.__version__}, {args.rounds} rounds\n")
+    print("| model | batch | step | vitslim, images/s | PyTorch, images/s | ratio |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    notes = [measure(args, model, batch) for model in args.models for batch in args.batch]
+    print("\n" + "\n".join(notes))
+
+
+if __name__ == "__main__":
+    main()
