@@ -3,6 +3,7 @@
 mod allocator;
 mod bench;
 mod device;
+mod devices;
 mod eval;
 mod file_limit;
 mod registry;

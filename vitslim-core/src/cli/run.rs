@@ -7,7 +7,8 @@ use clap::builder::RangedU64ValueParser;
 use miette::{Diagnostic, IntoDiagnostic};
 use thiserror::Error;
 
-use super::{DeviceChoice, INTERRUPTED, Registry};
+use super::devices::{self, DeviceList};
+use super::{INTERRUPTED, Registry};
 use crate::experiment::Document;
 use crate::report::table;
 use crate::run::Setting;
@@ -23,6 +24,7 @@ const MOST_LOADER_THREADS: u64 = 256;
   vitslim run experiments/quickstart.ron --set seed=7
   vitslim run experiments/quickstart.ron --fresh
   vitslim run experiments/quickstart.ron --quiet --json
+  vitslim run experiments/quickstart.ron --device cuda:0,cuda:1
   vitslim run experiments/quickstart.ron --set search.dimensions.hidden.weight=1e-4 --out /tmp/runs
   vitslim run experiments/quickstart.ron --set 'budgets=[Share({\"hidden\": 0.3})]' --device cuda:1")]
 pub struct RunArgs {
@@ -33,9 +35,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
 
-    /// Where to compute: cpu, cuda or cuda:N.
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
-    device: DeviceChoice,
+    /// Where to compute: cpu, cuda or cuda:N; several, with commas between, share the batches of training [default: the
+    /// `devices` of the experiment, else cpu].
+    #[arg(long, value_name = "DEVICE[,DEVICE]")]
+    device: Option<DeviceList>,
 
     /// Begins the run anew, whatever an earlier one left; else it goes on where that was stopped.
     #[arg(long)]
@@ -64,13 +67,13 @@ pub struct RunArgs {
 pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     let document = Document::read(&args.file, &args.sets)?;
     let commands = registry.commands(&document)?;
-    let device = args.device.open()?;
+    let (devices, device_name) = devices::open(args.device.as_ref(), &document)?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter).into_diagnostic()?;
     let setting = Setting {
         out: &args.out,
-        device: &device,
-        device_name: &args.device.describe(),
+        devices: &devices,
+        device_name: &device_name,
         afresh: args.fresh,
         interrupter,
         loader_threads: args.loader_threads,
