@@ -13,7 +13,7 @@ use crate::report::CudaDevice;
 use crate::terminal::say;
 
 /// What `--help` says of `--device`.
-const HELP: &str = if cfg!(feature = "cuda") {
+pub(super) const DEVICE_HELP: &str = if cfg!(feature = "cuda") {
     "Where to compute: cpu, cuda, cuda:N, or auto, the first CUDA device, else the CPU; `vitslim devices` lists what there is"
 } else {
     "Where to compute: cpu, or auto, which is the CPU too: this vitslim was built without CUDA"
@@ -22,7 +22,7 @@ const HELP: &str = if cfg!(feature = "cuda") {
 /// The argument by which all commands are told where to compute.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
-    #[arg(long, value_name = "DEVICE", default_value_t, help = HELP)]
+    #[arg(long, value_name = "DEVICE", default_value_t, help = DEVICE_HELP)]
     device: DeviceChoice,
 }
 
@@ -133,15 +133,26 @@ impl DeviceArgs {
         self.device
     }
 
+    /// Opens the device; see [`DeviceChoice::open`].
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be had.
+    pub fn open(&self, quiet: bool) -> Result<OpenDevice, DeviceError> {
+        self.device.open(quiet)
+    }
+}
+
+impl DeviceChoice {
     /// Opens the device. Of one that was chosen automatically it is said which it is; unless `quiet`, but that a GPU cannot
     /// be used is said anyway.
     ///
     /// # Errors
     ///
     /// When it is a CUDA device, and CUDA was not compiled in, the device is not there or it cannot be used.
-    pub fn open(&self, quiet: bool) -> Result<OpenDevice, DeviceError> {
-        let chosen = choose(self.device, look)?;
-        if let Some(line) = chosen.said(self.device)
+    pub fn open(self, quiet: bool) -> Result<OpenDevice, DeviceError> {
+        let chosen = choose(self, look)?;
+        if let Some(line) = chosen.said(self)
             && !(quiet && matches!(chosen, Chosen::Cuda(..)))
         {
             say(line);

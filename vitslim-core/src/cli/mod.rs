@@ -6,6 +6,7 @@ mod bench;
 mod cuda;
 mod cuda_trouble;
 mod device;
+mod device_list;
 mod devices;
 mod eval;
 mod file_limit;

@@ -7,7 +7,9 @@ use clap::builder::RangedU64ValueParser;
 use miette::{Diagnostic, IntoDiagnostic};
 use thiserror::Error;
 
-use super::{DeviceArgs, INTERRUPTED, Registry};
+use super::device::DEVICE_HELP;
+use super::device_list::{self, DeviceList};
+use super::{DeviceChoice, INTERRUPTED, Registry};
 use crate::experiment::Document;
 use crate::report::table;
 use crate::run::Setting;
@@ -23,6 +25,7 @@ const MOST_LOADER_THREADS: u64 = 256;
   vitslim run experiments/quickstart.ron --set seed=7
   vitslim run experiments/quickstart.ron --fresh
   vitslim run experiments/quickstart.ron --quiet --json
+  vitslim run experiments/quickstart.ron --device cuda:0,cuda:1
   vitslim run experiments/quickstart.ron --set search.dimensions.hidden.weight=1e-4 --out /tmp/runs
   vitslim run experiments/quickstart.ron --set 'budgets=[Share({\"hidden\": 0.3})]' --device cuda:1")]
 pub struct RunArgs {
@@ -33,8 +36,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
 
-    #[command(flatten)]
-    device: DeviceArgs,
+    #[arg(long, value_name = "DEVICE[,DEVICE]", help = device_help())]
+    device: Option<DeviceList>,
 
     /// Begins the run anew, whatever an earlier one left; else it goes on where that was stopped.
     #[arg(long)]
@@ -59,17 +62,26 @@ pub struct RunArgs {
     json: bool,
 }
 
+/// What `--help` says of `--device`.
+fn device_help() -> String {
+    format!(
+        "{DEVICE_HELP}. Several, with commas between, share the batches of training [default: the `devices` of the experiment, \
+         else {}]",
+        DeviceChoice::default()
+    )
+}
+
 /// Runs `args`.
 pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     let document = Document::read(&args.file, &args.sets)?;
     let commands = registry.commands(&document)?;
-    let device = args.device.open(args.quiet)?;
+    let (devices, device_name) = device_list::open(args.device.as_ref(), &document, args.quiet)?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter).into_diagnostic()?;
     let setting = Setting {
         out: &args.out,
-        device: &device.device,
-        device_name: &device.name,
+        devices: &devices,
+        device_name: &device_name,
         afresh: args.fresh,
         interrupter,
         loader_threads: args.loader_threads,

@@ -24,7 +24,7 @@ pub struct Batch {
     pub epoch: usize,
     /// Step of that epoch, from 1.
     pub step: usize,
-    /// What the device's generator is set to before the step, for dropout and stochastic depth.
+    /// By which dropout and stochastic depth draw.
     pub seed: u64,
 }
 
@@ -34,12 +34,21 @@ impl Batch {
         self.labels.dims()[0]
     }
 
+    /// The batch, moved to `device`.
+    #[must_use]
+    pub fn to_device(self, device: &Device) -> Self {
+        let Self { images, labels, .. } = &self;
+        let (images, labels) = (images.clone().to_device(device), labels.clone().to_device(device));
+        Self { images, labels, ..self }
+    }
+
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The batch in at most `parts` parts that are as good as equal, none of them empty. They have its epoch, step and seed.
+    /// The batch in at most `parts` parts that are as good as equal, none of them empty. They have its epoch and step; the
+    /// first has its seed, each of the others one of its own.
     pub fn parts(self, parts: usize) -> impl Iterator<Item = Self> {
         let images = self.len();
         let size = images.div_ceil(parts.max(1)).max(1);
@@ -48,6 +57,7 @@ impl Batch {
             Self {
                 images: self.images.clone().narrow(0, first, size),
                 labels: self.labels.clone().narrow(0, first, size),
+                seed: self.seed.wrapping_add(first as u64),
                 ..self.clone()
             }
         })

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Architecture, ConfigError, Logits};
 use crate::nn::{
-    Conv2d, Conv2dConfig, DropPath, Dropout, DropoutConfig, Gelu, HeadLayout, LayerNorm, LayerNormConfig,
-    Linear, LinearConfig, TokenGate, normal,
+    Conv2d, Conv2dConfig, DropPath, Dropout, Gelu, HeadLayout, LayerNorm, LayerNormConfig, Linear,
+    LinearConfig, TokenGate, normal,
 };
 use crate::slim::Slimmable;
 
@@ -170,7 +170,7 @@ impl Attention {
             qkv: LinearConfig::new(dim, 3 * dim).with_bias(config.qkv_bias).init(device),
             heads: HeadLayout::new(config.heads, dim / config.heads),
             proj: LinearConfig::new(dim, dim).init(device),
-            proj_drop: DropoutConfig::new(config.dropout).init(),
+            proj_drop: Dropout::new(config.dropout),
         }
     }
 
@@ -205,7 +205,7 @@ impl Mlp {
             fc1: LinearConfig::new(config.dim, config.hidden()).init(device),
             act: Gelu::new(),
             fc2: LinearConfig::new(config.hidden(), config.dim).init(device),
-            drop: DropoutConfig::new(config.dropout).init(),
+            drop: Dropout::new(config.dropout),
         }
     }
 
@@ -313,7 +313,7 @@ impl Architecture for Vit {
             patch_embed: PatchEmbed::new(config, device),
             cls_token: normal([1, 1, config.dim], device),
             pos_embed: normal([1, config.patches() + 1, config.dim], device),
-            pos_drop: DropoutConfig::new(config.dropout).init(),
+            pos_drop: Dropout::new(config.dropout),
             blocks: (0..config.depth).map(|block| Block::new(config, block, device)).collect(),
             norm: LayerNormConfig::new(config.dim).init(device),
             head: LinearConfig::new(config.dim, config.classes).init(device),

@@ -1,6 +1,8 @@
 use burn::module::Module;
 use burn::tensor::{Distribution, Tensor};
 
+use super::draw::random;
+
 /// Stochastic depth (Huang et al. 2016, per sample as in timm's `DropPath`): while training, a sample skips the branch
 /// with probability `rate`, and the branches that stay are divided by `1 - rate`.
 #[derive(Module, Debug)]
@@ -24,7 +26,7 @@ impl DropPath {
             return branch;
         }
         let stay = 1.0 - self.rate;
-        let drawn = Tensor::random([branch.dims()[0], 1, 1], Distribution::Bernoulli(stay), &device);
+        let drawn = random([branch.dims()[0], 1, 1].into(), Distribution::Bernoulli(stay), &device);
         branch * (drawn / stay)
     }
 }

@@ -5,16 +5,18 @@
 //! where slimming needs it: a [`LayerNorm`] remembers its original width, and the layers of a branch work at size 0.
 
 mod conv;
+pub(crate) mod draw;
 mod drop_path;
+mod dropout;
 mod head_layout;
 mod init;
 mod layer_norm;
 mod linear;
 mod token_gate;
 
-pub use burn::nn::{Dropout, DropoutConfig};
 pub use conv::{Conv2d, Conv2dConfig};
 pub use drop_path::DropPath;
+pub use dropout::Dropout;
 pub use head_layout::HeadLayout;
 pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};

@@ -26,7 +26,8 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, rank};
 use crate::terminal::say;
 use crate::train::{
-    EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
+    Devices, EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1,
+    train,
 };
 
 /// Held-out images on which hard-masked and sliced networks are compared.
@@ -93,8 +94,8 @@ pub struct Setting<'a> {
     /// Folder under which the run's folder is.
     pub out: &'a Path,
     /// Where to compute.
-    pub device: &'a Device,
-    /// How results name the device.
+    pub devices: &'a Devices,
+    /// How results name the devices.
     pub device_name: &'a str,
     /// Whether to begin afresh, whatever an earlier run left.
     pub afresh: bool,
@@ -129,7 +130,7 @@ pub fn execute<A: Architecture>(
     let run = Run {
         prepared,
         folder: &folder,
-        device: setting.device,
+        device: &setting.devices.first.device,
         setting,
         train: Arc::new(prepared.data.train.clone()),
         held_out: Arc::new(prepared.data.held_out.clone()),
@@ -279,7 +280,7 @@ impl<A: Architecture> Run<'_, A> {
             seed: self.prepared.experiment.seed,
             train: self.train.clone(),
             held_out: self.held_out.clone(),
-            device: self.device.clone(),
+            devices: self.setting.devices,
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
             interrupter: self.setting.interrupter.clone(),

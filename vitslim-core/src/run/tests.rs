@@ -12,6 +12,7 @@ use super::{Prepared, RunError, Setting, execute};
 use crate::experiment::Document;
 use crate::models::{Architecture, ConfigError, Logits, Vit, VitConfig};
 use crate::report::Summary;
+use crate::train::Devices;
 
 /// Images that there is memory for in training.
 const ROOM: usize = 10;
@@ -56,7 +57,7 @@ fn run<const HELD_OUT: usize>(out: &Path, sets: &[&str]) -> Result<Summary, RunE
     let prepared = Prepared::<Hungry<HELD_OUT>>::new(&document)?;
     let setting = Setting {
         out,
-        device: &Device::flex(),
+        devices: &Devices::one("cpu", Device::flex()),
         device_name: "cpu",
         afresh: false,
         interrupter: Interrupter::new(),

@@ -15,7 +15,7 @@ use crate::experiment::Document;
 use crate::models::Vit;
 use crate::report::Summary;
 use crate::run::{EvaluationSetting, PartName, Prepared, RunError, Setting, Target, evaluate, execute};
-use crate::train::TrainError;
+use crate::train::{Devices, TrainError};
 
 pub(super) const CHECKS: &[Check] =
     &[Check { name: "learns", run: learns }, Check { name: "resumes", run: resumes }];
@@ -74,7 +74,7 @@ fn run(
 ) -> Result<Summary, RunError> {
     let setting = Setting {
         out,
-        device,
+        devices: &Devices::one("selftest", device.clone()),
         device_name: "selftest",
         afresh: false,
         interrupter,

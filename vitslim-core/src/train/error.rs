@@ -85,6 +85,20 @@ pub enum TrainError {
         /// What to do.
         remedy: String,
     },
+    /// A device failed.
+    #[error("{stage} was stopped: {device} failed: {reason}")]
+    #[diagnostic(help(
+        "the last checkpoint before it is in the run's folder; give the same command to go on from there, with other devices by \
+         `--device` if this one is broken or has too little memory"
+    ))]
+    Device {
+        /// Name of the stage.
+        stage: &'static str,
+        /// Which.
+        device: String,
+        /// What it says.
+        reason: String,
+    },
     /// The training failed.
     #[error("{stage} failed: {reason}")]
     Failed {

@@ -20,6 +20,7 @@ use super::ending::is_complete;
 use super::events::write_stage_events;
 use super::mask_statistics::statistics;
 use super::meter::Meter;
+use super::parallel::{DeviceFailure, Team};
 use super::record::{Entry, StageRecord, Values};
 use super::step::{StepOutput, Trainee};
 use crate::data::Batch;
@@ -32,6 +33,7 @@ pub(super) struct Fit<M: Architecture> {
     /// Of the run.
     pub(super) folder: PathBuf,
     pub(super) checkpoints: Checkpoints,
+    pub(super) team: Team,
     pub(super) meter: Meter,
     /// Steps of an epoch.
     pub(super) steps: usize,
@@ -107,7 +109,13 @@ impl<M: Architecture> Session<'_, M> {
         let mut step = (epoch - 1) * self.fit.steps;
         while let Some(batch) = self.next(&mut batches) {
             step += 1;
-            let output = self.learner.train_step(batch);
+            let output = match self.fit.team.step(&self.learner.model(), batch) {
+                Ok(output) => output,
+                Err(DeviceFailure { device, reason }) => {
+                    self.stop(TrainError::Device { stage: self.fit.record.stage(), device, reason });
+                    break;
+                }
+            };
             if self.is_over() {
                 break;
             }

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use burn::train::checkpoint::CheckpointerError;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingError, TrainingStrategy};
@@ -22,6 +21,7 @@ use super::memory::{catch_out_of_memory, is_out_of_memory};
 use super::meter::Meter;
 use super::metrics::{EmaAccuracyMetric, PenaltyMetric};
 use super::optimizer::{optimizer, scheduler};
+use super::parallel::{Devices, Team};
 use super::progress::StageProgress;
 use super::record::StageRecord;
 use super::step::Trainee;
@@ -58,7 +58,7 @@ pub struct StageRun<'a> {
     /// What it is validated on after each epoch.
     pub held_out: Arc<Part>,
     /// Where it computes.
-    pub device: Device,
+    pub devices: &'a Devices,
     /// Folder of the run, for `metrics.jsonl` and checkpoints.
     pub folder: &'a Path,
     /// What was made from an earlier end of this stage, and is removed when it has to train again.
@@ -145,7 +145,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let checkpoints = Checkpoints::new(folder, run.training.ema.is_some());
     let watch = Watch::new(run.interrupter.clone());
     let trainee = Trainee::new(slim, run.training.into(), watch.clone());
-    let trainee = trainee.train().fork(&run.device.clone().autodiff());
+    let trainee = trainee.train().fork(&run.devices.first.device.clone().autodiff());
 
     let (begun, complete) = take_up(run, &record, &checkpoints)?;
     match begun {
@@ -182,7 +182,7 @@ fn fit<M: Architecture>(
     watch: &Watch,
 ) -> Result<(), TrainError> {
     let StageRun { stage, training, masks, seed, .. } = *run;
-    let device = run.device.clone().autodiff();
+    let device = run.devices.first.device.clone().autodiff();
     let epochs = training.epochs.get();
 
     let order = Order::Shuffled { seed, stage };
@@ -219,6 +219,7 @@ fn fit<M: Architecture>(
         record: record.clone(),
         folder: run.folder.to_owned(),
         checkpoints: checkpoints.clone(),
+        team: Team::new(run.devices),
         meter: meter.clone(),
         steps,
         log_every: run.log_every,
@@ -266,7 +267,10 @@ fn fit<M: Architecture>(
     }
     let result = result.map_err(|_| run.out_of_memory(validates))?;
     if let Some(error) = fit.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(error);
+        return Err(match error {
+            TrainError::Device { reason, .. } if is_out_of_memory(&reason) => run.out_of_memory(validates),
+            error => error,
+        });
     }
     if let Some(error) = result.error {
         if let TrainingError::Checkpoint(CheckpointerError::IOError(unsaved)) = &*error {

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{ExecutionError, Int, Tensor, TensorReadError};
+use burn::tensor::{Device, ExecutionError, Int, Tensor, TensorReadError};
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
@@ -12,6 +12,7 @@ use super::watch::{NotFinite, Trouble, Watch, largest_gradient};
 use crate::data::Batch;
 use crate::experiment::Training;
 use crate::models::Architecture;
+use crate::nn::draw;
 use crate::slim::Slim;
 
 /// What the learner trains: a model, its masks if it is searched, and the loss.
@@ -48,9 +49,9 @@ impl From<&Training> for StepSettings {
 
 /// What the metrics read of a step.
 pub(super) struct StepOutput {
-    cross_entropy: Tensor<1>,
-    penalty: Tensor<1>,
-    logits: Tensor<2>,
+    pub(super) cross_entropy: Tensor<1>,
+    pub(super) penalty: Tensor<1>,
+    pub(super) logits: Tensor<2>,
     labels: Tensor<1, Int>,
     /// Logits of the averaged weights, if they are evaluated too.
     logits_ema: Option<Tensor<2>>,
@@ -94,37 +95,62 @@ impl StepOutput {
     }
 }
 
-impl<M: Architecture> TrainStep for Trainee<M> {
-    type Input = Batch;
-    type Output = StepOutput;
+/// What a device computed of a batch.
+pub(super) struct Share {
+    gradients: GradientsParams,
+    /// One a part. Losses are weighted by the part's share of the batch.
+    outputs: Vec<StepOutput>,
+}
 
-    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-        let StepSettings { parts, label_smoothing, clip } = self.settings;
-        batch.images.device().seed(batch.seed);
-        let (epoch, step, images) = (batch.epoch, batch.step, batch.len());
+impl Share {
+    /// The share of `trainee`, moved to `device`.
+    pub fn moved_to<M: Architecture>(self, device: &Device, trainee: &Trainee<M>) -> Self {
+        let outputs = self.outputs.into_iter().map(|output| output.moved_to(device)).collect();
+        Self { gradients: self.gradients.to_device(device, trainee), outputs }
+    }
+}
 
-        let labels = batch.labels.clone();
+impl<M: Architecture> Trainee<M> {
+    /// Computes a share of a batch of `images` images, in parts.
+    pub fn share(&self, share: Batch, images: usize) -> Share {
+        let StepSettings { parts, label_smoothing, .. } = self.settings;
+        let device = share.images.device();
+        let mut gradients = GradientsAccumulator::new();
+        let mut outputs = Vec::new();
+        for part in share.parts(parts) {
+            // A loss is a mean: each part counts for its images. So does its penalty, which counts once for the whole.
+            let weight = part.len() as f64 / images as f64;
+            let (loss, output) = draw::seeded(part.seed, &device, || self.loss(part, label_smoothing));
+            gradients.accumulate(self, GradientsParams::from_grads((loss * weight).backward(), self));
+            let output = output.without_autodiff();
+            let (cross_entropy, penalty) = (output.cross_entropy * weight, output.penalty * weight);
+            outputs.push(StepOutput { cross_entropy, penalty, ..output });
+        }
+        Share { gradients: gradients.grads(), outputs }
+    }
+
+    /// The step of a whole `batch` from its shares, added up in their order.
+    pub fn join(&self, batch: &Batch, shares: Vec<Share>) -> TrainOutput<StepOutput> {
         let mut gradients = GradientsAccumulator::new();
         let (mut cross_entropy, mut penalty, mut logits) = (Vec::new(), Vec::new(), Vec::new());
-        for part in batch.parts(parts) {
-            // A loss is a mean: each part counts for its images.
-            let share = part.len() as f64 / images as f64;
-            let (loss, output) = self.loss(part, label_smoothing);
-            gradients.accumulate(self, GradientsParams::from_grads((loss * share).backward(), self));
-            let output = output.without_autodiff();
-            cross_entropy.push(output.cross_entropy * share);
-            penalty.push(output.penalty * share);
-            logits.push(output.logits);
+        for share in shares {
+            gradients.accumulate(self, share.gradients);
+            for output in share.outputs {
+                cross_entropy.push(output.cross_entropy);
+                penalty.push(output.penalty);
+                logits.push(output.logits);
+            }
         }
         let mut gradients = gradients.grads();
         let output = StepOutput {
             cross_entropy: Tensor::cat(cross_entropy, 0).sum(),
             penalty: Tensor::cat(penalty, 0).sum(),
             logits: Tensor::cat(logits, 0),
-            labels,
+            labels: batch.labels.clone(),
             logits_ema: None,
         };
 
+        let Batch { epoch, step, .. } = *batch;
         match (output.cross_entropy.clone() + output.penalty.clone()).try_into_scalar::<f64>() {
             Ok(loss) if loss.is_finite() => {}
             Ok(loss) => {
@@ -133,10 +159,20 @@ impl<M: Architecture> TrainStep for Trainee<M> {
             }
             Err(error) => self.watch.report(Trouble::Device(error.to_string())),
         }
-        if let Some(largest) = clip {
+        if let Some(largest) = self.settings.clip {
             super::clip::clip(self, &mut gradients, largest);
         }
         TrainOutput { grads: gradients, item: output }
+    }
+}
+
+impl<M: Architecture> TrainStep for Trainee<M> {
+    type Input = Batch;
+    type Output = StepOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
+        let share = self.share(batch.clone(), batch.len());
+        self.join(&batch, vec![share])
     }
 }
 
@@ -157,6 +193,16 @@ impl ItemLazy for StepOutput {
 }
 
 impl StepOutput {
+    fn moved_to(self, device: &Device) -> Self {
+        Self {
+            cross_entropy: self.cross_entropy.to_device(device),
+            penalty: self.penalty.to_device(device),
+            logits: self.logits.to_device(device),
+            labels: self.labels.to_device(device),
+            logits_ema: self.logits_ema.map(|logits| logits.to_device(device)),
+        }
+    }
+
     fn without_autodiff(self) -> Self {
         Self {
             cross_entropy: self.cross_entropy.without_autodiff(),
@@ -198,7 +244,7 @@ impl Adaptor<PenaltyInput> for StepOutput {
 mod tests {
     use burn::data::dataloader::Progress;
     use burn::module::{ModuleVisitor, Param};
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::TensorData;
     use burn::train::metric::{LossMetric, Metric, MetricMetadata, Numeric};
 
     use super::*;

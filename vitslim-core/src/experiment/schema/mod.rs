@@ -37,6 +37,10 @@ pub struct Experiment {
     /// Steps between two lines of `metrics.jsonl`, beside the one an epoch; at least 1. Default 50.
     #[serde(default = "log_every")]
     pub log_every: Count,
+    /// Devices that share the batches of training, as `--device` names them; the first evaluates and measures. Default `None`:
+    /// that of the command line. A run may go on on others, so that they are no part of what it is known by.
+    #[serde(default, skip_serializing)]
+    pub devices: Option<Vec<String>>,
     /// The model. Required.
     pub model: Model,
     /// The data. Required.

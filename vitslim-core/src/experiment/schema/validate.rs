@@ -22,6 +22,7 @@ pub(in super::super) fn validate(experiment: &Experiment, root: &Node) -> Result
         faults.extend(final_lr(root, name, &stage));
         faults.extend(accumulate(root, name, &stage));
     }
+    faults.extend(devices(experiment, root));
     faults.extend(dimensions(experiment, root));
     faults.extend(budgets(&experiment.budgets, root));
     Faults::check(faults)
@@ -60,6 +61,15 @@ fn accumulate(root: &Node, stage: &str, training: &Training) -> Option<Fault> {
             Some(batch) => fault.with_also(batch.span.clone(), "the batch"),
             None => fault,
         }
+    })
+}
+
+fn devices(experiment: &Experiment, root: &Node) -> Option<Fault> {
+    let node = root.at(&["devices"])?;
+    experiment.devices.as_ref().is_some_and(Vec::is_empty).then(|| {
+        Fault::new(node.span.clone(), "`devices` is empty: a run needs at least one device").with_help(
+            "leave it out for that of the command line, or write for example `[\"cuda:0\", \"cuda:1\"]`",
+        )
     })
 }
 

@@ -1,0 +1,167 @@
+use std::str::FromStr;
+
+use miette::Diagnostic;
+
+use super::DeviceChoice;
+use super::device::OpenDevice;
+use crate::experiment::Document;
+use crate::train::{Devices, NamedDevice};
+
+/// Devices that share the batches of a training: one or more CUDA devices, or the CPU, as often as one likes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DeviceList {
+    first: DeviceChoice,
+    others: Vec<DeviceChoice>,
+}
+
+/// A name in a list that cannot stay there.
+#[derive(Debug, PartialEq, Eq)]
+struct Misfit {
+    index: usize,
+    message: String,
+}
+
+impl DeviceList {
+    fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Misfit> {
+        let mut list: Option<Self> = None;
+        for (index, name) in names.into_iter().enumerate() {
+            let misfit = |message| Misfit { index, message };
+            let choice = name.trim().parse().map_err(misfit)?;
+            match &mut list {
+                None => list = Some(Self { first: choice, others: Vec::new() }),
+                Some(list) => {
+                    list.check(choice).map_err(misfit)?;
+                    list.others.push(choice);
+                }
+            }
+        }
+        list.ok_or_else(|| Misfit { index: 0, message: "there is no device in this list".to_owned() })
+    }
+
+    /// Whether `choice` may stand beside those that are there.
+    fn check(&self, choice: DeviceChoice) -> Result<(), String> {
+        if [choice, self.first].contains(&DeviceChoice::Auto) {
+            return Err("`auto` is one device; where several share a batch, name each".to_owned());
+        }
+        let on_cpu = choice == DeviceChoice::Cpu;
+        if on_cpu != (self.first == DeviceChoice::Cpu) {
+            Err("`cpu` and CUDA devices cannot share a batch: their shares are equal, so that all would wait for the CPU".to_owned())
+        } else if !on_cpu && self.choices().any(|known| known == choice) {
+            Err(format!(
+                "`{choice}` is listed twice: it computes one share of a batch, and gains nothing from two"
+            ))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn choices(&self) -> impl Iterator<Item = DeviceChoice> {
+        std::iter::once(self.first).chain(self.others.iter().copied())
+    }
+}
+
+/// How results name devices of these names: equal ones together, `2 x cpu, 4 threads, f32`.
+fn described(names: impl IntoIterator<Item = String>) -> String {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for name in names {
+        match counted.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((name, 1)),
+        }
+    }
+    let counted = counted.into_iter().map(|(name, count)| match count {
+        1 => name,
+        _ => format!("{count} x {name}"),
+    });
+    counted.collect::<Vec<_>>().join(" + ")
+}
+
+impl FromStr for DeviceList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::of(text.split(',')).map_err(|misfit| misfit.message)
+    }
+}
+
+/// Opens the devices that were `given` on the command line, else those of the experiment, else the default; and says how
+/// results name them. What `quiet` means is said at [`DeviceChoice::open`].
+///
+/// # Errors
+///
+/// When one cannot be had; one of the experiment at its place.
+pub(super) fn open(
+    given: Option<&DeviceList>,
+    document: &Document,
+    quiet: bool,
+) -> miette::Result<(Devices, String)> {
+    let written = match given {
+        Some(_) => None,
+        None => document.experiment()?.devices,
+    };
+    let at = |index: usize, message: String, help: Option<String>| {
+        document.fault(&["devices", &index.to_string()], message, help)
+    };
+    let list = match (given, &written) {
+        (Some(given), _) => given.clone(),
+        (None, Some(names)) => DeviceList::of(names.iter().map(String::as_str))
+            .map_err(|misfit| at(misfit.index, misfit.message, None))?,
+        (None, None) => DeviceList { first: DeviceChoice::default(), others: Vec::new() },
+    };
+    let open = |(index, choice): (usize, DeviceChoice)| -> miette::Result<(String, NamedDevice)> {
+        match choice.open(quiet) {
+            Ok(OpenDevice { name, device }) => Ok((name, NamedDevice { name: choice.to_string(), device })),
+            Err(error) if written.is_some() => {
+                let help = error.help().map(|help| help.to_string());
+                Err(at(index, error.to_string(), help).into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    };
+    let (name, first) = open((0, list.first))?;
+    let others = (1..).zip(list.others.iter().copied()).map(open);
+    let (names, others): (Vec<_>, Vec<_>) = others.collect::<miette::Result<Vec<_>>>()?.into_iter().unzip();
+    Ok((Devices { first, others }, described([name].into_iter().chain(names))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_read_in_their_order() {
+        let choices = |text: &str| text.parse::<DeviceList>().map(|list| list.choices().collect::<Vec<_>>());
+        assert_eq!(choices("cpu"), Ok(vec![DeviceChoice::Cpu]));
+        assert_eq!(choices("cuda:1, cuda"), Ok(vec![DeviceChoice::Cuda(1), DeviceChoice::Cuda(0)]));
+        assert_eq!(choices("cpu,cpu,cpu"), Ok(vec![DeviceChoice::Cpu; 3]));
+    }
+
+    #[test]
+    fn what_cannot_share_is_refused() {
+        let misfit = |names: &[&str]| DeviceList::of(names.iter().copied()).unwrap_err();
+        let twice = misfit(&["cuda:1", "cuda:0", "cuda"]);
+        assert!(twice.index == 2 && twice.message.contains("`cuda:0` is listed twice"), "{twice:?}");
+        let mixed = misfit(&["cuda:1", "cpu"]);
+        assert!(mixed.index == 1 && mixed.message.contains("cannot share a batch"), "{mixed:?}");
+        let unknown = misfit(&["cpu", "cpu", "gpu"]);
+        assert!(unknown.index == 2 && unknown.message.contains("unknown device `gpu`"), "{unknown:?}");
+        assert!("".parse::<DeviceList>().is_err() && "cpu,".parse::<DeviceList>().is_err());
+    }
+
+    #[test]
+    fn equal_devices_are_counted() {
+        let describe = |names: &[&str]| described(names.iter().map(ToString::to_string));
+        assert_eq!(describe(&["cpu, f32"]), "cpu, f32");
+        assert_eq!(describe(&["cpu, f32", "cpu, f32"]), "2 x cpu, f32");
+        assert_eq!(describe(&["cuda:0, A, f32", "cuda:2, A, f32"]), "cuda:0, A, f32 + cuda:2, A, f32");
+    }
+
+    #[test]
+    fn auto_stands_alone() {
+        assert!("auto".parse::<DeviceList>().is_ok());
+        for list in ["auto,cpu", "cuda:1,auto", "auto,auto"] {
+            let message = list.parse::<DeviceList>().unwrap_err();
+            assert!(message.contains("`auto` is one device"), "{list}: {message}");
+        }
+    }
+}
