@@ -8,6 +8,7 @@ mod refusals;
 mod results;
 mod resume;
 mod selftest;
+mod several_devices;
 mod terminal;
 mod training;
 mod trouble;

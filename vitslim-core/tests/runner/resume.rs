@@ -73,7 +73,7 @@ impl Reference {
 }
 
 /// Waits until the run in `folder` has recorded `epochs` epochs, or has ended.
-fn wait_for_epochs(folder: &Path, epochs: usize, child: &mut Child) {
+pub fn wait_for_epochs(folder: &Path, epochs: usize, child: &mut Child) {
     let recorded = || {
         let text = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default();
         text.lines().count()

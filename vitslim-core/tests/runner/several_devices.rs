@@ -1,0 +1,185 @@
+//! Several devices that share the batches of a training.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+
+use burn::train::Interrupter;
+use safetensors::SafeTensors;
+use serde_json::Value;
+use vitslim_core::experiment::Document;
+use vitslim_core::models::{Vit, VitConfig};
+use vitslim_core::prelude::*;
+use vitslim_core::run::{Prepared, RunError, Setting, execute};
+use vitslim_core::train::{Devices, NamedDevice, TrainError};
+
+use super::resume::{metrics, wait_for_epochs};
+use super::workspace::{TINY, VITSLIM, Workspace, repeatable, said};
+
+const RUN: &str = "runs/tiny/seed=3";
+
+/// With all that layers draw, on so many devices.
+fn on(devices: &str) -> String {
+    TINY.replace("drop_path: 0.1", "drop_path: 0.1, dropout: 0.1")
+        .replace("    seed: 3,\n", &format!("    seed: 3,\n    devices: {devices},\n    log_every: 4,\n"))
+}
+
+/// Bytes of the masks by path.
+type Masks = BTreeMap<String, Vec<u8>>;
+
+/// The masks in `file`; its header is written in any order.
+fn masks(file: &Path) -> Masks {
+    let bytes = std::fs::read(file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    tensors.iter().map(|(path, tensor)| (path.to_owned(), tensor.data().to_vec())).collect()
+}
+
+/// Summary and records of a run, without what differs from run to run, and what it says of its device.
+fn end(workspace: &Workspace, args: &[&str]) -> (Value, Vec<Value>, Masks, String) {
+    let mut summary = repeatable(workspace.run(&workspace.path("tiny.ron"), args));
+    let device = summary.as_object_mut().unwrap().remove("device").unwrap();
+    let masks = masks(&workspace.path(RUN).join("masks.safetensors"));
+    (summary, metrics(&workspace.path(RUN)), masks, device.as_str().unwrap().to_owned())
+}
+
+#[test]
+fn two_devices_end_as_one_that_computes_in_two_parts() {
+    let two = Workspace::new();
+    two.write("tiny.ron", &on(r#"["cpu", "cpu"]"#));
+    let (summary, metrics, masks, device) = end(&two, &[]);
+    assert!(device.starts_with("2 x cpu, "), "{device}");
+
+    // 1097 images in batches of 128 leave 73, an odd number.
+    let one = Workspace::new();
+    one.write("tiny.ron", &on(r#"["cpu"]"#).replace("batch: 128,", "batch: 128, accumulate: 2,"));
+    let (one_summary, one_metrics, one_masks, device) = end(&one, &[]);
+    assert!(device.starts_with("cpu, "), "{device}");
+    assert_eq!(summary, one_summary);
+    assert_eq!(metrics, one_metrics);
+    assert!(masks == one_masks);
+    // The command line wins, and what draws is not asked how many devices there are: three parts are other parts.
+    let (_, three_metrics, three_masks, device) = end(&one, &["--fresh", "--device", "cpu,cpu,cpu"]);
+    assert!(device.starts_with("3 x cpu, "), "{device}");
+    assert!(three_metrics.len() == metrics.len() && three_masks != masks);
+}
+
+#[test]
+fn two_devices_train_as_one_does_with_the_whole_batch() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &TINY.replace(", drop_path: 0.1", ""));
+    let losses = |out: &str, device: &str| -> Vec<f64> {
+        workspace.run(&file, &["--out", out, "--device", device]);
+        let lines = metrics(&workspace.path(out).join("tiny/seed=3"));
+        lines.iter().map(|line| line["train"]["loss"].as_f64().unwrap()).collect()
+    };
+    let (one, two) = (losses("one", "cpu"), losses("two", "cpu,cpu"));
+    assert_eq!(one.len(), two.len());
+    for (one, two) in one.iter().zip(&two) {
+        assert!((one - two).abs() < 1e-3 * one, "{one} {two}");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_as_it_would_have_and_on_other_devices() {
+    let whole = Workspace::new();
+    let text = on(r#"["cpu", "cpu"]"#);
+    whole.write("tiny.ron", &text);
+    let expected = end(&whole, &[]);
+
+    let killed = Workspace::new();
+    killed.write("tiny.ron", &text);
+    let mut child =
+        killed.command(VITSLIM, &["run", "tiny.ron", "--quiet"]).stderr(Stdio::null()).spawn().unwrap();
+    // In the search: two epochs of pretraining have three lines each.
+    wait_for_epochs(&killed.path(RUN), 7, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!killed.path(RUN).join("summary.json").exists());
+    assert_eq!(end(&killed, &[]), expected);
+
+    // Devices are no part of an experiment by which its folder is known.
+    std::fs::remove_file(killed.path(RUN).join("summary.json")).unwrap();
+    let resolved = std::fs::read_to_string(killed.path(RUN).join("experiment.ron")).unwrap();
+    assert!(!resolved.contains("devices"), "{resolved}");
+    let output = killed.vitslim(&["run", "tiny.ron", "--device", "cpu"]);
+    let printed = said(&output);
+    assert!(output.status.success() && printed.contains("search: complete, 2 epochs"), "{printed}");
+}
+
+#[test]
+fn devices_that_cannot_share_are_refused_where_they_are_written() {
+    let workspace = Workspace::new();
+    for (devices, place, expected) in [
+        ("[]", "tiny.ron:4:14", "`devices` is empty"),
+        (r#""cpu""#, "tiny.ron:4:14", "`devices`: expected a list"),
+        (r#"["cpu", "gpu"]"#, "tiny.ron:4:22", "unknown device `gpu`"),
+        (r#"["cpu", 1]"#, "tiny.ron:4:22", "expected a string"),
+        (r#"["cuda:0", "cuda"]"#, "tiny.ron:4:25", "`cuda:0` is listed twice"),
+        (r#"["cuda:0", "cpu"]"#, "tiny.ron:4:25", "cannot share a batch"),
+        (r#"["cuda:62", "cuda:63"]"#, "tiny.ron:4:15", "`cuda:62` was asked for"),
+    ] {
+        workspace.write("tiny.ron", &on(devices));
+        let output = workspace.vitslim(&["run", "tiny.ron"]);
+        let printed = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{devices}: {printed}");
+        assert!(printed.contains(place) && printed.contains(expected), "{devices}: {printed}");
+        assert!(!workspace.path("runs").exists(), "{devices}: something was written");
+    }
+    let output = workspace.vitslim(&["run", "tiny.ron", "--set", r#"devices=["cpu", "gpu"]"#]);
+    let printed = said(&output);
+    assert!(printed.contains("--set:1:17") && printed.contains("unknown device `gpu`"), "{printed}");
+    let output = workspace.vitslim(&["run", "tiny.ron", "--device", "cuda:1,cuda:1"]);
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{printed}");
+    assert!(printed.contains("`cuda:1` is listed twice"), "{printed}");
+}
+
+/// A network that the second of two devices fails to search.
+#[derive(Module, Debug, Slimmable)]
+struct TooLarge {
+    #[slim]
+    vit: Vit,
+}
+
+impl Architecture for TooLarge {
+    type Config = VitConfig;
+
+    fn presets() -> Vec<(&'static str, VitConfig)> {
+        Vec::new()
+    }
+
+    fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+        Ok(Self { vit: Vit::init(config, device)? })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let thread = std::thread::current();
+        let second = thread.name().is_some_and(|name| name.contains("device 2"));
+        // Of 1097 images the last batch has 73, of which it computes 36.
+        assert!(!second || images.dims()[0] != 36, "out of memory");
+        self.vit.forward(images)
+    }
+}
+
+#[test]
+fn a_device_that_fails_ends_the_run_by_name() {
+    let workspace = Workspace::new();
+    let document = Document::parse("tiny.ron", TINY, &[]).unwrap();
+    let prepared = Prepared::<TooLarge>::new(&document).unwrap();
+    let cpu = NamedDevice { name: "cpu".to_owned(), device: Device::flex() };
+    let setting = Setting {
+        out: &workspace.path("runs"),
+        devices: &Devices { first: cpu.clone(), others: vec![cpu] },
+        device_name: "2 x cpu",
+        afresh: false,
+        interrupter: Interrupter::new(),
+        loader_threads: None,
+        quiet: true,
+    };
+    let Err(RunError::Train(error)) = execute(&prepared, &setting) else { panic!("it did not fail") };
+    assert!(matches!(error, TrainError::Device { .. }), "{error}");
+    let told = "pretrain was stopped: `cpu` (device 2 of 2) failed: out of memory";
+    assert_eq!(error.to_string(), told);
+    let record = std::fs::read_to_string(workspace.path(RUN).join("metrics.jsonl")).unwrap_or_default();
+    assert_eq!(record, "", "the epoch that broke off is recorded");
+}
