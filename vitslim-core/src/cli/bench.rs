@@ -47,11 +47,14 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         Some(rounds) => Limit::Rounds(rounds as usize),
         None => Limit::Seconds(args.seconds.into()),
     };
-    let setting = BenchSetting { batch, device: &args.device.open()? };
+    let device = args.device.open()?;
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
         let document = Document::read(&file, &[])?;
         let commands = registry.commands(&document)?;
+        let precision = args.device.precision(&device, &document)?;
+        let precision_name = args.device.precision_name(precision);
+        let setting = BenchSetting { batch, device: &device, precision_name };
         experiments.push((commands.bench)(&document, &source, &setting)?);
     }
     let measured = benchmark(experiments, limit, batch, &args.device.describe()).map_err(RunError::from)?;

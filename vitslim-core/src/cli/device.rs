@@ -1,9 +1,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use miette::Diagnostic;
 use thiserror::Error;
+
+use crate::experiment::{Document, Faults};
+use crate::nn::Precision;
 
 /// Where to compute: `cpu`, `cuda` or `cuda:N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +75,47 @@ impl DeviceChoice {
         }
     }
 
+    /// The precision of the experiment in `document`, if the device, opened as `device`, has it.
+    ///
+    /// # Errors
+    ///
+    /// When it has not, where the precision is written; when what is written is not an experiment.
+    pub fn precision(self, device: &Device, document: &Document) -> Result<Precision, Faults> {
+        let precision = document.experiment()?.precision;
+        let refused =
+            |message: String, help: &str| document.fault(&["precision"], message, Some(help.to_owned()));
+        match (self, precision) {
+            (Self::Cpu, Precision::Tf32) => Err(refused(
+                "there is no TF32 on the CPU, which computes `F32` and `Bf16`".to_owned(),
+                "write `precision: F32`, or compute with `--device cuda`",
+            )),
+            (_, Precision::Bf16) if !device.supports_dtype(DType::BF16) => {
+                Err(refused(format!("`{self}` does not compute in bf16"), "write `precision: F32`"))
+            }
+            _ => Ok(precision),
+        }
+    }
+
     /// How results name it: what must be known to compare speeds.
     pub fn describe(self) -> String {
         match self {
-            Self::Cpu => {
-                let threads = rayon::current_num_threads();
-                format!("cpu, {threads} threads, f32")
-            }
-            Self::Cuda(_) => format!("{self}, f32"),
+            Self::Cpu => format!("cpu, {} threads", rayon::current_num_threads()),
+            Self::Cuda(_) => self.to_string(),
+        }
+    }
+
+    /// How results name what is computed in `precision` here.
+    pub fn describe_with(self, precision: Precision) -> String {
+        format!("{}, {}", self.describe(), self.precision_name(precision))
+    }
+
+    /// How results name `precision` here: by what is done. On CUDA, burn tries f32 products on TF32 tensor cores too and
+    /// takes what is fastest.
+    pub fn precision_name(self, precision: Precision) -> &'static str {
+        match (self, precision) {
+            (_, Precision::Bf16) => "bf16",
+            (Self::Cpu, _) => "f32",
+            (Self::Cuda(_), _) => "f32 or tf32",
         }
     }
 }

@@ -39,11 +39,13 @@ pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
     let document = Document::read(&target.experiment(), &[])?;
     let commands = registry.commands(&document)?;
+    let device = args.device.open()?;
+    let precision = args.device.precision(&device, &document)?;
     let setting = EvaluationSetting {
         data: args.data.as_deref(),
         part: args.part,
-        device: &args.device.open()?,
-        device_name: &args.device.describe(),
+        device: &device,
+        device_name: &args.device.describe_with(precision),
     };
     let evaluation = (commands.eval)(&document, &target, &setting)?;
     print(args.json, &evaluation, |evaluation| evaluation.table())

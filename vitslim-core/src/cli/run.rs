@@ -65,12 +65,13 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     let document = Document::read(&args.file, &args.sets)?;
     let commands = registry.commands(&document)?;
     let device = args.device.open()?;
+    let precision = args.device.precision(&device, &document)?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter).into_diagnostic()?;
     let setting = Setting {
         out: &args.out,
         device: &device,
-        device_name: &args.device.describe(),
+        device_name: &args.device.describe_with(precision),
         afresh: args.fresh,
         interrupter,
         loader_threads: args.loader_threads,

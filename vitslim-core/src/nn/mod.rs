@@ -10,6 +10,8 @@ mod head_layout;
 mod init;
 mod layer_norm;
 mod linear;
+mod precision;
+mod product;
 mod token_gate;
 
 pub use burn::nn::{Dropout, DropoutConfig};
@@ -19,4 +21,5 @@ pub use head_layout::HeadLayout;
 pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Gelu, Linear, LinearConfig};
+pub use precision::Precision;
 pub use token_gate::TokenGate;

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::data::{DataError, Part};
 use crate::models::Architecture;
+use crate::nn::Precision;
 
 /// Images that are computed at once.
 pub(super) const BATCH: usize = 128;
@@ -31,7 +32,7 @@ pub enum EvaluateError {
 }
 
 /// Largest absolute difference between the logits of two models on the first `images` images of `part`, divided by the
-/// largest absolute logit of the first.
+/// largest absolute logit of the first. Both are computed in f32: what differs is the models.
 ///
 /// # Errors
 ///
@@ -66,7 +67,7 @@ pub(super) fn host(logits: Tensor<2>) -> Result<Vec<f64>, EvaluateError> {
     }
 }
 
-/// Images per second of `dense` and of `subnet` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
+/// Images per second of `dense` and of `subnet` in `precision` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
 /// a noisy machine is noisy for both.
 ///
 /// # Errors
@@ -76,6 +77,7 @@ pub fn throughput<M: Architecture>(
     dense: &M,
     subnet: &M,
     part: &Part,
+    precision: Precision,
     device: &Device,
 ) -> Result<[f64; 2], EvaluateError> {
     const ROUNDS: std::ops::Range<usize> = 5..200;
@@ -89,7 +91,7 @@ pub fn throughput<M: Architecture>(
     for round in 0..=ROUNDS.end {
         for (times, model) in times.iter_mut().zip([dense, subnet]) {
             let started = Instant::now();
-            host(model.forward(images.clone()).class)?;
+            host(precision.within(|| model.forward(images.clone())).class)?;
             if round > 0 {
                 times.push(started.elapsed().as_secs_f64());
             }

@@ -12,6 +12,7 @@ use super::watch::{NotFinite, Watch, largest_gradient};
 use crate::data::Batch;
 use crate::experiment::Training;
 use crate::models::Architecture;
+use crate::nn::Precision;
 use crate::slim::Slim;
 
 /// What the learner trains: a model, its masks if it is searched, and the loss.
@@ -34,14 +35,18 @@ pub(super) struct StepSettings {
     pub label_smoothing: f64,
     /// Largest norm of the gradients.
     pub clip: Option<f64>,
+    /// What the network multiplies matrices in.
+    pub precision: Precision,
 }
 
-impl From<&Training> for StepSettings {
-    fn from(training: &Training) -> Self {
+impl StepSettings {
+    /// Those of `training`.
+    pub fn new(training: &Training, precision: Precision) -> Self {
         Self {
             parts: training.accumulate.get(),
             label_smoothing: training.label_smoothing.get(),
             clip: training.clip.map(|largest| largest.get()),
+            precision,
         }
     }
 }
@@ -71,7 +76,7 @@ impl<M: Architecture> Trainee<M> {
 
     /// The loss that is minimised, `[1]`: cross entropy and, in a search, the penalty.
     fn loss(&self, batch: Batch, label_smoothing: f64) -> (Tensor<1>, StepOutput) {
-        let logits = self.slim.gated().forward(batch.images).class;
+        let logits = self.settings.precision.within(|| self.slim.gated().forward(batch.images)).class;
         let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
         let cross_entropy = CrossEntropyLossConfig::new()
             .with_smoothing(smoothing)
@@ -99,7 +104,7 @@ impl<M: Architecture> TrainStep for Trainee<M> {
     type Output = StepOutput;
 
     fn step(&self, batch: Batch) -> TrainOutput<StepOutput> {
-        let StepSettings { parts, label_smoothing, clip } = self.settings;
+        let StepSettings { parts, label_smoothing, clip, .. } = self.settings;
         batch.images.device().seed(batch.seed);
         let (epoch, step, images) = (batch.epoch, batch.step, batch.len());
 
@@ -234,7 +239,8 @@ mod tests {
         let masks = MaskSet::new(&searched, &device);
 
         let smoothing = 0.2;
-        let settings = StepSettings { parts: 1, label_smoothing: smoothing, clip: None };
+        let settings =
+            StepSettings { parts: 1, label_smoothing: smoothing, clip: None, precision: Precision::F32 };
         let trainee = Trainee::new(Slim { model, masks }, settings, Watch::default());
         let (loss, output) = trainee.loss(batch(&device), smoothing);
         let classes = 4;
@@ -278,7 +284,8 @@ mod tests {
         let slim = Slim { model, masks };
         let batch = batch(&device);
         let step = |parts| {
-            let settings = StepSettings { parts, label_smoothing: 0.1, clip: Some(0.5) };
+            let settings =
+                StepSettings { parts, label_smoothing: 0.1, clip: Some(0.5), precision: Precision::F32 };
             let trainee = Trainee::new(slim.clone(), settings, Watch::default());
             let step = TrainStep::step(&trainee, batch.clone());
             let values = [&step.item.cross_entropy, &step.item.penalty].map(|value| host(value.clone())[0]);

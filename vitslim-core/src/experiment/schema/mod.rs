@@ -13,6 +13,8 @@ mod validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::nn::Precision;
+
 pub use self::budget::{Budget, CutRule};
 pub use self::data::Data;
 pub use self::keyed::Keyed;
@@ -37,6 +39,10 @@ pub struct Experiment {
     /// Steps between two lines of `metrics.jsonl`, beside the one an epoch; at least 1. Default 50.
     #[serde(default = "log_every")]
     pub log_every: Count,
+    /// What the network multiplies matrices in, in training and wherever else it is computed: `F32`, `Tf32` or `Bf16`. Default
+    /// `F32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// The model. Required.
     pub model: Model,
     /// The data. Required.
