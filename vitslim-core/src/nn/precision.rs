@@ -46,3 +46,22 @@ impl Drop for Restore {
         CURRENT.set(self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_precision_holds_within_and_the_one_before_comes_back() {
+        Precision::Bf16.within(|| {
+            assert_eq!(Precision::current(), Precision::Bf16);
+            Precision::F32.within(|| assert_eq!(Precision::current(), Precision::F32));
+            assert_eq!(Precision::current(), Precision::Bf16);
+            let elsewhere = std::thread::spawn(Precision::current).join().unwrap();
+            assert_eq!(elsewhere, Precision::F32);
+        });
+        let panicked = std::panic::catch_unwind(|| Precision::Bf16.within(|| panic!("in a forward pass")));
+        assert!(panicked.is_err());
+        assert_eq!(Precision::current(), Precision::F32);
+    }
+}

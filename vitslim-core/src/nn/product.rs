@@ -65,3 +65,6 @@ pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, scale: f64) ->
     let scores = bf16(q).matmul(bf16(k).swap_dims(2, 3)).cast(full) * scale;
     bf16(activation::softmax(scores, 3)).matmul(bf16(v)).cast(full)
 }
+
+#[cfg(test)]
+mod tests;

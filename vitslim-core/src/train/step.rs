@@ -202,7 +202,8 @@ impl Adaptor<PenaltyInput> for StepOutput {
 mod tests {
     use burn::data::dataloader::Progress;
     use burn::module::{ModuleVisitor, Param};
-    use burn::tensor::{Device, TensorData};
+    use burn::optim::AdamWConfig;
+    use burn::tensor::{DType, Device, TensorData};
     use burn::train::metric::{LossMetric, Metric, MetricMetadata, Numeric};
 
     use super::*;
@@ -301,6 +302,58 @@ mod tests {
             let furthest = parts.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(furthest < 1e-5, "{furthest}");
         }
+    }
+
+    /// Values of all parameters before and after a step of a search in `precision`, and the size of the optimizer's state.
+    fn step_in(precision: Precision, slim: &Slim<Vit>, batch: &Batch) -> ([Vec<Vec<f64>>; 2], usize) {
+        struct Values(Vec<Vec<f64>>);
+        impl ModuleVisitor for Values {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                assert_eq!(param.val().dtype(), DType::F32);
+                self.0.push(host(param.val()));
+            }
+        }
+        struct AreF32<'a>(&'a GradientsParams);
+        impl ModuleVisitor for AreF32<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                assert_eq!(self.0.get::<D>(param.id).unwrap().dtype(), DType::F32);
+            }
+        }
+        let values = |trainee: &Trainee<Vit>| {
+            let mut values = Values(Vec::new());
+            trainee.visit(&mut values);
+            values.0
+        };
+        let settings = StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision };
+        let trainee = Trainee::new(slim.clone(), settings, Watch::default());
+        let step = TrainStep::step(&trainee, batch.clone());
+        assert_eq!([step.item.logits.dtype(), step.item.cross_entropy.dtype()], [DType::F32; 2]);
+        trainee.visit(&mut AreF32(&step.grads));
+        let mut optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
+        let before = values(&trainee);
+        let after = values(&optimizer.step(1e-3, trainee, step.grads));
+        ([before, after], optimizer.to_record().into_bytes().unwrap().len())
+    }
+
+    #[test]
+    fn a_search_step_in_bf16_moves_every_parameter_and_mask_which_stay_f32_with_their_gradients() {
+        let device = Device::flex().autodiff();
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
+        let model = Vit::init(&VitConfig { channels: 1, ..config }, &device).unwrap();
+        let searched: Vec<_> =
+            describe(&model).unwrap().into_iter().map(|d| (d, MaskSpec::default())).collect();
+        let masks = MaskSet::new(&searched, &device);
+        let slim = Slim { model, masks };
+        let batch = batch(&device);
+        let ([_, exact], state) = step_in(Precision::F32, &slim, &batch);
+        let ([before, after], state_in_bf16) = step_in(Precision::Bf16, &slim, &batch);
+        for (index, (before, after)) in before.iter().zip(&after).enumerate() {
+            assert_ne!(before, after, "parameter {index}");
+        }
+        assert_ne!(after, exact, "the step was in f32");
+        // In bf16 it would be half as large.
+        assert_eq!(state_in_bf16, state);
     }
 
     #[test]
