@@ -3,6 +3,7 @@
 mod bench;
 mod data;
 mod evaluation;
+mod precision;
 mod refusals;
 mod results;
 mod resume;
