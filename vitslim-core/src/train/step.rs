@@ -304,7 +304,7 @@ mod tests {
         }
     }
 
-    /// Values of all parameters before and after a step of a search in `precision`, and the size of the optimizer's state.
+    /// Values of all parameters before and after a step of a search in `precision`, and the bytes of the optimizer's state.
     fn step_in(precision: Precision, slim: &Slim<Vit>, batch: &Batch) -> ([Vec<Vec<f64>>; 2], usize) {
         struct Values(Vec<Vec<f64>>);
         impl ModuleVisitor for Values {
@@ -346,14 +346,15 @@ mod tests {
         let masks = MaskSet::new(&searched, &device);
         let slim = Slim { model, masks };
         let batch = batch(&device);
-        let ([_, exact], state) = step_in(Precision::F32, &slim, &batch);
-        let ([before, after], state_in_bf16) = step_in(Precision::Bf16, &slim, &batch);
+        let ([_, exact], _) = step_in(Precision::F32, &slim, &batch);
+        let ([before, after], state) = step_in(Precision::Bf16, &slim, &batch);
         for (index, (before, after)) in before.iter().zip(&after).enumerate() {
-            assert_ne!(before, after, "parameter {index}");
+            assert!(before != after, "parameter {index} did not move");
         }
-        assert_ne!(after, exact, "the step was in f32");
-        // In bf16 it would be half as large.
-        assert_eq!(state_in_bf16, state);
+        assert!(after != exact, "the step was in f32");
+        // Two moments of four bytes for each value.
+        let values: usize = before.iter().map(Vec::len).sum();
+        assert!(state > 2 * 4 * values, "{state} bytes for {values} values");
     }
 
     #[test]
