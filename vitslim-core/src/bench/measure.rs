@@ -95,6 +95,7 @@ fn report(
     BenchedExperiment {
         name: experiment.name.clone(),
         trial: experiment.trial.clone(),
+        precision: experiment.precision.clone(),
         image_size: experiment.image.size,
         channels: experiment.image.channels,
         networks: networks.collect(),
@@ -145,7 +146,13 @@ mod tests {
             network("half", &[Training, Inference], log),
         ];
         let image = ImageShape { channels: 3, size: 8 };
-        Benched { name: "a".to_owned(), trial: "seed=1".to_owned(), image, networks }
+        Benched {
+            name: "a".to_owned(),
+            trial: "seed=1".to_owned(),
+            precision: "f32".to_owned(),
+            image,
+            networks,
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Benched {
     pub name: String,
     /// Name of the trial.
     pub trial: String,
+    /// How results name what the networks multiply matrices in.
+    pub precision: String,
     /// What an image is.
     pub image: ImageShape,
     /// Dense network and sub-networks.

@@ -9,6 +9,7 @@ use crate::data::{Batch, Moment, Stage};
 use crate::experiment::{Document, Masks, Training};
 use crate::graph::macs;
 use crate::models::Architecture;
+use crate::nn::Precision;
 use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
 use crate::slim::{MaskSet, Slim, rank};
 use crate::train::{EvaluateError, Stepper, read};
@@ -29,6 +30,8 @@ pub struct BenchSetting<'a> {
     pub batch: usize,
     /// Where to compute.
     pub device: &'a Device,
+    /// How results name the precision of the experiment on this device.
+    pub precision_name: &'a str,
 }
 
 /// The networks of the experiment in `document`, or of its run, ready to be measured.
@@ -51,6 +54,7 @@ pub fn networks<A: Architecture>(
     Ok(Benched {
         name: prepared.experiment.name.as_str().to_owned(),
         trial: prepared.trial(),
+        precision: setting.precision_name.to_owned(),
         image: prepared.data.shape,
         networks: networks.collect::<Result<_, _>>()?,
     })
@@ -107,18 +111,23 @@ impl<A: Architecture> Bench<'_, A> {
     }
 
     fn step(&self, kind: WorkKind, slim: Slim<A>, masks: &Masks) -> Result<Work, RunError> {
-        let mut stepper = Stepper::new(slim, &self.training, masks, self.setting.device)?;
+        let mut stepper = Stepper::new(slim, &self.training, masks, self.precision(), self.setting.device)?;
         let batch = self.batch(&self.setting.device.clone().autodiff())?;
         Ok(Work { kind, once: Box::new(move || stepper.step(batch.clone())) })
     }
 
     fn inference(&self, model: A) -> Result<Work, RunError> {
         let images = self.batch(self.setting.device)?.images;
+        let precision = self.precision();
         let once = move || {
-            let logits = read(&model, images.clone())?.try_into_vec::<f32>();
+            let logits = precision.within(|| read(&model, images.clone()))?.try_into_vec::<f32>();
             logits.map(|_| ()).map_err(|error| EvaluateError::Device(error.to_string()))
         };
         Ok(Work { kind: WorkKind::Inference, once: Box::new(once) })
+    }
+
+    fn precision(&self) -> Precision {
+        self.prepared.experiment.precision
     }
 
     /// The first images of the training part, over again where there are fewer than a batch has.

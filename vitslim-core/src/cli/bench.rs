@@ -50,11 +50,12 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         None => Limit::Seconds(args.seconds.into()),
     };
     let device = args.device.open(false)?;
-    let setting = BenchSetting { batch, device: &device.device };
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
         let document = Document::read(&file, &[])?;
         let commands = registry.commands(&document)?;
+        let precision_name = device.precision_name(device.precision(&document)?);
+        let setting = BenchSetting { batch, device: &device.device, precision_name };
         experiments.push((commands.bench)(&document, &source, &setting)?);
     }
     let measured = benchmark(experiments, limit, batch, &device.name).map_err(|error| match error {

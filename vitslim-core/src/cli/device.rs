@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -9,6 +9,8 @@ use thiserror::Error;
 #[cfg(feature = "cuda")]
 pub(super) use super::cuda::look;
 use super::cuda_trouble::{CudaTrouble, CudaVersion};
+use crate::experiment::{Document, Faults};
+use crate::nn::Precision;
 use crate::report::CudaDevice;
 use crate::terminal::say;
 
@@ -42,8 +44,48 @@ pub enum DeviceChoice {
 pub struct OpenDevice {
     /// The device.
     pub device: Device,
-    /// How results name it: what must be known to compare speeds.
+    /// How results name it, without the precision.
     pub name: String,
+    /// Whether it is the CPU.
+    on_cpu: bool,
+}
+
+impl OpenDevice {
+    /// The precision of the experiment in `document`, if the device has it.
+    ///
+    /// # Errors
+    ///
+    /// When it has not, where the precision is written; when what is written is not an experiment.
+    pub fn precision(&self, document: &Document) -> Result<Precision, Faults> {
+        let precision = document.experiment()?.precision;
+        let refused =
+            |message: String, help: &str| document.fault(&["precision"], message, Some(help.to_owned()));
+        match precision {
+            Precision::Tf32 if self.on_cpu => Err(refused(
+                "there is no TF32 on the CPU, which computes `F32` and `Bf16`".to_owned(),
+                "write `precision: F32`, or compute with `--device cuda`",
+            )),
+            Precision::Bf16 if !self.device.supports_dtype(DType::BF16) => {
+                Err(refused(format!("{} does not compute in bf16", self.name), "write `precision: F32`"))
+            }
+            _ => Ok(precision),
+        }
+    }
+
+    /// How results name `precision` here: by what is done. On CUDA, burn 0.22 tries products of f32 on TF32 tensor cores as
+    /// well, takes what is fastest for each size, and has no switch for it (`adjust_dtypes` in cubek-matmul).
+    pub fn precision_name(&self, precision: Precision) -> &'static str {
+        match precision {
+            Precision::Bf16 => "bf16",
+            _ if self.on_cpu => "f32",
+            _ => "f32 or tf32",
+        }
+    }
+
+    /// How results name the device with what is computed in `precision`: what must be known to compare speeds.
+    pub fn describe_with(&self, precision: Precision) -> String {
+        format!("{}, {}", self.name, self.precision_name(precision))
+    }
 }
 
 /// A device that cannot be had.
@@ -161,7 +203,7 @@ impl DeviceChoice {
             Chosen::Cuda(index, _) => open_cuda(index),
             Chosen::Cpu(_) => Device::flex(),
         };
-        Ok(OpenDevice { device, name: chosen.name() })
+        Ok(OpenDevice { device, name: chosen.name(), on_cpu: matches!(chosen, Chosen::Cpu(_)) })
     }
 }
 
@@ -227,11 +269,11 @@ impl Chosen {
         }
     }
 
-    /// How results name it.
+    /// How results name it, without the precision.
     fn name(&self) -> String {
         match self {
-            Self::Cpu(_) => format!("cpu, {} threads, f32", rayon::current_num_threads()),
-            Self::Cuda(index, name) => format!("{}, {name}, f32", cuda_name(*index)),
+            Self::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
+            Self::Cuda(index, name) => format!("{}, {name}", cuda_name(*index)),
         }
     }
 }
@@ -268,9 +310,9 @@ mod tests {
             let chosen = choose(DeviceChoice::Auto, || found).unwrap();
             (chosen.said(DeviceChoice::Auto), chosen.name())
         };
-        let gpu = (Some("device: cuda:0, GPU 0".to_owned()), "cuda:0, GPU 0, f32".to_owned());
+        let gpu = (Some("device: cuda:0, GPU 0".to_owned()), "cuda:0, GPU 0".to_owned());
         assert_eq!(choose(Ok(driver(2))), gpu);
-        let cpu = format!("cpu, {} threads, f32", rayon::current_num_threads());
+        let cpu = format!("cpu, {} threads", rayon::current_num_threads());
         let why = |trouble: &CudaTrouble| (Some(format!("device: cpu, since {trouble}")), cpu.clone());
         for trouble in [CudaTrouble::NotCompiled, CudaTrouble::NoDriver, CudaTrouble::NoDevice(None)] {
             assert_eq!(choose(Err(trouble.clone())), why(&trouble));

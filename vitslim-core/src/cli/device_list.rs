@@ -108,9 +108,9 @@ pub(super) fn open(
             .map_err(|misfit| at(misfit.index, misfit.message, None))?,
         (None, None) => DeviceList { first: DeviceChoice::default(), others: Vec::new() },
     };
-    let open = |(index, choice): (usize, DeviceChoice)| -> miette::Result<(String, NamedDevice)> {
+    let open = |(index, choice): (usize, DeviceChoice)| -> miette::Result<OpenDevice> {
         match choice.open(quiet) {
-            Ok(OpenDevice { name, device }) => Ok((name, NamedDevice { name: choice.to_string(), device })),
+            Ok(device) => Ok(device),
             Err(error) if written.is_some() => {
                 let help = error.help().map(|help| help.to_string());
                 Err(at(index, error.to_string(), help).into())
@@ -118,10 +118,20 @@ pub(super) fn open(
             Err(error) => Err(error.into()),
         }
     };
-    let (name, first) = open((0, list.first))?;
-    let others = (1..).zip(list.others.iter().copied()).map(open);
-    let (names, others): (Vec<_>, Vec<_>) = others.collect::<miette::Result<Vec<_>>>()?.into_iter().unzip();
-    Ok((Devices { first, others }, described([name].into_iter().chain(names))))
+    let first = open((0, list.first))?;
+    let others = (1..).zip(list.others.iter().copied()).map(open).collect::<miette::Result<Vec<_>>>()?;
+    let precision = first.precision(document)?;
+    for other in &others {
+        other.precision(document)?;
+    }
+    let names = std::iter::once(&first).chain(&others).map(|device| device.describe_with(precision));
+    let described = described(names);
+    let named = |(choice, open): (DeviceChoice, OpenDevice)| NamedDevice {
+        name: choice.to_string(),
+        device: open.device,
+    };
+    let others = list.others.into_iter().zip(others).map(named).collect();
+    Ok((Devices { first: named((list.first, first)), others }, described))
 }
 
 #[cfg(test)]

@@ -39,11 +39,12 @@ pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
     let document = Document::read(&target.experiment(), &[])?;
     let commands = registry.commands(&document)?;
     let device = args.device.open(false)?;
+    let precision = device.precision(&document)?;
     let setting = EvaluationSetting {
         data: args.data.as_deref(),
         part: args.part,
         device: &device.device,
-        device_name: &device.name,
+        device_name: &device.describe_with(precision),
     };
     let evaluation = (commands.eval)(&document, &target, &setting)?;
     print(args.json, &evaluation, |evaluation| evaluation.table())

@@ -5,6 +5,7 @@ use miette::{Diagnostic, IntoDiagnostic};
 use thiserror::Error;
 
 use super::{DeviceArgs, DeviceChoice, print};
+use crate::nn::Precision;
 use crate::report::SelftestReport;
 use crate::selftest::{Group, selftest as check};
 
@@ -59,7 +60,7 @@ pub fn selftest(args: &SelftestArgs) -> miette::Result<()> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).into_diagnostic(),
         _ => {}
     }
-    let report = SelftestReport::new(device.name, checks);
+    let report = SelftestReport::new(device.describe_with(Precision::F32), checks);
     print(args.json, &report, SelftestReport::line)?;
     match report.checks.iter().find(|check| !check.passed) {
         None => Ok(()),

@@ -1,9 +1,8 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, module, ops::ConvOptions};
+use burn::tensor::{Device, Int, Tensor, ops::ConvOptions};
 
-use super::normal;
-use crate::kernels;
+use super::{normal, product};
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of a [`Conv2d`].
@@ -50,7 +49,7 @@ impl Conv2d {
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let bias = self.bias.as_ref().map(Param::val);
         let options = ConvOptions::new(self.stride, [0, 0], [1, 1], 1);
-        module::conv2d(input, self.weight.val(), bias, options)
+        product::conv2d(input, self.weight.val(), bias, options)
     }
 
     /// The output as a sequence. Where patches do not overlap, one matrix product computes it, which is faster than
@@ -78,7 +77,7 @@ impl Conv2d {
             return Tensor::zeros([batch, rows * columns, 0], &patches.device());
         }
         let weight = self.weight.val().reshape([channels_out, patch]).transpose();
-        kernels::linear(patches, weight, self.bias.as_ref().map(Param::val))
+        product::linear(patches, weight, self.bias.as_ref().map(Param::val))
     }
 }
 

@@ -1,7 +1,7 @@
 use burn::module::Module;
-use burn::tensor::{Tensor, module::attention, ops::AttentionModuleOptions};
+use burn::tensor::Tensor;
 
-use crate::kernels;
+use super::product;
 
 /// How the features of an attention layer split into heads, and attention over them. Heads need not be of one size:
 /// after slicing each keeps the dims that its masks left it, and an empty head is gone.
@@ -38,7 +38,7 @@ impl HeadLayout {
         if features == 0 {
             return Tensor::zeros([batch, tokens, 0], &qkv.device());
         }
-        if let Some(output) = kernels::attention(&qkv, &self.sizes, self.scale) {
+        if let Some(output) = product::fused_attention(&qkv, &self.sizes, self.scale) {
             return output;
         }
         let mut attended = Vec::new();
@@ -51,8 +51,7 @@ impl HeadLayout {
                     .reshape([batch, tokens, count, size])
                     .swap_dims(1, 2)
             };
-            let options = AttentionModuleOptions { scale: Some(self.scale), ..Default::default() };
-            let output = attention(part(0), part(1), part(2), None, None, options);
+            let output = product::attention(part(0), part(1), part(2), self.scale);
             attended.push(output.swap_dims(1, 2).reshape([batch, tokens, count * size]));
             start += count * size;
         }

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
-use super::normal;
+use super::{normal, product};
 use crate::kernels;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 
@@ -55,7 +55,7 @@ impl Linear {
                 _ => zeros,
             };
         }
-        kernels::linear(input, self.weight.val(), bias)
+        product::linear(input, self.weight.val(), bias)
     }
 }
 

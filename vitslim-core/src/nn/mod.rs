@@ -12,6 +12,8 @@ mod head_layout;
 mod init;
 mod layer_norm;
 mod linear;
+mod precision;
+mod product;
 mod token_gate;
 
 pub use conv::{Conv2d, Conv2dConfig};
@@ -21,4 +23,5 @@ pub use head_layout::HeadLayout;
 pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Gelu, Linear, LinearConfig};
+pub use precision::Precision;
 pub use token_gate::TokenGate;

@@ -25,6 +25,8 @@ pub struct BenchedExperiment {
     pub name: String,
     /// Name of the trial.
     pub trial: String,
+    /// What the networks multiply matrices in.
+    pub precision: String,
     /// Height and width of an image in pixels.
     pub image_size: usize,
     /// Channels of an image.
@@ -137,12 +139,12 @@ impl BenchedExperiment {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        let Self { name, trial, image_size, channels, .. } = self;
+        let Self { name, trial, precision, image_size, channels, .. } = self;
         let search = self.search_over_training.map_or_else(String::new, |Spread { lower, median, upper }| {
             format!("a search step takes {median:.3} training steps (quartiles {lower:.3} - {upper:.3})\n")
         });
         format!(
-            "{name}, {trial}: images of {channels} x {image_size} x {image_size}\n\n{}\n{search}",
+            "{name}, {trial}: images of {channels} x {image_size} x {image_size}, in {precision}\n\n{}\n{search}",
             lines(&mut table)
         )
     }
@@ -188,12 +190,13 @@ mod tests {
             ..dense.clone()
         };
         let benchmark = Benchmark {
-            device: "cpu, 2 threads, f32".to_owned(),
+            device: "cpu, 2 threads".to_owned(),
             batch: 16,
             rounds: 9,
             experiments: vec![BenchedExperiment {
                 name: "deit".to_owned(),
                 trial: "seed=1".to_owned(),
+                precision: "bf16".to_owned(),
                 image_size: 224,
                 channels: 3,
                 networks: vec![dense, small],
@@ -211,6 +214,7 @@ mod tests {
             ["share-0.5-0.5-0.7", "1.26", "G", "inference", "51.6", "310", "307", "-", "313", "1.62"]
         );
         assert!(table.contains("a search step takes 1.014 training steps"), "{table}");
-        assert!(table.contains("9 rounds at a batch of 16 on cpu, 2 threads, f32"), "{table}");
+        assert!(table.contains("deit, seed=1: images of 3 x 224 x 224, in bf16"), "{table}");
+        assert!(table.contains("9 rounds at a batch of 16 on cpu, 2 threads"), "{table}");
     }
 }

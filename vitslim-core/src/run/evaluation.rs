@@ -99,7 +99,7 @@ pub fn evaluate<A: Architecture>(
         PartName::Test => &prepared.data.test,
         PartName::HeldOut => &prepared.data.held_out,
     };
-    let found = accuracy(&restored.model, part, setting.device)?;
+    let found = accuracy(&restored.model, part, prepared.experiment.precision, setting.device)?;
     let classes = prepared.data.class_names.iter().zip(&found.classes);
     let class = |(name, class): (&String, &ClassAccuracy)| ClassEvaluation {
         name: name.clone(),

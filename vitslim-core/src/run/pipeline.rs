@@ -223,7 +223,8 @@ impl<A: Architecture> Run<'_, A> {
             difference(&base.hard_mask(&plan)?, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?;
         let macs = macs(&sliced, self.image())?;
         let top1_sliced = self.top1(&sliced)?;
-        let [dense_speed, images_per_second] = throughput(dense, &sliced, &self.held_out, self.device)?;
+        let [dense_speed, images_per_second] =
+            throughput(dense, &sliced, &self.held_out, experiment.precision, self.device)?;
 
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
@@ -277,6 +278,7 @@ impl<A: Architecture> Run<'_, A> {
             masks: if stage == Stage::Search { &self.prepared.experiment.search.masks } else { &no_masks },
             freeze: if stage == Stage::Search { self.prepared.experiment.search.freeze } else { None },
             log_every: self.prepared.experiment.log_every.get(),
+            precision: self.prepared.experiment.precision,
             seed: self.prepared.experiment.seed,
             train: self.train.clone(),
             held_out: self.held_out.clone(),
@@ -303,7 +305,7 @@ impl<A: Architecture> Run<'_, A> {
     }
 
     fn top1(&self, model: &A) -> Result<f64, EvaluateError> {
-        top1(model, &self.prepared.data.test, self.device)
+        top1(model, &self.prepared.data.test, self.prepared.experiment.precision, self.device)
     }
 
     /// Fraction of the units that `plan` keeps of each name that is searched.

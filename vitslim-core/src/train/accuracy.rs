@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use super::evaluate::{BATCH, EvaluateError, logits};
 use crate::data::Part;
 use crate::models::Architecture;
+use crate::nn::Precision;
 
 /// How many of the largest logits the label may be among.
 pub const TOP: usize = 5;
@@ -31,16 +32,22 @@ pub struct ClassAccuracy {
     pub top1: Option<f64>,
 }
 
-/// How often `model`, in validation mode, is right on `part`. Of equal logits, that of the lower class counts as larger.
+/// How often `model`, in validation mode and computed in `precision`, is right on `part`. Of equal logits, that of the lower class counts as larger.
 ///
 /// # Errors
 ///
 /// When a logit is not finite, an image cannot be read, or the device fails.
-pub fn accuracy<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<Accuracy, EvaluateError> {
+pub fn accuracy<M: Architecture>(
+    model: &M,
+    part: &Part,
+    precision: Precision,
+    device: &Device,
+) -> Result<Accuracy, EvaluateError> {
     let indices: Vec<usize> = (0..part.len()).collect();
     let mut counts = Counts::default();
     for indices in indices.chunks(BATCH) {
-        let logits = logits(model, part.images(indices, device)?)?;
+        let images = part.images(indices, device)?;
+        let logits = precision.within(|| logits(model, images))?;
         let classes = logits.len() / indices.len();
         for (logits, &index) in logits.chunks(classes).zip(indices) {
             counts.add(logits, part.label(index));
@@ -49,13 +56,19 @@ pub fn accuracy<M: Architecture>(model: &M, part: &Part, device: &Device) -> Res
     Ok(counts.accuracy())
 }
 
-/// Fraction of the images of `part` whose largest logit is that of their label. `model` is in validation mode.
+/// Fraction of the images of `part` whose largest logit is that of their label. `model` is in validation mode and computed
+/// in `precision`.
 ///
 /// # Errors
 ///
 /// As those of [`accuracy`].
-pub fn top1<M: Architecture>(model: &M, part: &Part, device: &Device) -> Result<f64, EvaluateError> {
-    Ok(accuracy(model, part, device)?.top1)
+pub fn top1<M: Architecture>(
+    model: &M,
+    part: &Part,
+    precision: Precision,
+    device: &Device,
+) -> Result<f64, EvaluateError> {
+    Ok(accuracy(model, part, precision, device)?.top1)
 }
 
 /// Images of each class, and how many of them were right.

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::memory::{catch_out_of_memory, is_out_of_memory};
 use crate::data::{DataError, Part};
 use crate::models::Architecture;
+use crate::nn::Precision;
 
 /// Images that are computed at once.
 pub(super) const BATCH: usize = 128;
@@ -45,7 +46,7 @@ impl EvaluateError {
 }
 
 /// Largest absolute difference between the logits of two models on the first `images` images of `part`, divided by the
-/// largest absolute logit of the first.
+/// largest absolute logit of the first. Both are computed in f32: what differs is the models.
 ///
 /// # Errors
 ///
@@ -93,7 +94,7 @@ pub(crate) fn read<M: Architecture>(model: &M, images: Tensor<4>) -> Result<Tens
         .map_err(|error| EvaluateError::device(error, count))
 }
 
-/// Images per second of `dense` and of `subnet` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
+/// Images per second of `dense` and of `subnet` in `precision` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
 /// a noisy machine is noisy for both.
 ///
 /// # Errors
@@ -103,6 +104,7 @@ pub fn throughput<M: Architecture>(
     dense: &M,
     subnet: &M,
     part: &Part,
+    precision: Precision,
     device: &Device,
 ) -> Result<[f64; 2], EvaluateError> {
     const ROUNDS: std::ops::Range<usize> = 5..200;
@@ -116,7 +118,7 @@ pub fn throughput<M: Architecture>(
     for round in 0..=ROUNDS.end {
         for (times, model) in times.iter_mut().zip([dense, subnet]) {
             let started = Instant::now();
-            logits(model, images.clone())?;
+            precision.within(|| logits(model, images.clone()))?;
             if round > 0 {
                 times.push(started.elapsed().as_secs_f64());
             }

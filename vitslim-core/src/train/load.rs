@@ -9,11 +9,12 @@ use super::checkpoint::Checkpoints;
 use super::ending::{Chosen, is_complete};
 use super::record::StageRecord;
 use super::stage::checkpoint_folder;
-use super::step::Trainee;
+use super::step::{StepSettings, Trainee};
 use super::watch::Watch;
 use crate::data::Stage;
 use crate::experiment::Training;
 use crate::models::Architecture;
+use crate::nn::Precision;
 use crate::slim::Slim;
 
 /// A network as a checkpoint has it.
@@ -80,7 +81,9 @@ pub fn load_pretrained<M: Architecture>(
     let unfit =
         |reason: String| CheckpointError::Unfit { folder: folder.clone(), epoch, reason: one_line(&reason) };
     let record = checkpoints.load(chosen).map_err(|error| unfit(error.to_string()))?;
-    let trainee = Trainee::new(Slim::dense(model), training.into(), Watch::default());
+    // It takes no step.
+    let settings = StepSettings::new(training, Precision::default());
+    let trainee = Trainee::new(Slim::dense(model), settings, Watch::default());
     let trainee = trainee.try_load_record(record).map_err(|error| unfit(error.to_string()))?;
     Ok(Loaded { model: trainee.slim.model, epoch, complete: is_complete(&epochs, training), damaged })
 }

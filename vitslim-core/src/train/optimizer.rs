@@ -96,6 +96,7 @@ mod tests {
     use super::*;
     use crate::experiment::{Document, Search};
     use crate::models::{Architecture, Vit, VitConfig};
+    use crate::nn::Precision;
     use crate::slim::{MaskSet, MaskSpec, Slim, describe};
     use crate::train::layer_decay::layers;
     use crate::train::step::{StepSettings, Trainee};
@@ -122,7 +123,7 @@ mod tests {
     }
 
     fn settings() -> StepSettings {
-        StepSettings { parts: 1, label_smoothing: 0.0, clip: None }
+        StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 }
     }
 
     fn trainee() -> Trainee<Vit> {

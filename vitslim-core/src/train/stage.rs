@@ -24,12 +24,13 @@ use super::optimizer::{optimizer, scheduler};
 use super::parallel::{Devices, Team};
 use super::progress::StageProgress;
 use super::record::StageRecord;
-use super::step::Trainee;
+use super::step::{StepSettings, Trainee};
 use super::take_up::take_up;
 use super::watch::{NotFinite, Trouble, Watch};
 use crate::data::{Loader, Order, Part, Stage};
 use crate::experiment::{Freeze, Masks, Training};
 use crate::models::Architecture;
+use crate::nn::Precision;
 use crate::slim::Slim;
 use crate::terminal::say;
 
@@ -51,6 +52,8 @@ pub struct StageRun<'a> {
     pub freeze: Option<Freeze>,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: usize,
+    /// What the network multiplies matrices in.
+    pub precision: Precision,
     /// Seed of the experiment.
     pub seed: u64,
     /// What it trains on.
@@ -144,7 +147,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let folder = run.folder.join(checkpoint_folder(run.stage, run.subnet));
     let checkpoints = Checkpoints::new(folder, run.training.ema.is_some());
     let watch = Watch::new(run.interrupter.clone());
-    let trainee = Trainee::new(slim, run.training.into(), watch.clone());
+    let trainee = Trainee::new(slim, StepSettings::new(run.training, run.precision), watch.clone());
     let trainee = trainee.train().fork(&run.devices.first.device.clone().autodiff());
 
     let (begun, complete) = take_up(run, &record, &checkpoints)?;

@@ -12,7 +12,7 @@ use super::watch::{NotFinite, Trouble, Watch, largest_gradient};
 use crate::data::Batch;
 use crate::experiment::Training;
 use crate::models::Architecture;
-use crate::nn::draw;
+use crate::nn::{Precision, draw};
 use crate::slim::Slim;
 
 /// What the learner trains: a model, its masks if it is searched, and the loss.
@@ -35,14 +35,18 @@ pub(super) struct StepSettings {
     pub label_smoothing: f64,
     /// Largest norm of the gradients.
     pub clip: Option<f64>,
+    /// What the network multiplies matrices in.
+    pub precision: Precision,
 }
 
-impl From<&Training> for StepSettings {
-    fn from(training: &Training) -> Self {
+impl StepSettings {
+    /// Those of `training`.
+    pub fn new(training: &Training, precision: Precision) -> Self {
         Self {
             parts: training.accumulate.get(),
             label_smoothing: training.label_smoothing.get(),
             clip: training.clip.map(|largest| largest.get()),
+            precision,
         }
     }
 }
@@ -72,7 +76,7 @@ impl<M: Architecture> Trainee<M> {
 
     /// The loss that is minimised, `[1]`: cross entropy and, in a search, the penalty.
     fn loss(&self, batch: Batch, label_smoothing: f64) -> (Tensor<1>, StepOutput) {
-        let logits = self.slim.gated().forward(batch.images).class;
+        let logits = self.settings.precision.within(|| self.slim.gated().forward(batch.images)).class;
         let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
         let cross_entropy = CrossEntropyLossConfig::new()
             .with_smoothing(smoothing)
@@ -244,7 +248,8 @@ impl Adaptor<PenaltyInput> for StepOutput {
 mod tests {
     use burn::data::dataloader::Progress;
     use burn::module::{ModuleVisitor, Param};
-    use burn::tensor::TensorData;
+    use burn::optim::AdamWConfig;
+    use burn::tensor::{DType, TensorData};
     use burn::train::metric::{LossMetric, Metric, MetricMetadata, Numeric};
 
     use super::*;
@@ -281,7 +286,8 @@ mod tests {
         let masks = MaskSet::new(&searched, &device);
 
         let smoothing = 0.2;
-        let settings = StepSettings { parts: 1, label_smoothing: smoothing, clip: None };
+        let settings =
+            StepSettings { parts: 1, label_smoothing: smoothing, clip: None, precision: Precision::F32 };
         let trainee = Trainee::new(Slim { model, masks }, settings, Watch::default());
         let (loss, output) = trainee.loss(batch(&device), smoothing);
         let classes = 4;
@@ -325,7 +331,8 @@ mod tests {
         let slim = Slim { model, masks };
         let batch = batch(&device);
         let step = |parts| {
-            let settings = StepSettings { parts, label_smoothing: 0.1, clip: Some(0.5) };
+            let settings =
+                StepSettings { parts, label_smoothing: 0.1, clip: Some(0.5), precision: Precision::F32 };
             let trainee = Trainee::new(slim.clone(), settings, Watch::default());
             let step = TrainStep::step(&trainee, batch.clone());
             let values = [&step.item.cross_entropy, &step.item.penalty].map(|value| host(value.clone())[0]);
@@ -341,6 +348,59 @@ mod tests {
             let furthest = parts.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(furthest < 1e-5, "{furthest}");
         }
+    }
+
+    /// Values of all parameters before and after a step of a search in `precision`, and the bytes of the optimizer's state.
+    fn step_in(precision: Precision, slim: &Slim<Vit>, batch: &Batch) -> ([Vec<Vec<f64>>; 2], usize) {
+        struct Values(Vec<Vec<f64>>);
+        impl ModuleVisitor for Values {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                assert_eq!(param.val().dtype(), DType::F32);
+                self.0.push(host(param.val()));
+            }
+        }
+        struct AreF32<'a>(&'a GradientsParams);
+        impl ModuleVisitor for AreF32<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                assert_eq!(self.0.get::<D>(param.id).unwrap().dtype(), DType::F32);
+            }
+        }
+        let values = |trainee: &Trainee<Vit>| {
+            let mut values = Values(Vec::new());
+            trainee.visit(&mut values);
+            values.0
+        };
+        let settings = StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision };
+        let trainee = Trainee::new(slim.clone(), settings, Watch::default());
+        let step = TrainStep::step(&trainee, batch.clone());
+        assert_eq!([step.item.logits.dtype(), step.item.cross_entropy.dtype()], [DType::F32; 2]);
+        trainee.visit(&mut AreF32(&step.grads));
+        let mut optimizer = AdamWConfig::new().with_weight_decay(0.0).init();
+        let before = values(&trainee);
+        let after = values(&optimizer.step(1e-3, trainee, step.grads));
+        ([before, after], optimizer.to_record().into_bytes().unwrap().len())
+    }
+
+    #[test]
+    fn a_search_step_in_bf16_moves_every_parameter_and_mask_which_stay_f32_with_their_gradients() {
+        let device = Device::flex().autodiff();
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
+        let model = Vit::init(&VitConfig { channels: 1, ..config }, &device).unwrap();
+        let searched: Vec<_> =
+            describe(&model).unwrap().into_iter().map(|d| (d, MaskSpec::default())).collect();
+        let masks = MaskSet::new(&searched, &device);
+        let slim = Slim { model, masks };
+        let batch = batch(&device);
+        let ([_, exact], _) = step_in(Precision::F32, &slim, &batch);
+        let ([before, after], state) = step_in(Precision::Bf16, &slim, &batch);
+        for (index, (before, after)) in before.iter().zip(&after).enumerate() {
+            assert!(before != after, "parameter {index} did not move");
+        }
+        assert!(after != exact, "the step was in f32");
+        // Two moments of four bytes for each value.
+        let values: usize = before.iter().map(Vec::len).sum();
+        assert!(state > 2 * 4 * values, "{state} bytes for {values} values");
     }
 
     #[test]

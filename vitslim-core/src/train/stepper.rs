@@ -10,11 +10,12 @@ use super::TrainError;
 use super::evaluate::EvaluateError;
 use super::memory::catch_out_of_memory;
 use super::optimizer::{optimizer, scheduler};
-use super::step::Trainee;
+use super::step::{StepSettings, Trainee};
 use super::watch::Watch;
 use crate::data::Batch;
 use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
+use crate::nn::Precision;
 use crate::slim::Slim;
 
 /// A training whose steps can be taken one at a time, at the learning rate of the first.
@@ -26,7 +27,7 @@ pub struct Stepper<M: Module> {
 }
 
 impl<M: Architecture> Stepper<M> {
-    /// Trains `slim`, which is in validation mode, on `device`.
+    /// Trains `slim`, which is in validation mode, on `device` in `precision`.
     ///
     /// # Errors
     ///
@@ -35,10 +36,11 @@ impl<M: Architecture> Stepper<M> {
         slim: Slim<M>,
         training: &Training,
         masks: &Masks,
+        precision: Precision,
         device: &Device,
     ) -> Result<Self, TrainError> {
         let device = device.clone().autodiff();
-        let trainee = Trainee::new(slim, training.into(), Watch::default());
+        let trainee = Trainee::new(slim, StepSettings::new(training, precision), Watch::default());
         Ok(Self {
             trainee: Some(trainee.train().fork(&device)),
             optimizer: optimizer(training, masks)?,

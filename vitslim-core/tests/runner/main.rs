@@ -4,6 +4,7 @@ mod bench;
 mod data;
 mod devices;
 mod evaluation;
+mod precision;
 mod refusals;
 mod results;
 mod resume;

@@ -3,7 +3,7 @@
 use super::workspace::{TINY, Workspace, said};
 
 /// Changes of the tiny experiment, and what must be printed.
-const BROKEN: [(&str, &str, &[&str]); 21] = [
+const BROKEN: [(&str, &str, &[&str]); 22] = [
     ("epochs: 2,", "epoch: 2,", &["unknown field `epoch`", "did you mean `epochs`", "tiny.ron:6:"]),
     (
         "\"hidden\": (weight: 1e-4)",
@@ -32,6 +32,11 @@ const BROKEN: [(&str, &str, &[&str]); 21] = [
         &["blocks.0.mlp.hidden"],
     ),
     ("Cosine(warmup_epochs: 1)", "Cosine(warmup_epochs: 3)", &["warm-up takes 3 epochs"]),
+    (
+        "seed: 3,",
+        "seed: 3, precision: bf16,",
+        &["unknown variant `bf16`", "did you mean `Bf16`", "tiny.ron:3:"],
+    ),
     ("lr: 2e-3", "lr: Sweep([1e-3, 2e-3])", &["sweeps are not supported yet"]),
 ];
 

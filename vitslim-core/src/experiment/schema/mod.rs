@@ -13,6 +13,8 @@ mod validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::nn::Precision;
+
 pub use self::budget::{Budget, CutRule};
 pub use self::data::Data;
 pub use self::keyed::Keyed;
@@ -41,6 +43,10 @@ pub struct Experiment {
     /// that of the command line. A run may go on on others, so that they are no part of what it is known by.
     #[serde(default, skip_serializing)]
     pub devices: Option<Vec<String>>,
+    /// What the network multiplies matrices in, in training and wherever else it is computed: `F32`, `Tf32` or `Bf16`. Default
+    /// `F32`.
+    #[serde(default)]
+    pub precision: Precision,
     /// The model. Required.
     pub model: Model,
     /// The data. Required.

@@ -1,0 +1,70 @@
+//! The products of layers, in the [`Precision`] of the forward pass.
+//!
+//! In bf16 the factors are cast where they are multiplied, weights after their gating, and the product is cast back. A cast
+//! is differentiable: gradients of factors are products in bf16 too, and arrive at the parameters as f32.
+
+use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
+use burn::tensor::{FloatDType, Tensor, activation, module};
+
+use super::Precision;
+use crate::kernels;
+
+fn is_bf16() -> bool {
+    Precision::current() == Precision::Bf16
+}
+
+fn bf16<const D: usize>(factor: Tensor<D>) -> Tensor<D> {
+    factor.cast(FloatDType::BF16)
+}
+
+/// `x * weight + bias`; `x` is `[..., d_input]`, `weight` `[d_input, d_output]`, `bias` `[d_output]`, none of them of size 0.
+pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    if !is_bf16() {
+        return kernels::linear(x, weight, bias);
+    }
+    let full = x.dtype();
+    let product = module::linear(bf16(x), bf16(weight), None).cast(full);
+    match bias {
+        Some(bias) => product + bias.unsqueeze(),
+        None => product,
+    }
+}
+
+/// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in, ...kernel]`, and
+/// `bias`, `[channels_out]`.
+pub(super) fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions<2>,
+) -> Tensor<4> {
+    if !is_bf16() {
+        return module::conv2d(x, weight, bias, options);
+    }
+    let full = x.dtype();
+    let product = module::conv2d(bf16(x), bf16(weight), None, options).cast(full);
+    match bias {
+        Some(bias) => product + bias.reshape([1, -1, 1, 1]),
+        None => product,
+    }
+}
+
+/// Self-attention of heads of any size as one operation, see [`kernels::attention`]; `None` where there is none.
+pub(super) fn fused_attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
+    if is_bf16() { None } else { kernels::attention(qkv, heads, scale) }
+}
+
+/// Attention of queries, keys and values, `[batch, heads, tokens, dims]` each.
+pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, scale: f64) -> Tensor<4> {
+    if !is_bf16() {
+        let options = AttentionModuleOptions { scale: Some(scale), ..Default::default() };
+        return module::attention(q, k, v, None, None, options);
+    }
+    // Not burn's own, whose softmax would be in bf16 where it is differentiated.
+    let full = q.dtype();
+    let scores = bf16(q).matmul(bf16(k).swap_dims(2, 3)).cast(full) * scale;
+    bf16(activation::softmax(scores, 3)).matmul(bf16(v)).cast(full)
+}
+
+#[cfg(test)]
+mod tests;
