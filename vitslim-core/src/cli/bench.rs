@@ -37,6 +37,10 @@ pub struct BenchArgs {
     #[command(flatten)]
     device: DeviceArgs,
 
+    /// Sets one value of each experiment, as `vitslim run` does: --set precision=Bf16.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+
     /// Prints JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -52,7 +56,7 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
     let device = args.device.open(false)?;
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
-        let document = Document::read(&file, &[])?;
+        let document = Document::read(&file, &args.sets)?;
         let commands = registry.commands(&document)?;
         let precision_name = device.precision_name(device.precision(&document)?);
         let setting = BenchSetting { batch, device: &device.device, precision_name };

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 /// whatever it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Precision {
-    /// f32; on CUDA also TF32, where that is faster (burn has no switch for it).
+    /// f32. On CUDA burn rounds factors to TF32 where that is faster, and has no switch for it.
     #[default]
     F32,
-    /// f32 whose factors may be rounded to TF32. On CUDA this is what `F32` is too, and there is none on the CPU.
+    /// f32 with factors that may be rounded to TF32: what `F32` is on CUDA. There is none on the CPU.
     Tf32,
-    /// Factors and products rounded to bf16, sums in f32.
+    /// Factors and products rounded to bf16, and summed in f32. Layers of [`nn`](crate::nn) do it; Burn's own stay f32.
     Bf16,
 }
 

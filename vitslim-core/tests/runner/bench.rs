@@ -54,6 +54,10 @@ fn an_experiment_is_measured_as_initialised_and_cut_at_random() {
         assert_eq!(networks[network]["macs"], result["macs"]);
     }
 
+    assert_eq!(experiment["precision"], "f32");
+    let set = measured(&workspace, &[file.to_str().unwrap(), "--set", "precision=Bf16"]);
+    assert_eq!(set["experiments"][0]["precision"], "bf16");
+
     let whole = measured(&workspace, &[RUN]);
     let experiment = &whole["experiments"][0];
     assert_eq!(names(experiment), ["dense", "share-0.1", "share-0.5-0.5-0.7"]);
