@@ -104,11 +104,11 @@ impl Team {
             .zip(shares)
             .map(|(worker, share)| worker.begin(trainee, share, images, &self.first.device))
             .collect();
-        let first = first.into_iter().map(|share| self.first.attempt(|| trainee.share(share, images)));
+        let first = first.map(|share| self.first.attempt(|| trainee.share(share, images)));
         // All are waited for, so that none still computes when an error ends the training.
         let others: Vec<Shared> =
             self.others.iter().zip(others).map(|(worker, share)| worker.end(&share)).collect();
-        let shares = first.chain(others).collect::<Result<Vec<_>, _>>()?;
+        let shares = first.into_iter().chain(others).collect::<Result<Vec<_>, _>>()?;
         Ok(trainee.join(&batch, shares))
     }
 }
