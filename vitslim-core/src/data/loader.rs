@@ -36,7 +36,7 @@ impl Batch {
 
     /// The batch, moved to `device`.
     #[must_use]
-    pub fn to_device(self, device: &Device) -> Self {
+    pub fn moved_to(self, device: &Device) -> Self {
         let Self { images, labels, .. } = &self;
         let (images, labels) = (images.clone().to_device(device), labels.clone().to_device(device));
         Self { images, labels, ..self }

@@ -109,23 +109,16 @@ impl<M: Architecture> Session<'_, M> {
         let mut step = (epoch - 1) * self.fit.steps;
         while let Some(batch) = self.next(&mut batches) {
             step += 1;
-            let output = match self.fit.team.step(&self.learner.model(), batch) {
-                Ok(output) => output,
+            let output = match self.step(batch, step) {
+                Ok(Some(output)) => output,
+                Ok(None) => break,
                 Err(DeviceFailure { device, reason }) => {
                     self.stop(TrainError::Device { stage: self.fit.record.stage(), device, reason });
                     break;
                 }
             };
-            if self.is_over() {
-                break;
-            }
-            self.learner.lr_step();
-            self.learner.optimizer_step(output.grads);
-            if let Some(ema) = self.fit.ema().as_mut() {
-                ema.update(&self.learner.model().valid(), step);
-            }
             let rate = Some(self.learner.lr_current());
-            let item = TrainingItem::new(output.item, batches.progress(), Some(step), rate);
+            let item = TrainingItem::new(output, batches.progress(), Some(step), rate);
             self.tell_train(LearnerEvent::ProcessedItem(item));
             if step.is_multiple_of(self.fit.log_every) {
                 self.settle();
@@ -134,6 +127,23 @@ impl<M: Architecture> Session<'_, M> {
             }
         }
         self.tell_train(LearnerEvent::EndSplit(epoch));
+    }
+
+    /// What the step `step` of the stage gives, which changes the weights unless it ended the training.
+    fn step(&mut self, batch: Batch, step: usize) -> Result<Option<StepOutput>, DeviceFailure> {
+        let fit = self.fit;
+        let output = fit.team.step(&self.learner.model(), batch)?;
+        if self.is_over() {
+            return Ok(None);
+        }
+        self.learner.lr_step();
+        fit.team.on_first(|| {
+            self.learner.optimizer_step(output.grads);
+            if let Some(ema) = fit.ema().as_mut() {
+                ema.update(&self.learner.model().valid(), step);
+            }
+        })?;
+        Ok(Some(output.item))
     }
 
     fn validate(&mut self, epoch: usize, held_out: &ValidLoader<Trainee<M>>) {

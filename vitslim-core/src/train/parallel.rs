@@ -98,25 +98,39 @@ impl Team {
         let images = batch.len();
         let mut shares = batch.clone().parts(1 + self.others.len());
         let first = shares.next();
-        let others: Vec<_> = self
+        let begun: Vec<_> = self
             .others
             .iter()
             .zip(shares)
-            .map(|(worker, share)| worker.begin(trainee, share, images, &self.first.device))
+            .map(|(worker, share)| (worker, worker.begin(trainee, share, images, &self.first.device)))
             .collect();
-        let first = first.map(|share| self.first.attempt(|| trainee.share(share, images)));
+        let mut done: Vec<Shared> = Vec::new();
+        done.extend(first.map(|share| self.first.attempt(|| trainee.share(share, images))));
         // All are waited for, so that none still computes when an error ends the training.
-        let others: Vec<Shared> =
-            self.others.iter().zip(others).map(|(worker, share)| worker.end(&share)).collect();
-        let shares = first.into_iter().chain(others).collect::<Result<Vec<_>, _>>()?;
-        Ok(trainee.join(&batch, shares))
+        done.extend(begun.into_iter().map(|(worker, share)| worker.end(&share)));
+        let shares = done.into_iter().collect::<Result<Vec<_>, _>>()?;
+        self.on_first(|| trainee.join(&batch, shares))
+    }
+
+    /// Does `work` that is the first device's alone, and does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// When the device fails.
+    pub(super) fn on_first<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
+        self.first.begin(work)
     }
 }
 
 impl Member {
-    /// Does `work` on the device and waits for its end.
+    /// Does `work`, of which the device may not have done all when this returns.
+    fn begin<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| self.failure(told(&*panic)))
+    }
+
+    /// Does `work`, and waits until the device has done it.
     fn attempt<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
-        let done = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| self.failure(told(&*panic)))?;
+        let done = self.begin(work)?;
         self.device.sync().map_err(|error| self.failure(&error.to_string()))?;
         Ok(done)
     }
@@ -149,7 +163,7 @@ impl Worker {
         let work = move || {
             let share = member.attempt(|| {
                 let trainee = trainee.fork(&member.device);
-                trainee.share(share.to_device(&member.device), images).moved_to(&home, &trainee)
+                trainee.share(share.moved_to(&member.device), images).moved_to(&home, &trainee)
             });
             // It fails when nobody waits any more.
             let _ = answer.send(share);
@@ -186,6 +200,9 @@ fn told(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Condvar, Mutex};
+    use std::time::Duration;
+
     use burn::module::{ModuleVisitor, Param};
     use burn::optim::GradientsParams;
     use burn::tensor::{Distribution, Tensor, TensorData};
@@ -319,14 +336,17 @@ mod tests {
         }
     }
 
-    /// A network that computes on the first device and on no other.
+    /// A network that computes on its first two devices, when both are at it, and on no other.
     #[derive(Module, Debug, Slimmable)]
-    struct Homebound {
+    struct Pair {
         #[slim]
         vit: Vit,
     }
 
-    impl Architecture for Homebound {
+    /// How often a forward pass has begun.
+    static MEETING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+    impl Architecture for Pair {
         type Config = VitConfig;
 
         fn presets() -> Vec<(&'static str, VitConfig)> {
@@ -340,14 +360,21 @@ mod tests {
         fn forward(&self, images: Tensor<4>) -> Logits {
             let thread = std::thread::current();
             assert!(!thread.name().is_some_and(|name| name.contains("device 3")), "out of\n memory");
+            let (begun, both) = &MEETING;
+            let mut begun = begun.lock().unwrap();
+            *begun += 1;
+            both.notify_all();
+            let (_begun, late) =
+                both.wait_timeout_while(begun, Duration::from_secs(20), |begun| *begun % 2 == 1).unwrap();
+            assert!(!late.timed_out(), "it was alone");
             self.vit.forward(images)
         }
     }
 
     #[test]
-    fn a_device_that_fails_is_named_and_the_next_step_goes_on() {
+    fn devices_compute_at_the_same_time_and_one_that_fails_is_named() {
         let vit = trainee(None);
-        let slim = Slim { model: Homebound { vit: vit.slim.model }, masks: MaskSet::default() };
+        let slim = Slim { model: Pair { vit: vit.slim.model }, masks: MaskSet::default() };
         let settings = StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 };
         let trainee = Trainee::new(slim, settings, Watch::default());
         let team = Team::new(&cpus(3));

@@ -1,11 +1,8 @@
 //! Several devices that share the batches of a training.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Stdio;
 
 use burn::train::Interrupter;
-use safetensors::SafeTensors;
 use serde_json::Value;
 use vitslim_core::experiment::Document;
 use vitslim_core::models::{Vit, VitConfig};
@@ -14,6 +11,7 @@ use vitslim_core::run::{Prepared, RunError, Setting, execute};
 use vitslim_core::train::{Devices, NamedDevice, TrainError};
 
 use super::resume::{metrics, wait_for_epochs};
+use super::training::tensors;
 use super::workspace::{TINY, VITSLIM, Workspace, repeatable, said};
 
 const RUN: &str = "runs/tiny/seed=3";
@@ -24,43 +22,54 @@ fn on(devices: &str) -> String {
         .replace("    seed: 3,\n", &format!("    seed: 3,\n    devices: {devices},\n    log_every: 4,\n"))
 }
 
-/// Bytes of the masks by path.
-type Masks = BTreeMap<String, Vec<u8>>;
-
-/// The masks in `file`; its header is written in any order.
-fn masks(file: &Path) -> Masks {
-    let bytes = std::fs::read(file).unwrap();
-    let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    tensors.iter().map(|(path, tensor)| (path.to_owned(), tensor.data().to_vec())).collect()
+/// How a run ended.
+struct End {
+    /// But for its times and its device.
+    summary: Value,
+    metrics: Vec<Value>,
+    masks: Vec<(String, Vec<f32>)>,
+    device: String,
 }
 
-/// Summary and records of a run, without what differs from run to run, and what it says of its device.
-fn end(workspace: &Workspace, args: &[&str]) -> (Value, Vec<Value>, Masks, String) {
+fn end(workspace: &Workspace, args: &[&str]) -> End {
     let mut summary = repeatable(workspace.run(&workspace.path("tiny.ron"), args));
     let device = summary.as_object_mut().unwrap().remove("device").unwrap();
-    let masks = masks(&workspace.path(RUN).join("masks.safetensors"));
-    (summary, metrics(&workspace.path(RUN)), masks, device.as_str().unwrap().to_owned())
+    End {
+        summary,
+        metrics: metrics(&workspace.path(RUN)),
+        masks: tensors(&workspace.path("runs"), "masks.safetensors"),
+        device: device.as_str().unwrap().to_owned(),
+    }
+}
+
+impl End {
+    /// To the last bit, whatever the devices.
+    #[track_caller]
+    fn assert_same(&self, other: &Self) {
+        assert_eq!(self.summary, other.summary);
+        assert!(self.metrics == other.metrics, "other lines in metrics.jsonl");
+        assert!(self.masks == other.masks, "other masks");
+    }
 }
 
 #[test]
 fn two_devices_end_as_one_that_computes_in_two_parts() {
-    let two = Workspace::new();
-    two.write("tiny.ron", &on(r#"["cpu", "cpu"]"#));
-    let (summary, metrics, masks, device) = end(&two, &[]);
-    assert!(device.starts_with("2 x cpu, "), "{device}");
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", &on(r#"["cpu", "cpu"]"#));
+    let two = end(&workspace, &[]);
+    assert!(two.device.starts_with("2 x cpu, "), "{}", two.device);
 
     // 1097 images in batches of 128 leave 73, an odd number.
-    let one = Workspace::new();
-    one.write("tiny.ron", &on(r#"["cpu"]"#).replace("batch: 128,", "batch: 128, accumulate: 2,"));
-    let (one_summary, one_metrics, one_masks, device) = end(&one, &[]);
-    assert!(device.starts_with("cpu, "), "{device}");
-    assert_eq!(summary, one_summary);
-    assert_eq!(metrics, one_metrics);
-    assert!(masks == one_masks);
-    // The command line wins, and what draws is not asked how many devices there are: three parts are other parts.
-    let (_, three_metrics, three_masks, device) = end(&one, &["--fresh", "--device", "cpu,cpu,cpu"]);
-    assert!(device.starts_with("3 x cpu, "), "{device}");
-    assert!(three_metrics.len() == metrics.len() && three_masks != masks);
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", &on(r#"["cpu"]"#).replace("batch: 128,", "batch: 128, accumulate: 2,"));
+    let one = end(&workspace, &[]);
+    assert!(one.device.starts_with("cpu, "), "{}", one.device);
+    two.assert_same(&one);
+
+    // The command line wins.
+    let three = end(&workspace, &["--fresh", "--device", "cpu,cpu,cpu"]);
+    assert!(three.device.starts_with("3 x cpu, "), "{}", three.device);
+    assert!(three.metrics.len() == two.metrics.len() && three.masks != two.masks);
 }
 
 #[test]
@@ -95,7 +104,7 @@ fn a_run_that_is_killed_goes_on_as_it_would_have_and_on_other_devices() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!killed.path(RUN).join("summary.json").exists());
-    assert_eq!(end(&killed, &[]), expected);
+    end(&killed, &[]).assert_same(&expected);
 
     // Devices are no part of an experiment by which its folder is known.
     std::fs::remove_file(killed.path(RUN).join("summary.json")).unwrap();
@@ -180,6 +189,5 @@ fn a_device_that_fails_ends_the_run_by_name() {
     assert!(matches!(error, TrainError::Device { .. }), "{error}");
     let told = "pretrain was stopped: `cpu` (device 2 of 2) failed: out of memory";
     assert_eq!(error.to_string(), told);
-    let record = std::fs::read_to_string(workspace.path(RUN).join("metrics.jsonl")).unwrap_or_default();
-    assert_eq!(record, "", "the epoch that broke off is recorded");
+    assert!(metrics(&workspace.path(RUN)).is_empty());
 }

@@ -27,7 +27,7 @@ fn epochs<'a>(lines: &'a [Value], stage: &str) -> Vec<&'a Value> {
 }
 
 /// The tensors of a safetensors file below a run's folder.
-fn tensors(folder: &Path, file: &str) -> Vec<(String, Vec<f32>)> {
+pub fn tensors(folder: &Path, file: &str) -> Vec<(String, Vec<f32>)> {
     let bytes = std::fs::read(folder.join("tiny/seed=3").join(file)).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let values = |data: &[u8]| data.chunks(4).map(|v| f32::from_le_bytes([v[0], v[1], v[2], v[3]])).collect();

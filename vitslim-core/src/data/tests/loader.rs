@@ -122,3 +122,21 @@ fn an_image_that_vanishes_is_told_once_and_ends_the_epoch() {
         assert!(epoch.next().is_none());
     }
 }
+
+#[test]
+fn parts_are_the_batch_in_its_order_and_draw_for_themselves() {
+    let loader = Loader::new(idx_part(), 5, ORDER, Device::flex());
+    let batch = loader.iter().next().unwrap().unwrap();
+    let whole: Vec<f32> = batch.images.clone().into_data().try_to_vec().unwrap();
+    for (parts, sizes) in [(1, vec![5]), (2, vec![3, 2]), (4, vec![2, 2, 1]), (9, vec![1; 5])] {
+        let parts: Vec<_> = batch.clone().parts(parts).collect();
+        assert_eq!(parts.iter().map(Batch::len).collect::<Vec<_>>(), sizes);
+        let mut seeds: Vec<_> = parts.iter().map(|part| part.seed).collect();
+        assert_eq!(seeds[0], batch.seed);
+        seeds.sort_unstable();
+        seeds.dedup();
+        assert_eq!(seeds.len(), sizes.len(), "two parts draw alike");
+        let images = parts.into_iter().flat_map(|part| part.images.into_data().try_to_vec::<f32>().unwrap());
+        assert!(images.collect::<Vec<_>>() == whole);
+    }
+}

@@ -66,6 +66,8 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("epochs: 20", "epochs: 20, early_stop: 0", "22:39", "`early_stop`: must be at least 1, but is 0"),
     ("epochs: 20", "epochs: 20, freeze: Weights", "22:27", "unknown field `freeze` in `retrain`"),
     ("masks: (", "freeze: Masks, masks: (", "11:17", "unknown variant `Masks`"),
+    ("seed: 42", "devices: []", "4:14", "`devices` is empty: a run needs at least one device"),
+    ("seed: 42", "devices: [0]", "4:15", "expected a string"),
     ("seed: 42", "log_every: 0", "4:16", "`log_every`: must be at least 1, but is 0"),
     // Rules over several fields.
     ("epochs: 20", "epochs: 20, batch: 8, accumulate: 9", "22:49", "a batch of 8 images cannot be computed in 9 parts"),
