@@ -41,24 +41,23 @@ def arguments():
 
 
 def ours(args, model, batch):
-    """Seconds by name, and the share of the MACs of each sub-network, in the order of the experiment's budgets."""
-    command = [args.vitslim, "bench", str(HERE.parent / "experiments" / f"bench_{model}.ron"), "--json", "--rounds", str(args.repeats)]
-    command += ["--batch", str(batch), "--device", args.device]
+    """Seconds by name, and for each sub-network its share of the units and that of the MACs."""
+    command = [args.vitslim, "bench", str(HERE.parent / "experiments" / f"bench_{model}.ron"), "--json"]
+    command += ["--rounds", str(args.repeats), "--batch", str(batch), "--device", args.device]
     if args.precision != "f32":
-        command += ["--set", "precision=" + {"tf32": "Tf32", "bf16": "Bf16"}[args.precision]]
+        command += ["--set", "precision=" + args.precision.capitalize()]
     environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
     printed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
-    networks = json.loads(printed)["experiments"][0]["networks"]
+    dense, *subnets = json.loads(printed)["experiments"][0]["networks"]
     seconds = lambda timing: timing["milliseconds"]["median"] / 1000
-    found = {kind: seconds(networks[0][kind]) for kind in ("training", "search", "inference")}
-    macs = [network["macs"] / networks[0]["macs"] for network in networks[1:]]
-    for share, network in zip(SHARES, networks[1:], strict=True):
-        found[f"inference {share}"] = seconds(network["inference"])
-    return found, macs
-
-
-# Of head dims and of hidden units, as in the experiments' budgets.
-SHARES = (0.692, 0.488)
+    found = {kind: seconds(dense[kind]) for kind in ("training", "search", "inference")}
+    shares = {}
+    for subnet in subnets:
+        # Its name is `share-0.7-0.7`: that of the head dims and that of the hidden units, which are the same.
+        share = float(subnet["name"].split("-")[1])
+        found[f"inference {share}"] = seconds(subnet["inference"])
+        shares[share] = subnet["macs"] / dense["macs"]
+    return found, shares
 
 
 def theirs(args, work):
@@ -68,24 +67,26 @@ def theirs(args, work):
 
 
 def measure(args, model, batch):
-    work = Work(MODELS[model], SHARES, batch, args.device, args.precision, args.compile)
-    rounds = []
+    rounds, work = [], None
     for _ in range(args.rounds):
-        found, macs = ours(args, model, batch)
+        found, shares = ours(args, model, batch)
+        work = work or Work(MODELS[model], shares, batch, args.device, args.precision, args.compile)
         rounds.append((found, theirs(args, work)))
+    steps = {f"inference {share}": f"inference, {macs:.2f} of the MACs" for share, macs in shares.items()}
     for name in rounds[0][0]:
         our, their = ([round[side][name] for round in rounds] for side in (0, 1))
         ratios = sorted(b / a for a, b in zip(our, their))
         speed = [batch / statistics.median(side) for side in (our, their)]
-        step = name
-        for share, of_macs in zip(SHARES, macs):
-            step = f"inference, {of_macs:.2f} of the MACs" if name == f"inference {share}" else step
         ratio = f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        step = steps.get(name, name)
         print(f"| {model} | {batch} | {step} | {speed[0]:.1f} | {speed[1]:.1f} | {ratio} |", flush=True)
-    dense, half = "inference", f"inference {SHARES[-1]}"
-    gained = statistics.median(found[dense] / found[half] for found, _ in rounds)
     over = statistics.median(found["search"] / found["training"] for found, _ in rounds)
-    return f"{model}: speed-up of the half 1/{macs[-1]:.3f} of the MACs: {gained:.2f}; a search step takes {over:.3f} training steps"
+    gained = (
+        f"{statistics.median(found['inference'] / found[f'inference {share}'] for found, _ in rounds):.2f} "
+        f"with {macs:.3f} of the MACs"
+        for share, macs in shares.items()
+    )
+    return f"{model}: a search step takes {over:.3f} training steps; speed-up of inference {', '.join(gained)}"
 
 
 def processor():

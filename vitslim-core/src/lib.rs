@@ -19,6 +19,7 @@ pub mod graph;
 mod kernels;
 pub mod models;
 pub mod nn;
+mod panic_message;
 pub mod report;
 pub mod run;
 pub mod selftest;

@@ -37,14 +37,15 @@ fn multiplied(x: &[f32], weight: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
     let weight = weight.rows();
     let rows = rows_of_part(x.len() / d_input);
     computed(x.len() / d_input * d_output, rows * d_output, |number, output| {
-        for row in output.chunks_exact_mut(d_output) {
-            if let Some(bias) = bias {
-                row.copy_from_slice(bias);
+        let write = match bias {
+            None => Write::Replace,
+            Some(bias) => {
+                output.chunks_exact_mut(d_output).for_each(|row| row.copy_from_slice(bias));
+                Write::Add
             }
-        }
+        };
         let x = Matrix::row_major(part(x, rows * d_input, number), d_input);
         let all = Output { values: output, row_stride: d_output, first: 0 };
-        let write = if bias.is_some() { Write::Add } else { Write::Replace };
         product(all, x, Matrix::row_major(&weight, d_output), write, false);
     })
 }

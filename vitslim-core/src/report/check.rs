@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::terminal::one_line;
+
 /// What came of a check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CheckReport {
@@ -38,7 +40,7 @@ impl CheckReport {
         let verdict = if self.passed { "pass" } else { "FAIL" };
         let name = format!("{}.{}", self.group, self.name);
         // A message of several lines stays one of one line.
-        let told = self.told.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = one_line(&self.told);
         format!("{verdict}  {name:<29} {:>6.2} s  {told}", self.seconds)
     }
 }

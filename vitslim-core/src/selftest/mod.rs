@@ -13,7 +13,6 @@ pub mod parity;
 mod pipeline;
 pub mod slicing;
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -24,6 +23,7 @@ use clap::ValueEnum;
 pub use comparison::Comparison;
 pub use failure::Failure;
 
+use crate::panic_message::panic_message;
 use crate::report::CheckReport;
 
 /// What a check measured, or what is wrong.
@@ -98,18 +98,15 @@ fn report(group: &'static str, check: &Check, device: &Device) -> CheckReport {
     let started = Instant::now();
     // Burn panics where a device fails.
     let checked = catch_unwind(AssertUnwindSafe(|| (check.run)(device)));
-    let checked =
-        checked.unwrap_or_else(|panic| Err(Failure::new(format!("panicked: {}", message(&*panic)))));
+    let checked = checked.unwrap_or_else(|panic| {
+        let said = panic_message(&*panic).unwrap_or("it does not say why");
+        Err(Failure::new(format!("panicked: {said}")))
+    });
     let (passed, told) = match checked {
         Ok(measured) => (true, measured),
         Err(failure) => (false, failure.to_string()),
     };
     CheckReport { group, name: check.name, passed, told, seconds: started.elapsed().as_secs_f64() }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }
 
 /// Whether results of `device` are the same bits every time.

@@ -143,14 +143,20 @@ fn draw_config(rng: &mut ChaCha8Rng) -> VitConfig {
     }
 }
 
+/// A network, a plan for it, and images.
+fn draw_case(seed: u64, kind: PlanKind, device: &Device) -> Result<(Vit, Plan, Tensor<4>), Failure> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let config = draw_config(&mut rng);
+    let model = random_model(&config, &mut rng, device)?;
+    let plan = draw_plan(&describe(&model)?, kind, &mut rng);
+    let images = random([4, 1, config.image_size, config.image_size], &mut rng, device);
+    Ok((model, plan, images))
+}
+
 fn masked_equals_sliced(device: &Device, kind: PlanKind, tolerance: f64) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
-        let mut rng = ChaCha8Rng::seed_from_u64(round);
-        let config = draw_config(&mut rng);
-        let model = random_model(&config, &mut rng, device)?;
-        let plan = draw_plan(&describe(&model)?, kind, &mut rng);
-        let images = random([4, 1, config.image_size, config.image_size], &mut rng, device);
+        let (model, plan, images) = draw_case(round, kind, device)?;
         let (masked, sliced) = (model.hard_mask(&plan)?, model.slim(&plan)?);
         let difference = relative_difference(&masked, &sliced, &images)?;
         comparison.within(format!("plan {round}"), difference, tolerance);
@@ -163,11 +169,7 @@ fn masked_equals_sliced(device: &Device, kind: PlanKind, tolerance: f64) -> Chec
 fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
-        let mut rng = ChaCha8Rng::seed_from_u64(round);
-        let config = draw_config(&mut rng);
-        let model = random_model(&config, &mut rng, device)?;
-        let plan = draw_plan(&describe(&model)?, kind, &mut rng);
-        let images = random([4, 1, config.image_size, config.image_size], &mut rng, device);
+        let (model, plan, images) = draw_case(round, kind, device)?;
         let sliced = host(model.slim(&plan)?.forward(images.clone()).class)?;
         let expected = host(with_tokens_left(&model, &plan, images))?;
         comparison.close_for_its_size(&format!("plan {round}"), &sliced, &expected, 1e-5);

@@ -16,6 +16,7 @@ use crate::experiment::Training;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::slim::Slim;
+use crate::terminal::one_line;
 
 /// A network as a checkpoint has it.
 #[derive(Debug)]
@@ -86,8 +87,4 @@ pub fn load_pretrained<M: Architecture>(
     let trainee = Trainee::new(Slim::dense(model), settings, Watch::default());
     let trainee = trainee.try_load_record(record).map_err(|error| unfit(error.to_string()))?;
     Ok(Loaded { model: trainee.slim.model, epoch, complete: is_complete(&epochs, training), damaged })
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

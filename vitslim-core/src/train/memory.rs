@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 
+use crate::panic_message::panic_message;
+
 /// What cubecl and the CUDA driver say of an allocation that failed, or that no device could serve.
 const SIGNS: [&str; 3] =
     ["out of device memory", "can't allocate buffer of size", "CUDA_ERROR_OUT_OF_MEMORY"];
@@ -35,8 +37,7 @@ pub(crate) fn hush_out_of_memory() {
 }
 
 fn says_out_of_memory(panic: &(dyn Any + Send)) -> bool {
-    let message = panic.downcast_ref::<String>().map(String::as_str);
-    message.or_else(|| panic.downcast_ref::<&str>().copied()).is_some_and(is_out_of_memory)
+    panic_message(panic).is_some_and(is_out_of_memory)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Steps of training that several devices share.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
@@ -12,6 +11,8 @@ use burn::train::TrainOutput;
 use super::step::{Share, StepOutput, Trainee};
 use crate::data::Batch;
 use crate::models::Architecture;
+use crate::panic_message::panic_message;
+use crate::terminal::one_line;
 
 /// The devices of a run. The first has the weights, and it alone evaluates, measures and slices; the others compute their
 /// share of each training batch.
@@ -125,7 +126,8 @@ impl Team {
 impl Member {
     /// Does `work`, of which the device may not have done all when this returns.
     fn begin<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
-        catch_unwind(AssertUnwindSafe(work)).map_err(|panic| self.failure(told(&*panic)))
+        catch_unwind(AssertUnwindSafe(work))
+            .map_err(|panic| self.failure(panic_message(&*panic).unwrap_or("it does not say why")))
     }
 
     /// Does `work`, and waits until the device has done it.
@@ -136,8 +138,7 @@ impl Member {
     }
 
     fn failure(&self, reason: &str) -> DeviceFailure {
-        let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        DeviceFailure { device: self.place.clone(), reason }
+        DeviceFailure { device: self.place.clone(), reason: one_line(reason) }
     }
 }
 
@@ -191,11 +192,6 @@ impl Drop for Worker {
             let _ = thread.join();
         }
     }
-}
-
-fn told(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it does not say why")
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::experiment::{Freeze, Masks, Training};
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::slim::Slim;
-use crate::terminal::say;
+use crate::terminal::{one_line, say};
 
 /// Images that a validation step computes at once.
 const HELD_OUT_BATCH: usize = 128;
@@ -131,7 +131,7 @@ impl StageRun<'_> {
     }
 
     fn unfit(&self, epoch: usize, error: impl std::fmt::Display) -> TrainError {
-        let reason = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let reason = one_line(&error.to_string());
         TrainError::Unfit { stage: self.stage.name(), epoch, reason }
     }
 }
