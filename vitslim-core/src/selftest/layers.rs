@@ -103,12 +103,13 @@ fn gelu(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Of so many rows and features that each product has several parts.
+/// Every other layer is so large that each of its products has several parts.
 fn linear(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
         let mut draw = Draw::new(round);
-        let [batch, tokens, d_input, d_output] = [4, 70, 150, 250].map(|most| draw.size(most));
+        let most = if round % 2 == 0 { [4, 70, 50, 70] } else { [4, 70, 150, 250] };
+        let [batch, tokens, d_input, d_output] = most.map(|most| draw.size(most));
         let x = draw.scattered([batch, tokens, d_input], 1.0);
         let weight = draw.scattered([d_input, d_output], 0.3);
         let bias = draw.normal([d_output], 1.0);
