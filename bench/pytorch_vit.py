@@ -16,7 +16,7 @@ HEAD_DIM_WEIGHT, HIDDEN_WEIGHT, LEARNING_RATE = 1e-4, 1e-5, 1e-4
 class GatedAttention(nn.Module):
     """timm's attention with a mask on each dim of each head, of queries, keys and values alike.
 
-    As in ViT-Slim (Chavan et al. 2022, section 3.2): `q, k, v = z * q, z * k, z * v`.
+    As in ViT-Slim (Chavan et al. 2022): `q, k, v = z * q, z * k, z * v`.
     """
 
     def __init__(self, attention):
