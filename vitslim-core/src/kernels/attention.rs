@@ -1,10 +1,9 @@
 //! Self-attention on queries, keys and values that lie side by side in each token: `[q | k | v]`, each of all heads one after
 //! the other, heads of any sizes.
 
-use rayon::prelude::*;
-
+use super::parts::{computed_from, part};
 use super::product::{Matrix, Output, Write, product};
-use super::vector::{exp, largest, sum, sum2, vectorised};
+use super::vector::{LANES, exp, largest, sum, sum2, vectorised};
 
 /// Queries, keys and values of one head of one image.
 struct Head<'a> {
@@ -26,24 +25,51 @@ fn heads<'a>(qkv: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = (usize, He
     })
 }
 
+/// Scores of a head, `[tokens, tokens]`. Rows are filled up to whole vectors, so that no values are left over for slower
+/// instructions.
+struct Scores {
+    values: Vec<f32>,
+    tokens: usize,
+    row_stride: usize,
+}
+
+impl Scores {
+    fn new(tokens: usize) -> Self {
+        let row_stride = tokens.next_multiple_of(LANES);
+        Self { values: vec![0.0; tokens * row_stride], tokens, row_stride }
+    }
+
+    /// Replaces the scores by `a * b`, and what fills their rows up by `filling`.
+    fn multiply(&mut self, a: Matrix, b: Matrix, filling: f32, parallel: bool) {
+        let all = Output { values: &mut self.values, row_stride: self.row_stride, first: 0 };
+        product(all, a, b, Write::Replace, parallel);
+        for row in self.values.chunks_exact_mut(self.row_stride) {
+            row[self.tokens..].fill(filling);
+        }
+    }
+
+    fn rows(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.values.chunks_exact_mut(self.row_stride)
+    }
+
+    fn matrix(&self) -> Matrix<'_> {
+        Matrix::row_major(&self.values, self.row_stride).select_columns(0, self.tokens)
+    }
+}
+
 /// The output, `[batch, tokens, features]`, of `qkv`, `[batch, tokens, 3 * features]`.
 pub(super) fn forward(qkv: &[f32], tokens: usize, sizes: &[usize], scale: f32) -> Vec<f32> {
     let features: usize = sizes.iter().sum();
     let image = tokens * features;
-    let mut output = vec![0.0; qkv.len() / 3];
-    let parallel = has_few_images(output.len() / image);
-    let images = output.par_chunks_mut(image).zip(qkv.par_chunks(3 * image));
-    images.for_each_init(
-        || vec![0.0; tokens * tokens],
-        |scores, (output, qkv)| {
-            for (start, head) in heads(qkv, sizes) {
-                attend(&head, scores, tokens, scale, parallel);
-                let all = Output { values: &mut *output, row_stride: features, first: start };
-                product(all, Matrix::row_major(scores, tokens), head.v, Write::Replace, parallel);
-            }
-        },
-    );
-    output
+    let parallel = has_few_images(qkv.len() / (3 * image));
+    let attend_all = |scores: &mut Scores, number: usize, output: &mut [f32]| {
+        for (start, head) in heads(part(qkv, 3 * image, number), sizes) {
+            attend(&head, scores, scale, parallel);
+            let all = Output { values: &mut *output, row_stride: features, first: start };
+            product(all, scores.matrix(), head.v, Write::Replace, parallel);
+        }
+    };
+    computed_from(qkv.len() / 3, image, || Scores::new(tokens), attend_all).0
 }
 
 /// Gradient of `qkv` from that of the output. The scores are computed again: they take more memory than time.
@@ -56,40 +82,34 @@ pub(super) fn backward(
 ) -> Vec<f32> {
     let features: usize = sizes.iter().sum();
     let image = tokens * features;
-    let mut of_qkv = vec![0.0; qkv.len()];
     let parallel = has_few_images(gradient.len() / image);
-    let images = of_qkv.par_chunks_mut(3 * image).zip(qkv.par_chunks(3 * image));
-    images.zip(gradient.par_chunks(image)).for_each_init(
-        || (vec![0.0; tokens * tokens], vec![0.0; tokens * tokens]),
-        |(scores, of_scores), ((of_qkv, qkv), gradient)| {
-            for (start, head) in heads(qkv, sizes) {
-                let gradient = Matrix::row_major(gradient, features).select_columns(start, head.q.columns);
-                attend(&head, scores, tokens, scale, parallel);
-                let all = Output { values: &mut *of_scores, row_stride: tokens, first: 0 };
-                product(all, gradient, head.v.transposed(), Write::Replace, parallel);
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        let rows = of_scores.chunks_exact_mut(tokens).zip(scores.chunks_exact(tokens));
-                        for (gradient, scores) in rows {
-                            softmax_backward(gradient, scores, scale);
-                        }
-                    },
-                );
-                let (scores, of_scores) =
-                    (Matrix::row_major(scores, tokens), Matrix::row_major(of_scores, tokens));
-                let mut write = |part: usize, a: Matrix, b: Matrix| {
-                    let first = part * features + start;
-                    let part = Output { values: &mut *of_qkv, row_stride: 3 * features, first };
-                    product(part, a, b, Write::Replace, parallel);
-                };
-                write(0, of_scores, head.k);
-                write(1, of_scores.transposed(), head.q);
-                write(2, scores.transposed(), gradient);
-            }
-        },
-    );
-    of_qkv
+    let scratch = || [Scores::new(tokens), Scores::new(tokens)];
+    let of_all = |[scores, of_scores]: &mut [Scores; 2], number: usize, of_qkv: &mut [f32]| {
+        let gradient = Matrix::row_major(part(gradient, image, number), features);
+        for (start, head) in heads(part(qkv, 3 * image, number), sizes) {
+            let gradient = gradient.select_columns(start, head.q.columns);
+            attend(&head, scores, scale, parallel);
+            of_scores.multiply(gradient, head.v.transposed(), 0.0, parallel);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (gradient, scores) in of_scores.rows().zip(scores.rows()) {
+                        softmax_backward(gradient, scores, scale);
+                    }
+                },
+            );
+            let (scores, of_scores) = (scores.matrix(), of_scores.matrix());
+            let mut write = |part: usize, a: Matrix, b: Matrix| {
+                let first = part * features + start;
+                let part = Output { values: &mut *of_qkv, row_stride: 3 * features, first };
+                product(part, a, b, Write::Replace, parallel);
+            };
+            write(0, of_scores, head.k);
+            write(1, of_scores.transposed(), head.q);
+            write(2, scores.transposed(), gradient);
+        }
+    };
+    computed_from(qkv.len(), 3 * image, scratch, of_all).0
 }
 
 /// Whether there are too few images to give each thread one.
@@ -97,14 +117,13 @@ fn has_few_images(images: usize) -> bool {
     images < rayon::current_num_threads()
 }
 
-/// Softmax of the scaled scores of a head, `[tokens, tokens]`.
-fn attend(head: &Head, scores: &mut [f32], tokens: usize, scale: f32, parallel: bool) {
-    let all = Output { values: &mut *scores, row_stride: tokens, first: 0 };
-    product(all, head.q, head.k.transposed(), Write::Replace, parallel);
+/// Softmax of the scaled scores of a head.
+fn attend(head: &Head, scores: &mut Scores, scale: f32, parallel: bool) {
+    scores.multiply(head.q, head.k.transposed(), f32::NEG_INFINITY, parallel);
     vectorised(
         #[inline(always)]
         || {
-            for row in scores.chunks_exact_mut(tokens) {
+            for row in scores.rows() {
                 softmax(row, scale);
             }
         },

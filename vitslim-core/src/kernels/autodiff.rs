@@ -91,10 +91,34 @@ impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
             B,
             C,
             [x, gamma, beta],
-            (xv.clone(), gv.clone(), epsilon, width),
+            (xv.clone(), gv.clone(), bv.clone(), epsilon, width),
             B::fused_layer_norm(xv, gv, bv, epsilon, width),
-            |(x, gamma, epsilon, width), gradient, _: [bool; 3]| {
-                B::fused_layer_norm_backward(x, gamma, gradient, epsilon, width).map(Some)
+            |(x, gamma, beta, epsilon, width), gradient, _: [bool; 3]| {
+                let [x, gamma, beta, _] =
+                    B::fused_layer_norm_backward(x, gamma, beta, None, gradient, epsilon, width);
+                [x, gamma, beta]
+            }
+        )
+    }
+
+    fn fused_gated_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        factors: FloatTensor<Self>,
+        epsilon: f64,
+        width: usize,
+    ) -> FloatTensor<Self> {
+        let (xv, gv, bv) = (x.primitive().clone(), gamma.primitive().clone(), beta.primitive().clone());
+        let fv = factors.primitive().clone();
+        operation!(
+            B,
+            C,
+            [x, gamma, beta, factors],
+            (xv.clone(), gv.clone(), bv.clone(), fv.clone(), epsilon, width),
+            B::fused_gated_layer_norm(xv, gv, bv, fv, epsilon, width),
+            |(x, gamma, beta, factors, epsilon, width), gradient, _: [bool; 4]| {
+                B::fused_layer_norm_backward(x, gamma, beta, Some(factors), gradient, epsilon, width)
             }
         )
     }

@@ -4,6 +4,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
+use super::layer_norm::Norm;
 use super::product::Matrix;
 use super::{Backwards, Kernels, attention, gelu, layer_norm, linear};
 
@@ -43,6 +44,17 @@ fn as_matrix<T>(tensor: &FlexTensor, compute: impl FnOnce(Matrix) -> T) -> T {
     }
 }
 
+fn norm<'a>(
+    gamma: &'a FlexTensor,
+    beta: &'a FlexTensor,
+    factors: Option<&'a FlexTensor>,
+    epsilon: f64,
+    width: usize,
+) -> Norm<'a> {
+    let (gamma, beta, factors) = (values(gamma), values(beta), factors.map(values));
+    Norm { gamma, beta, factors, epsilon: epsilon as f32, width }
+}
+
 impl Kernels for Flex {
     fn fused_gelu(x: FlexTensor) -> FlexTensor {
         let x = x.to_contiguous();
@@ -63,8 +75,21 @@ impl Kernels for Flex {
         width: usize,
     ) -> FlexTensor {
         let [x, gamma, beta] = [x, gamma, beta].map(|tensor| tensor.to_contiguous());
-        let output = layer_norm::forward(values(&x), values(&gamma), values(&beta), epsilon as f32, width);
-        tensor(output, x.shape())
+        let norm = norm(&gamma, &beta, None, epsilon, width);
+        tensor(layer_norm::forward(values(&x), norm), x.shape())
+    }
+
+    fn fused_gated_layer_norm(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        factors: FlexTensor,
+        epsilon: f64,
+        width: usize,
+    ) -> FlexTensor {
+        let [x, gamma, beta, factors] = [x, gamma, beta, factors].map(|tensor| tensor.to_contiguous());
+        let norm = norm(&gamma, &beta, Some(&factors), epsilon, width);
+        tensor(layer_norm::forward(values(&x), norm), x.shape())
     }
 
     fn fused_attention(qkv: FlexTensor, heads: Vec<usize>, scale: f64) -> FlexTensor {
@@ -112,13 +137,22 @@ impl Backwards for Flex {
     fn fused_layer_norm_backward(
         x: FlexTensor,
         gamma: FlexTensor,
+        beta: FlexTensor,
+        factors: Option<FlexTensor>,
         gradient: FlexTensor,
         epsilon: f64,
         width: usize,
-    ) -> [FlexTensor; 3] {
-        let [x, gamma, gradient] = [x, gamma, gradient].map(|tensor| tensor.to_contiguous());
-        let of = layer_norm::backward(values(&x), values(&gamma), values(&gradient), epsilon as f32, width);
-        [tensor(of.x, x.shape()), tensor(of.gamma, gamma.shape()), tensor(of.beta, gamma.shape())]
+    ) -> [Option<FlexTensor>; 4] {
+        let [x, gamma, beta, gradient] = [x, gamma, beta, gradient].map(|tensor| tensor.to_contiguous());
+        let factors = factors.map(|factors| factors.to_contiguous());
+        let norm = norm(&gamma, &beta, factors.as_ref(), epsilon, width);
+        let of = layer_norm::backward(values(&x), norm, values(&gradient));
+        let of_factors = of.factors.map(|of_factors| {
+            let tokens = of_factors.len();
+            tensor(of_factors, Shape::from([tokens]))
+        });
+        let [of_gamma, of_beta] = [of.gamma, of.beta].map(|values| Some(tensor(values, gamma.shape())));
+        [Some(tensor(of.x, x.shape())), of_gamma, of_beta, of_factors]
     }
 
     fn fused_attention_backward(

@@ -20,7 +20,7 @@ mod tests;
 mod vector;
 
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
-use burn::tensor::{DType, Tensor, activation, module};
+use burn::tensor::{DType, Device, Tensor, activation, module};
 
 pub(crate) use vector::instructions;
 
@@ -44,6 +44,15 @@ pub(crate) trait Kernels: Backend {
         width: usize,
     ) -> FloatTensor<Self>;
 
+    fn fused_gated_layer_norm(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        factors: FloatTensor<Self>,
+        epsilon: f64,
+        width: usize,
+    ) -> FloatTensor<Self>;
+
     fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self>;
 }
 
@@ -59,14 +68,16 @@ pub(crate) trait Backwards: Backend {
         of_bias: bool,
     ) -> [Option<FloatTensor<Self>>; 3];
 
-    /// Of input, gamma and beta.
+    /// Of input, gamma, beta and, if they are given, factors.
     fn fused_layer_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        factors: Option<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
         epsilon: f64,
         width: usize,
-    ) -> [FloatTensor<Self>; 3];
+    ) -> [Option<FloatTensor<Self>>; 4];
 
     fn fused_attention_backward(
         qkv: FloatTensor<Self>,
@@ -76,15 +87,20 @@ pub(crate) trait Backwards: Backend {
     ) -> FloatTensor<Self>;
 }
 
+/// Whether `device` is the CPU, differentiating or not.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(_) => {
+            matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+        }
+        _ => false,
+    }
+}
+
 /// Whether `x` is where the operations are.
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
-    let device = x.device();
-    let flex = match device.as_dispatch() {
-        DispatchDevice::Flex(_) => true,
-        DispatchDevice::Autodiff(_) => matches!(device.inner().as_dispatch(), DispatchDevice::Flex(_)),
-        _ => false,
-    };
-    flex && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+    is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
 }
 
 /// The exact GELU of `x`, of any shape.
@@ -109,11 +125,13 @@ pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Opti
 }
 
 /// Layer normalisation of `x`, `[..., kept]`, over its last axis, as if there were `width - kept` more features of value 0.
-/// `gamma` and `beta` are `[kept]`. `None` where there is no fused one.
+/// `gamma` and `beta` are `[kept]`. Where there are `factors`, `[tokens]`, `x` is `[..., tokens, kept]`, and the output of each
+/// token is multiplied by its own. `None` where there is no fused one.
 pub(crate) fn layer_norm<const D: usize>(
     x: &Tensor<D>,
     gamma: &Tensor<1>,
     beta: &Tensor<1>,
+    factors: Option<&Tensor<1>>,
     epsilon: f64,
     width: usize,
 ) -> Option<Tensor<D>> {
@@ -125,19 +143,26 @@ pub(crate) fn layer_norm<const D: usize>(
             "layer norm: scale or shift do not fit the input"
         );
         assert!(kept <= width, "layer norm: {kept} features of {width}");
+        let tokens = x.dims().into_iter().rev().nth(1);
         let x = x.clone().into_dispatch();
         let (gamma, beta) = (gamma.clone().into_dispatch(), beta.clone().into_dispatch());
-        Tensor::from_dispatch(Dispatch::fused_layer_norm(x, gamma, beta, epsilon, width))
+        Tensor::from_dispatch(match factors {
+            None => Dispatch::fused_layer_norm(x, gamma, beta, epsilon, width),
+            Some(factors) => {
+                assert_eq!(Some(factors.dims()[0]), tokens, "layer norm: not a factor for each token");
+                let factors = factors.clone().into_dispatch();
+                Dispatch::fused_gated_layer_norm(x, gamma, beta, factors, epsilon, width)
+            }
+        })
     })
 }
 
 /// Self-attention on queries, keys and values that lie side by side, `[batch, tokens, 3 * features]`, of heads with `heads`
 /// dims each, `features` in all, not 0. The output is `[batch, tokens, features]`. `None` where there is no fused one.
 pub(crate) fn attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
-    is_fused(qkv).then(|| {
+    (is_fused(qkv) && scale > 0.0).then(|| {
         let features: usize = heads.iter().sum();
         assert_eq!(qkv.dims()[2], 3 * features, "attention: the heads do not fit the input");
-        assert!(scale >= 0.0, "attention: the scale is {scale}");
         let qkv = qkv.clone().into_dispatch();
         Tensor::from_dispatch(Dispatch::fused_attention(qkv, heads.to_vec(), scale))
     })

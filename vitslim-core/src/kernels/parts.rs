@@ -7,15 +7,35 @@ use rayon::prelude::*;
 /// `size` values, of which `compute` writes each part of `part` values, given its number. They are 0 before, set by the
 /// thread that computes them: one thread that clears all of them first would be what the others wait for.
 pub(super) fn computed(size: usize, part: usize, compute: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    computed_with(size, part, compute).0
+}
+
+/// As [`computed`], with what `compute` gives for each part, in their order.
+pub(super) fn computed_with<T: Send>(
+    size: usize,
+    part: usize,
+    compute: impl Fn(usize, &mut [f32]) -> T + Sync,
+) -> (Vec<f32>, Vec<T>) {
+    computed_from(size, part, || (), |(), number, part| compute(number, part))
+}
+
+/// As [`computed_with`], with scratch space that `compute` finds as the part before left it.
+pub(super) fn computed_from<S, T: Send>(
+    size: usize,
+    part: usize,
+    scratch: impl Fn() -> S + Send + Sync,
+    compute: impl Fn(&mut S, usize, &mut [f32]) -> T + Sync,
+) -> (Vec<f32>, Vec<T>) {
     let mut values: Vec<f32> = Vec::with_capacity(size);
     let parts = values.spare_capacity_mut()[..size].par_chunks_mut(part.max(1)).enumerate();
-    parts.for_each(|(number, part)| compute(number, cleared(part)));
+    let compute = |scratch: &mut S, (number, part)| compute(scratch, number, cleared(part));
+    let given = parts.map_init(scratch, compute).collect();
     // SAFETY: the capacity is there, and all of `size` values are in a part, which `cleared` has initialised.
     #[allow(unsafe_code)]
     unsafe {
         values.set_len(size);
     }
-    values
+    (values, given)
 }
 
 fn cleared(part: &mut [MaybeUninit<f32>]) -> &mut [f32] {

@@ -69,9 +69,19 @@ fn a_norm_of_another_size_panics() {
         &normal(&mut draw, [2, 8], 1.0),
         &normal(&mut draw, [4], 1.0),
         &normal(&mut draw, [4], 1.0),
+        None,
         1e-6,
         8,
     );
+}
+
+#[test]
+#[should_panic(expected = "not a factor for each token")]
+fn factors_of_other_tokens_panic() {
+    let mut draw = Draw::new(1);
+    let [gamma, beta] = [(); 2].map(|()| normal(&mut draw, [8], 1.0));
+    let factors = normal(&mut draw, [5], 1.0);
+    layer_norm(&normal(&mut draw, [2, 4, 8], 1.0), &gamma, &beta, Some(&factors), 1e-6, 8);
 }
 
 #[test]
@@ -107,7 +117,8 @@ fn bits() -> Vec<u64> {
     let weight = leaf(normal(&mut draw, [96, 288], 0.1));
     let bias = leaf(normal(&mut draw, [288], 0.1));
     let [gamma, beta] = [leaf(normal(&mut draw, [96], 1.0)), leaf(normal(&mut draw, [96], 1.0))];
-    let normed = layer_norm(&x, &gamma, &beta, 1e-6, 100).unwrap();
+    let factors = leaf(normal(&mut draw, [197], 1.0));
+    let normed = layer_norm(&x, &gamma, &beta, Some(&factors), 1e-6, 100).unwrap();
     let output = attention(&linear(normed, weight.clone(), Some(bias.clone())), &[32, 40, 24], 0.2).unwrap();
     let output = gelu(output);
     let gradients = output.clone().square().sum().backward();
@@ -118,6 +129,7 @@ fn bits() -> Vec<u64> {
         host(bias.grad(&gradients).unwrap()),
         host(gamma.grad(&gradients).unwrap()),
         host(beta.grad(&gradients).unwrap()),
+        host(factors.grad(&gradients).unwrap()),
     ];
     of.into_iter().flatten().map(f64::to_bits).collect()
 }

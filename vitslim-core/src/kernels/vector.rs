@@ -27,7 +27,7 @@ pub(crate) fn instructions() -> &'static str {
 
 /// Lanes of a sum: independent sums that the compiler keeps in one vector, whatever its width, so that the order of additions
 /// is always the same.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// Sum of `f` over the pairs of `a` and `b`.
 #[inline(always)]

@@ -259,9 +259,9 @@ impl Block {
     /// - output: `[batch, tokens, dim]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = self.tokens.keep(x);
-        let branch = self.attn.forward(self.tokens.scale(self.norm1.forward(x.clone())));
+        let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x.clone()));
         let x = x + self.drop_path.forward(branch);
-        let branch = self.mlp.forward(self.tokens.scale(self.norm2.forward(x.clone())));
+        let branch = self.mlp.forward(self.tokens.scale_norm(&self.norm2, x.clone()));
         x + self.drop_path.forward(branch)
     }
 }

@@ -48,17 +48,36 @@ impl LayerNorm {
     ///
     /// - input, output: `[..., d_model]`
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        match self.fused(&input, None) {
+            Some(output) => output,
+            None => self.by_stock_operations(input),
+        }
+    }
+
+    /// The output with each token multiplied by its factor.
+    ///
+    /// # Shapes
+    ///
+    /// - input, output: `[batch, tokens, d_model]`
+    /// - factors: `[tokens]`
+    pub(super) fn forward_scaled(&self, input: Tensor<3>, factors: &Tensor<1>) -> Tensor<3> {
+        match self.fused(&input, Some(factors)) {
+            Some(output) => output,
+            None => self.by_stock_operations(input) * factors.clone().reshape([1, -1, 1]),
+        }
+    }
+
+    fn fused<const D: usize>(&self, input: &Tensor<D>, factors: Option<&Tensor<1>>) -> Option<Tensor<D>> {
+        let beta = self.beta.as_ref()?.val();
+        kernels::layer_norm(input, &self.gamma.val(), &beta, factors, self.epsilon, self.width)
+    }
+
+    fn by_stock_operations<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let [kept] = self.gamma.dims();
         let gamma = self.gamma.val();
         let beta = self.beta.as_ref().map(Param::val);
         if kept == 0 {
             return input;
-        }
-        let fused = beta
-            .as_ref()
-            .and_then(|beta| kernels::layer_norm(&input, &gamma, beta, self.epsilon, self.width));
-        if let Some(output) = fused {
-            return output;
         }
         if kept == self.width {
             return module::layer_norm(input, gamma, beta, self.epsilon);

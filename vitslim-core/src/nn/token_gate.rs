@@ -1,6 +1,8 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
+use super::LayerNorm;
+
 /// Where tokens are pruned. A block calls [`keep`](Self::keep) on what enters it and [`scale`](Self::scale) on what its
 /// branches read; the residual stream itself is never scaled.
 ///
@@ -46,6 +48,18 @@ impl TokenGate {
         match &self.factors {
             Some(factors) => x * factors.clone().reshape([1, self.tokens, 1]),
             None => x,
+        }
+    }
+
+    /// What the branches read of `x`: `scale(norm.forward(x))`, which the CPU computes in one pass.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, dim]`
+    pub fn scale_norm(&self, norm: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
+        match &self.factors {
+            Some(factors) => norm.forward_scaled(x, factors),
+            None => norm.forward(x),
         }
     }
 

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, activation, module};
 use super::comparison::host;
 use super::draw::{Draw, Values};
 use super::{Check, Checked, Comparison, Failure, is_cpu, rounds};
-use crate::nn::{Gelu, HeadLayout, LayerNorm, Linear};
+use crate::nn::{Gelu, HeadLayout, LayerNorm, Linear, TokenGate};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "matrix_product", run: matrix_product },
@@ -135,7 +135,7 @@ fn linear(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Also where features are gone: the norm takes them as zeros.
+/// Also where features are gone, which the norm takes as zeros; and where tokens have factors: both outputs side by side.
 fn layer_norm(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
@@ -145,25 +145,32 @@ fn layer_norm(device: &Device) -> Checked {
         let (kept, gone) = (kept + 1, if round % 2 == 0 { 0 } else { draw.size(30) });
         let x = draw.scattered([batch, tokens, kept], 1.0);
         let [gamma, beta] = [(); 2].map(|()| draw.normal([kept], 1.0));
-        let weigh = draw.normal([batch, tokens, kept], 1.0);
-        let with = |norm: fn(Tensor<3>, [Tensor<1>; 2], usize) -> Tensor<3>| {
-            let (x, gamma, beta, weigh) = (&x, &gamma, &beta, &weigh);
+        let factors = draw.normal([tokens], 1.0);
+        let weigh = draw.normal([batch, tokens, 2 * kept], 1.0);
+        let with = |norm: fn(Tensor<3>, [Tensor<1>; 3], usize) -> [Tensor<3>; 2]| {
+            let (x, gamma, beta, factors, weigh) = (&x, &gamma, &beta, &factors, &weigh);
             move |device: &Device| {
-                let (x, gamma, beta) = (x.leaf(device), gamma.leaf(device), beta.leaf(device));
-                output_and_gradients!(
-                    weigh,
-                    [x, gamma, beta],
-                    norm(x.clone() + 0.5, [gamma.clone(), beta.clone()], gone)
-                )
+                let x = x.leaf(device);
+                let [gamma, beta, factors] = [gamma, beta, factors].map(|values| values.leaf(device));
+                output_and_gradients!(weigh, [x, gamma, beta, factors], {
+                    let parameters = [gamma.clone(), beta.clone(), factors.clone()];
+                    Tensor::cat(norm(x.clone() + 0.5, parameters, gone).into(), 2)
+                })
             }
         };
-        let compute = with(|x, [gamma, beta], gone| {
+        let compute = with(|x, [gamma, beta, factors], gone| {
             let width = gamma.dims()[0] + gone;
             let (gamma, beta) = (as_it_is(gamma), Some(as_it_is(beta)));
-            LayerNorm { gamma, beta, epsilon: 1e-6, width }.forward(x)
+            let norm = LayerNorm { gamma, beta, epsilon: 1e-6, width };
+            let gate = TokenGate::new(factors.dims()[0], 0).gated(factors);
+            [norm.forward(x.clone()), gate.scale_norm(&norm, x)]
+        });
+        let stock = with(|x, [gamma, beta, factors], gone| {
+            let normed = stock_layer_norm(x, [gamma, beta], gone);
+            [normed.clone(), normed * factors.reshape([1, -1, 1])]
         });
         let case = format!("{batch} {tokens} {kept} of {}", kept + gone);
-        compare(&mut comparison, device, &case, compute, with(stock_layer_norm))?;
+        compare(&mut comparison, device, &case, compute, stock)?;
     }
     comparison.finish()
 }
