@@ -11,7 +11,7 @@ use crate::graph::macs;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
-use crate::slim::{MaskSet, Slim, rank};
+use crate::slim::{MaskSet, Slim};
 use crate::train::{EvaluateError, Stepper, read};
 
 /// Where the networks come from.
@@ -75,7 +75,7 @@ fn cut_at_random<A: Architecture>(
     });
     let mut models = vec![(DENSE.to_owned(), dense.clone())];
     for budget in &prepared.budgets {
-        let plan = rank(&prepared.dimensions, &masks, &budget.rankings)?;
+        let plan = prepared.plan(&masks, budget)?;
         models.push((budget.label.clone(), dense.slim(&plan)?));
     }
     Ok(models)

@@ -23,7 +23,7 @@ use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::{GraphError, macs};
 use crate::models::{Architecture, ConfigError};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
-use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, rank};
+use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim};
 use crate::terminal::say;
 use crate::train::{
     Devices, EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1,
@@ -212,7 +212,7 @@ impl<A: Architecture> Run<'_, A> {
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
-        let plan = rank(&self.prepared.dimensions, &searched.masks, &budget.rankings)?;
+        let plan = self.prepared.plan(&searched.masks, budget)?;
         self.folder.write(&file("plan.ron"), plan_as_ron(&plan)?.as_bytes())?;
         let base = match experiment.cut {
             CutRule::Fold => searched.model.fold(&searched.masks),

@@ -12,7 +12,10 @@ use crate::experiment::{
     typed,
 };
 use crate::models::Architecture;
-use crate::slim::{Dimension, DimensionError, Granularity, MaskSpec, Ranking, describe};
+use crate::slim::{
+    Dimension, DimensionError, Granularity, MaskSet, MaskSpec, Plan, RankError, Ranking, describe, rank,
+    round,
+};
 
 /// An experiment with everything that it names.
 #[derive(Debug)]
@@ -79,6 +82,15 @@ impl<A: Architecture> Prepared<A> {
     /// Name of the trial, and of its folder.
     pub fn trial(&self) -> String {
         format!("seed={}", self.experiment.seed)
+    }
+
+    /// What is cut out for `budget`: the ranking of the trained masks, rounded if the experiment says so.
+    pub(crate) fn plan(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
+        let plan = rank(&self.dimensions, masks, &budget.rankings)?;
+        match self.experiment.round_to {
+            None => Ok(plan),
+            Some(multiple) => round(plan, &self.dimensions, masks, multiple.get()),
+        }
     }
 
     /// The experiment as a file, with every default spelled out.

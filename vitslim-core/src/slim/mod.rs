@@ -9,6 +9,7 @@
 //! | a learnable mask for each searched dimension | `mask` |
 //! | weights multiplied by masks | `gate` |
 //! | trained masks and a budget make a plan | `rank`, `plan` |
+//! | what is left is a multiple of 8 | `round` |
 //! | the sub-network that a plan leaves | `slice` |
 //! | what a unit costs | `count` |
 
@@ -20,6 +21,7 @@ mod layer;
 mod mask;
 mod plan;
 mod rank;
+mod round;
 mod slice;
 
 pub use count::parameters_per_unit;
@@ -30,4 +32,5 @@ pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param}
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use plan::{Cut, Plan, PlanError};
 pub use rank::{RankError, Ranking, kept_count, rank};
+pub use round::round;
 pub use vitslim_macros::Slimmable;

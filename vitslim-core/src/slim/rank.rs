@@ -109,7 +109,7 @@ fn kept_masks(ranked: &[&Dimension], masks: &MaskSet, share: f64) -> Result<Vec<
 }
 
 /// The activated masks, as numbers.
-fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
+pub(super) fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
     let data = mask.activated().into_data().convert::<f64>();
     let values = data
         .try_into_vec::<f64>()

@@ -61,6 +61,10 @@ pub struct Experiment {
     /// What becomes of the soft values of kept masks. Default `Fold`.
     #[serde(default)]
     pub cut: CutRule,
+    /// What is left of each head, and of each layer's hidden units or width, is rounded to the nearest multiple of this after
+    /// the ranking: 8 makes the most of a processor's vectors. Tokens are not rounded. Default `None`: the budget is kept to the unit.
+    #[serde(default)]
+    pub round_to: Option<Count>,
     /// Training of each sub-network. Default `None`: none.
     #[serde(default)]
     pub retrain: Option<Training>,

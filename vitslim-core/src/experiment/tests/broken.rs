@@ -69,6 +69,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("seed: 42", "devices: []", "4:14", "`devices` is empty: a run needs at least one device"),
     ("seed: 42", "devices: [0]", "4:15", "expected a string"),
     ("seed: 42", "log_every: 0", "4:16", "`log_every`: must be at least 1, but is 0"),
+    ("seed: 42", "round_to: 0", "4:15", "`round_to`: must be at least 1, but is 0"),
     // Rules over several fields.
     ("epochs: 20", "epochs: 20, batch: 8, accumulate: 9", "22:49", "a batch of 8 images cannot be computed in 9 parts"),
     ("warmup_epochs: 2", "warmup_epochs: 41", "7:108", "the warm-up takes 41 epochs, but `pretrain` has 40 in all"),

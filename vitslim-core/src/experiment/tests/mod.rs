@@ -61,8 +61,10 @@ fn a_written_experiment_reads_back_equal() {
         .replace("    seed: 42,\n", "")
         .replace("pretrain: (epochs: 40,", "pretrain: (epochs: 4_0,");
     let constant = QUICKSTART.replace("schedule: Cosine(warmup_epochs: 2)", "schedule: Constant");
-    let none =
-        QUICKSTART.replace("retrain: (epochs: 20, optimizer: AdamW(lr: 5e-4)),", "retrain: None, cut: Hard");
+    let none = QUICKSTART.replace(
+        "retrain: (epochs: 20, optimizer: AdamW(lr: 5e-4)),",
+        "retrain: None, cut: Hard, round_to: 8",
+    );
     for text in [QUICKSTART, &shorter, &constant, &none] {
         let read = experiment(text, &[]).unwrap();
         let pretty = ron::ser::PrettyConfig::new();
