@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use cubecl_runtime::config::cache::CacheConfig;
+use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
 use cudarc::driver::result::{self, DriverError, device};
 use cudarc::driver::sys::{
     CUDA_VERSION, CUdevice_attribute as Attribute, CUresult, cuDriverGetVersion, is_culib_present,
@@ -16,6 +18,18 @@ use crate::report::CudaDevice;
 /// The oldest driver that has all that burn calls: built for CUDA 13, cudarc measures times, by which burn chooses its
 /// kernels, with a function that came with CUDA 12.8. The oldest that cudarc is built for is 11.4.
 const LEAST_DRIVER: CudaVersion = CudaVersion(if CUDA_VERSION >= 13_000 { 12_080 } else { 11_040 });
+
+/// Keeps compiled kernels and what autotune chose from one run to the next: in the cache folder of the user, where a
+/// `cubecl.toml` names no other. Must be called before a device is used.
+pub(super) fn keep_kernels() {
+    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+    config.compilation.cache = true;
+    if let CacheConfig::Target = config.environment.path {
+        config.environment.path = CacheConfig::Global;
+    }
+    // If something asked before, its configuration stays.
+    let _ = CubeClRuntimeConfig::try_set(config);
+}
 
 /// What the driver tells of itself and of its devices.
 ///

@@ -72,6 +72,8 @@ pub fn main(registry: Registry) -> ExitCode {
     file_limit::report_files_over_the_limit();
     keep_words_whole();
     hush_out_of_memory();
+    #[cfg(feature = "cuda")]
+    cuda::keep_kernels();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),

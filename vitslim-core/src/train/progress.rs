@@ -13,6 +13,7 @@ use indicatif::{FormattedDuration, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::meter::{field_of, value_of};
 use super::stage::StageRun;
+use crate::kernels::is_cpu;
 use crate::terminal::say;
 
 /// Time between two plain lines.
@@ -33,6 +34,8 @@ pub struct StageProgress {
     /// Images that are trained on in later stages.
     images_later: usize,
     interrupter: Interrupter,
+    /// Whether the device compiles what it computes, at the first step.
+    compiles: bool,
     training: bool,
     started: Instant,
     trained: Duration,
@@ -58,7 +61,9 @@ impl StageProgress {
             true => Shown::Nothing,
             false => line(&title).map_or(Shown::Lines, Shown::Line),
         };
-        Self::of(title, shown, epochs, run.train.len(), run.images_later, run.interrupter.clone())
+        let progress =
+            Self::of(title, shown, epochs, run.train.len(), run.images_later, run.interrupter.clone());
+        Self { compiles: !is_cpu(&run.devices.first.device), ..progress }
     }
 
     fn of(
@@ -80,6 +85,7 @@ impl StageProgress {
             images_done: 0,
             images_later,
             interrupter,
+            compiles: false,
             training: false,
             started: now,
             trained: Duration::ZERO,
@@ -126,6 +132,12 @@ impl StageProgress {
     /// Where it is while it runs.
     fn state(&self) -> String {
         let epoch = (self.done + 1).min(self.epochs);
+        if self.compiles && self.images_since_start() == 0 {
+            return format!(
+                "epoch {epoch}/{}, compiling for the device; later runs find it done",
+                self.epochs
+            );
+        }
         let [stage, run] = self.left().map(HumanDuration);
         format!("epoch {epoch}/{}, {}, {stage:#} left, run {run:#}", self.epochs, self.measured())
     }
@@ -147,12 +159,14 @@ impl StageProgress {
     fn show(&mut self) {
         match &self.shown {
             Shown::Line(line) => line.set_message(self.state()),
-            Shown::Lines if self.line_printed.elapsed() >= LINE_INTERVAL => {
-                say(format_args!("{}: {}", self.title, self.state()));
-                self.line_printed = Instant::now();
-            }
+            Shown::Lines if self.line_printed.elapsed() >= LINE_INTERVAL => self.print(),
             Shown::Lines | Shown::Nothing => {}
         }
+    }
+
+    fn print(&mut self) {
+        say(format_args!("{}: {}", self.title, self.state()));
+        self.line_printed = Instant::now();
     }
 }
 
@@ -172,6 +186,13 @@ impl TrainingProgressLogger for StageProgress {
     fn start_split(&mut self, split: &str, _: usize) {
         self.training = split == "train";
         self.split_started = Instant::now();
+        // The first step may take minutes, and nothing is told before it is done.
+        if self.compiles && self.training && self.images_since_start() == 0 {
+            match &self.shown {
+                Shown::Lines => self.print(),
+                Shown::Line(_) | Shown::Nothing => self.show(),
+            }
+        }
     }
 
     fn update_split(&mut self, images: usize) {
@@ -288,6 +309,16 @@ mod tests {
         assert_eq!(progress.state(), "epoch 2/2, 25 images/s, loss -, held-out top-1 -, 6s left, run 30s");
         (progress.loss, progress.held_out_top1) = (Some(0.125), Some(0.5));
         assert!(progress.state().contains("loss 0.1250, held-out top-1 0.5000"));
+    }
+
+    #[test]
+    fn a_device_that_compiles_says_so_until_its_first_step_is_done() {
+        let mut progress = StageProgress { compiles: true, images_done: 0, ..progress() };
+        progress.start(0, 2, None, None);
+        assert_eq!(progress.state(), "epoch 2/2, compiling for the device; later runs find it done");
+        progress.start_split("train", 100);
+        progress.update_split(25);
+        assert!(progress.state().contains("images/s"), "{}", progress.state());
     }
 
     #[test]
