@@ -1,7 +1,7 @@
 //! Self-attention on queries, keys and values that lie side by side in each token: `[q | k | v]`, each of all heads one after
 //! the other, heads of any sizes.
 
-use super::parts::{computed_from, part};
+use super::parts::{computed_with, part};
 use super::product::{Matrix, Output, Write, product};
 use super::vector::{LANES, exp, largest, sum, sum2, vectorised};
 
@@ -62,14 +62,17 @@ pub(super) fn forward(qkv: &[f32], tokens: usize, sizes: &[usize], scale: f32) -
     let features: usize = sizes.iter().sum();
     let image = tokens * features;
     let parallel = has_few_images(qkv.len() / (3 * image));
-    let attend_all = |scores: &mut Scores, number: usize, output: &mut [f32]| {
+    let scratch = || Scores::new(tokens);
+    let (output, _) = computed_with(qkv.len() / 3, image, scratch, |scores, number, output| {
+        let output = output.cleared();
         for (start, head) in heads(part(qkv, 3 * image, number), sizes) {
             attend(&head, scores, scale, parallel);
             let all = Output { values: &mut *output, row_stride: features, first: start };
             product(all, scores.matrix(), head.v, Write::Replace, parallel);
         }
-    };
-    computed_from(qkv.len() / 3, image, || Scores::new(tokens), attend_all).0
+        (output, ())
+    });
+    output
 }
 
 /// Gradient of `qkv` from that of the output. The scores are computed again: they take more memory than time.
@@ -84,7 +87,8 @@ pub(super) fn backward(
     let image = tokens * features;
     let parallel = has_few_images(gradient.len() / image);
     let scratch = || [Scores::new(tokens), Scores::new(tokens)];
-    let of_all = |[scores, of_scores]: &mut [Scores; 2], number: usize, of_qkv: &mut [f32]| {
+    let (of_qkv, _) = computed_with(qkv.len(), 3 * image, scratch, |[scores, of_scores], number, of_qkv| {
+        let of_qkv = of_qkv.cleared();
         let gradient = Matrix::row_major(part(gradient, image, number), features);
         for (start, head) in heads(part(qkv, 3 * image, number), sizes) {
             let gradient = gradient.select_columns(start, head.q.columns);
@@ -108,8 +112,9 @@ pub(super) fn backward(
             write(1, of_scores.transposed(), head.q);
             write(2, scores.transposed(), gradient);
         }
-    };
-    computed_from(qkv.len(), 3 * image, scratch, of_all).0
+        (of_qkv, ())
+    });
+    of_qkv
 }
 
 /// Whether there are too few images to give each thread one.

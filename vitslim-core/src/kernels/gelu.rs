@@ -10,11 +10,12 @@ pub(super) fn forward(x: &[f32]) -> Vec<f32> {
         vectorised(
             #[inline(always)]
             || {
-                for (output, &x) in output.iter_mut().zip(x) {
-                    *output = x * normal(x).0;
-                }
+                output.each(x.iter().map(
+                    #[inline(always)]
+                    |&x| x * normal(x).0,
+                ))
             },
-        );
+        )
     })
 }
 
@@ -28,12 +29,15 @@ pub(super) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
         vectorised(
             #[inline(always)]
             || {
-                for ((output, &x), &gradient) in output.iter_mut().zip(x).zip(gradient) {
-                    let (distribution, exponential) = normal(x);
-                    *output = gradient * (distribution + x * exponential * DENSITY);
-                }
+                output.each(x.iter().zip(gradient).map(
+                    #[inline(always)]
+                    |(&x, &gradient)| {
+                        let (distribution, exponential) = normal(x);
+                        gradient * (distribution + x * exponential * DENSITY)
+                    },
+                ))
             },
-        );
+        )
     })
 }
 

@@ -6,7 +6,7 @@
 //!
 //! The rows are tokens, image by image. Where tokens have factors, the output of each is multiplied by its own, in the same pass.
 
-use super::parts::{computed, computed_with, part};
+use super::parts::{Unwritten, computed, computed_with, part};
 use super::vector::{sum, sum2, vectorised};
 
 /// Rows of a part. Sums over the rows are added up part by part, so that the number must not depend on the number of threads.
@@ -49,17 +49,22 @@ pub(super) fn forward(x: &[f32], norm: Norm) -> Vec<f32> {
         vectorised(
             #[inline(always)]
             || {
-                let rows = output.chunks_exact_mut(kept).zip(x.chunks_exact(kept)).enumerate();
-                for (row, (output, x)) in rows {
-                    let (mean, r) = norm.moments(x);
-                    let factor = norm.factor(number * ROWS + row);
-                    let parameters = norm.gamma.iter().zip(norm.beta);
-                    for ((output, &x), (&gamma, &beta)) in output.iter_mut().zip(x).zip(parameters) {
-                        *output = ((x - mean) * r).mul_add(gamma, beta) * factor;
-                    }
-                }
+                output.by_rows(
+                    kept,
+                    #[inline(always)]
+                    |row, output| {
+                        let x = part(x, kept, row);
+                        let (mean, r) = norm.moments(x);
+                        let factor = norm.factor(number * ROWS + row);
+                        let values = x.iter().zip(norm.gamma).zip(norm.beta);
+                        output.each(values.map(
+                            #[inline(always)]
+                            |((&x, &gamma), &beta)| ((x - mean) * r).mul_add(gamma, beta) * factor,
+                        ))
+                    },
+                )
             },
-        );
+        )
     })
 }
 
@@ -83,14 +88,22 @@ struct Sums {
 pub(super) fn backward(x: &[f32], norm: Norm, gradient: &[f32]) -> Gradients {
     let kept = norm.gamma.len();
     let size = ROWS * kept;
-    let (of_x, sums) = computed_with(x.len(), size, |number, of_x| {
-        let (x, gradient) = (part(x, size, number), part(gradient, size, number));
+    let scratch = || vec![0.0; kept];
+    let (of_x, sums) = computed_with(x.len(), size, scratch, |normalised, number, of_x| {
+        let rows =
+            Rows { x: part(x, size, number), gradient: part(gradient, size, number), first: number * ROWS };
         let mut sums = Sums { gamma: vec![0.0; kept], beta: vec![0.0; kept], factors: Vec::new() };
-        vectorised(
+        let of_x = vectorised(
             #[inline(always)]
-            || backward_rows(of_x, x, norm, gradient, number * ROWS, &mut sums),
+            || {
+                of_x.by_rows(
+                    kept,
+                    #[inline(always)]
+                    |row, of_x| backward_row(of_x, norm, &rows, row, normalised, &mut sums),
+                )
+            },
         );
-        sums
+        (of_x, sums)
     });
     let mut gradients = Gradients {
         x: of_x,
@@ -115,37 +128,50 @@ fn add(sum: &mut [f32], values: &[f32]) {
     }
 }
 
-/// Gradients of rows from row `first` on; those of what rows share are added to `sums`.
+/// A part of the rows.
+struct Rows<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    /// Number of the first among all rows.
+    first: usize,
+}
+
+/// Gradient of a row; those of what rows share are added to `sums`. `normalised` is scratch space for a row.
 #[inline(always)]
-fn backward_rows(of_x: &mut [f32], x: &[f32], norm: Norm, gradient: &[f32], first: usize, sums: &mut Sums) {
+fn backward_row<'a>(
+    of_x: Unwritten<'a>,
+    norm: Norm,
+    rows: &Rows,
+    row: usize,
+    normalised: &mut [f32],
+    sums: &mut Sums,
+) -> &'a mut [f32] {
     let kept = norm.gamma.len();
-    let mut normalised = vec![0.0; kept];
-    let rows = of_x.chunks_exact_mut(kept).zip(x.chunks_exact(kept)).zip(gradient.chunks_exact(kept));
-    for (row, ((of_x, x), gradient)) in rows.enumerate() {
-        let (mean, r) = norm.moments(x);
-        let factor = norm.factor(first + row);
-        for (normalised, &x) in normalised.iter_mut().zip(x) {
-            *normalised = (x - mean) * r;
-        }
-        let of_parameters = sums.gamma.iter_mut().zip(sums.beta.iter_mut());
-        for ((of_gamma, of_beta), (&normalised, &gradient)) in
-            of_parameters.zip(normalised.iter().zip(gradient))
-        {
-            *of_gamma += normalised * (gradient * factor);
-            *of_beta += gradient * factor;
-        }
-        for ((of_x, &gradient), &gamma) in of_x.iter_mut().zip(gradient).zip(norm.gamma) {
-            *of_x = gradient * gamma;
-        }
-        let through_mean = sum(of_x, |value| value);
-        let through_variance = sum2(of_x, &normalised, |a, b| a * b);
-        if norm.factors.is_some() {
-            sums.factors.push(through_variance + sum2(gradient, norm.beta, |a, b| a * b));
-        }
-        let (mean, variance) = (through_mean / norm.width as f32, through_variance / norm.width as f32);
-        let scale = r * factor;
-        for (of_x, &normalised) in of_x.iter_mut().zip(&normalised) {
-            *of_x = scale * (*of_x - mean - normalised * variance);
-        }
+    let (x, gradient) = (part(rows.x, kept, row), part(rows.gradient, kept, row));
+    let (mean, r) = norm.moments(x);
+    let factor = norm.factor(rows.first + row);
+    for (normalised, &x) in normalised.iter_mut().zip(x) {
+        *normalised = (x - mean) * r;
     }
+    let of_parameters = sums.gamma.iter_mut().zip(sums.beta.iter_mut());
+    for ((of_gamma, of_beta), (&normalised, &gradient)) in of_parameters.zip(normalised.iter().zip(gradient))
+    {
+        *of_gamma += normalised * (gradient * factor);
+        *of_beta += gradient * factor;
+    }
+    let of_x = of_x.each(gradient.iter().zip(norm.gamma).map(
+        #[inline(always)]
+        |(&gradient, &gamma)| gradient * gamma,
+    ));
+    let through_mean = sum(of_x, |value| value);
+    let through_variance = sum2(of_x, normalised, |a, b| a * b);
+    if norm.factors.is_some() {
+        sums.factors.push(through_variance + sum2(gradient, norm.beta, |a, b| a * b));
+    }
+    let (mean, variance) = (through_mean / norm.width as f32, through_variance / norm.width as f32);
+    let scale = r * factor;
+    for (of_x, &normalised) in of_x.iter_mut().zip(&*normalised) {
+        *of_x = scale * (*of_x - mean - normalised * variance);
+    }
+    of_x
 }

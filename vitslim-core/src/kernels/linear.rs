@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::parts::{computed, part};
-use super::product::{Matrix, Output, Write, product};
+use super::product::{Matrix, Output, Write, product, written_product};
 
 /// Most rows of a part of a product: few enough for the cache of one thread, enough to be worth packing the other matrix.
 const MOST_ROWS: usize = 256;
@@ -14,8 +14,8 @@ const MOST_ROWS: usize = 256;
 /// Fewest rows of a part of a product.
 const FEWEST_ROWS: usize = 32;
 
-/// Columns of a part of the gradient of the weight.
-const COLUMNS: usize = 96;
+/// Columns of a part of the gradient of the weight: a multiple of 64, which `gemm` computes at once.
+const COLUMNS: usize = 128;
 
 /// Rows of a part that is summed or copied.
 const ROWS: usize = 64;
@@ -37,16 +37,13 @@ fn multiplied(x: &[f32], weight: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
     let weight = weight.rows();
     let rows = rows_of_part(x.len() / d_input);
     computed(x.len() / d_input * d_output, rows * d_output, |number, output| {
-        let write = match bias {
-            None => Write::Replace,
-            Some(bias) => {
-                output.chunks_exact_mut(d_output).for_each(|row| row.copy_from_slice(bias));
-                Write::Add
-            }
-        };
         let x = Matrix::row_major(part(x, rows * d_input, number), d_input);
-        let all = Output { values: output, row_stride: d_output, first: 0 };
-        product(all, x, Matrix::row_major(&weight, d_output), write, false);
+        let weight = Matrix::row_major(&weight, d_output);
+        let Some(bias) = bias else { return written_product(output, x, weight) };
+        let values = output.repeated(bias);
+        let all = Output { values: &mut *values, row_stride: d_output, first: 0 };
+        product(all, x, weight, Write::Add, false);
+        values
     })
 }
 
@@ -84,25 +81,20 @@ fn backward_weight(x: Matrix, gradient: Matrix) -> Vec<f32> {
     let blocks: Vec<Vec<f32>> = firsts
         .par_iter()
         .map(|&first| {
-            let mut block = vec![0.0; d_input * columns(first)];
-            let all = Output { values: &mut block, row_stride: columns(first), first: 0 };
-            product(
-                all,
-                x.transposed(),
-                gradient.select_columns(first, columns(first)),
-                Write::Replace,
-                false,
-            );
-            block
+            let size = d_input * columns(first);
+            let gradient = gradient.select_columns(first, columns(first));
+            computed(size, size, |_, block| written_product(block, x.transposed(), gradient))
         })
         .collect();
     computed(d_input * d_output, ROWS * d_output, |number, output| {
+        let output = output.cleared();
         for (row, output) in output.chunks_exact_mut(d_output).enumerate() {
             for (&first, block) in firsts.iter().zip(&blocks) {
                 let values = part(block, columns(first), number * ROWS + row);
                 output[first..first + columns(first)].copy_from_slice(values);
             }
         }
+        output
     })
 }
 

@@ -1,36 +1,103 @@
-//! Values that are computed part by part.
+//! Values that are computed part by part, each written once, by the thread that computes it.
 
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-/// `size` values, of which `compute` writes each part of `part` values, given its number. They are 0 before, set by the
-/// thread that computes them: one thread that clears all of them first would be what the others wait for.
-pub(super) fn computed(size: usize, part: usize, compute: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
-    computed_with(size, part, compute).0
+/// Places for values. Whoever writes all of them has them as values; to clear them first would be a pass over memory.
+pub(super) struct Unwritten<'a>(&'a mut [MaybeUninit<f32>]);
+
+impl<'a> Unwritten<'a> {
+    /// Number of values.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All 0.
+    pub(super) fn cleared(self) -> &'a mut [f32] {
+        self.each(std::iter::repeat(0.0))
+    }
+
+    /// Rows that are all like `row`.
+    pub(super) fn repeated(self, row: &[f32]) -> &'a mut [f32] {
+        self.by_rows(row.len(), |_, place| place.0.write_copy_of_slice(row))
+    }
+
+    /// The first of `values`, as many as there are places.
+    #[inline(always)]
+    pub(super) fn each(self, values: impl Iterator<Item = f32>) -> &'a mut [f32] {
+        let mut written = 0;
+        for (place, value) in self.0.iter_mut().zip(values) {
+            place.write(value);
+            written += 1;
+        }
+        assert_eq!(written, self.0.len(), "fewer values than places");
+        // SAFETY: each was written just now.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.0.assume_init_mut()
+        }
+    }
+
+    /// Rows of `columns` values, each written by `write`, which is given its number.
+    #[inline(always)]
+    pub(super) fn by_rows(
+        self,
+        columns: usize,
+        mut write: impl for<'r> FnMut(usize, Unwritten<'r>) -> &'r mut [f32],
+    ) -> &'a mut [f32] {
+        for (number, row) in self.0.chunks_mut(columns.max(1)).enumerate() {
+            let place = (row.as_ptr().cast(), row.len());
+            let written = write(number, Unwritten(row));
+            assert_eq!((written.as_ptr(), written.len()), place, "a row is not written");
+        }
+        // SAFETY: each row is written, since only what wrote it has it as values.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.0.assume_init_mut()
+        }
+    }
+
+    /// What `write` writes through the pointer to the first place.
+    ///
+    /// # Safety
+    ///
+    /// `write` must write all places, and nothing else.
+    #[allow(unsafe_code)]
+    pub(super) unsafe fn by_pointer(self, write: impl FnOnce(*mut f32)) -> &'a mut [f32] {
+        write(self.0.as_mut_ptr().cast());
+        // SAFETY: the caller says that all are written.
+        unsafe { self.0.assume_init_mut() }
+    }
 }
 
-/// As [`computed`], with what `compute` gives for each part, in their order.
-pub(super) fn computed_with<T: Send>(
+/// `size` values, of which `compute` writes each part of `part` values, given its number.
+pub(super) fn computed(
     size: usize,
     part: usize,
-    compute: impl Fn(usize, &mut [f32]) -> T + Sync,
-) -> (Vec<f32>, Vec<T>) {
-    computed_from(size, part, || (), |(), number, part| compute(number, part))
+    compute: impl for<'a> Fn(usize, Unwritten<'a>) -> &'a mut [f32] + Sync,
+) -> Vec<f32> {
+    computed_with(size, part, || (), |(), number, part| (compute(number, part), ())).0
 }
 
-/// As [`computed_with`], with scratch space that `compute` finds as the part before left it.
-pub(super) fn computed_from<S, T: Send>(
+/// As [`computed`], with scratch space that `compute` finds as a part before left it, and what it gives for each part beside
+/// the values, in the order of the parts.
+pub(super) fn computed_with<S, T: Send>(
     size: usize,
     part: usize,
     scratch: impl Fn() -> S + Send + Sync,
-    compute: impl Fn(&mut S, usize, &mut [f32]) -> T + Sync,
+    compute: impl for<'a> Fn(&mut S, usize, Unwritten<'a>) -> (&'a mut [f32], T) + Sync,
 ) -> (Vec<f32>, Vec<T>) {
     let mut values: Vec<f32> = Vec::with_capacity(size);
     let parts = values.spare_capacity_mut()[..size].par_chunks_mut(part.max(1)).enumerate();
-    let compute = |scratch: &mut S, (number, part)| compute(scratch, number, cleared(part));
+    let compute = |scratch: &mut S, (number, part): (usize, &mut [MaybeUninit<f32>])| {
+        let place = (part.as_ptr().cast(), part.len());
+        let (written, given) = compute(scratch, number, Unwritten(part));
+        assert_eq!((written.as_ptr(), written.len()), place, "a part is not written");
+        given
+    };
     let given = parts.map_init(scratch, compute).collect();
-    // SAFETY: the capacity is there, and all of `size` values are in a part, which `cleared` has initialised.
+    // SAFETY: the capacity is there, and all of `size` values are in a part, which is written.
     #[allow(unsafe_code)]
     unsafe {
         values.set_len(size);
@@ -38,19 +105,45 @@ pub(super) fn computed_from<S, T: Send>(
     (values, given)
 }
 
-fn cleared(part: &mut [MaybeUninit<f32>]) -> &mut [f32] {
-    for value in part.iter_mut() {
-        value.write(0.0);
-    }
-    // SAFETY: each value was written just now.
-    #[allow(unsafe_code)]
-    unsafe {
-        part.assume_init_mut()
-    }
-}
-
 /// Part `number` of `values`; the last may be shorter.
 pub(super) fn part(values: &[f32], part: usize, number: usize) -> &[f32] {
     let start = number * part;
     &values[start..values.len().min(start + part)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_come_in_their_order_with_what_was_given_for_them() {
+        let (values, given) = computed_with(10, 4, Vec::new, |scratch: &mut Vec<usize>, number, part| {
+            scratch.push(number);
+            let (len, first) = (part.len(), number as f32 * 10.0);
+            (part.each((0..len).map(|index| first + index as f32)), len)
+        });
+        assert_eq!(values, [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0, 20.0, 21.0]);
+        assert_eq!(given, [4, 4, 2]);
+        assert_eq!(computed(5, 5, |_, part| part.repeated(&[1.0])), [1.0; 5]);
+        assert_eq!(computed(4, 4, |_, part| part.repeated(&[1.0, 2.0])), [1.0, 2.0, 1.0, 2.0]);
+        assert_eq!(computed(0, 4, |_, part| part.cleared()), []);
+    }
+
+    #[test]
+    #[should_panic(expected = "fewer values than places")]
+    fn too_few_values_panic() {
+        computed(5, 5, |_, part| part.each([1.0; 4].into_iter()));
+    }
+
+    #[test]
+    #[should_panic(expected = "a part is not written")]
+    fn other_values_than_those_of_the_part_panic() {
+        computed(5, 5, |_, _| Vec::leak(vec![0.0; 5]));
+    }
+
+    #[test]
+    #[should_panic(expected = "a row is not written")]
+    fn other_values_than_those_of_the_row_panic() {
+        computed(4, 4, |_, part| part.by_rows(2, |_, _| Vec::leak(vec![0.0; 2])));
+    }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use gemm::Parallelism;
 
-use super::parts::computed;
+use super::parts::{Unwritten, computed};
 
 /// Rows and columns of a square that is copied at once, so that both its sides stay in the nearest cache.
 const TILE: usize = 32;
@@ -39,6 +39,7 @@ impl<'a> Matrix<'a> {
             return Cow::Borrowed(&values[..rows * columns]);
         }
         Cow::Owned(computed(rows * columns, TILE * columns, |number, part| {
+            let part = part.cleared();
             for first in (0..columns).step_by(TILE) {
                 let last = columns.min(first + TILE);
                 for (row, part) in part.chunks_exact_mut(columns).enumerate() {
@@ -48,6 +49,7 @@ impl<'a> Matrix<'a> {
                     }
                 }
             }
+            part
         }))
     }
 
@@ -78,35 +80,63 @@ pub(super) enum Write {
 
 /// Writes `a * b` to `output`, with all threads if `parallel`. What is computed does not depend on their number.
 pub(super) fn product(output: Output, a: Matrix, b: Matrix, write: Write, parallel: bool) {
-    assert_eq!(a.columns, b.rows, "the matrices do not fit");
+    let Output { values, row_stride, first } = output;
     if a.rows == 0 || b.columns == 0 {
         return;
     }
-    let Output { values, row_stride, first } = output;
-    // The last place that is read or written. Strides that overflow lead nowhere.
-    let last = |rows: usize, row_stride: usize, columns: usize, column_stride: usize| {
-        let row = rows.saturating_sub(1).checked_mul(row_stride)?;
-        row.checked_add(columns.saturating_sub(1).checked_mul(column_stride)?)
-    };
+    assert!(first.checked_add(b.columns).is_some_and(|end| end <= row_stride), "rows of the output overlap");
+    let end = last(a.rows, row_stride, first + b.columns, 1);
+    assert!(end.is_some_and(|end| end < values.len()), "the output does not fit its slice");
+    // SAFETY: by the assertions all places are in the slice.
+    #[allow(unsafe_code)]
+    unsafe {
+        multiply(values.as_mut_ptr().add(first), row_stride, a, b, write, parallel);
+    }
+}
+
+/// `a * b`, row by row, by one thread.
+pub(super) fn written_product<'a>(output: Unwritten<'a>, a: Matrix, b: Matrix) -> &'a mut [f32] {
+    assert_eq!(Some(output.len()), a.rows.checked_mul(b.columns), "the output does not fit");
+    if a.columns == 0 {
+        return output.cleared();
+    }
+    // SAFETY: there are as many places as the product has values, and all of them are written.
+    #[allow(unsafe_code)]
+    unsafe {
+        output.by_pointer(|first| multiply(first, b.columns, a, b, Write::Replace, false))
+    }
+}
+
+/// The last place that is read or written. Strides that overflow lead nowhere.
+fn last(rows: usize, row_stride: usize, columns: usize, column_stride: usize) -> Option<usize> {
+    let row = rows.saturating_sub(1).checked_mul(row_stride)?;
+    row.checked_add(columns.saturating_sub(1).checked_mul(column_stride)?)
+}
+
+/// Writes `a * b`, or adds it, from `first` on, to rows that begin `row_stride` places after one another.
+///
+/// # Safety
+///
+/// All places that are written to must be there, and no rows overlap.
+#[allow(unsafe_code)]
+unsafe fn multiply(first: *mut f32, row_stride: usize, a: Matrix, b: Matrix, write: Write, parallel: bool) {
+    assert_eq!(a.columns, b.rows, "the matrices do not fit");
     let fits = |m: &Matrix| {
         let last = last(m.rows, m.row_stride, m.columns, m.column_stride);
         last.is_some_and(|last| last < m.values.len())
     };
-    assert!(a.columns == 0 || (fits(&a) && fits(&b)), "a matrix does not fit its slice");
-    assert!(first.checked_add(b.columns).is_some_and(|end| end <= row_stride), "rows of the output overlap");
-    let end = last(a.rows, row_stride, first + b.columns, 1);
-    assert!(end.is_some_and(|end| end < values.len()), "the output does not fit its slice");
+    let is_empty = a.rows == 0 || a.columns == 0 || b.columns == 0;
+    assert!(is_empty || (fits(&a) && fits(&b)), "a matrix does not fit its slice");
     let parallelism = if parallel { Parallelism::Rayon(0) } else { Parallelism::None };
     let (alpha, beta) = (1.0, 1.0);
-    // SAFETY: by the assertions above all places that the strides lead to are in the slices, and rows of the output do not
-    // overlap. What is there is read only where it is added to.
-    #[allow(unsafe_code)]
+    // SAFETY: by the assertions all places that are read are in the slices; of those that are written the caller says so. What
+    // is there is read only where it is added to.
     unsafe {
         gemm::gemm(
             a.rows,
             b.columns,
             a.columns,
-            values.as_mut_ptr().add(first),
+            first,
             1,
             row_stride as isize,
             write == Write::Add,
