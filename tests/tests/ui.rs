@@ -40,7 +40,9 @@ fn the_words_name_no_place_but_the_case() {
                 continue;
             };
             let in_case = place.strip_prefix(&case).is_some_and(|rest| rest.starts_with(':'));
-            let in_vitslim = place.strip_prefix("$WORKSPACE/").is_some_and(|file| Path::new(file).is_relative() && file.ends_with(".rs"));
+            let in_vitslim = place
+                .strip_prefix("$WORKSPACE/")
+                .is_some_and(|file| Path::new(file).is_relative() && file.ends_with(".rs"));
             assert!(in_case || in_vitslim, "{}: {line}", path.display());
         }
     }

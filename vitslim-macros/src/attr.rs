@@ -31,8 +31,7 @@ pub(crate) struct Layout {
 }
 
 const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
-const FIELD_FORMS: &str =
-    "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, and a nested slimmable field a bare `#[slim]`";
+const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, and a nested slimmable field a bare `#[slim]`";
 
 /// Reads the `#[slim]` attributes of a field.
 pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
@@ -60,7 +59,8 @@ pub(crate) struct Container {
     pub(crate) root: Option<Path>,
 }
 
-const STRUCT_FORMS: &str = "`outer = [...]`, the dimensions that it borrows, and `crate = ...`, the path of `vitslim_core`";
+const STRUCT_FORMS: &str =
+    "`outer = [...]`, the dimensions that it borrows, and `crate = ...`, the path of `vitslim_core`";
 
 impl Container {
     /// Reads the `#[slim]` attributes of a struct.
@@ -240,7 +240,7 @@ fn read_axis(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Optio
 fn read_layout(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Option<Layout> {
     let list = List::parse(key, "layout", value, "heads, head_dim", errors)?;
     match list.factors.as_slice() {
-        [Factor::Name(groups), Factor::Name(units)] => {
+        [Factor::Name(groups), Factor::Name(units)] if groups != units => {
             Some(Layout { key: key.clone(), groups: groups.clone(), units: units.clone() })
         }
         _ => {

@@ -270,8 +270,22 @@ mod tests {
 
     #[test]
     fn the_path_of_vitslim_is_that_of_the_manifest_or_the_given_one() {
-        let found = derive(&parse_quote!(struct A { #[slim] b: B }), || Ok(parse_quote!(::vs)));
-        let given = derived(parse_quote!(#[slim(crate = facade::vitslim)] struct A<B> { #[slim] b: B }));
+        let found = derive(
+            &parse_quote!(
+                struct A {
+                    #[slim]
+                    b: B,
+                }
+            ),
+            || Ok(parse_quote!(::vs)),
+        );
+        let given = derived(parse_quote!(
+            #[slim(crate = facade::vitslim)]
+            struct A<B> {
+                #[slim]
+                b: B,
+            }
+        ));
         for (written, root) in [(found, ":: vs"), (given, "facade :: vitslim")] {
             let written = written.to_string();
             assert!(!written.contains("vitslim_core"), "{written}");

@@ -140,24 +140,24 @@ impl<'a> Check<'a> {
     }
 
     fn axes(&mut self) {
-        for (_, axis) in self.input.axes() {
-            if !axis.list.names().any(|name| self.doubtful.contains(&name))
-                && let Err(error) = check_names(axis, self.input, self.names)
-            {
-                self.errors.push(error);
-                self.doubtful.extend(axis.list.names());
-            }
-        }
         // Two axes may share a mistake, so that only what was doubtful before keeps one from being checked.
         let doubtful = self.doubtful.clone();
+        let mut misunderstood: Vec<&Ident> = Vec::new();
         for (_, axis) in self.input.axes() {
-            if !axis.list.names().any(|name| doubtful.contains(&name))
-                && let Err(error) = check_factors(axis, self.names)
-            {
+            if axis.list.names().any(|name| doubtful.contains(&name)) {
+                continue;
+            }
+            if let Err(error) = check_names(axis, self.input, self.names) {
+                if !axis.list.names().any(|name| misunderstood.contains(&name)) {
+                    self.errors.push(error);
+                }
+                misunderstood.extend(axis.list.names());
+            } else if let Err(error) = check_factors(axis, self.names) {
                 self.errors.push(error);
                 self.doubtful.extend(axis.list.names());
             }
         }
+        self.doubtful.extend(misunderstood);
     }
 
     fn roles(&mut self) {

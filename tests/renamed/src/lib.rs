@@ -32,10 +32,8 @@ mod tests {
     #[test]
     fn the_derive_finds_vitslim_by_its_new_name() {
         let device = Device::flex();
-        let mlp = Mlp {
-            fc1: LinearConfig::new(2, 6).init(&device),
-            fc2: LinearConfig::new(6, 2).init(&device),
-        };
+        let mlp =
+            Mlp { fc1: LinearConfig::new(2, 6).init(&device), fc2: LinearConfig::new(6, 2).init(&device) };
         let dimensions = describe(&Block { branch: mlp }).unwrap();
         assert_eq!((dimensions[0].path.as_str(), dimensions[0].units()), ("branch.hidden", 6));
     }

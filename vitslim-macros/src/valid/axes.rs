@@ -22,7 +22,7 @@ pub(super) fn check_names(axis: &Axis, input: &Input, names: &Names) -> Result<(
         [] => match axis.list.names().next() {
             Some(count) => {
                 let message = format!(
-                    "`{count}` is a `usize` of this struct, which makes it a number here, and an axis needs a dimension: if it is what can be pruned, rename one of the two; if not, name that too, as in `[{count}, hidden]`"
+                    "`{count}` is a `usize` of this struct and so only a number here, and an axis needs a dimension: if `{count}` is what can be pruned, give the `usize` another name; if not, name the dimension too, as in `[{count}, units]`"
                 );
                 Err(Error::new_spanned(count, message))
             }

@@ -30,9 +30,11 @@ pub(super) fn check_roles(dimension: &Ident, input: &Input) -> Result<(), Error>
         (Some(norm), Some(_)) if all_seen && writers.all(|(field, _)| is_norm(field)) => format!(
             "`{dimension}` is the output of `{norm}` only, and a norm writes what it reads: write `output = [{dimension}]` on the layer before it too, or {borrow}"
         ),
-        (Some(layer), Some(_)) if all_seen && carriers.iter().all(|(field, _)| field.ident == layer) => format!(
-            "`{dimension}` is what `{layer}` reads and what it writes, and no other layer of this struct has it: name the two axes differently, or {borrow}"
-        ),
+        (Some(layer), Some(_)) if all_seen && carriers.iter().all(|(field, _)| field.ident == layer) => {
+            format!(
+                "`{dimension}` is what `{layer}` reads and what it writes, and no other layer of this struct has it: name the two axes differently, or {borrow}"
+            )
+        }
         (Some(producer), Some(consumer)) if carriers.iter().all(|(_, axis)| axis.gate.is_none()) => {
             let either = match producer == consumer {
                 true => format!("`{producer}`"),

@@ -8,17 +8,8 @@ use crate::axis::Side;
 
 /// Types that everybody writes by these names, so that one in the wrong place can be told by name. Any other is left to
 /// the compiler's own check of the generated code.
-const WELL_KNOWN: [&str; 9] = [
-    "Linear",
-    "Conv2d",
-    "LayerNorm",
-    "Gelu",
-    "Dropout",
-    "DropPath",
-    "HeadLayout",
-    "TokenGate",
-    "Param",
-];
+const WELL_KNOWN: [&str; 9] =
+    ["Linear", "Conv2d", "LayerNorm", "Gelu", "Dropout", "DropPath", "HeadLayout", "TokenGate", "Param"];
 
 const NUMBERS: [&str; 8] = ["usize", "u32", "u64", "i32", "i64", "f32", "f64", "bool"];
 
@@ -42,13 +33,16 @@ pub(super) fn check_type(field: &Field) -> Result<(), Error> {
             "a head layout has an annotation of its own: write `#[slim(layout = [heads, head_dim])]`".into()
         }
         (Role::Nested | Role::Layer(_), _) if number => {
-            format!("a `{name}` has nothing to prune: remove the annotation")
+            format!("a field of type `{name}` has nothing to prune: remove the annotation")
         }
         (Role::Layer(axes), "Param") => {
             return match axes.iter().find(|axis| !matches!(axis.side, Side::Axis(_))) {
                 Some(axis) => Err(Error::new_spanned(
                     &axis.key,
-                    format!("a parameter has no `{}`: count its axes from 0, as in `axis(2) = [width]`", axis.side),
+                    format!(
+                        "a parameter has no `{}`: count its axes from 0, as in `axis(2) = [width]`",
+                        axis.side
+                    ),
                 )),
                 None => Ok(()),
             };
