@@ -1,4 +1,3 @@
-use burn::module::Module;
 use vitslim_core::prelude::*;
 
 #[derive(Debug, Clone, Slimmable)]
