@@ -49,11 +49,11 @@ pub struct Positions<const D: usize> {
 
 /// A private type in a public one, and parameters behind a `cfg`.
 #[derive(Module, Debug, Slimmable)]
-pub struct Block<#[cfg(all())] A: Module, #[cfg(any())] Gone: Module> {
-    #[cfg(all())]
+pub struct Block<#[cfg(true)] A: Module, #[cfg(false)] Gone: Module> {
+    #[cfg(true)]
     #[slim]
     mlp: Private<A>,
-    #[cfg(any())]
+    #[cfg(false)]
     #[slim]
     gone: Gone,
 }

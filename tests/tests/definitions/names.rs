@@ -29,17 +29,17 @@ pub struct Clash {
 /// Some of it is not there.
 #[derive(Module, Debug, vitslim_core::slim::Slimmable)]
 pub struct Configured {
-    #[cfg_attr(all(), slim(output = [hidden], gate))]
+    #[cfg_attr(true, slim(output = [hidden], gate))]
     fc1: Linear,
-    #[cfg(all())]
+    #[cfg(true)]
     #[slim(input = [hidden])]
     fc2: Linear,
-    #[cfg(any())]
+    #[cfg(false)]
     #[slim(input = [hidden], unknown)]
     gone: Linear,
-    #[cfg_attr(any(), slim(unknown))]
+    #[cfg_attr(false, slim(unknown))]
     plain: Linear,
-    #[cfg(all())]
+    #[cfg(true)]
     #[slim]
     raw: Raw,
 }
