@@ -1,13 +1,49 @@
-//! What `#[derive(Slimmable)]` accepts, and the words in which it refuses the rest: one file a case in `ui/`.
+//! The words in which `#[derive(Slimmable)]` refuses what it cannot accept, and underlines it: one file a case in `ui/fail/`.
+//! What it accepts is in `definitions/`.
 //!
 //! After a change of words, `TRYBUILD=overwrite cargo test -p vitslim-tests --test ui` writes the `.stderr` files anew;
-//! read their diff. Those of `layer_without_input` and `nested_without_derive` hold rustc's own
-//! words and may change with the toolchain.
+//! read their diff. Those that speak of an error's number (`error[E0277]`) hold words of rustc's own, and may change
+//! with the toolchain.
 
-// One `TestCases` for all: each one builds Burn's crates anew.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+// No case that must compile: all would be built instead of checked, and Burn's crates with them.
 #[test]
 fn ui() {
-    let cases = trybuild::TestCases::new();
-    cases.pass("ui/pass/*.rs");
-    cases.compile_fail("ui/fail/*.rs");
+    trybuild::TestCases::new().compile_fail("ui/fail/*.rs");
+}
+
+fn files(extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir("ui/fail").expect("a folder of cases");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == extension)).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_case_has_its_words() {
+    let cases: Vec<_> = files("rs").iter().map(|path| path.with_extension("stderr")).collect();
+    assert_eq!(cases, files("stderr"));
+    assert!(cases.len() >= 40);
+}
+
+/// A path of this machine, or a line of our own library, would hold here only and today only.
+#[test]
+fn the_words_name_no_place_but_the_case() {
+    for path in files("stderr") {
+        let case = path.with_extension("rs").display().to_string();
+        for line in fs::read_to_string(&path).expect("the words").lines() {
+            let Some((_, place)) = line.split_once("--> ") else {
+                assert!(!line.contains("$CARGO") && !line.contains(".rs:"), "{}: {line}", path.display());
+                continue;
+            };
+            let in_case = place.strip_prefix(&case).is_some_and(|rest| rest.starts_with(':'));
+            let in_vitslim = place
+                .strip_prefix("$WORKSPACE/")
+                .is_some_and(|file| Path::new(file).is_relative() && file.ends_with(".rs"));
+            assert!(in_case || in_vitslim, "{}: {line}", path.display());
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! The struct under the derive, as the other stages want to see it.
 
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Token, Type};
+use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Path, Token, Type};
 
-use crate::attr::{self, Role};
+use crate::attr::{self, Container, Role};
 use crate::axis::Axis;
 
 /// A struct with its annotations.
@@ -11,6 +11,8 @@ pub(crate) struct Input<'a> {
     pub(crate) original: &'a DeriveInput,
     /// The dimensions it borrows, in the order written.
     pub(crate) outer: Vec<Ident>,
+    /// The path of `vitslim_core`, if it is given.
+    pub(crate) root: Option<Path>,
     pub(crate) fields: Vec<Field<'a>>,
     /// Whether every annotation could be read. If not, a name that seems to be missing may stand in one that could not.
     pub(crate) complete: bool,
@@ -35,9 +37,9 @@ impl<'a> Input<'a> {
                 return None;
             }
         };
-        let outer = attr::outer(&node.attrs, errors);
+        let Container { outer, root } = Container::from_attributes(&node.attrs, errors);
         let fields = fields.iter().filter_map(|field| Field::from_syn(field, errors)).collect();
-        Some(Input { original: node, outer, fields, complete: errors.is_empty() })
+        Some(Input { original: node, outer, root, fields, complete: errors.is_empty() })
     }
 
     /// Every axis of the struct with the field it belongs to, in the order written.
@@ -63,17 +65,24 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The last word of the field's type, `Linear` of `nn::Linear`, if its type is a path.
+    /// The last word of the field's type.
     pub(crate) fn type_name(&self) -> Option<&'a Ident> {
-        match self.ty {
-            Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
-            _ => None,
-        }
+        last_word(self.ty)
     }
 
     /// The `#[cfg]` attributes of the field, which must stand on every line written for it.
     pub(crate) fn cfgs(&self) -> impl Iterator<Item = &'a Attribute> {
         self.original.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
+    }
+}
+
+/// The last word of a type, `Linear` of `nn::Linear`, if it is a path.
+pub(crate) fn last_word(ty: &Type) -> Option<&Ident> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
+        // A macro puts invisible groups around its variables.
+        Type::Group(group) => last_word(&group.elem),
+        _ => None,
     }
 }
 

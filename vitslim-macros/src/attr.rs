@@ -4,9 +4,10 @@ use std::mem::discriminant;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Attribute, Error, Ident, LitInt, Meta};
+use syn::parse::Parser;
+use syn::{Attribute, Error, Ident, LitInt, Meta, Path};
 
-use crate::axis::{Axis, Factor, List, Side, items};
+use crate::axis::{Axis, Factor, Item, List, Side, items};
 
 /// What the annotations of a field make it.
 pub(crate) enum Role {
@@ -30,8 +31,7 @@ pub(crate) struct Layout {
 }
 
 const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
-const FIELD_FORMS: &str =
-    "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`";
+const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, and a nested slimmable field a bare `#[slim]`";
 
 /// Reads the `#[slim]` attributes of a field.
 pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
@@ -50,54 +50,86 @@ pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
     role
 }
 
-/// Reads the `#[slim(outer = [...])]` of a struct.
-pub(crate) fn outer(attrs: &[Attribute], errors: &mut Vec<Error>) -> Vec<Ident> {
-    let mut borrowed: Option<Vec<Ident>> = None;
-    for attr in slim_attributes(attrs) {
-        let list = match &attr.meta {
-            Meta::List(list) if !list.tokens.is_empty() => list,
-            Meta::NameValue(_) => {
-                errors.push(equals_sign(attr));
-                continue;
-            }
-            _ => {
-                errors.push(Error::new_spanned(
-                    attr,
-                    "`#[slim]` marks a nested field; a struct takes `#[slim(outer = [...])]`, which names the dimensions that it borrows",
-                ));
-                continue;
-            }
-        };
-        for item in items(list.tokens.clone(), errors) {
-            let Some((key, value)) = item.key() else {
-                errors.push(Error::new_spanned(
-                    item.tokens(),
-                    "expected `outer = [...]`, which names the dimensions that the struct borrows",
-                ));
-                continue;
-            };
-            match key.to_string().as_str() {
-                "outer" if borrowed.is_some() => errors.push(Error::new_spanned(
-                    key,
-                    "`outer` is written twice: put all names into one list",
-                )),
-                "outer" => {
-                    let names = List::parse(key, "outer", value, "width", errors)
-                        .map(|list| only_names(&list, errors));
-                    borrowed = Some(names.unwrap_or_default());
+/// What the annotations of a struct say.
+#[derive(Default)]
+pub(crate) struct Container {
+    /// `#[slim(outer = [width])]`
+    pub(crate) outer: Vec<Ident>,
+    /// `#[slim(crate = other::vitslim_core)]`
+    pub(crate) root: Option<Path>,
+}
+
+const STRUCT_FORMS: &str =
+    "`outer = [...]`, the dimensions that it borrows, and `crate = ...`, the path of `vitslim_core`";
+
+impl Container {
+    /// Reads the `#[slim]` attributes of a struct.
+    pub(crate) fn from_attributes(attrs: &[Attribute], errors: &mut Vec<Error>) -> Self {
+        let mut container = Container::default();
+        let mut seen = Vec::new();
+        for attr in slim_attributes(attrs) {
+            match &attr.meta {
+                Meta::List(list) if !list.tokens.is_empty() => {
+                    for item in items(list.tokens.clone(), errors) {
+                        container.read(&item, &mut seen, errors);
+                    }
                 }
-                name if FIELD_KEYS.contains(&name) => errors.push(Error::new_spanned(
-                    key,
-                    format!("`{name}` belongs on a field; a struct takes only `outer = [...]`"),
-                )),
-                name => errors.push(Error::new_spanned(
-                    key,
-                    format!("unknown key `{name}`: a struct takes only `outer = [...]`, the dimensions that it borrows"),
+                Meta::NameValue(_) => errors.push(equals_sign(attr)),
+                _ => errors.push(Error::new_spanned(
+                    attr,
+                    format!("`#[slim]` marks a nested field; a struct takes {STRUCT_FORMS}"),
                 )),
             }
         }
+        container
     }
-    borrowed.unwrap_or_default()
+
+    fn read(&mut self, item: &Item, seen: &mut Vec<String>, errors: &mut Vec<Error>) {
+        let Some((key, value)) = item.key() else {
+            let message = format!("a struct takes {STRUCT_FORMS}");
+            errors.push(Error::new_spanned(item.tokens(), message));
+            return;
+        };
+        let name = key.to_string();
+        let message = match name.as_str() {
+            "outer" | "crate" if seen.contains(&name) => match name.as_str() {
+                "outer" => "`outer` is written twice: put all names into one list".into(),
+                _ => "`crate` is written twice: remove one".into(),
+            },
+            "outer" => {
+                let list = List::parse(key, "outer", value, "width", errors);
+                self.outer = list.map(|list| only_names(&list, errors)).unwrap_or_default();
+                seen.push(name);
+                return;
+            }
+            "crate" => {
+                self.root = read_root(key, value, errors);
+                seen.push(name);
+                return;
+            }
+            field if FIELD_KEYS.contains(&field) => {
+                format!("`{field}` belongs on a field; a struct takes {STRUCT_FORMS}")
+            }
+            _ => format!("unknown key `{name}`: a struct takes {STRUCT_FORMS}"),
+        };
+        errors.push(Error::new_spanned(key, message));
+    }
+}
+
+/// Reads `crate = other::vitslim_core`.
+fn read_root(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Option<Path> {
+    let (wrong, message) = match value {
+        [TokenTree::Punct(equals), path @ ..] if equals.as_char() == '=' && !path.is_empty() => {
+            let path: TokenStream = path.iter().cloned().collect();
+            match Path::parse_mod_style.parse2(path.clone()) {
+                Ok(path) => return Some(path),
+                Err(_) => (path, "expected a path, without quotes: write `crate = other::vitslim_core`"),
+            }
+        }
+        _ => (key.to_token_stream(), "`crate` needs a path: write `crate = other::vitslim_core`"),
+    };
+    errors.push(Error::new_spanned(wrong, message));
+    None
 }
 
 fn slim_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
@@ -116,7 +148,7 @@ fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error
     for item in items(tokens, errors) {
         let Some((key, value)) = item.key() else {
             if !list_open {
-                let message = format!("expected {FIELD_FORMS}");
+                let message = format!("a field takes {FIELD_FORMS}");
                 errors.push(Error::new_spanned(item.tokens(), message));
             }
             continue;
@@ -132,7 +164,7 @@ fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error
                 AxisBefore::Broken => {}
                 AxisBefore::None => errors.push(Error::new_spanned(
                     key,
-                    "`gate` belongs to the axis written just before it, and there is none: write `output = [hidden], gate`",
+                    "`gate` belongs to the axis just before it in the same `#[slim(...)]`, and there is none: write `output = [hidden], gate`",
                 )),
             },
             "tokens" if flag(key, value, errors) => role.become_role(Role::Tokens, key, errors),
@@ -142,9 +174,9 @@ fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error
                     role.become_role(Role::Layout(layout), key, errors);
                 }
             }
-            "outer" => errors.push(Error::new_spanned(
+            name @ ("outer" | "crate") => errors.push(Error::new_spanned(
                 key,
-                "`outer` belongs on the struct: write `#[slim(outer = [...])]` above it",
+                format!("`{name}` belongs on the struct: write `#[slim({name} = ...)]` above it"),
             )),
             _ if list_open && value.is_empty() => continue,
             name => {
@@ -165,7 +197,13 @@ enum AxisBefore {
 }
 
 fn unknown_key(key: &Ident, name: &str) -> Error {
-    let message = match nearest(name, FIELD_KEYS) {
+    let right = match name {
+        "in" | "in_features" | "reads" | "consumer" => Some("input"),
+        "out" | "out_features" | "writes" | "producer" => Some("output"),
+        "mask" => Some("gate"),
+        _ => nearest(name, FIELD_KEYS),
+    };
+    let message = match right {
         Some(right) => format!("unknown key `{name}`: did you mean `{right}`?"),
         None => format!("unknown key `{name}`: a field takes {FIELD_FORMS}"),
     };
@@ -202,7 +240,7 @@ fn read_axis(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Optio
 fn read_layout(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Option<Layout> {
     let list = List::parse(key, "layout", value, "heads, head_dim", errors)?;
     match list.factors.as_slice() {
-        [Factor::Name(groups), Factor::Name(units)] => {
+        [Factor::Name(groups), Factor::Name(units)] if groups != units => {
             Some(Layout { key: key.clone(), groups: groups.clone(), units: units.clone() })
         }
         _ => {
@@ -229,13 +267,17 @@ fn only_names(list: &List, errors: &mut Vec<Error>) -> Vec<Ident> {
 
 /// Whether `key` stands alone, as a flag must.
 fn flag(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> bool {
-    if !value.is_empty() {
-        errors.push(Error::new_spanned(
+    errors.push(match value {
+        [] => return true,
+        [next @ TokenTree::Ident(_), ..] => {
+            Error::new_spanned(next, format!("expected a comma after `{key}`"))
+        }
+        _ => Error::new_spanned(
             value.iter().cloned().collect::<TokenStream>(),
             format!("`{key}` is a flag and takes no value: write just `{key}`"),
-        ));
-    }
-    value.is_empty()
+        ),
+    });
+    false
 }
 
 impl Role {

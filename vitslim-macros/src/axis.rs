@@ -8,7 +8,7 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Error, Ident, Lit, Type};
 
-use crate::ast::{Field, Input};
+use crate::ast::{Input, last_word};
 use crate::attr::Role;
 
 /// One annotated axis of a field, `output = [3, heads, head_dim], gate`.
@@ -184,7 +184,7 @@ fn is_product(trees: &[TokenTree]) -> bool {
 /// What a name in an axis stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning<'a> {
-    /// A number, read from this `usize` field.
+    /// A number: this `usize` field or const parameter.
     Count(&'a Ident),
     /// The groups of the grouped dimension that follows.
     Groups,
@@ -194,7 +194,7 @@ pub(crate) enum Meaning<'a> {
 
 /// What each name stands for, in this struct.
 pub(crate) struct Names<'a> {
-    /// The `usize` fields.
+    /// The `usize` fields and const parameters.
     counts: Vec<&'a Ident>,
     outer: &'a [Ident],
     /// Groups and units of each grouped dimension: those with a layout here, then the borrowed ones.
@@ -203,9 +203,11 @@ pub(crate) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(crate) fn of(input: &'a Input<'a>) -> Self {
-        let fields = input.fields.iter();
+        let fields = input.fields.iter().map(|field| (field.ident, field.ty));
+        let params = input.original.generics.const_params().map(|param| (&param.ident, &param.ty));
+        let counts = fields.chain(params).filter(|(_, ty)| is_usize(ty));
         let mut names = Names {
-            counts: fields.filter(|field| is_usize(field)).map(|field| field.ident).collect(),
+            counts: counts.map(|(name, _)| name).collect(),
             outer: &input.outer,
             grouped: Vec::new(),
         };
@@ -234,8 +236,8 @@ impl<'a> Names<'a> {
     }
 
     pub(crate) fn meaning(&self, name: &Ident) -> Meaning<'a> {
-        if let Some(field) = self.counts.iter().find(|field| field.unraw() == *name) {
-            Meaning::Count(field)
+        if let Some(count) = self.counts.iter().find(|count| count.unraw() == *name) {
+            Meaning::Count(count)
         } else if self.units_of(name).is_some() {
             Meaning::Groups
         } else {
@@ -272,8 +274,8 @@ impl<'a> Names<'a> {
     }
 }
 
-fn is_usize(field: &Field) -> bool {
-    matches!(field.ty, Type::Path(_)) && field.type_name().is_some_and(|name| name == "usize")
+fn is_usize(ty: &Type) -> bool {
+    last_word(ty).is_some_and(|name| name == "usize")
 }
 
 /// The tokens between two commas.

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    DeriveInput, GenericArgument, GenericParam, Generics, Ident, PathArguments, Type, WherePredicate,
+    DeriveInput, GenericArgument, GenericParam, Generics, Ident, Path, PathArguments, Type, WherePredicate,
     parse_quote,
 };
 
@@ -13,32 +13,55 @@ use crate::ast::{Field, Input};
 use crate::attr::Role;
 use crate::axis::{Factor, List, Meaning, Names, Side};
 
-/// The implementation for a struct that passed every check.
-pub(crate) fn implementation(input: &Input, names: &Names) -> TokenStream {
+/// The implementation for a struct that passed every check. `root` is the path of `vitslim_core`.
+pub(crate) fn implementation(input: &Input, names: &Names, root: &Path) -> TokenStream {
     let mapper = mapper(Span::mixed_site());
     let declared = names.declared(input).into_iter().map(Ident::to_string);
     let layouts = input.fields.iter().filter(|field| is_layout(field));
     let others = input.fields.iter().filter(|field| !is_layout(field));
     let steps = layouts.chain(others).map(|field| step(field, names));
     let parts: Vec<TokenStream> = input.fields.iter().map(part).collect();
+    let uses = uses(input, root);
     let body = quote! {
+        #uses
         let Self { #(#parts),* } = self;
-        #mapper.open(&[#(#declared),*]);
+        #mapper.open::<Self>(&[#(#declared),*]);
         #(#steps)*
         #mapper.close();
         Self { #(#parts),* }
     };
-    implement(input.original, bounds(input), &mapper.to_token_stream(), &body)
+    implement(input.original, root, bounds(input, root), &mapper.to_token_stream(), &body)
+}
+
+/// Brings in what the steps name, so that they read as a person would write them.
+fn uses(input: &Input, root: &Path) -> Option<TokenStream> {
+    let sides: Vec<Side> = input.axes().map(|(_, axis)| axis.side).collect();
+    let nested = input.fields.iter().any(|field| matches!(field.role, Role::Nested));
+    let used = [
+        ("Axis", sides.iter().any(|side| matches!(side, Side::Axis(_)))),
+        ("Factor", !sides.is_empty()),
+        ("Input", sides.contains(&Side::Input)),
+        ("Output", sides.contains(&Side::Output)),
+        ("Slimmable", nested),
+    ];
+    let used = used.into_iter().filter(|(_, is_used)| *is_used);
+    let names: Vec<Ident> = used.map(|(name, _)| Ident::new(name, Span::call_site())).collect();
+    match names.as_slice() {
+        [] => None,
+        [name] => Some(quote!(use #root::slim::#name;)),
+        names => Some(quote!(use #root::slim::{#(#names),*};)),
+    }
 }
 
 /// What stands in for the implementation of a struct with errors, so that they are not followed by others where the
 /// struct is used.
-pub(crate) fn stand_in(node: &DeriveInput) -> TokenStream {
-    implement(node, module_bound(node), &quote!(_), &quote!(self))
+pub(crate) fn stand_in(node: &DeriveInput, root: &Path) -> TokenStream {
+    implement(node, root, module_bound(node, root), &quote!(_), &quote!(self))
 }
 
 fn implement(
     node: &DeriveInput,
+    root: &Path,
     bounds: Vec<WherePredicate>,
     mapper: &TokenStream,
     body: &TokenStream,
@@ -50,10 +73,14 @@ fn implement(
     let name = &node.ident;
     let kind = mapper_type(&node.generics);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    // Where something is not slimmable, the compiler would list all types that are. Of a generic one it must look further:
+    // it may be a parameter that is not.
+    let unlisted = node.generics.params.is_empty().then(|| quote!(#[diagnostic::do_not_recommend]));
     quote! {
         #[automatically_derived]
-        impl #impl_generics ::vitslim_core::slim::Slimmable for #name #ty_generics #where_clause {
-            fn map_dimensions<#kind: ::vitslim_core::slim::DimensionMapper>(self, #mapper: &mut #kind) -> Self {
+        #unlisted
+        impl #impl_generics #root::slim::Slimmable for #name #ty_generics #where_clause {
+            fn map_dimensions<#kind: #root::slim::DimensionMapper>(self, #mapper: &mut #kind) -> Self {
                 #body
             }
         }
@@ -93,22 +120,26 @@ fn is_layout(field: &Field) -> bool {
     matches!(field.role, Role::Layout(_))
 }
 
-/// What happens to one field. The calls stand, for the compiler's errors, where the field's type is: that is what does
-/// not fit if one does not.
+/// What happens to one field. The calls stand, for the compiler's errors, where that is what does not fit if they do not:
+/// at the field's type, or at the key of an axis.
 fn step(field: &Field, names: &Names) -> TokenStream {
     let cfgs: Vec<_> = field.cfgs().collect();
     let ident = field.ident;
     let name = ident.unraw().to_string();
     let at_type = type_span(field);
-    let mut value = ident.clone();
-    value.set_span(at_type.resolved_at(ident.span()));
+    let value_at = |location: Span| {
+        let mut value = ident.clone();
+        value.set_span(location.resolved_at(ident.span()));
+        value
+    };
+    let value = value_at(at_type);
     let span = at_type.resolved_at(Span::call_site());
     let mapper = mapper(at_type);
     match &field.role {
         Role::Plain => TokenStream::new(),
         Role::Nested => {
             let mapped = quote_spanned! {span=>
-                ::vitslim_core::slim::Slimmable::map_dimensions(#value, #mapper)
+                Slimmable::map_dimensions(#value, #mapper)
             };
             quote! {
                 #(#cfgs)*
@@ -133,6 +164,8 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             .map(|axis| {
                 let (side, factors) = (side(axis.side), factors(&axis.list, names));
                 let gated = axis.gate.is_some();
+                let at_key = axis.key.span();
+                let (value, span) = (value_at(at_key), at_key.resolved_at(Span::call_site()));
                 // The side is named as a type too: of a layer with one side only, the compiler would infer that one, and
                 // complain about the value instead of the layer.
                 let mapped = quote_spanned! {span=>
@@ -146,11 +179,11 @@ fn step(field: &Field, names: &Names) -> TokenStream {
 
 fn side(side: Side) -> TokenStream {
     match side {
-        Side::Input => quote!(::vitslim_core::slim::Input),
-        Side::Output => quote!(::vitslim_core::slim::Output),
+        Side::Input => quote!(Input),
+        Side::Output => quote!(Output),
         Side::Axis(number) => {
             let number = Literal::usize_unsuffixed(number);
-            quote!(::vitslim_core::slim::Axis::<#number>)
+            quote!(Axis::<#number>)
         }
     }
 }
@@ -159,28 +192,32 @@ fn factors(list: &List, names: &Names) -> TokenStream {
     let factors = list.factors.iter().map(|factor| match factor {
         Factor::Number(number) => {
             let number = Literal::usize_unsuffixed(*number);
-            quote!(::vitslim_core::slim::Factor::Count(#number))
+            quote!(Factor::Count(#number))
         }
         Factor::Name(name) => {
             let text = name.to_string();
             match names.meaning(name) {
-                Meaning::Count(field) => quote!(::vitslim_core::slim::Factor::Count(#field)),
-                Meaning::Groups => quote!(::vitslim_core::slim::Factor::Groups(#text)),
-                Meaning::Units => quote!(::vitslim_core::slim::Factor::Units(#text)),
+                Meaning::Count(field) => quote!(Factor::Count(#field)),
+                Meaning::Groups => quote!(Factor::Groups(#text)),
+                Meaning::Units => quote!(Factor::Units(#text)),
             }
         }
     });
     quote!(#(#factors),*)
 }
 
-/// Where to underline the type of `field`: at its last word, `Linear` of `nn::Linear`. Of a nested `Vec` or `Option`, it
-/// is the element that must be slimmable.
+/// Where to underline the type of `field`: at its last word, `Linear` of `nn::Linear`. Of a nested `Vec`, `Option` or
+/// array, it is the element that must be slimmable.
 fn type_span(field: &Field) -> Span {
     let mut ty = field.ty;
     loop {
         let last = match ty {
             Type::Group(group) => {
                 ty = &group.elem;
+                continue;
+            }
+            Type::Array(array) if matches!(field.role, Role::Nested) => {
+                ty = &array.elem;
                 continue;
             }
             Type::Path(path) => path.path.segments.last(),
@@ -204,7 +241,7 @@ fn type_span(field: &Field) -> Span {
 
 /// What a generic struct must promise for its implementation to hold: that it is a module, whatever Burn's derive asks
 /// of its parameters for that, and that its annotated fields can do what is asked of them.
-fn bounds(input: &Input) -> Vec<WherePredicate> {
+fn bounds(input: &Input, root: &Path) -> Vec<WherePredicate> {
     let params: Vec<Ident> = input
         .original
         .generics
@@ -212,14 +249,14 @@ fn bounds(input: &Input) -> Vec<WherePredicate> {
         .map(|param| param.ident.clone())
         .chain(input.original.generics.const_params().map(|param| param.ident.clone()))
         .collect();
-    let mut bounds = module_bound(input.original);
+    let mut bounds = module_bound(input.original, root);
     let generic = |field: &&Field| mentions(field.ty.to_token_stream(), &params);
     for Field { ty, role, .. } in input.fields.iter().filter(generic) {
         match role {
-            Role::Nested => bounds.push(parse_quote!(#ty: ::vitslim_core::slim::Slimmable)),
+            Role::Nested => bounds.push(parse_quote!(#ty: #root::slim::Slimmable)),
             Role::Layer(axes) => bounds.extend(axes.iter().map(|axis| -> WherePredicate {
                 let side = side(axis.side);
-                parse_quote!(#ty: ::vitslim_core::slim::SlimLayer<#side>)
+                parse_quote!(#ty: #root::slim::HasAxis<#root::slim::#side>)
             })),
             _ => {}
         }
@@ -227,13 +264,13 @@ fn bounds(input: &Input) -> Vec<WherePredicate> {
     bounds
 }
 
-fn module_bound(node: &DeriveInput) -> Vec<WherePredicate> {
+fn module_bound(node: &DeriveInput, root: &Path) -> Vec<WherePredicate> {
     if node.generics.type_params().next().is_none() {
         return Vec::new();
     }
     let name = &node.ident;
     let (_, ty_generics, _) = node.generics.split_for_impl();
-    vec![parse_quote!(#name #ty_generics: ::burn::module::Module)]
+    vec![parse_quote!(#name #ty_generics: #root::prelude::Module)]
 }
 
 fn mentions(tokens: TokenStream, params: &[Ident]) -> bool {

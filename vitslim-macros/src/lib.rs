@@ -4,11 +4,11 @@ mod ast;
 mod attr;
 mod axis;
 mod expand;
+mod root;
 mod valid;
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{DeriveInput, Error, parse_macro_input};
+use syn::{DeriveInput, Error, Path, parse_macro_input};
 
 /// Implements `Slimmable` for a struct of layers, from the annotations of its fields.
 ///
@@ -58,11 +58,12 @@ use syn::{DeriveInput, Error, parse_macro_input};
 /// | `gate`, after one of these | | the mask of the dimension multiplies the weights at this axis |
 /// | `layout = [groups, units]` | `HeadLayout` | the dimension `units` is grouped, and this field holds the sizes of its groups |
 /// | `tokens` | `TokenGate` | the token positions are a dimension, named like the field |
-/// | a bare `#[slim]` | a type that is `Slimmable`, or a `Vec` or `Option` of one | the struct goes on in there |
+/// | a bare `#[slim]` | a type that is `Slimmable`, or a `Vec`, an `Option` or an array of one | the struct goes on in there |
 ///
 /// | On the struct | It says |
 /// | --- | --- |
 /// | `outer = [...]` | these dimensions are borrowed from an enclosing struct |
+/// | `crate = path` | `vitslim_core` is found at `path`: only needed where `Cargo.toml` does not name it, under whatever name |
 ///
 /// Several annotations stand in one attribute, separated by commas, or in several. A field is a layer with axes, a
 /// layout, a token gate or a nested field, and only one of these.
@@ -73,7 +74,7 @@ use syn::{DeriveInput, Error, parse_macro_input};
 /// are queries, keys and values, each with its heads one after the other. A factor is
 ///
 /// - a whole number of at least 1,
-/// - the name of a `usize` field of the struct, which is a number read from that field,
+/// - the name of a `usize` field or `usize` const parameter of the struct, which is that number,
 /// - any other name, which is a dimension.
 ///
 /// An axis has exactly one dimension. A grouped dimension has two names, its groups and its units. They stand next to each
@@ -82,14 +83,14 @@ use syn::{DeriveInput, Error, parse_macro_input};
 /// ## Dimensions
 ///
 /// The struct *declares* every dimension that it names and does not borrow; in a model its path is that of the struct,
-/// `blocks.3.mlp.hidden`. A declared dimension needs
+/// `blocks.3.mlp.hidden`. Of structs in one another that declare the same name, each has its own. A declared dimension needs
 ///
 /// - a producer: an `output`,
 /// - a consumer: an `input`, cut together with the producer,
 /// - a gate at any of its axes, or at several, as with separate queries, keys and values.
 ///
-/// The `axis(N)` of a parameter counts as either. Nested structs that borrow the dimension are not looked into, so that
-/// what they do does not count.
+/// The `axis(N)` of a parameter counts as either. Nested structs that borrow the dimension are not looked into, so that what
+/// they do does not count. A norm writes what it reads: where no nested struct could be the producer, it is none either.
 ///
 /// ## Borrowing
 ///
@@ -132,31 +133,50 @@ use syn::{DeriveInput, Error, parse_macro_input};
 #[proc_macro_derive(Slimmable, attributes(slim))]
 pub fn derive_slimmable(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let node = parse_macro_input!(input as DeriveInput);
-    derive(&node).into()
+    derive(&node, root::of_manifest).into()
 }
 
 /// One stage after the other. A stage adds what it finds wrong and goes on, so that all mistakes are told at once.
-fn derive(node: &DeriveInput) -> TokenStream {
+/// `root` finds the path of `vitslim_core` where the struct does not give it.
+fn derive(node: &DeriveInput, root: impl Fn() -> Result<Path, Error>) -> TokenStream {
     let mut errors = Vec::new();
-    let input = ast::Input::from_syn(node, &mut errors);
-    if let Some(input) = &input {
-        let names = axis::Names::of(input);
-        valid::check(input, &names, &mut errors);
-        if errors.is_empty() {
-            return expand::implementation(input, &names);
+    let Some(input) = ast::Input::from_syn(node, &mut errors) else {
+        return told(&errors);
+    };
+    let names = axis::Names::of(&input);
+    valid::check(&input, &names, &mut errors);
+    let root = match input.root.clone().map_or_else(root, Ok) {
+        Ok(root) => root,
+        Err(error) => {
+            errors.push(error);
+            return told(&errors);
         }
+    };
+    if errors.is_empty() {
+        return expand::implementation(&input, &names, &root);
     }
-    // What is no struct with named fields, or has a lifetime, is no Burn module either.
-    let is_module = input.is_some() && node.generics.lifetimes().next().is_none();
-    let stand_in = is_module.then(|| expand::stand_in(node));
-    let errors = errors.iter().map(Error::to_compile_error);
-    quote!(#(#errors)* #stand_in)
+    let mut written = told(&errors);
+    // A struct with a lifetime is no Burn module either.
+    if node.generics.lifetimes().next().is_none() {
+        written.extend(expand::stand_in(node, &root));
+    }
+    written
+}
+
+fn told(errors: &[Error]) -> TokenStream {
+    errors.iter().map(Error::to_compile_error).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quote::quote;
     use syn::parse_quote;
+
+    /// What is written for a crate that finds vitslim under its own name.
+    fn derived(node: DeriveInput) -> TokenStream {
+        derive(&node, || Ok(parse_quote!(::vitslim_core)))
+    }
 
     /// Code without its spans and spaces.
     fn item(code: TokenStream) -> syn::Item {
@@ -165,7 +185,7 @@ mod tests {
 
     #[test]
     fn code_of_a_flat_dimension() {
-        let written = derive(&parse_quote! {
+        let written = derived(parse_quote! {
             struct Mlp {
                 #[slim(output = [hidden])]
                 fc1: Linear,
@@ -176,24 +196,14 @@ mod tests {
         });
         let expected = quote! {
             #[automatically_derived]
+            #[diagnostic::do_not_recommend]
             impl ::vitslim_core::slim::Slimmable for Mlp {
                 fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
+                    use ::vitslim_core::slim::{Factor, Input, Output};
                     let Self { fc1, act, fc2 } = self;
-                    mapper.open(&["hidden"]);
-                    let fc1 = mapper.axis::<::vitslim_core::slim::Output, _>(
-                        "fc1",
-                        fc1,
-                        ::vitslim_core::slim::Output,
-                        &[::vitslim_core::slim::Factor::Units("hidden")],
-                        false
-                    );
-                    let fc2 = mapper.axis::<::vitslim_core::slim::Input, _>(
-                        "fc2",
-                        fc2,
-                        ::vitslim_core::slim::Input,
-                        &[::vitslim_core::slim::Factor::Units("hidden")],
-                        true
-                    );
+                    mapper.open::<Self>(&["hidden"]);
+                    let fc1 = mapper.axis::<Output, _>("fc1", fc1, Output, &[Factor::Units("hidden")], false);
+                    let fc2 = mapper.axis::<Input, _>("fc2", fc2, Input, &[Factor::Units("hidden")], true);
                     mapper.close();
                     Self { fc1, act, fc2 }
                 }
@@ -204,14 +214,14 @@ mod tests {
 
     #[test]
     fn layouts_come_first_and_nothing_clashes() {
-        let written = derive(&parse_quote! {
+        let written = derived(parse_quote! {
             struct Block<M: Module, const N: usize> {
                 #[cfg(feature = "nested")]
                 #[slim]
                 r#type: Nested<M>,
                 #[slim(tokens)]
                 tokens: TokenGate,
-                #[slim(axis(1) = [copies, heads, head_dim, 2], gate)]
+                #[slim(axis(1) = [copies, heads, head_dim, N], gate)]
                 pos: Param<Tensor<N>>,
                 #[slim(layout = [heads, head_dim])]
                 heads: HeadLayout,
@@ -222,30 +232,31 @@ mod tests {
             #[automatically_derived]
             impl<M: Module, const N: usize> ::vitslim_core::slim::Slimmable for Block<M, N>
             where
-                Block<M, N>: ::burn::module::Module,
+                Block<M, N>: ::vitslim_core::prelude::Module,
                 Nested<M>: ::vitslim_core::slim::Slimmable,
-                Param<Tensor<N>>: ::vitslim_core::slim::SlimLayer<::vitslim_core::slim::Axis::<1>>
+                Param<Tensor<N>>: ::vitslim_core::slim::HasAxis<::vitslim_core::slim::Axis::<1>>
             {
                 fn map_dimensions<MM: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut MM) -> Self {
+                    use ::vitslim_core::slim::{Axis, Factor, Slimmable};
                     let Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies } = self;
-                    mapper.open(&["head_dim"]);
+                    mapper.open::<Self>(&["head_dim"]);
                     let heads = mapper.layout("head_dim", heads);
                     #[cfg(feature = "nested")]
                     mapper.enter("type");
                     #[cfg(feature = "nested")]
-                    let r#type = ::vitslim_core::slim::Slimmable::map_dimensions(r#type, mapper);
+                    let r#type = Slimmable::map_dimensions(r#type, mapper);
                     #[cfg(feature = "nested")]
                     mapper.exit();
                     let tokens = mapper.tokens("tokens", tokens);
-                    let pos = mapper.axis::<::vitslim_core::slim::Axis::<1>, _>(
+                    let pos = mapper.axis::<Axis::<1>, _>(
                         "pos",
                         pos,
-                        ::vitslim_core::slim::Axis::<1>,
+                        Axis::<1>,
                         &[
-                            ::vitslim_core::slim::Factor::Count(copies),
-                            ::vitslim_core::slim::Factor::Groups("heads"),
-                            ::vitslim_core::slim::Factor::Units("head_dim"),
-                            ::vitslim_core::slim::Factor::Count(2)
+                            Factor::Count(copies),
+                            Factor::Groups("heads"),
+                            Factor::Units("head_dim"),
+                            Factor::Count(N)
                         ],
                         true
                     );
@@ -258,8 +269,35 @@ mod tests {
     }
 
     #[test]
+    fn the_path_of_vitslim_is_that_of_the_manifest_or_the_given_one() {
+        let found = derive(
+            &parse_quote!(
+                struct A {
+                    #[slim]
+                    b: B,
+                }
+            ),
+            || Ok(parse_quote!(::vs)),
+        );
+        let given = derived(parse_quote!(
+            #[slim(crate = facade::vitslim)]
+            struct A<B> {
+                #[slim]
+                b: B,
+            }
+        ));
+        for (written, root) in [(found, ":: vs"), (given, "facade :: vitslim")] {
+            let written = written.to_string();
+            assert!(!written.contains("vitslim_core"), "{written}");
+            for item in ["slim :: Slimmable for A", "slim :: DimensionMapper >", "slim :: Slimmable ;"] {
+                assert!(written.contains(&format!("{root} :: {item}")), "{root} :: {item} in {written}");
+            }
+        }
+    }
+
+    #[test]
     fn a_broken_struct_still_implements_the_trait() {
-        let written = derive(&parse_quote! {
+        let written = derived(parse_quote! {
             struct Broken { #[slim(unknown)] fc1: Linear }
         });
         let written = written.to_string();

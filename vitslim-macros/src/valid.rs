@@ -1,35 +1,24 @@
 //! Rejects what is well written and makes no sense.
 
+mod axes;
+mod roles;
+mod types;
+
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Error, Ident};
+use syn::{Attribute, Error, GenericParam, Ident};
 
+use self::axes::{check_factors, check_names};
+use self::roles::check_roles;
+use self::types::check_type;
 use crate::ast::{Field, Input};
-use crate::attr::{Layout, Role, nearest};
-use crate::axis::{Axis, Factor, Meaning, Names, Side};
-
-/// Types that everybody writes by these names, so that one in the wrong place can be told by name. Any other is left to
-/// the compiler's own check of the generated code.
-const WELL_KNOWN: [&str; 13] = [
-    "Linear",
-    "Conv2d",
-    "LayerNorm",
-    "Gelu",
-    "Dropout",
-    "DropPath",
-    "HeadLayout",
-    "TokenGate",
-    "Param",
-    "Vec",
-    "Option",
-    "usize",
-    "f64",
-];
+use crate::attr::{Layout, Role};
+use crate::axis::{Meaning, Names};
 
 /// Checks the struct, and adds everything that is wrong to `errors`.
 pub(crate) fn check(input: &Input, names: &Names, errors: &mut Vec<Error>) {
     let mut check = Check { input, names, errors, doubtful: Vec::new() };
-    check.lifetimes();
+    check.generics();
     check.annotated();
     check.outer();
     check.layouts();
@@ -51,12 +40,16 @@ impl<'a> Check<'a> {
         self.errors.push(Error::new_spanned(tokens, message.into()));
     }
 
-    fn lifetimes(&mut self) {
-        for lifetime in self.input.original.generics.lifetimes() {
+    fn generics(&mut self) {
+        let generics = &self.input.original.generics;
+        for lifetime in generics.lifetimes() {
             self.error(
                 lifetime,
                 "a Burn module owns its tensors and cannot borrow them: remove the lifetime",
             );
+        }
+        for attr in generics.params.iter().flat_map(attributes).filter(|attr| attr.path().is_ident("slim")) {
+            self.error(attr, "`#[slim]` annotates a field: move it to the field of this type");
         }
     }
 
@@ -149,14 +142,22 @@ impl<'a> Check<'a> {
     fn axes(&mut self) {
         // Two axes may share a mistake, so that only what was doubtful before keeps one from being checked.
         let doubtful = self.doubtful.clone();
+        let mut misunderstood: Vec<&Ident> = Vec::new();
         for (_, axis) in self.input.axes() {
-            if !axis.list.names().any(|name| doubtful.contains(&name))
-                && let Err(error) = check_axis(axis, self.input, self.names)
-            {
+            if axis.list.names().any(|name| doubtful.contains(&name)) {
+                continue;
+            }
+            if let Err(error) = check_names(axis, self.input, self.names) {
+                if !axis.list.names().any(|name| misunderstood.contains(&name)) {
+                    self.errors.push(error);
+                }
+                misunderstood.extend(axis.list.names());
+            } else if let Err(error) = check_factors(axis, self.names) {
                 self.errors.push(error);
                 self.doubtful.extend(axis.list.names());
             }
         }
+        self.doubtful.extend(misunderstood);
     }
 
     fn roles(&mut self) {
@@ -170,165 +171,17 @@ impl<'a> Check<'a> {
     }
 }
 
+fn attributes(param: &GenericParam) -> &[Attribute] {
+    match param {
+        GenericParam::Lifetime(param) => &param.attrs,
+        GenericParam::Type(param) => &param.attrs,
+        GenericParam::Const(param) => &param.attrs,
+    }
+}
+
 fn layouts<'a>(input: &'a Input<'a>) -> impl Iterator<Item = &'a Layout> {
     input.fields.iter().filter_map(|field| match &field.role {
         Role::Layout(layout) => Some(layout),
         _ => None,
     })
-}
-
-/// What can be said of a field's type by its name alone.
-fn check_type(field: &Field) -> Result<(), Error> {
-    let Some(name) = field.type_name() else {
-        return Ok(());
-    };
-    let text = name.to_string();
-    let known = WELL_KNOWN.contains(&text.as_str());
-    let message = match (&field.role, text.as_str()) {
-        (Role::Tokens, "TokenGate") | (Role::Layout(_), "HeadLayout") => return Ok(()),
-        (Role::Nested | Role::Layer(_), "TokenGate") => {
-            "a token gate has an annotation of its own: write `#[slim(tokens)]`".into()
-        }
-        (Role::Nested | Role::Layer(_), "HeadLayout") => {
-            "a head layout has an annotation of its own: write `#[slim(layout = [heads, head_dim])]`".into()
-        }
-        (Role::Tokens, _) if known => {
-            format!(
-                "`tokens` marks a field of type `TokenGate`, and this is a `{name}`: move it to that field"
-            )
-        }
-        (Role::Layout(_), _) if known => {
-            format!(
-                "`layout` marks a field of type `HeadLayout`, and this is a `{name}`: move it to that field"
-            )
-        }
-        _ => return Ok(()),
-    };
-    Err(Error::new_spanned(name, message))
-}
-
-/// Whether the factors of `axis` are integers times one dimension.
-fn check_axis(axis: &Axis, input: &Input, names: &Names) -> Result<(), Error> {
-    let is_dimension = |name: &Ident| !matches!(names.meaning(name), Meaning::Count(_));
-    let factors = axis.list.factors.iter().enumerate();
-    let dimensions: Vec<(usize, &Ident)> = factors
-        .filter_map(|(index, factor)| match factor {
-            Factor::Name(name) if is_dimension(name) => Some((index, name)),
-            _ => None,
-        })
-        .collect();
-    for (_, name) in &dimensions {
-        check_count(name, input)?;
-    }
-
-    let brackets = axis.list.brackets.to_token_stream();
-    let (wrong, message) = match dimensions.as_slice() {
-        [] => (
-            brackets,
-            "an axis has a dimension, and this one has only numbers: name what can be pruned along it, as in `[3, hidden]`".into(),
-        ),
-        [(_, name)] => {
-            let message = match (names.units_of(name), names.groups_of(name)) {
-                (Some(units), _) => format!("`{name}` are only the groups of `{units}`: write both, `{name}, {units}`"),
-                (None, Some(groups)) => format!("`{name}` is grouped by `{groups}`: write both, `{groups}, {name}`"),
-                (None, None) => return Ok(()),
-            };
-            (name.to_token_stream(), message)
-        }
-        [(_, first), (_, second)] if first == second => (
-            second.to_token_stream(),
-            format!("`{second}` stands twice in this axis: an axis has one dimension, once"),
-        ),
-        [(at, first), (then, second)] if names.units_of(first) == Some(second) => {
-            if *then == at + 1 {
-                return Ok(());
-            }
-            let message = format!(
-                "`{first}` and `{second}` are one dimension, and nothing may stand between them: write counts before or after, as in `[3, {first}, {second}]`"
-            );
-            (brackets, message)
-        }
-        [(_, first), (_, second)] if names.units_of(second) == Some(first) => (
-            brackets,
-            format!("`{first}` and `{second}` stand the other way round elsewhere in this struct, groups first: write `{second}, {first}`"),
-        ),
-        [(_, first), (_, second)] => (second.to_token_stream(), two_dimensions(first, second, names)),
-        [_, _, (_, third), ..] => (
-            third.to_token_stream(),
-            format!("`{third}` is one dimension too many: an axis is integers times one dimension, such as `[3, heads, head_dim]`"),
-        ),
-    };
-    Err(Error::new_spanned(wrong, message))
-}
-
-fn two_dimensions(first: &Ident, second: &Ident, names: &Names) -> String {
-    if second == "gate" {
-        return format!("`gate` stands after the list: write `[{first}], gate`");
-    }
-    if let Some(groups) = names.groups_of(second) {
-        return format!("`{second}` is grouped by `{groups}`, not by `{first}`: write `{groups}, {second}`");
-    }
-    if let Some(units) = names.units_of(first) {
-        return format!("`{first}` are the groups of `{units}`, not of `{second}`: write `{first}, {units}`");
-    }
-    let (borrowed, other) = match (names.is_borrowed(first), names.is_borrowed(second)) {
-        (true, false) => (first, second),
-        (false, true) => (second, first),
-        _ => {
-            return format!(
-                "`{first}` and `{second}` are two dimensions, and an axis has one: if `{first}` groups `{second}`, add a field `#[slim(layout = [{first}, {second}])] {first}: HeadLayout`; if one is a count, make it a `usize` field"
-            );
-        }
-    };
-    format!(
-        "`{borrowed}` is borrowed and `{other}` is not: if they are one grouped dimension, write `#[slim(outer = [{first}, {second}])]` on the struct"
-    )
-}
-
-/// A field of another integer type was surely meant as a count.
-fn check_count(name: &Ident, input: &Input) -> Result<(), Error> {
-    let field = input.fields.iter().find(|field| field.ident.unraw() == *name);
-    let ty = field.and_then(Field::type_name).map(Ident::to_string);
-    match ty.as_deref() {
-        Some(ty @ ("u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "isize")) => {
-            Err(Error::new_spanned(
-                name,
-                format!("the field `{name}` is a `{ty}`, and a count is a `usize`: change its type"),
-            ))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether the declared `dimension` is written, read and gated.
-fn check_roles(dimension: &Ident, input: &Input) -> Result<(), Error> {
-    let carriers: Vec<(&Field, &Axis)> = input.axes().filter(|(_, axis)| axis.list.has(dimension)).collect();
-    let carrier =
-        |not: Side| carriers.iter().find(|(_, axis)| axis.side != not).map(|(field, _)| field.ident);
-    // The axis of a parameter counts as either.
-    let message = match (carrier(Side::Input), carrier(Side::Output)) {
-        (None, Some(consumer)) => format!(
-            "`{dimension}` is read by `{consumer}`, but nothing in this struct produces it: write `output = [{dimension}]` on the layer that does, or borrow it with `#[slim(outer = [{dimension}])]` on the struct"
-        ),
-        (Some(producer), None) => format!(
-            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: write `input = [{dimension}]` on the layer that does, or borrow it with `#[slim(outer = [{dimension}])]` on the struct"
-        ),
-        (Some(producer), Some(consumer)) if carriers.iter().all(|(_, axis)| axis.gate.is_none()) => {
-            let either = match producer == consumer {
-                true => format!("`{producer}`"),
-                false => format!("`{producer}` or `{consumer}`"),
-            };
-            format!(
-                "`{dimension}` has no gate, so that its mask would act nowhere: write `gate` after its axis on {either}"
-            )
-        }
-        _ => return Ok(()),
-    };
-    let names = input.axes().flat_map(|(_, axis)| axis.list.names());
-    let others: Vec<String> = names.filter(|name| *name != dimension).map(Ident::to_string).collect();
-    let hint = match nearest(&dimension.to_string(), others.iter().map(String::as_str)) {
-        Some(other) => format!("; or did you mean `{other}`?"),
-        None => String::new(),
-    };
-    Err(Error::new_spanned(dimension, message + &hint))
 }

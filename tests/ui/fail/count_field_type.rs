@@ -23,4 +23,12 @@ struct Attention {
     width: usize,
 }
 
+#[derive(Module, Debug, Slimmable)]
+struct Copies<const COPIES: u8> {
+    #[slim(output = [hidden], gate)]
+    fc1: Linear,
+    #[slim(input = [COPIES, hidden])]
+    fc2: Linear,
+}
+
 fn main() {}

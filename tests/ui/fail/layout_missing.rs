@@ -7,7 +7,6 @@ struct Attention {
     qkv: Linear,
     #[slim(input = [heads, head_dim])]
     proj: Linear,
-    heads: HeadLayout,
 }
 
 fn main() {}

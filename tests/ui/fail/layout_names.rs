@@ -11,6 +11,8 @@ struct Attention {
     number: HeadLayout,
     #[slim(layout = "heads, head_dim")]
     quoted: HeadLayout,
+    #[slim(layout = [heads, heads])]
+    same: HeadLayout,
     #[slim(layout)]
     nothing: HeadLayout,
 }

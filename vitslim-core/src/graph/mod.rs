@@ -57,7 +57,7 @@ pub fn capture<M: Architecture>(
     }
 }
 
-fn tensor_id<const D: usize>(tensor: &Tensor<D>) -> Result<TensorId, String> {
+pub(crate) fn tensor_id<const D: usize>(tensor: &Tensor<D>) -> Result<TensorId, String> {
     let primitive = tensor.clone().try_into_primitive::<CaptureBackend>();
     primitive.map(|primitive| primitive.id()).map_err(|error| format!("{error:?}"))
 }

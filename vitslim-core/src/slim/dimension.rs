@@ -6,6 +6,7 @@
 
 use burn::module::Module;
 
+use super::asked::{HasAxis, Is, IsModule};
 use super::layer::{Side, SlimLayer};
 use super::mask::MaskSet;
 use super::plan::{Plan, PlanError};
@@ -16,7 +17,9 @@ use crate::nn::{HeadLayout, TokenGate};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not slimmable",
     label = "`#[slim]` marks a field whose type has `#[derive(Slimmable)]`",
-    note = "put `#[derive(Slimmable)]` on `{Self}`; for a layer such as `Linear`, name its axis instead: `#[slim(output = [hidden])]`"
+    note = "if `{Self}` is a struct of yours, put `#[derive(Slimmable)]` on it",
+    note = "if it is a layer such as `Linear`, name its axis instead: `#[slim(output = [hidden])]`",
+    note = "if it has nothing to prune, remove the `#[slim]`"
 )]
 pub trait Slimmable: Module {
     /// Takes the module apart, hands every annotated part to `mapper`, and puts it together again.
@@ -60,16 +63,27 @@ pub trait Slimmable: Module {
 
 impl<T: Slimmable> Slimmable for Vec<T> {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
-        self.into_iter()
-            .enumerate()
-            .map(|(index, item)| {
-                mapper.enter(&index.to_string());
-                let item = item.map_dimensions(mapper);
-                mapper.exit();
-                item
-            })
-            .collect()
+        self.into_iter().enumerate().map(|(index, item)| map_item(index, item, mapper)).collect()
     }
+}
+
+impl<T: Slimmable, const N: usize> Slimmable for [T; N] {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        let mut index = 0;
+        self.map(|item| {
+            let item = map_item(index, item, mapper);
+            index += 1;
+            item
+        })
+    }
+}
+
+/// The item `index` of a list, whose path is the index, as in Burn's own.
+fn map_item<T: Slimmable, M: DimensionMapper>(index: usize, item: T, mapper: &mut M) -> T {
+    mapper.enter(&index.to_string());
+    let item = item.map_dimensions(mapper);
+    mapper.exit();
+    item
 }
 
 impl<T: Slimmable> Slimmable for Option<T> {
@@ -140,9 +154,9 @@ pub trait DimensionMapper: Sized {
     /// One annotated axis of a layer.
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L;
 
-    /// Opens the scope of a struct that declares `dimensions`.
+    /// Opens the scope of the struct `T`, which declares `dimensions`.
     #[doc(hidden)]
-    fn open(&mut self, dimensions: &[&'static str]) {
+    fn open<T: IsModule>(&mut self, dimensions: &[&'static str]) {
         self.scope().open(dimensions);
     }
 
@@ -166,24 +180,24 @@ pub trait DimensionMapper: Sized {
 
     /// The layout field of the grouped dimension `dimension`, declared by the struct that stands open.
     #[doc(hidden)]
-    fn layout(&mut self, dimension: &'static str, layout: HeadLayout) -> HeadLayout {
+    fn layout<L: Is<HeadLayout>>(&mut self, dimension: &'static str, layout: L) -> L {
         match self.scope().resolve(dimension) {
-            Some(path) => self.map_layout(&path, layout),
+            Some(path) => layout.apply(|layout| self.map_layout(&path, layout)),
             None => layout,
         }
     }
 
     /// The token gate in the field `field`.
     #[doc(hidden)]
-    fn tokens(&mut self, field: &str, gate: TokenGate) -> TokenGate {
+    fn tokens<G: Is<TokenGate>>(&mut self, field: &str, gate: G) -> G {
         let path = self.scope().path_of(field);
-        self.map_tokens(&path, gate)
+        gate.apply(|gate| self.map_tokens(&path, gate))
     }
 
     /// The axis `factors` of the layer in the field `field`. A borrowed dimension that no enclosing struct declares is
     /// not prunable there: the layer stays as it is.
     #[doc(hidden)]
-    fn axis<S: Side, L: SlimLayer<S>>(
+    fn axis<S: Side, L: HasAxis<S>>(
         &mut self,
         field: &str,
         layer: L,

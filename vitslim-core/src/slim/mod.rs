@@ -4,7 +4,7 @@
 //! | step | file |
 //! | --- | --- |
 //! | what a layer can do | `layer` |
-//! | the traversal that the derive writes | `dimension` |
+//! | the traversal that the derive writes | `dimension`, `asked` |
 //! | which dimensions a model has | `describe` |
 //! | a learnable mask for each searched dimension | `mask` |
 //! | weights multiplied by masks | `gate` |
@@ -13,6 +13,7 @@
 //! | the sub-network that a plan leaves | `slice` |
 //! | what a unit costs | `count` |
 
+mod asked;
 mod count;
 mod describe;
 mod dimension;
@@ -24,6 +25,8 @@ mod rank;
 mod round;
 mod slice;
 
+#[doc(hidden)]
+pub use asked::{HasAxis, Is, IsModule};
 pub use count::parameters_per_unit;
 pub use describe::{Carrier, Dimension, DimensionError, DimensionKind, describe};
 pub use dimension::{DimensionAxis, DimensionMapper, Factor, Scope, Slimmable};

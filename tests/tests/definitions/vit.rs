@@ -1,9 +1,8 @@
-#![allow(dead_code)]
+//! An embedding width that runs through all structs of a model.
 
-use burn::module::{Module, Param};
-use burn::tensor::Tensor;
 use vitslim_core::prelude::*;
 
+/// Borrows `width`, declares `hidden`.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width])]
 pub struct Mlp {
@@ -13,6 +12,7 @@ pub struct Mlp {
     fc2: Linear,
 }
 
+/// Borrows `width` for its norm.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width])]
 pub struct Block {
@@ -24,6 +24,7 @@ pub struct Block {
     mlp: Mlp,
 }
 
+/// Declares `width`.
 #[derive(Module, Debug, Slimmable)]
 pub struct Vit {
     #[slim(output = [width], gate)]
@@ -40,4 +41,13 @@ pub struct Vit {
     head: Linear,
 }
 
-fn main() {}
+/// The width comes out of a nested struct, so that this one sees only a norm write it.
+#[derive(Module, Debug, Slimmable)]
+pub struct Headed {
+    #[slim]
+    blocks: Vec<Block>,
+    #[slim(output = [width], gate)]
+    norm: LayerNorm,
+    #[slim(input = [width])]
+    head: Linear,
+}

@@ -1,10 +1,11 @@
-#![allow(dead_code)]
+//! Raw names, names that the derive writes itself, names from a macro, and fields behind a `cfg`. Nothing is imported:
+//! the derive names everything in full.
 
 use burn::module::Module;
 
 use vitslim_core::nn::Linear;
 
-// Nothing is imported: the derive names everything in full.
+/// Keywords.
 #[derive(Module, Debug, vitslim_core::slim::Slimmable)]
 pub struct Raw {
     #[slim(output = [r#match], gate)]
@@ -13,7 +14,7 @@ pub struct Raw {
     r#fn: Linear,
 }
 
-// Fields with names that the derive writes, as far as Burn's own derive can bear them (it cannot bear `mapper`).
+/// Fields with names that the derive writes, as far as Burn's own derive can bear them (it cannot bear `mapper`).
 #[derive(Module, Debug, vitslim_core::slim::Slimmable)]
 pub struct Clash {
     #[slim(output = [mapper], gate)]
@@ -25,25 +26,27 @@ pub struct Clash {
     width: usize,
 }
 
+/// Some of it is not there.
 #[derive(Module, Debug, vitslim_core::slim::Slimmable)]
 pub struct Configured {
-    #[cfg_attr(all(), slim(output = [hidden], gate))]
+    #[cfg_attr(true, slim(output = [hidden], gate))]
     fc1: Linear,
-    #[cfg(all())]
+    #[cfg(true)]
     #[slim(input = [hidden])]
     fc2: Linear,
-    #[cfg(any())]
+    #[cfg(false)]
     #[slim(input = [hidden], unknown)]
     gone: Linear,
-    #[cfg_attr(any(), slim(unknown))]
+    #[cfg_attr(false, slim(unknown))]
     plain: Linear,
-    #[cfg(all())]
+    #[cfg(true)]
     #[slim]
     raw: Raw,
 }
 
 macro_rules! mlp {
     ($name:ident, $hidden:ident, $count:literal, $layer:ty) => {
+        /// From a macro.
         #[derive(Module, Debug, vitslim_core::slim::Slimmable)]
         pub struct $name {
             #[slim(output = [$count, $hidden], gate)]
@@ -55,5 +58,3 @@ macro_rules! mlp {
 }
 
 mlp!(FromMacro, hidden, 2, Linear);
-
-fn main() {}

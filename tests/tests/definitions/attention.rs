@@ -1,8 +1,8 @@
-#![allow(dead_code)]
+//! Grouped dimensions.
 
-use burn::module::Module;
 use vitslim_core::prelude::*;
 
+/// One layer for queries, keys and values.
 #[derive(Module, Debug, Slimmable)]
 pub struct Attention {
     #[slim(output = [3, heads, head_dim], gate)]
@@ -13,7 +13,7 @@ pub struct Attention {
     heads: HeadLayout,
 }
 
-// The layout first and under another name, three producers with a gate each, and a count behind the dimension.
+/// The layout first and under another name, three producers with a gate each, and a count behind the dimension.
 #[derive(Module, Debug, Slimmable)]
 pub struct SeparateAttention {
     #[slim(layout = [heads, head_dim])]
@@ -28,12 +28,10 @@ pub struct SeparateAttention {
     proj: Linear,
 }
 
-// The grouped dimension belongs to the enclosing struct.
+/// The grouped dimension belongs to the enclosing struct.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [heads, head_dim])]
 pub struct Projection {
     #[slim(input = [heads, head_dim])]
     proj: Linear,
 }
-
-fn main() {}

@@ -1,7 +1,5 @@
 //! The calls that the generated code makes, in their order.
 
-use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
 use vitslim_core::prelude::*;
 use vitslim_core::slim::{DimensionAxis, DimensionMapper, Scope, Side, SlimLayer};
 
@@ -63,7 +61,8 @@ impl DimensionMapper for Recorder {
     }
 }
 
-fn main() {
+#[test]
+fn calls_in_order() {
     let device = Device::flex();
     let inner = || Inner {
         r#type: Param::from_tensor(Tensor::ones([2, 2], &device)),

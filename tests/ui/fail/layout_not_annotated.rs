@@ -1,0 +1,13 @@
+use burn::module::Module;
+use vitslim_core::prelude::*;
+
+#[derive(Module, Debug, Slimmable)]
+struct Attention {
+    #[slim(output = [3, heads, head_dim], gate)]
+    qkv: Linear,
+    #[slim(input = [heads, head_dim])]
+    proj: Linear,
+    layout: HeadLayout,
+}
+
+fn main() {}

@@ -1,0 +1,141 @@
+//! Whether an axis is integers times one dimension.
+
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{Error, Ident, Type};
+
+use crate::ast::{Field, Input, last_word};
+use crate::attr::Role;
+use crate::axis::{Axis, Factor, Meaning, Names};
+
+/// Whether the names of `axis` can mean what the author wants them to. A mistake of this kind is one, at however many
+/// axes the name stands.
+pub(super) fn check_names(axis: &Axis, input: &Input, names: &Names) -> Result<(), Error> {
+    let dimensions = dimensions(axis, names);
+    for (_, name) in &dimensions {
+        if let Some(ty) = integer_type(name, input) {
+            let message = format!("`{name}` is a `{ty}`, and a count is a `usize`: change its type");
+            return Err(Error::new_spanned(name, message));
+        }
+    }
+    match dimensions.as_slice() {
+        [] => match axis.list.names().next() {
+            Some(count) => {
+                let message = format!(
+                    "`{count}` is a `usize` of this struct and so only a number here, and an axis needs a dimension: if `{count}` is what can be pruned, give the `usize` another name; if not, name the dimension too, as in `[{count}, units]`"
+                );
+                Err(Error::new_spanned(count, message))
+            }
+            None => Ok(()),
+        },
+        [(_, first), (_, second)] if first != second && needs_layout(first, second, names) => {
+            let layout = match input.fields.iter().find(|field| is_unannotated_layout(field)) {
+                Some(field) => {
+                    format!("write `#[slim(layout = [{first}, {second}])]` on the field `{}`", field.ident)
+                }
+                None => format!("add a field `#[slim(layout = [{first}, {second}])] {first}: HeadLayout`"),
+            };
+            let message = format!(
+                "`{first}` and `{second}` are two dimensions, and an axis has one: if `{first}` groups `{second}`, {layout}; if one is a count, make it a `usize` field"
+            );
+            Err(Error::new_spanned(second, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the factors of `axis` are integers times one dimension.
+pub(super) fn check_factors(axis: &Axis, names: &Names) -> Result<(), Error> {
+    let brackets = axis.list.brackets.to_token_stream();
+    let (wrong, message) = match dimensions(axis, names).as_slice() {
+        [] => (
+            brackets,
+            "an axis has a dimension, and this one has only numbers: name what can be pruned along it, as in `[3, hidden]`".into(),
+        ),
+        [(_, name)] => {
+            let message = match (names.units_of(name), names.groups_of(name)) {
+                (Some(units), _) => format!("`{name}` are only the groups of `{units}`: write both, `{name}, {units}`"),
+                (None, Some(groups)) => format!("`{name}` is grouped by `{groups}`: write both, `{groups}, {name}`"),
+                (None, None) => return Ok(()),
+            };
+            (name.to_token_stream(), message)
+        }
+        [(_, first), (_, second)] if first == second => (
+            second.to_token_stream(),
+            format!("`{second}` stands twice in this axis: an axis has one dimension, once"),
+        ),
+        [(at, first), (then, second)] if names.units_of(first) == Some(second) => {
+            if *then == at + 1 {
+                return Ok(());
+            }
+            let message = format!(
+                "`{first}` and `{second}` are one dimension, and nothing may stand between them: write counts before or after, as in `[3, {first}, {second}]`"
+            );
+            (brackets, message)
+        }
+        [(_, first), (_, second)] if names.units_of(second) == Some(first) => (
+            brackets,
+            format!("`{first}` and `{second}` stand the other way round elsewhere in this struct, groups first: write `{second}, {first}`"),
+        ),
+        [(_, first), (_, second)] => (second.to_token_stream(), two_dimensions(first, second, names)),
+        [_, _, (_, third), ..] => (
+            third.to_token_stream(),
+            format!("`{third}` is one dimension too many: an axis is integers times one dimension, such as `[3, heads, head_dim]`"),
+        ),
+    };
+    Err(Error::new_spanned(wrong, message))
+}
+
+/// The names of `axis` that are no counts, each with its place in the list.
+fn dimensions<'a>(axis: &'a Axis, names: &Names) -> Vec<(usize, &'a Ident)> {
+    let factors = axis.list.factors.iter().enumerate();
+    factors
+        .filter_map(|(index, factor)| match factor {
+            Factor::Name(name) if !matches!(names.meaning(name), Meaning::Count(_)) => Some((index, name)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether nothing groups either of two names, and both live in this struct or outside.
+fn needs_layout(first: &Ident, second: &Ident, names: &Names) -> bool {
+    let is_grouped = |name: &Ident| names.groups_of(name).is_some() || names.units_of(name).is_some();
+    second != "gate"
+        && !is_grouped(first)
+        && !is_grouped(second)
+        && names.is_borrowed(first) == names.is_borrowed(second)
+}
+
+fn two_dimensions(first: &Ident, second: &Ident, names: &Names) -> String {
+    if second == "gate" {
+        return format!("`gate` stands after the list: write `[{first}], gate`");
+    }
+    if let Some(groups) = names.groups_of(second) {
+        return format!("`{second}` is grouped by `{groups}`, not by `{first}`: write `{groups}, {second}`");
+    }
+    if let Some(units) = names.units_of(first) {
+        return format!("`{first}` are the groups of `{units}`, not of `{second}`: write `{first}, {units}`");
+    }
+    let (borrowed, other) = match names.is_borrowed(first) {
+        true => (first, second),
+        false => (second, first),
+    };
+    format!(
+        "`{borrowed}` is borrowed and `{other}` is not: if they are one grouped dimension, write `#[slim(outer = [{first}, {second}])]` on the struct"
+    )
+}
+
+fn is_unannotated_layout(field: &Field) -> bool {
+    matches!(field.role, Role::Plain) && field.type_name().is_some_and(|name| name == "HeadLayout")
+}
+
+/// The type of the field or const parameter `name`, if it is an integer other than `usize`: surely meant as a count.
+fn integer_type(name: &Ident, input: &Input) -> Option<String> {
+    let fields = input.fields.iter().map(|field| (field.ident, field.ty));
+    let params = input.original.generics.const_params().map(|param| (&param.ident, &param.ty));
+    let is_named = |other: &Ident| other.unraw() == *name;
+    let ty: &Type = fields.chain(params).find(|(other, _)| is_named(other)).map(|(_, ty)| ty)?;
+    let word = last_word(ty)?.to_string();
+    let integers = ["u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128", "isize"];
+    integers.contains(&word.as_str()).then_some(word)
+}
