@@ -214,6 +214,29 @@ impl Part for FactorsExchanged {
     }
 }
 
+/// What is right until a search cuts all units of a block.
+#[derive(Module, Debug, Slimmable)]
+pub struct NeverEmpty {
+    #[slim(output = [2, hidden])]
+    fc1: Linear,
+    #[slim(input = [hidden], gate)]
+    fc2: Linear,
+}
+
+impl Part for NeverEmpty {
+    fn new(device: &Device) -> Self {
+        let FactorsExchanged { fc1, fc2 } = FactorsExchanged::new(device);
+        Self { fc1, fc2 }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let both = self.fc1.forward(x.clone());
+        let hidden = both.dims()[2] / 2;
+        let (values, gates) = (both.clone().narrow(2, 0, hidden), both.narrow(2, hidden, hidden));
+        x + self.fc2.forward(values * activation::sigmoid(gates))
+    }
+}
+
 /// Attention whose queries, keys and values alternate from dim to dim, annotated as if they lay one after the other.
 #[derive(Module, Debug, Slimmable)]
 pub struct HeadsExchanged {
@@ -237,7 +260,8 @@ impl Part for HeadsExchanged {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let qkv = self.qkv.forward(x.clone());
         let [batch, tokens, features] = qkv.dims();
-        let qkv = qkv.reshape([batch, tokens, features / 3, 3]).swap_dims(2, 3).reshape([batch, tokens, features]);
+        let qkv =
+            qkv.reshape([batch, tokens, features / 3, 3]).swap_dims(2, 3).reshape([batch, tokens, features]);
         x + self.proj.forward(self.heads.attend(qkv))
     }
 }

@@ -82,6 +82,9 @@ impl Part for SideBySide {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let both = self.fc1.forward(x.clone());
         let hidden = both.dims()[2] / 2;
+        if hidden == 0 {
+            return x + self.fc2.forward(both);
+        }
         let (values, gates) = (both.clone().narrow(2, 0, hidden), both.narrow(2, hidden, hidden));
         x + self.fc2.forward(values * activation::sigmoid(gates))
     }

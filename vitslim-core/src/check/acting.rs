@@ -2,8 +2,8 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::pattern::pattern;
 use super::parameters::{Change, changed, parameters};
+use super::pattern::pattern;
 use super::subject::{Subject, TOLERANCE, relative_difference};
 use crate::models::Architecture;
 use crate::nn::{HeadLayout, TokenGate};

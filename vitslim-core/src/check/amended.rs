@@ -132,8 +132,7 @@ impl<M: DimensionMapper> ModuleMapper for Adding<'_, M> {
         let here = pattern(&path);
         let Some(added) = axes.iter().find(|added| added.parameter == here) else { return param };
         let Some(dimension) = dimension_around(dimension, &path) else { return param };
-        let axis =
-            DimensionAxis { dimension, layer: path, outer: *outer, inner: *inner, gated: *gated };
+        let axis = DimensionAxis { dimension, layer: path, outer: *outer, inner: *inner, gated: *gated };
         self.mapper.map_axis(axis, Along { param, axis: added.axis }, Output).param
     }
 }

@@ -117,12 +117,16 @@ fn answers<A: Architecture>(
 ) -> Result<(), Reason> {
     let ImageShape { channels, size } = image;
     let logits = subject.dense().map_err(|said| {
-        Reason::new(format!("the network takes no images of {channels} x {size} x {size}: its forward pass fails ({said})"))
+        Reason::new(format!(
+            "the network takes no images of {channels} x {size} x {size}: its forward pass fails ({said})"
+        ))
     })?;
     let [_, found] = logits.dims();
     if let Some(classes) = classes.filter(|classes| *classes != found) {
         return Err(Reason::new(format!("the network has {found} classes, but the data have {classes}"))
-            .with_help("a field `classes` in the configuration of the architecture is filled in from the data"));
+            .with_help(
+                "a field `classes` in the configuration of the architecture is filled in from the data",
+            ));
     }
     let values = logits.into_data().convert::<f64>().try_into_vec::<f64>().unwrap_or_default();
     match values.iter().all(|value| value.is_finite()) {

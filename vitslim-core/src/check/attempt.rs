@@ -37,6 +37,7 @@ fn hush() {
 fn words(message: &str) -> String {
     let message = one_line(message);
     let message = message.replace("=== Tensor Operation Error === Operation: ", "");
+    let message = message.replace("Shape { dims: ", "").replace("] }", "]");
     message.replace("Reason: 1. ", "").trim_end_matches(['.', ' ']).to_owned()
 }
 

@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 
 use super::acting::{Taken, acting, is_left_by_its_gate, taken};
 use super::amended::{Amendment, ParameterAxis, Place};
-use super::pattern::{pattern, split};
 use super::parameters::{Change, changed, parameters};
+use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
 use crate::models::Architecture;
@@ -15,7 +15,7 @@ use crate::nn::{HeadLayout, TokenGate};
 use crate::report::Reason;
 use crate::slim::{DimensionAxis, DimensionMapper, Factor, Plan, Scope, Side, SlimLayer};
 
-/// More repairs than these are no help.
+/// More parameters or repairs than these are no help.
 const TOLD: usize = 3;
 
 /// A mask set for which the networks differ, with as few dimensions as can be.
@@ -40,6 +40,12 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> R
     let tokens = culprit.guilty.iter().all(|&index| subject.dimensions[index].is_tokens());
     match &culprit.outcome {
         Outcome::Fails(said) if tokens => cut_tokens_fail(culprit, &names, said),
+        Outcome::Fails(said) if culprit.guilty.iter().all(|&index| culprit.plan.cuts[index].keep.is_empty()) => {
+            Reason::new(format!("{names}: with all its units cut, the forward pass fails ({said})")).with_help(
+                "a budget over several layers may empty one of them: where there is no feature, return early, as \
+                 `HeadLayout::attend` does",
+            )
+        }
         Outcome::Fails(said) => {
             let message = format!("{names}: sliced, its layers do not fit each other ({said})");
             let repairs = repairs(culprit, &[], attempts);
@@ -59,8 +65,12 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> R
             let taken = taken(&subject.model, &culprit.plan);
             let acting = acting(subject, &culprit.plan, &taken);
             if !acting.is_empty() {
-                let acts: Vec<String> = acting.iter().map(acts).collect();
+                let acts: Vec<String> = acting.iter().take(TOLD).map(acts).collect();
                 message += &format!("; {}", acts.join(", "));
+                let more = acting.len().saturating_sub(TOLD);
+                if more > 0 {
+                    message += &format!(", and {more} more");
+                }
             }
             if let Some(help) = unscaled(culprit, &acting) {
                 return Reason::new(message).with_help(help);
@@ -100,7 +110,9 @@ fn acts(taken: &Taken) -> String {
 fn unscaled<A: Architecture>(culprit: &Culprit<A>, acting: &[Taken]) -> Option<String> {
     let is_left = |taken: &&Taken| taken.gated && is_left_by_its_gate(culprit.subject, &culprit.plan, taken);
     let Taken { parameter, layer, .. } = acting.iter().find(is_left)?;
-    Some(format!("`{layer}` is gated there, but its mask leaves `{parameter}` as it is: does `SlimLayer::scale` of this layer multiply it?"))
+    Some(format!(
+        "`{layer}` is gated there, but its mask leaves `{parameter}` as it is: does `SlimLayer::scale` of this layer multiply it?"
+    ))
 }
 
 /// The layers of the first repair, where the message has not named them.
@@ -119,10 +131,10 @@ fn with_layers(message: String, repairs: &[Vec<Amendment>]) -> String {
 fn told<A: Architecture>(model: &A, repairs: &[Vec<Amendment>]) -> String {
     let writer = Writer::of(model);
     let one = |repair: &Vec<Amendment>| {
-        repair.iter().map(|amendment| writer.told(amendment)).collect::<Vec<_>>().join(", and ")
+        repair.iter().map(|amendment| writer.told(amendment)).collect::<Vec<_>>().join("; and ")
     };
     let told: Vec<String> = repairs.iter().take(TOLD).map(one).collect();
-    format!("with this they are the same: {}", told.join("; or "))
+    format!("{}: with that they are the same", told.join("; or "))
 }
 
 /// Puts amendments into the words of the annotations.
@@ -138,7 +150,8 @@ impl Writer {
     fn of<A: Architecture>(model: &A) -> Self {
         let mut names = GroupNames { scope: Scope::default(), groups: HashMap::new() };
         model.clone().map_dimensions(&mut names);
-        let holders = parameters(model).into_iter().map(|parameter| (pattern(&parameter.path), parameter.holder));
+        let holders =
+            parameters(model).into_iter().map(|parameter| (pattern(&parameter.path), parameter.holder));
         Self { groups: names.groups, holders: holders.collect(), axes: Axes::of(model) }
     }
 
@@ -146,15 +159,18 @@ impl Writer {
         match amendment {
             Amendment::Gate(Place { layer, side, dimension }) => {
                 let (_, unit) = split(dimension);
-                format!("`gate` after the `{side}` of `{layer}` that is `{unit}`")
+                format!("write `gate` after the `{side}` of `{layer}`, where it is `{unit}`")
             }
             Amendment::Factors { place, outer, inner } => {
                 let list = self.list(&place.dimension, *outer, *inner);
-                format!("`{} = {list}` on `{}`, whose factors are in another order", place.side, place.layer)
+                format!(
+                    "write `{} = {list}` on `{}`, whose factors are in this order",
+                    place.side, place.layer
+                )
             }
             Amendment::Remove(Place { layer, side, dimension }) => {
                 let (_, unit) = split(dimension);
-                format!("`{layer}` without its `{side} = [{unit}]`, which is another axis")
+                format!("take `{unit}` from the `{side}` of `{layer}`, which is another axis")
             }
             Amendment::Add { dimension, axes, outer, inner, gated } => {
                 let list = self.list(dimension, *outer, *inner);
@@ -164,9 +180,9 @@ impl Writer {
                 if let (Some(layer), _) = split(&field)
                     && self.axes.has(layer, dimension)
                 {
-                    return format!("a `SlimLayer::select` of `{layer}` that cuts `{field}` too");
+                    return format!("let `SlimLayer::select` of `{layer}` cut `{field}` too");
                 }
-                format!("`#[slim({side} = {list}{gate})]` on `{field}`: is it annotated?")
+                format!("is `{field}` annotated? Write `#[slim({side} = {list}{gate})]` on it")
             }
         }
     }
@@ -286,8 +302,7 @@ fn cut_tokens_fail<A: Architecture>(culprit: &Culprit<A>, names: &str, said: &st
         }
     }
     let works = |(parameter, axis): &&(String, usize)| {
-        let shorter =
-            changed(subject.model.clone(), &mut Shorten { parameter, axis: *axis, by: gone });
+        let shorter = changed(subject.model.clone(), &mut Shorten { parameter, axis: *axis, by: gone });
         shorter.slim(&culprit.plan).is_ok_and(|sliced| subject.logits(&sliced).is_ok())
     };
     match suspects.iter().find(works) {

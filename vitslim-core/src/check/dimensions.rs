@@ -19,7 +19,9 @@ pub(super) fn with_costs<A: Architecture>(
     let parameters = attempt(|| parameters_per_unit(model)).unwrap_or_default();
     let parameters: Vec<usize> = dimensions
         .iter()
-        .map(|dimension| parameters.iter().find(|(path, _)| *path == dimension.path).map_or(0, |(_, count)| *count))
+        .map(|dimension| {
+            parameters.iter().find(|(path, _)| *path == dimension.path).map_or(0, |(_, count)| *count)
+        })
         .collect();
     let macs = dense.map(|dense| Macs { model, image, dimensions, dense }.per_unit(&parameters));
     let row = |(index, dimension): (usize, &Dimension)| CheckedDimension {

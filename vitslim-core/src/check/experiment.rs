@@ -58,9 +58,8 @@ fn check_network<A: Architecture>(
     let known = data.map(|data| (data.shape, data.classes));
     let config = config::<A>(document, experiment, known).map_err(|faults| reasons(&faults))?;
     let device = f64_device().map_err(|reason| vec![reason])?;
-    let model = A::init(&config, &device).map_err(|error| {
-        reasons(&document.fault(&["model", "config", error.field], error.message, None))
-    })?;
+    let model = A::init(&config, &device)
+        .map_err(|error| reasons(&document.fault(&["model", "config", error.field], error.message, None)))?;
     let searched = check_keys(document, experiment, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
     let image = data.map(|data| data.shape).or_else(|| image(&config)).ok_or_else(|| {
@@ -68,7 +67,15 @@ fn check_network<A: Architecture>(
     })?;
     check.image = Some([image.channels, image.size, image.size]);
     let found = check_architecture(&model, image, data.map(|data| data.classes));
-    let ArchitectureCheck { macs, dimensions, undeclared, plans, largest_difference, gradients, reasons: wrong } = found;
+    let ArchitectureCheck {
+        macs,
+        dimensions,
+        undeclared,
+        plans,
+        largest_difference,
+        gradients,
+        reasons: wrong,
+    } = found;
     check.reasons.extend(wrong);
     (check.macs, check.dimensions, check.undeclared) = (macs, dimensions, undeclared);
     (check.plans, check.largest_difference, check.gradients) = (plans, largest_difference, gradients);
@@ -109,9 +116,7 @@ fn image(config: &impl serde::Serialize) -> Option<ImageShape> {
 }
 
 fn reasons(faults: &Faults) -> Vec<Reason> {
-    let reason = |fault: &Fault| Reason {
-        message: fault.to_string(),
-        help: fault.advice().map(str::to_owned),
-    };
+    let reason =
+        |fault: &Fault| Reason { message: fault.to_string(), help: fault.advice().map(str::to_owned) };
     faults.iter().map(reason).collect()
 }

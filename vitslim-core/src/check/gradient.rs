@@ -31,11 +31,14 @@ pub(super) fn check_gradients<A: Architecture>(
         let found = match attempt(|| gradients(subject, image, rng)) {
             Ok(Ok(found)) => found,
             Ok(Err(said)) | Err(said) => {
-                return vec![Reason::new(format!("with soft masks on all dimensions, the training step fails ({said})"))];
+                return vec![Reason::new(format!(
+                    "with soft masks on all dimensions, the training step fails ({said})"
+                ))];
             }
         };
         let lacks = |gradient: &Gradient| !matches!(gradient.largest, Some(largest) if largest > 0.0 && largest.is_finite());
-        let still = |gradient: &Gradient| draw == 0 || missing.iter().any(|before| before.path == gradient.path);
+        let still =
+            |gradient: &Gradient| draw == 0 || missing.iter().any(|before| before.path == gradient.path);
         missing = found.into_iter().filter(|gradient| lacks(gradient) && still(gradient)).collect();
         if missing.is_empty() {
             return Vec::new();
@@ -78,7 +81,9 @@ fn gradients<A: Architecture>(
         let values = values.map(|values| values.into_data().convert::<f64>().try_into_vec::<f64>());
         let values = values.transpose().map_err(|error| format!("{error:?}"))?;
         let largest = values.map(|values| {
-            values.iter().fold(0.0, |most: f64, value| if value.is_nan() { *value } else { most.max(value.abs()) })
+            values
+                .iter()
+                .fold(0.0, |most: f64, value| if value.is_nan() { *value } else { most.max(value.abs()) })
         });
         Ok(Gradient { path: mask.path.clone(), largest })
     };
@@ -92,7 +97,10 @@ fn told<A: Architecture>(subject: &Subject<A>, missing: &[Gradient]) -> Vec<Reas
             .iter()
             .filter_map(|&index| {
                 let path = &subject.dimensions[index].path;
-                missing.iter().find(|gradient| gradient.path == *path).map(|gradient| (path.as_str(), gradient))
+                missing
+                    .iter()
+                    .find(|gradient| gradient.path == *path)
+                    .map(|gradient| (path.as_str(), gradient))
             })
             .collect();
         let Some((first, gradient)) = without.first() else { continue };
@@ -126,6 +134,9 @@ fn never_reaches(which: &str, dimension: &Dimension) -> Reason {
         .collect();
     Reason::new(message).with_help(match gates.is_empty() {
         true => "no axis of it is gated: write `gate` after one".to_owned(),
-        false => format!("it is gated at {}: does the forward pass use that, and nothing detach it?", gates.join(", ")),
+        false => format!(
+            "it is gated at {}: does the forward pass use that, and nothing detach it?",
+            gates.join(", ")
+        ),
     })
 }

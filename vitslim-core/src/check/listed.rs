@@ -16,9 +16,10 @@ pub fn listed<A: Architecture>(name: &str) -> ListedArchitecture {
     let (of, config) = match (default, presets.first()) {
         (Ok(config), _) => ("the default configuration", Ok(config)),
         (Err(_), Some((preset, config))) => (*preset, Ok(config.clone())),
-        (Err(faults), None) => {
-            ("no configuration", Err(format!("its configuration has no default: {}", faults.first().message())))
-        }
+        (Err(faults), None) => (
+            "no configuration",
+            Err(format!("its configuration has no default: {}", faults.first().message())),
+        ),
     };
     let mut listed = ListedArchitecture {
         name: name.to_owned(),

@@ -23,11 +23,15 @@ pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8R
     let patterns = patterns(dimensions);
     for (name, members) in &patterns {
         let share = rng.random_range(0.4..0.7);
-        let plan = drawn(dimensions, |index, cut, rng| {
-            if members.contains(&index) {
-                thin(cut, share, rng);
-            }
-        }, rng);
+        let plan = drawn(
+            dimensions,
+            |index, cut, rng| {
+                if members.contains(&index) {
+                    thin(cut, share, rng);
+                }
+            },
+            rng,
+        );
         trials.push(Trial { cuts: format!("some units of `{name}` cut"), plan });
     }
     let mut all = |cuts: &str, draw: &mut dyn FnMut(usize, &mut Cut, &mut ChaCha8Rng)| {
@@ -137,20 +141,24 @@ mod tests {
 
     #[test]
     fn every_pattern_is_cut_alone_and_all_are_cut_together() {
-        let config = VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 3, ..VitConfig::default() };
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 3, ..VitConfig::default() };
         let model = Vit::init(&config, &burn::tensor::Device::flex()).unwrap();
         let dimensions = describe(&model).unwrap();
         let trials = trials(&dimensions, 2, &mut ChaCha8Rng::seed_from_u64(1));
         assert_eq!(trials.len(), 4 + 4 + 2);
         let cut = |plan: &Plan| -> Vec<usize> {
-            (0..plan.cuts.len()).filter(|&index| plan.cuts[index].keep.len() < plan.cuts[index].units()).collect()
+            (0..plan.cuts.len())
+                .filter(|&index| plan.cuts[index].keep.len() < plan.cuts[index].units())
+                .collect()
         };
         for ((name, members), trial) in patterns(&dimensions).iter().zip(&trials) {
             assert!(trial.cuts.contains(name), "{}", trial.cuts);
             assert_eq!(cut(&trial.plan), *members, "{name}");
         }
         assert_eq!(cut(&trials[4].plan).len(), dimensions.len());
-        let kept = |trial: usize| trials[trial].plan.cuts.iter().map(|cut| cut.keep.len()).collect::<Vec<_>>();
+        let kept =
+            |trial: usize| trials[trial].plan.cuts.iter().map(|cut| cut.keep.len()).collect::<Vec<_>>();
         assert_eq!(kept(5), vec![1; dimensions.len()]);
         for index in cut(&trials[6].plan) {
             let cut = &trials[6].plan.cuts[index];

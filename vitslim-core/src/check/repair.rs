@@ -3,8 +3,8 @@
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
 use super::blame::Culprit;
-use super::pattern::{dimension_around, pattern, split};
 use super::parameters::{Parameter, parameters};
+use super::pattern::{dimension_around, pattern, split};
 use crate::models::Architecture;
 use crate::nn::{HeadLayout, TokenGate};
 use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
@@ -36,7 +36,9 @@ pub(super) fn repairs<A: Architecture>(
             .filter(|amendments| works(amendments))
             .collect();
         if !found.is_empty() {
-            return found;
+            // Any gate may be the one that is meant; of the others, the first asks for the least.
+            let told = if std::ptr::eq(single, &gates) { found.len() } else { 1 };
+            return found.into_iter().take(told).collect();
         }
     }
     // Two mistakes at once: what was annotated in place of another, what needs a gate too, two at once.
@@ -56,7 +58,8 @@ fn gates(axes: &Axes, dimensions: &[&Dimension], acting: &[Taken]) -> Vec<Amendm
     let mut places: Vec<&Place> =
         axes.of_dimensions(dimensions).filter(|axis| !axis.gated).map(|axis| &axis.place).collect();
     // What acts is most likely what lacks a gate.
-    let acts = |place: &Place| acting.iter().any(|taken| taken.layer == place.layer && taken.side == place.side);
+    let acts =
+        |place: &Place| acting.iter().any(|taken| taken.layer == place.layer && taken.side == place.side);
     places.sort_by_key(|place| !acts(place));
     places.into_iter().map(|place| Amendment::Gate(place.clone())).collect()
 }
@@ -64,7 +67,8 @@ fn gates(axes: &Axes, dimensions: &[&Dimension], acting: &[Taken]) -> Vec<Amendm
 fn factors(axes: &Axes, dimensions: &[&Dimension]) -> Vec<Amendment> {
     axes.of_dimensions(dimensions)
         .flat_map(|axis| {
-            let splits = divisions(axis.outer * axis.inner).filter(|split| *split != (axis.outer, axis.inner));
+            let splits =
+                divisions(axis.outer * axis.inner).filter(|split| *split != (axis.outer, axis.inner));
             splits.map(|(outer, inner)| Amendment::Factors { place: axis.place.clone(), outer, inner })
         })
         .collect()
@@ -72,7 +76,10 @@ fn factors(axes: &Axes, dimensions: &[&Dimension]) -> Vec<Amendment> {
 
 /// Ways to write `count` as a number before and one after the dimension.
 fn divisions(count: usize) -> impl Iterator<Item = (usize, usize)> {
-    (1..=count).rev().filter(move |outer| count.is_multiple_of(*outer)).map(move |outer| (outer, count / outer))
+    (1..=count)
+        .rev()
+        .filter(move |outer| count.is_multiple_of(*outer))
+        .map(move |outer| (outer, count / outer))
 }
 
 /// Axes that are not annotated and might be those of one of `dimensions`, by their size.
@@ -104,7 +111,8 @@ fn additions<A: Architecture>(
         for parameter in &candidates {
             for axis in (0..parameter.shape.len()).filter(|&axis| fits(parameter, axis)) {
                 let count = parameter.shape[axis] / dimension.units();
-                let of = |parameter: &Parameter, axis| ParameterAxis { parameter: pattern(&parameter.path), axis };
+                let of =
+                    |parameter: &Parameter, axis| ParameterAxis { parameter: pattern(&parameter.path), axis };
                 let alone = vec![of(parameter, axis)];
                 // A bias goes with the outputs of its weight, a shift with its scale.
                 let beside = candidates.iter().filter(|other| {

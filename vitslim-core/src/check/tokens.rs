@@ -36,8 +36,13 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
         Err(said) => {
             let names: Vec<String> = gates.iter().map(|gate| format!("`{}`", gate.path)).collect();
             return vec![
-                Reason::new(format!("with the tokens of {} selected, the forward pass fails ({said})", names.join(", ")))
-                    .with_help("is each gate made for the number of tokens that arrive at it, prefix tokens included?"),
+                Reason::new(format!(
+                    "with the tokens of {} selected, the forward pass fails ({said})",
+                    names.join(", ")
+                ))
+                .with_help(
+                    "is each gate made for the number of tokens that arrive at it, prefix tokens included?",
+                ),
             ];
         }
     };
@@ -72,17 +77,26 @@ impl Gate {
         let Self { path, tokens } = self;
         match acting {
             [] => Some(
-                Reason::new(format!("the token gate `{path}` removes no tokens: the forward pass never calls its `keep`"))
-                    .with_help("write `let x = self.tokens.keep(x);` at the start of the block"),
+                Reason::new(format!(
+                    "the token gate `{path}` removes no tokens: the forward pass never calls its `keep`"
+                ))
+                .with_help("write `let x = self.tokens.keep(x);` at the start of the block"),
             ),
             [Acting { arriving, .. }] if arriving == tokens => None,
             [Acting { arriving, .. }] => Some(
-                Reason::new(format!("the token gate `{path}` is made for {tokens} tokens, but {arriving} arrive at it"))
-                    .with_help("`TokenGate::new(tokens, prefix)` takes the number of all tokens, prefix included"),
+                Reason::new(format!(
+                    "the token gate `{path}` is made for {tokens} tokens, but {arriving} arrive at it"
+                ))
+                .with_help(
+                    "`TokenGate::new(tokens, prefix)` takes the number of all tokens, prefix included",
+                ),
             ),
             more => Some(
-                Reason::new(format!("the forward pass calls `keep` of the token gate `{path}` {} times", more.len()))
-                    .with_help("a gate removes its tokens once: give each place a gate of its own"),
+                Reason::new(format!(
+                    "the forward pass calls `keep` of the token gate `{path}` {} times",
+                    more.len()
+                ))
+                .with_help("a gate removes its tokens once: give each place a gate of its own"),
             ),
         }
     }
@@ -115,8 +129,8 @@ impl DimensionMapper for Mark {
     }
 }
 
-/// More than any index of a tensor.
-const MARK: usize = 1 << 40;
+/// More than the tokens of any network.
+const MARK: usize = 1 << 24;
 
 /// The gates in the order in which they act.
 fn acting(captured: &CapturedGraph) -> Vec<Acting> {

@@ -103,7 +103,10 @@ impl ExperimentCheck {
             text += &self.layers();
         }
         for path in &self.undeclared {
-            push(&mut text, &format!("{path} is borrowed, but no enclosing struct declares it: it is not prunable"));
+            push(
+                &mut text,
+                &format!("{path} is borrowed, but no enclosing struct declares it: it is not prunable"),
+            );
         }
         text.push('\n');
         for line in self.proved() {
@@ -128,7 +131,14 @@ impl ExperimentCheck {
 
     fn dimension_table(&self) -> String {
         let mut table = plain();
-        table.set_header(["\ndimension", "\nplaces", "\nunits", "params\na unit", "MACs\na unit", "\nsearched"]);
+        table.set_header([
+            "\ndimension",
+            "\nplaces",
+            "\nunits",
+            "params\na unit",
+            "MACs\na unit",
+            "\nsearched",
+        ]);
         for (pattern, rows) in self.patterns() {
             let range = |values: Vec<u64>| match (values.iter().min(), values.iter().max()) {
                 (Some(least), Some(most)) if least == most => short(*least),
@@ -137,7 +147,9 @@ impl ExperimentCheck {
             };
             let first = rows[0];
             let units = match rows.iter().all(|row| row.groups == first.groups) {
-                true if first.groups.len() > 1 && first.groups.iter().all(|size| *size == first.groups[0]) => {
+                true if first.groups.len() > 1
+                    && first.groups.iter().all(|size| *size == first.groups[0]) =>
+                {
                     format!("{} x {}", first.groups.len(), first.groups[0])
                 }
                 _ => range(rows.iter().map(|row| row.units as u64).collect()),

@@ -54,7 +54,8 @@ fn an_experiment_that_is_fit_to_be_run() {
 fn all_reasons_are_told_and_not_only_the_first() {
     let workspace = Workspace::new();
     let text = TINY.replace("Digits", "Idx(path: \"nowhere\")").replace("\"hidden\": 0.1", "\"width\": 0.1");
-    let file = workspace.write("tiny.ron", &text.replace("patch_size: 4", "image_size: 8, channels: 1, patch_size: 4"));
+    let file = workspace
+        .write("tiny.ron", &text.replace("patch_size: 4", "image_size: 8, channels: 1, patch_size: 4"));
     let file = file.to_str().unwrap();
     let output = workspace.vitslim(&["check", file]);
     let printed = said(&output);
@@ -98,14 +99,22 @@ fn architectures_are_listed_with_presets_and_dimensions() {
     let output = workspace.vitslim(&["architectures"]);
     let list = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", said(&output));
-    for part in ["vit\n", "deit_small_patch16_224", "blocks.*.mlp.hidden: 768 units, in 12 places", "width: 192 units, once"] {
+    for part in [
+        "vit\n",
+        "deit_small_patch16_224",
+        "blocks.*.mlp.hidden: 768 units, in 12 places",
+        "width: 192 units, once",
+    ] {
         assert!(list.contains(part), "{part} is not in\n{list}");
     }
     assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
 
     let output = workspace.vitslim(&["architectures", "--json"]);
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let vit = found["architectures"].as_array().unwrap().iter().find(|listed| listed["name"] == "vit").unwrap();
+    let vit =
+        found["architectures"].as_array().unwrap().iter().find(|listed| listed["name"] == "vit").unwrap();
     assert!(vit["presets"].as_array().unwrap().contains(&"vit_tiny_patch16_224".into()), "{vit}");
-    assert!(vit["dimensions"].as_array().unwrap().iter().any(|d| d["name"] == "head_dim" && d["places"] == 12));
+    assert!(
+        vit["dimensions"].as_array().unwrap().iter().any(|d| d["name"] == "head_dim" && d["places"] == 12)
+    );
 }
