@@ -39,7 +39,7 @@ pub struct ArchitectureCheck {
     pub plans: usize,
     /// The largest difference of their logits, over the largest logit.
     pub largest_difference: f64,
-    /// Whether the gradients of all masks were looked at.
+    /// Whether the mask of every dimension gets a gradient.
     pub gradients: bool,
     /// What is wrong with it.
     pub reasons: Vec<Reason>,
@@ -103,8 +103,9 @@ pub fn check_architecture<A: Architecture>(
     check.reasons.extend(reasons);
     // Soft masks on gates that do not fit their tokens would fail for the same reason once more.
     if !tokens_are_wrong {
-        check.reasons.extend(check_gradients(&subject, image, &mut rng));
-        check.gradients = true;
+        let without = check_gradients(&subject, image, &mut rng);
+        check.gradients = without.is_empty();
+        check.reasons.extend(without);
     }
     check
 }

@@ -31,7 +31,7 @@ pub struct ExperimentCheck {
     pub plans: usize,
     /// The largest difference of their logits, over the largest logit, in f64.
     pub largest_difference: f64,
-    /// Whether the gradients of all masks were looked at.
+    /// Whether the mask of every dimension gets a gradient.
     pub gradients: bool,
     /// Why it is not fit to be run; empty if it is.
     pub reasons: Vec<Reason>,
@@ -223,13 +223,18 @@ impl ExperimentCheck {
             ));
             lines.extend(data.notes.iter().map(|note| format!("data: {note}")));
         }
+        if self.data.is_none() && self.plans > 0 {
+            lines.push(
+                "without its data, the network is checked as its configuration describes it".to_owned(),
+            );
+        }
         if self.plans > 0 {
             lines.push(format!(
                 "masked and sliced network are the same for {} mask sets: they differ by at most {:.0e} of the largest logit",
                 self.plans, self.largest_difference
             ));
         }
-        if self.gradients && self.reasons.is_empty() {
+        if self.gradients {
             lines.push("the mask of every dimension gets a gradient".to_owned());
         }
         if self.reasons.is_empty() {
