@@ -5,6 +5,7 @@
 //! - [`models`]: the architectures that come with vitslim, and what a new one must do.
 //! - [`graph`]: what is read off a model's forward pass.
 //! - [`experiment`]: the RON language.
+//! - [`check`]: an experiment and its architecture, before anything is trained.
 //! - [`selftest`]: what vitslim claims, checked on a device.
 //! - [`data`], [`train`], [`run`], [`bench`], [`report`], [`cli`]: what the runner does with it.
 
@@ -12,6 +13,7 @@
 extern crate self as vitslim_core;
 
 pub mod bench;
+pub mod check;
 pub mod cli;
 pub mod data;
 pub mod experiment;

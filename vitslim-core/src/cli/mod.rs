@@ -1,7 +1,9 @@
 //! The runner: one file a command.
 
 mod allocator;
+mod architectures;
 mod bench;
+mod check;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod cuda_trouble;
@@ -40,9 +42,11 @@ const INTERRUPTED: u8 = 130;
     version,
     propagate_version = true,
     after_help = "Examples:
+  vitslim check experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
+  vitslim architectures
   vitslim devices
   vitslim selftest
 
@@ -55,9 +59,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::CheckArgs),
     Run(run::RunArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
+    Architectures(architectures::ArchitecturesArgs),
     Devices(devices::DevicesArgs),
     Selftest(selftest::SelftestArgs),
 }
@@ -75,9 +81,11 @@ pub fn main(registry: Registry) -> ExitCode {
     #[cfg(feature = "cuda")]
     cuda::keep_kernels();
     let result = match Cli::parse().command {
+        Command::Check(args) => check::check(&registry, &args),
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),
+        Command::Architectures(args) => architectures::architectures(&registry, &args),
         Command::Devices(args) => devices::devices(&args),
         Command::Selftest(args) => selftest::selftest(&args),
     };

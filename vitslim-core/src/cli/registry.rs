@@ -1,7 +1,8 @@
 use crate::bench::{BenchSetting, Benched, Source, networks};
+use crate::check::{check_experiment, listed};
 use crate::experiment::{Document, Faults, nearest};
 use crate::models::{Architecture, Vit};
-use crate::report::{Evaluation, Summary};
+use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, Summary};
 use crate::run::{EvaluationSetting, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute};
 use crate::terminal::say;
 
@@ -14,19 +15,29 @@ pub struct Registry {
 /// What the commands do with an experiment of one architecture.
 #[derive(Clone, Copy)]
 pub(super) struct Commands {
+    /// Checks it and its architecture.
+    pub check: fn(&Document) -> Result<ExperimentCheck, Faults>,
     /// Checks and runs it.
     pub run: Runner,
     /// Evaluates a network of its run.
     pub eval: fn(&Document, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
     /// Makes the networks of it, or of its run, that are to be measured.
     pub bench: fn(&Document, &Source, &BenchSetting) -> Result<Benched, RunError>,
+    /// What is told of the architecture by itself.
+    listed: fn(&str) -> ListedArchitecture,
 }
 
 type Runner = fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
 impl Commands {
     fn of<A: Architecture>() -> Self {
-        Self { run: run::<A>, eval: evaluate::<A>, bench: networks::<A> }
+        Self {
+            check: check_experiment::<A>,
+            run: run::<A>,
+            eval: evaluate::<A>,
+            bench: networks::<A>,
+            listed: listed::<A>,
+        }
     }
 }
 
@@ -46,6 +57,11 @@ impl Registry {
     /// Names of the architectures.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.entries.iter().map(|(name, _)| *name)
+    }
+
+    /// What is told of each architecture.
+    pub(super) fn listed(&self) -> Vec<ListedArchitecture> {
+        self.entries.iter().map(|(name, commands)| (commands.listed)(name)).collect()
     }
 
     /// What the commands do with the architecture that `document` names.

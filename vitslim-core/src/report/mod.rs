@@ -1,15 +1,21 @@
 //! What is told of a run, of its networks and of devices: as tables, and as JSON that tools read.
 
+mod architectures;
 mod benchmark;
 mod check;
 mod devices;
 mod evaluation;
+mod experiment_check;
+mod reason;
 mod summary;
 mod table;
 
+pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
 pub use check::{CheckReport, SelftestReport};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};
+pub use experiment_check::{CheckedCarrier, CheckedData, CheckedDimension, ExperimentCheck};
+pub use reason::Reason;
 pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 pub use table::table;

@@ -11,7 +11,7 @@ use crate::experiment::{Data, Document, Experiment, Faults, ProperFraction};
 /// # Errors
 ///
 /// What is wrong with it, at the value that leads to it.
-pub(super) fn dataset(document: &Document, experiment: &Experiment) -> Result<Dataset, Faults> {
+pub(crate) fn dataset(document: &Document, experiment: &Experiment) -> Result<Dataset, Faults> {
     read(&experiment.data, experiment.seed).map_err(|error| {
         let place = [&["data"], error.place()].concat();
         document.fault(&place, error.to_string(), error.help().map(str::to_owned))

@@ -6,7 +6,7 @@ use schemars::SchemaGenerator;
 use thiserror::Error;
 
 use super::dataset::dataset;
-use crate::data::Dataset;
+use crate::data::{Dataset, ImageShape};
 use crate::experiment::{
     Budget, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, merge_config, nearest, resolve,
     typed,
@@ -70,7 +70,7 @@ impl<A: Architecture> Prepared<A> {
     pub fn new(document: &Document) -> Result<Self, PrepareError> {
         let experiment = document.experiment()?;
         let data = dataset(document, &experiment)?;
-        let config = config::<A>(document, &experiment, &data)?;
+        let config = config::<A>(document, &experiment, Some((data.shape, data.classes)))?;
         let model = A::init(&config, &Device::flex())
             .map_err(|error| document.fault(&["model", "config", error.field], error.message, None))?;
         let dimensions = describe(&model)?;
@@ -103,20 +103,26 @@ impl<A: Architecture> Prepared<A> {
     }
 }
 
-fn config<A: Architecture>(
+/// The configuration of the architecture: the preset, over it what the `data` say, image and classes, over it what is written.
+///
+/// # Errors
+///
+/// The mistakes of the file, at their places.
+pub(crate) fn config<A: Architecture>(
     document: &Document,
     experiment: &Experiment,
-    data: &Dataset,
-) -> Result<A::Config, PrepareError> {
+    data: Option<(ImageShape, usize)>,
+) -> Result<A::Config, Faults> {
     let presets = A::presets();
     let preset = match &experiment.model.preset {
         None => None,
         Some(name) => Some(find_preset::<A>(document, &presets, name)?),
     };
-    let known =
-        [("image_size", data.shape.size), ("channels", data.shape.channels), ("classes", data.classes)];
+    let known = data.map(|(image, classes)| {
+        vec![("image_size", image.size), ("channels", image.channels), ("classes", classes)]
+    });
     let written = document.at(&["model", "config"]);
-    let merged = merge_config(preset, &known, written, &fields::<A>())?;
+    let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields::<A>())?;
     Ok(typed(&merged)?)
 }
 
@@ -149,7 +155,12 @@ fn paths(dimensions: &[Dimension]) -> Vec<String> {
     dimensions.iter().map(|dimension| dimension.path.clone()).collect()
 }
 
-fn searched(
+/// Which of `dimensions` the experiment searches, and how.
+///
+/// # Errors
+///
+/// The keys that name none, or one in a way that it has not, at their places.
+pub(crate) fn searched(
     document: &Document,
     keys: &Keyed<SearchedDimension>,
     dimensions: &[Dimension],
@@ -191,7 +202,12 @@ fn unfit_granularity(
     document.fault(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
 }
 
-fn budgets(
+/// The budgets, resolved.
+///
+/// # Errors
+///
+/// The keys that name no searched dimension, or unlike ones, at their places.
+pub(crate) fn budgets(
     document: &Document,
     budgets: &[Budget],
     dimensions: &[Dimension],

@@ -106,7 +106,7 @@ impl Comparison {
 }
 
 /// The largest difference; not a number if one is none.
-pub(super) fn furthest(found: &[f64], expected: &[f64]) -> f64 {
+pub(crate) fn furthest(found: &[f64], expected: &[f64]) -> f64 {
     let differences = found.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
     differences.fold(0.0, |most: f64, d| {
         if d.is_nan() {

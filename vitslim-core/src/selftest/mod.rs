@@ -21,6 +21,7 @@ use burn::tensor::Device;
 use clap::ValueEnum;
 
 pub use comparison::Comparison;
+pub(crate) use comparison::furthest;
 pub use failure::Failure;
 
 use crate::panic_message::panic_message;

@@ -246,7 +246,7 @@ impl Scope {
     }
 
     /// Path of the dimension `name`, as the innermost enclosing struct declares it.
-    fn resolve(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn resolve(&mut self, name: &str) -> Option<String> {
         let declared_at = self
             .declared
             .iter()

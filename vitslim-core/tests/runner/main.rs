@@ -1,6 +1,7 @@
 //! The real binary, on real data, in a temporary folder.
 
 mod bench;
+mod check;
 mod data;
 mod devices;
 mod evaluation;

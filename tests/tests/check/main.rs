@@ -1,0 +1,257 @@
+//! `vitslim check` finds wrong annotations that compile, and names dimension and layer; right ones pass. The float type is set
+//! once a process, so this is a test binary of its own.
+
+mod features;
+mod net;
+mod sound;
+mod tokens;
+mod width;
+
+use vitslim_core::check::{ArchitectureCheck, TOLERANCE};
+
+use net::{checked, checked_part};
+
+type Planted = (&'static str, fn() -> ArchitectureCheck, &'static [&'static str]);
+
+/// What is wrong, and what the one reason has to say.
+const PLANTED: &[Planted] = &[
+    (
+        "a producer missed",
+        checked_part::<features::ProducerMissed>,
+        &[
+            "`blocks.0.hidden` (and 1 like it)",
+            "`blocks.*.fc_gate.weight` and `blocks.*.fc_gate.bias` keep units that `hidden` removed",
+            "is `blocks.*.fc_gate` annotated? Write `#[slim(output = [hidden])]`",
+        ],
+    ),
+    (
+        "a consumer missed",
+        checked_part::<features::ConsumerMissed>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc3.weight` keeps units",
+            "is `blocks.*.fc3` annotated? Write `#[slim(input = [hidden])]`",
+        ],
+    ),
+    (
+        "a bias that the mask leaves out",
+        checked_part::<features::BiasLeftOut<false>>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc1.bias` still adds to units that `hidden` removed",
+            "does `SlimLayer::scale` of this layer multiply it?",
+        ],
+    ),
+    (
+        "a bias that slicing leaves out",
+        checked_part::<features::BiasLeftOut<true>>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc1.bias` keeps units",
+            "let `SlimLayer::select` of `blocks.*.fc1` cut `blocks.*.fc1.bias` too",
+        ],
+    ),
+    (
+        "a gate behind a norm",
+        checked_part::<features::GateBehindNorm>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc1.weight` still acts for units that `hidden` removed",
+            "`gate` after the `output` of `blocks.*.fc1`",
+        ],
+    ),
+    (
+        "a gate before a norm only",
+        checked_part::<features::GateBeforeNorm>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.norm.beta` still adds to units that `hidden` removed",
+            "`gate` after the `output` of `blocks.*.norm`",
+        ],
+    ),
+    (
+        "a gate before a sigmoid",
+        checked_part::<features::GateBeforeSigmoid>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc2.weight` still reads units that `hidden` removed",
+            "`gate` after the `input` of `blocks.*.fc2`",
+        ],
+    ),
+    (
+        "factors exchanged",
+        checked_part::<features::FactorsExchanged>,
+        &["`blocks.0.hidden`", "`output = [2, hidden]` on `blocks.*.fc1`"],
+    ),
+    (
+        "factors of heads exchanged",
+        checked_part::<features::HeadsExchanged>,
+        &["`blocks.0.head_dim`", "`output = [heads, head_dim, 3]` on `blocks.*.qkv`"],
+    ),
+    (
+        "a name reused for another axis",
+        checked_part::<features::NameReused>,
+        &["`blocks.0.hidden`", "take `hidden` from the `output` of `blocks.*.skip`"],
+    ),
+    (
+        "a name shared, and one gate",
+        checked_part::<features::SharedWithoutGate>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc4.weight` still reads units",
+            "`gate` after the `input` of `blocks.*.fc4`",
+        ],
+    ),
+    (
+        "the wrong consumer",
+        checked_part::<features::WrongConsumer>,
+        &[
+            "`blocks.0.hidden`",
+            "take `hidden` from the `input` of `blocks.*.fc3`",
+            "is `blocks.*.fc2` annotated? Write `#[slim(input = [hidden], gate)]`",
+        ],
+    ),
+    (
+        "queries gated, values not",
+        checked_part::<features::OnlyQueriesGated>,
+        &[
+            "`blocks.0.head_dim`",
+            "`blocks.*.v.bias` still adds to units that `head_dim` removed",
+            "`gate` after the `output` of `blocks.*.v`",
+        ],
+    ),
+    (
+        "a parameter of which the first are taken",
+        checked_part::<features::FirstTaken>,
+        &["`blocks.0.hidden`", "is `blocks.*.slopes` annotated? Write `#[slim(axis(0) = [hidden])]`"],
+    ),
+    (
+        "a branch that cannot be empty",
+        checked_part::<features::NeverEmpty>,
+        &["`blocks.0.hidden`", "with all its units cut, the forward pass fails"],
+    ),
+    (
+        "a norm by hand",
+        checked_part::<features::NormByHand>,
+        &["`blocks.0.hidden`", "something between `blocks.*.fc1` and `blocks.*.fc2` counts them"],
+    ),
+    (
+        "a branch that is not used",
+        checked_part::<features::BranchUnused>,
+        &["`blocks.*.hidden` never reaches the loss", "gated at `blocks.0.fc2`"],
+    ),
+    (
+        "a branch without gradient",
+        checked_part::<features::BranchDetached>,
+        &["`blocks.*.hidden` never reaches the loss", "nothing detach it"],
+    ),
+    (
+        "a factor that does not divide",
+        checked_part::<features::Indivisible>,
+        &["the output of `blocks.0.fc1` has 8 features, which is no multiple of 3", "`blocks.0.hidden`"],
+    ),
+    (
+        "sizes that disagree",
+        checked_part::<features::SizesDisagree>,
+        &["`blocks.0.hidden` has 8 units at `blocks.0.fc1` but 6 at the output of `blocks.0.fc2`"],
+    ),
+    (
+        "positions missed",
+        checked::<width::PositionsMissed>,
+        &[
+            "`width`",
+            "`positions` keeps units that `width` removed",
+            "is `positions` annotated? Write `#[slim(axis(2) = [width], gate)]`",
+        ],
+    ),
+    (
+        "positions without gate",
+        checked::<width::PositionsUngated>,
+        &[
+            "`width`",
+            "`positions` still acts for units that `width` removed",
+            "`gate` after the `axis(2)` of `positions`",
+        ],
+    ),
+    (
+        "a norm without gate",
+        checked::<width::NormUngated>,
+        &[
+            "`width`",
+            "`norm.beta` still adds to units that `width` removed",
+            "`gate` after the `output` of `norm`",
+        ],
+    ),
+    (
+        "a norm missed",
+        checked::<width::NormMissed>,
+        &[
+            "`width`",
+            "`norm.gamma` and `norm.beta` keep units that `width` removed",
+            "is `norm` annotated? Write `#[slim(output = [width], gate)]`",
+        ],
+    ),
+    (
+        "a token gate that removes nothing",
+        checked_part::<tokens::KeepMissing>,
+        &["the token gate `blocks.0.tokens` removes no tokens: the forward pass never calls its `keep`"],
+    ),
+    (
+        "a token gate that scales nothing",
+        checked_part::<tokens::ScaleMissing>,
+        &["`blocks.*.tokens` never reaches the loss", "self.tokens.scale"],
+    ),
+    (
+        "a token gate for fewer tokens",
+        checked_part::<tokens::PrefixForgotten>,
+        &["the token gate `blocks.0.tokens` is made for 3 tokens, but 4 arrive at it"],
+    ),
+    (
+        "positions behind a token gate",
+        checked_part::<tokens::PositionsTooLate>,
+        &["tokens`", "axis 1 of `blocks.*.positions` keeps tokens that were cut"],
+    ),
+    (
+        "token gates in another order",
+        checked::<tokens::OrderExchanged>,
+        &["the token gate `early.tokens` acts before `late.tokens`, which is declared before it"],
+    ),
+];
+
+#[test]
+fn each_wrong_annotation_is_found_and_named() {
+    let mut missed = Vec::new();
+    for (what, check, expected) in PLANTED {
+        let reasons = check().reasons;
+        let told: Vec<String> = reasons
+            .iter()
+            .map(|reason| format!("{}\n    help: {}", reason.message, reason.help.as_deref().unwrap_or("-")))
+            .collect();
+        let told = told.join("\n  ");
+        println!("{what}:\n  {told}");
+        let is_named = expected.iter().all(|part| told.contains(part));
+        if !is_named {
+            missed.push(format!("{what}: {expected:?} is not in\n  {told}"));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn right_annotations_pass() {
+    let sound: [(&str, fn() -> ArchitectureCheck); 5] = [
+        ("three carriers", checked_part::<sound::Gated>),
+        ("parallel branches", checked_part::<sound::Parallel>),
+        ("side by side", checked_part::<sound::SideBySide>),
+        ("tokens", checked_part::<sound::Tokens>),
+        ("width", checked::<width::Sound>),
+    ];
+    for (what, check) in sound {
+        let found = check();
+        assert!(found.reasons.is_empty(), "{what}: {:#?}", found.reasons);
+        assert!(found.plans > 10 && found.gradients, "{what}");
+        assert!(found.largest_difference < TOLERANCE, "{what}: {:e}", found.largest_difference);
+        assert!(found.dimensions.iter().all(|dimension| dimension.macs_per_unit.is_some()), "{what}");
+    }
+    assert_eq!(checked_part::<sound::Tokens>().undeclared, ["blocks.0.width", "blocks.1.width"]);
+}

@@ -1,0 +1,137 @@
+//! Wrong token gates.
+
+use vitslim_core::prelude::*;
+
+use super::net::{Part, TOKENS, WIDTH, linear, pooled, rows};
+
+/// A gate whose `keep` is not called.
+#[derive(Module, Debug, Slimmable)]
+pub struct KeepMissing {
+    #[slim(tokens)]
+    tokens: TokenGate,
+    fc: Linear,
+}
+
+impl Part for KeepMissing {
+    fn new(device: &Device) -> Self {
+        Self { tokens: TokenGate::new(TOKENS, 0), fc: linear(WIDTH, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        x.clone() + self.fc.forward(self.tokens.scale(x))
+    }
+}
+
+/// A gate whose `scale` is not called.
+#[derive(Module, Debug, Slimmable)]
+pub struct ScaleMissing {
+    #[slim(tokens)]
+    tokens: TokenGate,
+    fc: Linear,
+}
+
+impl Part for ScaleMissing {
+    fn new(device: &Device) -> Self {
+        Self { tokens: TokenGate::new(TOKENS, 0), fc: linear(WIDTH, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.tokens.keep(x);
+        x.clone() + self.fc.forward(x)
+    }
+}
+
+/// A gate that forgets the token that stands before the others.
+#[derive(Module, Debug, Slimmable)]
+pub struct PrefixForgotten {
+    #[slim(tokens)]
+    tokens: TokenGate,
+    fc: Linear,
+}
+
+impl Part for PrefixForgotten {
+    fn new(device: &Device) -> Self {
+        Self { tokens: TokenGate::new(TOKENS - 1, 1), fc: linear(WIDTH, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.tokens.keep(x);
+        x.clone() + self.fc.forward(self.tokens.scale(x))
+    }
+}
+
+/// Positions that are added to tokens some of which are gone.
+#[derive(Module, Debug, Slimmable)]
+pub struct PositionsTooLate {
+    #[slim(tokens)]
+    tokens: TokenGate,
+    positions: Param<Tensor<3>>,
+    fc: Linear,
+}
+
+impl Part for PositionsTooLate {
+    fn new(device: &Device) -> Self {
+        Self {
+            tokens: TokenGate::new(TOKENS, 0),
+            positions: normal([1, TOKENS, WIDTH], device),
+            fc: linear(WIDTH, WIDTH, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.tokens.keep(x) + self.positions.val();
+        x.clone() + self.fc.forward(self.tokens.scale(x))
+    }
+}
+
+/// Two stages, of which the one declared first acts last.
+#[derive(Module, Debug, Slimmable)]
+pub struct OrderExchanged {
+    embed: Linear,
+    #[slim]
+    late: Stage,
+    #[slim]
+    early: Stage,
+    head: Linear,
+}
+
+#[derive(Module, Debug, Slimmable)]
+pub struct Stage {
+    #[slim(tokens)]
+    tokens: TokenGate,
+    fc: Linear,
+}
+
+impl Stage {
+    fn new(device: &Device) -> Self {
+        Self { tokens: TokenGate::new(TOKENS, 0), fc: linear(WIDTH, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.tokens.keep(x);
+        x.clone() + self.fc.forward(self.tokens.scale(x))
+    }
+}
+
+impl Architecture for OrderExchanged {
+    type Config = ();
+
+    fn presets() -> Vec<(&'static str, ())> {
+        Vec::new()
+    }
+
+    fn init(_: &(), device: &Device) -> Result<Self, ConfigError> {
+        Ok(Self {
+            embed: linear(4, WIDTH, device),
+            late: Stage::new(device),
+            early: Stage::new(device),
+            head: linear(WIDTH, 3, device),
+        })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let x = self.embed.forward(rows(images));
+        let x = self.late.forward(self.early.forward(x));
+        self.head.forward(pooled(x)).into()
+    }
+}

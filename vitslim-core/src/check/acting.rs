@@ -1,0 +1,164 @@
+//! Which parameters of units that are masked still act.
+
+use burn::tensor::{Tensor, TensorData};
+
+use super::parameters::{Change, changed, parameters};
+use super::pattern::pattern;
+use super::subject::{Subject, TOLERANCE, relative_difference};
+use crate::models::Architecture;
+use crate::nn::{HeadLayout, TokenGate};
+use crate::slim::{DimensionAxis, DimensionMapper, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor};
+
+/// What slicing takes from the parameters of one pattern, along one annotated axis.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    /// Pattern of the parameter: `blocks.*.mlp.fc1.bias`.
+    pub parameter: String,
+    /// Pattern of the layer that is annotated.
+    pub layer: String,
+    /// The side that is annotated.
+    pub side: String,
+    /// Pattern of the dimension.
+    pub dimension: String,
+    /// Whether the dimension's mask multiplies there.
+    pub gated: bool,
+    /// For each parameter of the pattern, its path and which of its values are taken.
+    values: Vec<(String, Vec<bool>)>,
+}
+
+/// What `plan` takes from `model`, in the order of the traversal.
+pub(super) fn taken<M: Slimmable>(model: &M, plan: &Plan) -> Vec<Taken> {
+    let mut taking = Taking { scope: Scope::default(), plan, taken: Vec::new() };
+    model.clone().map_dimensions(&mut taking);
+    taking.taken
+}
+
+struct Taking<'a> {
+    scope: Scope,
+    plan: &'a Plan,
+    taken: Vec<Taken>,
+}
+
+impl DimensionMapper for Taking<'_> {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+        layout
+    }
+
+    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
+        gate
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        let Some(cut) = self.plan.get(&axis.dimension).filter(|cut| cut.keep.len() < cut.units()) else {
+            return layer;
+        };
+        let device = layer.devices().into_iter().next().unwrap_or_default();
+        let kept = index_tensor(&axis.features(&cut.keep, cut.units()), &device);
+        // A layer whose values are their own numbers tells by what is left of it which values it gives away.
+        let numbered = changed(layer.clone(), &mut Number);
+        let mut left = Left::default();
+        changed(numbered.select(side, kept), &mut left);
+        for parameter in parameters(&layer) {
+            let count = parameter.shape.iter().product();
+            let mut values = vec![true; count];
+            let stay = left.0.iter().find(|(path, _)| *path == parameter.path);
+            stay.into_iter().flat_map(|(_, stay)| stay).for_each(|&value| values[value] = false);
+            if !values.contains(&true) {
+                continue;
+            }
+            let path = match parameter.path.as_str() {
+                "" => axis.layer.clone(),
+                inside => format!("{}.{inside}", axis.layer),
+            };
+            let of_this_pattern = |known: &&mut Taken| {
+                known.parameter == pattern(&path) && known.side == side.name() && known.gated == axis.gated
+            };
+            match self.taken.iter_mut().find(of_this_pattern) {
+                Some(known) => known.values.push((path, values)),
+                None => self.taken.push(Taken {
+                    parameter: pattern(&path),
+                    layer: pattern(&axis.layer),
+                    side: side.name(),
+                    dimension: pattern(&axis.dimension),
+                    gated: axis.gated,
+                    values: vec![(path, values)],
+                }),
+            }
+        }
+        layer
+    }
+}
+
+/// Sets each value to its number.
+struct Number;
+
+impl Change for Number {
+    fn change<const D: usize>(&mut self, _: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
+        let shape = value.dims();
+        let numbers: Vec<f64> = (0..shape.iter().product::<usize>()).map(|number| number as f64).collect();
+        Some(Tensor::from_data(TensorData::new(numbers, shape), &value.device()))
+    }
+}
+
+/// Reads the numbers that are left, parameter by parameter.
+#[derive(Default)]
+struct Left(Vec<(String, Vec<usize>)>);
+
+impl Change for Left {
+    fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
+        let numbers = value.to_data().convert::<f64>().try_into_vec::<f64>().unwrap_or_default();
+        self.0.push((path.to_owned(), numbers.into_iter().map(|number| number.round() as usize).collect()));
+        None
+    }
+}
+
+/// Those of `taken` on which the hard-masked network still depends: it should not, since the sliced one has not got them.
+pub(super) fn acting<A: Architecture>(subject: &Subject<A>, plan: &Plan, taken: &[Taken]) -> Vec<Taken> {
+    let masked = |model: &A| -> Option<Vec<f64>> { subject.logits(&model.hard_mask(plan).ok()?).ok() };
+    let Some(expected) = masked(&subject.model) else { return Vec::new() };
+    let depends = |taken: &&Taken| {
+        let other = changed(subject.model.clone(), &mut Disturb(taken));
+        masked(&other).is_none_or(|found| relative_difference(&expected, &found) > TOLERANCE)
+    };
+    taken.iter().filter(depends).cloned().collect()
+}
+
+/// Changes the values that are taken.
+struct Disturb<'a>(&'a Taken);
+
+impl Change for Disturb<'_> {
+    fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
+        let (_, taken) = self.0.values.iter().find(|(known, _)| known == path)?;
+        let shift: Vec<f64> = taken.iter().map(|taken| if *taken { 0.5 } else { 0.0 }).collect();
+        let shift = Tensor::from_data(TensorData::new(shift, value.dims()), &value.device());
+        // Some become larger, some change their sign.
+        Some(value.clone() + shift)
+    }
+}
+
+/// Whether hard masking leaves values of `taken` other than 0.
+pub(super) fn is_left_by_its_gate<A: Architecture>(subject: &Subject<A>, plan: &Plan, taken: &Taken) -> bool {
+    let Ok(masked) = subject.model.hard_mask(plan) else { return false };
+    let mut largest = Largest { taken, found: 0.0 };
+    changed(masked, &mut largest);
+    largest.found > 0.0
+}
+
+struct Largest<'a> {
+    taken: &'a Taken,
+    found: f64,
+}
+
+impl Change for Largest<'_> {
+    fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
+        let (_, taken) = self.taken.values.iter().find(|(known, _)| known == path)?;
+        let values = value.to_data().convert::<f64>().try_into_vec::<f64>().unwrap_or_default();
+        let taken = values.iter().zip(taken).filter(|(_, taken)| **taken);
+        self.found = taken.fold(self.found, |most, (value, _)| most.max(value.abs()));
+        None
+    }
+}

@@ -1,0 +1,159 @@
+//! A model whose annotations are read otherwise than they are written: to see which change would make them right.
+
+use burn::module::{Module, ModuleDisplay, ModuleMapper, Param};
+use burn::tensor::{Int, Tensor};
+
+use super::pattern::{dimension_around, pattern};
+use crate::nn::{HeadLayout, TokenGate};
+use crate::slim::{
+    DimensionAxis, DimensionMapper, Output, Scope, Side, SlimLayer, Slimmable, scale_param, select_param,
+};
+
+/// A change of the annotations, wherever the pattern fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Amendment {
+    /// The mask multiplies here too.
+    Gate(Place),
+    /// The axis has these factors before and after the dimension.
+    Factors { place: Place, outer: usize, inner: usize },
+    /// The axis is not that of the dimension.
+    Remove(Place),
+    /// These axes of parameters are axes of the dimension.
+    Add { dimension: String, axes: Vec<ParameterAxis>, outer: usize, inner: usize, gated: bool },
+}
+
+/// The axis of an annotated layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Pattern of the layer: `blocks.*.mlp.fc1`.
+    pub layer: String,
+    /// Which side.
+    pub side: String,
+    /// Pattern of the dimension.
+    pub dimension: String,
+}
+
+/// An axis of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ParameterAxis {
+    /// Pattern of the parameter: `blocks.*.mlp.fc1.weight`.
+    pub parameter: String,
+    /// Number of the axis.
+    pub axis: usize,
+}
+
+/// `model`, annotated otherwise.
+#[derive(Module, Debug)]
+pub(super) struct Amended<A: Module> {
+    /// The model.
+    pub model: A,
+    #[module(skip)]
+    amendments: Vec<Amendment>,
+}
+
+impl<A: Slimmable + ModuleDisplay> Amended<A> {
+    /// `model` with `amendments`; without any, as it is written.
+    pub fn new(model: A, amendments: Vec<Amendment>) -> Self {
+        Self { model, amendments }
+    }
+}
+
+impl<A: Slimmable + ModuleDisplay> Slimmable for Amended<A> {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        let Self { model, amendments } = self;
+        let model = model.map_dimensions(&mut Amending { mapper, amendments: &amendments });
+        let model = amendments.iter().fold(model, |model, amendment| match amendment {
+            Amendment::Add { .. } => model.map(&mut Adding { mapper, amendment, path: Vec::new() }),
+            _ => model,
+        });
+        Self { model, amendments }
+    }
+}
+
+struct Amending<'a, M> {
+    mapper: &'a mut M,
+    amendments: &'a [Amendment],
+}
+
+impl<M: DimensionMapper> DimensionMapper for Amending<'_, M> {
+    fn scope(&mut self) -> &mut Scope {
+        self.mapper.scope()
+    }
+
+    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
+        self.mapper.map_layout(dimension, layout)
+    }
+
+    fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
+        self.mapper.map_tokens(dimension, gate)
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, mut axis: DimensionAxis, layer: L, side: S) -> L {
+        let here = Place::of(&axis, side);
+        for amendment in self.amendments {
+            match amendment {
+                Amendment::Gate(place) if *place == here => axis.gated = true,
+                Amendment::Remove(place) if *place == here => return layer,
+                Amendment::Factors { place, outer, inner } if *place == here => {
+                    (axis.outer, axis.inner) = (*outer, *inner);
+                }
+                _ => {}
+            }
+        }
+        self.mapper.map_axis(axis, layer, side)
+    }
+}
+
+impl Place {
+    /// Where `axis` is.
+    pub fn of<S: Side>(axis: &DimensionAxis, side: S) -> Self {
+        Self { layer: pattern(&axis.layer), side: side.name(), dimension: pattern(&axis.dimension) }
+    }
+}
+
+struct Adding<'a, M> {
+    mapper: &'a mut M,
+    amendment: &'a Amendment,
+    path: Vec<String>,
+}
+
+impl<M: DimensionMapper> ModuleMapper for Adding<'_, M> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        let Amendment::Add { dimension, axes, outer, inner, gated } = self.amendment else { return param };
+        let here = pattern(&path);
+        let Some(added) = axes.iter().find(|added| added.parameter == here) else { return param };
+        let Some(dimension) = dimension_around(dimension, &path) else { return param };
+        let axis = DimensionAxis { dimension, layer: path, outer: *outer, inner: *inner, gated: *gated };
+        self.mapper.map_axis(axis, Along { param, axis: added.axis }, Output).param
+    }
+}
+
+/// A parameter with a dimension along one of its axes.
+#[derive(Module, Debug)]
+struct Along<const D: usize> {
+    param: Param<Tensor<D>>,
+    axis: usize,
+}
+
+impl<const D: usize> SlimLayer<Output> for Along<D> {
+    fn extent(&self, _: Output) -> usize {
+        self.param.dims()[self.axis]
+    }
+
+    fn scale(self, _: Output, factors: Tensor<1>) -> Self {
+        Self { param: scale_param(self.param, self.axis, &factors), ..self }
+    }
+
+    fn select(self, _: Output, kept: Tensor<1, Int>) -> Self {
+        Self { param: select_param(self.param, self.axis, &kept), ..self }
+    }
+}

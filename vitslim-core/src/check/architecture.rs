@@ -1,0 +1,137 @@
+//! An architecture, put to the proof.
+
+use std::sync::OnceLock;
+
+use burn::tensor::{DType, Device, FloatDType};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::attempt::attempt;
+use super::dimensions::with_costs;
+use super::gradient::check_gradients;
+use super::parameters::randomised;
+use super::prove::{Proof, prove};
+use super::repair::Axes;
+use super::subject::{Subject, images};
+use super::tokens::check_tokens;
+use crate::data::ImageShape;
+use crate::graph::macs;
+use crate::models::Architecture;
+use crate::report::{CheckedDimension, Reason};
+use crate::slim::describe;
+
+/// Multiply-adds that are spent on random shares, in all.
+const MACS_OF_ROUNDS: u64 = 6_000_000_000;
+
+/// Multiply-adds that are spent on finding which annotation is missing.
+const MACS_OF_ATTEMPTS: u64 = 300_000_000_000;
+
+/// What was found of an architecture.
+#[derive(Clone, Debug, Default)]
+pub struct ArchitectureCheck {
+    /// Multiply-adds of the dense network for one image, where they can be counted.
+    pub macs: Option<u64>,
+    /// Every dimension.
+    pub dimensions: Vec<CheckedDimension>,
+    /// Borrowed dimensions that nobody declares, and that are not prunable therefore.
+    pub undeclared: Vec<String>,
+    /// Mask sets for which the hard-masked and the sliced network were found to be the same function.
+    pub plans: usize,
+    /// The largest difference of their logits, over the largest logit.
+    pub largest_difference: f64,
+    /// Whether the mask of every dimension gets a gradient.
+    pub gradients: bool,
+    /// What is wrong with it.
+    pub reasons: Vec<Reason>,
+}
+
+/// The CPU, computing in f64: set once in a process, before its first tensor.
+///
+/// # Errors
+///
+/// When the process computes in another precision already.
+pub fn f64_device() -> Result<Device, Reason> {
+    static CONFIGURED: OnceLock<bool> = OnceLock::new();
+    let mut device = Device::flex();
+    let configured = CONFIGURED.get_or_init(|| {
+        device.configure(FloatDType::F64).is_ok() || device.settings().float_dtype == DType::F64.into()
+    });
+    match configured {
+        true => Ok(device),
+        false => Err(Reason::new("this process computes in f32 already, and a proof needs f64")
+            .with_help("call `f64_device` before the first tensor is made")),
+    }
+}
+
+/// Proves the annotations of `model`, which is on [`f64_device`], on random images of the size `image`: its own parameters do not
+/// matter. `classes` are those of the data.
+pub fn check_architecture<A: Architecture>(
+    model: &A,
+    image: ImageShape,
+    classes: Option<usize>,
+) -> ArchitectureCheck {
+    let mut check = ArchitectureCheck::default();
+    let dimensions = match describe(model) {
+        Ok(dimensions) => dimensions,
+        Err(error) => {
+            let message = format!("the annotations contradict the sizes of the layers: {error}");
+            check.reasons.push(Reason::new(message));
+            return check;
+        }
+    };
+    check.undeclared = Axes::of(model).undeclared;
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let device = Device::flex();
+    let model = randomised(model.clone(), &mut rng);
+    let subject = Subject { image: images(1, image, &mut rng, &device), model, dimensions };
+    if let Err(reason) = answers(&subject, image, classes) {
+        check.reasons.push(reason);
+        return check;
+    }
+    check.macs = attempt(|| macs(&subject.model, image).ok()).ok().flatten();
+    check.dimensions = with_costs(&subject.model, image, &subject.dimensions, check.macs);
+    let tokens = check_tokens(&subject, image);
+    let tokens_are_wrong = !tokens.is_empty();
+    check.reasons.extend(tokens);
+
+    let size = check.macs.unwrap_or(1).max(1);
+    let rounds = (MACS_OF_ROUNDS / size).clamp(1, 20) as usize;
+    let attempts = (MACS_OF_ATTEMPTS / size).clamp(20, 400) as usize;
+    let Proof { plans, largest_difference, reasons } =
+        prove(&subject, tokens_are_wrong, rounds, attempts, &mut rng);
+    (check.plans, check.largest_difference) = (plans, largest_difference);
+    check.reasons.extend(reasons);
+    // Soft masks on gates that do not fit their tokens would fail for the same reason once more.
+    if !tokens_are_wrong {
+        let without = check_gradients(&subject, image, &mut rng);
+        check.gradients = without.is_empty();
+        check.reasons.extend(without);
+    }
+    check
+}
+
+/// The dense network takes the images, and has an answer for each class.
+fn answers<A: Architecture>(
+    subject: &Subject<A>,
+    image: ImageShape,
+    classes: Option<usize>,
+) -> Result<(), Reason> {
+    let ImageShape { channels, size } = image;
+    let logits = subject.dense().map_err(|said| {
+        Reason::new(format!(
+            "the network takes no images of {channels} x {size} x {size}: its forward pass fails ({said})"
+        ))
+    })?;
+    let [_, found] = logits.dims();
+    if let Some(classes) = classes.filter(|classes| *classes != found) {
+        return Err(Reason::new(format!("the network has {found} classes, but the data have {classes}"))
+            .with_help(
+                "a field `classes` in the configuration of the architecture is filled in from the data",
+            ));
+    }
+    let values = logits.into_data().convert::<f64>().try_into_vec::<f64>().unwrap_or_default();
+    match values.iter().all(|value| value.is_finite()) {
+        true => Ok(()),
+        false => Err(Reason::new("with random weights, the network answers with values that are not finite")),
+    }
+}

@@ -1,0 +1,334 @@
+//! Where a hard-masked and a sliced network differ: which dimension, which layer, and what is likely missing.
+
+use std::collections::HashMap;
+
+use burn::tensor::Tensor;
+
+use super::acting::{Taken, acting, is_left_by_its_gate, taken};
+use super::amended::{Amendment, ParameterAxis, Place};
+use super::parameters::{Change, changed, parameters};
+use super::pattern::{pattern, split};
+use super::repair::{Axes, repairs};
+use super::subject::{Outcome, Subject};
+use crate::models::Architecture;
+use crate::nn::{HeadLayout, TokenGate};
+use crate::report::Reason;
+use crate::slim::{DimensionAxis, DimensionMapper, Factor, Plan, Scope, Side, SlimLayer};
+
+/// More parameters or repairs than these are no help.
+const TOLD: usize = 3;
+
+/// A mask set for which the networks differ, with as few dimensions as can be.
+pub(super) struct Culprit<'a, A: Architecture> {
+    /// The network.
+    pub subject: &'a Subject<A>,
+    /// What the mask set cuts.
+    pub cuts: &'a str,
+    /// The mask set.
+    pub plan: Plan,
+    /// The dimensions that it cuts.
+    pub guilty: Vec<usize>,
+    /// How the networks differ.
+    pub outcome: Outcome,
+}
+
+/// What is wrong with `culprit`. At most `attempts` other annotations are tried.
+pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> Reason {
+    let subject = culprit.subject;
+    let names: Vec<String> = culprit.guilty.iter().map(|&index| name(subject, index)).collect();
+    let names = names.join(" and ");
+    let tokens = culprit.guilty.iter().all(|&index| subject.dimensions[index].is_tokens());
+    match &culprit.outcome {
+        Outcome::Fails(said) if tokens => cut_tokens_fail(culprit, &names, said),
+        Outcome::Fails(said) if culprit.guilty.iter().all(|&index| culprit.plan.cuts[index].keep.is_empty()) => {
+            Reason::new(format!("{names}: with all its units cut, the forward pass fails ({said})")).with_help(
+                "a budget over several layers may empty one of them: where there is no feature, return early, as \
+                 `HeadLayout::attend` does",
+            )
+        }
+        Outcome::Fails(said) => {
+            let message = format!("{names}: sliced, its layers do not fit each other ({said})");
+            let repairs = repairs(culprit, &[], attempts);
+            Reason::new(with_layers(message, &repairs)).with_help(match repairs.is_empty() {
+                false => told(&subject.model, &repairs),
+                true => format!(
+                    "a layer that reads or writes it is not annotated, or is annotated as another: is it one of {}?",
+                    unannotated(culprit)
+                ),
+            })
+        }
+        Outcome::Differ(difference) | Outcome::Same(difference) => {
+            let mut message = format!(
+                "{names}: hard-masked and sliced network differ by {difference:.1e} of the largest logit, with {}",
+                culprit.cuts
+            );
+            let taken = taken(&subject.model, &culprit.plan);
+            let acting = acting(subject, &culprit.plan, &taken);
+            if !acting.is_empty() {
+                let acts: Vec<String> = acting.iter().take(TOLD).map(acts).collect();
+                message += &format!("; {}", acts.join(", "));
+                let more = acting.len().saturating_sub(TOLD);
+                if more > 0 {
+                    message += &format!(", and {more} more");
+                }
+            }
+            if let Some(help) = unscaled(culprit, &acting) {
+                return Reason::new(message).with_help(help);
+            }
+            let repairs = repairs(culprit, &acting, attempts);
+            Reason::new(with_layers(message, &repairs)).with_help(match (repairs.is_empty(), acting.is_empty()) {
+                (false, _) => told(&subject.model, &repairs),
+                (true, false) => "is a gate missing there, or is a layer annotated that has other units?".to_owned(),
+                (true, true) => counted(culprit),
+            })
+        }
+    }
+}
+
+/// `blocks.0.mlp.hidden` and how many are like it.
+fn name<A: Architecture>(subject: &Subject<A>, index: usize) -> String {
+    let path = &subject.dimensions[index].path;
+    match subject.others_like(index) {
+        0 => format!("`{path}`"),
+        others => format!("`{path}` (and {others} like it)"),
+    }
+}
+
+/// How the parameters of `taken` act.
+fn acts(taken: &Taken) -> String {
+    let Taken { parameter, side, dimension, .. } = taken;
+    let (_, unit) = split(dimension);
+    let (_, last) = split(parameter);
+    match (last, side.as_str()) {
+        ("bias" | "beta", _) => format!("`{parameter}` still adds to units that `{unit}` removed"),
+        (_, "input") => format!("`{parameter}` still reads units that `{unit}` removed"),
+        _ => format!("`{parameter}` still acts for units that `{unit}` removed"),
+    }
+}
+
+/// Whether a layer's own gate leaves what acts as it is.
+fn unscaled<A: Architecture>(culprit: &Culprit<A>, acting: &[Taken]) -> Option<String> {
+    let is_left = |taken: &&Taken| taken.gated && is_left_by_its_gate(culprit.subject, &culprit.plan, taken);
+    let Taken { parameter, layer, .. } = acting.iter().find(is_left)?;
+    Some(format!(
+        "`{layer}` is gated there, but its mask leaves `{parameter}` as it is: does `SlimLayer::scale` of this layer multiply it?"
+    ))
+}
+
+/// The layers of the first repair, where the message has not named them.
+fn with_layers(message: String, repairs: &[Vec<Amendment>]) -> String {
+    let Some(Amendment::Add { axes, dimension, .. }) =
+        repairs.first().and_then(|repair| repair.iter().find(|a| matches!(a, Amendment::Add { .. })))
+    else {
+        return message;
+    };
+    let (_, unit) = split(dimension);
+    let names: Vec<String> = axes.iter().map(|axis| format!("`{}`", axis.parameter)).collect();
+    let verb = if names.len() == 1 { "keeps" } else { "keep" };
+    format!("{message}; {} {verb} units that `{unit}` removed", names.join(" and "))
+}
+
+fn told<A: Architecture>(model: &A, repairs: &[Vec<Amendment>]) -> String {
+    let writer = Writer::of(model);
+    let one = |repair: &Vec<Amendment>| {
+        repair.iter().map(|amendment| writer.told(amendment)).collect::<Vec<_>>().join("; and ")
+    };
+    let told: Vec<String> = repairs.iter().take(TOLD).map(one).collect();
+    format!("{}: with that they are the same", told.join("; or "))
+}
+
+/// Puts amendments into the words of the annotations.
+struct Writer {
+    /// Names of the groups of grouped dimensions, by pattern.
+    groups: HashMap<String, &'static str>,
+    /// Types of the structs that hold parameters, by pattern of the parameter.
+    holders: HashMap<String, String>,
+    axes: Axes,
+}
+
+impl Writer {
+    fn of<A: Architecture>(model: &A) -> Self {
+        let mut names = GroupNames { scope: Scope::default(), groups: HashMap::new() };
+        model.clone().map_dimensions(&mut names);
+        let holders =
+            parameters(model).into_iter().map(|parameter| (pattern(&parameter.path), parameter.holder));
+        Self { groups: names.groups, holders: holders.collect(), axes: Axes::of(model) }
+    }
+
+    fn told(&self, amendment: &Amendment) -> String {
+        match amendment {
+            Amendment::Gate(Place { layer, side, dimension }) => {
+                let (_, unit) = split(dimension);
+                format!("write `gate` after the `{side}` of `{layer}`, where it is `{unit}`")
+            }
+            Amendment::Factors { place, outer, inner } => {
+                let list = self.list(&place.dimension, *outer, *inner);
+                format!(
+                    "write `{} = {list}` on `{}`, whose factors are in this order",
+                    place.side, place.layer
+                )
+            }
+            Amendment::Remove(Place { layer, side, dimension }) => {
+                let (_, unit) = split(dimension);
+                format!("take `{unit}` from the `{side}` of `{layer}`, which is another axis")
+            }
+            Amendment::Add { dimension, axes, outer, inner, gated } => {
+                let list = self.list(dimension, *outer, *inner);
+                let gate = if *gated { ", gate" } else { "" };
+                let (field, side) = self.field(&axes[0]);
+                // Of a layer that is annotated itself, the parameter is left out by the layer.
+                if let (Some(layer), _) = split(&field)
+                    && self.axes.has(layer, dimension)
+                {
+                    return format!("let `SlimLayer::select` of `{layer}` cut `{field}` too");
+                }
+                format!("is `{field}` annotated? Write `#[slim({side} = {list}{gate})]` on it")
+            }
+        }
+    }
+
+    /// `[3, heads, head_dim]`
+    fn list(&self, dimension: &str, outer: usize, inner: usize) -> String {
+        let (_, unit) = split(dimension);
+        let count = |count: usize| (count > 1).then(|| count.to_string());
+        let group = self.groups.get(dimension).map(|group| (*group).to_owned());
+        let factors: Vec<String> =
+            [count(outer), group, Some(unit.to_owned()), count(inner)].into_iter().flatten().collect();
+        format!("[{}]", factors.join(", "))
+    }
+
+    /// The field to annotate for `axis`, and how: that of a layer, or the parameter itself.
+    fn field(&self, axis: &ParameterAxis) -> (String, String) {
+        let ParameterAxis { parameter, axis } = axis;
+        let (layer, last) = split(parameter);
+        let holder = self.holders.get(parameter).map_or("", String::as_str);
+        let side = match (holder, last, axis) {
+            ("Linear", "weight", 0) => "input",
+            ("Linear", _, _) => "output",
+            (_, "weight", 1) if holder.starts_with("Conv") => "input",
+            (_, "weight" | "bias", 0) if holder.starts_with("Conv") => "output",
+            _ if holder.ends_with("Norm") => "output",
+            _ => return (parameter.clone(), format!("axis({axis})")),
+        };
+        (layer.unwrap_or(parameter).to_owned(), side.to_owned())
+    }
+}
+
+struct GroupNames {
+    scope: Scope,
+    groups: HashMap<String, &'static str>,
+}
+
+impl DimensionMapper for GroupNames {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+        layout
+    }
+
+    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
+        gate
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
+        layer
+    }
+
+    fn axis<S: Side, L: SlimLayer<S>>(&mut self, _: &str, layer: L, _: S, factors: &[Factor], _: bool) -> L {
+        let names = factors.windows(2).find_map(|pair| match pair {
+            [Factor::Groups(groups), Factor::Units(units)] => Some((*groups, *units)),
+            _ => None,
+        });
+        if let Some((groups, units)) = names
+            && let Some(path) = self.scope.resolve(units)
+        {
+            self.groups.insert(pattern(&path), groups);
+        }
+        layer
+    }
+}
+
+/// Nothing that was removed acts, and yet the number of units makes a difference.
+fn counted<A: Architecture>(culprit: &Culprit<A>) -> String {
+    let taken = taken(&culprit.subject.model, &culprit.plan);
+    let mut layers: Vec<String> = Vec::new();
+    for taken in &taken {
+        let layer = format!("`{}`", taken.layer);
+        if !layers.contains(&layer) {
+            layers.push(layer);
+        }
+    }
+    format!(
+        "nothing acts for the units that were removed, so that something between {} counts them, as a mean, a softmax or a norm \
+         over them does; `vitslim_core::nn::LayerNorm` keeps its original width",
+        layers.join(" and ")
+    )
+}
+
+/// Parameters that are not annotated and have a size that fits.
+fn unannotated<A: Architecture>(culprit: &Culprit<A>) -> String {
+    let axes = Axes::of(&culprit.subject.model);
+    let units: Vec<usize> =
+        culprit.guilty.iter().map(|&index| culprit.subject.dimensions[index].units()).collect();
+    let mut names: Vec<String> = Vec::new();
+    for parameter in parameters(&culprit.subject.model) {
+        let fits = (0..parameter.shape.len()).any(|axis| {
+            let size = parameter.shape[axis];
+            !axes.carries(&parameter.path, axis) && units.iter().any(|&units| units > 0 && size % units == 0)
+        });
+        let name = format!("`{}`", pattern(&parameter.path));
+        if fits && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join(", ")
+}
+
+/// Something has as many tokens as there were before some were cut.
+fn cut_tokens_fail<A: Architecture>(culprit: &Culprit<A>, names: &str, said: &str) -> Reason {
+    let subject = culprit.subject;
+    let message = format!("{names}: with tokens cut, the forward pass fails ({said})");
+    let cut = &culprit.plan.cuts[culprit.guilty[0]];
+    let gone = cut.units() - cut.keep.len();
+    let mut suspects: Vec<(String, usize)> = Vec::new();
+    for parameter in parameters(&subject.model) {
+        for (axis, size) in parameter.shape.iter().enumerate() {
+            let suspect = (pattern(&parameter.path), axis);
+            if *size >= cut.units() && !suspects.contains(&suspect) {
+                suspects.push(suspect);
+            }
+        }
+    }
+    let works = |(parameter, axis): &&(String, usize)| {
+        let shorter = changed(subject.model.clone(), &mut Shorten { parameter, axis: *axis, by: gone });
+        shorter.slim(&culprit.plan).is_ok_and(|sliced| subject.logits(&sliced).is_ok())
+    };
+    match suspects.iter().find(works) {
+        Some((parameter, axis)) => Reason::new(format!(
+            "{message}; axis {axis} of `{parameter}` keeps tokens that were cut"
+        ))
+        .with_help("what is added to tokens or multiplied with them by position must act before the first `keep`"),
+        None => Reason::new(message).with_help(
+            "after `keep`, the forward pass must take the number of tokens from the tensor: is a number of tokens written down?",
+        ),
+    }
+}
+
+/// Takes the last values along an axis away.
+struct Shorten<'a> {
+    parameter: &'a str,
+    axis: usize,
+    by: usize,
+}
+
+impl Change for Shorten<'_> {
+    fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
+        if pattern(path) != self.parameter {
+            return None;
+        }
+        let left = value.dims()[self.axis].saturating_sub(self.by);
+        (left > 0).then(|| value.clone().narrow(self.axis, 0, left))
+    }
+}

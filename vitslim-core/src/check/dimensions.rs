@@ -1,0 +1,100 @@
+//! Every dimension with what a unit of it costs.
+
+use super::attempt::attempt;
+use super::pattern::{pattern, patterns};
+use crate::data::ImageShape;
+use crate::graph::macs;
+use crate::models::Architecture;
+use crate::report::{CheckedCarrier, CheckedDimension};
+use crate::slim::{Dimension, Plan, parameters_per_unit};
+
+/// The dimensions of `model`, which has `dense` multiply-adds, each with what goes when one of its units is cut and nothing
+/// else. A token is gone from its gate on.
+pub(super) fn with_costs<A: Architecture>(
+    model: &A,
+    image: ImageShape,
+    dimensions: &[Dimension],
+    dense: Option<u64>,
+) -> Vec<CheckedDimension> {
+    let parameters = attempt(|| parameters_per_unit(model)).unwrap_or_default();
+    let parameters: Vec<usize> = dimensions
+        .iter()
+        .map(|dimension| {
+            parameters.iter().find(|(path, _)| *path == dimension.path).map_or(0, |(_, count)| *count)
+        })
+        .collect();
+    let macs = dense.map(|dense| Macs { model, image, dimensions, dense }.per_unit(&parameters));
+    let row = |(index, dimension): (usize, &Dimension)| CheckedDimension {
+        path: dimension.path.clone(),
+        pattern: pattern(&dimension.path),
+        groups: dimension.groups.clone(),
+        units: dimension.units(),
+        tokens: dimension.is_tokens(),
+        params_per_unit: parameters[index],
+        macs_per_unit: macs.as_ref().and_then(|macs| macs[index]),
+        searched: false,
+        carriers: dimension
+            .carriers
+            .iter()
+            .map(|carrier| CheckedCarrier {
+                layer: carrier.layer.clone(),
+                pattern: pattern(&carrier.layer),
+                side: carrier.side.clone(),
+                features_per_unit: carrier.features_per_unit,
+                gated: carrier.gated,
+            })
+            .collect(),
+    };
+    dimensions.iter().enumerate().map(row).collect()
+}
+
+struct Macs<'a, A> {
+    model: &'a A,
+    image: ImageShape,
+    dimensions: &'a [Dimension],
+    dense: u64,
+}
+
+impl<A: Architecture> Macs<'_, A> {
+    /// Of each dimension, given the parameters of its units. `None` where it has no unit, or cannot be sliced.
+    fn per_unit(&self, parameters: &[usize]) -> Vec<Option<u64>> {
+        let mut found = vec![None; self.dimensions.len()];
+        for (_, members) in patterns(self.dimensions) {
+            let first = members[0];
+            let alike = |&index: &usize| {
+                (&self.dimensions[index].groups, parameters[index])
+                    == (&self.dimensions[first].groups, parameters[first])
+            };
+            let saved = self.saved(&[first]);
+            // Cut together, dimensions that cost the same save so many times as much: a forward pass is recorded twice instead
+            // of once for each.
+            let same = members.iter().all(alike)
+                && !self.dimensions[first].is_tokens()
+                && saved.is_some_and(|saved| self.saved(&members) == Some(saved * members.len() as u64));
+            for &index in &members {
+                found[index] = if same || index == first { saved } else { self.saved(&[index]) };
+            }
+        }
+        found
+    }
+
+    /// What the first unit of each of `cut` saves.
+    fn saved(&self, cut: &[usize]) -> Option<u64> {
+        let mut plan = Plan::whole(self.dimensions);
+        for &index in cut {
+            if self.dimensions[index].units() == 0 {
+                return None;
+            }
+            let is_later_gate = |other: usize| {
+                other > index && self.dimensions[index].is_tokens() && self.dimensions[other].is_tokens()
+            };
+            for (other, cut) in plan.cuts.iter_mut().enumerate() {
+                if other == index || is_later_gate(other) {
+                    cut.keep.retain(|unit| *unit != 0);
+                }
+            }
+        }
+        let left = attempt(|| macs(&self.model.slim(&plan).ok()?, self.image).ok()).ok()??;
+        self.dense.checked_sub(left)
+    }
+}

@@ -1,0 +1,122 @@
+//! An experiment, before a night is spent on it.
+
+use burn::module::Module;
+
+use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
+use crate::data::{Dataset, ImageShape};
+use crate::experiment::{Document, Experiment, Fault, Faults};
+use crate::models::Architecture;
+use crate::report::{CheckedData, ExperimentCheck, Reason};
+use crate::run::{budgets, config, dataset, searched};
+use crate::slim::{Dimension, MaskSpec, describe};
+
+/// Checks the experiment in `document`: its data, its architecture, and whether they fit together. Nothing is trained and nothing is
+/// written.
+///
+/// # Errors
+///
+/// When the file is not an experiment.
+pub fn check_experiment<A: Architecture>(document: &Document) -> Result<ExperimentCheck, Faults> {
+    let experiment = document.experiment()?;
+    let mut check = ExperimentCheck {
+        name: experiment.name.as_str().to_owned(),
+        architecture: experiment.model.architecture.clone(),
+        preset: experiment.model.preset.clone(),
+        ..ExperimentCheck::default()
+    };
+    let data = dataset(document, &experiment);
+    let data = match data {
+        Ok(data) => {
+            check.data = Some(CheckedData {
+                image: [data.shape.channels, data.shape.size, data.shape.size],
+                classes: data.classes,
+                train: data.train.len(),
+                held_out: data.held_out.len(),
+                test: data.test.len(),
+                notes: data.notes.clone(),
+            });
+            Some(data)
+        }
+        Err(faults) => {
+            check.reasons.extend(reasons(&faults));
+            None
+        }
+    };
+    if let Err(faults) = check_network::<A>(document, &experiment, data.as_ref(), &mut check) {
+        check.reasons.extend(faults);
+    }
+    Ok(check)
+}
+
+/// What can be said of the network; what must be right before more can be said is an error.
+fn check_network<A: Architecture>(
+    document: &Document,
+    experiment: &Experiment,
+    data: Option<&Dataset>,
+    check: &mut ExperimentCheck,
+) -> Result<(), Vec<Reason>> {
+    let known = data.map(|data| (data.shape, data.classes));
+    let config = config::<A>(document, experiment, known).map_err(|faults| reasons(&faults))?;
+    let device = f64_device().map_err(|reason| vec![reason])?;
+    let model = A::init(&config, &device)
+        .map_err(|error| reasons(&document.fault(&["model", "config", error.field], error.message, None)))?;
+    let searched = check_keys(document, experiment, &model, &mut check.reasons);
+    check.params = Some(Module::num_params(&model));
+    let image = data.map(|data| data.shape).or_else(|| image(&config)).ok_or_else(|| {
+        vec![Reason::new("without its data, the network cannot be checked: its configuration does not say for which images it is")]
+    })?;
+    check.image = Some([image.channels, image.size, image.size]);
+    let found = check_architecture(&model, image, data.map(|data| data.classes));
+    let ArchitectureCheck {
+        macs,
+        dimensions,
+        undeclared,
+        plans,
+        largest_difference,
+        gradients,
+        reasons: wrong,
+    } = found;
+    check.reasons.extend(wrong);
+    (check.macs, check.dimensions, check.undeclared) = (macs, dimensions, undeclared);
+    (check.plans, check.largest_difference, check.gradients) = (plans, largest_difference, gradients);
+    for (dimension, _) in &searched {
+        let row = check.dimensions.iter_mut().find(|row| row.path == dimension.path);
+        row.into_iter().for_each(|row| row.searched = true);
+    }
+    Ok(())
+}
+
+/// The dimensions that are searched; what is wrong with them or with the budgets is added to `found`.
+fn check_keys<A: Architecture>(
+    document: &Document,
+    experiment: &Experiment,
+    model: &A,
+    found: &mut Vec<Reason>,
+) -> Vec<(Dimension, MaskSpec)> {
+    // Where the dimensions cannot be told, the check of the architecture says why.
+    let Ok(dimensions) = describe(model) else { return Vec::new() };
+    let searched = searched(document, &experiment.search.dimensions, &dimensions).unwrap_or_else(|faults| {
+        found.extend(reasons(&faults));
+        Vec::new()
+    });
+    // Without what is searched, every budget would be wrong.
+    if !searched.is_empty()
+        && let Err(faults) = budgets(document, &experiment.budgets, &dimensions, &searched)
+    {
+        found.extend(reasons(&faults));
+    }
+    searched
+}
+
+/// The images that a network is for, where its configuration has the usual fields.
+fn image(config: &impl serde::Serialize) -> Option<ImageShape> {
+    let config = serde_json::to_value(config).ok()?;
+    let field = |name: &str| usize::try_from(config.get(name)?.as_u64()?).ok();
+    Some(ImageShape { channels: field("channels")?, size: field("image_size")? })
+}
+
+fn reasons(faults: &Faults) -> Vec<Reason> {
+    let reason =
+        |fault: &Fault| Reason { message: fault.to_string(), help: fault.advice().map(str::to_owned) };
+    faults.iter().map(reason).collect()
+}

@@ -1,0 +1,107 @@
+//! Parameters of a model by their paths.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// A parameter of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parameter {
+    /// Where it is: `blocks.0.mlp.fc1.weight`.
+    pub path: String,
+    /// The type of the struct that holds it: `Linear`.
+    pub holder: String,
+    /// Its sizes.
+    pub shape: Vec<usize>,
+}
+
+/// The float parameters of `model`.
+pub(super) fn parameters<M: Module>(model: &M) -> Vec<Parameter> {
+    let mut list = List::default();
+    model.visit(&mut list);
+    list.found
+}
+
+#[derive(Default)]
+struct List {
+    path: Vec<(String, String)>,
+    found: Vec<Parameter>,
+}
+
+impl ModuleVisitor for List {
+    fn enter_module(&mut self, name: &str, holder: &str) {
+        self.path.push((name.to_owned(), holder.to_owned()));
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let steps: Vec<&str> = self.path.iter().map(|(name, _)| name.as_str()).collect();
+        let holder = self.path.last().map_or("", |(_, holder)| holder);
+        self.found.push(Parameter {
+            path: steps.join("."),
+            holder: holder.strip_prefix("Struct:").unwrap_or(holder).to_owned(),
+            shape: param.dims().to_vec(),
+        });
+    }
+}
+
+/// What is done with each float parameter.
+pub(super) trait Change {
+    /// What becomes of `value`, the parameter at `path`; `None` leaves it as it is.
+    fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>>;
+}
+
+/// `model` with its parameters changed by `change`.
+pub(super) fn changed<M: Module>(model: M, change: &mut impl Change) -> M {
+    model.map(&mut Changing { path: Vec::new(), change })
+}
+
+struct Changing<'a, C> {
+    path: Vec<String>,
+    change: &'a mut C,
+}
+
+impl<C: Change> ModuleMapper for Changing<'_, C> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        match self.change.change(&path, &param.val()) {
+            Some(value) => param.map(|_| value),
+            None => param,
+        }
+    }
+}
+
+/// Every parameter random: biases, shifts and tokens too, since a bias of 0 would hide that it was left out.
+///
+/// Weights are so small that what goes through them keeps its size, and the deepest network answers with numbers that tell
+/// something.
+pub(super) fn randomised<M: Module>(model: M, rng: &mut ChaCha8Rng) -> M {
+    changed(model, &mut Randomise(rng))
+}
+
+struct Randomise<'a>(&'a mut ChaCha8Rng);
+
+impl Change for Randomise<'_> {
+    fn change<const D: usize>(&mut self, _: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
+        let shape = value.dims();
+        let largest = shape.iter().copied().max().unwrap_or(1).max(1);
+        let inputs = shape.iter().product::<usize>() / largest;
+        // Uniform values below this have a variance of one over the inputs.
+        let most = (3.0 / inputs.max(3) as f64).sqrt();
+        let values: Vec<f64> =
+            (0..shape.iter().product()).map(|_| self.0.random_range(-most..most)).collect();
+        Some(Tensor::from_data(TensorData::new(values, shape), &value.device()))
+    }
+}

@@ -1,0 +1,62 @@
+//! Paths that differ in their numbers only: those of one field of one struct, in however many blocks.
+
+use crate::slim::Dimension;
+
+/// `path` with a `*` for every number: `blocks.*.mlp.hidden`. An annotation is written once for all that have it.
+pub(super) fn pattern(path: &str) -> String {
+    let step = |step| if is_number(step) { "*" } else { step };
+    path.split('.').map(step).collect::<Vec<_>>().join(".")
+}
+
+fn is_number(step: &str) -> bool {
+    !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The patterns of `dimensions`, in the order of their first, each with the indices of its members.
+pub(super) fn patterns(dimensions: &[Dimension]) -> Vec<(String, Vec<usize>)> {
+    let mut patterns: Vec<(String, Vec<usize>)> = Vec::new();
+    for (index, dimension) in dimensions.iter().enumerate() {
+        let name = pattern(&dimension.path);
+        match patterns.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, members)) => members.push(index),
+            None => patterns.push((name, vec![index])),
+        }
+    }
+    patterns
+}
+
+/// The dimension of the pattern `dimension` that the struct around `path` declares, if it is around it.
+pub(super) fn dimension_around(dimension: &str, path: &str) -> Option<String> {
+    let (scope, name) = split(dimension);
+    let depth = scope.map_or(0, |scope| scope.split('.').count());
+    let steps: Vec<&str> = path.split('.').collect();
+    let around = steps.get(..depth)?.join(".");
+    match scope {
+        None => Some(name.to_owned()),
+        Some(scope) => (pattern(&around) == *scope).then(|| format!("{around}.{name}")),
+    }
+}
+
+/// `blocks.0.mlp` and `hidden` of `blocks.0.mlp.hidden`.
+pub(super) fn split(path: &str) -> (Option<&str>, &str) {
+    match path.rsplit_once('.') {
+        Some((scope, name)) => (Some(scope), name),
+        None => (None, path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_make_no_difference() {
+        assert_eq!(pattern("blocks.11.mlp.hidden"), "blocks.*.mlp.hidden");
+        assert_eq!(pattern("layer1.norm2"), "layer1.norm2");
+        let around = |path| dimension_around("blocks.*.mlp.hidden", path);
+        assert_eq!(around("blocks.3.mlp.fc1.weight").as_deref(), Some("blocks.3.mlp.hidden"));
+        assert_eq!(around("blocks.3.attn.qkv.weight"), None);
+        assert_eq!(around("head"), None);
+        assert_eq!(dimension_around("width", "blocks.3.norm1.gamma").as_deref(), Some("width"));
+    }
+}

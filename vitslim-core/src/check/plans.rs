@@ -1,0 +1,172 @@
+//! Which mask sets are compared.
+
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::pattern::patterns;
+use crate::slim::{Cut, Dimension, Plan};
+
+/// A mask set that is compared.
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    /// What it cuts, after "with": `some units of hidden cut`.
+    pub cuts: String,
+    /// Which units stay.
+    pub plan: Plan,
+}
+
+/// Mask sets for a network of `dimensions`: some units of each pattern alone; and all dimensions together: one unit
+/// cut, one unit left, whole groups and whole layers cut, and `rounds` times a random share.
+pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8Rng) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    let patterns = patterns(dimensions);
+    for (name, members) in &patterns {
+        let share = rng.random_range(0.4..0.7);
+        let plan = drawn(
+            dimensions,
+            |index, cut, rng| {
+                if members.contains(&index) {
+                    thin(cut, share, rng);
+                }
+            },
+            rng,
+        );
+        trials.push(Trial { cuts: format!("some units of `{name}` cut"), plan });
+    }
+    let mut all = |cuts: &str, draw: &mut dyn FnMut(usize, &mut Cut, &mut ChaCha8Rng)| {
+        let plan = drawn(dimensions, draw, rng);
+        trials.push(Trial { cuts: cuts.to_owned(), plan });
+    };
+    all("one unit of each dimension cut", &mut |_, cut, rng| {
+        if cut.keep.len() > 1 {
+            let gone = rng.random_range(0..cut.keep.len());
+            cut.keep.remove(gone);
+        }
+    });
+    all("one unit of each dimension left", &mut |_, cut, rng| {
+        let left = cut.keep.choose(rng).copied();
+        cut.keep = left.into_iter().collect();
+    });
+    all("whole groups cut", &mut |_, cut, rng| {
+        if cut.of.len() > 1 {
+            let gone = rng.random_range(0..cut.of.len());
+            let start: usize = cut.of[..gone].iter().sum();
+            cut.keep.retain(|unit| !(start..start + cut.of[gone]).contains(unit));
+        }
+    });
+    // A dimension that is ranked alone always keeps a unit.
+    let alone = |index: usize| patterns.iter().any(|(_, members)| members[..] == [index]);
+    all("whole layers cut", &mut |index, cut, rng| {
+        if !alone(index) && !dimensions[index].is_tokens() && rng.random() {
+            cut.keep.clear();
+        }
+    });
+    for _ in 0..rounds {
+        all("a random share of each dimension cut", &mut |_, cut, rng| {
+            let share = rng.random_range(0.2..0.95);
+            thin(cut, share, rng);
+        });
+    }
+    trials.retain(|trial| cuts_something(&trial.plan));
+    trials
+}
+
+/// Whether `plan` cuts any unit.
+pub(super) fn cuts_something(plan: &Plan) -> bool {
+    plan.cuts.iter().any(|cut| cut.keep.len() < cut.units())
+}
+
+/// `plan` with all units of the dimensions for which `whole` holds.
+pub(super) fn restored(dimensions: &[Dimension], plan: &Plan, whole: impl Fn(usize) -> bool) -> Plan {
+    let mut plan = plan.clone();
+    for (index, cut) in plan.cuts.iter_mut().enumerate() {
+        if whole(index) {
+            cut.keep = (0..cut.units()).collect();
+        }
+    }
+    nest(dimensions, &mut plan);
+    plan
+}
+
+fn drawn(
+    dimensions: &[Dimension],
+    mut draw: impl FnMut(usize, &mut Cut, &mut ChaCha8Rng),
+    rng: &mut ChaCha8Rng,
+) -> Plan {
+    let mut plan = Plan::whole(dimensions);
+    for index in 0..plan.cuts.len() {
+        // What an earlier token gate cut does not arrive at this one.
+        nest(dimensions, &mut plan);
+        draw(index, &mut plan.cuts[index], rng);
+    }
+    nest(dimensions, &mut plan);
+    plan
+}
+
+/// Cuts at every token gate what an earlier one cut.
+fn nest(dimensions: &[Dimension], plan: &mut Plan) {
+    let mut left: Option<Vec<usize>> = None;
+    for (dimension, cut) in dimensions.iter().zip(&mut plan.cuts) {
+        if dimension.is_tokens() {
+            if let Some(left) = &left {
+                cut.keep.retain(|token| left.contains(token));
+            }
+            left = Some(cut.keep.clone());
+        }
+    }
+}
+
+/// Keeps about `share` of what `cut` keeps, at least one unit, and cuts at least one if there are two.
+fn thin(cut: &mut Cut, share: f64, rng: &mut ChaCha8Rng) {
+    let before = cut.keep.clone();
+    if before.len() < 2 {
+        return;
+    }
+    cut.keep.retain(|_| rng.random_bool(share));
+    if cut.keep.is_empty() {
+        cut.keep = before.choose(rng).copied().into_iter().collect();
+    } else if cut.keep.len() == before.len() {
+        cut.keep.remove(rng.random_range(0..before.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::models::{Architecture, Vit, VitConfig};
+    use crate::slim::describe;
+
+    #[test]
+    fn every_pattern_is_cut_alone_and_all_are_cut_together() {
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 3, ..VitConfig::default() };
+        let model = Vit::init(&config, &burn::tensor::Device::flex()).unwrap();
+        let dimensions = describe(&model).unwrap();
+        let trials = trials(&dimensions, 2, &mut ChaCha8Rng::seed_from_u64(1));
+        assert_eq!(trials.len(), 4 + 4 + 2);
+        let cut = |plan: &Plan| -> Vec<usize> {
+            (0..plan.cuts.len())
+                .filter(|&index| plan.cuts[index].keep.len() < plan.cuts[index].units())
+                .collect()
+        };
+        for ((name, members), trial) in patterns(&dimensions).iter().zip(&trials) {
+            assert!(trial.cuts.contains(name), "{}", trial.cuts);
+            assert_eq!(cut(&trial.plan), *members, "{name}");
+        }
+        assert_eq!(cut(&trials[4].plan).len(), dimensions.len());
+        let kept =
+            |trial: usize| trials[trial].plan.cuts.iter().map(|cut| cut.keep.len()).collect::<Vec<_>>();
+        assert_eq!(kept(5), vec![1; dimensions.len()]);
+        for index in cut(&trials[6].plan) {
+            let cut = &trials[6].plan.cuts[index];
+            assert!(cut.keep == [0, 1, 2] || cut.keep == [3, 4, 5], "{cut:?}");
+        }
+        assert!(kept(7).contains(&0));
+        for trial in &trials {
+            trial.plan.check(&dimensions).unwrap();
+        }
+    }
+}

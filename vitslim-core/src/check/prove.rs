@@ -1,0 +1,100 @@
+//! Hard-masked and sliced networks are the same function, or whose fault it is.
+
+use std::collections::HashSet;
+
+use burn::module::Module;
+use rand_chacha::ChaCha8Rng;
+
+use super::blame::{Culprit, blame};
+use super::pattern::{pattern, patterns};
+use super::plans::{cuts_something, restored, trials};
+use super::subject::{Outcome, Subject};
+use crate::models::Architecture;
+use crate::report::Reason;
+use crate::slim::Plan;
+
+/// What was compared.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    /// Mask sets for which the hard-masked and the sliced network were found to be the same function.
+    pub plans: usize,
+    /// The largest difference of their logits, over the largest logit.
+    pub largest_difference: f64,
+    /// Where they are not the same function.
+    pub reasons: Vec<Reason>,
+}
+
+/// Compares the hard-masked with the sliced network for many mask sets. What is found to be wrong is kept whole
+/// from there on, so that all are found; so are tokens whose gates are known to be wrong.
+pub(super) fn prove<A: Architecture>(
+    subject: &Subject<A>,
+    tokens_are_wrong: bool,
+    rounds: usize,
+    attempts: usize,
+    rng: &mut ChaCha8Rng,
+) -> Proof {
+    let mut proof = Proof::default();
+    let mut wrong: HashSet<String> = HashSet::new();
+    if tokens_are_wrong {
+        wrong.extend(subject.dimensions.iter().filter(|d| d.is_tokens()).map(|d| pattern(&d.path)));
+    }
+    for trial in trials(&subject.dimensions, rounds, rng) {
+        loop {
+            let is_wrong = |index: usize| wrong.contains(&pattern(&subject.dimensions[index].path));
+            let plan = restored(&subject.dimensions, &trial.plan, is_wrong);
+            if !cuts_something(&plan) {
+                break;
+            }
+            let outcome = subject.compare(&plan, &[]);
+            if let Outcome::Same(difference) = outcome {
+                proof.plans += 1;
+                proof.largest_difference = proof.largest_difference.max(difference);
+                break;
+            }
+            let plan = narrowed(subject, plan);
+            let guilty = guilty(&plan);
+            wrong.extend(guilty.iter().map(|&index| pattern(&subject.dimensions[index].path)));
+            let outcome = subject.compare(&plan, &[]);
+            let culprit = Culprit { subject, cuts: &trial.cuts, plan, guilty, outcome };
+            proof.reasons.push(blame(&culprit, attempts));
+        }
+    }
+    proof
+}
+
+/// The dimensions that `plan` cuts.
+fn guilty(plan: &Plan) -> Vec<usize> {
+    let cut = |index: &usize| plan.cuts[*index].keep.len() < plan.cuts[*index].units();
+    (0..plan.cuts.len()).filter(cut).collect()
+}
+
+/// `plan`, which fails, with as many dimensions whole as can be while it still fails.
+fn narrowed<A: Architecture>(subject: &Subject<A>, mut plan: Plan) -> Plan {
+    let dimensions = &subject.dimensions;
+    let fails = |plan: &Plan| cuts_something(plan) && !subject.compare(plan, &[]).is_same();
+    for (_, members) in patterns(dimensions) {
+        let without = restored(dimensions, &plan, |index| members.contains(&index));
+        if without != plan && fails(&without) {
+            plan = without;
+        }
+    }
+    // Of a mistake in a struct, the first that has it tells enough.
+    for (_, members) in patterns(dimensions) {
+        for member in &members {
+            let alone = restored(dimensions, &plan, |index| index != *member && members.contains(&index));
+            if alone != plan && alone.cuts[*member] == plan.cuts[*member] && fails(&alone) {
+                plan = alone;
+                break;
+            }
+        }
+    }
+    plan
+}
+
+impl<A: Architecture + Module> Subject<A> {
+    /// How many dimensions there are beside `index` with its pattern.
+    pub(super) fn others_like(&self, index: usize) -> usize {
+        let name = pattern(&self.dimensions[index].path);
+        self.dimensions.iter().filter(|other| pattern(&other.path) == name).count() - 1
+    }
+}

@@ -1,0 +1,228 @@
+//! Which other annotations would make the hard-masked and the sliced network the same.
+
+use super::acting::Taken;
+use super::amended::{Amendment, ParameterAxis, Place};
+use super::blame::Culprit;
+use super::parameters::{Parameter, parameters};
+use super::pattern::{dimension_around, pattern, split};
+use crate::models::Architecture;
+use crate::nn::{HeadLayout, TokenGate};
+use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
+
+/// Changes of the annotations, any of which makes the culprit's networks the same; empty where none is found within
+/// `attempts`.
+pub(super) fn repairs<A: Architecture>(
+    culprit: &Culprit<A>,
+    acting: &[Taken],
+    attempts: usize,
+) -> Vec<Vec<Amendment>> {
+    let axes = Axes::of(&culprit.subject.model);
+    let dimensions: Vec<&Dimension> =
+        culprit.guilty.iter().map(|&index| &culprit.subject.dimensions[index]).collect();
+    let gates = gates(&axes, &dimensions, acting);
+    let factors = factors(&axes, &dimensions);
+    let additions = additions(culprit, &axes, &dimensions);
+    let removals: Vec<Amendment> =
+        axes.of_dimensions(&dimensions).map(|axis| Amendment::Remove(axis.place.clone())).collect();
+    let mut left = attempts;
+    let mut works = |amendments: &[Amendment]| {
+        left = left.saturating_sub(1);
+        left > 0 && culprit.subject.compare(&culprit.plan, amendments).is_same()
+    };
+    for single in [&gates, &factors, &additions, &removals] {
+        let found: Vec<Vec<Amendment>> = single
+            .iter()
+            .map(|amendment| vec![amendment.clone()])
+            .filter(|amendments| works(amendments))
+            .collect();
+        if !found.is_empty() {
+            // Any gate may be the one that is meant; of the others, the first asks for the least.
+            let told = if std::ptr::eq(single, &gates) { found.len() } else { 1 };
+            return found.into_iter().take(told).collect();
+        }
+    }
+    // Two mistakes at once: what was annotated in place of another, what needs a gate too, two at once.
+    let first = [&removals[..], &additions, &factors].concat();
+    let second = [&additions[..], &gates].concat();
+    for one in &first {
+        for other in &second {
+            if one != other && works(&[one.clone(), other.clone()]) {
+                return vec![vec![one.clone(), other.clone()]];
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn gates(axes: &Axes, dimensions: &[&Dimension], acting: &[Taken]) -> Vec<Amendment> {
+    let mut places: Vec<&Place> =
+        axes.of_dimensions(dimensions).filter(|axis| !axis.gated).map(|axis| &axis.place).collect();
+    // What acts is most likely what lacks a gate.
+    let acts =
+        |place: &Place| acting.iter().any(|taken| taken.layer == place.layer && taken.side == place.side);
+    places.sort_by_key(|place| !acts(place));
+    places.into_iter().map(|place| Amendment::Gate(place.clone())).collect()
+}
+
+fn factors(axes: &Axes, dimensions: &[&Dimension]) -> Vec<Amendment> {
+    axes.of_dimensions(dimensions)
+        .flat_map(|axis| {
+            let splits =
+                divisions(axis.outer * axis.inner).filter(|split| *split != (axis.outer, axis.inner));
+            splits.map(|(outer, inner)| Amendment::Factors { place: axis.place.clone(), outer, inner })
+        })
+        .collect()
+}
+
+/// Ways to write `count` as a number before and one after the dimension.
+fn divisions(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    (1..=count)
+        .rev()
+        .filter(move |outer| count.is_multiple_of(*outer))
+        .map(move |outer| (outer, count / outer))
+}
+
+/// Axes that are not annotated and might be those of one of `dimensions`, by their size.
+fn additions<A: Architecture>(
+    culprit: &Culprit<A>,
+    axes: &Axes,
+    dimensions: &[&Dimension],
+) -> Vec<Amendment> {
+    let mut additions = Vec::new();
+    for dimension in dimensions.iter().filter(|dimension| !dimension.is_tokens() && dimension.units() > 0) {
+        let name = pattern(&dimension.path);
+        let mut known: Vec<String> = Vec::new();
+        // The dimension reaches what lies inside of the struct that declares it.
+        let candidates: Vec<Parameter> = parameters(&culprit.subject.model)
+            .into_iter()
+            .filter(|parameter| {
+                let path = pattern(&parameter.path);
+                let inside = dimension_around(&name, &parameter.path).as_deref() == Some(&dimension.path);
+                inside && !known.contains(&path) && {
+                    known.push(path);
+                    true
+                }
+            })
+            .collect();
+        let fits = |parameter: &Parameter, axis: usize| {
+            let size = parameter.shape[axis];
+            size > 0 && size.is_multiple_of(dimension.units()) && !axes.carries(&parameter.path, axis)
+        };
+        for parameter in &candidates {
+            for axis in (0..parameter.shape.len()).filter(|&axis| fits(parameter, axis)) {
+                let count = parameter.shape[axis] / dimension.units();
+                let of =
+                    |parameter: &Parameter, axis| ParameterAxis { parameter: pattern(&parameter.path), axis };
+                let alone = vec![of(parameter, axis)];
+                // A bias goes with the outputs of its weight, a shift with its scale.
+                let beside = candidates.iter().filter(|other| {
+                    *other != parameter
+                        && other.shape == [parameter.shape[axis]]
+                        && split(&other.path).0 == split(&parameter.path).0
+                        && fits(other, 0)
+                });
+                let together: Vec<ParameterAxis> =
+                    alone.iter().cloned().chain(beside.map(|other| of(other, 0))).collect();
+                let mut choices = vec![together];
+                if choices[0] != alone {
+                    choices.push(alone);
+                }
+                for axes in choices {
+                    for (outer, inner) in divisions(count) {
+                        for gated in [false, true] {
+                            let (dimension, axes) = (name.clone(), axes.clone());
+                            additions.push(Amendment::Add { dimension, axes, outer, inner, gated });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    // First those that need no gate.
+    additions.sort_by_key(|addition| matches!(addition, Amendment::Add { gated: true, .. }));
+    additions
+}
+
+/// The annotated axes of a model, one of each pattern.
+#[derive(Debug, Default)]
+pub(super) struct Axes {
+    axes: Vec<AnnotatedAxis>,
+    /// Patterns of parameters and the number of their axis that carries a dimension.
+    carried: Vec<(String, usize)>,
+    /// Borrowed dimensions that nobody declares.
+    pub undeclared: Vec<String>,
+}
+
+#[derive(Debug)]
+struct AnnotatedAxis {
+    place: Place,
+    outer: usize,
+    inner: usize,
+    gated: bool,
+}
+
+impl Axes {
+    pub fn of<A: Architecture>(model: &A) -> Self {
+        let mut list = ListAxes { scope: Scope::default(), axes: Self::default() };
+        model.clone().map_dimensions(&mut list);
+        let undeclared = list.scope.undeclared().to_vec();
+        Self { undeclared, ..list.axes }
+    }
+
+    fn of_dimensions<'a>(&'a self, dimensions: &'a [&Dimension]) -> impl Iterator<Item = &'a AnnotatedAxis> {
+        let named = |axis: &&AnnotatedAxis| {
+            dimensions.iter().any(|dimension| pattern(&dimension.path) == axis.place.dimension)
+        };
+        self.axes.iter().filter(named)
+    }
+
+    /// Whether an axis of `layer` is annotated as `dimension`.
+    pub fn has(&self, layer: &str, dimension: &str) -> bool {
+        self.axes.iter().any(|axis| axis.place.layer == layer && axis.place.dimension == dimension)
+    }
+
+    /// Whether a dimension runs along axis `axis` of `parameter` already.
+    pub fn carries(&self, parameter: &str, axis: usize) -> bool {
+        self.carried.contains(&(pattern(parameter), axis))
+    }
+}
+
+struct ListAxes {
+    scope: Scope,
+    axes: Axes,
+}
+
+impl DimensionMapper for ListAxes {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+        layout
+    }
+
+    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
+        gate
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        let place = Place::of(&axis, side);
+        if !self.axes.axes.iter().any(|known| known.place == place) {
+            let device = layer.devices().into_iter().next().unwrap_or_default();
+            let nothing = index_tensor(&[], &device);
+            let empty = parameters(&layer.clone().select(side, nothing));
+            for (parameter, empty) in parameters(&layer).iter().zip(&empty) {
+                let path = match parameter.path.as_str() {
+                    "" => axis.layer.clone(),
+                    inside => format!("{}.{inside}", axis.layer),
+                };
+                let sizes = parameter.shape.iter().zip(&empty.shape).enumerate();
+                let cut = sizes.filter(|(_, (before, after))| before != after);
+                self.axes.carried.extend(cut.map(|(number, _)| (pattern(&path), number)));
+            }
+            let DimensionAxis { outer, inner, gated, .. } = axis;
+            self.axes.axes.push(AnnotatedAxis { place, outer, inner, gated });
+        }
+        layer
+    }
+}

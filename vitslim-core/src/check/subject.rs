@@ -1,0 +1,89 @@
+//! A network that is put to the proof: hard-masked against sliced.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::amended::{Amended, Amendment};
+use super::attempt::attempt;
+use crate::data::ImageShape;
+use crate::models::Architecture;
+use crate::selftest::furthest;
+use crate::slim::{Dimension, Plan, Slimmable};
+
+/// By how much logits may differ, over the largest of them. In f64, sums in another order differ by 1e-13.
+pub const TOLERANCE: f64 = 1e-9;
+
+/// A network and the input that it is asked with.
+pub(super) struct Subject<A: Module> {
+    /// The network, every parameter random.
+    pub model: A,
+    /// Its dimensions.
+    pub dimensions: Vec<Dimension>,
+    /// One random image.
+    pub image: Tensor<4>,
+}
+
+/// What came of comparing a hard-masked with a sliced network.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// They are the same function: the difference of the logits, over the largest of them.
+    Same(f64),
+    /// They are not.
+    Differ(f64),
+    /// One of them cannot be computed, as burn says.
+    Fails(String),
+}
+
+impl Outcome {
+    pub fn is_same(&self) -> bool {
+        matches!(self, Self::Same(_))
+    }
+}
+
+impl<A: Architecture> Subject<A> {
+    /// The logits of the dense network.
+    pub fn dense(&self) -> Result<Tensor<2>, String> {
+        attempt(|| self.model.forward(self.image.clone()).class)
+    }
+
+    /// Compares what `plan` masks with what it slices, of the network with `amendments`.
+    pub fn compare(&self, plan: &Plan, amendments: &[Amendment]) -> Outcome {
+        match self.difference(plan, amendments) {
+            Err(said) => Outcome::Fails(said),
+            Ok(difference) if difference <= TOLERANCE => Outcome::Same(difference),
+            Ok(difference) => Outcome::Differ(difference),
+        }
+    }
+
+    fn difference(&self, plan: &Plan, amendments: &[Amendment]) -> Result<f64, String> {
+        let amended = Amended::new(self.model.clone(), amendments.to_vec());
+        // What does not fit, fails in the sliced network, which is the faster one too.
+        let sliced = attempt(|| amended.slim(plan))?.map_err(|error| error.to_string())?;
+        let sliced = self.logits(&sliced.model)?;
+        let masked = amended.hard_mask(plan).map_err(|error| error.to_string())?;
+        Ok(relative_difference(&self.logits(&masked.model)?, &sliced))
+    }
+
+    /// The logits that `model` has for the image.
+    pub fn logits(&self, model: &A) -> Result<Vec<f64>, String> {
+        attempt(|| model.forward(self.image.clone()).class.into_data().convert::<f64>())?
+            .try_into_vec()
+            .map_err(|error| format!("{error:?}"))
+    }
+}
+
+/// Largest difference, over the largest value of `expected`; infinite where one is no number or the sizes differ.
+pub(super) fn relative_difference(expected: &[f64], found: &[f64]) -> f64 {
+    let scale = expected.iter().fold(1e-3_f64, |scale, value| scale.max(value.abs()));
+    let difference = furthest(found, expected) / scale;
+    if expected.len() == found.len() && difference.is_finite() { difference } else { f64::INFINITY }
+}
+
+/// Random images, `[count, channels, height, width]`.
+pub(super) fn images(count: usize, shape: ImageShape, rng: &mut ChaCha8Rng, device: &Device) -> Tensor<4> {
+    let shape = [count, shape.channels, shape.size, shape.size];
+    let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}

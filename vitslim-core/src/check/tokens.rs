@@ -1,0 +1,149 @@
+//! Token gates: where they act is read off the recorded forward pass.
+
+use burn::tensor::Device;
+use burn_capture::CapturedGraph;
+use burn_ir::{BaseOperationIr, OperationIr, SelectOpIr};
+
+use super::attempt::attempt;
+use super::subject::Subject;
+use crate::data::ImageShape;
+use crate::graph::capture;
+use crate::models::Architecture;
+use crate::nn::{HeadLayout, TokenGate};
+use crate::report::Reason;
+use crate::slim::{DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
+
+/// A token gate where it acts.
+struct Acting {
+    /// Its number, as declared.
+    gate: usize,
+    /// Tokens that arrive there.
+    arriving: usize,
+}
+
+/// What is wrong with the token gates: one that does not act, acts for another number of tokens, or before one that is
+/// declared earlier.
+pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageShape) -> Vec<Reason> {
+    let mut mark = Mark { scope: Scope::default(), gates: Vec::new() };
+    let marked = subject.model.clone().map_dimensions(&mut mark);
+    let gates = mark.gates;
+    if gates.is_empty() {
+        return Vec::new();
+    }
+    let captured = match attempt(|| capture(&marked, image, 1)) {
+        Ok(Ok(captured)) => captured,
+        Ok(Err(error)) => return vec![Reason::new(format!("the token gates cannot be found: {error}"))],
+        Err(said) => {
+            let names: Vec<String> = gates.iter().map(|gate| format!("`{}`", gate.path)).collect();
+            return vec![
+                Reason::new(format!(
+                    "with the tokens of {} selected, the forward pass fails ({said})",
+                    names.join(", ")
+                ))
+                .with_help(
+                    "is each gate made for the number of tokens that arrive at it, prefix tokens included?",
+                ),
+            ];
+        }
+    };
+    let acting = acting(&captured);
+    let mut reasons = Vec::new();
+    for (number, gate) in gates.iter().enumerate() {
+        let here: Vec<&Acting> = acting.iter().filter(|acting| acting.gate == number).collect();
+        reasons.extend(gate.wrong(&here));
+    }
+    for pair in acting.windows(2).filter(|pair| pair[0].gate > pair[1].gate) {
+        let [earlier, later] = [pair[0].gate, pair[1].gate].map(|gate| &gates[gate].path);
+        reasons.push(
+            Reason::new(format!(
+                "the token gate `{earlier}` acts before `{later}`, which is declared before it: tokens that one of them cut would be \
+                 looked for in the other"
+            ))
+            .with_help(format!(
+                "declare token gates in the order in which they act: the field of `{earlier}` before that of `{later}`"
+            )),
+        );
+    }
+    reasons
+}
+
+struct Gate {
+    path: String,
+    tokens: usize,
+}
+
+impl Gate {
+    fn wrong(&self, acting: &[&Acting]) -> Option<Reason> {
+        let Self { path, tokens } = self;
+        match acting {
+            [] => Some(
+                Reason::new(format!(
+                    "the token gate `{path}` removes no tokens: the forward pass never calls its `keep`"
+                ))
+                .with_help("write `let x = self.tokens.keep(x);` at the start of the block"),
+            ),
+            [Acting { arriving, .. }] if arriving == tokens => None,
+            [Acting { arriving, .. }] => Some(
+                Reason::new(format!(
+                    "the token gate `{path}` is made for {tokens} tokens, but {arriving} arrive at it"
+                ))
+                .with_help(
+                    "`TokenGate::new(tokens, prefix)` takes the number of all tokens, prefix included",
+                ),
+            ),
+            more => Some(
+                Reason::new(format!(
+                    "the forward pass calls `keep` of the token gate `{path}` {} times",
+                    more.len()
+                ))
+                .with_help("a gate removes its tokens once: give each place a gate of its own"),
+            ),
+        }
+    }
+}
+
+/// Makes each gate select by an index that is its number. Nothing is computed from it.
+struct Mark {
+    scope: Scope,
+    gates: Vec<Gate>,
+}
+
+impl DimensionMapper for Mark {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+        layout
+    }
+
+    fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
+        let number = self.gates.len();
+        let tokens = gate.tokens;
+        self.gates.push(Gate { path: dimension.to_owned(), tokens });
+        gate.sliced(index_tensor(&vec![MARK + number; tokens], &Device::flex()))
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
+        layer
+    }
+}
+
+/// More than the tokens of any network.
+const MARK: usize = 1 << 24;
+
+/// The gates in the order in which they act.
+fn acting(captured: &CapturedGraph) -> Vec<Acting> {
+    let selects = captured.graph.operations.iter().filter_map(|operation| match operation {
+        OperationIr::BaseFloat(BaseOperationIr::Select(select)) => Some(select),
+        _ => None,
+    });
+    let gate = |select: &SelectOpIr| {
+        let indices = captured.values.get(&select.indices.id)?;
+        let first = indices.iter::<i64>().next()?;
+        let gate = usize::try_from(first).ok()?.checked_sub(MARK)?;
+        let arriving = *select.tensor.shape.as_slice().get(select.dim)?;
+        Some(Acting { gate, arriving })
+    };
+    selects.filter_map(gate).collect()
+}

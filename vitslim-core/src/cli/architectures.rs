@@ -1,0 +1,17 @@
+use clap::Args;
+
+use super::{Registry, print};
+use crate::report::Architectures;
+
+/// Lists the architectures that experiments may name, with their presets and dimensions.
+#[derive(Debug, Args)]
+pub struct ArchitecturesArgs {
+    /// Prints JSON instead of a list.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists the architectures of `registry`.
+pub fn architectures(registry: &Registry, args: &ArchitecturesArgs) -> miette::Result<()> {
+    print(args.json, &Architectures { architectures: registry.listed() }, Architectures::list)
+}

@@ -1,0 +1,245 @@
+//! What was checked of an experiment, as a table and as JSON.
+
+use comfy_table::CellAlignment;
+use serde::Serialize;
+
+use super::reason::Reason;
+use super::table::{lines, plain, push, short};
+
+/// An experiment, its network and its data, before anything is trained.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ExperimentCheck {
+    /// Name of the experiment.
+    pub name: String,
+    /// Name of the architecture.
+    pub architecture: String,
+    /// Name of its preset.
+    pub preset: Option<String>,
+    /// Parameters of the dense network.
+    pub params: Option<usize>,
+    /// Multiply-adds of the dense network for one image.
+    pub macs: Option<u64>,
+    /// Channels, height and width of an image.
+    pub image: Option<[usize; 3]>,
+    /// The data, if they can be read.
+    pub data: Option<CheckedData>,
+    /// Every dimension, in the order of the traversal.
+    pub dimensions: Vec<CheckedDimension>,
+    /// Borrowed dimensions that nobody declares, and that are not prunable therefore.
+    pub undeclared: Vec<String>,
+    /// Mask sets for which the hard-masked and the sliced network are the same function.
+    pub plans: usize,
+    /// The largest difference of their logits, over the largest logit, in f64.
+    pub largest_difference: f64,
+    /// Whether the mask of every dimension gets a gradient.
+    pub gradients: bool,
+    /// Why it is not fit to be run; empty if it is.
+    pub reasons: Vec<Reason>,
+}
+
+/// Data that can be read.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedData {
+    /// Channels, height and width of an image.
+    pub image: [usize; 3],
+    /// Number of classes.
+    pub classes: usize,
+    /// Images to train on.
+    pub train: usize,
+    /// Images to decide by.
+    pub held_out: usize,
+    /// Images to report.
+    pub test: usize,
+    /// What a user should know of them.
+    pub notes: Vec<String>,
+}
+
+/// A dimension and what a unit of it costs.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedDimension {
+    /// Where it lives: `blocks.3.attn.head_dim`.
+    pub path: String,
+    /// The path with `*` for every number, the same for all dimensions that one annotation writes.
+    pub pattern: String,
+    /// Units of each group.
+    pub groups: Vec<usize>,
+    /// Units.
+    pub units: usize,
+    /// Whether its units are tokens.
+    pub tokens: bool,
+    /// Parameters that go with one unit.
+    pub params_per_unit: usize,
+    /// Multiply-adds for one image that go with its first unit; a token is gone from its gate on.
+    pub macs_per_unit: Option<u64>,
+    /// Whether the experiment searches it.
+    pub searched: bool,
+    /// The layers that carry it.
+    pub carriers: Vec<CheckedCarrier>,
+}
+
+/// A layer that carries a dimension.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedCarrier {
+    /// Path of the layer.
+    pub layer: String,
+    /// That path with `*` for every number.
+    pub pattern: String,
+    /// Which side: `input`, `output`, `axis(2)`.
+    pub side: String,
+    /// Features of that side that belong to one unit.
+    pub features_per_unit: usize,
+    /// Whether the mask multiplies there.
+    pub gated: bool,
+}
+
+impl ExperimentCheck {
+    /// The dimensions of a pattern in one row, the layers below, and what was proved.
+    pub fn table(&self) -> String {
+        let mut text = self.heading();
+        if !self.dimensions.is_empty() {
+            text += "\n";
+            text += &self.dimension_table();
+            text.push('\n');
+            text += &self.layers();
+        }
+        for path in &self.undeclared {
+            push(
+                &mut text,
+                &format!("{path} is borrowed, but no enclosing struct declares it: it is not prunable"),
+            );
+        }
+        text.push('\n');
+        for line in self.proved() {
+            push(&mut text, &line);
+        }
+        text
+    }
+
+    fn heading(&self) -> String {
+        let preset = self.preset.as_ref().map_or_else(String::new, |preset| format!(" {preset}"));
+        let mut heading = format!("{}: {}{preset}", self.name, self.architecture);
+        if let Some(params) = self.params {
+            heading += &format!(", {} parameters", short(params as u64));
+        }
+        if let (Some(macs), Some([channels, height, width])) = (self.macs, self.image) {
+            heading += &format!(", {} MACs for an image of {channels} x {height} x {width}", short(macs));
+        }
+        let mut text = String::new();
+        push(&mut text, &heading);
+        text
+    }
+
+    fn dimension_table(&self) -> String {
+        let mut table = plain();
+        table.set_header([
+            "\ndimension",
+            "\nplaces",
+            "\nunits",
+            "params\na unit",
+            "MACs\na unit",
+            "\nsearched",
+        ]);
+        for (pattern, rows) in self.patterns() {
+            let range = |values: Vec<u64>| match (values.iter().min(), values.iter().max()) {
+                (Some(least), Some(most)) if least == most => short(*least),
+                (Some(least), Some(most)) => format!("{} - {}", short(*least), short(*most)),
+                _ => "-".to_owned(),
+            };
+            let first = rows[0];
+            let units = match rows.iter().all(|row| row.groups == first.groups) {
+                true if first.groups.len() > 1
+                    && first.groups.iter().all(|size| *size == first.groups[0]) =>
+                {
+                    format!("{} x {}", first.groups.len(), first.groups[0])
+                }
+                _ => range(rows.iter().map(|row| row.units as u64).collect()),
+            };
+            let searched = rows.iter().filter(|row| row.searched).count();
+            table.add_row([
+                pattern,
+                rows.len().to_string(),
+                units,
+                range(rows.iter().map(|row| row.params_per_unit as u64).collect()),
+                range(rows.iter().filter_map(|row| row.macs_per_unit).collect()),
+                match searched {
+                    0 => "-".to_owned(),
+                    all if all == rows.len() => "yes".to_owned(),
+                    some => format!("{some}"),
+                },
+            ]);
+        }
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        lines(&mut table)
+    }
+
+    /// The dimensions by their pattern, in the order of the first.
+    fn patterns(&self) -> Vec<(String, Vec<&CheckedDimension>)> {
+        let mut patterns: Vec<(String, Vec<&CheckedDimension>)> = Vec::new();
+        for dimension in &self.dimensions {
+            let pattern = &dimension.pattern;
+            match patterns.iter_mut().find(|(known, _)| known == pattern) {
+                Some((_, rows)) => rows.push(dimension),
+                None => patterns.push((pattern.clone(), vec![dimension])),
+            }
+        }
+        patterns
+    }
+
+    /// `hidden lies along the output of fc1 and the input of fc2 (gate)`, a line for each pattern.
+    fn layers(&self) -> String {
+        let mut text = String::new();
+        for (pattern, rows) in self.patterns() {
+            if rows[0].tokens {
+                push(&mut text, &format!("{pattern} gates tokens"));
+                continue;
+            }
+            let mut places: Vec<String> = Vec::new();
+            for carrier in rows.iter().flat_map(|row| &row.carriers) {
+                let layer = &carrier.pattern;
+                let times = match carrier.features_per_unit {
+                    1 => String::new(),
+                    features => format!(", {features} a unit"),
+                };
+                let gate = if carrier.gated { ", gate" } else { "" };
+                let place = format!("{layer} ({}{times}{gate})", carrier.side);
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+            push(&mut text, &format!("{pattern} lies along {}", places.join(", ")));
+        }
+        text
+    }
+
+    fn proved(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(data) = &self.data {
+            let [channels, height, width] = data.image;
+            lines.push(format!(
+                "data: {} images to train, {} held out, {} to test, {channels} x {height} x {width}, {} classes",
+                data.train, data.held_out, data.test, data.classes
+            ));
+            lines.extend(data.notes.iter().map(|note| format!("data: {note}")));
+        }
+        if self.data.is_none() && self.plans > 0 {
+            lines.push(
+                "without its data, the network is checked as its configuration describes it".to_owned(),
+            );
+        }
+        if self.plans > 0 {
+            lines.push(format!(
+                "masked and sliced network are the same for {} mask sets: they differ by at most {:.0e} of the largest logit",
+                self.plans, self.largest_difference
+            ));
+        }
+        if self.gradients {
+            lines.push("the mask of every dimension gets a gradient".to_owned());
+        }
+        if self.reasons.is_empty() {
+            lines.push("fit to be run".to_owned());
+        }
+        lines
+    }
+}
