@@ -163,7 +163,7 @@ impl<'a> Check<'a> {
         if self.input.complete {
             for dimension in self.names.declared(self.input) {
                 if !self.doubtful.contains(&dimension) {
-                    self.errors.extend(check_roles(dimension, self.input).err());
+                    self.errors.extend(check_roles(dimension, self.input, self.names).err());
                 }
             }
         }
@@ -229,7 +229,8 @@ fn check_axis(axis: &Axis, input: &Input, names: &Names) -> Result<(), Error> {
         ),
         [(_, name)] => {
             let message = match (names.units_of(name), names.groups_of(name)) {
-                (Some(units), _) => format!("`{name}` are only the groups of `{units}`: write both, `{name}, {units}`"),
+                (Some(_), _) if axis.gate.is_none() => return Ok(()),
+                (Some(units), _) => format!("`{name}` are only the groups of `{units}`, and masks multiply units: write both, `{name}, {units}`, or remove the `gate` of an axis that has an entry for each group"),
                 (None, Some(groups)) => format!("`{name}` is grouped by `{groups}`: write both, `{groups}, {name}`"),
                 (None, None) => return Ok(()),
             };
@@ -301,17 +302,21 @@ fn check_count(name: &Ident, input: &Input) -> Result<(), Error> {
 }
 
 /// Whether the declared `dimension` is written, read and gated.
-fn check_roles(dimension: &Ident, input: &Input) -> Result<(), Error> {
+fn check_roles(dimension: &Ident, input: &Input, names: &Names) -> Result<(), Error> {
+    let list = match names.groups_of(dimension) {
+        Some(groups) => format!("{groups}, {dimension}"),
+        None => dimension.to_string(),
+    };
     let carriers: Vec<(&Field, &Axis)> = input.axes().filter(|(_, axis)| axis.list.has(dimension)).collect();
     let carrier =
         |not: Side| carriers.iter().find(|(_, axis)| axis.side != not).map(|(field, _)| field.ident);
     // The axis of a parameter counts as either.
     let message = match (carrier(Side::Input), carrier(Side::Output)) {
         (None, Some(consumer)) => format!(
-            "`{dimension}` is read by `{consumer}`, but nothing in this struct produces it: write `output = [{dimension}]` on the layer that does, or borrow it with `#[slim(outer = [{dimension}])]` on the struct"
+            "`{dimension}` is read by `{consumer}`, but nothing in this struct produces it: write `output = [{list}]` on the layer that does, or borrow it with `#[slim(outer = [{list}])]` on the struct"
         ),
         (Some(producer), None) => format!(
-            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: write `input = [{dimension}]` on the layer that does, or borrow it with `#[slim(outer = [{dimension}])]` on the struct"
+            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: write `input = [{list}]` on the layer that does, or borrow it with `#[slim(outer = [{list}])]` on the struct"
         ),
         (Some(producer), Some(consumer)) if carriers.iter().all(|(_, axis)| axis.gate.is_none()) => {
             let either = match producer == consumer {
@@ -324,8 +329,8 @@ fn check_roles(dimension: &Ident, input: &Input) -> Result<(), Error> {
         }
         _ => return Ok(()),
     };
-    let names = input.axes().flat_map(|(_, axis)| axis.list.names());
-    let others: Vec<String> = names.filter(|name| *name != dimension).map(Ident::to_string).collect();
+    let written = input.axes().flat_map(|(_, axis)| axis.list.names());
+    let others: Vec<String> = written.filter(|name| *name != dimension).map(Ident::to_string).collect();
     let hint = match nearest(&dimension.to_string(), others.iter().map(String::as_str)) {
         Some(other) => format!("; or did you mean `{other}`?"),
         None => String::new(),

@@ -27,6 +27,7 @@ pub use describe::{Carrier, Dimension, DimensionError, DimensionKind, describe};
 pub use dimension::{DimensionAxis, DimensionMapper, Factor, Scope, Slimmable};
 pub use gate::Slim;
 pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param};
+pub(crate) use mask::index_tensor;
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use plan::{Cut, Plan, PlanError};
 pub use rank::{RankError, Ranking, kept_count, rank};
