@@ -269,6 +269,30 @@ mod tests {
     }
 
     #[test]
+    fn an_axis_of_groups_alone() {
+        let attention = |axis: TokenStream| {
+            let written = derive(&parse_quote! {
+                struct Attention {
+                    #[slim(output = [heads, head_dim], gate)]
+                    v: Linear,
+                    #[slim(axis(1) = #axis)]
+                    bias: Param<Tensor<2>>,
+                    #[slim(layout = [heads, head_dim])]
+                    heads: HeadLayout,
+                    #[slim(input = [heads, head_dim])]
+                    proj: Linear,
+                }
+            });
+            written.to_string()
+        };
+        let factor = quote!(&[::vitslim_core::slim::Factor::Groups("heads")], false).to_string();
+        let written = attention(quote!([heads]));
+        assert!(written.contains(&factor) && !written.contains("compile_error"), "{written}");
+        let gated = attention(quote!([heads], gate));
+        assert!(gated.contains("are only the groups of `head_dim`, and masks multiply units"), "{gated}");
+    }
+
+    #[test]
     fn a_broken_struct_still_implements_the_trait() {
         let written = derive(&parse_quote! {
             struct Broken { #[slim(unknown)] fc1: Linear }
