@@ -4,7 +4,7 @@ use burn::tensor::{Int, TensorData};
 use vitslim_core::prelude::*;
 use vitslim_core::slim::{Plan, describe};
 
-use crate::harness::{Masks, Network, check, flat, host, input, network, tokens};
+use crate::harness::{Masks, Network, check, flat, host, input, network, scaled, tokens};
 
 #[derive(Module, Debug, Slimmable)]
 struct Separate {
@@ -84,12 +84,15 @@ impl Network for Biased {
 
     fn forward(&self, x: Tensor<4>, masks: &Masks) -> Tensor<2> {
         let heads = self.heads.sizes.len();
+        let qkv = masks.on("head_dim", self.qkv.forward(tokens(x.clone())), 2);
+        if heads == 0 {
+            return flat(self.proj.forward(self.heads.attend(qkv)));
+        }
         let relative = (0..TOKENS).flat_map(|q| (0..TOKENS).map(move |k| (q + TOKENS - 1 - k) as i64));
         let relative = TensorData::new(relative.collect::<Vec<_>>(), [TOKENS * TOKENS]);
         let bias = self.table.val().select(0, Tensor::<1, Int>::from_data(relative, &x.device()));
         let bias = bias.reshape([1, TOKENS, TOKENS, heads]).permute([0, 3, 1, 2]);
         let scale = self.temperature.scale.val().reshape([2, heads, 1, 1]);
-        let qkv = masks.on("head_dim", self.qkv.forward(tokens(x)), 2);
         flat(self.proj.forward(self.heads.attend_with_bias(qkv, bias * scale)))
     }
 }
@@ -182,10 +185,10 @@ impl Network for ParallelBlock {
         let normed = masks.on("width", self.norm.forward(x.clone()), 2);
         let Attention { qkv, heads, proj } = &self.attn;
         let qkv = masks.on("attn.head_dim", qkv.forward(normed.clone()), 2);
-        let attended = proj.forward(heads.attend(qkv)) * self.scale1.val().unsqueeze();
+        let attended = scaled(proj.forward(heads.attend(qkv)), &self.scale1);
         let GatedMlp { w1, w3, w2 } = &self.mlp;
         let hidden = burn::tensor::activation::silu(w1.forward(normed.clone())) * w3.forward(normed);
-        let mixed = w2.forward(masks.on("mlp.hidden", hidden, 2)) * self.scale2.val().unsqueeze();
+        let mixed = scaled(w2.forward(masks.on("mlp.hidden", hidden, 2)), &self.scale2);
         let branches = masks.on("width", attended, 2) + masks.on("width", mixed, 2);
         flat(self.head.forward(x + branches))
     }

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use vitslim_core::prelude::*;
 use vitslim_core::slim::{Output, Plan, SlimLayer, describe, scale_param, select_param};
 
-use crate::harness::{Masks, Network, check, device, flat, host, input, network, tokens};
+use crate::harness::{Masks, Network, check, device, flat, host, input, network, scaled, tokens};
 
 #[derive(Module, Debug, Slimmable)]
 struct RmsNormed {
@@ -99,8 +99,11 @@ impl<E: Words + burn::module::ModuleDisplay> Network for Embedded<E> {
     fn forward(&self, x: Tensor<4>, masks: &Masks) -> Tensor<2> {
         let ids = TensorData::from([[0_i64, 5, 6], [5, 2, 0]]);
         let words = self.words.look_up(Tensor::from_data(ids, &x.device()));
-        let positions = self.positions.val().reshape([1, 3, words.dims()[2]]);
-        let x = masks.on("width", words, 2) + masks.on("width", positions, 2);
+        let mut x = masks.on("width", words, 2);
+        if x.dims()[2] > 0 {
+            let positions = self.positions.val().reshape([1, 3, x.dims()[2]]);
+            x = x + masks.on("width", positions, 2);
+        }
         flat(self.head.forward(masks.on("width", self.norm.forward(x), 2)))
     }
 }
@@ -199,7 +202,7 @@ impl Network for WithOwnLayer {
     }
 
     fn forward(&self, x: Tensor<4>, masks: &Masks) -> Tensor<2> {
-        let x = self.fc1.forward(tokens(x)).tanh() * self.act.slope.val().unsqueeze();
+        let x = scaled(self.fc1.forward(tokens(x)).tanh(), &self.act.slope);
         flat(self.fc2.forward(masks.on("hidden", x, 2)))
     }
 }

@@ -54,6 +54,11 @@ pub fn tokens(x: Tensor<4>) -> Tensor<3> {
     x.flatten::<3>(2, 3).swap_dims(1, 2)
 }
 
+/// Tokens `x` multiplied by `scale`, feature by feature. Burn cannot unsqueeze what has no features.
+pub fn scaled(x: Tensor<3>, scale: &Param<Tensor<1>>) -> Tensor<3> {
+    if x.dims()[2] == 0 { x } else { x * scale.val().unsqueeze() }
+}
+
 /// What a network returns.
 pub fn flat<const D: usize>(x: Tensor<D>) -> Tensor<2> {
     x.flatten(1, D - 1)

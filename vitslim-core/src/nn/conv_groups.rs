@@ -45,7 +45,7 @@ pub(super) fn check_input(in_a_group: usize, groups: usize, kept: &[usize]) -> R
         );
     }
     match left(kept, groups, in_a_group) {
-        _ if kept.len() == groups * in_a_group => Ok(()),
+        _ if kept.is_empty() || kept.len() == groups * in_a_group => Ok(()),
         Some(Left::Equal) => Ok(()),
         Some(Left::Whole(_)) => Err(format!(
             "the convolution has {groups} groups, and one that reads nothing must go from its output: where whole groups go, \
@@ -102,11 +102,11 @@ pub(super) fn select_input<const D: usize>(
     groups: usize,
     kept: &Tensor<1, Int>,
 ) -> Param<Tensor<D>> {
-    match groups {
-        1 => select_param(weight, 1, kept),
-        _ => weight
-            .map(|weight| by_input_channel(weight, groups, |weight| weight.select(0, kept.clone())).detach()),
+    // Without input channels there is nothing to bring into order.
+    if groups == 1 || kept.dims() == [0] {
+        return select_param(weight, 1, kept);
     }
+    weight.map(|weight| by_input_channel(weight, groups, |weight| weight.select(0, kept.clone())).detach())
 }
 
 /// `weight` after `change` of it as `[channels_in, ...]`.
