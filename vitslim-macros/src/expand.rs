@@ -155,8 +155,8 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
         Role::Layout(layout) => {
-            let dimension = layout.units.to_string();
-            let mapped = quote_spanned!(span=> #mapper.layout(#dimension, #value));
+            let (groups, dimension) = (layout.groups.to_string(), layout.units.to_string());
+            let mapped = quote_spanned!(span=> #mapper.layout(#groups, #dimension, #value));
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
         Role::Layer(axes) => axes

@@ -80,6 +80,17 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// An axis has exactly one dimension. A grouped dimension has two names, its groups and its units. They stand next to each
 /// other in this order, and count as one. Numbers may stand before and after.
 ///
+/// An axis may also name the groups alone, where it has an entry for each of them and none for their units, as a bias of
+/// the attention of each head has. It follows the layout: a group that loses all its units is gone there too. It has no
+/// `gate`, since masks multiply units.
+///
+/// ```ignore
+/// #[slim(layout = [heads, head_dim])]
+/// heads: HeadLayout,
+/// #[slim(axis(1) = [heads])]
+/// position_bias: Param<Tensor<2>>,
+/// ```
+///
 /// ## Dimensions
 ///
 /// The struct *declares* every dimension that it names and does not borrow; in a model its path is that of the struct,
@@ -124,7 +135,7 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 ///
 /// A struct lists in `outer` what its own axes name; nested structs borrow for themselves. Where no enclosing struct
 /// declares a borrowed dimension, it cannot be pruned, and the axis is left alone. To borrow a grouped dimension, list both
-/// of its names.
+/// of its names; where only its groups are named, list these.
 ///
 /// # Generic structs
 ///
@@ -240,7 +251,7 @@ mod tests {
                     use ::vitslim_core::slim::{Axis, Factor, Slimmable};
                     let Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies } = self;
                     mapper.open::<Self>(&["head_dim"]);
-                    let heads = mapper.layout("head_dim", heads);
+                    let heads = mapper.layout("heads", "head_dim", heads);
                     #[cfg(feature = "nested")]
                     mapper.enter("type");
                     #[cfg(feature = "nested")]
@@ -293,6 +304,30 @@ mod tests {
                 assert!(written.contains(&format!("{root} :: {item}")), "{root} :: {item} in {written}");
             }
         }
+    }
+
+    #[test]
+    fn an_axis_of_groups_alone() {
+        let attention = |axis: TokenStream| {
+            let written = derived(parse_quote! {
+                struct Attention {
+                    #[slim(output = [heads, head_dim], gate)]
+                    v: Linear,
+                    #[slim(axis(1) = #axis)]
+                    bias: Param<Tensor<2>>,
+                    #[slim(layout = [heads, head_dim])]
+                    heads: HeadLayout,
+                    #[slim(input = [heads, head_dim])]
+                    proj: Linear,
+                }
+            });
+            written.to_string()
+        };
+        let factor = quote!(&[Factor::Groups("heads")], false).to_string();
+        let written = attention(quote!([heads]));
+        assert!(written.contains(&factor) && !written.contains("compile_error"), "{written}");
+        let gated = attention(quote!([heads], gate));
+        assert!(gated.contains("are only the groups of `head_dim`, and masks multiply units"), "{gated}");
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl<'a> Check<'a> {
         if self.input.complete {
             for dimension in self.names.declared(self.input) {
                 if !self.doubtful.contains(&dimension) {
-                    self.errors.extend(check_roles(dimension, self.input).err());
+                    self.errors.extend(check_roles(dimension, self.input, self.names).err());
                 }
             }
         }

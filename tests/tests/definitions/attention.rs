@@ -28,6 +28,29 @@ pub struct SeparateAttention {
     proj: Linear,
 }
 
+/// A bias of each head, whose axis names only the groups, and one of an enclosing struct's heads.
+#[derive(Module, Debug, Slimmable)]
+pub struct BiasedAttention {
+    #[slim(output = [3, heads, head_dim], gate)]
+    qkv: Linear,
+    #[slim(axis(1) = [2, heads])]
+    bias: Param<Tensor<2>>,
+    #[slim(layout = [heads, head_dim])]
+    heads: HeadLayout,
+    #[slim]
+    positions: Positions,
+    #[slim(input = [heads, head_dim])]
+    proj: Linear,
+}
+
+/// Borrows the groups alone.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [heads])]
+pub struct Positions {
+    #[slim(axis(0) = [heads])]
+    bias: Param<Tensor<3>>,
+}
+
 /// The grouped dimension belongs to the enclosing struct.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [heads, head_dim])]

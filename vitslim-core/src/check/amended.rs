@@ -102,6 +102,10 @@ impl<M: DimensionMapper> DimensionMapper for Amending<'_, M> {
         }
         self.mapper.map_axis(axis, layer, side)
     }
+
+    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        self.mapper.map_groups_axis(axis, layer, side)
+    }
 }
 
 impl Place {

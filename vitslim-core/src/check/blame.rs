@@ -236,15 +236,15 @@ impl DimensionMapper for GroupNames {
         layer
     }
 
-    fn axis<S: Side, L: SlimLayer<S>>(&mut self, _: &str, layer: L, _: S, factors: &[Factor], _: bool) -> L {
+    fn axis<S: Side, L: HasAxis<S>>(&mut self, _: &str, layer: L, _: S, factors: &[Factor], _: bool) -> L {
         let names = factors.windows(2).find_map(|pair| match pair {
             [Factor::Groups(groups), Factor::Units(units)] => Some((*groups, *units)),
             _ => None,
         });
         if let Some((groups, units)) = names
-            && let Some(path) = self.scope.resolve(units)
+            && let Some(resolved) = self.scope.resolve(units)
         {
-            self.groups.insert(pattern(&path), groups);
+            self.groups.insert(pattern(&resolved.path), groups);
         }
         layer
     }

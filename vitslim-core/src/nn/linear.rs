@@ -59,6 +59,12 @@ impl Linear {
     }
 }
 
+/// `weight` saved as it lies. A layer of Burn's with a layout of columns is saved transposed, and burn 0.22.1 can load that
+/// into a layer without weights only: a sliced one has some.
+fn saved_as_it_lies(weight: Param<Tensor<2>>) -> Param<Tensor<2>> {
+    weight.save_mapper(|weight| weight).load_mapper(|weight| weight)
+}
+
 macro_rules! slim_linear {
     ($linear:ty) => {
         impl SlimLayer<Input> for $linear {
@@ -72,7 +78,7 @@ macro_rules! slim_linear {
             }
 
             fn select(mut self, _: Input, kept: Tensor<1, Int>) -> Self {
-                self.weight = select_param(self.weight, 0, &kept);
+                self.weight = saved_as_it_lies(select_param(self.weight, 0, &kept));
                 self
             }
         }
@@ -89,7 +95,7 @@ macro_rules! slim_linear {
             }
 
             fn select(mut self, _: Output, kept: Tensor<1, Int>) -> Self {
-                self.weight = select_param(self.weight, 1, &kept);
+                self.weight = saved_as_it_lies(select_param(self.weight, 1, &kept));
                 self.bias = self.bias.map(|bias| select_param(bias, 0, &kept));
                 self
             }

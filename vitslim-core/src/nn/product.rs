@@ -30,8 +30,27 @@ pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Opti
     }
 }
 
-/// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in, ...kernel]`, and
+/// The convolution of `x`, `[batch, channels_in, length]`, with `weight`, `[channels_out, channels_in / groups, kernel]`, and
 /// `bias`, `[channels_out]`.
+pub(super) fn conv1d(
+    x: Tensor<3>,
+    weight: Tensor<3>,
+    bias: Option<Tensor<1>>,
+    options: ConvOptions<1>,
+) -> Tensor<3> {
+    if !is_bf16() {
+        return module::conv1d(x, weight, bias, options);
+    }
+    let full = x.dtype();
+    let product = module::conv1d(bf16(x), bf16(weight), None, options).cast(full);
+    match bias {
+        Some(bias) => product + bias.reshape([1, -1, 1]),
+        None => product,
+    }
+}
+
+/// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in / groups, ...kernel]`,
+/// and `bias`, `[channels_out]`.
 pub(super) fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -54,15 +73,25 @@ pub(super) fn fused_attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> O
     if is_bf16() { None } else { kernels::attention(qkv, heads, scale) }
 }
 
-/// Attention of queries, keys and values, `[batch, heads, tokens, dims]` each.
-pub(super) fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, scale: f64) -> Tensor<4> {
+/// Attention of queries, `[batch, heads, queries, dims]`, to keys and values, `[batch, heads, keys, dims]`, with `bias`,
+/// `[batch or 1, heads or 1, queries, keys]`, added to the scaled scores.
+pub(super) fn attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    bias: Option<Tensor<4>>,
+    scale: f64,
+) -> Tensor<4> {
     if !is_bf16() {
         let options = AttentionModuleOptions { scale: Some(scale), ..Default::default() };
-        return module::attention(q, k, v, None, None, options);
+        return module::attention(q, k, v, None, bias, options);
     }
     // Not burn's own, whose softmax would be in bf16 where it is differentiated.
     let full = q.dtype();
-    let scores = bf16(q).matmul(bf16(k).swap_dims(2, 3)).cast(full) * scale;
+    let mut scores = bf16(q).matmul(bf16(k).swap_dims(2, 3)).cast(full) * scale;
+    if let Some(bias) = bias {
+        scores = scores + bias;
+    }
     bf16(activation::softmax(scores, 3)).matmul(bf16(v)).cast(full)
 }
 

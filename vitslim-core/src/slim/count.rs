@@ -8,7 +8,7 @@ use crate::nn::{HeadLayout, TokenGate};
 /// The parameters that go when one unit of a dimension of the dense model is cut and nothing else: path and number, in
 /// the order of the traversal. Token gates are not listed, a token costs none.
 pub fn parameters_per_unit<M: Slimmable>(model: &M) -> Vec<(String, usize)> {
-    let mut count = Count { scope: Scope::default(), parameters: Vec::new() };
+    let mut count = Count { scope: Scope::default(), parameters: Vec::new(), alone: Vec::new() };
     model.valid().map_dimensions(&mut count);
     count.parameters
 }
@@ -16,6 +16,23 @@ pub fn parameters_per_unit<M: Slimmable>(model: &M) -> Vec<(String, usize)> {
 struct Count {
     scope: Scope,
     parameters: Vec<(String, usize)>,
+    /// Dimensions whose first unit is the only one of its group, which goes with it.
+    alone: Vec<String>,
+}
+
+impl Count {
+    /// Adds what goes with the features of one unit, or of one group, of `axis`.
+    fn add<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        let device = layer.devices().into_iter().next().unwrap_or_default();
+        let left: Vec<usize> = (axis.features_per_unit()..layer.extent(side)).collect();
+        let without = layer.clone().select(side, index_tensor(&left, &device));
+        let parameters = layer.num_params() - without.num_params();
+        match self.parameters.iter_mut().find(|(path, _)| *path == axis.dimension) {
+            Some((_, sum)) => *sum += parameters,
+            None => self.parameters.push((axis.dimension, parameters)),
+        }
+        layer
+    }
 }
 
 impl DimensionMapper for Count {
@@ -23,7 +40,10 @@ impl DimensionMapper for Count {
         &mut self.scope
     }
 
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
+        if layout.sizes.first() == Some(&1) {
+            self.alone.push(dimension.to_owned());
+        }
         layout
     }
 
@@ -32,15 +52,11 @@ impl DimensionMapper for Count {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        let device = layer.devices().into_iter().next().unwrap_or_default();
-        let left: Vec<usize> = (axis.features_per_unit()..layer.extent(side)).collect();
-        let without_a_unit = layer.clone().select(side, index_tensor(&left, &device));
-        let parameters = layer.num_params() - without_a_unit.num_params();
-        match self.parameters.iter_mut().find(|(path, _)| *path == axis.dimension) {
-            Some((_, sum)) => *sum += parameters,
-            None => self.parameters.push((axis.dimension, parameters)),
-        }
-        layer
+        self.add(axis, layer, side)
+    }
+
+    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        if self.alone.contains(&axis.dimension) { self.add(axis, layer, side) } else { layer }
     }
 }
 

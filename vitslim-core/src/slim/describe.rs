@@ -99,6 +99,47 @@ pub enum DimensionError {
         /// Units it has.
         found: usize,
     },
+    /// A side that cannot carry a dimension.
+    #[error("the {side} of `{layer}` cannot carry `{dimension}`: {reason}")]
+    Layer {
+        /// Path of the layer.
+        layer: String,
+        /// Side of the layer.
+        side: String,
+        /// Path of the dimension.
+        dimension: String,
+        /// What the layer says.
+        reason: String,
+    },
+    /// An axis of groups has another number of them.
+    #[error(
+        "`{dimension}` has {expected} groups, but the {side} of `{layer}`, whose axis names only the groups, has {extent} \
+         features"
+    )]
+    Groups {
+        /// Path of the dimension.
+        dimension: String,
+        /// Groups that its layout has.
+        expected: usize,
+        /// Path of the layer.
+        layer: String,
+        /// Side of the layer.
+        side: String,
+        /// Features the side has.
+        extent: usize,
+    },
+    /// A gate on an axis of groups.
+    #[error(
+        "the {side} of `{layer}` names only the groups of `{dimension}`, whose masks multiply its units: remove its `gate`"
+    )]
+    GatedGroups {
+        /// Path of the dimension.
+        dimension: String,
+        /// Path of the layer.
+        layer: String,
+        /// Side of the layer.
+        side: String,
+    },
     /// A gate with more prefix tokens than tokens.
     #[error("the token gate `{path}` has {prefix} prefix tokens but only {tokens} tokens")]
     Prefix {
@@ -182,6 +223,14 @@ impl DimensionMapper for Describe {
             return layer;
         }
         let units = extent / features_per_unit;
+        // As it is, and without one unit, whichever.
+        let first_left = [0, 1].map(|first| axis.features(&(first..units).collect::<Vec<_>>(), units));
+        if let Err(reason) = first_left.iter().try_for_each(|kept| layer.check(side, kept)) {
+            let DimensionAxis { dimension, layer: layer_path, .. } = axis;
+            let side = side.name();
+            self.error.get_or_insert(DimensionError::Layer { layer: layer_path, side, dimension, reason });
+            return layer;
+        }
         let known = self.dimensions.iter().position(|known| known.path == axis.dimension);
         let index = known.unwrap_or_else(|| self.add(&axis.dimension, DimensionKind::Features, vec![units]));
         let dimension = &mut self.dimensions[index];
@@ -203,6 +252,22 @@ impl DimensionMapper for Describe {
             features_per_unit,
             gated: axis.gated,
         });
+        layer
+    }
+
+    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        let extent = layer.extent(side);
+        let known = self.dimensions.iter().find(|known| known.path == axis.dimension);
+        let groups = known.map_or(0, |known| known.groups.len());
+        let DimensionAxis { dimension, layer: layer_path, .. } = axis.clone();
+        let side = side.name();
+        if axis.gated {
+            self.error.get_or_insert(DimensionError::GatedGroups { dimension, layer: layer_path, side });
+        } else if extent != groups * axis.features_per_unit() {
+            let expected = groups;
+            let error = DimensionError::Groups { dimension, expected, layer: layer_path, side, extent };
+            self.error.get_or_insert(error);
+        }
         layer
     }
 }

@@ -97,14 +97,14 @@ impl<T: Slimmable> Slimmable for Option<T> {
 pub enum Factor {
     /// A plain number of repetitions, also one read from a `usize` field.
     Count(usize),
-    /// The groups of the grouped dimension that follows.
+    /// The groups of a grouped dimension: of the one that follows, or without one the axis has an entry for each group.
     Groups(&'static str),
     /// The units of a dimension.
     Units(&'static str),
 }
 
 /// An axis, resolved: feature `(r * units + u) * inner + i` of a layer's side belongs to unit `u`, for every `r` below
-/// `outer` and `i` below `inner`.
+/// `outer` and `i` below `inner`. On an axis of groups it is groups that are counted so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DimensionAxis {
     /// Path of the dimension, for example `blocks.3.attn.head_dim`.
@@ -125,7 +125,7 @@ impl DimensionAxis {
         self.outer * self.inner
     }
 
-    /// The features that belong to `units` of a dimension with `of` units, in the layer's order.
+    /// The features that belong to `units` (or groups) of a dimension with `of` of them, in the layer's order.
     pub fn features(&self, units: &[usize], of: usize) -> Vec<usize> {
         (0..self.outer)
             .flat_map(|outer| {
@@ -154,6 +154,12 @@ pub trait DimensionMapper: Sized {
     /// One annotated axis of a layer.
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L;
 
+    /// An annotated axis with an entry for each group of a dimension, and none for its units: a bias of each head. Masks
+    /// multiply units, so that none acts here; what changes the groups of the layout must change this axis alike.
+    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
+        layer
+    }
+
     /// Opens the scope of the struct `T`, which declares `dimensions`.
     #[doc(hidden)]
     fn open<T: IsModule>(&mut self, dimensions: &[&'static str]) {
@@ -178,11 +184,12 @@ pub trait DimensionMapper: Sized {
         self.scope().path.pop();
     }
 
-    /// The layout field of the grouped dimension `dimension`, declared by the struct that stands open.
+    /// The layout field of the dimension `dimension`, declared by the struct that stands open, in groups named `groups`.
     #[doc(hidden)]
-    fn layout<L: Is<HeadLayout>>(&mut self, dimension: &'static str, layout: L) -> L {
+    fn layout<L: Is<HeadLayout>>(&mut self, groups: &'static str, dimension: &'static str, layout: L) -> L {
+        self.scope().declare_groups(groups, dimension);
         match self.scope().resolve(dimension) {
-            Some(path) => layout.apply(|layout| self.map_layout(&path, layout)),
+            Some(resolved) => layout.apply(|layout| self.map_layout(&resolved.path, layout)),
             None => layout,
         }
     }
@@ -210,16 +217,18 @@ pub trait DimensionMapper: Sized {
             match factor {
                 Factor::Count(count) if dimension.is_none() => outer *= count,
                 Factor::Count(count) => inner *= count,
-                Factor::Groups(_) => {}
-                Factor::Units(name) => dimension = Some(*name),
+                Factor::Groups(name) | Factor::Units(name) => dimension = Some(*name),
             }
         }
-        let Some(dimension) = dimension.and_then(|name| self.scope().resolve(name)) else {
+        let Some(resolved) = dimension.and_then(|name| self.scope().resolve(name)) else {
             return layer;
         };
         let layer_path = self.scope().path_of(field);
-        let axis = DimensionAxis { dimension, layer: layer_path, outer, inner, gated };
-        self.map_axis(axis, layer, side)
+        let axis = DimensionAxis { dimension: resolved.path, layer: layer_path, outer, inner, gated };
+        match resolved.is_groups {
+            true => self.map_groups_axis(axis, layer, side),
+            false => self.map_axis(axis, layer, side),
+        }
     }
 }
 
@@ -227,13 +236,38 @@ pub trait DimensionMapper: Sized {
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     path: Vec<String>,
-    declared: Vec<(usize, Vec<&'static str>)>,
+    declared: Vec<Declared>,
     undeclared: Vec<String>,
+}
+
+/// What a struct declares.
+#[derive(Clone, Debug)]
+struct Declared {
+    /// Length of the struct's path.
+    depth: usize,
+    dimensions: Vec<&'static str>,
+    /// Names of groups, each with the dimension that they group.
+    groups: Vec<(&'static str, &'static str)>,
+}
+
+/// What a name stands for.
+pub(crate) struct Resolved {
+    /// Path of the dimension.
+    pub(crate) path: String,
+    /// Whether the name is that of its groups.
+    pub(crate) is_groups: bool,
 }
 
 impl Scope {
     fn open(&mut self, dimensions: &[&'static str]) {
-        self.declared.push((self.path.len(), dimensions.to_vec()));
+        let depth = self.path.len();
+        self.declared.push(Declared { depth, dimensions: dimensions.to_vec(), groups: Vec::new() });
+    }
+
+    fn declare_groups(&mut self, groups: &'static str, dimension: &'static str) {
+        if let Some(declared) = self.declared.last_mut() {
+            declared.groups.push((groups, dimension));
+        }
     }
 
     fn close(&mut self) {
@@ -245,21 +279,21 @@ impl Scope {
         join(&self.path, field)
     }
 
-    /// Path of the dimension `name`, as the innermost enclosing struct declares it.
-    pub(crate) fn resolve(&mut self, name: &str) -> Option<String> {
-        let declared_at = self
-            .declared
-            .iter()
-            .rev()
-            .find(|(_, dimensions)| dimensions.contains(&name))
-            .map(|(depth, _)| *depth);
-        if declared_at.is_none() {
+    /// The dimension `name`, or the one whose groups are called so, as the innermost enclosing struct declares it.
+    pub(crate) fn resolve(&mut self, name: &str) -> Option<Resolved> {
+        let resolved = self.declared.iter().rev().find_map(|declared| {
+            let groups = declared.groups.iter().find(|(groups, _)| *groups == name);
+            let own = declared.dimensions.iter().find(|dimension| **dimension == name);
+            let dimension = own.or(groups.map(|(_, dimension)| dimension))?;
+            Some(Resolved { path: join(&self.path[..declared.depth], dimension), is_groups: own.is_none() })
+        });
+        if resolved.is_none() {
             let path = self.path_of(name);
             if !self.undeclared.contains(&path) {
                 self.undeclared.push(path);
             }
         }
-        declared_at.map(|depth| join(&self.path[..depth], name))
+        resolved
     }
 
     /// Paths of the borrowed dimensions met so far that no enclosing struct declares.

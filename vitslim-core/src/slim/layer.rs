@@ -41,23 +41,106 @@ impl<const A: usize> Side for Axis<A> {
 
 /// A layer that can be gated and sliced along side `S`.
 ///
-/// Implement it for a layer of your own to annotate it like the built-in ones; the implementations in
-/// [`crate::nn`] are a few lines each and show how.
+/// # A layer of your own
+///
+/// Implement it once for each side that is prunable, and annotate the layer like the built-in ones. A layer says how many
+/// features the side has, and how its parameters are multiplied and selected along it; [`scale_param`] and
+/// [`select_param`] do that for one axis of one parameter. Here an activation with a learned slope for each feature:
+///
+/// ```
+/// use burn::tensor::Int;
+/// use vitslim_core::prelude::*;
+/// use vitslim_core::slim::{Output, Plan, SlimLayer, describe, scale_param, select_param};
+///
+/// #[derive(Module, Debug)]
+/// pub struct ScaledRelu {
+///     /// `[features]`
+///     slope: Param<Tensor<1>>,
+/// }
+///
+/// impl ScaledRelu {
+///     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         x.clamp_min(0.0) * self.slope.val().unsqueeze()
+///     }
+/// }
+///
+/// impl SlimLayer<Output> for ScaledRelu {
+///     fn extent(&self, _: Output) -> usize {
+///         self.slope.dims()[0]
+///     }
+///
+///     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
+///         self.slope = scale_param(self.slope, 0, &factors);
+///         self
+///     }
+///
+///     fn select(mut self, _: Output, kept: Tensor<1, Int>) -> Self {
+///         self.slope = select_param(self.slope, 0, &kept);
+///         self
+///     }
+/// }
+///
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Mlp {
+///     #[slim(output = [hidden])]
+///     fc1: Linear,
+///     #[slim(output = [hidden], gate)]
+///     act: ScaledRelu,
+///     #[slim(input = [hidden])]
+///     fc2: Linear,
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = Device::flex();
+/// let mlp = Mlp {
+///     fc1: LinearConfig::new(4, 8).init(&device),
+///     act: ScaledRelu { slope: Param::from_tensor(Tensor::ones([8], &device)) },
+///     fc2: LinearConfig::new(8, 4).init(&device),
+/// };
+/// let mut plan = Plan::whole(&describe(&mlp)?);
+/// plan.cuts[0].keep = vec![1, 6];
+/// let small = mlp.slim(&plan)?;
+/// let x = Tensor::ones([1, 4], &device);
+/// let output = small.fc2.forward(small.act.forward(small.fc1.forward(x)));
+/// assert_eq!((small.act.slope.dims(), output.dims()), ([2], [1, 4]));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What a layer of your own must keep to, so that what is cut is what was masked: with features multiplied by 0 it computes what
+/// it computes without them. Layers that work on each feature for itself do. One that takes a mean over the features, as a norm
+/// does, must remember how many there were. One that is left without features must return an output of size 0, and not
+/// every operation of Burn does. A layer that takes some cuts only says so in [`check`](Self::check).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be gated or sliced along its {S} side",
     label = "this layer has no such axis",
-    note = "a linear layer or convolution has `input` and `output`, a norm only `output`, a `Param<Tensor<D>>` has `axis(0)` to `axis(D - 1)`",
-    note = "norms over a prunable width must be `vitslim_core::nn::LayerNorm`, which keeps its original width; implement `SlimLayer` for a layer of your own"
+    note = "a linear layer or convolution has `input` and `output`, a norm or embedding only `output`, a `Param<Tensor<D>>` has `axis(0)` to `axis(D - 1)`",
+    note = "a norm over a prunable dimension must be that of `vitslim_core::nn`, which keeps its original width or shares its running statistics; implement `SlimLayer` for a layer of your own"
 )]
 pub trait SlimLayer<S: Side>: Module {
     /// Number of features along the side.
     fn extent(&self, side: S) -> usize;
 
+    /// Whether the layer works with only the features `kept` of the side, in that order. Most layers take any, and leave this
+    /// method out.
+    ///
+    /// A dimension is searched unit by unit. So it is asked for all features and for those without one unit when the
+    /// dimensions of a model are described, before anything is trained: a side that refuses these can carry no dimension, or
+    /// not with such units. It is asked again for what a plan keeps.
+    ///
+    /// # Errors
+    ///
+    /// Why not, and what to write instead, to stand after "the output of `conv` cannot carry `hidden`: ".
+    fn check(&self, _side: S, _kept: &[usize]) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The layer with feature `i` of the side multiplied by `factors[i]`, bias included where the side is the output.
     /// `factors`: `[extent]`.
     fn scale(self, side: S, factors: Tensor<1>) -> Self;
 
-    /// The layer with only the features `kept` left, in that order. `kept`: `[features]`, indices below the extent.
+    /// The layer with only the features `kept` left, in that order. `kept`: `[features]`, indices below the extent that
+    /// [`check`](Self::check) takes.
     fn select(self, side: S, kept: Tensor<1, Int>) -> Self;
 }
 
@@ -107,4 +190,6 @@ param_axis! {
     2: 0 1;
     3: 0 1 2;
     4: 0 1 2 3;
+    5: 0 1 2 3 4;
+    6: 0 1 2 3 4 5;
 }

@@ -81,6 +81,18 @@ pub enum PlanError {
         /// Index of the token among the prunable ones.
         token: usize,
     },
+    /// A layer that does not work with what is left.
+    #[error("the plan cuts `{dimension}`, and the {side} of `{layer}` cannot be cut so: {reason}")]
+    Layer {
+        /// Path of the dimension.
+        dimension: String,
+        /// Path of the layer.
+        layer: String,
+        /// Side of the layer.
+        side: String,
+        /// What the layer says.
+        reason: String,
+    },
     /// The dimensions of the model cannot be told.
     #[error(transparent)]
     Dimension(#[from] super::describe::DimensionError),

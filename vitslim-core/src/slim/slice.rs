@@ -16,13 +16,19 @@ use crate::nn::{HeadLayout, TokenGate};
 pub(super) fn slim<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
     let dimensions = describe(model)?;
     plan.check(&dimensions)?;
-    Ok(detached(model, |model| slice(model, plan, |_| true)))
+    let mut error = None;
+    let sliced = detached(model, |model| slice(model, plan, |_| true, &mut error));
+    match error {
+        Some(error) => Err(error),
+        None => Ok(sliced),
+    }
 }
 
 /// See [`Slimmable::hard_mask`].
 pub(super) fn hard_mask<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
     let dimensions = describe(model)?;
-    plan.check(&dimensions)?;
+    // What no layer can be cut to is refused here too.
+    slim(model, plan)?;
     let device = device_of(model);
     let features = dimensions.iter().filter(|dimension| !dimension.is_tokens());
     let factors = features.filter_map(|dimension| {
@@ -34,18 +40,21 @@ pub(super) fn hard_mask<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanE
     });
     let masked = gate(model.clone(), factors.collect());
     let is_tokens = |path: &str| dimensions.iter().any(|d| d.path == path && d.is_tokens());
-    Ok(slice(masked, plan, is_tokens))
+    Ok(slice(masked, plan, is_tokens, &mut None))
 }
 
-/// The model with the cuts of `plan` carried out at those dimensions that `at` picks.
-fn slice<M: Slimmable>(model: M, plan: &Plan, at: impl Fn(&str) -> bool) -> M {
+/// The model with the cuts of `plan` carried out at those dimensions that `at` picks. A layer that cannot be cut so stays as
+/// it is, and the first of them is told in `error`.
+fn slice<M: Slimmable>(model: M, plan: &Plan, at: impl Fn(&str) -> bool, error: &mut Option<PlanError>) -> M {
     let cuts = plan.cuts.iter().filter(|cut| at(&cut.dimension));
     let mut slice = Slice {
         scope: Scope::default(),
         device: device_of(&model),
         cuts: cuts.map(|cut| (cut.dimension.as_str(), cut)).collect(),
         orders: HashMap::new(),
+        groups: HashMap::new(),
         tokens_left: None,
+        error,
     };
     model.map_dimensions(&mut slice)
 }
@@ -56,8 +65,29 @@ struct Slice<'a> {
     cuts: HashMap<&'a str, &'a Cut>,
     /// Kept units in the order that a layout gave them.
     orders: HashMap<String, Vec<usize>>,
+    /// Kept groups in the order that a layout gave them, and how many there were.
+    groups: HashMap<String, (Vec<usize>, usize)>,
     /// The prunable tokens that left the gate before.
     tokens_left: Option<Vec<usize>>,
+    error: &'a mut Option<PlanError>,
+}
+
+impl Slice<'_> {
+    fn select<S: Side, L: SlimLayer<S>>(
+        &mut self,
+        axis: DimensionAxis,
+        layer: L,
+        side: S,
+        features: &[usize],
+    ) -> L {
+        if let Err(reason) = layer.check(side, features) {
+            let DimensionAxis { dimension, layer: layer_path, .. } = axis;
+            let side = side.name();
+            self.error.get_or_insert(PlanError::Layer { dimension, layer: layer_path, side, reason });
+            return layer;
+        }
+        layer.select(side, index_tensor(features, &self.device))
+    }
 }
 
 impl DimensionMapper for Slice<'_> {
@@ -69,11 +99,13 @@ impl DimensionMapper for Slice<'_> {
     /// free as long as every layer has the same.
     fn map_layout(&mut self, dimension: &str, mut layout: HeadLayout) -> HeadLayout {
         let Some(cut) = self.cuts.get(dimension) else { return layout };
-        let mut heads = cut.by_group();
-        heads.retain(|head| !head.is_empty());
-        heads.sort_by_key(|head| std::cmp::Reverse(head.len()));
-        layout.sizes = heads.iter().map(Vec::len).collect();
-        self.orders.insert(dimension.to_owned(), heads.concat());
+        let mut heads: Vec<_> = cut.by_group().into_iter().enumerate().collect();
+        heads.retain(|(_, units)| !units.is_empty());
+        heads.sort_by_key(|(_, units)| std::cmp::Reverse(units.len()));
+        let (order, units): (Vec<_>, Vec<_>) = heads.into_iter().unzip();
+        layout.sizes = units.iter().map(Vec::len).collect();
+        self.orders.insert(dimension.to_owned(), units.concat());
+        self.groups.insert(dimension.to_owned(), (order, cut.of.len()));
         layout
     }
 
@@ -100,6 +132,16 @@ impl DimensionMapper for Slice<'_> {
             return layer;
         }
         let features = axis.features(order, cut.units());
-        layer.select(side, index_tensor(&features, &self.device))
+        self.select(axis, layer, side, &features)
+    }
+
+    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        match self.groups.get(&axis.dimension) {
+            Some((order, of)) if order.len() < *of || !order.is_sorted() => {
+                let features = axis.features(order, *of);
+                self.select(axis, layer, side, &features)
+            }
+            _ => layer,
+        }
     }
 }

@@ -20,6 +20,8 @@ mod optimizer;
 mod parallel;
 mod progress;
 mod record;
+#[cfg(test)]
+mod running_statistics;
 mod stage;
 mod step;
 mod stepper;

@@ -54,7 +54,8 @@ pub(super) fn check_factors(axis: &Axis, names: &Names) -> Result<(), Error> {
         ),
         [(_, name)] => {
             let message = match (names.units_of(name), names.groups_of(name)) {
-                (Some(units), _) => format!("`{name}` are only the groups of `{units}`: write both, `{name}, {units}`"),
+                (Some(_), _) if axis.gate.is_none() => return Ok(()),
+                (Some(units), _) => format!("`{name}` are only the groups of `{units}`, and masks multiply units: write both, `{name}, {units}`, or remove the `gate` of an axis that has an entry for each group"),
                 (None, Some(groups)) => format!("`{name}` is grouped by `{groups}`: write both, `{groups}, {name}`"),
                 (None, None) => return Ok(()),
             };

@@ -1,9 +1,9 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, ops::ConvOptions};
+use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
+use super::conv_groups::{assert_divides, output_size, slim_convolution};
 use super::{normal, product};
-use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of a [`Conv2d`].
 #[derive(Config, Debug)]
@@ -15,30 +15,55 @@ pub struct Conv2dConfig {
     /// Height and width of a step.
     #[config(default = "[1, 1]")]
     pub stride: [usize; 2],
+    /// Rows of zeros above and below, columns left and right.
+    #[config(default = "[0, 0]")]
+    pub padding: [usize; 2],
+    /// Groups that the channels are split into, each convolved for itself; as many as channels is a depthwise convolution.
+    #[config(default = 1)]
+    pub groups: usize,
+    /// Whether a bias is added.
+    #[config(default = true)]
+    pub bias: bool,
 }
 
 impl Conv2dConfig {
     /// A convolution with normal weights of deviation 0.02 and a bias of 0.
+    ///
+    /// # Panics
+    ///
+    /// When the groups do not divide the channels.
     pub fn init(&self, device: &Device) -> Conv2d {
         let [channels_in, channels_out] = self.channels;
+        assert_divides(self.groups, self.channels);
         let [height, width] = self.kernel_size;
         Conv2d {
-            weight: normal([channels_out, channels_in, height, width], device),
-            bias: Some(Param::from_tensor(Tensor::zeros([channels_out], device))),
+            weight: normal([channels_out, channels_in / self.groups, height, width], device),
+            bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([channels_out], device))),
             stride: self.stride,
+            padding: self.padding,
+            groups: self.groups,
         }
     }
 }
 
-/// A 2-d convolution without padding or groups.
+/// A 2-d convolution.
+///
+/// The input and the output of a *depthwise* one, which has as many groups as channels, are one dimension: annotate its
+/// `output = [hidden]` only, and it reads what is left of that. Of any other with groups, either a unit is a whole group,
+/// which goes from what it reads too: `output = [hidden, 4]` of groups of 4, and nothing for the input. Or a unit is a
+/// channel of each group, at the input or the output: `[2, hidden]` of 2 groups.
 #[derive(Module, Debug)]
 pub struct Conv2d {
-    /// `[channels_out, channels_in, kernel_height, kernel_width]`
+    /// `[channels_out, channels_in / groups, kernel_height, kernel_width]`
     pub weight: Param<Tensor<4>>,
     /// `[channels_out]`
     pub bias: Option<Param<Tensor<1>>>,
     /// Height and width of a step.
     pub stride: [usize; 2],
+    /// Rows of zeros above and below, columns left and right.
+    pub padding: [usize; 2],
+    /// Groups that are left; none where no channel is.
+    pub groups: usize,
 }
 
 impl Conv2d {
@@ -47,8 +72,20 @@ impl Conv2d {
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height_out, width_out]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let [channels_out, in_a_group, kernel_height, kernel_width] = self.weight.dims();
         let bias = self.bias.as_ref().map(Param::val);
-        let options = ConvOptions::new(self.stride, [0, 0], [1, 1], 1);
+        // What a branch without units still adds is its bias; not every backend convolves tensors of size 0.
+        if channels_out == 0 || in_a_group == 0 {
+            let [batch, _, height, width] = input.dims();
+            let height = output_size(height, kernel_height, self.stride[0], self.padding[0]);
+            let width = output_size(width, kernel_width, self.stride[1], self.padding[1]);
+            let zeros = Tensor::zeros([batch, channels_out, height, width], &input.device());
+            return match bias {
+                Some(bias) if channels_out > 0 => zeros + bias.reshape([1, channels_out, 1, 1]),
+                _ => zeros,
+            };
+        }
+        let options = ConvOptions::new(self.stride, self.padding, [1, 1], self.groups);
         product::conv2d(input, self.weight.val(), bias, options)
     }
 
@@ -61,7 +98,8 @@ impl Conv2d {
     /// - output: `[batch, patches, channels_out]`, patches row by row
     pub fn forward_patches(&self, input: Tensor<4>) -> Tensor<3> {
         let [channels_out, channels_in, kernel_height, kernel_width] = self.weight.dims();
-        if self.stride != [kernel_height, kernel_width] {
+        let patchwise = self.stride == [kernel_height, kernel_width] && self.padding == [0, 0];
+        if !patchwise || self.groups != 1 {
             return self.forward(input).flatten::<3>(2, 3).swap_dims(1, 2);
         }
         let [batch, channels, height, width] = input.dims();
@@ -81,39 +119,8 @@ impl Conv2d {
     }
 }
 
-impl SlimLayer<Input> for Conv2d {
-    fn extent(&self, _: Input) -> usize {
-        self.weight.dims()[1]
-    }
-
-    fn scale(mut self, _: Input, factors: Tensor<1>) -> Self {
-        self.weight = scale_param(self.weight, 1, &factors);
-        self
-    }
-
-    fn select(mut self, _: Input, kept: Tensor<1, Int>) -> Self {
-        self.weight = select_param(self.weight, 1, &kept);
-        self
-    }
-}
-
-impl SlimLayer<Output> for Conv2d {
-    fn extent(&self, _: Output) -> usize {
-        self.weight.dims()[0]
-    }
-
-    fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
-        self.weight = scale_param(self.weight, 0, &factors);
-        self.bias = self.bias.map(|bias| scale_param(bias, 0, &factors));
-        self
-    }
-
-    fn select(mut self, _: Output, kept: Tensor<1, Int>) -> Self {
-        self.weight = select_param(self.weight, 0, &kept);
-        self.bias = self.bias.map(|bias| select_param(bias, 0, &kept));
-        self
-    }
-}
+slim_convolution!(Conv2d);
+slim_convolution!(burn::nn::conv::Conv2d);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,89 @@
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, ops::ConvOptions};
+
+use super::conv_groups::{assert_divides, output_size, slim_convolution};
+use super::{normal, product};
+
+/// Configuration of a [`Conv1d`].
+#[derive(Config, Debug)]
+pub struct Conv1dConfig {
+    /// Number of input channels.
+    pub channels_in: usize,
+    /// Number of output channels.
+    pub channels_out: usize,
+    /// Length of the kernel.
+    pub kernel_size: usize,
+    /// Length of a step.
+    #[config(default = 1)]
+    pub stride: usize,
+    /// Zeros at either end.
+    #[config(default = 0)]
+    pub padding: usize,
+    /// Groups that the channels are split into, each convolved for itself; as many as channels is a depthwise convolution.
+    #[config(default = 1)]
+    pub groups: usize,
+    /// Whether a bias is added.
+    #[config(default = true)]
+    pub bias: bool,
+}
+
+impl Conv1dConfig {
+    /// A convolution with normal weights of deviation 0.02 and a bias of 0.
+    ///
+    /// # Panics
+    ///
+    /// When the groups do not divide the channels.
+    pub fn init(&self, device: &Device) -> Conv1d {
+        assert_divides(self.groups, [self.channels_in, self.channels_out]);
+        let shape = [self.channels_out, self.channels_in / self.groups, self.kernel_size];
+        Conv1d {
+            weight: normal(shape, device),
+            bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([self.channels_out], device))),
+            stride: self.stride,
+            padding: self.padding,
+            groups: self.groups,
+        }
+    }
+}
+
+/// A 1-d convolution. How one with groups is annotated is told at [`Conv2d`](super::Conv2d).
+#[derive(Module, Debug)]
+pub struct Conv1d {
+    /// `[channels_out, channels_in / groups, kernel]`
+    pub weight: Param<Tensor<3>>,
+    /// `[channels_out]`
+    pub bias: Option<Param<Tensor<1>>>,
+    /// Length of a step.
+    pub stride: usize,
+    /// Zeros at either end.
+    pub padding: usize,
+    /// Groups that are left; none where no channel is.
+    pub groups: usize,
+}
+
+impl Conv1d {
+    /// # Shapes
+    ///
+    /// - input: `[batch, channels_in, length]`
+    /// - output: `[batch, channels_out, length_out]`
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let [channels_out, in_a_group, kernel] = self.weight.dims();
+        let bias = self.bias.as_ref().map(Param::val);
+        // What a branch without units still adds is its bias; not every backend convolves tensors of size 0.
+        if channels_out == 0 || in_a_group == 0 {
+            let [batch, _, length] = input.dims();
+            let length = output_size(length, kernel, self.stride, self.padding);
+            let zeros = Tensor::zeros([batch, channels_out, length], &input.device());
+            return match bias {
+                Some(bias) if channels_out > 0 => zeros + bias.reshape([1, channels_out, 1]),
+                _ => zeros,
+            };
+        }
+        let options = ConvOptions::new([self.stride], [self.padding], [1], self.groups);
+        product::conv1d(input, self.weight.val(), bias, options)
+    }
+}
+
+slim_convolution!(Conv1d);
+slim_convolution!(burn::nn::conv::Conv1d);

@@ -1,0 +1,204 @@
+//! How the weight of a convolution, `[channels_out, channels_in / groups, ...kernel]`, is gated and sliced.
+//!
+//! Output channels lie group after group, and so do input channels. Two kinds of cut leave a convolution: whole groups go,
+//! with their input channels, or all groups lose equally many channels. Which of them it is lies in the axis: `[hidden, 4]`
+//! of groups of 4 makes each unit a group, `[2, hidden]` of 2 groups makes it a channel of each.
+
+use burn::module::Param;
+use burn::tensor::{Int, Tensor};
+
+use crate::slim::{scale_param, select_param};
+
+/// What a cut leaves.
+enum Left {
+    /// Whole groups, so many.
+    Whole(usize),
+    /// All groups, of equal size.
+    Equal,
+}
+
+/// What the channels `kept` leave of `groups` of `size` channels, if that is a convolution.
+fn left(kept: &[usize], groups: usize, size: usize) -> Option<Left> {
+    if kept.is_empty() {
+        return Some(Left::Whole(0));
+    }
+    let same_group = |channels: &[usize]| channels.windows(2).all(|pair| pair[0] / size == pair[1] / size);
+    if kept.len().is_multiple_of(size) && kept.chunks(size).all(same_group) {
+        return Some(Left::Whole(kept.len() / size));
+    }
+    let each = kept.len() / groups;
+    let in_order = |(group, channels): (usize, &[usize])| channels.iter().all(|c| c / size == group);
+    let equal = kept.len().is_multiple_of(groups) && kept.chunks(each).enumerate().all(in_order);
+    equal.then_some(Left::Equal)
+}
+
+/// See `SlimLayer::check`, of the input.
+pub(super) fn check_input(in_a_group: usize, groups: usize, kept: &[usize]) -> Result<(), String> {
+    if groups == 1 {
+        return Ok(());
+    }
+    if in_a_group == 1 {
+        return Err(
+            "each output channel of a depthwise convolution reads one input channel, so that both are one dimension: write \
+             only its `output = [...]`, and it reads what is left of that"
+                .into(),
+        );
+    }
+    match left(kept, groups, in_a_group) {
+        _ if kept.is_empty() || kept.len() == groups * in_a_group => Ok(()),
+        Some(Left::Equal) => Ok(()),
+        Some(Left::Whole(_)) => Err(format!(
+            "the convolution has {groups} groups, and one that reads nothing must go from its output: where whole groups go, \
+             write only its `output = [...]`"
+        )),
+        None => Err(unequal(groups, in_a_group)),
+    }
+}
+
+/// See `SlimLayer::check`, of the output.
+pub(super) fn check_output(out_in_a_group: usize, groups: usize, kept: &[usize]) -> Result<(), String> {
+    match groups == 1 || left(kept, groups, out_in_a_group).is_some() {
+        true => Ok(()),
+        false => Err(unequal(groups, out_in_a_group)),
+    }
+}
+
+fn unequal(groups: usize, size: usize) -> String {
+    format!(
+        "the convolution has {groups} groups of {size} channels, and single channels of a group cannot go: let a unit be a \
+         whole group, as in `output = [hidden, {size}]`, or a channel of each, as in `[{groups}, hidden]`"
+    )
+}
+
+/// Groups that are left when only `kept` of `groups * size` output channels are.
+pub(super) fn groups_left(kept: &Tensor<1, Int>, groups: usize, size: usize) -> usize {
+    if groups == 1 {
+        return 1;
+    }
+    let kept: Vec<usize> = kept.to_data().iter::<i64>().map(|channel| channel as usize).collect();
+    match left(&kept, groups, size) {
+        Some(Left::Whole(left)) => left,
+        _ => groups,
+    }
+}
+
+/// `weight` multiplied by `factors`, `[channels_in]`, at its input.
+pub(super) fn scale_input<const D: usize>(
+    weight: Param<Tensor<D>>,
+    groups: usize,
+    factors: &Tensor<1>,
+) -> Param<Tensor<D>> {
+    match groups {
+        1 => scale_param(weight, 1, factors),
+        _ => weight.map(|weight| {
+            by_input_channel(weight, groups, |weight| weight * factors.clone().unsqueeze_dim::<2>(1))
+        }),
+    }
+}
+
+/// `weight` with only the input channels `kept`, equally many of each group.
+pub(super) fn select_input<const D: usize>(
+    weight: Param<Tensor<D>>,
+    groups: usize,
+    kept: &Tensor<1, Int>,
+) -> Param<Tensor<D>> {
+    // Without input channels there is nothing to bring into order.
+    if groups == 1 || kept.dims() == [0] {
+        return select_param(weight, 1, kept);
+    }
+    weight.map(|weight| by_input_channel(weight, groups, |weight| weight.select(0, kept.clone())).detach())
+}
+
+/// `weight` after `change` of it as `[channels_in, ...]`.
+fn by_input_channel<const D: usize>(
+    weight: Tensor<D>,
+    groups: usize,
+    change: impl FnOnce(Tensor<2>) -> Tensor<2>,
+) -> Tensor<D> {
+    let mut shape = weight.dims();
+    let [out, each] = [shape[0] / groups, shape[1]];
+    let kernel: usize = shape[2..].iter().product();
+    let rows =
+        weight.reshape([groups, out, each, kernel]).swap_dims(1, 2).reshape([groups * each, out * kernel]);
+    let rows = change(rows);
+    shape[1] = rows.dims()[0] / groups;
+    rows.reshape([groups, shape[1], out, kernel]).swap_dims(1, 2).reshape(shape)
+}
+
+/// # Panics
+///
+/// When `groups` do not divide `channels`.
+#[track_caller]
+pub(super) fn assert_divides(groups: usize, channels: [usize; 2]) {
+    let divides = groups > 0 && channels.iter().all(|channels| channels.is_multiple_of(groups));
+    assert!(
+        divides,
+        "a convolution: {groups} groups do not divide {} and {} channels",
+        channels[0], channels[1]
+    );
+}
+
+/// Pixels along one side of the output of a convolution, of `size` at the input.
+pub(super) fn output_size(size: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    (size + 2 * padding).saturating_sub(kernel) / stride + 1
+}
+
+/// Implements `SlimLayer` for a convolution with the fields of Burn's.
+macro_rules! slim_convolution {
+    ($convolution:ty) => {
+        impl $crate::slim::SlimLayer<$crate::slim::Input> for $convolution {
+            fn extent(&self, _: $crate::slim::Input) -> usize {
+                self.weight.dims()[1] * self.groups
+            }
+
+            fn check(&self, _: $crate::slim::Input, kept: &[usize]) -> Result<(), String> {
+                $crate::nn::conv_groups::check_input(self.weight.dims()[1], self.groups, kept)
+            }
+
+            fn scale(mut self, _: $crate::slim::Input, factors: burn::tensor::Tensor<1>) -> Self {
+                self.weight = $crate::nn::conv_groups::scale_input(self.weight, self.groups, &factors);
+                self
+            }
+
+            fn select(
+                mut self,
+                _: $crate::slim::Input,
+                kept: burn::tensor::Tensor<1, burn::tensor::Int>,
+            ) -> Self {
+                self.weight = $crate::nn::conv_groups::select_input(self.weight, self.groups, &kept);
+                self
+            }
+        }
+
+        impl $crate::slim::SlimLayer<$crate::slim::Output> for $convolution {
+            fn extent(&self, _: $crate::slim::Output) -> usize {
+                self.weight.dims()[0]
+            }
+
+            fn check(&self, _: $crate::slim::Output, kept: &[usize]) -> Result<(), String> {
+                let out_in_a_group = self.weight.dims()[0] / self.groups.max(1);
+                $crate::nn::conv_groups::check_output(out_in_a_group, self.groups, kept)
+            }
+
+            fn scale(mut self, _: $crate::slim::Output, factors: burn::tensor::Tensor<1>) -> Self {
+                self.weight = $crate::slim::scale_param(self.weight, 0, &factors);
+                self.bias = self.bias.map(|bias| $crate::slim::scale_param(bias, 0, &factors));
+                self
+            }
+
+            fn select(
+                mut self,
+                _: $crate::slim::Output,
+                kept: burn::tensor::Tensor<1, burn::tensor::Int>,
+            ) -> Self {
+                let out_in_a_group = self.weight.dims()[0] / self.groups.max(1);
+                self.groups = $crate::nn::conv_groups::groups_left(&kept, self.groups, out_in_a_group);
+                self.weight = $crate::slim::select_param(self.weight, 0, &kept);
+                self.bias = self.bias.map(|bias| $crate::slim::select_param(bias, 0, &kept));
+                self
+            }
+        }
+    };
+}
+
+pub(super) use slim_convolution;

@@ -1,0 +1,100 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param,
+    ParamId,
+};
+use burn::tensor::{Device, Tensor};
+
+/// A statistic that training updates in passing, `[channels]`, no parameter: it has no gradient and is not counted, and is saved
+/// beside the weights.
+///
+/// Clones share it, so that what a gated copy of a layer sees arrives in the layer itself. One on another device, in validation
+/// mode, or mapped has its own from there on: it is no other's to change. Burn's own is shared by forks too, and averages what its
+/// threads saw in the order in which they come.
+#[derive(Clone, Debug)]
+pub struct RunningState {
+    id: ParamId,
+    value: Arc<Mutex<Tensor<1>>>,
+}
+
+impl RunningState {
+    /// One of `value`.
+    pub fn new(value: Tensor<1>) -> Self {
+        Self::with_id(ParamId::new(), value)
+    }
+
+    fn with_id(id: ParamId, value: Tensor<1>) -> Self {
+        Self { id, value: Arc::new(Mutex::new(value)) }
+    }
+
+    /// The statistic.
+    pub fn value(&self) -> Tensor<1> {
+        self.lock().clone()
+    }
+
+    /// Replaces it, for all clones.
+    pub fn update(&self, value: Tensor<1>) {
+        *self.lock() = value.detach();
+    }
+
+    /// One of what `map` makes of the value, which shares nothing with this.
+    pub(crate) fn mapped(&self, map: impl FnOnce(Tensor<1>) -> Tensor<1>) -> Self {
+        Self::with_id(self.id, map(self.value()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tensor<1>> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Module for RunningState {
+    fn collect_devices(&self, mut devices: Devices) -> Devices {
+        let device = self.value().device();
+        if !devices.contains(&device) {
+            devices.push(device);
+        }
+        devices
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.mapped(|value| value.to_device(device).detach())
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.mapped(|value| value.to_device(device))
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        visitor.visit_float(&Param::initialized(self.id, self.value()));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let param = mapper.map_float(Param::initialized(self.id, self.value()));
+        Self::with_id(param.id, param.val().set_require_grad(false))
+    }
+
+    fn valid(&self) -> Self {
+        self.mapped(Tensor::without_autodiff)
+    }
+
+    fn train(self) -> Self {
+        self.mapped(Tensor::from_inner)
+    }
+
+    fn materialize(self) -> Self {
+        self
+    }
+
+    fn num_params(&self) -> usize {
+        0
+    }
+}
+
+impl ModuleDisplayDefault for RunningState {
+    fn content(&self, content: Content) -> Option<Content> {
+        content.optional()
+    }
+}
+
+impl ModuleDisplay for RunningState {}
