@@ -11,8 +11,9 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use super::TrainError;
 use crate::experiment::{Masks, Optimizer, Schedule, Training};
 
-/// Parameters that weight decay spares, as timm does: biases, norms, class token and positions.
-const NO_DECAY: &str = r"(^|\.)(bias|gamma|beta|cls_token|pos_embed)$";
+/// Parameters that weight decay spares, as timm does: biases, norms, class and distillation token, and positions.
+const NO_DECAY: &str =
+    r"(^|\.)(bias|gamma|beta|cls_token|dist_token|pos_embed|relative_position_bias_table)$";
 
 /// The masks, in the paths of a [`Trainee`](super::step::Trainee).
 const MASKS: &str = r"^slim\.masks\.";
