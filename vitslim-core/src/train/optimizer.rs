@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::experiment::{Document, Search};
-    use crate::models::{Architecture, Vit, VitConfig};
+    use crate::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
     use crate::nn::Precision;
     use crate::slim::{MaskSet, MaskSpec, Slim, describe};
     use crate::train::layer_decay::layers;
@@ -239,6 +239,40 @@ mod tests {
             }
             assert_eq!(decayed, expected);
         }
+    }
+
+    /// Last names of the parameters that weight decay changes in a step with gradients of 0, without those called `weight`.
+    fn decayed_but_weights<A: Architecture>(config: &A::Config) -> Vec<String> {
+        let device = Device::flex().autodiff();
+        let model = A::init(config, &device).unwrap();
+        let trainee = Trainee::new(Slim::dense(model), settings(), Watch::default());
+        let search = experiment("optimizer: AdamW(lr: 0.1, weight_decay: 0.5)");
+        let before = parameters(&trainee);
+        let logits = trainee.slim.model.forward(Tensor::ones([2, 3, 8, 8], &device)).mean();
+        let gradients = GradientsParams::from_grads((logits.sum() * 0.0).backward(), &trainee);
+        let mut optimizer = optimizer(&search.training(), &search.masks).unwrap();
+        let after = parameters(&optimizer.step(0.1, trainee, gradients));
+        let decayed = before.iter().zip(&after).filter(|((_, _, before), (_, _, after))| after < before);
+        let decayed: Vec<_> = decayed.map(|((path, ..), _)| path.clone()).collect();
+        assert!(decayed.iter().any(|path| path.ends_with("weight")), "{decayed:?}");
+        decayed.into_iter().filter(|path| !path.ends_with("weight")).collect()
+    }
+
+    #[test]
+    fn weight_decay_spares_distillation_token_and_relative_positions() {
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
+        assert_eq!(decayed_but_weights::<DistilledVit>(&config), Vec::<String>::new());
+        let config = SwinConfig {
+            image_size: 8,
+            patch_size: 2,
+            dim: 6,
+            depths: vec![2, 1],
+            heads: vec![2, 2],
+            window: 2,
+            ..SwinConfig::default()
+        };
+        assert_eq!(decayed_but_weights::<Swin>(&config), Vec::<String>::new());
     }
 
     #[test]
