@@ -159,7 +159,7 @@ mod tests {
         }
     }
 
-    fn parameters(trainee: &Trainee<Vit>) -> Vec<(String, ParamId, f64)> {
+    fn parameters<A: Architecture>(trainee: &Trainee<A>) -> Vec<(String, ParamId, f64)> {
         let mut parameters = Parameters::default();
         trainee.visit(&mut parameters);
         parameters.found
