@@ -9,7 +9,7 @@ use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use vitslim_core::models::{Vit, VitConfig};
+use vitslim_core::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
 use vitslim_core::selftest::slicing::{
     PlanKind, draw_plan, random, random_model, relative_difference, trains_after_slicing,
 };
@@ -52,8 +52,50 @@ fn model(config: &VitConfig, rng: &mut ChaCha8Rng) -> Vit {
     random_model(config, rng, &device()).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-fn difference(a: &Vit, b: &Vit, images: &Tensor<4>) -> f64 {
+fn difference<A: Architecture>(a: &A, b: &A, images: &Tensor<4>) -> f64 {
     relative_difference(a, b, images).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// One to three stages, whose last has one to four windows or is smaller than one.
+fn swin_config() -> impl Strategy<Value = SwinConfig> {
+    let sizes = (1..=3_usize, 1..=3_usize, 1..=2_usize, 1..=3_usize);
+    (sizes, prop::collection::vec(1..=2_usize, 1..=3), any::<[bool; 2]>()).prop_map(
+        |((window, heads, windows_a_side, head_dim), depths, [qkv_bias, too_large])| {
+            let last_side = window * windows_a_side;
+            SwinConfig {
+                image_size: last_side << (depths.len() - 1),
+                patch_size: 1,
+                channels: 1,
+                classes: 3,
+                dim: heads * head_dim,
+                heads: vec![heads; depths.len()],
+                depths,
+                window: if too_large && windows_a_side == 1 { 100 } else { window },
+                mlp_ratio: 1.7,
+                qkv_bias,
+                dropout: 0.0,
+                drop_path: 0.0,
+            }
+        },
+    )
+}
+
+/// Whether hard-masked and sliced are the same function for a random model and plan.
+fn check_masked_equals_sliced<A: Architecture>(
+    config: &A::Config,
+    image_size: usize,
+    kind: PlanKind,
+    seed: u64,
+) -> Result<(), TestCaseError> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let model: A = random_model(config, &mut rng, &device()).unwrap_or_else(|failure| panic!("{failure}"));
+    let plan = draw_plan(&describe(&model).unwrap(), kind, &mut rng);
+    let images = random([2, 1, image_size, image_size], &mut rng, &device());
+    let (masked, sliced) = (model.hard_mask(&plan).unwrap(), model.slim(&plan).unwrap());
+    let found = difference(&masked, &sliced, &images);
+    prop_assert!(found < TOLERANCE, "differs by {:e}", found);
+    prop_assert!(Module::num_params(&sliced) <= Module::num_params(&model));
+    Ok(())
 }
 
 fn kind() -> impl Strategy<Value = PlanKind> {
@@ -173,6 +215,72 @@ proptest! {
         if shares == [1.0; 4] {
             let whole = model.slim(&plan).unwrap();
             prop_assert_eq!(difference(&model, &whole, &images), 0.0);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn hard_masked_equals_sliced_of_swin(config in swin_config(), kind in kind(), seed in any::<u64>()) {
+        check_masked_equals_sliced::<Swin>(&config, config.image_size, kind, seed)?;
+    }
+
+    #[test]
+    fn hard_masked_equals_sliced_of_a_distilled_vit(config in config(), kind in kind(), seed in any::<u64>()) {
+        check_masked_equals_sliced::<DistilledVit>(&config, config.image_size, kind, seed)?;
+    }
+}
+
+/// Heads, hidden units and the width of every stage at the same time, each stage to a share of its own.
+#[test]
+fn a_swin_is_cut_to_every_share_of_its_widths() {
+    let config = SwinConfig {
+        image_size: 16,
+        patch_size: 1,
+        channels: 1,
+        classes: 3,
+        dim: 10,
+        depths: vec![2, 1, 1],
+        heads: vec![2, 2, 5],
+        window: 4,
+        ..SwinConfig::default()
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let model: Swin =
+        random_model(&config, &mut rng, &device()).unwrap_or_else(|failure| panic!("{failure}"));
+    let dimensions = describe(&model).unwrap();
+    let images = random([2, 1, 16, 16], &mut rng, &device());
+    for tenths in 1..=9 {
+        // The middle stage is cut the more the less the others are.
+        let share_of = |path: &str| match path {
+            "layers.1.width" => 1.0 - tenths as f64 / 10.0,
+            path if path.ends_with("width") => tenths as f64 / 10.0,
+            _ => 0.6,
+        };
+        let searched: Vec<_> = dimensions.iter().map(|d| (d.clone(), MaskSpec::default())).collect();
+        let masks =
+            MaskSet::new(&searched, &device()).map_values(|_, old| random(old.dims(), &mut rng, &device()));
+        let ranking = |path: &str| Ranking { dimensions: vec![path.to_owned()], share: share_of(path) };
+        let rankings: Vec<_> = dimensions.iter().map(|dimension| ranking(&dimension.path)).collect();
+        let plan = rank(&dimensions, &masks, &rankings).unwrap();
+
+        let folded = model.fold(&masks);
+        let sliced = folded.slim(&plan).unwrap();
+        let found = difference(&folded.hard_mask(&plan).unwrap(), &sliced, &images);
+        assert!(found < TOLERANCE, "share {tenths}/10 differs by {found:e}");
+
+        let width = |stage: usize| plan.get(&format!("layers.{stage}.width")).unwrap().keep.len();
+        for stage in 1..3 {
+            let merging = sliced.layers[stage].downsample.as_ref().unwrap();
+            assert_eq!(merging.norm.gamma.dims(), [4 * width(stage - 1)]);
+            assert_eq!(
+                merging.norm.width,
+                4 * config.dim << (stage - 1),
+                "the norm keeps its original width"
+            );
+            assert_eq!(merging.reduction.weight.dims(), [4 * width(stage - 1), width(stage)]);
         }
     }
 }

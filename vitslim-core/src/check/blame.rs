@@ -13,7 +13,7 @@ use super::subject::{Outcome, Subject};
 use crate::models::Architecture;
 use crate::nn::{HeadLayout, TokenGate};
 use crate::report::Reason;
-use crate::slim::{DimensionAxis, DimensionMapper, Factor, Plan, Scope, Side, SlimLayer};
+use crate::slim::{DimensionAxis, DimensionMapper, Factor, HasAxis, Plan, Scope, Side, SlimLayer};
 
 /// More parameters or repairs than these are no help.
 const TOLD: usize = 3;

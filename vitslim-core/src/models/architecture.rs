@@ -35,11 +35,24 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
 pub struct Logits {
     /// `[batch, classes]`
     pub class: Tensor<2>,
+    /// Those of a second head on a distillation token, `[batch, classes]`, of a model that has one. Training minimises the
+    /// mean of the two losses.
+    pub distillation: Option<Tensor<2>>,
+}
+
+impl Logits {
+    /// What counts at inference, `[batch, classes]`: the mean of the heads (DeiT, Touvron et al. 2020, section 4).
+    pub fn mean(self) -> Tensor<2> {
+        match self.distillation {
+            Some(distillation) => (self.class + distillation) / 2.0,
+            None => self.class,
+        }
+    }
 }
 
 impl From<Tensor<2>> for Logits {
     fn from(class: Tensor<2>) -> Self {
-        Self { class }
+        Self { class, distillation: None }
     }
 }
 
@@ -57,5 +70,20 @@ impl ConfigError {
     /// An error of `field`.
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
         Self { field, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_inference_the_mean_of_the_heads_counts() {
+        let device = Device::flex();
+        let head = |values: [f32; 2]| Tensor::<2>::from_data([values], &device);
+        let values = |logits: Logits| logits.mean().into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(values(head([1.0, 2.0]).into()), [1.0, 2.0]);
+        let both = Logits { class: head([1.0, 2.0]), distillation: Some(head([3.0, -4.0])) };
+        assert_eq!(values(both), [2.0, -1.0]);
     }
 }

@@ -1,8 +1,13 @@
-//! Architectures. Each is a file written as a researcher would write it, with the layers of [`crate::nn`] and
+//! Architectures. Each is a file, or a folder, written as a researcher would write it, with the layers of [`crate::nn`] and
 //! `#[derive(Slimmable)]`.
 
 mod architecture;
+mod deit;
+mod limits;
+pub mod swin;
 mod vit;
 
 pub use architecture::{Architecture, ConfigError, Logits};
+pub use deit::DistilledVit;
+pub use swin::{Swin, SwinConfig};
 pub use vit::{Attention, Block, Mlp, PatchEmbed, Vit, VitConfig};

@@ -5,17 +5,14 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Architecture, ConfigError, Logits};
+use super::{Architecture, ConfigError, Logits, limits};
 use crate::nn::{
     Conv2d, Conv2dConfig, DropPath, Dropout, Gelu, HeadLayout, LayerNorm, LayerNormConfig, Linear,
     LinearConfig, TokenGate, normal,
 };
 use crate::slim::Slimmable;
 
-/// Where a size is taken for a slip of the keyboard and not for a network.
-const MOST_PARAMETERS: f64 = 1e11;
-
-/// Configuration of a [`Vit`].
+/// Configuration of a [`Vit`], and of a [`DistilledVit`](super::DistilledVit).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VitConfig {
@@ -64,9 +61,9 @@ impl Default for VitConfig {
 }
 
 impl VitConfig {
-    fn check(&self) -> Result<(), ConfigError> {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
         let fault = |field, message: String| Err(ConfigError::new(field, message));
-        let sizes = [
+        limits::sizes(&[
             ("image_size", self.image_size),
             ("patch_size", self.patch_size),
             ("channels", self.channels),
@@ -74,10 +71,7 @@ impl VitConfig {
             ("dim", self.dim),
             ("depth", self.depth),
             ("heads", self.heads),
-        ];
-        if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
-            return fault(field, format!("`{field}` must be at least 1"));
-        }
+        ])?;
         if !self.image_size.is_multiple_of(self.patch_size) {
             let (patch, image) = (self.patch_size, self.image_size);
             return fault("patch_size", format!("patches of {patch} do not divide images of {image} pixels"));
@@ -94,25 +88,15 @@ impl VitConfig {
             * self.dim as f64
             * (4.0 * self.dim as f64 + 2.0 * self.dim as f64 * self.mlp_ratio)
             + self.dim as f64 * (self.classes as f64 + self.patches() as f64);
-        if parameters > MOST_PARAMETERS {
-            let message = format!(
-                "this network would have {parameters:.1e} parameters; {MOST_PARAMETERS:.0e} are allowed"
-            );
-            return fault("dim", message);
-        }
-        for (field, rate) in [("dropout", self.dropout), ("drop_path", self.drop_path)] {
-            if !(0.0..1.0).contains(&rate) {
-                return fault(field, format!("`{field}` is a probability from 0 to below 1, not {rate}"));
-            }
-        }
-        Ok(())
+        limits::parameters("dim", parameters)?;
+        limits::rates(&[("dropout", self.dropout), ("drop_path", self.drop_path)])
     }
 
     fn hidden(&self) -> usize {
         (self.dim as f64 * self.mlp_ratio) as usize
     }
 
-    fn patches(&self) -> usize {
+    pub(super) fn patches(&self) -> usize {
         (self.image_size / self.patch_size).saturating_pow(2)
     }
 
@@ -131,7 +115,7 @@ pub struct PatchEmbed {
 }
 
 impl PatchEmbed {
-    fn new(config: &VitConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &VitConfig, device: &Device) -> Self {
         let patch = [config.patch_size; 2];
         let proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
         Self { proj: proj.init(device) }
@@ -200,12 +184,12 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    fn new(config: &VitConfig, device: &Device) -> Self {
+    pub(super) fn new(dim: usize, hidden: usize, dropout: f64, device: &Device) -> Self {
         Self {
-            fc1: LinearConfig::new(config.dim, config.hidden()).init(device),
+            fc1: LinearConfig::new(dim, hidden).init(device),
             act: Gelu::new(),
-            fc2: LinearConfig::new(config.hidden(), config.dim).init(device),
-            drop: Dropout::new(config.dropout),
+            fc2: LinearConfig::new(hidden, dim).init(device),
+            drop: Dropout::new(dropout),
         }
     }
 
@@ -242,13 +226,14 @@ pub struct Block {
 }
 
 impl Block {
-    fn new(config: &VitConfig, block: usize, device: &Device) -> Self {
+    /// `prefix` is the number of tokens before the patches.
+    pub(super) fn new(config: &VitConfig, block: usize, prefix: usize, device: &Device) -> Self {
         Self {
-            tokens: TokenGate::new(config.patches() + 1, 1),
+            tokens: TokenGate::new(prefix + config.patches(), prefix),
             norm1: LayerNormConfig::new(config.dim).init(device),
             attn: Attention::new(config, device),
             norm2: LayerNormConfig::new(config.dim).init(device),
-            mlp: Mlp::new(config, device),
+            mlp: Mlp::new(config.dim, config.hidden(), config.dropout, device),
             drop_path: DropPath::new(config.drop_path_at(block)),
         }
     }
@@ -314,7 +299,7 @@ impl Architecture for Vit {
             cls_token: normal([1, 1, config.dim], device),
             pos_embed: normal([1, config.patches() + 1, config.dim], device),
             pos_drop: Dropout::new(config.dropout),
-            blocks: (0..config.depth).map(|block| Block::new(config, block, device)).collect(),
+            blocks: (0..config.depth).map(|block| Block::new(config, block, 1, device)).collect(),
             norm: LayerNormConfig::new(config.dim).init(device),
             head: LinearConfig::new(config.dim, config.classes).init(device),
         })

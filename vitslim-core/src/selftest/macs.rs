@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use burn::module::Module;
 use burn::tensor::Device;
 
 use super::{Check, Checked, Comparison, Failure};
 use crate::data::ImageShape;
 use crate::graph::{capture, macs, macs_of_graph};
-use crate::models::{Architecture, Vit, VitConfig};
+use crate::models::{Architecture, Swin, SwinConfig, Vit, VitConfig};
 use crate::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -15,6 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "batch", run: batch },
     Check { name: "sliced", run: sliced },
     Check { name: "no_mask_is_left", run: no_mask_is_left },
+    Check { name: "swin", run: swin },
 ];
 
 /// Matrix products and attention of one image. `a` of the formula are kept head dims, `m` kept hidden units.
@@ -134,4 +136,68 @@ fn no_mask_is_left(device: &Device) -> Checked {
     let products = gated.iter().filter(|(kind, _)| kind.contains(" Mul(")).map(|(_, count)| count).sum();
     comparison.equal("products with token masks", &products, &(2 * config.depth));
     comparison.finish()
+}
+
+/// Those of the paper, and what a plan leaves of a small one.
+fn swin(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    let (_, tiny) = Swin::presets().swap_remove(0);
+    let model = Swin::init(&tiny, device)?;
+    let whole = Plan::whole(&describe(&model)?);
+    let found = macs(&model, ImageShape { channels: 3, size: 224 })?;
+    comparison.equal("Swin-T", &found, &swin_by_arithmetic(&tiny, &whole));
+    comparison.equal("G of Swin-T", &format!("{:.1}", found as f64 / 1e9), &"4.5".to_owned());
+    comparison.equal("parameters of Swin-T", &model.num_params(), &28_288_354);
+
+    let small = SwinConfig {
+        image_size: 8,
+        patch_size: 1,
+        channels: 1,
+        classes: 3,
+        dim: 6,
+        depths: vec![2, 1],
+        heads: vec![2, 3],
+        window: 4,
+        ..SwinConfig::default()
+    };
+    let model = Swin::init(&small, device)?;
+    let mut plan = Plan::whole(&describe(&model)?);
+    let cuts: [(&str, &[usize]); 6] = [
+        ("layers.0.width", &[0, 3, 4]),
+        ("layers.1.width", &[1, 2, 3, 7, 11]),
+        // One head is left, then none.
+        ("layers.0.blocks.0.attn.head_dim", &[3, 5]),
+        ("layers.0.blocks.1.attn.head_dim", &[]),
+        ("layers.1.blocks.0.attn.head_dim", &[0, 1, 4, 9]),
+        ("layers.1.blocks.0.mlp.hidden", &[7]),
+    ];
+    for (path, keep) in cuts {
+        let cut = plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))?;
+        cut.keep = keep.to_vec();
+        let found = macs(&model.slim(&plan)?, ImageShape { channels: 1, size: 8 })?;
+        comparison.equal(path, &found, &swin_by_arithmetic(&small, &plan));
+    }
+    comparison.finish()
+}
+
+/// Matrix products and attention of one image.
+fn swin_by_arithmetic(config: &SwinConfig, plan: &Plan) -> u64 {
+    let kept = |path: String| plan.get(&path).map_or(0, |cut| cut.keep.len() as u64);
+    let width = |stage: usize| kept(format!("layers.{stage}.width"));
+    let patch = (config.channels * config.patch_size.pow(2)) as u64;
+    let mut side = config.image_size / config.patch_size;
+    let mut total = (side * side) as u64 * patch * width(0);
+    for (stage, &depth) in config.depths.iter().enumerate() {
+        if stage > 0 {
+            side /= 2;
+            total += (side * side) as u64 * 4 * width(stage - 1) * width(stage);
+        }
+        let (n, window) = ((side * side) as u64, config.window.min(side).pow(2) as u64);
+        for block in 0..depth {
+            let a = kept(format!("layers.{stage}.blocks.{block}.attn.head_dim"));
+            let m = kept(format!("layers.{stage}.blocks.{block}.mlp.hidden"));
+            total += n * width(stage) * (4 * a + 2 * m) + 2 * n * window * a;
+        }
+    }
+    total + width(config.depths.len() - 1) * config.classes as u64
 }

@@ -42,7 +42,7 @@ pub struct Check {
 /// Checks of one subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Group {
-    /// Numbers of the original PyTorch code.
+    /// Numbers of the original PyTorch code, and of timm.
     Parity,
     /// Hard-masked networks equal sliced ones.
     Slicing,

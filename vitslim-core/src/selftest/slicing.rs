@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::comparison::{furthest, host};
 use super::{Check, Checked, Comparison, Failure, rounds};
-use crate::models::{Architecture, Vit, VitConfig};
+use crate::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
 use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -28,6 +28,17 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "width", run: |device| masked_equals_sliced(device, PlanKind::Width, 1e-4) },
     Check { name: "everything", run: |device| masked_equals_sliced(device, PlanKind::AnyShare(0.6), 1e-4) },
     Check { name: "trains_after_slicing", run: trains_after_slicing },
+    Check {
+        name: "deit_distilled",
+        run: |device| {
+            masked_equals_sliced_of::<DistilledVit>(device, draw_config, PlanKind::AnyShare(0.6), 1e-4)
+        },
+    },
+    Check {
+        name: "swin",
+        run: |device| masked_equals_sliced_of::<Swin>(device, draw_swin, PlanKind::AnyShare(0.6), 1e-4),
+    },
+    Check { name: "swin_trains_after_slicing", run: swin_trains_after_slicing },
 ];
 
 const ROUNDS: u64 = 30;
@@ -111,8 +122,12 @@ impl ModuleMapper for Randomise<'_> {
 /// # Errors
 ///
 /// When there is no such network.
-pub fn random_model(config: &VitConfig, rng: &mut ChaCha8Rng, device: &Device) -> Result<Vit, Failure> {
-    Ok(Vit::init(config, device)?.map(&mut Randomise(rng)))
+pub fn random_model<A: Architecture>(
+    config: &A::Config,
+    rng: &mut ChaCha8Rng,
+    device: &Device,
+) -> Result<A, Failure> {
+    Ok(A::init(config, device)?.map(&mut Randomise(rng)))
 }
 
 /// Largest difference between the logits of `a` and `b`, over the largest logit of `a`.
@@ -120,16 +135,18 @@ pub fn random_model(config: &VitConfig, rng: &mut ChaCha8Rng, device: &Device) -
 /// # Errors
 ///
 /// When the device fails.
-pub fn relative_difference(a: &Vit, b: &Vit, images: &Tensor<4>) -> Result<f64, Failure> {
-    let (a, b) = (host(a.forward(images.clone()).class)?, host(b.forward(images.clone()).class)?);
+pub fn relative_difference<A: Architecture>(a: &A, b: &A, images: &Tensor<4>) -> Result<f64, Failure> {
+    let (a, b) = (host(a.forward(images.clone()).mean())?, host(b.forward(images.clone()).mean())?);
     let scale = a.iter().fold(1e-3_f64, |scale, value| scale.max(value.abs()));
     Ok(if a.len() == b.len() { furthest(&a, &b) / scale } else { f64::NAN })
 }
 
-fn draw_config(rng: &mut ChaCha8Rng) -> VitConfig {
+/// A configuration, and the size of its images, which have one channel.
+fn draw_config(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
     let heads = rng.random_range(2..=3);
-    VitConfig {
-        image_size: 2 * rng.random_range(2..=3),
+    let image_size = 2 * rng.random_range(2..=3);
+    let config = VitConfig {
+        image_size,
         patch_size: 2,
         channels: 1,
         classes: 5,
@@ -140,27 +157,65 @@ fn draw_config(rng: &mut ChaCha8Rng) -> VitConfig {
         qkv_bias: rng.random(),
         dropout: 0.0,
         drop_path: 0.0,
-    }
+    };
+    (config, image_size)
+}
+
+/// Several windows in the first stage, shifted in its second block, and one window in the last stage.
+fn draw_swin(rng: &mut ChaCha8Rng) -> (SwinConfig, usize) {
+    let (stages, window) = (rng.random_range(1..=3), rng.random_range(2..=3));
+    let image_size = window << stages;
+    let heads = rng.random_range(2..=3);
+    let config = SwinConfig {
+        image_size,
+        patch_size: 1,
+        channels: 1,
+        classes: 5,
+        dim: heads * rng.random_range(3..=5),
+        depths: (0..stages).map(|_| rng.random_range(1..=2)).collect(),
+        heads: vec![heads; stages],
+        window,
+        mlp_ratio: 1.7,
+        qkv_bias: rng.random(),
+        dropout: 0.0,
+        drop_path: 0.0,
+    };
+    (config, image_size)
 }
 
 /// A network, a plan for it, and images.
-fn draw_case(seed: u64, kind: PlanKind, device: &Device) -> Result<(Vit, Plan, Tensor<4>), Failure> {
+fn draw_case<A: Architecture>(
+    seed: u64,
+    config: fn(&mut ChaCha8Rng) -> (A::Config, usize),
+    kind: PlanKind,
+    device: &Device,
+) -> Result<(A, Plan, Tensor<4>), Failure> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let config = draw_config(&mut rng);
-    let model = random_model(&config, &mut rng, device)?;
+    let (config, image_size) = config(&mut rng);
+    let model: A = random_model(&config, &mut rng, device)?;
     let plan = draw_plan(&describe(&model)?, kind, &mut rng);
-    let images = random([4, 1, config.image_size, config.image_size], &mut rng, device);
+    let images = random([4, 1, image_size, image_size], &mut rng, device);
     Ok((model, plan, images))
 }
 
 fn masked_equals_sliced(device: &Device, kind: PlanKind, tolerance: f64) -> Checked {
+    masked_equals_sliced_of::<Vit>(device, draw_config, kind, tolerance)
+}
+
+fn masked_equals_sliced_of<A: Architecture>(
+    device: &Device,
+    config: fn(&mut ChaCha8Rng) -> (A::Config, usize),
+    kind: PlanKind,
+    tolerance: f64,
+) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
-        let (model, plan, images) = draw_case(round, kind, device)?;
+        let (model, plan, images) = draw_case::<A>(round, config, kind, device)?;
         let (masked, sliced) = (model.hard_mask(&plan)?, model.slim(&plan)?);
         let difference = relative_difference(&masked, &sliced, &images)?;
         comparison.within(format!("plan {round}"), difference, tolerance);
-        comparison.holds(sliced.num_params() <= model.num_params(), "slicing adds parameters");
+        let adds = Module::num_params(&sliced) > Module::num_params(&model);
+        comparison.holds(!adds, "slicing adds parameters");
     }
     comparison.finish()
 }
@@ -169,7 +224,7 @@ fn masked_equals_sliced(device: &Device, kind: PlanKind, tolerance: f64) -> Chec
 fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
-        let (model, plan, images) = draw_case(round, kind, device)?;
+        let (model, plan, images) = draw_case::<Vit>(round, draw_config, kind, device)?;
         let sliced = host(model.slim(&plan)?.forward(images.clone()).class)?;
         let expected = host(with_tokens_left(&model, &plan, images))?;
         comparison.close_for_its_size(&format!("plan {round}"), &sliced, &expected, 1e-5);
@@ -221,7 +276,7 @@ impl ModuleVisitor for ParameterValues {
     }
 }
 
-fn parameter_values(model: &Vit) -> Result<Vec<(String, Vec<f64>)>, Failure> {
+fn parameter_values<M: Module>(model: &M) -> Result<Vec<(String, Vec<f64>)>, Failure> {
     let mut values = ParameterValues { path: Vec::new(), found: Ok(Vec::new()) };
     model.visit(&mut values);
     values.found
@@ -245,7 +300,7 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
         ..VitConfig::default()
     };
     let training = device.clone().autodiff();
-    let model = random_model(&config, &mut rng, device)?.train();
+    let model = random_model::<Vit>(&config, &mut rng, device)?.train();
     let dimensions = describe(&model)?;
     let mut plan = draw_plan(&dimensions, PlanKind::AnyShare(0.6), &mut rng);
     let mut without_branch = plan.clone();
@@ -270,24 +325,69 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
         ("folded while valid", model.valid().fold(&masks).slim(&plan)?.train(), None),
         ("branch gone", model.slim(&without_branch)?, Some("blocks.1.norm2")),
     ] {
-        let before = parameter_values(&sliced)?;
-        let after = parameter_values(&step(sliced, &mut rng, &training))?;
-        comparison.holds(before.len() > 20, format!("{case}: only {} parameters", before.len()));
-        for ((path, before), (_, after)) in before.iter().zip(&after) {
-            if unmoved.is_some_and(|unmoved| path.starts_with(unmoved)) {
-                continue;
-            }
-            let moved = before.iter().zip(after).filter(|(a, b)| a != b && b.is_finite()).count();
-            // A key's bias shifts all scores of a query alike, so that it has no gradient beyond rounding.
-            let expected = if path.ends_with("qkv.bias") { before.len() / 2 } else { before.len() };
-            comparison.holds(moved >= expected, format!("{case}: {path}: {moved} of {} moved", before.len()));
-        }
+        let images = random([4, 1, 6, 6], &mut rng, &training);
+        every_parameter_moves(case, sliced, images, unmoved, &mut comparison)?;
     }
     comparison.finish()
 }
 
-fn step(model: Vit, rng: &mut ChaCha8Rng, device: &Device) -> Vit {
-    let images = random([4, 1, 6, 6], rng, device);
+fn swin_trains_after_slicing(device: &Device) -> Checked {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let config = SwinConfig {
+        image_size: 8,
+        patch_size: 1,
+        channels: 1,
+        classes: 4,
+        dim: 6,
+        depths: vec![2, 1],
+        heads: vec![2, 3],
+        window: 4,
+        ..SwinConfig::default()
+    };
+    let model = random_model::<Swin>(&config, &mut rng, device)?.train();
+    let mut plan = draw_plan(&describe(&model)?, PlanKind::Ragged, &mut rng);
+    for (path, keep) in [
+        ("layers.0.width", vec![0, 3, 4]),
+        ("layers.1.width", vec![1, 2, 3, 7, 8]),
+        // Of two heads one is gone; of three, none has the size of another.
+        ("layers.0.blocks.1.attn.head_dim", vec![3, 5]),
+        ("layers.1.blocks.0.attn.head_dim", vec![0, 4, 5, 8, 9, 10]),
+    ] {
+        plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))?.keep = keep;
+    }
+    let images = random([4, 1, 8, 8], &mut rng, &device.clone().autodiff());
+    let mut comparison = Comparison::default();
+    for (case, sliced) in [("whole", model.clone()), ("sliced", model.slim(&plan)?)] {
+        every_parameter_moves(case, sliced, images.clone(), None, &mut comparison)?;
+    }
+    comparison.finish()
+}
+
+/// Whether a training step on four `images` changes every parameter but those whose path starts with `unmoved`.
+fn every_parameter_moves<A: Architecture>(
+    case: &str,
+    model: A,
+    images: Tensor<4>,
+    unmoved: Option<&str>,
+    comparison: &mut Comparison,
+) -> Result<(), Failure> {
+    let before = parameter_values(&model)?;
+    let after = parameter_values(&step(model, images))?;
+    comparison.holds(before.len() > 20, format!("{case}: only {} parameters", before.len()));
+    for ((path, before), (_, after)) in before.iter().zip(&after) {
+        if unmoved.is_some_and(|unmoved| path.starts_with(unmoved)) {
+            continue;
+        }
+        let moved = before.iter().zip(after).filter(|(a, b)| a != b && b.is_finite()).count();
+        // A key's bias shifts all scores of a query alike, so that it has no gradient beyond rounding.
+        let expected = if path.ends_with("qkv.bias") { before.len() / 2 } else { before.len() };
+        comparison.holds(moved >= expected, format!("{case}: {path}: {moved} of {} moved", before.len()));
+    }
+    Ok(())
+}
+
+fn step<A: Architecture>(model: A, images: Tensor<4>) -> A {
+    let device = &images.device();
     let labels = Tensor::<1, Int>::from_data(TensorData::from([0_i64, 1, 2, 3]), device);
     let logits = model.forward(images).class;
     let loss = CrossEntropyLossConfig::new().init(device).forward(logits, labels);

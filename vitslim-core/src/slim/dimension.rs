@@ -166,6 +166,21 @@ pub trait DimensionMapper: Sized {
         self.scope().open(dimensions);
     }
 
+    /// Opens a scope in which each name means the dimension at a path, relative to where the traversal stands. For a
+    /// traversal written by hand, of a model whose dimension the derive cannot name: the width of a stage that the next
+    /// stage reads too ([`Swin`](crate::models::Swin)).
+    fn lend(&mut self, dimensions: &[(&'static str, String)]) {
+        self.scope().lend(dimensions);
+    }
+
+    /// The nested `part` in the field `name`.
+    fn nested<T: Slimmable>(&mut self, name: &str, part: T) -> T {
+        self.enter(name);
+        let part = part.map_dimensions(self);
+        self.exit();
+        part
+    }
+
     /// Closes the scope opened last.
     #[doc(hidden)]
     fn close(&mut self) {
@@ -243,9 +258,8 @@ pub struct Scope {
 /// What a struct declares.
 #[derive(Clone, Debug)]
 struct Declared {
-    /// Length of the struct's path.
-    depth: usize,
-    dimensions: Vec<&'static str>,
+    /// Names of dimensions, each with its path.
+    dimensions: Vec<(&'static str, String)>,
     /// Names of groups, each with the dimension that they group.
     groups: Vec<(&'static str, &'static str)>,
 }
@@ -260,8 +274,13 @@ pub(crate) struct Resolved {
 
 impl Scope {
     fn open(&mut self, dimensions: &[&'static str]) {
-        let depth = self.path.len();
-        self.declared.push(Declared { depth, dimensions: dimensions.to_vec(), groups: Vec::new() });
+        let dimensions: Vec<_> = dimensions.iter().map(|name| (*name, (*name).to_owned())).collect();
+        self.lend(&dimensions);
+    }
+
+    fn lend(&mut self, dimensions: &[(&'static str, String)]) {
+        let dimensions = dimensions.iter().map(|(name, path)| (*name, self.path_of(path))).collect();
+        self.declared.push(Declared { dimensions, groups: Vec::new() });
     }
 
     fn declare_groups(&mut self, groups: &'static str, dimension: &'static str) {
@@ -282,10 +301,12 @@ impl Scope {
     /// The dimension `name`, or the one whose groups are called so, as the innermost enclosing struct declares it.
     pub(crate) fn resolve(&mut self, name: &str) -> Option<Resolved> {
         let resolved = self.declared.iter().rev().find_map(|declared| {
+            let path_of =
+                |name| declared.dimensions.iter().find(|(own, _)| *own == name).map(|(_, path)| path);
             let groups = declared.groups.iter().find(|(groups, _)| *groups == name);
-            let own = declared.dimensions.iter().find(|dimension| **dimension == name);
-            let dimension = own.or(groups.map(|(_, dimension)| dimension))?;
-            Some(Resolved { path: join(&self.path[..declared.depth], dimension), is_groups: own.is_none() })
+            let own = path_of(name);
+            let path = own.or_else(|| path_of(groups?.1))?;
+            Some(Resolved { path: path.clone(), is_groups: own.is_none() })
         });
         if resolved.is_none() {
             let path = self.path_of(name);

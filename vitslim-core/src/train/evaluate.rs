@@ -89,7 +89,7 @@ pub(super) fn logits<M: Architecture>(model: &M, images: Tensor<4>) -> Result<Ve
 /// When the device fails.
 pub(crate) fn read<M: Architecture>(model: &M, images: Tensor<4>) -> Result<TensorData, EvaluateError> {
     let count = images.dims()[0];
-    catch_out_of_memory(|| model.forward(images).class.try_into_data())
+    catch_out_of_memory(|| model.forward(images).mean().try_into_data())
         .map_err(|_| EvaluateError::OutOfMemory(count))?
         .map_err(|error| EvaluateError::device(error, count))
 }

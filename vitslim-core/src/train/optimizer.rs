@@ -11,8 +11,9 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use super::TrainError;
 use crate::experiment::{Masks, Optimizer, Schedule, Training};
 
-/// Parameters that weight decay spares, as timm does: biases, norms, class token and positions.
-const NO_DECAY: &str = r"(^|\.)(bias|gamma|beta|cls_token|pos_embed)$";
+/// Parameters that weight decay spares, as timm does: biases, norms, class and distillation token, and positions.
+const NO_DECAY: &str =
+    r"(^|\.)(bias|gamma|beta|cls_token|dist_token|pos_embed|relative_position_bias_table)$";
 
 /// The masks, in the paths of a [`Trainee`](super::step::Trainee).
 const MASKS: &str = r"^slim\.masks\.";
@@ -95,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::experiment::{Document, Search};
-    use crate::models::{Architecture, Vit, VitConfig};
+    use crate::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
     use crate::nn::Precision;
     use crate::slim::{MaskSet, MaskSpec, Slim, describe};
     use crate::train::layer_decay::layers;
@@ -158,7 +159,7 @@ mod tests {
         }
     }
 
-    fn parameters(trainee: &Trainee<Vit>) -> Vec<(String, ParamId, f64)> {
+    fn parameters<A: Architecture>(trainee: &Trainee<A>) -> Vec<(String, ParamId, f64)> {
         let mut parameters = Parameters::default();
         trainee.visit(&mut parameters);
         parameters.found
@@ -238,6 +239,40 @@ mod tests {
             }
             assert_eq!(decayed, expected);
         }
+    }
+
+    /// Last names of the parameters that weight decay changes in a step with gradients of 0, without those called `weight`.
+    fn decayed_but_weights<A: Architecture>(config: &A::Config) -> Vec<String> {
+        let device = Device::flex().autodiff();
+        let model = A::init(config, &device).unwrap();
+        let trainee = Trainee::new(Slim::dense(model), settings(), Watch::default());
+        let search = experiment("optimizer: AdamW(lr: 0.1, weight_decay: 0.5)");
+        let before = parameters(&trainee);
+        let logits = trainee.slim.model.forward(Tensor::ones([2, 3, 8, 8], &device)).mean();
+        let gradients = GradientsParams::from_grads((logits.sum() * 0.0).backward(), &trainee);
+        let mut optimizer = optimizer(&search.training(), &search.masks).unwrap();
+        let after = parameters(&optimizer.step(0.1, trainee, gradients));
+        let decayed = before.iter().zip(&after).filter(|((_, _, before), (_, _, after))| after < before);
+        let decayed: Vec<_> = decayed.map(|((path, ..), _)| path.clone()).collect();
+        assert!(decayed.iter().any(|path| path.ends_with("weight")), "{decayed:?}");
+        decayed.into_iter().filter(|path| !path.ends_with("weight")).collect()
+    }
+
+    #[test]
+    fn weight_decay_spares_distillation_token_and_relative_positions() {
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
+        assert_eq!(decayed_but_weights::<DistilledVit>(&config), Vec::<String>::new());
+        let config = SwinConfig {
+            image_size: 8,
+            patch_size: 2,
+            dim: 6,
+            depths: vec![2, 1],
+            heads: vec![2, 2],
+            window: 2,
+            ..SwinConfig::default()
+        };
+        assert_eq!(decayed_but_weights::<Swin>(&config), Vec::<String>::new());
     }
 
     #[test]

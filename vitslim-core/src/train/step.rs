@@ -11,7 +11,7 @@ use super::metrics::{EmaInput, PenaltyInput};
 use super::watch::{NotFinite, Trouble, Watch, largest_gradient};
 use crate::data::Batch;
 use crate::experiment::Training;
-use crate::models::Architecture;
+use crate::models::{Architecture, Logits};
 use crate::nn::{Precision, draw};
 use crate::slim::Slim;
 
@@ -55,6 +55,7 @@ impl StepSettings {
 pub(super) struct StepOutput {
     pub(super) cross_entropy: Tensor<1>,
     pub(super) penalty: Tensor<1>,
+    /// What counts at inference, while training too.
     pub(super) logits: Tensor<2>,
     labels: Tensor<1, Int>,
     /// Logits of the averaged weights, if they are evaluated too.
@@ -76,12 +77,9 @@ impl<M: Architecture> Trainee<M> {
 
     /// The loss that is minimised, `[1]`: cross entropy and, in a search, the penalty.
     fn loss(&self, batch: Batch, label_smoothing: f64) -> (Tensor<1>, StepOutput) {
-        let logits = self.settings.precision.within(|| self.slim.gated().forward(batch.images)).class;
-        let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
-        let cross_entropy = CrossEntropyLossConfig::new()
-            .with_smoothing(smoothing)
-            .init(&logits.device())
-            .forward(logits.clone(), batch.labels.clone());
+        let logits = self.settings.precision.within(|| self.slim.gated().forward(batch.images));
+        let cross_entropy = cross_entropy(&logits, &batch.labels, label_smoothing);
+        let logits = logits.mean();
         let penalty = self.slim.masks.penalty();
         let loss = match &penalty {
             Some(penalty) => cross_entropy.clone() + penalty.clone(),
@@ -89,6 +87,18 @@ impl<M: Architecture> Trainee<M> {
         };
         let penalty = penalty.unwrap_or_else(|| Tensor::zeros([1], &logits.device()));
         (loss, StepOutput { cross_entropy, penalty, logits, labels: batch.labels, logits_ema: None })
+    }
+}
+
+/// The cross entropy of `logits`, `[1]`. Of two heads it is the mean of both, as for DeiT where no teacher says what the
+/// second should learn: each head learns the labels.
+fn cross_entropy(logits: &Logits, labels: &Tensor<1, Int>, label_smoothing: f64) -> Tensor<1> {
+    let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
+    let loss = CrossEntropyLossConfig::new().with_smoothing(smoothing).init(&logits.class.device());
+    let class = loss.forward(logits.class.clone(), labels.clone());
+    match &logits.distillation {
+        Some(distillation) => (class + loss.forward(distillation.clone(), labels.clone())) / 2.0,
+        None => class,
     }
 }
 
@@ -303,6 +313,24 @@ mod tests {
         assert!((host(output.cross_entropy)[0] - expected).abs() < 1e-5);
         assert!((host(output.penalty)[0] - penalty).abs() < 1e-5);
         assert!((host(loss)[0] - expected - penalty).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_loss_of_two_heads_is_their_mean_and_both_are_trained() {
+        let device = Device::flex();
+        let labels = Tensor::from_data(TensorData::from([2_i64, 0, 1]), &device);
+        let draw = || Tensor::<2>::random([3, 4], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+        let training = || Tensor::from_inner(draw()).require_grad();
+        let (class, distillation) = (training(), training());
+        let loss = |logits: Logits| cross_entropy(&logits, &Tensor::from_inner(labels.clone()), 0.1);
+        let [first, second] = [&class, &distillation].map(|head| host(loss(head.clone().into()))[0]);
+        let both = loss(Logits { class: class.clone(), distillation: Some(distillation.clone()) });
+        let gradients = both.backward();
+        assert!((host(both)[0] - (first + second) / 2.0).abs() < 1e-6);
+        for head in [class, distillation] {
+            let gradient = host(head.grad(&gradients).unwrap());
+            assert!(gradient.iter().all(|value| value.abs() > 1e-4), "{gradient:?}");
+        }
     }
 
     /// Gradients of all parameters, by path order.

@@ -1,5 +1,6 @@
 //! The real binary, on real data, in a temporary folder.
 
+mod architectures;
 mod bench;
 mod check;
 mod data;

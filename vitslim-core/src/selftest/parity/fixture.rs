@@ -77,6 +77,10 @@ impl Tensors {
         bytes(file).map(Self)
     }
 
+    pub fn from_bytes(bytes: &'static [u8]) -> Self {
+        Self(Cow::Borrowed(bytes))
+    }
+
     /// Bytes and shape of a tensor whose values take `N` bytes.
     fn view<const N: usize>(&self, name: &str) -> Result<(Vec<[u8; N]>, Vec<usize>), Failure> {
         let tensors = SafeTensors::deserialize(&self.0)?;
@@ -123,14 +127,18 @@ pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
         dropout: 0.0,
         drop_path: 0.0,
     };
-    let mut model = Vit::init(&config, device)?;
-    let weights = bytes("vit_slim_tiny.safetensors")?.into_owned();
-    let mut weights = SafetensorsStore::from_bytes(Some(weights)).with_from_adapter(PyTorchToBurnAdapter);
-    let loaded = model.load_from(&mut weights)?;
+    let model = load(Vit::init(&config, device)?, &bytes("vit_slim_tiny.safetensors")?)?;
+    Ok(model.map_dimensions(&mut Prefix { scope: Scope::default(), prefix }))
+}
+
+/// `model` with the weights of a file of PyTorch, which must be those of all its parameters and no others.
+pub(super) fn load<M: Module>(mut model: M, weights: &[u8]) -> Result<M, Failure> {
+    let weights = SafetensorsStore::from_bytes(Some(weights.to_vec()));
+    let loaded = model.load_from(&mut weights.with_from_adapter(PyTorchToBurnAdapter))?;
     if !loaded.missing.is_empty() || !loaded.unused.is_empty() || !loaded.errors.is_empty() {
         return Err(Failure::new(format!("the weights do not fit the model: {loaded:?}")));
     }
-    Ok(model.map_dimensions(&mut Prefix { scope: Scope::default(), prefix }))
+    Ok(model)
 }
 
 struct Prefix {

@@ -1,5 +1,6 @@
 //! Golden numbers of the original PyTorch code, and of an independent program for vitslim's own rules:
-//! `data/parity/README.md` states every formula, and the tolerances.
+//! `data/parity/README.md` states every formula, and the tolerances. Those of timm for the other architectures are in
+//! `data/timm`.
 
 mod fixture;
 mod forward;
@@ -7,6 +8,7 @@ mod golden;
 mod gradients;
 mod own_rules;
 mod selection;
+mod timm;
 
 use super::Check;
 
@@ -22,4 +24,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "kept_counts", run: selection::kept_counts },
     Check { name: "parameters", run: selection::parameters },
     Check { name: "own_rules", run: own_rules::own_rules },
+    Check { name: "deit_distilled", run: timm::deit_distilled },
+    Check { name: "swin", run: timm::swin },
 ];

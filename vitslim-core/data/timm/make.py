@@ -1,0 +1,141 @@
+"""Makes the golden numbers of this folder from small random models of timm.
+
+    pip install torch==2.15.0 timm==1.0.31 safetensors
+    python make.py
+
+Weights are f32, and what timm computes from them is computed in f64. `README.md` says what is in the files.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from timm.models.deit import VisionTransformerDistilled
+from timm.models.swin_transformer import SwinTransformer
+
+FOLDER = Path(__file__).parent
+
+# By the names of vitslim's configurations.
+CASES = {
+    # Shifted windows in the first stage, one window in the second, one smaller than `window` in the third.
+    "swin": dict(image_size=32, patch_size=4, channels=3, classes=10, dim=8, depths=[2, 2, 1], heads=[2, 4, 2],
+                 window=4, mlp_ratio=2.0, qkv_bias=True),
+    # Windows of an odd size, an odd number of blocks, no bias, one head.
+    "swin_odd": dict(image_size=24, patch_size=2, channels=1, classes=7, dim=6, depths=[2, 3], heads=[1, 3],
+                     window=3, mlp_ratio=1.7, qkv_bias=False),
+    "deit_distilled": dict(image_size=16, patch_size=4, channels=3, classes=10, dim=12, depth=2, heads=3,
+                           mlp_ratio=2.5, qkv_bias=True),
+}
+
+
+def timm_model(config):
+    """The model of timm, on which every parameter is random: a bias of 0 would hide a bias that was left out."""
+    same = dict(img_size=config["image_size"], patch_size=config["patch_size"], in_chans=config["channels"],
+                num_classes=config["classes"], embed_dim=config["dim"], mlp_ratio=config["mlp_ratio"],
+                qkv_bias=config["qkv_bias"])
+    if "window" in config:
+        model = SwinTransformer(**same, depths=config["depths"], num_heads=config["heads"],
+                                window_size=config["window"])
+    else:
+        model = VisionTransformerDistilled(**same, depth=config["depth"], num_heads=config["heads"])
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            deviation = 0.5 if "table" in name else 0.1 if parameter.ndim == 1 else 0.2
+            parameter.normal_(0.0, deviation)
+            if "norm" in name and name.endswith("weight"):
+                parameter.add_(1.0)
+    return model.eval()
+
+
+def carriers(config):
+    """For each dimension of vitslim: its number of units, and the parameters of timm that its masks multiply, each with the
+    axis and the number of copies of the units that lie along it one after the other."""
+    found = {}
+
+    def block(path, width, dim, heads):
+        hidden = int(dim * config["mlp_ratio"])
+        bias = [("qkv.bias", 0, 3)] if config["qkv_bias"] else []
+        qkv = [("qkv.weight", 0, 3)] + bias
+        found[f"{path}.attn.head_dim"] = (dim, [(f"{path}.attn.{name}", axis, copies) for name, axis, copies in qkv])
+        found[f"{path}.mlp.hidden"] = (hidden, [(f"{path}.mlp.fc2.weight", 1, 1)])
+        for layer in ["norm1", "attn.proj", "norm2", "mlp.fc2"]:
+            width += [(f"{path}.{layer}.weight", 0, 1), (f"{path}.{layer}.bias", 0, 1)]
+
+    patches = [("patch_embed.proj.weight", 0, 1), ("patch_embed.proj.bias", 0, 1)]
+    last = [("norm.weight", 0, 1), ("norm.bias", 0, 1)]
+    if "window" not in config:
+        width = patches + last + [(name, 2, 1) for name in ["cls_token", "dist_token", "pos_embed"]]
+        for index in range(config["depth"]):
+            block(f"blocks.{index}", width, config["dim"], config["heads"])
+        found["width"] = (config["dim"], width)
+        return found
+
+    widths = [[] for _ in config["depths"]]
+    widths[0] += patches + [("patch_embed.norm.weight", 0, 1), ("patch_embed.norm.bias", 0, 1)]
+    widths[-1] += last
+    for stage, depth in enumerate(config["depths"]):
+        path, dim = f"layers.{stage}", config["dim"] * 2**stage
+        if stage > 0:
+            widths[stage - 1] += [(f"{path}.downsample.norm.{name}", 0, 4) for name in ["weight", "bias"]]
+            widths[stage] += [(f"{path}.downsample.reduction.weight", 0, 1)]
+        for index in range(depth):
+            block(f"{path}.blocks.{index}", widths[stage], dim, config["heads"][stage])
+        found[f"{path}.width"] = (dim, widths[stage])
+    return found
+
+
+def gated(model, masks, carriers):
+    """The logits of `model` with its parameters multiplied by the masks."""
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    for path, mask in masks.items():
+        for name, axis, copies in carriers[path][1]:
+            shape = [1] * state[name].ndim
+            shape[axis] = -1
+            state[name] *= mask.double().repeat(copies).reshape(shape)
+    return lambda images: torch.func.functional_call(model, state, images)
+
+
+def hard_mask(path, units, config):
+    """0 or 1 for each unit, a third of them 0. Of some blocks all is gone, of others one head."""
+    mask = (torch.rand(units) < 0.67).float()
+    if path.endswith("1.mlp.hidden") or path.endswith("1.blocks.0.attn.head_dim"):
+        return torch.zeros(units)
+    if path.endswith("blocks.0.attn.head_dim"):
+        heads = config["heads"][0] if "window" in config else config["heads"]
+        if heads > 1:
+            mask[: units // heads] = 0
+    if mask.sum() == 0:
+        mask[0] = 1
+    return mask
+
+
+def make(name, config, seed):
+    torch.manual_seed(seed)
+    model = timm_model(config)
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, FOLDER / f"{name}.safetensors")
+    model.double()
+    side = config["image_size"]
+    images = torch.randn(3, config["channels"], side, side)
+    known = carriers(config)
+    masks = {
+        "soft": {path: torch.rand(units) * 1.4 - 0.2 for path, (units, _) in known.items()},
+        "hard": {path: hard_mask(path, units, config) for path, (units, _) in known.items()},
+    }
+    io = {"images": images}
+    with torch.no_grad():
+        io["dense.logits"] = model(images.double())
+        for kind, values in masks.items():
+            io[f"{kind}.logits"] = gated(model, values, known)(images.double())
+            io.update({f"{kind}.{path}": mask for path, mask in values.items()})
+        if "window" not in config:
+            # In training timm gives the logits of both heads; nothing is dropped.
+            model.train()
+            model.set_distilled_training(True)
+            io["dense.class"], io["dense.distillation"] = model(images.double())
+    save_file({key: value.float().contiguous() for key, value in io.items()}, FOLDER / f"{name}.io.safetensors")
+
+
+for seed, (name, config) in enumerate(CASES.items()):
+    make(name, config, seed)
+(FOLDER / "configs.json").write_text(json.dumps(CASES, indent=1) + "\n")

@@ -1,0 +1,85 @@
+//! The distilled DeiT (Touvron et al. 2020): a Vision Transformer with a distillation token and a second head on it, with
+//! the names of timm's parts.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::vit::{Block, PatchEmbed, VitConfig};
+use super::{Architecture, ConfigError, Logits};
+use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, normal};
+use crate::slim::Slimmable;
+
+/// Class and distillation token stand before the patches.
+const PREFIX: usize = 2;
+
+/// A Vision Transformer that classifies by two tokens. Both heads are trained, each by the labels; at inference their mean
+/// counts.
+#[derive(Module, Debug, Slimmable)]
+pub struct DistilledVit {
+    /// Embeds the patches.
+    #[slim]
+    pub patch_embed: PatchEmbed,
+    /// The class token, `[1, 1, dim]`.
+    #[slim(axis(2) = [width], gate)]
+    pub cls_token: Param<Tensor<3>>,
+    /// The distillation token, `[1, 1, dim]`.
+    #[slim(axis(2) = [width], gate)]
+    pub dist_token: Param<Tensor<3>>,
+    /// Learned positions of both tokens and the patches, `[1, tokens, dim]`.
+    #[slim(axis(2) = [width], gate)]
+    pub pos_embed: Param<Tensor<3>>,
+    /// Dropout after the embedding.
+    pub pos_drop: Dropout,
+    /// The blocks.
+    #[slim]
+    pub blocks: Vec<Block>,
+    /// Norm after the last block.
+    #[slim(output = [width], gate)]
+    pub norm: LayerNorm,
+    /// The classifier on the class token.
+    #[slim(input = [width])]
+    pub head: Linear,
+    /// The classifier on the distillation token.
+    #[slim(input = [width])]
+    pub head_dist: Linear,
+}
+
+impl Architecture for DistilledVit {
+    type Config = VitConfig;
+
+    fn presets() -> Vec<(&'static str, VitConfig)> {
+        let size = |dim, heads| VitConfig { dim, heads, drop_path: 0.1, ..VitConfig::default() };
+        vec![
+            ("deit_tiny_distilled_patch16_224", size(192, 3)),
+            ("deit_small_distilled_patch16_224", size(384, 6)),
+            ("deit_base_distilled_patch16_224", size(768, 12)),
+        ]
+    }
+
+    fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
+            patch_embed: PatchEmbed::new(config, device),
+            cls_token: normal([1, 1, config.dim], device),
+            dist_token: normal([1, 1, config.dim], device),
+            pos_embed: normal([1, PREFIX + config.patches(), config.dim], device),
+            pos_drop: Dropout::new(config.dropout),
+            blocks: (0..config.depth).map(|block| Block::new(config, block, PREFIX, device)).collect(),
+            norm: LayerNormConfig::new(config.dim).init(device),
+            head: LinearConfig::new(config.dim, config.classes).init(device),
+            head_dist: LinearConfig::new(config.dim, config.classes).init(device),
+        })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let patches = self.patch_embed.forward(images);
+        let [batch, _, dim] = patches.dims();
+        let class = self.cls_token.val().expand([batch, 1, dim]);
+        let distillation = self.dist_token.val().expand([batch, 1, dim]);
+        let x = Tensor::cat(vec![class, distillation, patches], 1) + self.pos_embed.val();
+        let x = self.blocks.iter().fold(self.pos_drop.forward(x), |x, block| block.forward(x));
+        let x = self.norm.forward(x);
+        let token = |index| x.clone().narrow(1, index, 1).squeeze_dim::<2>(1);
+        Logits { class: self.head.forward(token(0)), distillation: Some(self.head_dist.forward(token(1))) }
+    }
+}

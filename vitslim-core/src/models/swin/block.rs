@@ -1,0 +1,66 @@
+//! The blocks of a stage.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::config::SwinConfig;
+use super::norm;
+use super::window::{WindowAttention, Windows};
+use crate::models::Mlp;
+use crate::nn::{DropPath, LayerNorm};
+use crate::slim::Slimmable;
+
+/// A pre-norm block: attention in windows and MLP, each added to what enters. The windows of every other block are shifted.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct SwinBlock {
+    /// Norm before the attention.
+    #[slim(output = [width], gate)]
+    pub norm1: LayerNorm,
+    /// The windows that attention looks at.
+    pub windows: Windows,
+    /// The attention.
+    #[slim]
+    pub attn: WindowAttention,
+    /// Norm before the MLP.
+    #[slim(output = [width], gate)]
+    pub norm2: LayerNorm,
+    /// The MLP.
+    #[slim]
+    pub mlp: Mlp,
+    /// Stochastic depth on both branches.
+    pub drop_path: DropPath,
+}
+
+impl SwinBlock {
+    /// The block number `block` of a stage, after `blocks_before` blocks of all stages.
+    pub(super) fn new(
+        config: &SwinConfig,
+        stage: usize,
+        block: usize,
+        blocks_before: usize,
+        device: &Device,
+    ) -> Self {
+        let (dim, heads) = (config.dim_at(stage), config.heads[stage]);
+        let windows = Windows::new(config.side_at(stage), config.window, block % 2 == 1, device);
+        Self {
+            norm1: norm(dim, device),
+            attn: WindowAttention::new(dim, heads, windows.size, config.qkv_bias, config.dropout, device),
+            norm2: norm(dim, device),
+            mlp: Mlp::new(dim, config.hidden_at(stage), config.dropout, device),
+            drop_path: DropPath::new(config.drop_path_at(blocks_before)),
+            windows,
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, side * side, dim]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let windows = self.windows.split(self.norm1.forward(x.clone()));
+        let branch = self.windows.join(self.attn.forward(windows, self.windows.mask()));
+        let x = x + self.drop_path.forward(branch);
+        let branch = self.mlp.forward(self.norm2.forward(x.clone()));
+        x + self.drop_path.forward(branch)
+    }
+}

@@ -1,0 +1,187 @@
+//! The Swin Transformer (Liu et al. 2021), with the names of timm's parts.
+
+mod block;
+mod config;
+mod merging;
+mod window;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::{Architecture, ConfigError, Logits};
+use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use crate::slim::{DimensionMapper, Factor, Output, Slimmable};
+
+pub use block::SwinBlock;
+pub use config::SwinConfig;
+pub use merging::PatchMerging;
+pub use window::{WindowAttention, Windows};
+
+/// Splits an image into patches, embeds each, and normalises.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct PatchEmbed {
+    /// The embedding, a convolution whose stride is its kernel.
+    #[slim(output = [width], gate)]
+    pub proj: Conv2d,
+    /// Norm after the embedding.
+    #[slim(output = [width], gate)]
+    pub norm: LayerNorm,
+}
+
+impl PatchEmbed {
+    fn new(config: &SwinConfig, device: &Device) -> Self {
+        let patch = [config.patch_size; 2];
+        let proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
+        Self { proj: proj.init(device), norm: norm(config.dim, device) }
+    }
+
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`
+    /// - output: `[batch, patches, dim]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        self.norm.forward(self.proj.forward_patches(images))
+    }
+}
+
+/// Blocks of one width, and before them the merging of the former stage's patches.
+#[derive(Module, Debug, Slimmable)]
+pub struct Stage {
+    /// Merges the patches of the former stage; the first stage has none before it.
+    #[slim]
+    pub downsample: Option<PatchMerging>,
+    /// The blocks.
+    #[slim]
+    pub blocks: Vec<SwinBlock>,
+}
+
+impl Stage {
+    fn new(config: &SwinConfig, stage: usize, device: &Device) -> Self {
+        let former = stage.checked_sub(1);
+        let merging = |former| {
+            let (from, to) = (config.dim_at(former), config.dim_at(stage));
+            PatchMerging::new(config.side_at(former), from, to, device)
+        };
+        let before: usize = config.depths[..stage].iter().sum();
+        let block = |block| SwinBlock::new(config, stage, block, before + block, device);
+        Self { downsample: former.map(merging), blocks: (0..config.depths[stage]).map(block).collect() }
+    }
+
+    /// # Shapes
+    ///
+    /// - x: `[batch, former_patches, former_dim]`
+    /// - output: `[batch, patches, dim]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = match &self.downsample {
+            Some(downsample) => downsample.forward(x),
+            None => x,
+        };
+        self.blocks.iter().fold(x, |x, block| block.forward(x))
+    }
+}
+
+/// Classifies by the mean of all patches.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct Head {
+    /// The classifier.
+    #[slim(input = [width])]
+    pub fc: Linear,
+}
+
+impl Head {
+    /// # Shapes
+    ///
+    /// - x: `[batch, patches, dim]`
+    /// - output: `[batch, classes]`
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<2> {
+        self.fc.forward(x.mean_dim(1).squeeze_dim::<2>(1))
+    }
+}
+
+/// A Swin Transformer: attention in windows, and stages between which patches are merged.
+///
+/// Heads, head dims and hidden units are prunable, and the width of each stage (`layers.0.width`, ...). Tokens are not: windows
+/// are full.
+#[derive(Module, Debug)]
+pub struct Swin {
+    /// Embeds the patches.
+    pub patch_embed: PatchEmbed,
+    /// Dropout after the embedding.
+    pub pos_drop: Dropout,
+    /// The stages.
+    pub layers: Vec<Stage>,
+    /// Norm after the last stage.
+    pub norm: LayerNorm,
+    /// The classifier.
+    pub head: Head,
+}
+
+/// Swin's norms have PyTorch's own epsilon, not the one of a ViT.
+fn norm(width: usize, device: &Device) -> LayerNorm {
+    LayerNormConfig::new(width).with_epsilon(1e-5).init(device)
+}
+
+/// Not derived: of the widths, one a stage, each is read outside its stage too, by what embeds or classifies and by the merging
+/// of the next stage. So they are lent to all of these here.
+impl Slimmable for Swin {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        let Self { patch_embed, pos_drop, layers, norm, head } = self;
+        let width = |stage: usize| format!("layers.{stage}.width");
+        let last = layers.len().saturating_sub(1);
+
+        mapper.lend(&[("width", width(0))]);
+        let patch_embed = mapper.nested("patch_embed", patch_embed);
+        mapper.close();
+
+        let mut stage = |(number, stage): (usize, Stage)| {
+            mapper.lend(&[("former", width(number.saturating_sub(1))), ("width", width(number))]);
+            mapper.enter("layers");
+            let stage = mapper.nested(&number.to_string(), stage);
+            mapper.exit();
+            mapper.close();
+            stage
+        };
+        let layers = layers.into_iter().enumerate().map(&mut stage).collect();
+
+        mapper.lend(&[("width", width(last))]);
+        let norm = mapper.axis::<Output, _>("norm", norm, Output, &[Factor::Units("width")], true);
+        let head = mapper.nested("head", head);
+        mapper.close();
+        Self { patch_embed, pos_drop, layers, norm, head }
+    }
+}
+
+impl Architecture for Swin {
+    type Config = SwinConfig;
+
+    fn presets() -> Vec<(&'static str, SwinConfig)> {
+        let tiny = SwinConfig { drop_path: 0.2, ..SwinConfig::default() };
+        let small = SwinConfig { depths: vec![2, 2, 18, 2], drop_path: 0.3, ..tiny.clone() };
+        let base = SwinConfig { dim: 128, heads: vec![4, 8, 16, 32], drop_path: 0.5, ..small.clone() };
+        vec![
+            ("swin_tiny_patch4_window7_224", tiny),
+            ("swin_small_patch4_window7_224", small),
+            ("swin_base_patch4_window7_224", base),
+        ]
+    }
+
+    fn init(config: &SwinConfig, device: &Device) -> Result<Self, ConfigError> {
+        config.check()?;
+        let last = config.depths.len() - 1;
+        Ok(Self {
+            patch_embed: PatchEmbed::new(config, device),
+            pos_drop: Dropout::new(config.dropout),
+            layers: (0..=last).map(|stage| Stage::new(config, stage, device)).collect(),
+            norm: norm(config.dim_at(last), device),
+            head: Head { fc: LinearConfig::new(config.dim_at(last), config.classes).init(device) },
+        })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let x = self.pos_drop.forward(self.patch_embed.forward(images));
+        let x = self.layers.iter().fold(x, |x, stage| stage.forward(x));
+        self.head.forward(self.norm.forward(x)).into()
+    }
+}

@@ -1,0 +1,107 @@
+//! Swin and the distilled DeiT against timm: `data/timm/README.md` says what is in the files.
+
+use std::collections::HashMap;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::Value;
+
+use super::fixture::{LOGITS, Tensors, load};
+use crate::models::{Architecture, DistilledVit, Swin};
+use crate::selftest::comparison::host;
+use crate::selftest::{Checked, Comparison, Failure};
+use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, describe};
+
+const CONFIGS: &str = include_str!("../../../data/timm/configs.json");
+
+/// A model of timm, and what it computes.
+struct Case {
+    name: &'static str,
+    weights: &'static [u8],
+    io: &'static [u8],
+}
+
+macro_rules! case {
+    ($name:literal) => {
+        Case {
+            name: $name,
+            weights: include_bytes!(concat!("../../../data/timm/", $name, ".safetensors")),
+            io: include_bytes!(concat!("../../../data/timm/", $name, ".io.safetensors")),
+        }
+    };
+}
+
+const SWIN: [Case; 2] = [case!("swin"), case!("swin_odd")];
+const DEIT_DISTILLED: Case = case!("deit_distilled");
+
+impl Case {
+    fn model<A: Architecture>(&self, device: &Device) -> Result<A, Failure> {
+        let failure = |error: serde_json::Error| Failure::new(format!("configs.json: {error}"));
+        let mut configs: HashMap<String, Value> = serde_json::from_str(CONFIGS).map_err(failure)?;
+        let config = configs.remove(self.name).unwrap_or_default();
+        let config = serde_json::from_value(config).map_err(failure)?;
+        load(A::init(&config, device)?, self.weights)
+    }
+
+    /// Dense, gated, hard-masked and sliced.
+    fn compare<A: Architecture>(&self, device: &Device, comparison: &mut Comparison) -> Result<(), Failure> {
+        let io = Tensors::from_bytes(self.io);
+        let model: A = self.model(device)?;
+        let mut dimensions = describe(&model)?;
+        let mut plan = Plan::whole(&dimensions);
+        dimensions.retain(|dimension| !dimension.is_tokens());
+        for dimension in &dimensions {
+            let hard = io.values(&format!("hard.{}", dimension.path))?;
+            let cut = plan.get_mut(&dimension.path).ok_or_else(|| Failure::new("no such cut"))?;
+            cut.keep.retain(|&unit| hard.get(unit) == Some(&1.0));
+        }
+        let runs = [
+            ("dense", "dense", model.clone()),
+            ("soft", "gated", model.gate(&soft_masks(dimensions, &io, device)?)),
+            ("hard", "hard-masked", model.hard_mask(&plan)?),
+            ("hard", "sliced", model.slim(&plan)?),
+        ];
+        let [dense, .., sliced] = runs.each_ref().map(|(.., model)| Module::num_params(model));
+        comparison.holds(sliced < dense, "nothing was sliced");
+        for (run, name, model) in runs {
+            let logits = host(model.forward(io.tensor("images", device)?).mean())?;
+            let expected = io.values(&format!("{run}.logits"))?;
+            comparison.close(&format!("{name} {}", self.name), &logits, &expected, LOGITS);
+        }
+        Ok(())
+    }
+}
+
+fn soft_masks(searched: Vec<Dimension>, io: &Tensors, device: &Device) -> Result<MaskSet, Failure> {
+    let mut values = HashMap::new();
+    for dimension in &searched {
+        values.insert(dimension.path.clone(), io.values(&format!("soft.{}", dimension.path))?);
+    }
+    let searched: Vec<_> = searched.into_iter().map(|dimension| (dimension, MaskSpec::default())).collect();
+    Ok(MaskSet::new(&searched, device).map_values(|path, old| match values.remove(path) {
+        Some(values) => Tensor::from_data(TensorData::new(values, old.dims()), device),
+        None => old,
+    }))
+}
+
+pub(super) fn swin(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for case in SWIN {
+        case.compare::<Swin>(device, &mut comparison)?;
+    }
+    comparison.finish()
+}
+
+/// Its heads one by one too.
+pub(super) fn deit_distilled(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    DEIT_DISTILLED.compare::<DistilledVit>(device, &mut comparison)?;
+    let io = Tensors::from_bytes(DEIT_DISTILLED.io);
+    let model: DistilledVit = DEIT_DISTILLED.model(device)?;
+    let logits = model.forward(io.tensor("images", device)?);
+    let distillation = logits.distillation.ok_or_else(|| Failure::new("there is no second head"))?;
+    comparison.close("class token", &host(logits.class)?, &io.values("dense.class")?, LOGITS);
+    let expected = io.values("dense.distillation")?;
+    comparison.close("distillation token", &host(distillation)?, &expected, LOGITS);
+    comparison.finish()
+}

@@ -1,0 +1,98 @@
+//! Whole runs of the architectures other than `vit`.
+
+use super::workspace::{TINY, Workspace, said};
+
+const VIT: &str = "(architecture: \"vit\", config: (patch_size: 4, dim: 16, depth: 2, heads: 2, mlp_ratio: 2, drop_path: 0.1))";
+
+/// The tiny experiment of another model, that searches other dimensions and has these budgets, an epoch a stage.
+fn experiment(model: &str, searched: &str, budgets: &str) -> String {
+    assert!(TINY.contains(VIT));
+    let (start, rest) = TINY.split_once("dimensions: {").unwrap();
+    let (_, rest) = rest.split_once("},").unwrap();
+    let (middle, rest) = rest.split_once("budgets: [").unwrap();
+    let (_, end) = rest.split_once("\n    ],").unwrap();
+    let text = format!("{start}dimensions: {{{searched}}},{middle}budgets: [{budgets}],{end}");
+    text.replace(VIT, model).replace("epochs: 2", "epochs: 1").replace("warmup_epochs: 1", "warmup_epochs: 0")
+}
+
+const SWIN: &str = "(architecture: \"swin\", config: (patch_size: 2, dim: 12, depths: [2, 1], heads: [2, 4], window: 2, \
+                    mlp_ratio: 2, drop_path: 0.1))";
+
+#[test]
+fn swin_is_searched_cut_and_retrained_down_to_the_width_of_each_stage() {
+    let searched = "\"head_dim\": (weight: 1e-3), \"hidden\": (weight: 1e-4), \"width\": (weight: 1e-4)";
+    let budgets = "Share({ \"head_dim\": 0.5, \"hidden\": 0.5 }), \
+                   Share({ \"head_dim\": 0.4, \"layers.0.width\": 0.75, \"layers.1.width\": 0.5 })";
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &experiment(SWIN, searched, budgets));
+    let summary = workspace.run(&file, &[]);
+    let subnets = summary["subnets"].as_array().unwrap();
+    let kept = |subnet: usize, name: &str| subnets[subnet]["kept"][name].as_f64().unwrap();
+    assert_eq!([kept(0, "head_dim"), kept(0, "hidden"), kept(0, "width")], [0.5, 0.5, 1.0]);
+    // 9 of 12 and 12 of 24.
+    assert_eq!(kept(1, "width"), 21.0 / 36.0);
+    for (subnet, tolerance) in subnets.iter().zip([1e-5, 1e-4]) {
+        assert!(subnet["masked_vs_sliced"].as_f64().unwrap() < tolerance, "{subnet}");
+        assert!(subnet["macs"].as_u64() < summary["dense"]["macs"].as_u64(), "{subnet}");
+        assert!(subnet["top1_retrained"].as_f64().is_some(), "{subnet}");
+    }
+
+    // Its sub-networks are made again from their files.
+    let label = subnets[1]["label"].as_str().unwrap();
+    let output = workspace.vitslim(&["eval", &format!("runs/tiny/seed=3/{label}"), "--json"]);
+    let evaluated: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!(evaluated["top1"], subnets[1]["top1_retrained"]);
+}
+
+#[test]
+fn a_distilled_vit_is_searched_cut_and_retrained() {
+    let model = VIT.replace("vit", "deit_distilled");
+    let searched = "\"head_dim\": (weight: 1e-3), \"tokens\": (weight: 1e-4, activation: Tanh, init: 3.0)";
+    let workspace = Workspace::new();
+    let file = workspace
+        .write("tiny.ron", &experiment(&model, searched, "Share({ \"head_dim\": 0.5, \"tokens\": 0.5 })"));
+    let summary = workspace.run(&file, &[]);
+    let subnet = &summary["subnets"][0];
+    // Of 2 x 4 patches; the two tokens before them do not count.
+    assert_eq!(subnet["kept"]["tokens"], 0.5);
+    assert!(subnet["masked_vs_sliced"].as_f64().unwrap() < 1e-5, "{subnet}");
+}
+
+#[test]
+fn what_swin_does_not_have_is_refused_by_name() {
+    let workspace = Workspace::new();
+    let searched = "\"hidden\": (weight: 1e-4), \"tokens\": (weight: 1e-4)";
+    let broken = |model: &str, searched: &str, expected: &[&str]| {
+        let file = workspace.write("tiny.ron", &experiment(model, searched, "Share({ \"hidden\": 0.5 })"));
+        let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
+        let printed = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{printed}");
+        for expected in expected {
+            assert!(printed.contains(expected), "no `{expected}` in: {printed}");
+        }
+        assert!(!workspace.path("runs").exists());
+    };
+    broken(
+        SWIN,
+        searched,
+        &[
+            "no dimension matches \"tokens\"",
+            "the dimensions of this model are",
+            "head_dim",
+            "hidden",
+            "width",
+        ],
+    );
+    let hidden = "\"hidden\": (weight: 1e-4)";
+    let windows =
+        &["windows of 3 x 3 do not fill the 4 x 4 patches", "`window` can be 1, 2, 4", "tiny.ron:4:"];
+    broken(&SWIN.replace("window: 2", "window: 3"), hidden, windows);
+    let preset = "(architecture: \"swin\", preset: \"swin_tiny_patch4_window7_224\")";
+    broken(
+        preset,
+        hidden,
+        &["patches of 4 do not divide images of 8 pixels", "patches that do: 1", "tiny.ron:4:"],
+    );
+    let preset = "(architecture: \"swin\", preset: \"swin_tiny\")";
+    broken(preset, hidden, &["unknown preset `swin_tiny`", "swin_tiny_patch4_window7_224"]);
+}
