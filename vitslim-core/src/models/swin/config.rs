@@ -191,7 +191,8 @@ mod tests {
     fn what_describes_no_model_is_refused_by_field_with_what_would_be_right() {
         assert_eq!(small().check(), Ok(()));
         assert_eq!(SwinConfig::default().check(), Ok(()));
-        let cases: [(&str, fn(&mut SwinConfig), &str); 11] = [
+        type Change = fn(&mut SwinConfig);
+        let cases: [(&str, Change, &str); 11] = [
             ("window", |c| c.window = 3, "3 x 3 do not fill the 8 x 8 patches of stage 0"),
             ("window", |c| c.window = 3, "`window` can be 1, 2, 4, 8"),
             ("window", |c| c.window = 0, "at least 1"),
