@@ -8,8 +8,22 @@ use crate::axis::Side;
 
 /// Types that everybody writes by these names, so that one in the wrong place can be told by name. Any other is left to
 /// the compiler's own check of the generated code.
-const WELL_KNOWN: [&str; 9] =
-    ["Linear", "Conv2d", "LayerNorm", "Gelu", "Dropout", "DropPath", "HeadLayout", "TokenGate", "Param"];
+const WELL_KNOWN: [&str; 14] = [
+    "Linear",
+    "Conv1d",
+    "Conv2d",
+    "LayerNorm",
+    "RmsNorm",
+    "BatchNorm",
+    "GroupNorm",
+    "Embedding",
+    "Gelu",
+    "Dropout",
+    "DropPath",
+    "HeadLayout",
+    "TokenGate",
+    "Param",
+];
 
 const NUMBERS: [&str; 8] = ["usize", "u32", "u64", "i32", "i64", "f32", "f64", "bool"];
 
