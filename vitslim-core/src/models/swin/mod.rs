@@ -125,6 +125,8 @@ fn norm(width: usize, device: &Device) -> LayerNorm {
 
 /// Not derived: of the widths, one a stage, each is read outside its stage too, by what embeds or classifies and by the merging
 /// of the next stage. So they are lent to all of these here.
+// As the derive does: an author whose field is not slimmable is not told of all models that are.
+#[diagnostic::do_not_recommend]
 impl Slimmable for Swin {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
         let Self { patch_embed, pos_drop, layers, norm, head } = self;
