@@ -277,7 +277,7 @@ fn a_swin_is_cut_to_every_share_of_its_widths() {
             assert_eq!(merging.norm.gamma.dims(), [4 * width(stage - 1)]);
             assert_eq!(
                 merging.norm.width,
-                4 * config.dim << (stage - 1),
+                (4 * config.dim) << (stage - 1),
                 "the norm keeps its original width"
             );
             assert_eq!(merging.reduction.weight.dims(), [4 * width(stage - 1), width(stage)]);

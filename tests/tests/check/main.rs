@@ -237,9 +237,11 @@ fn each_wrong_annotation_is_found_and_named() {
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
+type Checked = fn() -> ArchitectureCheck;
+
 #[test]
 fn right_annotations_pass() {
-    let sound: [(&str, fn() -> ArchitectureCheck); 5] = [
+    let sound: [(&str, Checked); 5] = [
         ("three carriers", checked_part::<sound::Gated>),
         ("parallel branches", checked_part::<sound::Parallel>),
         ("side by side", checked_part::<sound::SideBySide>),

@@ -123,7 +123,7 @@ pub(crate) fn config<A: Architecture>(
     });
     let written = document.at(&["model", "config"]);
     let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields::<A>())?;
-    Ok(typed(&merged)?)
+    typed(&merged)
 }
 
 fn find_preset<'a, A: Architecture>(
