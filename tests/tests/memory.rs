@@ -78,5 +78,6 @@ fn a_search_step_needs_a_tenth_more_memory_at_most() {
     let ratio = search as f64 / training as f64;
     println!("a training step needs {training} bytes, a search step {ratio:.3} of it");
     assert!(training > 30_000_000, "{training}");
+    assert!(search > training, "a search step has gated weights beside the others: {ratio:.3}");
     assert!(ratio <= 1.1, "a search step needs {ratio:.3} of the memory of a training step");
 }

@@ -167,6 +167,11 @@ mod tests {
             let macs: Vec<_> =
                 models.iter().map(|(_, model)| macs(model, prepared.data.shape).unwrap() as f64).collect();
             assert_eq!(macs.len(), 1 + expected.len(), "{name}");
+            for block in models[1..].iter().flat_map(|(_, model)| &model.blocks) {
+                let hidden = block.mlp.fc1.weight.dims()[1];
+                let mut sizes = block.attn.heads.sizes.iter().chain([&hidden]);
+                assert!(sizes.all(|size| size.is_multiple_of(8)), "{name} rounds to 8");
+            }
             for (found, expected) in macs[1..].iter().zip(expected) {
                 assert!(
                     (found / macs[0] - expected).abs() < 0.01,

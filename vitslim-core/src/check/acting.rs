@@ -6,7 +6,6 @@ use super::parameters::{Change, changed, parameters};
 use super::pattern::pattern;
 use super::subject::{Subject, TOLERANCE, relative_difference};
 use crate::models::Architecture;
-use crate::nn::{HeadLayout, TokenGate};
 use crate::slim::{DimensionAxis, DimensionMapper, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor};
 
 /// What slicing takes from the parameters of one pattern, along one annotated axis.
@@ -42,14 +41,6 @@ struct Taking<'a> {
 impl DimensionMapper for Taking<'_> {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
-    }
-
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
-        layout
-    }
-
-    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
-        gate
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {

@@ -11,9 +11,8 @@ use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
 use crate::models::Architecture;
-use crate::nn::{HeadLayout, TokenGate};
 use crate::report::Reason;
-use crate::slim::{DimensionAxis, DimensionMapper, Factor, HasAxis, Plan, Scope, Side, SlimLayer};
+use crate::slim::{DimensionMapper, Factor, HasAxis, Plan, Scope, Side};
 
 /// More parameters or repairs than these are no help.
 const TOLD: usize = 3;
@@ -222,18 +221,6 @@ struct GroupNames {
 impl DimensionMapper for GroupNames {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
-    }
-
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
-        layout
-    }
-
-    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
-        gate
-    }
-
-    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
-        layer
     }
 
     fn axis<S: Side, L: HasAxis<S>>(&mut self, _: &str, layer: L, _: S, factors: &[Factor], _: bool) -> L {

@@ -6,7 +6,6 @@ use super::blame::Culprit;
 use super::parameters::{Parameter, parameters};
 use super::pattern::{dimension_around, pattern, split};
 use crate::models::Architecture;
-use crate::nn::{HeadLayout, TokenGate};
 use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
 
 /// Changes of the annotations, any of which makes the culprit's networks the same; empty where none is found within
@@ -195,14 +194,6 @@ struct ListAxes {
 impl DimensionMapper for ListAxes {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
-    }
-
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
-        layout
-    }
-
-    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
-        gate
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {

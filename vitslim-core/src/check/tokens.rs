@@ -9,9 +9,9 @@ use super::subject::Subject;
 use crate::data::ImageShape;
 use crate::graph::capture;
 use crate::models::Architecture;
-use crate::nn::{HeadLayout, TokenGate};
+use crate::nn::TokenGate;
 use crate::report::Reason;
-use crate::slim::{DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
+use crate::slim::{DimensionMapper, Scope, index_tensor};
 
 /// A token gate where it acts.
 struct Acting {
@@ -113,19 +113,11 @@ impl DimensionMapper for Mark {
         &mut self.scope
     }
 
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
-        layout
-    }
-
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
         let number = self.gates.len();
         let tokens = gate.tokens;
         self.gates.push(Gate { path: dimension.to_owned(), tokens });
         gate.sliced(index_tensor(&vec![MARK + number; tokens], &Device::flex()))
-    }
-
-    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
-        layer
     }
 }
 

@@ -20,7 +20,7 @@ use crate::report::CudaDevice;
 const LEAST_DRIVER: CudaVersion = CudaVersion(if CUDA_VERSION >= 13_000 { 12_080 } else { 11_040 });
 
 /// Keeps compiled kernels and what autotune chose from one run to the next: in the cache folder of the user, where a
-/// `cubecl.toml` names no other. Must be called before a device is used.
+/// `cubecl.toml` names no other (its `target`, cubecl's default, is taken for none). Must be called before a device is used.
 pub(super) fn keep_kernels() {
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     config.compilation.cache = true;

@@ -24,6 +24,15 @@ pub(super) fn rates(rates: &[(&'static str, f64)]) -> Result<(), ConfigError> {
     }
 }
 
+/// That an MLP, which has `hidden` units as `ratio` times the width, has any.
+pub(super) fn mlp_ratio(ratio: f64, hidden: usize) -> Result<(), ConfigError> {
+    if ratio.is_finite() && hidden > 0 {
+        return Ok(());
+    }
+    let message = format!("an MLP of {ratio} times the width has no hidden units");
+    Err(ConfigError::new("mlp_ratio", message))
+}
+
 /// How many parameters the network may have; `field` is what makes it so large.
 pub(super) fn parameters(field: &'static str, parameters: f64) -> Result<(), ConfigError> {
     if parameters > MOST_PARAMETERS {

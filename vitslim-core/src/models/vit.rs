@@ -80,14 +80,12 @@ impl VitConfig {
             let (heads, dim) = (self.heads, self.dim);
             return fault("heads", format!("{heads} heads do not divide a width of {dim}"));
         }
-        if !self.mlp_ratio.is_finite() || self.hidden() == 0 {
-            let ratio = self.mlp_ratio;
-            return fault("mlp_ratio", format!("an MLP of {ratio} times the width has no hidden units"));
-        }
+        limits::mlp_ratio(self.mlp_ratio, self.hidden())?;
         let parameters = self.depth as f64
             * self.dim as f64
             * (4.0 * self.dim as f64 + 2.0 * self.dim as f64 * self.mlp_ratio)
-            + self.dim as f64 * (self.classes as f64 + self.patches() as f64);
+            + self.dim as f64 * (self.classes as f64 + self.patches() as f64)
+            + self.dim as f64 * self.channels as f64 * (self.patch_size as f64).powi(2);
         limits::parameters("dim", parameters)?;
         limits::rates(&[("dropout", self.dropout), ("drop_path", self.drop_path)])
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::slicing::{cut_at, small_swin};
 use super::{Check, Checked, Comparison, Failure};
 use crate::data::ImageShape;
 use crate::graph::{capture, macs, macs_of_graph};
@@ -92,8 +93,7 @@ fn sliced(device: &Device) -> Checked {
     ];
     let mut comparison = Comparison::default();
     for (path, keep) in cuts {
-        let cut = plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))?;
-        cut.keep = keep.to_vec();
+        cut_at(&mut plan, path)?.keep = keep.to_vec();
         let found = macs(&model.slim(&plan)?, image(&config))?;
         comparison.equal(path, &found, &by_arithmetic(&config, &plan));
     }
@@ -149,17 +149,7 @@ fn swin(device: &Device) -> Checked {
     comparison.equal("G of Swin-T", &format!("{:.1}", found as f64 / 1e9), &"4.5".to_owned());
     comparison.equal("parameters of Swin-T", &model.num_params(), &28_288_354);
 
-    let small = SwinConfig {
-        image_size: 8,
-        patch_size: 1,
-        channels: 1,
-        classes: 3,
-        dim: 6,
-        depths: vec![2, 1],
-        heads: vec![2, 3],
-        window: 4,
-        ..SwinConfig::default()
-    };
+    let small = small_swin();
     let model = Swin::init(&small, device)?;
     let mut plan = Plan::whole(&describe(&model)?);
     let cuts: [(&str, &[usize]); 6] = [
@@ -172,8 +162,7 @@ fn swin(device: &Device) -> Checked {
         ("layers.1.blocks.0.mlp.hidden", &[7]),
     ];
     for (path, keep) in cuts {
-        let cut = plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))?;
-        cut.keep = keep.to_vec();
+        cut_at(&mut plan, path)?.keep = keep.to_vec();
         let found = macs(&model.slim(&plan)?, ImageShape { channels: 1, size: 8 })?;
         comparison.equal(path, &found, &swin_by_arithmetic(&small, &plan));
     }

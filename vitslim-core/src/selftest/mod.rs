@@ -16,7 +16,6 @@ pub mod slicing;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 use clap::ValueEnum;
 
@@ -24,6 +23,7 @@ pub use comparison::Comparison;
 pub(crate) use comparison::furthest;
 pub use failure::Failure;
 
+use crate::kernels::is_cpu;
 use crate::panic_message::panic_message;
 use crate::report::CheckReport;
 
@@ -108,11 +108,6 @@ fn report(group: &'static str, check: &Check, device: &Device) -> CheckReport {
         Err(failure) => (false, failure.to_string()),
     };
     CheckReport { group, name: check.name, passed, told, seconds: started.elapsed().as_secs_f64() }
-}
-
-/// Whether results of `device` are the same bits every time.
-fn is_cpu(device: &Device) -> bool {
-    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// How often something is drawn at random. On a GPU each new shape compiles kernels and tries which are fastest, which

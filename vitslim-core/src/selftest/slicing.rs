@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use super::comparison::{furthest, host};
 use super::{Check, Checked, Comparison, Failure, rounds};
 use crate::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
-use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
+use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "ragged_heads", run: |device| masked_equals_sliced(device, PlanKind::Ragged, 1e-5) },
@@ -163,8 +163,8 @@ fn draw_config(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
 
 /// Several windows in the first stage, shifted in its second block, and one window in the last stage.
 fn draw_swin(rng: &mut ChaCha8Rng) -> (SwinConfig, usize) {
-    let (stages, window) = (rng.random_range(1..=3), rng.random_range(2..=3));
-    let image_size = window << stages;
+    let (stages, window) = (rng.random_range(2..=3), rng.random_range(2..=3));
+    let image_size = window << (stages - 1);
     let heads = rng.random_range(2..=3);
     let config = SwinConfig {
         image_size,
@@ -172,7 +172,7 @@ fn draw_swin(rng: &mut ChaCha8Rng) -> (SwinConfig, usize) {
         channels: 1,
         classes: 5,
         dim: heads * rng.random_range(3..=5),
-        depths: (0..stages).map(|_| rng.random_range(1..=2)).collect(),
+        depths: (0..stages).map(|stage| if stage == 0 { 2 } else { rng.random_range(1..=2) }).collect(),
         heads: vec![heads; stages],
         window,
         mlp_ratio: 1.7,
@@ -331,9 +331,9 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
     comparison.finish()
 }
 
-fn swin_trains_after_slicing(device: &Device) -> Checked {
-    let mut rng = ChaCha8Rng::seed_from_u64(8);
-    let config = SwinConfig {
+/// Four windows in the first stage, shifted in its second block, and one in the other.
+pub(super) fn small_swin() -> SwinConfig {
+    SwinConfig {
         image_size: 8,
         patch_size: 1,
         channels: 1,
@@ -343,7 +343,17 @@ fn swin_trains_after_slicing(device: &Device) -> Checked {
         heads: vec![2, 3],
         window: 4,
         ..SwinConfig::default()
-    };
+    }
+}
+
+/// The cut of the dimension at `path`.
+pub(super) fn cut_at<'a>(plan: &'a mut Plan, path: &str) -> Result<&'a mut Cut, Failure> {
+    plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))
+}
+
+fn swin_trains_after_slicing(device: &Device) -> Checked {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let config = small_swin();
     let model = random_model::<Swin>(&config, &mut rng, device)?.train();
     let mut plan = draw_plan(&describe(&model)?, PlanKind::Ragged, &mut rng);
     for (path, keep) in [
@@ -353,7 +363,7 @@ fn swin_trains_after_slicing(device: &Device) -> Checked {
         ("layers.0.blocks.1.attn.head_dim", vec![3, 5]),
         ("layers.1.blocks.0.attn.head_dim", vec![0, 4, 5, 8, 9, 10]),
     ] {
-        plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))?.keep = keep;
+        cut_at(&mut plan, path)?.keep = keep;
     }
     let images = random([4, 1, 8, 8], &mut rng, &device.clone().autodiff());
     let mut comparison = Comparison::default();

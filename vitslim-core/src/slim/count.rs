@@ -3,7 +3,7 @@
 use super::dimension::{DimensionAxis, DimensionMapper, Scope, Slimmable};
 use super::layer::{Side, SlimLayer};
 use super::mask::index_tensor;
-use crate::nn::{HeadLayout, TokenGate};
+use crate::nn::HeadLayout;
 
 /// The parameters that go when one unit of a dimension of the dense model is cut and nothing else: path and number, in
 /// the order of the traversal. Token gates are not listed, a token costs none.
@@ -45,10 +45,6 @@ impl DimensionMapper for Count {
             self.alone.push(dimension.to_owned());
         }
         layout
-    }
-
-    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
-        gate
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {

@@ -139,20 +139,26 @@ impl DimensionAxis {
 
 /// What a traversal does with the parts of a model: one implementation for each thing that can be done to dimensions.
 ///
-/// An implementation keeps a [`Scope`] and says what happens to a layout, a token gate and an axis. The other methods
-/// are called by the code that the derive writes.
+/// An implementation keeps a [`Scope`] and says what happens to a layout, a token gate and an axis; what it does not speak
+/// of stays as it is. The other methods are called by the code that the derive writes.
 pub trait DimensionMapper: Sized {
     /// Where the traversal stands.
     fn scope(&mut self) -> &mut Scope;
 
-    /// The layout of the grouped dimension `dimension`. Always comes before that dimension's axes.
-    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout;
+    /// The layout of the grouped dimension at the path given. Always comes before that dimension's axes.
+    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+        layout
+    }
 
-    /// The token gate that stands at `dimension`.
-    fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate;
+    /// The token gate of the dimension at the path given.
+    fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
+        gate
+    }
 
     /// One annotated axis of a layer.
-    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L;
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
+        layer
+    }
 
     /// An annotated axis with an entry for each group of a dimension, and none for its units: a bias of each head. Masks
     /// multiply units, so that none acts here; what changes the groups of the layout must change this axis alike.

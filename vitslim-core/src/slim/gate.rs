@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use super::dimension::{DimensionAxis, DimensionMapper, Scope, Slimmable};
 use super::layer::{Side, SlimLayer};
 use super::mask::MaskSet;
-use crate::nn::{HeadLayout, TokenGate};
+use crate::nn::TokenGate;
 
 /// A model and the masks that a search trains beside it. The masks are no part of the model: its code never sees one,
 /// and its checkpoint keys stay those of the dense model.
@@ -66,10 +66,6 @@ struct Gate {
 impl DimensionMapper for Gate {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
-    }
-
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
-        layout
     }
 
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {

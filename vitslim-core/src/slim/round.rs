@@ -1,7 +1,7 @@
 //! Sizes that a processor likes: multiples of the width of its vectors.
 
 use super::describe::Dimension;
-use super::mask::MaskSet;
+use super::mask::{Granularity, MaskSet};
 use super::plan::Plan;
 use super::rank::{RankError, read};
 
@@ -34,7 +34,9 @@ pub fn round(
             && let Some(most) = (0..kept.len()).rev().max_by_key(|&group| kept[group])
             && kept[most] > 0
         {
-            rounded[most] = multiple.min(groups[most].len());
+            // Heads that share their masks stay alike.
+            let raised = |group: &usize| *group == most || mask.spec.granularity == Granularity::Uniform;
+            (0..kept.len()).filter(raised).for_each(|group| rounded[group] = multiple);
         }
         cut.keep = groups
             .into_iter()
@@ -77,7 +79,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::slim::{Cut, DimensionKind, Granularity, MaskSpec};
+    use crate::slim::{Cut, DimensionKind, MaskSpec};
 
     fn dimension(groups: &[usize]) -> Dimension {
         let (path, kind) = ("attn.head_dim".to_owned(), DimensionKind::Features);
@@ -118,6 +120,8 @@ mod tests {
         assert_eq!(rounded(&[32], &[0, 1], 8, Granularity::Unit), (0..8).collect::<Vec<_>>());
         assert_eq!(rounded(&[8, 8, 8], &[8, 9, 16], 6, Granularity::Unit), (8..14).collect::<Vec<_>>());
         assert_eq!(rounded(&[32], &[], 8, Granularity::Unit), Vec::<usize>::new());
+        // Of equals the first.
+        assert_eq!(rounded(&[32, 32], &[0, 32], 8, Granularity::Unit), (0..8).collect::<Vec<_>>());
     }
 
     #[test]
@@ -125,6 +129,7 @@ mod tests {
         let keep: Vec<usize> = (0..5).chain(16..21).collect();
         let expected: Vec<usize> = (0..8).chain(16..24).collect();
         assert_eq!(rounded(&[16, 16], &keep, 8, Granularity::Uniform), expected);
+        assert_eq!(rounded(&[16, 16], &[0, 1, 16, 17], 8, Granularity::Uniform), expected);
     }
 
     #[test]

@@ -93,11 +93,14 @@ mod tests {
     use burn::module::{Module, ModuleVisitor, Param, ParamId};
     use burn::optim::GradientsParams;
     use burn::tensor::{Device, Tensor};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
     use crate::experiment::{Document, Search};
     use crate::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
     use crate::nn::Precision;
+    use crate::selftest::slicing::random_model;
     use crate::slim::{MaskSet, MaskSpec, Slim, describe};
     use crate::train::layer_decay::layers;
     use crate::train::step::{StepSettings, Trainee};
@@ -127,11 +130,16 @@ mod tests {
         StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 }
     }
 
+    /// With all parameters drawn: what is 0 does not show whether it decays.
+    fn drawn<A: Architecture>(config: &A::Config) -> A {
+        random_model::<A>(config, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex()).unwrap().train()
+    }
+
     fn trainee() -> Trainee<Vit> {
         let device = Device::flex().autodiff();
         let config =
             VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
-        let model = Vit::init(&config, &device).unwrap();
+        let model = drawn::<Vit>(&config);
         let searched = describe(&model).unwrap().into_iter().map(|d| (d, MaskSpec::default()));
         let masks = MaskSet::new(&searched.collect::<Vec<_>>(), &device);
         Trainee::new(Slim { model, masks }, settings(), Watch::default())
@@ -244,7 +252,7 @@ mod tests {
     /// Last names of the parameters that weight decay changes in a step with gradients of 0, without those called `weight`.
     fn decayed_but_weights<A: Architecture>(config: &A::Config) -> Vec<String> {
         let device = Device::flex().autodiff();
-        let model = A::init(config, &device).unwrap();
+        let model = drawn::<A>(config);
         let trainee = Trainee::new(Slim::dense(model), settings(), Watch::default());
         let search = experiment("optimizer: AdamW(lr: 0.1, weight_decay: 0.5)");
         let before = parameters(&trainee);

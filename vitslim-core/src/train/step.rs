@@ -261,10 +261,14 @@ mod tests {
     use burn::optim::AdamWConfig;
     use burn::tensor::{DType, TensorData};
     use burn::train::metric::{LossMetric, Metric, MetricMetadata, Numeric};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::models::{Vit, VitConfig};
+    use crate::models::{DistilledVit, Vit, VitConfig};
+    use crate::selftest::slicing::random_model;
     use crate::slim::{MaskSet, MaskSpec, describe};
+    use crate::train::read;
 
     fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
         tensor.into_data().convert::<f64>().try_into_vec().unwrap()
@@ -313,6 +317,33 @@ mod tests {
         assert!((host(output.cross_entropy)[0] - expected).abs() < 1e-5);
         assert!((host(output.penalty)[0] - penalty).abs() < 1e-5);
         assert!((host(loss)[0] - expected - penalty).abs() < 1e-5);
+    }
+
+    #[test]
+    fn of_a_model_with_two_heads_both_are_trained_and_their_mean_is_told() {
+        let device = Device::flex();
+        let config = VitConfig {
+            image_size: 8,
+            patch_size: 4,
+            channels: 1,
+            classes: 4,
+            dim: 6,
+            heads: 2,
+            depth: 1,
+            ..VitConfig::default()
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let model: DistilledVit = random_model(&config, &mut rng, &device).unwrap();
+        let batch = batch(&device);
+        let logits = model.forward(batch.images.clone());
+        let read = read(&model, batch.images.clone()).unwrap();
+        let settings = StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 };
+        let trainee = Trainee::new(Slim::dense(model), settings, Watch::default());
+        let (loss, output) = trainee.loss(batch.clone(), 0.0);
+        assert_eq!(host(loss), host(cross_entropy(&logits, &batch.labels, 0.0)));
+        let mean = host(logits.mean());
+        assert_eq!(host(output.logits), mean);
+        assert_eq!(read.convert::<f64>().try_into_vec::<f64>().unwrap(), mean);
     }
 
     #[test]

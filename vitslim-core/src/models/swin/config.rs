@@ -59,10 +59,10 @@ fn fault(field: &'static str, message: String) -> Result<(), ConfigError> {
     Err(ConfigError::new(field, message))
 }
 
-/// The numbers below `end`, from 1, that `works` takes, as a sentence lists them.
+/// The numbers up to `end`, from 1, that `works` takes, as a sentence lists them; not those that nobody would read to.
 fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> String {
     let numbers: Vec<_> =
-        (1..=end).filter(|number| works(*number)).map(|number| number.to_string()).collect();
+        (1..=end.min(1 << 16)).filter(|number| works(*number)).map(|number| number.to_string()).collect();
     numbers.join(", ")
 }
 
@@ -80,10 +80,6 @@ impl SwinConfig {
         ])?;
         self.check_stages()?;
         self.check_window()?;
-        if !self.mlp_ratio.is_finite() || self.hidden_at(0) == 0 {
-            let ratio = self.mlp_ratio;
-            return fault("mlp_ratio", format!("an MLP of {ratio} times the width has no hidden units"));
-        }
         limits::rates(&[("dropout", self.dropout), ("drop_path", self.drop_path)])
     }
 
@@ -105,20 +101,25 @@ impl SwinConfig {
             );
             return fault("depths", message);
         }
-        let merged = 1 << (stages - 1);
-        if !image.is_multiple_of(merged * patch) {
+        let merged = 1_usize << (stages - 1);
+        let fits = |patch: usize| {
+            merged.checked_mul(patch).is_some_and(|pixels| pixels > 0 && image.is_multiple_of(pixels))
+        };
+        if !fits(patch) {
             let message = format!(
                 "patches of {patch} do not divide images of {image} pixels so that {stages} stages can merge them two by \
                  two; patches that do: {}",
-                those_that_work(image, |patch| image.is_multiple_of(merged * patch))
+                those_that_work(image, fits)
             );
             return fault("patch_size", message);
         }
+        limits::mlp_ratio(self.mlp_ratio, self.hidden_at(0))?;
         let width = |stage: usize| self.dim as f64 * 2_f64.powi(stage as i32);
         let block = |stage: usize| width(stage) * width(stage) * (4.0 + 2.0 * self.mlp_ratio);
         let blocks = self.depths.iter().enumerate().map(|(stage, depth)| *depth as f64 * block(stage));
         let classifier = width(stages - 1) * self.classes as f64;
-        limits::parameters("dim", blocks.sum::<f64>() + classifier)?;
+        let embedding = width(0) * self.channels as f64 * (patch as f64).powi(2);
+        limits::parameters("dim", blocks.sum::<f64>() + classifier + embedding)?;
         for (stage, &heads) in self.heads.iter().enumerate() {
             let dim = self.dim_at(stage);
             if !dim.is_multiple_of(heads) {
@@ -137,7 +138,14 @@ impl SwinConfig {
             side <= window || side.is_multiple_of(window)
         };
         let stages = 0..self.depths.len();
-        let Some(stage) = stages.clone().find(|stage| !fills(self.window, *stage)) else { return Ok(()) };
+        let Some(stage) = stages.clone().find(|stage| !fills(self.window, *stage)) else {
+            // Each block keeps what belongs to the pairs of patches of its windows.
+            let pairs = |stage: usize| {
+                let side = self.side_at(stage) as f64;
+                self.depths[stage] as f64 * (side * side.min(self.window as f64)).powi(2)
+            };
+            return limits::parameters("window", stages.map(pairs).sum());
+        };
         let (window, side) = (self.window, self.side_at(stage));
         let message = format!(
             "windows of {window} x {window} do not fill the {side} x {side} patches of stage {stage}; for images of {} pixels \
@@ -192,12 +200,17 @@ mod tests {
         assert_eq!(small().check(), Ok(()));
         assert_eq!(SwinConfig::default().check(), Ok(()));
         type Change = fn(&mut SwinConfig);
-        let cases: [(&str, Change, &str); 11] = [
+        let cases: [(&str, Change, &str); 15] = [
             ("window", |c| c.window = 3, "3 x 3 do not fill the 8 x 8 patches of stage 0"),
             ("window", |c| c.window = 3, "`window` can be 1, 2, 4, 8"),
             ("window", |c| c.window = 0, "at least 1"),
             ("patch_size", |c| c.patch_size = 5, "patches that do: 1, 2, 4, 8, 16"),
             ("patch_size", |c| c.patch_size = 32, "2 stages can merge them"),
+            // Twice this is 2, if what is over is dropped.
+            ("patch_size", |c| c.patch_size = (1 << 63) + 1, "patches that do: 1, 2"),
+            ("patch_size", |c| (c.image_size, c.patch_size) = (1 << 60, 3), "patches that do: 1, 2"),
+            ("window", |c| (c.image_size, c.window) = (1 << 16, 1 << 14), "parameters"),
+            ("mlp_ratio", |c| c.mlp_ratio = f64::INFINITY, "no hidden units"),
             ("depths", |c| (c.depths, c.heads) = (vec![1; 70], vec![1; 70]), "at most 6 stages"),
             ("depths", |c| c.depths = vec![2, 0], "at least 1"),
             ("depths", |c| c.depths = vec![], "at least 1"),

@@ -11,12 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::golden::Selection;
 use crate::models::{Architecture, Vit, VitConfig};
-use crate::nn::{HeadLayout, TokenGate};
+use crate::nn::TokenGate;
 use crate::selftest::Failure;
-use crate::slim::{
-    Activation, DimensionAxis, DimensionMapper, Granularity, MaskSet, MaskSpec, Scope, Side, SlimLayer,
-    Slimmable, describe,
-};
+use crate::slim::{Activation, DimensionMapper, Granularity, MaskSet, MaskSpec, Scope, Slimmable, describe};
 
 /// Names another folder with files of the same form, to be read in place of those in the binary.
 pub const FOLDER_VARIABLE: &str = "VITSLIM_PARITY_DIR";
@@ -151,16 +148,8 @@ impl DimensionMapper for Prefix {
         &mut self.scope
     }
 
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
-        layout
-    }
-
     fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
         TokenGate::new(gate.tokens, self.prefix)
-    }
-
-    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
-        layer
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::fixture::{LOGITS, Tensors, load};
 use crate::models::{Architecture, DistilledVit, Swin};
 use crate::selftest::comparison::host;
+use crate::selftest::slicing::cut_at;
 use crate::selftest::{Checked, Comparison, Failure};
 use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, describe};
 
@@ -52,7 +53,7 @@ impl Case {
         dimensions.retain(|dimension| !dimension.is_tokens());
         for dimension in &dimensions {
             let hard = io.values(&format!("hard.{}", dimension.path))?;
-            let cut = plan.get_mut(&dimension.path).ok_or_else(|| Failure::new("no such cut"))?;
+            let cut = cut_at(&mut plan, &dimension.path)?;
             cut.keep.retain(|&unit| hard.get(unit) == Some(&1.0));
         }
         let runs = [
