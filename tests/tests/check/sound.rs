@@ -123,3 +123,36 @@ impl Part for Tokens {
         x + self.drop_path.forward(attended)
     }
 }
+
+/// Norms that are not the layer norm: of a batch, by running statistics, and of groups, of which some features go.
+#[derive(Module, Debug, Slimmable)]
+pub struct OtherNorms {
+    #[slim(output = [batched])]
+    fc1: Linear,
+    #[slim(output = [batched], gate)]
+    batch_norm: BatchNorm,
+    #[slim(input = [batched], output = [grouped], gate)]
+    fc2: Linear,
+    #[slim(output = [grouped], gate)]
+    group_norm: GroupNorm,
+    #[slim(input = [grouped])]
+    fc3: Linear,
+}
+
+impl Part for OtherNorms {
+    fn new(device: &Device) -> Self {
+        Self {
+            fc1: linear(WIDTH, HIDDEN, device),
+            batch_norm: BatchNormConfig::new(HIDDEN).init(device),
+            fc2: linear(HIDDEN, 6, device),
+            group_norm: GroupNormConfig::new(2, 6).init(device),
+            fc3: linear(6, WIDTH, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = self.fc1.forward(x.clone()).swap_dims(1, 2);
+        let hidden = self.fc2.forward(self.batch_norm.forward(hidden).swap_dims(1, 2)).swap_dims(1, 2);
+        x + self.fc3.forward(self.group_norm.forward(hidden).swap_dims(1, 2))
+    }
+}

@@ -135,3 +135,55 @@ impl Architecture for OrderExchanged {
         self.head.forward(pooled(x)).into()
     }
 }
+
+/// A part that calls `keep` twice.
+#[derive(Module, Debug, Slimmable)]
+pub struct KeptTwice {
+    #[slim(tokens)]
+    tokens: TokenGate,
+    fc: Linear,
+}
+
+impl Part for KeptTwice {
+    fn new(device: &Device) -> Self {
+        Self { tokens: TokenGate::new(TOKENS, 0), fc: linear(WIDTH, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let branch = self.fc.forward(self.tokens.scale(self.tokens.keep(x.clone())));
+        self.tokens.keep(x) + branch
+    }
+}
+
+/// A stage whose tokens are right, before one with positions for tokens that are gone.
+#[derive(Module, Debug, Slimmable)]
+pub struct LaterIsWrong {
+    embed: Linear,
+    #[slim]
+    early: Stage,
+    #[slim]
+    late: PositionsTooLate,
+    head: Linear,
+}
+
+impl Architecture for LaterIsWrong {
+    type Config = ();
+
+    fn presets() -> Vec<(&'static str, ())> {
+        Vec::new()
+    }
+
+    fn init(_: &(), device: &Device) -> Result<Self, ConfigError> {
+        Ok(Self {
+            embed: linear(4, WIDTH, device),
+            early: Stage::new(device),
+            late: PositionsTooLate::new(device),
+            head: linear(WIDTH, 3, device),
+        })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let x = self.late.forward(self.early.forward(self.embed.forward(rows(images))));
+        self.head.forward(pooled(x)).into()
+    }
+}

@@ -88,7 +88,13 @@ pub fn check_architecture<A: Architecture>(
         check.reasons.push(reason);
         return check;
     }
-    check.macs = attempt(|| macs(&subject.model, image).ok()).ok().flatten();
+    match attempt(|| macs(&subject.model, image)) {
+        Ok(Ok(macs)) => check.macs = Some(macs),
+        Ok(Err(error)) => check.reasons.push(Reason::new(error.to_string())),
+        Err(said) => {
+            check.reasons.push(Reason::new(format!("the forward pass cannot be recorded ({said})")));
+        }
+    }
     check.dimensions = with_costs(&subject.model, image, &subject.dimensions, check.macs);
     let tokens = check_tokens(&subject, image);
     let tokens_are_wrong = !tokens.is_empty();

@@ -6,13 +6,14 @@ use burn::tensor::Tensor;
 
 use super::acting::{Taken, acting, is_left_by_its_gate, taken};
 use super::amended::{Amendment, ParameterAxis, Place};
+use super::attempt::attempt;
 use super::parameters::{Change, changed, parameters};
 use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
 use crate::models::Architecture;
 use crate::report::Reason;
-use crate::slim::{DimensionMapper, Factor, HasAxis, Plan, Scope, Side};
+use crate::slim::{DimensionMapper, Factor, HasAxis, Plan, PlanError, Scope, Side};
 
 /// More parameters or repairs than these are no help.
 const TOLD: usize = 3;
@@ -37,6 +38,10 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> R
     let names: Vec<String> = culprit.guilty.iter().map(|&index| name(subject, index)).collect();
     let names = names.join(" and ");
     let tokens = culprit.guilty.iter().all(|&index| subject.dimensions[index].is_tokens());
+    // A layer may take some cuts only, and says which.
+    if let Ok(Err(error @ PlanError::Layer { .. })) = attempt(|| subject.model.slim(&culprit.plan)) {
+        return Reason::new(format!("{names}: with {}, {error}", culprit.cuts));
+    }
     match &culprit.outcome {
         Outcome::Fails(said) if tokens => cut_tokens_fail(culprit, &names, said),
         Outcome::Fails(said) if culprit.guilty.iter().all(|&index| culprit.plan.cuts[index].keep.is_empty()) => {
@@ -203,7 +208,7 @@ impl Writer {
         let holder = self.holders.get(parameter).map_or("", String::as_str);
         let side = match (holder, last, axis) {
             ("Linear", "weight", 0) => "input",
-            ("Linear", _, _) => "output",
+            ("Linear", _, _) | ("Embedding", "weight", 1) => "output",
             (_, "weight", 1) if holder.starts_with("Conv") => "input",
             (_, "weight" | "bias", 0) if holder.starts_with("Conv") => "output",
             _ if holder.ends_with("Norm") => "output",

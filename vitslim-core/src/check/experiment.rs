@@ -3,6 +3,7 @@
 use burn::module::Module;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
+use super::attempt::attempt;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Experiment, Fault, Faults};
 use crate::models::Architecture;
@@ -58,7 +59,8 @@ fn check_network<A: Architecture>(
     let known = data.map(|data| (data.shape, data.classes));
     let config = config::<A>(document, experiment, known).map_err(|faults| reasons(&faults))?;
     let device = f64_device().map_err(|reason| vec![reason])?;
-    let model = A::init(&config, &device)
+    let model = attempt(|| A::init(&config, &device))
+        .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&document.fault(&["model", "config", error.field], error.message, None)))?;
     let searched = check_keys(document, experiment, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));

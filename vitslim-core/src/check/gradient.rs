@@ -1,6 +1,5 @@
 //! Every dimension reaches the loss.
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
@@ -13,6 +12,7 @@ use crate::models::Architecture;
 use crate::nn::draw::seeded;
 use crate::report::Reason;
 use crate::slim::{Dimension, Mask, MaskSet, MaskSpec};
+use crate::train::cross_entropy;
 
 /// Dropout may keep a mask from the loss; hardly so many times.
 const DRAWS: usize = 6;
@@ -70,12 +70,11 @@ fn gradients<A: Architecture>(
     let model = subject.model.clone().train();
     let images = images(BATCH, image, rng, &training);
     let seed = rng.next_u64();
-    let logits = seeded(seed, &training, || model.gate(&masks).forward(images).class);
-    let classes = logits.dims()[1];
+    let logits = seeded(seed, &training, || model.gate(&masks).forward(images));
+    let classes = logits.class.dims()[1];
     let labels: Vec<i64> = (0..BATCH).map(|_| rng.random_range(0..classes) as i64).collect();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [BATCH]), &training);
-    let loss = CrossEntropyLossConfig::new().init(&training).forward(logits, labels);
-    let gradients = loss.backward();
+    let gradients = cross_entropy(&logits, &labels, 0.0).backward();
     let gradient = |mask: &Mask| {
         let values = mask.values.val().grad(&gradients);
         let values = values.map(|values| values.into_data().convert::<f64>().try_into_vec::<f64>());

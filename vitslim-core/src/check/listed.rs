@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+use super::attempt::attempt;
 use super::pattern::patterns;
 use crate::experiment::{merge_config, typed};
 use crate::models::Architecture;
@@ -36,7 +37,7 @@ pub fn listed<A: Architecture>(name: &str) -> ListedArchitecture {
 }
 
 fn dimensions<A: Architecture>(config: &A::Config) -> Result<Vec<ListedDimension>, String> {
-    let model = A::init(config, &Device::flex()).map_err(|error| error.to_string())?;
+    let model = attempt(|| A::init(config, &Device::flex()))?.map_err(|error| error.to_string())?;
     let dimensions = describe(&model).map_err(|error| error.to_string())?;
     let listed = |(path, members): (String, Vec<usize>)| {
         let units = members.iter().map(|&index| dimensions[index].units());

@@ -5,6 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::pattern::split;
+
 /// A parameter of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parameter {
@@ -94,14 +96,16 @@ pub(super) fn randomised<M: Module>(model: M, rng: &mut ChaCha8Rng) -> M {
 struct Randomise<'a>(&'a mut ChaCha8Rng);
 
 impl Change for Randomise<'_> {
-    fn change<const D: usize>(&mut self, _: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
+    fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
         let shape = value.dims();
         let largest = shape.iter().copied().max().unwrap_or(1).max(1);
         let inputs = shape.iter().product::<usize>() / largest;
         // Uniform values below this have a variance of one over the inputs.
         let most = (3.0 / inputs.max(3) as f64).sqrt();
+        // A variance is positive.
+        let range = if split(path).1 == "running_var" { 0.5..1.5 } else { -most..most };
         let values: Vec<f64> =
-            (0..shape.iter().product()).map(|_| self.0.random_range(-most..most)).collect();
+            (0..shape.iter().product()).map(|_| self.0.random_range(range.clone())).collect();
         Some(Tensor::from_data(TensorData::new(values, shape), &value.device()))
     }
 }

@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::pattern::patterns;
-use crate::slim::{Cut, Dimension, Plan};
+use crate::slim::{Cut, Dimension, Plan, drop_cut_tokens};
 
 /// A mask set that is compared.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ pub(super) fn restored(dimensions: &[Dimension], plan: &Plan, whole: impl Fn(usi
             cut.keep = (0..cut.units()).collect();
         }
     }
-    nest(dimensions, &mut plan);
+    drop_cut_tokens(&mut plan, dimensions);
     plan
 }
 
@@ -97,24 +97,11 @@ fn drawn(
     let mut plan = Plan::whole(dimensions);
     for index in 0..plan.cuts.len() {
         // What an earlier token gate cut does not arrive at this one.
-        nest(dimensions, &mut plan);
+        drop_cut_tokens(&mut plan, dimensions);
         draw(index, &mut plan.cuts[index], rng);
     }
-    nest(dimensions, &mut plan);
+    drop_cut_tokens(&mut plan, dimensions);
     plan
-}
-
-/// Cuts at every token gate what an earlier one cut.
-fn nest(dimensions: &[Dimension], plan: &mut Plan) {
-    let mut left: Option<Vec<usize>> = None;
-    for (dimension, cut) in dimensions.iter().zip(&mut plan.cuts) {
-        if dimension.is_tokens() {
-            if let Some(left) = &left {
-                cut.keep.retain(|token| left.contains(token));
-            }
-            left = Some(cut.keep.clone());
-        }
-    }
 }
 
 /// Keeps about `share` of what `cut` keeps, at least one unit, and cuts at least one if there are two.

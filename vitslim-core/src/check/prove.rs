@@ -35,8 +35,9 @@ pub(super) fn prove<A: Architecture>(
 ) -> Proof {
     let mut proof = Proof::default();
     let mut wrong: HashSet<String> = HashSet::new();
+    let tokens = || subject.dimensions.iter().filter(|d| d.is_tokens()).map(|d| pattern(&d.path));
     if tokens_are_wrong {
-        wrong.extend(subject.dimensions.iter().filter(|d| d.is_tokens()).map(|d| pattern(&d.path)));
+        wrong.extend(tokens());
     }
     for trial in trials(&subject.dimensions, rounds, rng) {
         loop {
@@ -54,6 +55,10 @@ pub(super) fn prove<A: Architecture>(
             let plan = narrowed(subject, plan);
             let guilty = guilty(&plan);
             wrong.extend(guilty.iter().map(|&index| pattern(&subject.dimensions[index].path)));
+            // What one token gate cuts, all later ones cut: they are whole only together.
+            if guilty.iter().any(|&index| subject.dimensions[index].is_tokens()) {
+                wrong.extend(tokens());
+            }
             let outcome = subject.compare(&plan, &[]);
             let culprit = Culprit { subject, cuts: &trial.cuts, plan, guilty, outcome };
             proof.reasons.push(blame(&culprit, attempts));

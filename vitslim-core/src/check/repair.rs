@@ -200,14 +200,15 @@ impl DimensionMapper for ListAxes {
         let place = Place::of(&axis, side);
         if !self.axes.axes.iter().any(|known| known.place == place) {
             let device = layer.devices().into_iter().next().unwrap_or_default();
-            let nothing = index_tensor(&[], &device);
-            let empty = parameters(&layer.clone().select(side, nothing));
-            for (parameter, empty) in parameters(&layer).iter().zip(&empty) {
+            // Every layer takes this cut: `describe` has asked.
+            let left = index_tensor(&axis.without_first(layer.extent(side)), &device);
+            let left = parameters(&layer.clone().select(side, left));
+            for (parameter, left) in parameters(&layer).iter().zip(&left) {
                 let path = match parameter.path.as_str() {
                     "" => axis.layer.clone(),
                     inside => format!("{}.{inside}", axis.layer),
                 };
-                let sizes = parameter.shape.iter().zip(&empty.shape).enumerate();
+                let sizes = parameter.shape.iter().zip(&left.shape).enumerate();
                 let cut = sizes.filter(|(_, (before, after))| before != after);
                 self.axes.carried.extend(cut.map(|(number, _)| (pattern(&path), number)));
             }

@@ -1,15 +1,14 @@
 //! A network that is put to the proof: hard-masked against sliced.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt;
+use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::amended::{Amended, Amendment};
 use super::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
-use crate::selftest::furthest;
+use crate::selftest::{furthest, slicing::random};
 use crate::slim::{Dimension, Plan, Slimmable};
 
 /// By how much logits may differ, over the largest of them. In f64, sums in another order differ by 1e-13.
@@ -45,7 +44,7 @@ impl Outcome {
 impl<A: Architecture> Subject<A> {
     /// The logits of the dense network.
     pub fn dense(&self) -> Result<Tensor<2>, String> {
-        attempt(|| self.model.forward(self.image.clone()).class)
+        attempt(|| self.model.forward(self.image.clone()).mean())
     }
 
     /// Compares what `plan` masks with what it slices, of the network with `amendments`.
@@ -62,13 +61,13 @@ impl<A: Architecture> Subject<A> {
         // What does not fit, fails in the sliced network, which is the faster one too.
         let sliced = attempt(|| amended.slim(plan))?.map_err(|error| error.to_string())?;
         let sliced = self.logits(&sliced.model)?;
-        let masked = amended.hard_mask(plan).map_err(|error| error.to_string())?;
+        let masked = attempt(|| amended.hard_mask(plan))?.map_err(|error| error.to_string())?;
         Ok(relative_difference(&self.logits(&masked.model)?, &sliced))
     }
 
     /// The logits that `model` has for the image.
     pub fn logits(&self, model: &A) -> Result<Vec<f64>, String> {
-        attempt(|| model.forward(self.image.clone()).class.into_data().convert::<f64>())?
+        attempt(|| model.forward(self.image.clone()).mean().into_data().convert::<f64>())?
             .try_into_vec()
             .map_err(|error| format!("{error:?}"))
     }
@@ -83,7 +82,5 @@ pub(super) fn relative_difference(expected: &[f64], found: &[f64]) -> f64 {
 
 /// Random images, `[count, channels, height, width]`.
 pub(super) fn images(count: usize, shape: ImageShape, rng: &mut ChaCha8Rng, device: &Device) -> Tensor<4> {
-    let shape = [count, shape.channels, shape.size, shape.size];
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    random([count, shape.channels, shape.size, shape.size], rng, device)
 }

@@ -5,6 +5,7 @@ use burn_capture::CapturedGraph;
 use burn_ir::{BaseOperationIr, OperationIr, SelectOpIr};
 
 use super::attempt::attempt;
+use super::pattern::pattern;
 use super::subject::Subject;
 use crate::data::ImageShape;
 use crate::graph::capture;
@@ -48,9 +49,17 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
     };
     let acting = acting(&captured);
     let mut reasons = Vec::new();
+    let mut told = Vec::new();
     for (number, gate) in gates.iter().enumerate() {
         let here: Vec<&Acting> = acting.iter().filter(|acting| acting.gate == number).collect();
-        reasons.extend(gate.wrong(&here));
+        // Of a mistake in a struct, the first that has it tells enough.
+        let name = pattern(&gate.path);
+        if let Some(reason) = gate.wrong(&here)
+            && !told.contains(&name)
+        {
+            reasons.push(reason);
+            told.push(name);
+        }
     }
     for pair in acting.windows(2).filter(|pair| pair[0].gate > pair[1].gate) {
         let [earlier, later] = [pair[0].gate, pair[1].gate].map(|gate| &gates[gate].path);

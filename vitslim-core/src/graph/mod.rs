@@ -38,6 +38,8 @@ pub fn capture<M: Architecture>(
     let recorder = Device::capture();
     let mut unrecorded = None;
     let graph = recorder.capture_scope(|scope| {
+        // What the forward pass makes itself is of the type that the rest is computed in.
+        let _ = recorder.clone().configure(Device::flex().settings().float_dtype);
         let model = model.valid().to_device(&recorder);
         let images = Tensor::<4>::zeros([batch, image.channels, image.size, image.size], &Device::flex())
             .to_device(&recorder);

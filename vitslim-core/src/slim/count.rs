@@ -24,8 +24,8 @@ impl Count {
     /// Adds what goes with the features of one unit, or of one group, of `axis`.
     fn add<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
         let device = layer.devices().into_iter().next().unwrap_or_default();
-        let left: Vec<usize> = (axis.features_per_unit()..layer.extent(side)).collect();
-        let without = layer.clone().select(side, index_tensor(&left, &device));
+        let left = index_tensor(&axis.without_first(layer.extent(side)), &device);
+        let without = layer.clone().select(side, left);
         let parameters = layer.num_params() - without.num_params();
         match self.parameters.iter_mut().find(|(path, _)| *path == axis.dimension) {
             Some((_, sum)) => *sum += parameters,

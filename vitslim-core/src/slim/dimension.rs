@@ -125,6 +125,12 @@ impl DimensionAxis {
         self.outer * self.inner
     }
 
+    /// The features of all units but the first, of a side with `extent` features.
+    pub(crate) fn without_first(&self, extent: usize) -> Vec<usize> {
+        let units = extent.checked_div(self.features_per_unit()).unwrap_or(0);
+        self.features(&(1..units).collect::<Vec<_>>(), units)
+    }
+
     /// The features that belong to `units` (or groups) of a dimension with `of` of them, in the layer's order.
     pub fn features(&self, units: &[usize], of: usize) -> Vec<usize> {
         (0..self.outer)

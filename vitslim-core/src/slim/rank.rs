@@ -132,7 +132,7 @@ fn raise_to_later_gates(ranked: &[&Dimension], values: &mut [Vec<f64>]) {
 }
 
 /// A token that one gate cuts is gone for all later gates, whichever ranking they belong to, or none.
-fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
+pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
     let mut left: Option<Vec<usize>> = None;
     for dimension in dimensions.iter().filter(|dimension| dimension.is_tokens()) {
         let Some(cut) = plan.get_mut(&dimension.path) else { continue };

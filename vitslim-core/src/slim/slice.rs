@@ -14,43 +14,40 @@ use crate::nn::{HeadLayout, TokenGate};
 
 /// See [`Slimmable::slim`].
 pub(super) fn slim<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
-    let dimensions = describe(model)?;
-    plan.check(&dimensions)?;
+    plan.check(&describe(model)?)?;
     let mut error = None;
-    let sliced = detached(model, |model| slice(model, plan, |_| true, &mut error));
-    match error {
-        Some(error) => Err(error),
-        None => Ok(sliced),
-    }
+    let sliced = detached(model, |model| slice(model, plan, true, &mut error));
+    error.map_or(Ok(sliced), Err)
 }
 
 /// See [`Slimmable::hard_mask`].
 pub(super) fn hard_mask<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
     let dimensions = describe(model)?;
-    // What no layer can be cut to is refused here too.
-    slim(model, plan)?;
-    let device = device_of(model);
-    let features = dimensions.iter().filter(|dimension| !dimension.is_tokens());
-    let factors = features.filter_map(|dimension| {
-        let cut = plan.get(&dimension.path)?;
-        let mut factors = vec![0.0_f32; cut.units()];
-        cut.keep.iter().for_each(|&unit| factors[unit] = 1.0);
-        let factors = Tensor::from_data(TensorData::new(factors, [cut.units()]), &device);
-        Some((dimension.path.clone(), factors))
+    plan.check(&dimensions)?;
+    let mut error = None;
+    let masked = detached(model, |model| {
+        let device = device_of(&model);
+        let features = dimensions.iter().filter(|dimension| !dimension.is_tokens());
+        let factors = features.filter_map(|dimension| {
+            let cut = plan.get(&dimension.path)?;
+            let mut factors = vec![0.0_f32; cut.units()];
+            cut.keep.iter().for_each(|&unit| factors[unit] = 1.0);
+            let factors = Tensor::from_data(TensorData::new(factors, [cut.units()]), &device);
+            Some((dimension.path.clone(), factors))
+        });
+        slice(gate(model, factors.collect()), plan, false, &mut error)
     });
-    let masked = gate(model.clone(), factors.collect());
-    let is_tokens = |path: &str| dimensions.iter().any(|d| d.path == path && d.is_tokens());
-    Ok(slice(masked, plan, is_tokens, &mut None))
+    error.map_or(Ok(masked), Err)
 }
 
-/// The model with the cuts of `plan` carried out at those dimensions that `at` picks. A layer that cannot be cut so stays as
-/// it is, and the first of them is told in `error`.
-fn slice<M: Slimmable>(model: M, plan: &Plan, at: impl Fn(&str) -> bool, error: &mut Option<PlanError>) -> M {
-    let cuts = plan.cuts.iter().filter(|cut| at(&cut.dimension));
+/// The model with the cuts of `plan` carried out, or of tokens only without `features`. A layer that cannot be cut so stays as
+/// it is, and the first of them is told in `error`, also where it is not to be cut.
+fn slice<M: Slimmable>(model: M, plan: &Plan, features: bool, error: &mut Option<PlanError>) -> M {
     let mut slice = Slice {
         scope: Scope::default(),
         device: device_of(&model),
-        cuts: cuts.map(|cut| (cut.dimension.as_str(), cut)).collect(),
+        features,
+        cuts: plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect(),
         orders: HashMap::new(),
         groups: HashMap::new(),
         tokens_left: None,
@@ -62,6 +59,8 @@ fn slice<M: Slimmable>(model: M, plan: &Plan, at: impl Fn(&str) -> bool, error: 
 struct Slice<'a> {
     scope: Scope,
     device: Device,
+    /// Whether features are cut, or their layers only asked.
+    features: bool,
     cuts: HashMap<&'a str, &'a Cut>,
     /// Kept units in the order that a layout gave them.
     orders: HashMap<String, Vec<usize>>,
@@ -86,6 +85,9 @@ impl Slice<'_> {
             self.error.get_or_insert(PlanError::Layer { dimension, layer: layer_path, side, reason });
             return layer;
         }
+        if !self.features {
+            return layer;
+        }
         layer.select(side, index_tensor(features, &self.device))
     }
 }
@@ -103,7 +105,9 @@ impl DimensionMapper for Slice<'_> {
         heads.retain(|(_, units)| !units.is_empty());
         heads.sort_by_key(|(_, units)| std::cmp::Reverse(units.len()));
         let (order, units): (Vec<_>, Vec<_>) = heads.into_iter().unzip();
-        layout.sizes = units.iter().map(Vec::len).collect();
+        if self.features {
+            layout.sizes = units.iter().map(Vec::len).collect();
+        }
         self.orders.insert(dimension.to_owned(), units.concat());
         self.groups.insert(dimension.to_owned(), (order, cut.of.len()));
         layout

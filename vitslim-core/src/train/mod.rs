@@ -37,4 +37,5 @@ pub use load::{CheckpointError, Loaded, load_pretrained};
 pub(crate) use memory::hush_out_of_memory;
 pub use parallel::{Devices, NamedDevice};
 pub use stage::{StageRun, Trained, checkpoint_folder, train};
+pub(crate) use step::cross_entropy;
 pub use stepper::Stepper;

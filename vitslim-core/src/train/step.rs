@@ -92,7 +92,7 @@ impl<M: Architecture> Trainee<M> {
 
 /// The cross entropy of `logits`, `[1]`. Of two heads it is the mean of both, as for DeiT where no teacher says what the
 /// second should learn: each head learns the labels.
-fn cross_entropy(logits: &Logits, labels: &Tensor<1, Int>, label_smoothing: f64) -> Tensor<1> {
+pub(crate) fn cross_entropy(logits: &Logits, labels: &Tensor<1, Int>, label_smoothing: f64) -> Tensor<1> {
     let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
     let loss = CrossEntropyLossConfig::new().with_smoothing(smoothing).init(&logits.class.device());
     let class = loss.forward(logits.class.clone(), labels.clone());
