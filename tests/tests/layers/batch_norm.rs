@@ -3,6 +3,7 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use vitslim_core::prelude::*;
+use vitslim_core::selftest::slicing::random;
 use vitslim_core::slim::{Plan, describe};
 
 use crate::convolutions::ConvNormConv;
@@ -10,6 +11,20 @@ use crate::harness::{Masks, Network, host, input, masks, network};
 
 fn statistics(norm: &BatchNorm) -> [Vec<f64>; 2] {
     [&norm.running_mean, &norm.running_var].map(|running| host(running.value()))
+}
+
+#[test]
+fn evaluation_is_by_the_running_statistics() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let norm = network::<ConvNormConv>(&mut rng).norm;
+    let x = random::<4>([3, 7, 2, 2], &mut rng, &crate::harness::device());
+    let of = |values: Tensor<1>| values.reshape([1, 7, 1, 1]);
+    let deviation = (of(norm.running_var.value()) + norm.epsilon).sqrt();
+    let expected = (x.clone() - of(norm.running_mean.value())) / deviation * of(norm.gamma.val());
+    let expected = host(expected + of(norm.beta.val()));
+    for (found, expected) in host(norm.forward(x)).into_iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+    }
 }
 
 #[test]

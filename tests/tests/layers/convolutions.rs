@@ -23,7 +23,7 @@ impl Network for ConvNormConv {
             conv1: Conv2dConfig::new([4, 7], [3, 3]).with_padding([1, 1]).init(device),
             norm: BatchNormConfig::new(7).init(device),
             act: Gelu::new(),
-            conv2: Conv2dConfig::new([7, 3], [2, 2]).with_stride([2, 1]).init(device),
+            conv2: Conv2dConfig::new([7, 3], [3, 2]).with_stride([2, 1]).init(device),
         }
     }
 
@@ -55,7 +55,7 @@ impl Network for Depthwise {
         Self {
             expand: Conv2dConfig::new([4, 6], [1, 1]).init(device),
             act: Gelu::new(),
-            depthwise: Conv2dConfig::new([6, 6], [3, 3]).with_padding([1, 1]).with_groups(6).init(device),
+            depthwise: Conv2dConfig::new([6, 6], [3, 2]).with_padding([1, 0]).with_groups(6).init(device),
             project: Conv2dConfig::new([6, 3], [1, 1]).init(device),
         }
     }
@@ -144,7 +144,7 @@ fn whole_groups() {
 struct EqualGroups {
     #[slim(output = [2, inner])]
     before: Conv2d,
-    #[slim(input = [2, inner], gate, output = [2, hidden], gate)]
+    #[slim(output = [2, hidden], gate, input = [2, inner], gate)]
     grouped: Conv2d,
     #[slim(input = [2, hidden])]
     after: Conv2d,

@@ -39,7 +39,8 @@ impl BatchNormConfig {
 /// Gate the norm and not the convolution before it: the norm divides by the deviation of what it reads, and would take a mask
 /// there out again. The running statistics are those of inputs that no mask multiplies: they are selected, never scaled.
 ///
-/// Running statistics change in the forward pass. A gated copy shares those of the model, so that a search trains them. Of
+/// Running statistics change in the forward pass; the running variance is that of the batch as it is, as in Burn (PyTorch's is
+/// multiplied by `n / (n - 1)`). A gated copy shares those of the model, so that a search trains them. Of
 /// several devices, those of the first count, as in PyTorch's data parallelism. A batch that is accumulated in parts
 /// updates them once a part.
 #[derive(Module, Debug)]

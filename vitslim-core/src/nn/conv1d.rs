@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
-use super::conv_groups::{assert_divides, output_size, slim_convolution};
+use super::conv_groups::{assert_divides, slim_convolution, without_channels};
 use super::{normal, product};
 
 /// Configuration of a [`Conv1d`].
@@ -58,7 +58,7 @@ pub struct Conv1d {
     pub stride: usize,
     /// Zeros at either end.
     pub padding: usize,
-    /// Groups that are left; none where no channel is.
+    /// Groups that are left.
     pub groups: usize,
 }
 
@@ -68,19 +68,12 @@ impl Conv1d {
     /// - input: `[batch, channels_in, length]`
     /// - output: `[batch, channels_out, length_out]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        let [channels_out, in_a_group, kernel] = self.weight.dims();
         let bias = self.bias.as_ref().map(Param::val);
-        // What a branch without units still adds is its bias; not every backend convolves tensors of size 0.
-        if channels_out == 0 || in_a_group == 0 {
-            let [batch, _, length] = input.dims();
-            let length = output_size(length, kernel, self.stride, self.padding);
-            let zeros = Tensor::zeros([batch, channels_out, length], &input.device());
-            return match bias {
-                Some(bias) if channels_out > 0 => zeros + bias.reshape([1, channels_out, 1]),
-                _ => zeros,
-            };
+        let (shape, stride, padding) = (self.weight.dims(), [self.stride], [self.padding]);
+        if let Some(output) = without_channels(&input, shape, bias.as_ref(), &stride, &padding) {
+            return output;
         }
-        let options = ConvOptions::new([self.stride], [self.padding], [1], self.groups);
+        let options = ConvOptions::new(stride, padding, [1], self.groups);
         product::conv1d(input, self.weight.val(), bias, options)
     }
 }

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
-use super::conv_groups::{assert_divides, output_size, slim_convolution};
+use super::conv_groups::{assert_divides, slim_convolution, without_channels};
 use super::{normal, product};
 
 /// Configuration of a [`Conv2d`].
@@ -62,7 +62,7 @@ pub struct Conv2d {
     pub stride: [usize; 2],
     /// Rows of zeros above and below, columns left and right.
     pub padding: [usize; 2],
-    /// Groups that are left; none where no channel is.
+    /// Groups that are left.
     pub groups: usize,
 }
 
@@ -72,18 +72,10 @@ impl Conv2d {
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height_out, width_out]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let [channels_out, in_a_group, kernel_height, kernel_width] = self.weight.dims();
         let bias = self.bias.as_ref().map(Param::val);
-        // What a branch without units still adds is its bias; not every backend convolves tensors of size 0.
-        if channels_out == 0 || in_a_group == 0 {
-            let [batch, _, height, width] = input.dims();
-            let height = output_size(height, kernel_height, self.stride[0], self.padding[0]);
-            let width = output_size(width, kernel_width, self.stride[1], self.padding[1]);
-            let zeros = Tensor::zeros([batch, channels_out, height, width], &input.device());
-            return match bias {
-                Some(bias) if channels_out > 0 => zeros + bias.reshape([1, channels_out, 1, 1]),
-                _ => zeros,
-            };
+        let shape = self.weight.dims();
+        if let Some(output) = without_channels(&input, shape, bias.as_ref(), &self.stride, &self.padding) {
+            return output;
         }
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], self.groups);
         product::conv2d(input, self.weight.val(), bias, options)
@@ -133,8 +125,15 @@ mod tests {
         let device = Device::flex();
         // 7 x 9 pixels: some fill no patch.
         let images = Tensor::<4>::random([2, 3, 7, 9], Distribution::Normal(0.0, 1.0), &device);
-        for stride in [[2, 3], [1, 1], [2, 2]] {
-            let conv = Conv2dConfig::new([3, 5], [2, 3]).with_stride(stride).init(&device);
+        for (stride, padding, groups) in [
+            ([2, 3], [0, 0], 1),
+            ([1, 1], [0, 0], 1),
+            ([2, 2], [0, 0], 1),
+            ([2, 3], [1, 0], 1),
+            ([2, 3], [0, 0], 3),
+        ] {
+            let conv = Conv2dConfig::new([3, 6], [2, 3]).with_stride(stride).with_padding(padding);
+            let conv = conv.with_groups(groups).init(&device);
             let by_patches = conv.forward_patches(images.clone());
             let by_convolution = conv.forward(images.clone()).flatten::<3>(2, 3).swap_dims(1, 2);
             let expected = by_convolution.into_data();

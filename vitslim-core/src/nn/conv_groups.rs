@@ -20,7 +20,8 @@ enum Left {
 /// What the channels `kept` leave of `groups` of `size` channels, if that is a convolution.
 fn left(kept: &[usize], groups: usize, size: usize) -> Option<Left> {
     if kept.is_empty() {
-        return Some(Left::Whole(0));
+        // All of them, of no channels.
+        return Some(Left::Equal);
     }
     let same_group = |channels: &[usize]| channels.windows(2).all(|pair| pair[0] / size == pair[1] / size);
     if kept.len().is_multiple_of(size) && kept.chunks(size).all(same_group) {
@@ -34,19 +35,16 @@ fn left(kept: &[usize], groups: usize, size: usize) -> Option<Left> {
 
 /// See `SlimLayer::check`, of the input.
 pub(super) fn check_input(in_a_group: usize, groups: usize, kept: &[usize]) -> Result<(), String> {
-    if groups == 1 {
+    if groups == 1 || kept.len() == groups * in_a_group {
         return Ok(());
     }
-    if in_a_group == 1 {
-        return Err(
+    match left(kept, groups, in_a_group) {
+        Some(Left::Equal) => Ok(()),
+        Some(Left::Whole(_)) if in_a_group == 1 => Err(
             "each output channel of a depthwise convolution reads one input channel, so that both are one dimension: write \
              only its `output = [...]`, and it reads what is left of that"
                 .into(),
-        );
-    }
-    match left(kept, groups, in_a_group) {
-        _ if kept.is_empty() || kept.len() == groups * in_a_group => Ok(()),
-        Some(Left::Equal) => Ok(()),
+        ),
         Some(Left::Whole(_)) => Err(format!(
             "the convolution has {groups} groups, and one that reads nothing must go from its output: where whole groups go, \
              write only its `output = [...]`"
@@ -90,6 +88,8 @@ pub(super) fn scale_input<const D: usize>(
 ) -> Param<Tensor<D>> {
     match groups {
         1 => scale_param(weight, 1, factors),
+        // Burn does not reshape tensors of size 0; without output channels there is nothing to multiply.
+        _ if weight.dims()[0] == 0 => weight,
         _ => weight.map(|weight| {
             by_input_channel(weight, groups, |weight| weight * factors.clone().unsqueeze_dim::<2>(1))
         }),
@@ -105,6 +105,9 @@ pub(super) fn select_input<const D: usize>(
     // Without input channels there is nothing to bring into order.
     if groups == 1 || kept.dims() == [0] {
         return select_param(weight, 1, kept);
+    }
+    if weight.dims()[0] == 0 {
+        return weight.map(|weight| weight.narrow(1, 0, kept.dims()[0] / groups).detach());
     }
     weight.map(|weight| by_input_channel(weight, groups, |weight| weight.select(0, kept.clone())).detach())
 }
@@ -138,9 +141,29 @@ pub(super) fn assert_divides(groups: usize, channels: [usize; 2]) {
     );
 }
 
-/// Pixels along one side of the output of a convolution, of `size` at the input.
-pub(super) fn output_size(size: usize, kernel: usize, stride: usize, padding: usize) -> usize {
-    (size + 2 * padding).saturating_sub(kernel) / stride + 1
+/// What a convolution of `x` without channels still adds, its bias; `None` where it has some. Not every backend convolves
+/// tensors of size 0. `weight` is the weight's shape.
+pub(super) fn without_channels<const D: usize>(
+    x: &Tensor<D>,
+    weight: [usize; D],
+    bias: Option<&Tensor<1>>,
+    stride: &[usize],
+    padding: &[usize],
+) -> Option<Tensor<D>> {
+    let [channels_out, in_a_group] = [weight[0], weight[1]];
+    if channels_out > 0 && in_a_group > 0 {
+        return None;
+    }
+    let (mut shape, mut along_channels) = (x.dims(), [1; D]);
+    (shape[1], along_channels[1]) = (channels_out, channels_out);
+    for (axis, (stride, padding)) in (2..D).zip(stride.iter().zip(padding)) {
+        shape[axis] = (shape[axis] + 2 * padding).saturating_sub(weight[axis]) / stride + 1;
+    }
+    let zeros = Tensor::zeros(shape, &x.device());
+    Some(match bias {
+        Some(bias) if channels_out > 0 => zeros + bias.clone().reshape(along_channels),
+        _ => zeros,
+    })
 }
 
 /// Implements `SlimLayer` for a convolution with the fields of Burn's.
@@ -176,7 +199,7 @@ macro_rules! slim_convolution {
             }
 
             fn check(&self, _: $crate::slim::Output, kept: &[usize]) -> Result<(), String> {
-                let out_in_a_group = self.weight.dims()[0] / self.groups.max(1);
+                let out_in_a_group = self.weight.dims()[0] / self.groups;
                 $crate::nn::conv_groups::check_output(out_in_a_group, self.groups, kept)
             }
 
@@ -191,7 +214,7 @@ macro_rules! slim_convolution {
                 _: $crate::slim::Output,
                 kept: burn::tensor::Tensor<1, burn::tensor::Int>,
             ) -> Self {
-                let out_in_a_group = self.weight.dims()[0] / self.groups.max(1);
+                let out_in_a_group = self.weight.dims()[0] / self.groups;
                 self.groups = $crate::nn::conv_groups::groups_left(&kept, self.groups, out_in_a_group);
                 self.weight = $crate::slim::select_param(self.weight, 0, &kept);
                 self.bias = self.bias.map(|bias| $crate::slim::select_param(bias, 0, &kept));

@@ -75,10 +75,16 @@ impl GroupNorm {
 
         let mean = of_group(x.clone().sum_dim(2)) / count;
         let centered = x - mean.clone();
-        // Each removed value adds 0 to the mean and mean^2 to the variance.
-        let left = of_group(Tensor::ones([batch, channels, 1], &mean.device())) * positions as f64;
-        let removed = mean.square() * (-left + count);
-        let variance = (of_group(centered.clone().square().sum_dim(2)) + removed) / count;
+        let squares = of_group(centered.clone().square().sum_dim(2));
+        let squares = match &self.group_of {
+            None => squares,
+            // Each removed value adds 0 to the mean and mean^2 to the variance.
+            Some(_) => {
+                let left = of_group(Tensor::ones([batch, channels, 1], &mean.device())) * positions as f64;
+                squares + mean.square() * (-left + count)
+            }
+        };
+        let variance = squares / count;
         let normalised = centered / (variance + self.epsilon).sqrt();
         let output = normalised * self.gamma.val().reshape([1, channels, 1]);
         let output = match &self.beta {

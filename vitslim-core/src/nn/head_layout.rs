@@ -64,6 +64,10 @@ impl HeadLayout {
     /// - k, v: `[batch, keys, features]`
     /// - bias: `[n, heads, queries, keys]` or `[n, 1, queries, keys]`; `n` divides the batch
     /// - output: `[batch, queries, features]`
+    ///
+    /// # Panics
+    ///
+    /// When the bias has another number of heads.
     pub fn attend_separate(
         &self,
         q: Tensor<3>,
@@ -93,6 +97,13 @@ impl HeadLayout {
     /// The attention of each run of heads of one size, side by side. `part(0, start, width)` are `width` features of the
     /// queries from `start` on, `part(1, ..)` of the keys, `part(2, ..)` of the values.
     fn by_size(&self, bias: Option<Tensor<4>>, part: impl Fn(usize, usize, usize) -> Tensor<3>) -> Tensor<3> {
+        if let Some(bias) = &bias {
+            let (heads, of) = (bias.dims()[1], self.sizes.len());
+            assert!(
+                heads == 1 || heads == of,
+                "a bias of {heads} heads, and there are {of}: let it follow them by `axis(N) = [heads]`"
+            );
+        }
         let mut attended = Vec::new();
         let (mut head, mut start) = (0, 0);
         for heads in self.sizes.chunk_by(|a, b| a == b) {
@@ -122,7 +133,7 @@ impl HeadLayout {
 /// `bias` of `count` heads from `head` on, for each sequence of the batch or for all.
 fn bias_of(bias: Tensor<4>, head: usize, count: usize, batch: usize) -> Tensor<4> {
     let [n, heads, ..] = bias.dims();
-    let bias = if heads == 1 || heads == count { bias } else { bias.narrow(1, head, count) };
+    let bias = if heads == 1 { bias } else { bias.narrow(1, head, count) };
     if n == 1 || n == batch { bias } else { bias.repeat_dim(0, batch / n) }
 }
 
@@ -131,6 +142,13 @@ mod tests {
     use burn::tensor::{Device, Distribution, Tolerance, activation};
 
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "a bias of 2 heads, and there are 4")]
+    fn a_bias_of_other_heads_panics() {
+        let layout = HeadLayout { sizes: vec![3, 3, 2, 2], scale: 0.7 };
+        layout.attend_with_bias(random([1, 5, 30]), random([1, 2, 5, 5]));
+    }
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())

@@ -4,7 +4,8 @@
 //! The other layers carry the names and the fields of Burn's own, so that checkpoints load into them alike. They differ
 //! where slimming needs it: a [`LayerNorm`], [`RmsNorm`] or [`GroupNorm`] remembers its original width, a [`BatchNorm`] shares its
 //! running statistics with its gated copy only, and the layers of a branch work at size 0. Burn's own linear layer,
-//! convolutions and embedding can be annotated too.
+//! convolutions and embedding can be annotated too; its convolutions need at least one channel, so take ours where a budget may
+//! cut all.
 
 mod batch_norm;
 mod conv1d;

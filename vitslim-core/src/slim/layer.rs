@@ -113,9 +113,7 @@ impl<const A: usize> Side for Axis<A> {
 /// every operation of Burn does. A layer that takes some cuts only says so in [`check`](Self::check).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be gated or sliced along its {S} side",
-    label = "this layer has no such axis",
-    note = "a linear layer or convolution has `input` and `output`, a norm or embedding only `output`, a `Param<Tensor<D>>` has `axis(0)` to `axis(D - 1)`",
-    note = "a norm over a prunable dimension must be that of `vitslim_core::nn`, which keeps its original width or shares its running statistics; implement `SlimLayer` for a layer of your own"
+    label = "this layer has no such axis"
 )]
 pub trait SlimLayer<S: Side>: Module {
     /// Number of features along the side.
