@@ -28,6 +28,7 @@ pub struct ParallelBlock {
 }
 
 impl ParallelBlock {
+    /// A dense block.
     pub fn new(config: &ParallelConfig, device: &Device) -> Self {
         let ParallelConfig { dim, heads, hidden, .. } = *config;
         let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(device);
