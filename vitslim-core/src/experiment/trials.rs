@@ -1,0 +1,118 @@
+//! The trials of an experiment: one for each combination of what it sweeps.
+
+use std::collections::HashMap;
+
+use super::document::Document;
+use super::fault::{Fault, Faults};
+use super::schema::Experiment;
+use super::sweep::Sweeps;
+use super::tree::{Node, Value};
+
+/// Mistakes that are told of trials. All trials of a sweep may have one each.
+const MOST_TOLD: usize = 20;
+
+/// The trials of an experiment, all of them checked. The value that is written first changes last.
+#[derive(Clone, Debug)]
+pub struct Trials {
+    document: Document,
+    sweeps: Sweeps,
+}
+
+impl Trials {
+    /// The trials of `document`.
+    pub(super) fn of(document: &Document) -> Result<Self, Faults> {
+        let trials = Self { document: document.clone(), sweeps: Sweeps::find(document.root())? };
+        trials.check()?;
+        Ok(trials)
+    }
+
+    /// How many.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.sweeps.trials()
+    }
+
+    /// Whether anything is swept.
+    pub fn is_sweep(&self) -> bool {
+        !self.sweeps.is_empty()
+    }
+
+    /// Trial number `index`, which is less than [`Trials::len`].
+    pub fn get(&self, index: usize) -> Document {
+        if !self.is_sweep() {
+            return self.document.clone();
+        }
+        let root = self.sweeps.trial(self.document.root(), index);
+        let name = self.sweeps.name(index, &seed(&root));
+        Document::of_trial(root, name)
+    }
+
+    /// Each trial.
+    pub fn iter(&self) -> impl Iterator<Item = Document> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+
+    /// What differs in trial number `index`: names and values, in the order written.
+    pub fn differing(&self, index: usize) -> Vec<(&str, String)> {
+        let differing = self.sweeps.differing(index).into_iter();
+        differing.map(|(name, value)| (name, value.to_string())).collect()
+    }
+
+    /// The one trial, for a command that takes no sweep.
+    ///
+    /// # Errors
+    ///
+    /// When there are several, at the first sweep.
+    pub fn only(&self) -> Result<Document, Faults> {
+        match self.len() {
+            1 => Ok(self.get(0)),
+            _ => Err(self.sweeps.several().into()),
+        }
+    }
+
+    fn check(&self) -> Result<(), Faults> {
+        let mut faults: Vec<Fault> = Vec::new();
+        let mut experiments: HashMap<String, usize> = HashMap::new();
+        for (index, trial) in self.iter().enumerate() {
+            if faults.len() >= MOST_TOLD {
+                break;
+            }
+            let mut told = |fault: &Fault| {
+                let known =
+                    |earlier: &Fault| earlier.span() == fault.span() && earlier.message() == fault.message();
+                if !faults.iter().any(known) {
+                    faults.push(fault.clone());
+                }
+            };
+            match trial.experiment() {
+                Err(found) => found.iter().for_each(told),
+                Ok(experiment) => {
+                    if let Some(earlier) = experiments.insert(key(&experiment), index)
+                        && let Some((first, again)) = self.sweeps.difference(earlier, index)
+                    {
+                        let message = format!("`{}` is the same trial twice", again.text());
+                        told(
+                            &Fault::new(again, message)
+                                .with_label("again here")
+                                .with_also(first, "first here"),
+                        );
+                    }
+                }
+            }
+        }
+        Faults::check(faults)
+    }
+}
+
+/// By which the same experiment is known, however it is written.
+fn key(experiment: &Experiment) -> String {
+    ron::to_string(experiment).unwrap_or_else(|_| format!("{experiment:?}"))
+}
+
+/// The seed of a trial as a part of its name.
+fn seed(root: &Node) -> String {
+    match root.at(&["seed"]) {
+        Some(Node { value: Value::Number(seed), .. }) => super::number::canonical(seed),
+        _ => "0".to_owned(),
+    }
+}
