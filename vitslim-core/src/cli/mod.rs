@@ -12,6 +12,7 @@ mod device_list;
 mod devices;
 mod eval;
 mod file_limit;
+mod plan;
 mod registry;
 mod run;
 mod selftest;
@@ -43,6 +44,7 @@ const INTERRUPTED: u8 = 130;
     propagate_version = true,
     after_help = "Examples:
   vitslim check experiments/quickstart.ron
+  vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
@@ -60,6 +62,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::CheckArgs),
+    Plan(plan::PlanArgs),
     Run(run::RunArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
@@ -82,6 +85,7 @@ pub fn main(registry: Registry) -> ExitCode {
     cuda::keep_kernels();
     let result = match Cli::parse().command {
         Command::Check(args) => check::check(&registry, &args),
+        Command::Plan(args) => plan::plan(&registry, &args),
         Command::Run(args) => run::run(&registry, &args),
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),

@@ -1,9 +1,12 @@
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
-use crate::experiment::{Document, Faults, nearest};
+use crate::experiment::{Document, Faults, Node, Value, nearest};
 use crate::models::{Architecture, DistilledVit, Swin, Vit};
-use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, Summary};
-use crate::run::{EvaluationSetting, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute};
+use crate::plan::{Planning, plan};
+use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
+use crate::run::{
+    EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute,
+};
 use crate::terminal::say;
 
 /// The architectures that experiments may name.
@@ -17,6 +20,10 @@ pub struct Registry {
 pub(super) struct Commands {
     /// Checks it and its architecture.
     pub check: fn(&Document) -> Result<ExperimentCheck, Faults>,
+    /// Tells what a run of it will be.
+    pub plan: fn(&Document, &mut Planning) -> Result<PlannedTrial, RunError>,
+    /// Writes it with every default spelled out.
+    pub resolved: fn(&Document) -> Result<String, PrepareError>,
     /// Checks and runs it.
     pub run: Runner,
     /// Evaluates a network of its run.
@@ -33,6 +40,8 @@ impl Commands {
     fn of<A: Architecture>() -> Self {
         Self {
             check: check_experiment::<A>,
+            plan: plan::<A>,
+            resolved: |document| Prepared::<A>::new(document)?.resolved(),
             run: run::<A>,
             eval: evaluate::<A>,
             bench: networks::<A>,
@@ -66,8 +75,11 @@ impl Registry {
 
     /// What the commands do with the architecture that `document` names.
     pub(super) fn commands(&self, document: &Document) -> Result<Commands, Faults> {
-        let experiment = document.experiment()?;
-        let wanted = experiment.model.architecture;
+        let wanted = match document.at(&["model", "architecture"]) {
+            Some(Node { value: Value::String(name), .. }) => name.clone(),
+            // Whatever is wrong with it.
+            _ => document.experiment()?.model.architecture,
+        };
         if let Some((_, commands)) = self.entries.iter().find(|(name, _)| *name == wanted) {
             return Ok(*commands);
         }

@@ -52,6 +52,42 @@ impl Trials {
         (0..self.len()).map(|index| self.get(index))
     }
 
+    /// Name of the experiment.
+    pub fn name(&self) -> &str {
+        match self.document.at(&["name"]) {
+            Some(Node { value: Value::String(name), .. }) => name,
+            _ => "",
+        }
+    }
+
+    /// What `work` makes of each trial.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of all trials, if `faults` finds any in their errors, each told once; else the first error.
+    pub fn each<T, E: From<Faults>>(
+        &self,
+        mut work: impl FnMut(&Document) -> Result<T, E>,
+        faults: impl Fn(&E) -> Option<&Faults>,
+    ) -> Result<Vec<T>, E> {
+        let mut done = Vec::new();
+        let mut told = Told::default();
+        for trial in self.iter() {
+            match work(&trial) {
+                Ok(of_trial) => done.push(of_trial),
+                Err(error) => match faults(&error) {
+                    Some(faults) => told.add(faults),
+                    None => return Err(error),
+                },
+            }
+            if told.is_enough() {
+                break;
+            }
+        }
+        Faults::check(told.0)?;
+        Ok(done)
+    }
+
     /// What differs in trial number `index`: names and values, in the order written.
     pub fn differing(&self, index: usize) -> Vec<(&str, String)> {
         let differing = self.sweeps.differing(index).into_iter();
@@ -71,36 +107,44 @@ impl Trials {
     }
 
     fn check(&self) -> Result<(), Faults> {
-        let mut faults: Vec<Fault> = Vec::new();
         let mut experiments: HashMap<String, usize> = HashMap::new();
-        for (index, trial) in self.iter().enumerate() {
-            if faults.len() >= MOST_TOLD {
-                break;
+        let mut index = 0..;
+        let check = |trial: &Document| -> Result<(), Faults> {
+            let index = index.next().unwrap_or_default();
+            let experiment = trial.experiment()?;
+            let earlier = experiments.insert(key(&experiment), index);
+            match earlier.and_then(|earlier| self.sweeps.difference(earlier, index)) {
+                Some((first, again)) => {
+                    let message = format!("`{}` is the same trial twice", again.text());
+                    Err(Fault::new(again, message)
+                        .with_label("again here")
+                        .with_also(first, "first here")
+                        .into())
+                }
+                None => Ok(()),
             }
-            let mut told = |fault: &Fault| {
-                let known =
-                    |earlier: &Fault| earlier.span() == fault.span() && earlier.message() == fault.message();
-                if !faults.iter().any(known) {
-                    faults.push(fault.clone());
-                }
-            };
-            match trial.experiment() {
-                Err(found) => found.iter().for_each(told),
-                Ok(experiment) => {
-                    if let Some(earlier) = experiments.insert(key(&experiment), index)
-                        && let Some((first, again)) = self.sweeps.difference(earlier, index)
-                    {
-                        let message = format!("`{}` is the same trial twice", again.text());
-                        told(
-                            &Fault::new(again, message)
-                                .with_label("again here")
-                                .with_also(first, "first here"),
-                        );
-                    }
-                }
+        };
+        self.each(check, |faults| Some(faults)).map(drop)
+    }
+}
+
+/// Mistakes of several trials, each once.
+#[derive(Default)]
+struct Told(Vec<Fault>);
+
+impl Told {
+    fn add(&mut self, faults: &Faults) {
+        for fault in faults.iter() {
+            let known =
+                |earlier: &Fault| earlier.span() == fault.span() && earlier.message() == fault.message();
+            if !self.0.iter().any(known) {
+                self.0.push(fault.clone());
             }
         }
-        Faults::check(faults)
+    }
+
+    fn is_enough(&self) -> bool {
+        self.0.len() >= MOST_TOLD
     }
 }
 

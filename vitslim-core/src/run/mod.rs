@@ -4,10 +4,12 @@
 mod dataset;
 mod evaluation;
 mod folder;
+mod identity;
 mod outlook;
 mod pipeline;
 mod prepare;
 mod restore;
+mod sharing;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -15,10 +17,11 @@ mod tests;
 pub(crate) use dataset::dataset;
 pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};
+pub(crate) use identity::{Circumstances, Identities, Identity};
 pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};
+pub(crate) use prepare::{Known, budgets, config, searched};
 pub use prepare::{PrepareError, Prepared};
-pub(crate) use prepare::{budgets, config, searched};
 pub use restore::{RestoreError, Restored, restore};
 pub(crate) use target::DENSE;
 pub use target::{Target, TargetError};
