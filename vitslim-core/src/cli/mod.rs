@@ -12,10 +12,12 @@ mod device_list;
 mod devices;
 mod eval;
 mod file_limit;
+mod ls;
 mod plan;
 mod registry;
 mod run;
 mod selftest;
+mod sweep;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ use miette::{IntoDiagnostic, MietteHandlerOpts};
 use serde::Serialize;
 use textwrap::{WordSeparator, WordSplitter};
 
+use self::sweep::SweepError;
 use crate::run::RunError;
 use crate::terminal::say;
 use crate::train::{TrainError, hush_out_of_memory};
@@ -46,6 +49,7 @@ const INTERRUPTED: u8 = 130;
   vitslim check experiments/quickstart.ron
   vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
+  vitslim ls runs
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
   vitslim architectures
@@ -64,6 +68,7 @@ enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Run(run::RunArgs),
+    Ls(ls::LsArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
     Architectures(architectures::ArchitecturesArgs),
@@ -87,6 +92,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Check(args) => check::check(&registry, &args),
         Command::Plan(args) => plan::plan(&registry, &args),
         Command::Run(args) => run::run(&registry, &args),
+        Command::Ls(args) => ls::ls(&args),
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),
         Command::Architectures(args) => architectures::architectures(&registry, &args),
@@ -97,6 +103,10 @@ pub fn main(registry: Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => match report.downcast_ref() {
             Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
+                say(stopped);
+                ExitCode::from(INTERRUPTED)
+            }
+            _ if let Some(stopped @ SweepError::Interrupted { .. }) = report.downcast_ref() => {
                 say(stopped);
                 ExitCode::from(INTERRUPTED)
             }

@@ -92,9 +92,9 @@ impl Document {
         Ok(Self { root, trial: None })
     }
 
-    /// One trial of an experiment.
-    pub(super) fn of_trial(root: Node, name: String) -> Self {
-        Self { root, trial: Some(name) }
+    /// The experiment that the tree `root` is.
+    pub(super) fn of_tree(root: Node) -> Self {
+        Self { root, trial: None }
     }
 
     /// The trials of the experiment: one, if nothing in it is swept.
@@ -104,6 +104,12 @@ impl Document {
     /// When a sweep is written wrongly, a trial is not an experiment, or two are the same.
     pub fn trials(&self) -> Result<Trials, Faults> {
         Trials::of(self)
+    }
+
+    /// This experiment, which sweeps nothing, as the trial `name` of a sweep.
+    #[must_use]
+    pub fn as_trial(self, name: &str) -> Self {
+        Self { trial: Some(name.to_owned()), ..self }
     }
 
     /// The name of the trial that this is; `None` of an experiment as written.

@@ -44,7 +44,7 @@ impl Trials {
         }
         let root = self.sweeps.trial(self.document.root(), index);
         let name = self.sweeps.name(index, &seed(&root));
-        Document::of_trial(root, name)
+        Document::of_tree(root).as_trial(&name)
     }
 
     /// Each trial.

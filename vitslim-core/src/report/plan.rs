@@ -7,7 +7,7 @@ use comfy_table::CellAlignment;
 use indicatif::HumanDuration;
 use serde::Serialize;
 
-use super::table::{lines, plain, push, short};
+use super::table::{lines, plain, push, short, trial_name};
 
 /// What a name leaves to the numbers beside it.
 const NAME_WIDTH: usize = 40;
@@ -76,7 +76,7 @@ impl SweepPlan {
                 trial.stages.iter().filter(|stage| begun.insert(stage.identity.as_str())).collect();
             table.add_row([
                 format!("{number}"),
-                textwrap::fill(&trial.trial.replace(',', ",\u{200b}"), NAME_WIDTH).replace('\u{200b}', ""),
+                trial_name(&trial.trial, NAME_WIDTH),
                 short(trial.params as u64),
                 short(trial.macs),
                 trial.subnets.len().to_string(),
