@@ -12,6 +12,7 @@ mod results;
 mod resume;
 mod selftest;
 mod several_devices;
+mod sweeps;
 mod terminal;
 mod training;
 mod trouble;

@@ -37,7 +37,7 @@ const BROKEN: [(&str, &str, &[&str]); 22] = [
         "seed: 3, precision: bf16,",
         &["unknown variant `bf16`", "did you mean `Bf16`", "tiny.ron:3:"],
     ),
-    ("lr: 2e-3", "lr: Sweep([1e-3, 2e-3])", &["sweeps are not supported yet"]),
+    ("lr: 2e-3", "lr: Sweep([])", &["this sweep is empty"]),
 ];
 
 #[test]
