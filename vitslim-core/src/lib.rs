@@ -23,6 +23,7 @@ pub mod models;
 pub mod nn;
 mod panic_message;
 pub mod plan;
+pub mod reference;
 pub mod report;
 pub mod run;
 pub mod selftest;

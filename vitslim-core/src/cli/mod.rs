@@ -16,6 +16,7 @@ mod ls;
 mod plan;
 mod registry;
 mod run;
+mod schema;
 mod selftest;
 mod sweep;
 
@@ -53,6 +54,7 @@ const INTERRUPTED: u8 = 130;
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
   vitslim architectures
+  vitslim schema
   vitslim devices
   vitslim selftest
 
@@ -72,6 +74,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
     Architectures(architectures::ArchitecturesArgs),
+    Schema(schema::SchemaArgs),
     Devices(devices::DevicesArgs),
     Selftest(selftest::SelftestArgs),
 }
@@ -96,6 +99,7 @@ pub fn main(registry: Registry) -> ExitCode {
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),
         Command::Architectures(args) => architectures::architectures(&registry, &args),
+        Command::Schema(args) => schema::schema(&registry, &args),
         Command::Devices(args) => devices::devices(&args),
         Command::Selftest(args) => selftest::selftest(&args),
     };

@@ -1,8 +1,11 @@
+use schemars::Schema;
+
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
 use crate::experiment::{Document, Faults, Node, Value, nearest};
 use crate::models::{Architecture, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
+use crate::reference::config_schema;
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
     EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute,
@@ -32,6 +35,8 @@ pub(super) struct Commands {
     pub bench: fn(&Document, &Source, &BenchSetting) -> Result<Benched, RunError>,
     /// What is told of the architecture by itself.
     listed: fn(&str) -> ListedArchitecture,
+    /// What may be written as its configuration.
+    config_schema: fn() -> Schema,
 }
 
 type Runner = fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>;
@@ -46,6 +51,7 @@ impl Commands {
             eval: evaluate::<A>,
             bench: networks::<A>,
             listed: listed::<A>,
+            config_schema: config_schema::<A::Config>,
         }
     }
 }
@@ -71,6 +77,11 @@ impl Registry {
     /// What is told of each architecture.
     pub(super) fn listed(&self) -> Vec<ListedArchitecture> {
         self.entries.iter().map(|(name, commands)| (commands.listed)(name)).collect()
+    }
+
+    /// What may be written as the configuration of each architecture.
+    pub(super) fn config_schemas(&self) -> Vec<(&'static str, Schema)> {
+        self.entries.iter().map(|(name, commands)| (*name, (commands.config_schema)())).collect()
     }
 
     /// What the commands do with the architecture that `document` names.
