@@ -13,6 +13,7 @@ mod devices;
 mod eval;
 mod file_limit;
 mod ls;
+mod new;
 mod plan;
 mod registry;
 mod run;
@@ -47,6 +48,7 @@ const INTERRUPTED: u8 = 130;
     version,
     propagate_version = true,
     after_help = "Examples:
+  vitslim new mine --architecture vit
   vitslim check experiments/quickstart.ron
   vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
@@ -67,6 +69,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::NewArgs),
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Run(run::RunArgs),
@@ -92,6 +95,7 @@ pub fn main(registry: Registry) -> ExitCode {
     #[cfg(feature = "cuda")]
     cuda::keep_kernels();
     let result = match Cli::parse().command {
+        Command::New(args) => new::new(&registry, &args),
         Command::Check(args) => check::check(&registry, &args),
         Command::Plan(args) => plan::plan(&registry, &args),
         Command::Run(args) => run::run(&registry, &args),

@@ -5,7 +5,7 @@ use crate::check::{check_experiment, listed};
 use crate::experiment::{Document, Faults, Node, Value, nearest};
 use crate::models::{Architecture, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
-use crate::reference::config_schema;
+use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
     EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute,
@@ -77,6 +77,12 @@ impl Registry {
     /// What is told of each architecture.
     pub(super) fn listed(&self) -> Vec<ListedArchitecture> {
         self.entries.iter().map(|(name, commands)| (commands.listed)(name)).collect()
+    }
+
+    /// The text of an experiment called `name` to start from; `None` if there is no such architecture.
+    pub(super) fn starter(&self, name: &str, architecture: &str) -> Option<String> {
+        let (known, commands) = self.entries.iter().find(|(known, _)| *known == architecture)?;
+        Some(starter(name, &(commands.listed)(known), &(commands.config_schema)()))
     }
 
     /// What may be written as the configuration of each architecture.

@@ -2,12 +2,14 @@
 
 mod language;
 mod read;
+mod starter;
 mod write;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 pub use self::read::Reference;
+pub use self::starter::starter;
 
 use crate::experiment::Experiment;
 
@@ -35,6 +37,8 @@ pub struct Field {
     pub unit: Option<String>,
     /// What it is if it is left out; `None` if it must be written.
     pub default: Option<String>,
+    /// What the code has there, also where the data override it.
+    pub(super) coded: Option<String>,
     /// What it may be.
     pub range: Option<String>,
     /// What it is for.

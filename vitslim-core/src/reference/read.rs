@@ -85,6 +85,7 @@ impl Reader {
             kind: self.kind(schema),
             unit: schema["unit"].as_str().map(str::to_owned),
             default,
+            coded: (!schema["default"].is_null()).then(|| plain(&schema["default"])),
             range: self.range(schema),
             meaning,
         }

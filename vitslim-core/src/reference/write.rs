@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::language::{BASE, WORDS};
+use super::language::WORDS;
 use super::{Field, Reference, Section};
 
 /// Columns of a terminal that nobody made wider.
@@ -13,8 +13,6 @@ impl Reference {
     pub fn markdown(&self) -> String {
         let mut text = String::from("# What an experiment file may say\n\n");
         text.push_str("Made by `vitslim schema --format markdown` from the types of the runner.\n\n");
-        text.push_str("Beside the fields below, a file may name another in `base`. ");
-        let _ = writeln!(text, "{BASE}\n");
         text.push_str("| written | meaning |\n|---|---|\n");
         for (form, meaning) in WORDS {
             let _ = writeln!(text, "| `{form}` | {} |", cell(meaning));
@@ -43,8 +41,6 @@ impl Reference {
     pub fn text(&self) -> String {
         let mut text = String::new();
         paragraph(&mut text, 0, "What an experiment file may say.");
-        text.push('\n');
-        paragraph(&mut text, 0, &format!("base: {BASE}"));
         text.push('\n');
         for (form, meaning) in WORDS {
             paragraph(&mut text, 0, form);

@@ -7,32 +7,39 @@ use crate::models::{ConfigError, limits};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SwinConfig {
-    /// Height and width of an image in pixels. Default: the data's.
+    /// Height and width of an image in pixels. Left out, the data's.
+    #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub image_size: usize,
-    /// Height and width of a patch in pixels; must divide the image size. Default 4.
+    /// Height and width of a patch in pixels; must divide the image size.
+    #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub patch_size: usize,
-    /// Channels of an image. Default: the data's.
+    /// Channels of an image. Left out, the data's.
+    #[schemars(extend("minimum" = 1))]
     pub channels: usize,
-    /// Number of classes. Default: the data's.
+    /// Number of classes. Left out, the data's.
+    #[schemars(extend("minimum" = 1))]
     pub classes: usize,
-    /// Embedding width of the first stage; it doubles from stage to stage. Default 96.
+    /// Embedding width of the first stage; it doubles from stage to stage.
+    #[schemars(extend("minimum" = 1))]
     pub dim: usize,
-    /// Number of blocks of each stage. Default [2, 2, 6, 2].
+    /// Number of blocks of each stage.
     pub depths: Vec<usize>,
-    /// Attention heads of each stage's blocks; must divide its width. Default [3, 6, 12, 24].
+    /// Attention heads of each stage's blocks; must divide its width.
     pub heads: Vec<usize>,
     /// Height and width of a window in patches; must divide those of each stage, or be no smaller, which makes all of its
-    /// patches one window. Default 7.
+    /// patches one window.
+    #[schemars(extend("minimum" = 1, "unit" = "patches"))]
     pub window: usize,
-    /// Hidden units of an MLP, as a multiple of the width. Default 4.
+    /// Hidden units of an MLP, as a multiple of the width.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub mlp_ratio: f64,
-    /// Whether queries, keys and values have a bias. Default true.
+    /// Whether queries, keys and values have a bias.
     pub qkv_bias: bool,
-    /// Probability of dropping a feature after the embedding, the attention and each layer of an MLP; 0 to below 1.
-    /// Default 0.
+    /// Probability of dropping a feature after the embedding, the attention and each layer of an MLP.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub dropout: f64,
-    /// Probability of skipping a branch (stochastic depth) of the last block; it grows linearly with depth from 0. 0 to
-    /// below 1. Default 0.
+    /// Probability of skipping a branch (stochastic depth) of the last block; it grows linearly with depth from 0.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub drop_path: f64,
 }
 
