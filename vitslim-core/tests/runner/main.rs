@@ -6,6 +6,7 @@ mod check;
 mod data;
 mod devices;
 mod evaluation;
+mod language;
 mod precision;
 mod refusals;
 mod results;
