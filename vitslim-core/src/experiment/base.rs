@@ -1,5 +1,6 @@
 //! `base: "common.ron"`: a file that says what is other than in a file it starts from.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,7 +58,12 @@ impl Reader {
         if path.is_dir() {
             return Err(fault(format!("`{shown}` is a folder, expected an experiment file")));
         }
-        let text = std::fs::read(path).map_err(|error| fault(format!("cannot read `{shown}`: {error}")))?;
+        let text = std::fs::read(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Fault::new(named_at.clone(), format!("`{shown}` does not exist"))
+                .with_help("a path is relative to the file that it stands in")
+                .into(),
+            _ => fault(format!("cannot read `{shown}`: {error}")),
+        })?;
         let text = String::from_utf8(text).map_err(|_| fault(format!("`{shown}` is not a text file")))?;
         let source = Source::new(shown.to_string(), text);
         self.open.push(real);

@@ -73,7 +73,10 @@ fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Resul
 
 /// Whether a value that does not parse was probably meant to be a string: it begins as no value does, or as a word.
 fn looks_like_text(value: &str) -> bool {
-    !value.trim_start().starts_with(['(', '[', '{', '"', '\''])
+    let value = value.trim_start();
+    let after_word = value.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+    !value.starts_with(['(', '[', '{', '"', '\''])
+        && !(after_word.len() < value.len() && after_word.starts_with('('))
         && !value.starts_with("r\"")
         && !value.starts_with("r#")
 }

@@ -23,7 +23,7 @@ pub(crate) use identity::{Circumstances, Identities, Identity};
 pub use listing::runs;
 pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};
-pub(crate) use prepare::{Known, budgets, config, searched};
+pub(crate) use prepare::{Known, batches, budgets, config, searched};
 pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
 pub(crate) use sharing::SHARED;

@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::dataset::dataset;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{
-    Budget, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, merge_config, nearest, resolve,
-    typed,
+    Budget, Document, Experiment, Fault, Faults, Keyed, Portion, SearchedDimension, Training, merge_config,
+    nearest, resolve, typed,
 };
 use crate::models::Architecture;
 use crate::slim::{
@@ -123,6 +123,7 @@ impl<A: Architecture> Prepared<A> {
     pub(crate) fn of_sweep(document: &Document, known: &mut Known) -> Result<Self, PrepareError> {
         let experiment = document.experiment()?;
         let data = known.data(document, &experiment)?;
+        batches(document, &experiment, &data)?;
         let config = config::<A>(document, &experiment, Some((data.shape, data.classes)))?;
         let dimensions = known.dimensions::<A>(document, &experiment, &config)?;
         let searched = searched(document, &experiment.search.dimensions, &dimensions)?;
@@ -176,6 +177,27 @@ pub(crate) fn config<A: Architecture>(
     let written = document.at(&["model", "config"]);
     let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields::<A>())?;
     typed(&merged)
+}
+
+/// That no batch is written that is larger than the `data`. The default is: then all images are one batch.
+///
+/// # Errors
+///
+/// Those that are, at their places.
+pub(crate) fn batches(document: &Document, experiment: &Experiment, data: &Dataset) -> Result<(), Faults> {
+    let search = Some(experiment.search.training());
+    let stages = [("pretrain", &experiment.pretrain), ("search", &search), ("retrain", &experiment.retrain)];
+    let images = data.train.len();
+    let fault = |(stage, training): &(&str, &Option<Training>)| {
+        let batch = training.as_ref()?.batch.get();
+        let node = document.at(&[stage, "batch"])?;
+        (batch > images).then(|| {
+            let message =
+                format!("a batch of {batch} images is larger than the data, which have {images} to train on");
+            Fault::new(node.span.clone(), message)
+        })
+    };
+    Faults::check(stages.iter().filter_map(fault))
 }
 
 fn find_preset<'a, A: Architecture>(

@@ -2,6 +2,7 @@
 
 mod architectures;
 mod bench;
+mod broken;
 mod check;
 mod data;
 mod devices;

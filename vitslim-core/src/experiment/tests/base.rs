@@ -71,7 +71,7 @@ fn a_mistake_is_told_where_it_was_written() {
         ("(base: \"broken.ron\")", "broken.ron", "1:7: expected `:` after `seed`, found `=`"),
         ("(base: \"empty.ron\")", "x.ron", "1:8: `"),
         ("(base: \"list.ron\")", "list.ron", "1:1: expected `Experiment(...)`, found a list"),
-        ("(base: \"none.ron\")", "x.ron", "1:8: cannot read `"),
+        ("(base: \"none.ron\")", "x.ron", "1:8: `"),
         ("(base: \".\")", "x.ron", "1:8: `"),
         ("(base: \"\")", "x.ron", "1:8: the path of a file to start from is empty"),
         ("(base: 3)", "x.ron", "1:8: expected the path of a file to start from, found the number `3`"),
