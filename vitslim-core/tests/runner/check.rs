@@ -1,5 +1,8 @@
 //! `vitslim check` and `vitslim architectures`: what they tell of an experiment that is fit to be run, and of others.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::workspace::{TINY, Workspace, said};
@@ -48,6 +51,26 @@ fn an_experiment_that_is_fit_to_be_run() {
         dimensions.iter().find(|d| d["path"] == path.as_str()).unwrap()["macs_per_unit"].as_u64().unwrap()
     };
     assert_eq!(tokens(0), 2 * tokens(1));
+}
+
+#[test]
+fn the_experiments_that_come_with_vitslim_are_fit_to_be_run() {
+    let workspace = Workspace::new();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments")).unwrap() {
+        let file = entry.unwrap().path();
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        // Data that come with vitslim stay, and few others are made up faster than read, if they are there at all.
+        let data = match name.as_str() {
+            "quickstart" | "digits_swin" => "data=Digits",
+            "fashion_mnist" => "data=Random(image_size: 28, channels: 1, classes: 10, images: 20)",
+            _ => "data.images=20",
+        };
+        let output = workspace.vitslim(&["check", file.to_str().unwrap(), "--set", data]);
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        names.push(name);
+    }
+    assert!(names.len() >= 6, "{names:?}");
 }
 
 #[test]

@@ -57,6 +57,10 @@ impl SwinBlock {
     ///
     /// - x, output: `[batch, side * side, dim]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        // Nothing can be added to a stage that lost its whole width, and no window be made of it.
+        if x.dims()[2] == 0 {
+            return x;
+        }
         let windows = self.windows.split(self.norm1.forward(x.clone()));
         let branch = self.windows.join(self.attn.forward(windows, self.windows.mask()));
         let x = x + self.drop_path.forward(branch);

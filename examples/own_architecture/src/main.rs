@@ -1,0 +1,13 @@
+//! `vitslim` with one more architecture.
+
+mod block;
+mod config;
+mod net;
+
+use std::process::ExitCode;
+
+use vitslim_core::cli::{self, Registry};
+
+fn main() -> ExitCode {
+    cli::main(Registry::builtin().with::<net::ParallelNet>("parallel"))
+}
