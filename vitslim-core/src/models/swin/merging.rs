@@ -38,6 +38,9 @@ impl PatchMerging {
     /// - output: `[batch, side * side / 4, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, patches, former] = x.dims();
+        if former == 0 {
+            return self.reduction.forward(Tensor::zeros([batch, patches / 4, 0], &x.device()));
+        }
         let half = self.side / 2;
         // timm's order of the four: the second row of a column comes after the first.
         let x = x.reshape([batch, half, 2, half, 2, former]).permute([0, 1, 3, 4, 2, 5]).reshape([
