@@ -1,7 +1,7 @@
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
 use crate::experiment::{Document, Faults, nearest};
-use crate::models::{Architecture, DistilledVit, Swin, Vit};
+use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, Summary};
 use crate::run::{EvaluationSetting, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute};
 use crate::terminal::say;
@@ -44,7 +44,11 @@ impl Commands {
 impl Registry {
     /// The architectures that come with vitslim.
     pub fn builtin() -> Self {
-        Self::default().with::<Vit>("vit").with::<DistilledVit>("deit_distilled").with::<Swin>("swin")
+        Self::default()
+            .with::<Vit>("vit")
+            .with::<DistilledVit>("deit_distilled")
+            .with::<Swin>("swin")
+            .with::<ConvNext>("convnext")
     }
 
     /// Adds an architecture under the name by which experiments call it; an earlier one of that name is replaced.
