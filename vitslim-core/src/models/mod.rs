@@ -5,6 +5,8 @@ mod architecture;
 pub mod convnext;
 mod deit;
 mod limits;
+#[cfg(test)]
+mod published;
 pub mod swin;
 mod vit;
 
