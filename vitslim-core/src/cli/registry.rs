@@ -3,7 +3,7 @@ use schemars::Schema;
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
 use crate::experiment::{Document, Faults, Node, Value, nearest};
-use crate::models::{Architecture, DistilledVit, Swin, Vit};
+use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
@@ -59,7 +59,11 @@ impl Commands {
 impl Registry {
     /// The architectures that come with vitslim.
     pub fn builtin() -> Self {
-        Self::default().with::<Vit>("vit").with::<DistilledVit>("deit_distilled").with::<Swin>("swin")
+        Self::default()
+            .with::<Vit>("vit")
+            .with::<DistilledVit>("deit_distilled")
+            .with::<Swin>("swin")
+            .with::<ConvNext>("convnext")
     }
 
     /// Adds an architecture under the name by which experiments call it; an earlier one of that name is replaced.

@@ -201,8 +201,8 @@ impl Mlp {
 
     /// # Shapes
     ///
-    /// - x, output: `[batch, tokens, dim]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// - x, output: `[..., dim]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let x = self.drop.forward(self.act.forward(self.fc1.forward(x)));
         self.drop.forward(self.fc2.forward(x))
     }

@@ -130,6 +130,9 @@ fn architectures_are_listed_with_presets_and_dimensions() {
         "deit_small_patch16_224",
         "blocks.*.mlp.hidden: 768 units, in 12 places",
         "width: 192 units, once",
+        "convnext\n",
+        "convnext_tiny, convnext_small",
+        "stages.*.width: 96 to 768 units, in 4 places",
     ] {
         assert!(list.contains(part), "{part} is not in\n{list}");
     }

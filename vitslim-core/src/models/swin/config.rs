@@ -66,13 +66,6 @@ fn fault(field: &'static str, message: String) -> Result<(), ConfigError> {
     Err(ConfigError::new(field, message))
 }
 
-/// The numbers up to `end`, from 1, that `works` takes, as a sentence lists them; not those that nobody would read to.
-fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> String {
-    let numbers: Vec<_> =
-        (1..=end.min(1 << 16)).filter(|number| works(*number)).map(|number| number.to_string()).collect();
-    numbers.join(", ")
-}
-
 impl SwinConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         limits::sizes(&[
@@ -91,7 +84,7 @@ impl SwinConfig {
     }
 
     fn check_stages(&self) -> Result<(), ConfigError> {
-        let (image, patch, stages) = (self.image_size, self.patch_size, self.depths.len());
+        let stages = self.depths.len();
         if self.heads.len() != stages {
             let heads = self.heads.len();
             return fault(
@@ -99,33 +92,13 @@ impl SwinConfig {
                 format!("`heads` has {heads} numbers and `depths` has {stages}: write one for each stage"),
             );
         }
-        let most = image.trailing_zeros() as usize + 1;
-        if stages > most {
-            let message = format!(
-                "images of {image} pixels cannot be halved {} times, as often as {stages} stages merge patches: they can \
-                 have at most {most} stages",
-                stages - 1
-            );
-            return fault("depths", message);
-        }
-        let merged = 1_usize << (stages - 1);
-        let fits = |patch: usize| {
-            merged.checked_mul(patch).is_some_and(|pixels| pixels > 0 && image.is_multiple_of(pixels))
-        };
-        if !fits(patch) {
-            let message = format!(
-                "patches of {patch} do not divide images of {image} pixels so that {stages} stages can merge them two by \
-                 two; patches that do: {}",
-                those_that_work(image, fits)
-            );
-            return fault("patch_size", message);
-        }
+        limits::stages(self.image_size, self.patch_size, stages)?;
         limits::mlp_ratio(self.mlp_ratio, self.hidden_at(0))?;
         let width = |stage: usize| self.dim as f64 * 2_f64.powi(stage as i32);
         let block = |stage: usize| width(stage) * width(stage) * (4.0 + 2.0 * self.mlp_ratio);
         let blocks = self.depths.iter().enumerate().map(|(stage, depth)| *depth as f64 * block(stage));
         let classifier = width(stages - 1) * self.classes as f64;
-        let embedding = width(0) * self.channels as f64 * (patch as f64).powi(2);
+        let embedding = width(0) * self.channels as f64 * (self.patch_size as f64).powi(2);
         limits::parameters("dim", blocks.sum::<f64>() + classifier + embedding)?;
         for (stage, &heads) in self.heads.iter().enumerate() {
             let dim = self.dim_at(stage);
@@ -159,7 +132,9 @@ impl SwinConfig {
              in patches of {}, `window` can be {}",
             self.image_size,
             self.patch_size,
-            those_that_work(self.side_at(0), |window| stages.clone().all(|stage| fills(window, stage)))
+            limits::those_that_work(self.side_at(0), |window| stages
+                .clone()
+                .all(|stage| fills(window, stage)))
         );
         fault("window", message)
     }
