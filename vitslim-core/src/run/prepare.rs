@@ -10,8 +10,8 @@ use thiserror::Error;
 use super::dataset::dataset;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{
-    Budget, Document, Experiment, Fault, Faults, Keyed, Portion, SearchedDimension, Training, merge_config,
-    nearest, resolve, typed,
+    Budget, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, merge_config, nearest, resolve,
+    typed,
 };
 use crate::models::Architecture;
 use crate::slim::{
@@ -179,7 +179,7 @@ pub(crate) fn config<A: Architecture>(
     typed(&merged)
 }
 
-/// That no batch is written that is larger than the `data`. The default is: then all images are one batch.
+/// That no batch is larger than the `data`.
 ///
 /// # Errors
 ///
@@ -188,16 +188,17 @@ pub(crate) fn batches(document: &Document, experiment: &Experiment, data: &Datas
     let search = Some(experiment.search.training());
     let stages = [("pretrain", &experiment.pretrain), ("search", &search), ("retrain", &experiment.retrain)];
     let images = data.train.len();
-    let fault = |(stage, training): &(&str, &Option<Training>)| {
+    let too_large = stages.iter().filter_map(|(stage, training)| {
         let batch = training.as_ref()?.batch.get();
-        let node = document.at(&[stage, "batch"])?;
-        (batch > images).then(|| {
-            let message =
-                format!("a batch of {batch} images is larger than the data, which have {images} to train on");
-            Fault::new(node.span.clone(), message)
-        })
-    };
-    Faults::check(stages.iter().filter_map(fault))
+        let message =
+            format!("a batch of {batch} images is larger than the data, which have {images} to train on");
+        let help = format!("write `batch: {images}` or less");
+        (batch > images).then(|| document.fault(&[stage, "batch"], message, Some(help)))
+    });
+    match too_large.reduce(Faults::and) {
+        Some(faults) => Err(faults),
+        None => Ok(()),
+    }
 }
 
 fn find_preset<'a, A: Architecture>(
