@@ -7,7 +7,7 @@
 //! - [`experiment`]: the RON language.
 //! - [`check`]: an experiment and its architecture, before anything is trained.
 //! - [`selftest`]: what vitslim claims, checked on a device.
-//! - [`data`], [`train`], [`run`], [`bench`], [`report`], [`cli`]: what the runner does with it.
+//! - [`data`], [`train`], [`plan`], [`run`], [`bench`], [`report`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
@@ -22,6 +22,8 @@ mod kernels;
 pub mod models;
 pub mod nn;
 mod panic_message;
+pub mod plan;
+pub mod reference;
 pub mod report;
 pub mod run;
 pub mod selftest;

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from timm.models.convnext import ConvNeXt
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.swin_transformer import SwinTransformer
 
@@ -26,11 +27,21 @@ CASES = {
                      window=3, mlp_ratio=1.7, qkv_bias=False),
     "deit_distilled": dict(image_size=16, patch_size=4, channels=3, classes=10, dim=12, depth=2, heads=3,
                            mlp_ratio=2.5, qkv_bias=True),
+    # Kernels larger than every stage but the first.
+    "convnext": dict(image_size=32, patch_size=4, channels=3, classes=10, dims=[4, 6, 8, 12], depths=[1, 2, 1, 1],
+                     kernel_size=7),
+    # Stages that narrow, and other kernels and patches.
+    "convnext_odd": dict(image_size=24, patch_size=3, channels=1, classes=7, dims=[5, 3, 6, 4], depths=[2, 1, 1, 2],
+                         kernel_size=5),
 }
 
 
 def timm_model(config):
     """The model of timm, on which every parameter is random: a bias of 0 would hide a bias that was left out."""
+    if "dims" in config:
+        model = ConvNeXt(in_chans=config["channels"], num_classes=config["classes"], patch_size=config["patch_size"],
+                         dims=config["dims"], depths=config["depths"], kernel_sizes=config["kernel_size"])
+        return randomised(model)
     same = dict(img_size=config["image_size"], patch_size=config["patch_size"], in_chans=config["channels"],
                 num_classes=config["classes"], embed_dim=config["dim"], mlp_ratio=config["mlp_ratio"],
                 qkv_bias=config["qkv_bias"])
@@ -39,11 +50,16 @@ def timm_model(config):
                                 window_size=config["window"])
     else:
         model = VisionTransformerDistilled(**same, depth=config["depth"], num_heads=config["heads"])
+    return randomised(model)
+
+
+def randomised(model):
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             deviation = 0.5 if "table" in name else 0.1 if parameter.ndim == 1 else 0.2
             parameter.normal_(0.0, deviation)
-            if "norm" in name and name.endswith("weight"):
+            # The weights of norms, some of which have a number for a name, and the scales of branches.
+            if parameter.ndim == 1 and name.endswith(("weight", "gamma")):
                 parameter.add_(1.0)
     return model.eval()
 
@@ -51,6 +67,8 @@ def timm_model(config):
 def carriers(config):
     """For each dimension of vitslim: its number of units, and the parameters of timm that its masks multiply, each with the
     axis and the number of copies of the units that lie along it one after the other."""
+    if "dims" in config:
+        return carriers_of_convnext(config)
     found = {}
 
     def block(path, width, dim, heads):
@@ -81,6 +99,27 @@ def carriers(config):
             widths[stage] += [(f"{path}.downsample.reduction.weight", 0, 1)]
         for index in range(depth):
             block(f"{path}.blocks.{index}", widths[stage], dim, config["heads"][stage])
+        found[f"{path}.width"] = (dim, widths[stage])
+    return found
+
+
+def carriers_of_convnext(config):
+    """The same for a ConvNeXt."""
+    def both(*layers):
+        return [(f"{layer}.{name}", 0, 1) for layer in layers for name in ["weight", "bias"]]
+
+    found, widths = {}, [[] for _ in config["dims"]]
+    widths[0] += both("stem.0", "stem.1")
+    widths[-1] += both("head.norm")
+    for stage, (depth, dim) in enumerate(zip(config["depths"], config["dims"])):
+        path = f"stages.{stage}"
+        if stage > 0:
+            widths[stage - 1] += both(f"{path}.downsample.0")
+            widths[stage] += both(f"{path}.downsample.1")
+        for index in range(depth):
+            block = f"{path}.blocks.{index}"
+            found[f"{block}.mlp.hidden"] = (4 * dim, [(f"{block}.mlp.fc2.weight", 1, 1)])
+            widths[stage] += both(f"{block}.conv_dw", f"{block}.norm", f"{block}.mlp.fc2")
         found[f"{path}.width"] = (dim, widths[stage])
     return found
 
@@ -128,7 +167,7 @@ def make(name, config, seed):
         for kind, values in masks.items():
             io[f"{kind}.logits"] = gated(model, values, known)(images.double())
             io.update({f"{kind}.{path}": mask for path, mask in values.items()})
-        if "window" not in config:
+        if "depth" in config:
             # In training timm gives the logits of both heads; nothing is dropped.
             model.train()
             model.set_distilled_training(True)

@@ -1,15 +1,15 @@
 //! The networks that are measured: of an experiment, as initialised, or of a run, as it left them.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt;
+use burn::tensor::Device;
 
 use super::{Benched, Network, Work, WorkKind};
-use crate::data::{Batch, Moment, Stage};
+use crate::data::Batch;
 use crate::experiment::{Document, Masks, Training};
 use crate::graph::macs;
 use crate::models::Architecture;
 use crate::nn::Precision;
+use crate::plan::random_masks;
 use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
 use crate::slim::{MaskSet, Slim};
 use crate::train::{EvaluateError, Stepper, read};
@@ -67,12 +67,7 @@ fn cut_at_random<A: Architecture>(
     device: &Device,
 ) -> Result<Vec<(String, A)>, RunError> {
     let dense = initial(prepared, device).map_err(RunError::Config)?.valid();
-    let seed = prepared.experiment.seed;
-    let mut generator = Moment { seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
-    let masks = MaskSet::new(&prepared.searched, device).map_values(|_, old| {
-        let drawn: Vec<f32> = (0..old.dims()[0]).map(|_| generator.random()).collect();
-        Tensor::from_data(TensorData::new(drawn, old.dims()), device)
-    });
+    let masks = random_masks(prepared, device);
     let mut models = vec![(DENSE.to_owned(), dense.clone())];
     for budget in &prepared.budgets {
         let plan = prepared.plan(&masks, budget)?;

@@ -8,7 +8,7 @@ use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Experiment, Fault, Faults};
 use crate::models::Architecture;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{budgets, config, dataset, searched};
+use crate::run::{batches, budgets, config, dataset, searched};
 use crate::slim::{Dimension, MaskSpec, describe};
 
 /// Checks the experiment in `document`: its data, its architecture, and whether they fit together. Nothing is trained and nothing is
@@ -36,6 +36,9 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
                 test: data.test.len(),
                 notes: data.notes.clone(),
             });
+            if let Err(faults) = batches(document, &experiment, &data) {
+                check.reasons.extend(reasons(&faults));
+            }
             Some(data)
         }
         Err(faults) => {

@@ -56,7 +56,11 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
     let device = args.device.open(false)?;
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
-        let document = Document::read(&file, &args.sets)?;
+        let document = Document::read(&file, &args.sets)?.trials()?.only()?;
+        let document = match &source {
+            Source::Experiment => document,
+            Source::Run(targets) => document.as_trial(&targets[0].trial()),
+        };
         let commands = registry.commands(&document)?;
         let precision_name = device.precision_name(device.precision(&document)?);
         let setting = BenchSetting { batch, device: &device.device, precision_name };

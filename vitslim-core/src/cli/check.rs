@@ -1,12 +1,15 @@
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::plan::plan_trials;
 use super::{Registry, print};
 use crate::check::f64_device;
-use crate::experiment::Document;
+use crate::experiment::{Document, Trials};
+use crate::plan::Planning;
 use crate::report::{ExperimentCheck, Reason};
 
 /// Checks an experiment before a night is spent on it: the file, the data, and the annotations of the architecture.
@@ -14,6 +17,7 @@ use crate::report::{ExperimentCheck, Reason};
 #[command(after_help = "Examples:
   vitslim check experiments/quickstart.ron
   vitslim check experiments/quickstart.ron --set seed=7
+  vitslim check experiments/quickstart.ron --set 'model.config.depth=Sweep([4, 6])'
   vitslim check experiments/bench_deit_small.ron --json")]
 pub struct CheckArgs {
     /// The experiment, a RON file.
@@ -48,11 +52,42 @@ fn count(reasons: usize) -> String {
 pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
     // Before any tensor is made.
     f64_device()?;
-    let document = Document::read(&args.file, &args.sets)?;
-    let checked = (registry.commands(&document)?.check)(&document)?;
+    let trials = Document::read(&args.file, &args.sets)?.trials()?;
+    if trials.is_sweep() {
+        return check_sweep(registry, args, &trials);
+    }
+    let checked = check_trial(registry, &trials.get(0))?;
     print(args.json, &checked, ExperimentCheck::table)?;
-    match checked.reasons.is_empty() {
+    end(&checked.name, checked.reasons)
+}
+
+fn check_trial(registry: &Registry, trial: &Document) -> miette::Result<ExperimentCheck> {
+    Ok((registry.commands(trial)?.check)(trial)?)
+}
+
+/// Checks each model of a sweep once, and what else the experiment says for all trials.
+fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette::Result<()> {
+    plan_trials(registry, trials, &mut Planning::default())?;
+    let mut models = HashSet::new();
+    let mut checked = Vec::new();
+    for trial in trials.iter() {
+        let model = trial.at(&["model"]).map(ToString::to_string);
+        let data = trial.at(&["data"]).map(ToString::to_string);
+        if models.insert((model, data)) {
+            checked.push(check_trial(registry, &trial)?);
+        }
+    }
+    print(args.json, &checked, |checked| {
+        let tables = checked.iter().map(|checked| checked.table());
+        let count = format!("{} trials, {} models", trials.len(), checked.len());
+        tables.chain([count]).collect::<Vec<_>>().join("\n\n")
+    })?;
+    end(trials.name(), checked.into_iter().flat_map(|checked| checked.reasons).collect())
+}
+
+fn end(name: &str, reasons: Vec<Reason>) -> miette::Result<()> {
+    match reasons.is_empty() {
         true => Ok(()),
-        false => Err(Unfit { name: checked.name, reasons: checked.reasons }.into()),
+        false => Err(Unfit { name: name.to_owned(), reasons }.into()),
     }
 }

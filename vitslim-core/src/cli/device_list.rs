@@ -1,3 +1,4 @@
+use std::fmt;
 use std::str::FromStr;
 
 use miette::Diagnostic;
@@ -76,6 +77,14 @@ fn described(names: impl IntoIterator<Item = String>) -> String {
     counted.collect::<Vec<_>>().join(" + ")
 }
 
+/// As it is given on the command line.
+impl fmt::Display for DeviceList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.choices().map(|choice| choice.to_string()).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
 impl FromStr for DeviceList {
     type Err = String;
 
@@ -144,6 +153,7 @@ mod tests {
         assert_eq!(choices("cpu"), Ok(vec![DeviceChoice::Cpu]));
         assert_eq!(choices("cuda:1, cuda"), Ok(vec![DeviceChoice::Cuda(1), DeviceChoice::Cuda(0)]));
         assert_eq!(choices("cpu,cpu,cpu"), Ok(vec![DeviceChoice::Cpu; 3]));
+        assert_eq!("cuda:1, cuda".parse::<DeviceList>().unwrap().to_string(), "cuda:1,cuda:0");
     }
 
     #[test]

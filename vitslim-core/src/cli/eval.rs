@@ -36,7 +36,7 @@ pub struct EvalArgs {
 /// Evaluates the network that `args` names.
 pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
-    let document = Document::read(&target.experiment(), &[])?;
+    let document = Document::read(&target.experiment(), &[])?.as_trial(&target.trial());
     let commands = registry.commands(&document)?;
     let device = args.device.open(false)?;
     let precision = device.precision(&document)?;

@@ -12,9 +12,14 @@ mod device_list;
 mod devices;
 mod eval;
 mod file_limit;
+mod ls;
+mod new;
+mod plan;
 mod registry;
 mod run;
+mod schema;
 mod selftest;
+mod sweep;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -24,6 +29,7 @@ use miette::{IntoDiagnostic, MietteHandlerOpts};
 use serde::Serialize;
 use textwrap::{WordSeparator, WordSplitter};
 
+use self::sweep::SweepError;
 use crate::run::RunError;
 use crate::terminal::say;
 use crate::train::{TrainError, hush_out_of_memory};
@@ -42,11 +48,15 @@ const INTERRUPTED: u8 = 130;
     version,
     propagate_version = true,
     after_help = "Examples:
+  vitslim new mine --architecture vit
   vitslim check experiments/quickstart.ron
+  vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
+  vitslim ls runs
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
   vitslim architectures
+  vitslim schema
   vitslim devices
   vitslim selftest
 
@@ -59,11 +69,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::NewArgs),
     Check(check::CheckArgs),
+    Plan(plan::PlanArgs),
     Run(run::RunArgs),
+    Ls(ls::LsArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
     Architectures(architectures::ArchitecturesArgs),
+    Schema(schema::SchemaArgs),
     Devices(devices::DevicesArgs),
     Selftest(selftest::SelftestArgs),
 }
@@ -81,11 +95,15 @@ pub fn main(registry: Registry) -> ExitCode {
     #[cfg(feature = "cuda")]
     cuda::keep_kernels();
     let result = match Cli::parse().command {
+        Command::New(args) => new::new(&registry, &args),
         Command::Check(args) => check::check(&registry, &args),
+        Command::Plan(args) => plan::plan(&registry, &args),
         Command::Run(args) => run::run(&registry, &args),
+        Command::Ls(args) => ls::ls(&args),
         Command::Eval(args) => eval::eval(&registry, &args),
         Command::Bench(args) => bench::bench(&registry, &args),
         Command::Architectures(args) => architectures::architectures(&registry, &args),
+        Command::Schema(args) => schema::schema(&registry, &args),
         Command::Devices(args) => devices::devices(&args),
         Command::Selftest(args) => selftest::selftest(&args),
     };
@@ -93,6 +111,10 @@ pub fn main(registry: Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => match report.downcast_ref() {
             Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
+                say(stopped);
+                ExitCode::from(INTERRUPTED)
+            }
+            _ if let Some(stopped @ SweepError::Interrupted { .. }) = report.downcast_ref() => {
                 say(stopped);
                 ExitCode::from(INTERRUPTED)
             }

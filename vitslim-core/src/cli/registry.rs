@@ -1,9 +1,15 @@
+use schemars::Schema;
+
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
-use crate::experiment::{Document, Faults, nearest};
-use crate::models::{Architecture, DistilledVit, Swin, Vit};
-use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, Summary};
-use crate::run::{EvaluationSetting, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute};
+use crate::experiment::{Document, Faults, Node, Value, nearest};
+use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
+use crate::plan::{Planning, plan};
+use crate::reference::{config_schema, starter};
+use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
+use crate::run::{
+    EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute,
+};
 use crate::terminal::say;
 
 /// The architectures that experiments may name.
@@ -17,6 +23,10 @@ pub struct Registry {
 pub(super) struct Commands {
     /// Checks it and its architecture.
     pub check: fn(&Document) -> Result<ExperimentCheck, Faults>,
+    /// Tells what a run of it will be.
+    pub plan: fn(&Document, &mut Planning) -> Result<PlannedTrial, RunError>,
+    /// Writes it with every default spelled out.
+    pub resolved: fn(&Document) -> Result<String, PrepareError>,
     /// Checks and runs it.
     pub run: Runner,
     /// Evaluates a network of its run.
@@ -25,6 +35,8 @@ pub(super) struct Commands {
     pub bench: fn(&Document, &Source, &BenchSetting) -> Result<Benched, RunError>,
     /// What is told of the architecture by itself.
     listed: fn(&str) -> ListedArchitecture,
+    /// What may be written as its configuration.
+    config_schema: fn() -> Schema,
 }
 
 type Runner = fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>;
@@ -33,10 +45,13 @@ impl Commands {
     fn of<A: Architecture>() -> Self {
         Self {
             check: check_experiment::<A>,
+            plan: plan::<A>,
+            resolved: |document| Prepared::<A>::new(document)?.resolved(),
             run: run::<A>,
             eval: evaluate::<A>,
             bench: networks::<A>,
             listed: listed::<A>,
+            config_schema: config_schema::<A::Config>,
         }
     }
 }
@@ -44,7 +59,11 @@ impl Commands {
 impl Registry {
     /// The architectures that come with vitslim.
     pub fn builtin() -> Self {
-        Self::default().with::<Vit>("vit").with::<DistilledVit>("deit_distilled").with::<Swin>("swin")
+        Self::default()
+            .with::<Vit>("vit")
+            .with::<DistilledVit>("deit_distilled")
+            .with::<Swin>("swin")
+            .with::<ConvNext>("convnext")
     }
 
     /// Adds an architecture under the name by which experiments call it; an earlier one of that name is replaced.
@@ -64,10 +83,24 @@ impl Registry {
         self.entries.iter().map(|(name, commands)| (commands.listed)(name)).collect()
     }
 
+    /// The text of an experiment called `name` to start from; `None` if there is no such architecture.
+    pub(super) fn starter(&self, name: &str, architecture: &str) -> Option<String> {
+        let (known, commands) = self.entries.iter().find(|(known, _)| *known == architecture)?;
+        Some(starter(name, &(commands.listed)(known), &(commands.config_schema)()))
+    }
+
+    /// What may be written as the configuration of each architecture.
+    pub(super) fn config_schemas(&self) -> Vec<(&'static str, Schema)> {
+        self.entries.iter().map(|(name, commands)| (*name, (commands.config_schema)())).collect()
+    }
+
     /// What the commands do with the architecture that `document` names.
     pub(super) fn commands(&self, document: &Document) -> Result<Commands, Faults> {
-        let experiment = document.experiment()?;
-        let wanted = experiment.model.architecture;
+        let wanted = match document.at(&["model", "architecture"]) {
+            Some(Node { value: Value::String(name), .. }) => name.clone(),
+            // Whatever is wrong with it.
+            _ => document.experiment()?.model.architecture,
+        };
         if let Some((_, commands)) = self.entries.iter().find(|(name, _)| *name == wanted) {
             return Ok(*commands);
         }

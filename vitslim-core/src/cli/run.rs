@@ -9,20 +9,26 @@ use thiserror::Error;
 
 use super::device::DEVICE_HELP;
 use super::device_list::{self, DeviceList};
+use super::sweep::{run_attached, run_sweep};
 use super::{DeviceChoice, INTERRUPTED, Registry};
 use crate::experiment::Document;
 use crate::report::table;
 use crate::run::Setting;
 use crate::terminal::say;
 
+/// More trials at once than any machine has use for.
+const MOST_JOBS: u64 = 256;
+
 /// More threads than any machine has use for.
 const MOST_LOADER_THREADS: u64 = 256;
 
-/// Runs the experiment in a file: pretrains, searches, and cuts, slices and retrains a sub-network for each budget.
+/// Runs the experiment in a file: pretrains, searches, and cuts, slices and retrains a sub-network for each budget; and all that
+/// for each trial of a sweep.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim run experiments/quickstart.ron
   vitslim run experiments/quickstart.ron --set seed=7
+  vitslim run experiments/quickstart.ron --set 'seed=Seeds(3)' --jobs 2
   vitslim run experiments/quickstart.ron --fresh
   vitslim run experiments/quickstart.ron --quiet --json
   vitslim run experiments/quickstart.ron --device cuda:0,cuda:1
@@ -32,16 +38,24 @@ pub struct RunArgs {
     /// The experiment, a RON file.
     file: PathBuf,
 
-    /// Folder for results: they go to DIR/<name>/seed=<seed>/.
+    /// Folder for results: they go to DIR/<name>/<trial>/, where the trial of an experiment that sweeps nothing is seed=<seed>.
     #[arg(long, value_name = "DIR", default_value = "runs")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
 
     #[arg(long, value_name = "DEVICE[,DEVICE]", help = device_help())]
-    device: Option<DeviceList>,
+    pub(super) device: Option<DeviceList>,
 
     /// Begins the run anew, whatever an earlier one left; else it goes on where that was stopped.
     #[arg(long)]
-    fresh: bool,
+    pub(super) fresh: bool,
+
+    /// Trials of a sweep that run side by side; the cores are shared out among them.
+    #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_JOBS))]
+    pub(super) jobs: usize,
+
+    /// Stops a sweep when one of its trials has failed; else the others go on.
+    #[arg(long)]
+    pub(super) fail_fast: bool,
 
     /// Sets one value of the experiment, as if it stood in the file; may be given again, the last wins. The value is RON,
     /// so that text needs quotes: 'name="mine"'.
@@ -51,15 +65,19 @@ pub struct RunArgs {
     /// Threads that prepare training batches ahead; with 0 each is prepared when it is needed. The results are the same for
     /// any number [default: 2 for a folder of images, else 0].
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
-    loader_threads: Option<usize>,
+    pub(super) loader_threads: Option<usize>,
 
     /// Shows no progress: only warnings, errors and the result.
     #[arg(long, short)]
-    quiet: bool,
+    pub(super) quiet: bool,
 
-    /// Prints the summary as JSON, as it is in summary.json, instead of the table.
+    /// Prints the summary as JSON, as it is in summary.json or sweep.json, instead of the table.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+
+    /// The trial of a sweep that this process is started for.
+    #[arg(long, value_name = "NAME", hide = true)]
+    trial: Option<String>,
 }
 
 /// What `--help` says of `--device`.
@@ -73,11 +91,31 @@ fn device_help() -> String {
 
 /// Runs `args`.
 pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
-    let document = Document::read(&args.file, &args.sets)?;
-    let commands = registry.commands(&document)?;
-    let (devices, device_name) = device_list::open(args.device.as_ref(), &document, args.quiet)?;
+    if let Some(trial) = &args.trial {
+        return run_attached(registry, args, trial);
+    }
+    let trials = Document::read(&args.file, &args.sets)?.trials()?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter).into_diagnostic()?;
+    match trials.is_sweep() {
+        true => run_sweep(registry, args, &trials, &interrupter),
+        false => run_one(registry, args, &trials.get(0), interrupter),
+    }
+}
+
+/// Runs one trial.
+///
+/// # Errors
+///
+/// When it fails, or its result cannot be printed.
+pub(super) fn run_one(
+    registry: &Registry,
+    args: &RunArgs,
+    document: &Document,
+    interrupter: Interrupter,
+) -> miette::Result<()> {
+    let commands = registry.commands(document)?;
+    let (devices, device_name) = device_list::open(args.device.as_ref(), document, args.quiet)?;
     let setting = Setting {
         out: &args.out,
         devices: &devices,
@@ -87,7 +125,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
         loader_threads: args.loader_threads,
         quiet: args.quiet,
     };
-    let (folder, summary) = (commands.run)(&document, &setting)?;
+    let (folder, summary) = (commands.run)(document, &setting)?;
     let result = match args.json {
         true => serde_json::to_string_pretty(&summary).into_diagnostic()?,
         false => format!("{}\nresults: {}", table(&summary), folder.path().display()),

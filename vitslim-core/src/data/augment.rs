@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::ImageShape;
 
-/// What is done to training images, anew in each epoch. Default nothing.
+/// What is done to training images, anew in each epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
-    /// Pixels by which an image is moved at most in each direction; less than its size. What comes in from outside is the
-    /// mean color. Default 0.
+    /// Pixels by which an image is moved at most in each direction; less than its size. What comes in from outside is the mean color.
     #[serde(default)]
+    #[schemars(extend("unit" = "pixels"))]
     pub crop_padding: u32,
-    /// Whether every second image, at random, is mirrored left to right. Default false.
+    /// Whether every second image, at random, is mirrored left to right.
     #[serde(default)]
     pub flip: bool,
 }

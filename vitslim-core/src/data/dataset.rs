@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rand::seq::index::sample;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::images::Images;
 use super::normalisation::Histogram;
@@ -90,6 +91,14 @@ impl Dataset {
         let [train, held_out, test] =
             [self.train, self.held_out, self.test].map(|part| part.with_table(&table));
         Self { normalisation, train, held_out, test, ..self }
+    }
+
+    /// A text that is another if anything about the images is: which are in which part, their order, labels and pixels, what is
+    /// done to them. Of images in files, size and time of change stand for the pixels.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        [&self.train, &self.held_out, &self.test].into_iter().for_each(|part| part.fingerprint(&mut hash));
+        format!("{:x}", hash.finalize())
     }
 
     /// Computes the normalisation of `parts`, which are train, held-out and test, and applies it.

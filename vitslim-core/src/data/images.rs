@@ -1,6 +1,9 @@
 //! Labelled images as they lie in memory or in files.
 
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
 
 use super::folder::{Crop, read_image};
 use super::{DataError, ImageShape};
@@ -38,6 +41,27 @@ impl Images {
                 let found = read_image(path).map_err(|reason| DataError::file(path, reason))?;
                 crop.apply(found.image, image);
                 Ok(())
+            }
+        }
+    }
+
+    /// Puts into `hash` what image `index` is: its label, and its pixels or its file as it is now.
+    pub(super) fn fingerprint(&self, index: usize, hash: &mut Sha256) {
+        hash.update(self.labels[index].to_le_bytes());
+        match &self.pixels {
+            Pixels::Memory(pixels) => {
+                let values = self.shape.values();
+                hash.update(&pixels[index * values..(index + 1) * values]);
+            }
+            Pixels::Files(paths, _) => {
+                let path = &paths[index];
+                hash.update(path.as_os_str().as_encoded_bytes());
+                // Of a file that is gone, who reads it says so.
+                if let Ok(file) = path.metadata() {
+                    let changed = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                    hash.update(file.len().to_le_bytes());
+                    hash.update(changed.map_or(0, |since| since.as_nanos()).to_le_bytes());
+                }
             }
         }
     }

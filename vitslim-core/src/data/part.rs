@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
 use super::augment::View;
 use super::images::Images;
@@ -87,6 +88,13 @@ impl Part {
             view.append(&image, shape, &self.table, &mut values);
         }
         Ok(values)
+    }
+
+    /// Puts into `hash` what the images of this part are, and what is done to them.
+    pub(super) fn fingerprint(&self, hash: &mut Sha256) {
+        hash.update(format!("{:?} {} {:?}", self.shape(), self.len(), self.augment));
+        self.table.as_flattened().iter().for_each(|value| hash.update(value.to_le_bytes()));
+        self.indices.iter().for_each(|&index| self.images.fingerprint(index, hash));
     }
 
     /// Values of images as a tensor `[images, channels, height, width]`.

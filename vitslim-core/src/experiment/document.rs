@@ -1,18 +1,19 @@
-//! A file and its `--set` arguments, read into a tree.
+//! A file, what it starts from and its `--set` arguments, read into a tree.
 
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::base;
 use super::de::typed;
 use super::fault::{Fault, Faults};
 use super::keys::KeyError;
 use super::overrides;
-use super::parse::parse;
 use super::schema::{self, Experiment};
 use super::source::{Source, Span};
 use super::tree::{Name, Node, Value};
+use super::trials::Trials;
 
 /// Why a file could not be read as an experiment.
 #[derive(Debug, Error, Diagnostic)]
@@ -45,10 +46,11 @@ pub enum LoadError {
     Faults(#[from] Faults),
 }
 
-/// An experiment as written, with the `--set` arguments in it.
+/// An experiment as written, with what it starts from and the `--set` arguments in it; or one trial of it.
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Node,
+    trial: Option<String>,
 }
 
 impl Document {
@@ -73,21 +75,46 @@ impl Document {
         Ok(Self::parse(&path.display().to_string(), &text, sets)?)
     }
 
-    /// Reads `text`, which reports call `name`, and applies the `--set` arguments, the last one winning.
+    /// Reads `text`, which is that of the file `name`, and applies the `--set` arguments, the last one winning.
     ///
     /// # Errors
     ///
-    /// When the text is not RON, or an argument does not fit it.
+    /// When the text is not RON, or an argument does not fit it, or a file that it starts from cannot be read.
     pub fn parse(name: &str, text: &str, sets: &[String]) -> Result<Self, Faults> {
         let source = Source::new(name, text);
-        let Some(mut root) = parse(&source, 0)? else {
+        let Some(mut root) = base::read(&source)? else {
             let end = Span::new(&source, text.len(), text.len());
             return Err(Fault::new(end, "expected `Experiment(...)`, found nothing").into());
         };
         for argument in sets {
             overrides::apply(&mut root, argument)?;
         }
-        Ok(Self { root })
+        Ok(Self { root, trial: None })
+    }
+
+    /// The experiment that the tree `root` is.
+    pub(super) fn of_tree(root: Node) -> Self {
+        Self { root, trial: None }
+    }
+
+    /// The trials of the experiment: one, if nothing in it is swept.
+    ///
+    /// # Errors
+    ///
+    /// When a sweep is written wrongly, a trial is not an experiment, or two are the same.
+    pub fn trials(&self) -> Result<Trials, Faults> {
+        Trials::of(self)
+    }
+
+    /// This experiment, which sweeps nothing, as the trial `name` of a sweep.
+    #[must_use]
+    pub fn as_trial(self, name: &str) -> Self {
+        Self { trial: Some(name.to_owned()), ..self }
+    }
+
+    /// The name of the trial that this is; `None` of an experiment as written.
+    pub fn trial(&self) -> Option<&str> {
+        self.trial.as_deref()
     }
 
     /// Sets the string at `path`, as the argument `argument` of the command line asks.

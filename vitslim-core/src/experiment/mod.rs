@@ -1,9 +1,10 @@
 //! The experiment language: a RON file that says what is searched, and how.
 //!
-//! Text becomes a [tree](Node) whose every node knows its place; `--set` arguments change the tree; the tree becomes a
-//! typed [`Experiment`]. Whatever is wrong is a [`Fault`] with the file or argument, line and column, and the right
+//! Text becomes a [tree](Node) whose every node knows its place; the files that it starts from and `--set` arguments change the
+//! tree; sweeps make [`Trials`] of it; the tree of a trial becomes a typed [`Experiment`]. Whatever is wrong is a [`Fault`] with the file or argument, line and column, and the right
 //! name or spelling.
 
+mod base;
 mod brackets;
 mod config;
 mod de;
@@ -19,7 +20,9 @@ mod overrides;
 mod parse;
 mod schema;
 mod source;
+mod sweep;
 mod tree;
+mod trials;
 
 #[cfg(test)]
 mod tests;
@@ -38,3 +41,4 @@ pub use self::schema::{
 };
 pub use self::source::{Source, Span};
 pub use self::tree::{Name, Node, Value, overlay};
+pub use self::trials::Trials;

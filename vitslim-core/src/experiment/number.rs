@@ -136,6 +136,8 @@ pub(super) fn canonical(text: &str) -> String {
     let plain = plain.strip_prefix('+').unwrap_or(&plain);
     match (integer(plain), float(plain)) {
         (None, Ok(value)) => format!("{value:?}"),
+        // Of -0 the sign would be lost, and with it what is wrong with it.
+        (Some(value), _) if value != 0 => value.to_string(),
         _ => plain.to_owned(),
     }
 }
@@ -171,6 +173,6 @@ mod tests {
         assert!(float("1e400").is_err());
         assert!(single("1e-60").is_err());
         assert_eq!(canonical("+.5"), "0.5");
-        assert_eq!(canonical("1_000"), "1000");
+        assert_eq!(["1_000", "0x1F", "-0", "0"].map(canonical), ["1000", "31", "-0", "0"]);
     }
 }

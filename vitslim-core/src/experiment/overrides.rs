@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::base::BASE;
 use super::fault::{Fault, Faults};
 use super::number;
 use super::parse::parse;
 use super::source::{Source, Span};
+use super::sweep;
 use super::tree::{Name, Node, Value};
 
 const EXAMPLE: &str = "write a path, `=` and a value, for example `--set search.epochs=10`";
@@ -43,12 +45,38 @@ pub(super) fn apply(root: &mut Node, argument: &str) -> Result<(), Faults> {
         }
         Err(faults) => return Err(faults),
     };
+    if let [step] = steps.as_slice()
+        && step.text == BASE
+    {
+        let message = "what a file starts from can only be said in the file";
+        return Err(Fault::new(step.span.clone(), message).into());
+    }
+    refuse_fixing(root, &steps, path, &node)?;
     set(root, &steps, node)
+}
+
+/// That no value is put in place of a sweep of the file: whoever does so has probably forgotten that it is one. A later argument
+/// may fix what an earlier one sweeps: the last wins.
+fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Result<(), Faults> {
+    let path_steps: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
+    let swept = root.at(&path_steps).and_then(sweep::first).filter(|swept| !swept.span.source.is_argument());
+    match (swept, steps.last()) {
+        (Some(swept), Some(last)) if sweep::first(value).is_none() => {
+            let message = format!("`{path}` is swept at {}, and this would fix it to one value", swept.span);
+            let argument = format!("{path}=Sweep([{value}])").replace('\'', "'\\''");
+            let fault = Fault::new(last.span.clone(), message);
+            Err(fault.with_help(format!("if that is meant, write `--set '{argument}'`")).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a value that does not parse was probably meant to be a string: it begins as no value does, or as a word.
 fn looks_like_text(value: &str) -> bool {
-    !value.trim_start().starts_with(['(', '[', '{', '"', '\''])
+    let value = value.trim_start();
+    let after_word = value.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+    !value.starts_with(['(', '[', '{', '"', '\''])
+        && !(after_word.len() < value.len() && after_word.starts_with('('))
         && !value.starts_with("r\"")
         && !value.starts_with("r#")
 }

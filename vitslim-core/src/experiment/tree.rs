@@ -182,6 +182,23 @@ impl Node {
             _ => {}
         }
     }
+
+    /// Puts what `with` makes of a node in its place. What is put in is not looked into.
+    pub(super) fn replace(&mut self, with: &mut dyn FnMut(&Node) -> Option<Node>) {
+        if let Some(node) = with(self) {
+            *self = node;
+            return;
+        }
+        match &mut self.value {
+            Value::Some(inner) => inner.replace(with),
+            Value::List(items) | Value::Tuple { items, .. } => {
+                items.iter_mut().for_each(|node| node.replace(with))
+            }
+            Value::Record { fields, .. } => fields.iter_mut().for_each(|(_, node)| node.replace(with)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| node.replace(with)),
+            _ => {}
+        }
+    }
 }
 
 /// `over` laid over `base`: records and maps merge by key. Everything else is replaced, also by `None`, and so is a

@@ -33,6 +33,39 @@ pub(super) fn mlp_ratio(ratio: f64, hidden: usize) -> Result<(), ConfigError> {
     Err(ConfigError::new("mlp_ratio", message))
 }
 
+/// That images of `image` pixels split into patches of `patch`, which each of the `stages` but the first merges two by two.
+pub(super) fn stages(image: usize, patch: usize, stages: usize) -> Result<(), ConfigError> {
+    let most = image.trailing_zeros() as usize + 1;
+    if stages > most {
+        let message = format!(
+            "images of {image} pixels cannot be halved {} times, as often as {stages} stages merge patches: they can have at \
+             most {most} stages",
+            stages - 1
+        );
+        return Err(ConfigError::new("depths", message));
+    }
+    let merged = 1_usize << (stages - 1);
+    let fits = |patch: usize| {
+        merged.checked_mul(patch).is_some_and(|pixels| pixels > 0 && image.is_multiple_of(pixels))
+    };
+    if !fits(patch) {
+        let message = format!(
+            "patches of {patch} do not divide images of {image} pixels so that {stages} stages can merge them two by two; \
+             patches that do: {}",
+            those_that_work(image, fits)
+        );
+        return Err(ConfigError::new("patch_size", message));
+    }
+    Ok(())
+}
+
+/// The numbers up to `end`, from 1, that `works` takes, as a sentence lists them; not those that nobody would read to.
+pub(super) fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> String {
+    let numbers: Vec<_> =
+        (1..=end.min(1 << 16)).filter(|number| works(*number)).map(|number| number.to_string()).collect();
+    numbers.join(", ")
+}
+
 /// How many parameters the network may have; `field` is what makes it so large.
 pub(super) fn parameters(field: &'static str, parameters: f64) -> Result<(), ConfigError> {
     if parameters > MOST_PARAMETERS {

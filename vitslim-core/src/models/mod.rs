@@ -2,12 +2,16 @@
 //! `#[derive(Slimmable)]`.
 
 mod architecture;
+pub mod convnext;
 mod deit;
 mod limits;
+#[cfg(test)]
+mod published;
 pub mod swin;
 mod vit;
 
 pub use architecture::{Architecture, ConfigError, Logits};
+pub use convnext::{ConvNext, ConvNextConfig};
 pub use deit::DistilledVit;
 pub use swin::{Swin, SwinConfig};
 pub use vit::{Attention, Block, Mlp, PatchEmbed, Vit, VitConfig};

@@ -16,29 +16,37 @@ use crate::slim::Slimmable;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VitConfig {
-    /// Height and width of an image in pixels. Default: the data's.
+    /// Height and width of an image in pixels. Left out, the data's.
+    #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub image_size: usize,
-    /// Height and width of a patch in pixels; must divide the image size. Default 16.
+    /// Height and width of a patch in pixels; must divide the image size.
+    #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub patch_size: usize,
-    /// Channels of an image. Default: the data's.
+    /// Channels of an image. Left out, the data's.
+    #[schemars(extend("minimum" = 1))]
     pub channels: usize,
-    /// Number of classes. Default: the data's.
+    /// Number of classes. Left out, the data's.
+    #[schemars(extend("minimum" = 1))]
     pub classes: usize,
-    /// Embedding width. Default 192.
+    /// Embedding width.
+    #[schemars(extend("minimum" = 1))]
     pub dim: usize,
-    /// Number of blocks. Default 12.
+    /// Number of blocks.
+    #[schemars(extend("minimum" = 1))]
     pub depth: usize,
-    /// Attention heads of a block; must divide the width. Default 3.
+    /// Attention heads of a block; must divide the width.
+    #[schemars(extend("minimum" = 1))]
     pub heads: usize,
-    /// Hidden units of an MLP, as a multiple of the width. Default 4.
+    /// Hidden units of an MLP, as a multiple of the width.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub mlp_ratio: f64,
-    /// Whether queries, keys and values have a bias. Default true.
+    /// Whether queries, keys and values have a bias.
     pub qkv_bias: bool,
-    /// Probability of dropping a feature after the embedding, the attention and each layer of an MLP; 0 to below 1.
-    /// Default 0.
+    /// Probability of dropping a feature after the embedding, the attention and each layer of an MLP.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub dropout: f64,
-    /// Probability of skipping a branch (stochastic depth) of the last block; it grows linearly with depth from 0. 0 to
-    /// below 1. Default 0.
+    /// Probability of skipping a branch (stochastic depth) of the last block; it grows linearly with depth from 0.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub drop_path: f64,
 }
 
@@ -193,8 +201,8 @@ impl Mlp {
 
     /// # Shapes
     ///
-    /// - x, output: `[batch, tokens, dim]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// - x, output: `[..., dim]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let x = self.drop.forward(self.act.forward(self.fc1.forward(x)));
         self.drop.forward(self.fc2.forward(x))
     }

@@ -81,18 +81,28 @@ impl Conv2d {
         product::conv2d(input, self.weight.val(), bias, options)
     }
 
-    /// The output as a sequence. Where patches do not overlap, one matrix product computes it, which is faster than
-    /// [`forward`](Self::forward) on the CPU. Pixels that fill no patch are left out, as there.
+    /// The output as a sequence, computed as by [`forward_channels_last`](Self::forward_channels_last).
     ///
     /// # Shapes
     ///
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, patches, channels_out]`, patches row by row
     pub fn forward_patches(&self, input: Tensor<4>) -> Tensor<3> {
+        self.forward_channels_last(input).flatten(1, 2)
+    }
+
+    /// The output as norms and linear layers take it. Where patches do not overlap, one matrix product computes it, which is
+    /// faster than [`forward`](Self::forward) on the CPU. Pixels that fill no patch are left out, as there.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[batch, channels_in, height, width]`
+    /// - output: `[batch, height_out, width_out, channels_out]`
+    pub fn forward_channels_last(&self, input: Tensor<4>) -> Tensor<4> {
         let [channels_out, channels_in, kernel_height, kernel_width] = self.weight.dims();
         let patchwise = self.stride == [kernel_height, kernel_width] && self.padding == [0, 0];
-        if !patchwise || self.groups != 1 {
-            return self.forward(input).flatten::<3>(2, 3).swap_dims(1, 2);
+        if !patchwise || self.groups != 1 || channels_out == 0 || channels_in == 0 {
+            return self.forward(input).permute([0, 2, 3, 1]);
         }
         let [batch, channels, height, width] = input.dims();
         assert_eq!(channels, channels_in, "the input does not have the channels of the weight");
@@ -102,10 +112,7 @@ impl Conv2d {
             .slice([0..batch, 0..channels_in, 0..rows * kernel_height, 0..columns * kernel_width])
             .reshape([batch, channels_in, rows, kernel_height, columns, kernel_width])
             .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch, rows * columns, patch]);
-        if channels_out == 0 {
-            return Tensor::zeros([batch, rows * columns, 0], &patches.device());
-        }
+            .reshape([batch, rows, columns, patch]);
         let weight = self.weight.val().reshape([channels_out, patch]).transpose();
         product::linear(patches, weight, self.bias.as_ref().map(Param::val))
     }
@@ -121,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patches_are_the_convolution_whatever_the_stride() {
+    fn channels_last_and_patches_are_the_convolution_whatever_the_stride() {
         let device = Device::flex();
         // 7 x 9 pixels: some fill no patch.
         let images = Tensor::<4>::random([2, 3, 7, 9], Distribution::Normal(0.0, 1.0), &device);
@@ -134,10 +141,23 @@ mod tests {
         ] {
             let conv = Conv2dConfig::new([3, 6], [2, 3]).with_stride(stride).with_padding(padding);
             let conv = conv.with_groups(groups).init(&device);
-            let by_patches = conv.forward_patches(images.clone());
-            let by_convolution = conv.forward(images.clone()).flatten::<3>(2, 3).swap_dims(1, 2);
-            let expected = by_convolution.into_data();
-            by_patches.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+            let expected = conv.forward(images.clone()).permute([0, 2, 3, 1]);
+            let found = conv.forward_channels_last(images.clone());
+            assert_eq!(found.dims(), expected.dims());
+            let sequence = conv.forward_patches(images.clone());
+            sequence.into_data().assert_eq(&found.clone().flatten::<3>(1, 2).into_data(), true);
+            found.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
         }
+    }
+
+    #[test]
+    fn without_input_channels_each_place_has_the_bias() {
+        let device = Device::flex();
+        let mut conv = Conv2dConfig::new([1, 2], [2, 2]).with_stride([2, 2]).init(&device);
+        conv.weight = Param::from_tensor(Tensor::zeros([2, 0, 2, 2], &device));
+        conv.bias = Some(Param::from_tensor(Tensor::from_data([3.0, 4.0], &device)));
+        let output = conv.forward_channels_last(Tensor::zeros([1, 0, 4, 2], &device));
+        assert_eq!(output.dims(), [1, 2, 1, 2]);
+        assert_eq!(output.into_data().try_into_vec::<f32>().unwrap(), [3.0, 4.0, 3.0, 4.0]);
     }
 }

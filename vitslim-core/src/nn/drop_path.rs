@@ -19,14 +19,16 @@ impl DropPath {
 
     /// # Shapes
     ///
-    /// - branch, output: `[batch, tokens, dim]`
-    pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
+    /// - branch, output: `[batch, ...]`
+    pub fn forward<const D: usize>(&self, branch: Tensor<D>) -> Tensor<D> {
         let device = branch.device();
         if self.rate == 0.0 || !device.is_autodiff() {
             return branch;
         }
         let stay = 1.0 - self.rate;
-        let drawn = random([branch.dims()[0], 1, 1].into(), Distribution::Bernoulli(stay), &device);
+        let mut samples = [1; D];
+        samples[0] = branch.dims()[0];
+        let drawn = random(samples.into(), Distribution::Bernoulli(stay), &device);
         branch * (drawn / stay)
     }
 }

@@ -33,6 +33,8 @@ pub struct ListedDimension {
     pub name: String,
     /// Its path, with `*` for every number.
     pub path: String,
+    /// Whether its units are token positions.
+    pub of_tokens: bool,
     /// In how many places it is.
     pub places: usize,
     /// The fewest units that it has in one.

@@ -86,6 +86,14 @@ pub(super) fn lines(table: &mut Table) -> String {
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
+/// The name of a trial in at most `width` columns: `hidden.weight=1e-5,` and below it `seed=1`.
+pub(super) fn trial_name(name: &str, width: usize) -> String {
+    // A break after a comma comes before any other.
+    let breakable = name.replace(',', ", ");
+    let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(&breakable, options).replace(", ", ",")
+}
+
 /// An accuracy.
 pub(super) fn fraction(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
@@ -178,6 +186,13 @@ mod tests {
         for start in &starts[..starts.len() - 1] {
             assert!(start.ends_with('-'), "{table}");
         }
+    }
+
+    #[test]
+    fn names_of_trials_break_after_a_comma() {
+        assert_eq!(trial_name("a=1,bc=2,seed=0", 20), "a=1,bc=2,seed=0");
+        assert_eq!(trial_name("a=1,bc=2-3,seed=0", 13), "a=1,bc=2-3,\nseed=0");
+        assert_eq!(trial_name("abcdefgh", 4), "abcd\nefgh");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -21,6 +22,12 @@ const RESULTS: [&str; 7] = [
     "subnets",
     "summary.json",
 ];
+
+/// File by which a folder is locked.
+pub(super) const LOCK: &str = "lock";
+
+/// Time after which a lock that was held is tried once more: who only looks whether it is held holds it for a moment.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// What the pixels were normalised by.
 const NORMALISATION: &str = "normalisation.json";
@@ -84,7 +91,7 @@ pub enum FolderError {
     },
 }
 
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<> {
+pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<> {
     let path = path.to_owned();
     move |source| FolderError::Io { action, path, source }
 }
@@ -109,14 +116,14 @@ impl RunFolder {
         let folder = Self { _lock: lock(&path)?, path };
         let file = folder.path.join("experiment.ron");
         match std::fs::read_to_string(&file) {
-            Ok(earlier) if earlier != experiment => match folder.has_results() {
+            Ok(earlier) if earlier != experiment => match Self::has_results(&folder.path) {
                 true => return Err(folder.other_experiment(&earlier, experiment)),
                 false => folder.remove_results()?,
             },
             Ok(_) if afresh => folder.remove_results()?,
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if folder.has_results() {
+                if Self::has_results(&folder.path) {
                     return Err(folder.other_experiment("(no experiment.ron)", experiment));
                 }
             }
@@ -160,10 +167,10 @@ impl RunFolder {
         &self.path
     }
 
-    /// Whether anything is there that took time to make: a file that is not empty, or what cannot be looked into.
-    fn has_results(&self) -> bool {
+    /// Whether anything is in the folder `path` that took time to make: a file that is not empty, or what cannot be looked into.
+    pub(super) fn has_results(path: &Path) -> bool {
         let results = RESULTS.iter().filter(|name| **name != NORMALISATION);
-        let mut entries = results.flat_map(|name| WalkDir::new(self.path.join(name)));
+        let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
         entries.any(|entry| match entry.and_then(|entry| entry.metadata()) {
             Ok(found) => found.is_file() && found.len() > 0,
             Err(error) => error.io_error().is_none_or(|error| error.kind() != std::io::ErrorKind::NotFound),
@@ -205,11 +212,15 @@ impl RunFolder {
 /// Takes the lock of the folder at `path`. The system gives it back when its holder ends, however that ends, so that no
 /// lock is ever stale; the file only says who holds it.
 fn lock(path: &Path) -> Result<File, FolderError> {
-    let file = path.join("lock");
+    let file = path.join(LOCK);
     let mut options = File::options();
     let mut lock =
         options.read(true).write(true).create(true).truncate(false).open(&file).map_err(io("open", &file))?;
-    match lock.try_lock() {
+    let taken = lock.try_lock().or_else(|_| {
+        std::thread::sleep(MOMENT);
+        lock.try_lock()
+    });
+    match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();

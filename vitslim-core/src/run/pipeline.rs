@@ -18,8 +18,9 @@ use super::folder::{FolderError, RunFolder};
 use super::outlook::epochs_later;
 use super::prepare::{PrepareError, Prepared, PreparedBudget};
 use super::restore::RestoreError;
+use super::sharing::Sharing;
 use crate::data::{ImageShape, Moment, Part, Stage};
-use crate::experiment::{CutRule, Masks, Training};
+use crate::experiment::{CutRule, Faults, Masks, Training};
 use crate::graph::{GraphError, macs};
 use crate::models::{Architecture, ConfigError};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
@@ -88,6 +89,22 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// The mistakes of the file, if that is what is wrong.
+    pub(crate) fn faults(&self) -> Option<&Faults> {
+        match self {
+            Self::Prepare(PrepareError::Faults(faults)) => Some(faults),
+            _ => None,
+        }
+    }
+}
+
+impl From<Faults> for RunError {
+    fn from(faults: Faults) -> Self {
+        Self::Prepare(faults.into())
+    }
+}
+
 /// How and where an experiment is run.
 #[derive(Clone)]
 pub struct Setting<'a> {
@@ -130,6 +147,7 @@ pub fn execute<A: Architecture>(
     let run = Run {
         prepared,
         folder: &folder,
+        sharing: Sharing::of(prepared, setting),
         device: &setting.devices.first.device,
         setting,
         train: Arc::new(prepared.data.train.clone()),
@@ -174,6 +192,7 @@ pub(crate) fn initial<A: Architecture>(prepared: &Prepared<A>, device: &Device) 
 struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
+    sharing: Option<Sharing>,
     device: &'a Device,
     setting: &'a Setting<'a>,
     train: Arc<Part>,
@@ -270,6 +289,10 @@ impl<A: Architecture> Run<'_, A> {
             Stage::Search => vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into()],
             Stage::Retrain => vec![],
         };
+        let shared = self.sharing.as_ref().map(|sharing| {
+            let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
+            sharing.folder(self.prepared, stage, budget)
+        });
         let later = epochs_later(&self.prepared.experiment, stage, self.subnets_after(subnet));
         let run = StageRun {
             stage,
@@ -285,6 +308,7 @@ impl<A: Architecture> Run<'_, A> {
             devices: self.setting.devices,
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
+            shared,
             interrupter: self.setting.interrupter.clone(),
             loader_threads: self.setting.loader_threads,
             images_later: later * self.train.len(),

@@ -1,5 +1,7 @@
 //! An experiment checked against its architecture and its data, before anything is trained.
 
+use std::collections::HashMap;
+
 use burn::tensor::Device;
 use miette::Diagnostic;
 use schemars::SchemaGenerator;
@@ -22,6 +24,8 @@ use crate::slim::{
 pub struct Prepared<A: Architecture> {
     /// As read.
     pub experiment: Experiment,
+    /// Name of the trial of a sweep; `None` where nothing is swept.
+    pub swept: Option<String>,
     /// The architecture's configuration: preset, data and file together.
     pub config: A::Config,
     /// The images.
@@ -43,6 +47,45 @@ pub struct PreparedBudget {
     pub shares: Vec<(String, f64)>,
     /// One ranking a key.
     pub rankings: Vec<Ranking>,
+}
+
+/// What was read for other trials of a sweep.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// By how the data are written.
+    data: HashMap<String, Dataset>,
+    /// By architecture and configuration.
+    dimensions: HashMap<String, Vec<Dimension>>,
+}
+
+impl Known {
+    fn data(&mut self, document: &Document, experiment: &Experiment) -> Result<Dataset, Faults> {
+        let written = format!("{:?}", experiment.data);
+        if let Some(data) = self.data.get(&written) {
+            return Ok(data.clone());
+        }
+        let data = dataset(document, experiment)?;
+        self.data.insert(written, data.clone());
+        Ok(data)
+    }
+
+    fn dimensions<A: Architecture>(
+        &mut self,
+        document: &Document,
+        experiment: &Experiment,
+        config: &A::Config,
+    ) -> Result<Vec<Dimension>, PrepareError> {
+        let written = ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
+        let written = format!("{}{written}", experiment.model.architecture);
+        if let Some(dimensions) = self.dimensions.get(&written) {
+            return Ok(dimensions.clone());
+        }
+        let model = A::init(config, &Device::flex())
+            .map_err(|error| document.fault(&["model", "config", error.field], error.message, None))?;
+        let dimensions = describe(&model)?;
+        self.dimensions.insert(written, dimensions.clone());
+        Ok(dimensions)
+    }
 }
 
 /// Why an experiment cannot be run.
@@ -68,20 +111,30 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// The mistakes of the file, at their places.
     pub fn new(document: &Document) -> Result<Self, PrepareError> {
+        Self::of_sweep(document, &mut Known::default())
+    }
+
+    /// [`Prepared::new`] for one of the trials of a sweep, most of which have data and model in common. What is read for one is
+    /// `known` to those after it: of data that are split by the seed, the split of the first.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of the file, at their places.
+    pub(crate) fn of_sweep(document: &Document, known: &mut Known) -> Result<Self, PrepareError> {
         let experiment = document.experiment()?;
-        let data = dataset(document, &experiment)?;
+        let data = known.data(document, &experiment)?;
+        batches(document, &experiment, &data)?;
         let config = config::<A>(document, &experiment, Some((data.shape, data.classes)))?;
-        let model = A::init(&config, &Device::flex())
-            .map_err(|error| document.fault(&["model", "config", error.field], error.message, None))?;
-        let dimensions = describe(&model)?;
+        let dimensions = known.dimensions::<A>(document, &experiment, &config)?;
         let searched = searched(document, &experiment.search.dimensions, &dimensions)?;
         let budgets = budgets(document, &experiment.budgets, &dimensions, &searched)?;
-        Ok(Self { experiment, config, data, dimensions, searched, budgets })
+        let swept = document.trial().map(str::to_owned);
+        Ok(Self { experiment, swept, config, data, dimensions, searched, budgets })
     }
 
     /// Name of the trial, and of its folder.
     pub fn trial(&self) -> String {
-        format!("seed={}", self.experiment.seed)
+        self.swept.clone().unwrap_or_else(|| format!("seed={}", self.experiment.seed))
     }
 
     /// What is cut out for `budget`: the ranking of the trained masks, rounded if the experiment says so.
@@ -124,6 +177,28 @@ pub(crate) fn config<A: Architecture>(
     let written = document.at(&["model", "config"]);
     let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields::<A>())?;
     typed(&merged)
+}
+
+/// That no batch is larger than the `data`.
+///
+/// # Errors
+///
+/// Those that are, at their places.
+pub(crate) fn batches(document: &Document, experiment: &Experiment, data: &Dataset) -> Result<(), Faults> {
+    let search = Some(experiment.search.training());
+    let stages = [("pretrain", &experiment.pretrain), ("search", &search), ("retrain", &experiment.retrain)];
+    let images = data.train.len();
+    let too_large = stages.iter().filter_map(|(stage, training)| {
+        let batch = training.as_ref()?.batch.get();
+        let message =
+            format!("a batch of {batch} images is larger than the data, which have {images} to train on");
+        let help = format!("write `batch: {images}` or less");
+        (batch > images).then(|| document.fault(&[stage, "batch"], message, Some(help)))
+    });
+    match too_large.reduce(Faults::and) {
+        Some(faults) => Err(faults),
+        None => Ok(()),
+    }
 }
 
 fn find_preset<'a, A: Architecture>(

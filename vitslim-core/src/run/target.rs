@@ -55,6 +55,12 @@ pub enum TargetError {
 }
 
 impl Target {
+    /// Name of the run's trial: that of its folder.
+    pub fn trial(&self) -> String {
+        let folder = self.run.canonicalize().unwrap_or_else(|_| self.run.clone());
+        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The network that `path` leads to.
     ///
     /// # Errors

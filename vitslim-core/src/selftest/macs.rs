@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::slicing::{cut_at, small_swin};
+use super::configs::{small_convnext, small_swin};
+use super::slicing::cut_at;
 use super::{Check, Checked, Comparison, Failure};
 use crate::data::ImageShape;
 use crate::graph::{capture, macs, macs_of_graph};
-use crate::models::{Architecture, Swin, SwinConfig, Vit, VitConfig};
+use crate::models::{Architecture, ConvNext, ConvNextConfig, Swin, SwinConfig, Vit, VitConfig};
 use crate::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -18,6 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "sliced", run: sliced },
     Check { name: "no_mask_is_left", run: no_mask_is_left },
     Check { name: "swin", run: swin },
+    Check { name: "convnext", run: convnext },
 ];
 
 /// Matrix products and attention of one image. `a` of the formula are kept head dims, `m` kept hidden units.
@@ -149,9 +151,6 @@ fn swin(device: &Device) -> Checked {
     comparison.equal("G of Swin-T", &format!("{:.1}", found as f64 / 1e9), &"4.5".to_owned());
     comparison.equal("parameters of Swin-T", &model.num_params(), &28_288_354);
 
-    let small = small_swin();
-    let model = Swin::init(&small, device)?;
-    let mut plan = Plan::whole(&describe(&model)?);
     let cuts: [(&str, &[usize]); 6] = [
         ("layers.0.width", &[0, 3, 4]),
         ("layers.1.width", &[1, 2, 3, 7, 11]),
@@ -161,12 +160,26 @@ fn swin(device: &Device) -> Checked {
         ("layers.1.blocks.0.attn.head_dim", &[0, 1, 4, 9]),
         ("layers.1.blocks.0.mlp.hidden", &[7]),
     ];
+    let small = small_swin();
+    let by_arithmetic = |plan: &Plan| swin_by_arithmetic(&small, plan);
+    after_each_cut(&Swin::init(&small, device)?, &cuts, by_arithmetic, &mut comparison)?;
+    comparison.finish()
+}
+
+/// Whether the multiply-adds of `model`, for images of 8 x 8, are those of `by_arithmetic` after each of the cuts.
+fn after_each_cut<A: Architecture>(
+    model: &A,
+    cuts: &[(&str, &[usize])],
+    by_arithmetic: impl Fn(&Plan) -> u64,
+    comparison: &mut Comparison,
+) -> Result<(), Failure> {
+    let mut plan = Plan::whole(&describe(model)?);
     for (path, keep) in cuts {
         cut_at(&mut plan, path)?.keep = keep.to_vec();
         let found = macs(&model.slim(&plan)?, ImageShape { channels: 1, size: 8 })?;
-        comparison.equal(path, &found, &swin_by_arithmetic(&small, &plan));
+        comparison.equal(path, &found, &by_arithmetic(&plan));
     }
-    comparison.finish()
+    Ok(())
 }
 
 /// Matrix products and attention of one image.
@@ -186,6 +199,49 @@ fn swin_by_arithmetic(config: &SwinConfig, plan: &Plan) -> u64 {
             let a = kept(format!("layers.{stage}.blocks.{block}.attn.head_dim"));
             let m = kept(format!("layers.{stage}.blocks.{block}.mlp.hidden"));
             total += n * width(stage) * (4 * a + 2 * m) + 2 * n * window * a;
+        }
+    }
+    total + width(config.depths.len() - 1) * config.classes as u64
+}
+
+/// Those of the paper, and what a plan leaves of a small one.
+fn convnext(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    let (_, tiny) = ConvNext::presets().swap_remove(0);
+    let model = ConvNext::init(&tiny, device)?;
+    let whole = Plan::whole(&describe(&model)?);
+    let found = macs(&model, ImageShape { channels: 3, size: 224 })?;
+    comparison.equal("ConvNeXt-T", &found, &convnext_by_arithmetic(&tiny, &whole));
+    comparison.equal("G of ConvNeXt-T", &format!("{:.1}", found as f64 / 1e9), &"4.5".to_owned());
+    comparison.equal("parameters of ConvNeXt-T", &model.num_params(), &28_589_128);
+
+    let cuts: [(&str, &[usize]); 4] = [
+        ("stages.0.width", &[0, 3, 4]),
+        ("stages.1.width", &[1, 2, 3, 5, 7]),
+        ("stages.0.blocks.1.mlp.hidden", &[]),
+        ("stages.1.blocks.0.mlp.hidden", &[7, 9]),
+    ];
+    let small = small_convnext();
+    let by_arithmetic = |plan: &Plan| convnext_by_arithmetic(&small, plan);
+    after_each_cut(&ConvNext::init(&small, device)?, &cuts, by_arithmetic, &mut comparison)?;
+    comparison.finish()
+}
+
+/// Matrix products and convolutions of one image.
+fn convnext_by_arithmetic(config: &ConvNextConfig, plan: &Plan) -> u64 {
+    let kept = |path: String| plan.get(&path).map_or(0, |cut| cut.keep.len() as u64);
+    let width = |stage: usize| kept(format!("stages.{stage}.width"));
+    let kernel = config.kernel_size.pow(2) as u64;
+    let mut side = config.image_size / config.patch_size;
+    let mut total = (side * side * config.channels * config.patch_size.pow(2)) as u64 * width(0);
+    for (stage, &depth) in config.depths.iter().enumerate() {
+        if stage > 0 {
+            side /= 2;
+            total += (side * side) as u64 * 4 * width(stage - 1) * width(stage);
+        }
+        for block in 0..depth {
+            let hidden = kept(format!("stages.{stage}.blocks.{block}.mlp.hidden"));
+            total += (side * side) as u64 * width(stage) * (kernel + 2 * hidden);
         }
     }
     total + width(config.depths.len() - 1) * config.classes as u64

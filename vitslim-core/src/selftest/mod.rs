@@ -5,6 +5,7 @@
 //! comes with the binary or is computed on the CPU.
 
 mod comparison;
+mod configs;
 pub mod draw;
 mod failure;
 mod layers;

@@ -10,8 +10,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::comparison::{furthest, host};
-use super::{Check, Checked, Comparison, Failure, rounds};
-use crate::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
+use super::{Check, Checked, Comparison, Failure, configs, rounds};
+use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig};
 use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -31,14 +31,21 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         name: "deit_distilled",
         run: |device| {
-            masked_equals_sliced_of::<DistilledVit>(device, draw_config, PlanKind::AnyShare(0.6), 1e-4)
+            masked_equals_sliced_of::<DistilledVit>(device, configs::vit, PlanKind::AnyShare(0.6), 1e-4)
         },
     },
     Check {
         name: "swin",
-        run: |device| masked_equals_sliced_of::<Swin>(device, draw_swin, PlanKind::AnyShare(0.6), 1e-4),
+        run: |device| masked_equals_sliced_of::<Swin>(device, configs::swin, PlanKind::AnyShare(0.6), 1e-4),
     },
     Check { name: "swin_trains_after_slicing", run: swin_trains_after_slicing },
+    Check {
+        name: "convnext",
+        run: |device| {
+            masked_equals_sliced_of::<ConvNext>(device, configs::convnext, PlanKind::AnyShare(0.6), 1e-4)
+        },
+    },
+    Check { name: "convnext_trains_after_slicing", run: convnext_trains_after_slicing },
 ];
 
 const ROUNDS: u64 = 30;
@@ -141,48 +148,6 @@ pub fn relative_difference<A: Architecture>(a: &A, b: &A, images: &Tensor<4>) ->
     Ok(if a.len() == b.len() { furthest(&a, &b) / scale } else { f64::NAN })
 }
 
-/// A configuration, and the size of its images, which have one channel.
-fn draw_config(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
-    let heads = rng.random_range(2..=3);
-    let image_size = 2 * rng.random_range(2..=3);
-    let config = VitConfig {
-        image_size,
-        patch_size: 2,
-        channels: 1,
-        classes: 5,
-        dim: heads * rng.random_range(3..=8),
-        depth: rng.random_range(2..=3),
-        heads,
-        mlp_ratio: 1.7,
-        qkv_bias: rng.random(),
-        dropout: 0.0,
-        drop_path: 0.0,
-    };
-    (config, image_size)
-}
-
-/// Several windows in the first stage, shifted in its second block, and one window in the last stage.
-fn draw_swin(rng: &mut ChaCha8Rng) -> (SwinConfig, usize) {
-    let (stages, window) = (rng.random_range(2..=3), rng.random_range(2..=3));
-    let image_size = window << (stages - 1);
-    let heads = rng.random_range(2..=3);
-    let config = SwinConfig {
-        image_size,
-        patch_size: 1,
-        channels: 1,
-        classes: 5,
-        dim: heads * rng.random_range(3..=5),
-        depths: (0..stages).map(|stage| if stage == 0 { 2 } else { rng.random_range(1..=2) }).collect(),
-        heads: vec![heads; stages],
-        window,
-        mlp_ratio: 1.7,
-        qkv_bias: rng.random(),
-        dropout: 0.0,
-        drop_path: 0.0,
-    };
-    (config, image_size)
-}
-
 /// A network, a plan for it, and images.
 fn draw_case<A: Architecture>(
     seed: u64,
@@ -199,7 +164,7 @@ fn draw_case<A: Architecture>(
 }
 
 fn masked_equals_sliced(device: &Device, kind: PlanKind, tolerance: f64) -> Checked {
-    masked_equals_sliced_of::<Vit>(device, draw_config, kind, tolerance)
+    masked_equals_sliced_of::<Vit>(device, configs::vit, kind, tolerance)
 }
 
 fn masked_equals_sliced_of<A: Architecture>(
@@ -224,7 +189,7 @@ fn masked_equals_sliced_of<A: Architecture>(
 fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
-        let (model, plan, images) = draw_case::<Vit>(round, draw_config, kind, device)?;
+        let (model, plan, images) = draw_case::<Vit>(round, configs::vit, kind, device)?;
         let sliced = host(model.slim(&plan)?.forward(images.clone()).class)?;
         let expected = host(with_tokens_left(&model, &plan, images))?;
         comparison.close_for_its_size(&format!("plan {round}"), &sliced, &expected, 1e-5);
@@ -331,39 +296,38 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Four windows in the first stage, shifted in its second block, and one in the other.
-pub(super) fn small_swin() -> SwinConfig {
-    SwinConfig {
-        image_size: 8,
-        patch_size: 1,
-        channels: 1,
-        classes: 4,
-        dim: 6,
-        depths: vec![2, 1],
-        heads: vec![2, 3],
-        window: 4,
-        ..SwinConfig::default()
-    }
-}
-
 /// The cut of the dimension at `path`.
 pub(super) fn cut_at<'a>(plan: &'a mut Plan, path: &str) -> Result<&'a mut Cut, Failure> {
     plan.get_mut(path).ok_or_else(|| Failure::new(format!("there is no `{path}`")))
 }
 
 fn swin_trains_after_slicing(device: &Device) -> Checked {
-    let mut rng = ChaCha8Rng::seed_from_u64(8);
-    let config = small_swin();
-    let model = random_model::<Swin>(&config, &mut rng, device)?.train();
-    let mut plan = draw_plan(&describe(&model)?, PlanKind::Ragged, &mut rng);
-    for (path, keep) in [
-        ("layers.0.width", vec![0, 3, 4]),
-        ("layers.1.width", vec![1, 2, 3, 7, 8]),
+    let cuts: [(&str, &[usize]); 4] = [
+        ("layers.0.width", &[0, 3, 4]),
+        ("layers.1.width", &[1, 2, 3, 7, 8]),
         // Of two heads one is gone; of three, none has the size of another.
-        ("layers.0.blocks.1.attn.head_dim", vec![3, 5]),
-        ("layers.1.blocks.0.attn.head_dim", vec![0, 4, 5, 8, 9, 10]),
-    ] {
-        cut_at(&mut plan, path)?.keep = keep;
+        ("layers.0.blocks.1.attn.head_dim", &[3, 5]),
+        ("layers.1.blocks.0.attn.head_dim", &[0, 4, 5, 8, 9, 10]),
+    ];
+    trains_whole_and_cut::<Swin>(&configs::small_swin(), &cuts, device)
+}
+
+fn convnext_trains_after_slicing(device: &Device) -> Checked {
+    let cuts: [(&str, &[usize]); 2] = [("stages.0.width", &[0, 3, 4]), ("stages.1.width", &[1, 2, 3, 7])];
+    trains_whole_and_cut::<ConvNext>(&configs::small_convnext(), &cuts, device)
+}
+
+/// Whether every parameter moves in a model for images of 8 x 8, and in what random cuts of its branches leave with `cuts`.
+fn trains_whole_and_cut<A: Architecture>(
+    config: &A::Config,
+    cuts: &[(&str, &[usize])],
+    device: &Device,
+) -> Checked {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    let model = random_model::<A>(config, &mut rng, device)?.train();
+    let mut plan = draw_plan(&describe(&model)?, PlanKind::Ragged, &mut rng);
+    for (path, keep) in cuts {
+        cut_at(&mut plan, path)?.keep = keep.to_vec();
     }
     let images = random([4, 1, 8, 8], &mut rng, &device.clone().autodiff());
     let mut comparison = Comparison::default();

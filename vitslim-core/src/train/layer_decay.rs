@@ -7,20 +7,21 @@ use burn::tensor::Tensor;
 /// comes before the blocks, each block, what comes after.
 ///
 /// A block is told by the number in its path: `blocks.3.mlp.fc1.weight` is of `blocks.3`, `layers.0.blocks.1.norm1.gamma` of
-/// `layers.0.blocks.1`.
+/// `layers.0.blocks.1`. The numbers of a tuple are none of these: `stem.0.weight` comes before the blocks, and
+/// `stages.1.downsample.0.gamma` is of `stages.1`.
 pub(super) fn layers<M: Module>(module: &M) -> Vec<Vec<String>> {
     let mut paths = Paths::default();
     module.visit(&mut paths);
     let mut before = Vec::new();
     let mut blocks: Vec<(String, Vec<String>)> = Vec::new();
     let mut after = Vec::new();
-    for path in paths.found {
-        match block_of(&path) {
+    for (block, path) in paths.found {
+        match block {
             None if blocks.is_empty() => before.push(path),
             None => after.push(path),
             Some(block) => match blocks.iter_mut().find(|(known, _)| *known == block) {
                 Some((_, paths)) => paths.push(path),
-                None => blocks.push((block.to_owned(), vec![path])),
+                None => blocks.push((block, vec![path])),
             },
         }
     }
@@ -29,37 +30,37 @@ pub(super) fn layers<M: Module>(module: &M) -> Vec<Vec<String>> {
     layers.filter(|paths| !paths.is_empty()).collect()
 }
 
-/// The path up to its last number, if it has one.
-fn block_of(path: &str) -> Option<&str> {
-    let mut end = 0;
-    let mut block = None;
-    for part in path.split('.') {
-        end += part.len();
-        if part.parse::<usize>().is_ok() {
-            block = Some(&path[..end]);
-        }
-        end += 1;
-    }
-    block
-}
-
+/// Paths of parameters, each with that of its block, if it has one.
 #[derive(Default)]
 struct Paths {
     path: Vec<String>,
-    found: Vec<String>,
+    /// How long the path is up to each number around.
+    blocks: Vec<usize>,
+    found: Vec<(Option<String>, String)>,
+}
+
+fn is_block(name: &str, container: &str) -> bool {
+    container != "Tuple" && name.parse::<usize>().is_ok()
 }
 
 impl ModuleVisitor for Paths {
-    fn enter_module(&mut self, name: &str, _: &str) {
+    fn enter_module(&mut self, name: &str, container: &str) {
         self.path.push(name.to_owned());
+        if is_block(name, container) {
+            self.blocks.push(self.path.len());
+        }
     }
 
-    fn exit_module(&mut self, _: &str, _: &str) {
+    fn exit_module(&mut self, name: &str, container: &str) {
+        if is_block(name, container) {
+            self.blocks.pop();
+        }
         self.path.pop();
     }
 
     fn visit_float<const D: usize>(&mut self, _: &Param<Tensor<D>>) {
-        self.found.push(self.path.join("."));
+        let block = self.blocks.last().map(|&parts| self.path[..parts].join("."));
+        self.found.push((block, self.path.join(".")));
     }
 }
 
@@ -68,7 +69,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::models::{Architecture, Vit, VitConfig};
+    use crate::models::{Architecture, ConvNext, ConvNextConfig, Swin, SwinConfig, Vit, VitConfig};
 
     #[test]
     fn a_vit_has_what_is_before_its_blocks_each_block_and_what_is_after() {
@@ -81,11 +82,42 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_told_by_the_last_number_of_a_path() {
-        let blocks = ["layers.0.blocks.11.mlp.fc1.weight", "layers.0.downsample.weight", "head.0", "norm1.b"];
-        assert_eq!(
-            blocks.map(block_of),
-            [Some("layers.0.blocks.11"), Some("layers.0"), Some("head.0"), None]
-        );
+    fn stages_have_what_is_between_them_and_each_block() {
+        let config = SwinConfig {
+            image_size: 8,
+            dim: 4,
+            depths: vec![1, 2],
+            heads: vec![1, 2],
+            window: 1,
+            ..SwinConfig::default()
+        };
+        let layers = layers(&Swin::init(&config, &Device::flex()).unwrap());
+        let first: Vec<_> = layers.iter().map(|paths| paths[0].as_str()).collect();
+        let expected = [
+            "patch_embed.proj.weight",
+            "layers.0.blocks.0.norm1.gamma",
+            "layers.1.downsample.norm.gamma",
+            "layers.1.blocks.0.norm1.gamma",
+            "layers.1.blocks.1.norm1.gamma",
+            "norm.gamma",
+        ];
+        assert_eq!(first, expected);
+    }
+
+    #[test]
+    fn the_numbers_of_a_tuple_are_no_blocks() {
+        let config = ConvNextConfig {
+            image_size: 8,
+            dims: vec![4, 6],
+            depths: vec![1, 2],
+            ..ConvNextConfig::default()
+        };
+        let layers = layers(&ConvNext::init(&config, &Device::flex()).unwrap());
+        assert_eq!(layers.len(), 6);
+        assert_eq!(layers[0], ["stem.0.weight", "stem.0.bias", "stem.1.gamma", "stem.1.beta"]);
+        let between = ["0.gamma", "0.beta", "1.weight", "1.bias"];
+        assert_eq!(layers[2], between.map(|part| format!("stages.1.downsample.{part}")));
+        assert!(layers[3].iter().all(|path| path.starts_with("stages.1.blocks.0.")) && layers[3].len() == 9);
+        assert_eq!(layers[5], ["head.norm.gamma", "head.norm.beta", "head.fc.weight", "head.fc.bias"]);
     }
 }

@@ -22,6 +22,7 @@ mod progress;
 mod record;
 #[cfg(test)]
 mod running_statistics;
+mod share;
 mod stage;
 mod step;
 mod stepper;

@@ -11,7 +11,7 @@ use burn::optim::{AdamWConfig, ModuleOptimizer};
 use super::TrainError;
 use crate::experiment::{Masks, Optimizer, Schedule, Training};
 
-/// Parameters that weight decay spares, as timm does: biases, norms, class and distillation token, and positions.
+/// Parameters that weight decay spares, as timm does: biases, norms, layer scales, class and distillation token, and positions.
 const NO_DECAY: &str =
     r"(^|\.)(bias|gamma|beta|cls_token|dist_token|pos_embed|relative_position_bias_table)$";
 
@@ -98,7 +98,9 @@ mod tests {
 
     use super::*;
     use crate::experiment::{Document, Search};
-    use crate::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
+    use crate::models::{
+        Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig,
+    };
     use crate::nn::Precision;
     use crate::selftest::slicing::random_model;
     use crate::slim::{MaskSet, MaskSpec, Slim, describe};
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn weight_decay_spares_distillation_token_and_relative_positions() {
+    fn weight_decay_spares_distillation_token_relative_positions_and_layer_scales() {
         let config =
             VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 1, ..VitConfig::default() };
         assert_eq!(decayed_but_weights::<DistilledVit>(&config), Vec::<String>::new());
@@ -281,6 +283,13 @@ mod tests {
             ..SwinConfig::default()
         };
         assert_eq!(decayed_but_weights::<Swin>(&config), Vec::<String>::new());
+        let config = ConvNextConfig {
+            image_size: 8,
+            dims: vec![6, 4],
+            depths: vec![1, 1],
+            ..ConvNextConfig::default()
+        };
+        assert_eq!(decayed_but_weights::<ConvNext>(&config), Vec::<String>::new());
     }
 
     #[test]

@@ -143,6 +143,21 @@ impl StageRecord {
         write_whole(&self.path, text.as_bytes())
     }
 
+    /// The lines of the stage as a text of its own, without the label of a sub-network.
+    pub(super) fn detached(&self) -> Result<String, Error> {
+        let line = |entry| as_text(&Line { stage: self.stage.to_owned(), subnet: None, entry });
+        self.entries()?.into_iter().map(line).collect()
+    }
+
+    /// Adds the lines of the file `path`, which [`StageRecord::detached`] made of this stage in another run, as those of this run.
+    pub(super) fn adopt(&self, path: &Path) -> Result<(), Error> {
+        let theirs = Self { path: path.to_owned(), stage: self.stage, subnet: None };
+        let line =
+            |entry| as_text(&Line { stage: self.stage.to_owned(), subnet: self.subnet.clone(), entry });
+        let text: String = theirs.entries()?.into_iter().map(line).collect::<Result<_, Error>>()?;
+        OpenOptions::new().create(true).append(true).open(&self.path)?.write_all(text.as_bytes())
+    }
+
     /// Adds a line of the stage.
     pub(super) fn append(&self, entry: Entry) -> Result<(), Error> {
         let line = Line { stage: self.stage.to_owned(), subnet: self.subnet.clone(), entry };

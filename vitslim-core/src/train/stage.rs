@@ -24,6 +24,7 @@ use super::optimizer::{optimizer, scheduler};
 use super::parallel::{Devices, Team};
 use super::progress::StageProgress;
 use super::record::StageRecord;
+use super::share::take_over;
 use super::step::{StepSettings, Trainee};
 use super::take_up::take_up;
 use super::watch::{NotFinite, Trouble, Watch};
@@ -66,6 +67,8 @@ pub struct StageRun<'a> {
     pub folder: &'a Path,
     /// What was made from an earlier end of this stage, and is removed when it has to train again.
     pub dependents: Vec<PathBuf>,
+    /// Where trials of a sweep share this stage, if it is one of a sweep.
+    pub shared: Option<PathBuf>,
     /// Stops it after the batch at hand.
     pub interrupter: Interrupter,
     /// Threads that prepare training batches ahead, where not those of [`Loader::new`].
@@ -150,6 +153,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     let trainee = Trainee::new(slim, StepSettings::new(run.training, run.precision), watch.clone());
     let trainee = trainee.train().fork(&run.devices.first.device.clone().autodiff());
 
+    let claim = take_over(run, &record, &checkpoints)?;
     let (begun, complete) = take_up(run, &record, &checkpoints)?;
     match begun {
         Some(epochs) if complete && !run.quiet => {
@@ -157,6 +161,9 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
         }
         _ if complete => {}
         _ => fit(run, trainee.clone(), &record, &checkpoints, begun, &watch)?,
+    }
+    if let Some(claim) = claim {
+        claim.publish(&record, &checkpoints)?;
     }
 
     // What goes on is what was saved, whether it was trained just now or before a restart.

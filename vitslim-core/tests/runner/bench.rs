@@ -72,7 +72,7 @@ fn an_experiment_is_measured_as_initialised_and_cut_at_random() {
 #[test]
 fn random_data_are_enough_and_a_table_is_told() {
     let workspace = Workspace::new();
-    let data = "Random(image_size: 8, channels: 2, classes: 7, images: 20)";
+    let data = "Random(image_size: 8, channels: 2, classes: 7, images: 200)";
     let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
     let output = workspace.vitslim(&["bench", file.to_str().unwrap(), "--batch", "32", "--seconds", "0"]);
     assert!(output.status.success(), "{}", said(&output));

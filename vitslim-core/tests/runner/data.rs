@@ -47,7 +47,7 @@ fn idx_files_run_to_the_end() {
     write_idx(&workspace.path(""), "train", 80);
     write_idx(&workspace.path(""), "t10k", 20);
     let data = "Idx(path: \".\", classes: 2, augment: (crop_padding: 1, flip: true))";
-    let file = workspace.write("idx.ron", &TINY.replace("Digits", data));
+    let file = workspace.write("idx.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
     let args = [&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat();
     let summary = workspace.run(&file, &args);
     assert!(summary["dense"]["top1"].is_number() && summary["subnets"][1]["top1_retrained"].is_number());
@@ -66,7 +66,8 @@ fn a_folder_of_images_runs_to_the_end() {
     write_folder(&workspace.path(""), "val", 5, "JPEG");
     workspace.write("train/README.txt", "not an image");
     let data = "ImageFolder(path: \".\", image_size: 8, augment: (flip: true))";
-    let file = workspace.write("folder.ron", &TINY.replace("Digits", data));
+    let file =
+        workspace.write("folder.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
     let args =
         [&SHORT[..], &["--set", "pretrain.schedule=Constant", "--set", "model.config.patch_size=4"]].concat();
     let summary = workspace.run(&file, &args);

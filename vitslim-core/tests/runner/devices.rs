@@ -44,7 +44,7 @@ fn devices_are_listed() {
 #[test]
 fn an_automatic_device_is_told() {
     let workspace = Workspace::new();
-    let data = "Random(image_size: 8, channels: 2, classes: 7, images: 20)";
+    let data = "Random(image_size: 8, channels: 2, classes: 7, images: 200)";
     workspace.write("tiny.ron", &TINY.replace("Digits", data));
     let bench = ["bench", "tiny.ron", "--json", "--batch", "4", "--rounds", "1"];
     let output = workspace.vitslim(&[&bench[..], &["--device", "auto"]].concat());

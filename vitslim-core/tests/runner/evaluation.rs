@@ -116,7 +116,7 @@ fn other_data_are_normalised_as_those_of_the_training() {
         write_idx(&workspace.path(folder), "t10k", 20);
     }
     let data = "Idx(path: \"own\", classes: 2)";
-    let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
+    let file = workspace.write("tiny.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
     let args = [&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat();
     let summary = workspace.run(&file, &args);
 
@@ -144,8 +144,12 @@ fn a_label_that_means_another_class_is_refused() {
         write_folder(&workspace.path(folder), "train", 20, "png");
         write_folder(&workspace.path(folder), "val", 5, "png");
     }
-    let file =
-        workspace.write("tiny.ron", &TINY.replace("Digits", "ImageFolder(path: \"own\", image_size: 8)"));
+    let file = workspace.write(
+        "tiny.ron",
+        &TINY
+            .replace("Digits", "ImageFolder(path: \"own\", image_size: 8)")
+            .replace("batch: 128", "batch: 16"),
+    );
     let args =
         [&SHORT[..], &["--set", "pretrain.schedule=Constant", "--set", "model.config.patch_size=4"]].concat();
     workspace.run(&file, &args);

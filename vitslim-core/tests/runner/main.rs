@@ -2,16 +2,19 @@
 
 mod architectures;
 mod bench;
+mod broken;
 mod check;
 mod data;
 mod devices;
 mod evaluation;
+mod language;
 mod precision;
 mod refusals;
 mod results;
 mod resume;
 mod selftest;
 mod several_devices;
+mod sweeps;
 mod terminal;
 mod training;
 mod trouble;

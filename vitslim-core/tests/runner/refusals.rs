@@ -3,7 +3,7 @@
 use super::workspace::{TINY, Workspace, said};
 
 /// Changes of the tiny experiment, and what must be printed.
-const BROKEN: [(&str, &str, &[&str]); 22] = [
+const BROKEN: [(&str, &str, &[&str]); 23] = [
     ("epochs: 2,", "epoch: 2,", &["unknown field `epoch`", "did you mean `epochs`", "tiny.ron:6:"]),
     (
         "\"hidden\": (weight: 1e-4)",
@@ -37,7 +37,12 @@ const BROKEN: [(&str, &str, &[&str]); 22] = [
         "seed: 3, precision: bf16,",
         &["unknown variant `bf16`", "did you mean `Bf16`", "tiny.ron:3:"],
     ),
-    ("lr: 2e-3", "lr: Sweep([1e-3, 2e-3])", &["sweeps are not supported yet"]),
+    (
+        "epochs: 2, batch: 128",
+        "epochs: 2, batch: 1098",
+        &["a batch of 1098 images is larger than the data, which have 1097 to train on", "tiny.ron:6:"],
+    ),
+    ("lr: 2e-3", "lr: Sweep([])", &["this sweep is empty"]),
 ];
 
 #[test]

@@ -15,6 +15,7 @@ use super::nearest::{list, nearest};
 use super::number;
 use super::overrides;
 use super::source::Span;
+use super::sweep;
 use super::tree::{Name, Node, Value};
 
 /// The name under which `ron::value::RawValue` asks for the text of a node instead of its value.
@@ -40,14 +41,10 @@ pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, Faults> {
     }
 }
 
-fn sweeps(node: &Node) -> Vec<Fault> {
-    let mut found = Vec::new();
-    node.walk(&mut |node| {
-        if node.name() == Some("Sweep") {
-            found.push(Fault::new(node.head(), "sweeps are not supported yet: write one value"));
-        }
-    });
-    found
+fn sweeps(node: &Node) -> Option<Fault> {
+    let found = sweep::first(node)?;
+    let message = format!("`{}` stands for several values, and one is needed here", found.span.text());
+    Some(Fault::new(found.head(), message))
 }
 
 /// A node to be read, and what reports call it.

@@ -9,7 +9,7 @@ use super::number::Portion;
 /// How much of the model is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum Budget {
-    /// The part of the units that each key keeps; greater than 0, at most 1. Keys as under `dimensions`.
+    /// The part of the units that each key keeps, greater than 0 and at most 1. Keys as under `dimensions`.
     Share(Keyed<Portion>),
 }
 

@@ -17,80 +17,84 @@ pub enum Data {
     Digits,
     /// MNIST, Fashion-MNIST and their like: four files named as those of MNIST, gzipped or not.
     Idx {
-        /// The folder that holds `train-images-idx3-ubyte` and the others. Required.
+        /// The folder that holds `train-images-idx3-ubyte` and the others.
         path: PathBuf,
-        /// Number of classes; labels are less than it. Default 10.
+        /// Number of classes; labels are less than it.
         #[serde(default = "ten")]
         classes: Count,
-        /// Share of the training images that is held out, each class in proportion, by the seed; greater than 0, less
-        /// than 1. Default 0.1.
+        /// Share of the training images that is held out, each class in proportion, by the seed.
         #[serde(default = "tenth")]
         held_out: ProperFraction,
-        /// What is done to training images. Default nothing.
+        /// What is done to training images.
         #[serde(default)]
         augment: Augment,
     },
     /// CIFAR-10 in its binary version.
     Cifar10 {
-        /// The folder that holds `data_batch_1.bin` and the others, or the one around it. Required.
+        /// The folder that holds `data_batch_1.bin` and the others, or the one around it.
         path: PathBuf,
-        /// As for `Idx`. Default 0.1.
+        /// As for `Idx`.
         #[serde(default = "tenth")]
         held_out: ProperFraction,
-        /// What is done to training images. Default nothing.
+        /// What is done to training images.
         #[serde(default)]
         augment: Augment,
     },
     /// CIFAR-100 in its binary version.
     Cifar100 {
-        /// The folder that holds `train.bin` and `test.bin`, or the one around it. Required.
+        /// The folder that holds `train.bin` and `test.bin`, or the one around it.
         path: PathBuf,
-        /// `Fine` (100 classes) or `Coarse` (20). Default `Fine`.
+        /// `Fine` (100 classes) or `Coarse` (20).
         #[serde(default)]
         labels: CifarLabels,
-        /// As for `Idx`. Default 0.1.
+        /// As for `Idx`.
         #[serde(default = "tenth")]
         held_out: ProperFraction,
-        /// What is done to training images. Default nothing.
+        /// What is done to training images.
         #[serde(default)]
         augment: Augment,
     },
     /// JPEG, PNG and WebP images in a folder for each class, as ImageNet has them.
     ImageFolder {
-        /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`. Required.
+        /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`.
         path: PathBuf,
-        /// Height and width in pixels of what the model sees: the middle of an image. Default 224.
+        /// Height and width in pixels of what the model sees: the middle of an image.
         #[serde(default = "image_size")]
+        #[schemars(extend("unit" = "pixels"))]
         image_size: Count,
         /// Pixels to which the shorter side is resized before the middle is cut out; at least `image_size`, which it is
         /// if left out. 256 is usual for 224.
         #[serde(default)]
+        #[schemars(extend("unit" = "pixels"))]
         resize: Option<Count>,
         /// Share of the training images that is held out, as for `Idx`; `val` or else `test` is to test. Left out, it is
         /// 0.1; but if there are both `val` and `test`, then `val` is held out.
         #[serde(default)]
         held_out: Option<ProperFraction>,
-        /// What is done to training images. Default nothing.
+        /// What is done to training images.
         #[serde(default)]
         augment: Augment,
-        /// How many images may be unreadable and are left out. Default 0.
+        /// How many images may be unreadable and are left out.
         #[serde(default)]
+        #[schemars(extend("unit" = "images"))]
         skip_at_most: u32,
     },
     /// Random pixels and labels by the seed: to measure speed, or to try an experiment before the data are there.
     Random {
-        /// Height and width in pixels. Default 224.
+        /// Height and width in pixels.
         #[serde(default = "image_size")]
+        #[schemars(extend("unit" = "pixels"))]
         image_size: Count,
-        /// Channels of an image. Default 3.
+        /// Channels of an image.
         #[serde(default = "three")]
         channels: Count,
-        /// Number of classes, at most a million. Default 1000.
+        /// Number of classes, at most a million.
         #[serde(default = "thousand")]
         classes: Count,
-        /// Number of images, at least 10: eight tenths to train, a tenth held out, a tenth to test; at most 4 GB, a byte
-        /// a value. Default 256.
+        /// Number of images, at least 10: eight tenths to train, a tenth held out, a tenth to test; at most 4 GB, a
+        /// byte a value.
         #[serde(default = "images")]
+        #[schemars(extend("unit" = "images"))]
         images: Count,
     },
 }

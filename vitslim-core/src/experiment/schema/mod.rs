@@ -31,41 +31,43 @@ pub(super) use self::validate::validate;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// Name of the run's folder: letters, digits, `-`, `_` and `.`. Required.
+    /// Name of the run's folder: letters, digits, `-`, `_` and `.`.
     pub name: RunName,
-    /// Seed of everything that is drawn at random. Default 0.
+    /// Seed of everything that is drawn at random.
     #[serde(default)]
     pub seed: u64,
-    /// Steps between two lines of `metrics.jsonl`, beside the one an epoch; at least 1. Default 50.
+    /// Steps between two lines of `metrics.jsonl`, beside the one an epoch.
     #[serde(default = "log_every")]
+    #[schemars(extend("unit" = "steps"))]
     pub log_every: Count,
-    /// Devices that share the batches of training, as `--device` names them; the first evaluates and measures. Default `None`:
-    /// that of the command line. A run may go on on others, so that they are no part of what it is known by.
+    /// Devices that share the batches of training, as `--device` names them; the first evaluates and measures. Left out, that
+    /// of the command line. A run may go on on others, so that they are no part of what it is known by.
     #[serde(default, skip_serializing)]
     pub devices: Option<Vec<String>>,
-    /// What the network multiplies matrices in, in training and wherever else it is computed: `F32`, `Tf32` or `Bf16`. Default
-    /// `F32`.
+    /// What the network multiplies matrices in, in training and wherever else it is computed: `F32`, `Tf32` or `Bf16`.
     #[serde(default)]
     pub precision: Precision,
-    /// The model. Required.
+    /// The model.
     pub model: Model,
-    /// The data. Required.
+    /// The data.
     pub data: Data,
-    /// Training before the search. Default `None`: the search starts from the model as it is.
+    /// Training before the search. Left out, the search starts from the model as it is.
     #[serde(default)]
     pub pretrain: Option<Training>,
-    /// The search. Required.
+    /// The search.
     pub search: Search,
-    /// What is cut out of the search's result: at least one, none of them twice. Required.
+    /// What is cut out of the search's result: at least one, none of them twice.
     pub budgets: Vec<Budget>,
-    /// What becomes of the soft values of kept masks. Default `Fold`.
+    /// What becomes of the soft values of kept masks.
     #[serde(default)]
     pub cut: CutRule,
     /// What is left of each head, and of each layer's hidden units or width, is rounded to the nearest multiple of this after
-    /// the ranking: 8 makes the most of a processor's vectors. Tokens are not rounded. Default `None`: the budget is kept to the unit.
+    /// the ranking: 8 makes the most of a processor's vectors. Tokens are not rounded. Left out, the budget is kept to the
+    /// unit.
     #[serde(default)]
+    #[schemars(extend("unit" = "units"))]
     pub round_to: Option<Count>,
-    /// Training of each sub-network. Default `None`: none.
+    /// Training of each sub-network. Left out, they stay as they were cut.
     #[serde(default)]
     pub retrain: Option<Training>,
 }
@@ -78,12 +80,12 @@ const fn log_every() -> Count {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// Name of the architecture, for example `"vit"`. Required.
+    /// Name of the architecture, for example `"vit"`.
     pub architecture: String,
-    /// Name of one of the architecture's presets. Default `None`: no preset.
+    /// Name of one of the architecture's presets. Left out, there is none.
     #[serde(default)]
     pub preset: Option<String>,
-    /// Fields of the architecture's configuration, over those of the preset. Default `None`: nothing is changed.
+    /// Fields of the architecture's configuration, over those of the preset. Left out, nothing is changed.
     #[serde(default)]
     pub config: Option<Raw>,
 }

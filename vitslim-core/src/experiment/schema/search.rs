@@ -12,14 +12,14 @@ use super::training::{Optimizer, Schedule, Training, stage};
 stage! {
     /// The stage in which masks are trained, with all that a [`Training`] has.
     pub struct Search {
-        /// What is not trained. Default `None`: everything is.
+        /// What is not trained. Left out, everything is.
         #[serde(default)]
         pub freeze: Option<Freeze>,
         /// How the masks are trained.
         #[serde(default)]
         pub masks: Masks,
         /// What is searched, at least one: a dimension's last name (`hidden` is every `*.hidden`) or a glob over its path
-        /// (`blocks.*.attn.head_dim`). One key is one ranking. Required.
+        /// (`blocks.*.attn.head_dim`). One key is one ranking.
         pub dimensions: Keyed<SearchedDimension>,
     }
 }
@@ -53,10 +53,10 @@ pub enum Freeze {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Masks {
-    /// Learning rate of the masks; greater than 0, at most 1. Default `None`: that of the optimizer.
+    /// Learning rate of the masks. Left out, that of the optimizer.
     #[serde(default)]
     pub lr: Option<Rate>,
-    /// Weight decay of the masks; at least 0. Default 0.
+    /// Weight decay of the masks.
     #[serde(default = "none")]
     pub weight_decay: NonNegative,
 }
@@ -71,15 +71,15 @@ impl Default for Masks {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchedDimension {
-    /// Weight of the l1 penalty on its masks; at least 0. Required.
+    /// Weight of the l1 penalty on its masks.
     pub weight: NonNegative,
-    /// What one mask stands for. Default `Unit`.
+    /// What one mask stands for.
     #[serde(default)]
     pub granularity: Granularity,
-    /// What turns a mask into the factor that gates. Default `Identity`.
+    /// What turns a mask into the factor that gates.
     #[serde(default)]
     pub activation: Activation,
-    /// Value of each mask at the start. Default 1.
+    /// Value of each mask at the start.
     #[serde(default = "one")]
     pub init: Finite,
 }

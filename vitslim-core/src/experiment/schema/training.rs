@@ -13,39 +13,41 @@ macro_rules! stage {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            /// Passes over the training data; at least 1. Required.
+            /// Passes over the training data.
+            #[schemars(extend("unit" = "epochs"))]
             pub epochs: Count,
-            /// Images in a batch; at least 1. Default 64.
+            /// Images in a batch.
             #[serde(default = "super::training::batch")]
+            #[schemars(extend("unit" = "images"))]
             pub batch: Count,
-            /// Parts of a batch that are computed one after the other, to need less memory; at least 1, at most `batch`. The
-            /// gradients are those of the whole batch, but for what dropout and stochastic depth draw. Default 1.
+            /// Parts of a batch that are computed one after the other, to need less memory; at most `batch`. The
+            /// gradients are those of the whole batch, but for what dropout and stochastic depth draw.
             #[serde(default = "super::training::one_part")]
+            #[schemars(extend("unit" = "parts"))]
             pub accumulate: Count,
-            /// The optimizer of the weights, and its learning rate. Required.
+            /// The optimizer of the weights, and its learning rate.
             pub optimizer: Optimizer,
-            /// How the learning rate goes over the epochs. Default `Cosine(warmup_epochs: 0, final_lr: 0.0)`.
+            /// How the learning rate goes over the epochs.
             #[serde(default)]
             pub schedule: Schedule,
             /// Learning rate of each layer over that of the next one: the last layer has that of the optimizer, the one before
-            /// it this part of it, and so on down to the patch embedding; at least 0.1, at most 1. Default `None`: the same for
-            /// all.
+            /// it this part of it, and so on down to the patch embedding. Left out, the same for all.
             #[serde(default)]
             pub layer_decay: Option<LayerDecay>,
-            /// Largest norm of all gradients together; larger ones are scaled down to it; greater than 0. Default `None`: they
-            /// are taken as they are.
+            /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, they are taken as they are.
             #[serde(default)]
             pub clip: Option<Positive>,
-            /// Share of the target that is spread over all classes; at least 0, less than 1. Default 0.
+            /// Share of the target that is spread over all classes.
             #[serde(default = "super::training::no_smoothing")]
             pub label_smoothing: Fraction,
-            /// Decay of a running average of the weights, which is evaluated beside them; at least 0, less than 1. At the end of
-            /// the stage the better of the two by held-out top-1 goes on. Default `None`: there is no average.
+            /// Decay of a running average of the weights, which is evaluated beside them. At the end of the stage the better of
+            /// the two by held-out top-1 goes on. Left out, there is no average.
             #[serde(default)]
             pub ema: Option<Fraction>,
-            /// Epochs without a better held-out top-1 after which the stage ends; at least 1. The weights of its best epoch go
-            /// on. Default `None`: all epochs are trained, and the last goes on.
+            /// Epochs without a better held-out top-1 after which the stage ends. The weights of its best epoch go on. Left
+            /// out, all epochs are trained, and the last goes on.
             #[serde(default)]
+            #[schemars(extend("unit" = "epochs"))]
             pub early_stop: Option<Count>,
             $($own)*
         }
@@ -64,18 +66,18 @@ stage! {
 pub enum Optimizer {
     /// Adam with decoupled weight decay.
     AdamW {
-        /// Learning rate at its highest; greater than 0, at most 1. Required.
+        /// Learning rate at its highest.
         lr: Rate,
-        /// Decay of the weights, times the learning rate at each step; at least 0. Default 0.05, as in DeiT.
+        /// Decay of the weights, times the learning rate at each step. The default is that of DeiT.
         #[serde(default = "weight_decay")]
         weight_decay: NonNegative,
-        /// Decay of the mean of the gradients; at least 0, less than 1. Default 0.9.
+        /// Decay of the mean of the gradients.
         #[serde(default = "beta1")]
         beta1: Fraction,
-        /// Decay of the mean of their squares; at least 0, less than 1. Default 0.999.
+        /// Decay of the mean of their squares.
         #[serde(default = "beta2")]
         beta2: Fraction,
-        /// Added to the divisor, so that it is not 0; greater than 0. Default 1e-8.
+        /// Added to the divisor, so that it is not 0.
         #[serde(default = "epsilon")]
         epsilon: Positive,
     },
@@ -96,17 +98,19 @@ impl Optimizer {
 pub enum Schedule {
     /// It rises linearly, then falls as half a cosine.
     Cosine {
-        /// Epochs of the rise, no more than the stage has. Default 0.
+        /// Epochs of the rise, no more than the stage has.
         #[serde(default)]
+        #[schemars(extend("unit" = "epochs"))]
         warmup_epochs: u32,
-        /// Learning rate at the end; at least 0, at most that of the optimizer. Default 0.
+        /// Learning rate at the end; at most that of the optimizer.
         #[serde(default = "no_rate")]
         final_lr: NonNegative,
     },
     /// It rises linearly, then stays.
     Constant {
-        /// Epochs of the rise, no more than the stage has. Default 0.
+        /// Epochs of the rise, no more than the stage has.
         #[serde(default)]
+        #[schemars(extend("unit" = "epochs"))]
         warmup_epochs: u32,
     },
 }

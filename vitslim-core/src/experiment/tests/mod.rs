@@ -1,8 +1,10 @@
 //! The language as a whole: what is accepted, what is refused and where, and how it reads.
 
+mod base;
 mod broken;
 mod omitted;
 mod spelling;
+mod sweeps;
 
 use super::*;
 use crate::slim::Granularity;
@@ -34,7 +36,7 @@ Experiment(
 
 fn experiment(text: &str, sets: &[&str]) -> Result<Experiment, Faults> {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
-    Document::parse("f.ron", text, &sets)?.experiment()
+    Document::parse("f.ron", text, &sets)?.trials()?.only()?.experiment()
 }
 
 fn lines(faults: &Faults) -> Vec<String> {

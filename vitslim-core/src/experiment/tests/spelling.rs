@@ -29,7 +29,12 @@ fn an_option_may_be_written_with_and_without_some() {
         told(with("lr: 1e-2", "lr: Some(None)"))
             .starts_with("f.ron:11:26: `lr`: expected a number, found `None`")
     );
-    assert!(told(with("lr: 1e-2", "lr: Sweep([None, Some(1.0)])")).contains("sweeps are not supported yet"));
+    for sweep in ["[None, 1.0]", "[None, Some(1.0)]"] {
+        let text = QUICKSTART.replace("lr: 1e-2", &format!("lr: Sweep({sweep})"));
+        let trials = Document::parse("f.ron", &text, &[]).unwrap().trials().unwrap();
+        let lr = |trial: Document| trial.experiment().unwrap().search.masks.lr.map(Rate::get);
+        assert_eq!(trials.iter().map(lr).collect::<Vec<_>>(), [None, Some(1.0)]);
+    }
     let preset =
         experiment(&QUICKSTART.replace("\"vit\",", "\"vit\", preset: \"x\","), &["model.preset=None"])
             .unwrap();
@@ -164,7 +169,8 @@ fn wrong_overrides_are_told_in_the_argument() {
             "write `--set 'model.preset=\"it'\\''s\"'`",
         ),
         ("budgets=[Macs(0.5)]", "--set:1:10: unknown variant `Macs` of `budgets`", "there is `Share`"),
-        ("seed=Sweep([1,2])", "--set:1:6: sweeps are not supported yet: write one value", ""),
+        ("seed=Sweep([1,2])", "--set:1:6: this experiment has 2 trials, and one is needed here", ""),
+        ("base=\"x.ron\"", "--set:1:1: what a file starts from can only be said in the file", ""),
         ("seed=(1", "--set:1:8: expected `)`, found the end", ""),
         ("seed=1 2", "--set:1:6: `1 2` is not a value: a string needs quotes", ""),
         ("seed=5e-4f32", "--set:1:6: `5e-4f32` has a type at its end", ""),

@@ -7,32 +7,39 @@ use crate::models::{ConfigError, limits};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SwinConfig {
-    /// Height and width of an image in pixels. Default: the data's.
+    /// Height and width of an image in pixels. Left out, the data's.
+    #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub image_size: usize,
-    /// Height and width of a patch in pixels; must divide the image size. Default 4.
+    /// Height and width of a patch in pixels; must divide the image size.
+    #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub patch_size: usize,
-    /// Channels of an image. Default: the data's.
+    /// Channels of an image. Left out, the data's.
+    #[schemars(extend("minimum" = 1))]
     pub channels: usize,
-    /// Number of classes. Default: the data's.
+    /// Number of classes. Left out, the data's.
+    #[schemars(extend("minimum" = 1))]
     pub classes: usize,
-    /// Embedding width of the first stage; it doubles from stage to stage. Default 96.
+    /// Embedding width of the first stage; it doubles from stage to stage.
+    #[schemars(extend("minimum" = 1))]
     pub dim: usize,
-    /// Number of blocks of each stage. Default [2, 2, 6, 2].
+    /// Number of blocks of each stage.
     pub depths: Vec<usize>,
-    /// Attention heads of each stage's blocks; must divide its width. Default [3, 6, 12, 24].
+    /// Attention heads of each stage's blocks; must divide its width.
     pub heads: Vec<usize>,
     /// Height and width of a window in patches; must divide those of each stage, or be no smaller, which makes all of its
-    /// patches one window. Default 7.
+    /// patches one window.
+    #[schemars(extend("minimum" = 1, "unit" = "patches"))]
     pub window: usize,
-    /// Hidden units of an MLP, as a multiple of the width. Default 4.
+    /// Hidden units of an MLP, as a multiple of the width.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub mlp_ratio: f64,
-    /// Whether queries, keys and values have a bias. Default true.
+    /// Whether queries, keys and values have a bias.
     pub qkv_bias: bool,
-    /// Probability of dropping a feature after the embedding, the attention and each layer of an MLP; 0 to below 1.
-    /// Default 0.
+    /// Probability of dropping a feature after the embedding, the attention and each layer of an MLP.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub dropout: f64,
-    /// Probability of skipping a branch (stochastic depth) of the last block; it grows linearly with depth from 0. 0 to
-    /// below 1. Default 0.
+    /// Probability of skipping a branch (stochastic depth) of the last block; it grows linearly with depth from 0.
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub drop_path: f64,
 }
 
@@ -59,13 +66,6 @@ fn fault(field: &'static str, message: String) -> Result<(), ConfigError> {
     Err(ConfigError::new(field, message))
 }
 
-/// The numbers up to `end`, from 1, that `works` takes, as a sentence lists them; not those that nobody would read to.
-fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> String {
-    let numbers: Vec<_> =
-        (1..=end.min(1 << 16)).filter(|number| works(*number)).map(|number| number.to_string()).collect();
-    numbers.join(", ")
-}
-
 impl SwinConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         limits::sizes(&[
@@ -84,7 +84,7 @@ impl SwinConfig {
     }
 
     fn check_stages(&self) -> Result<(), ConfigError> {
-        let (image, patch, stages) = (self.image_size, self.patch_size, self.depths.len());
+        let stages = self.depths.len();
         if self.heads.len() != stages {
             let heads = self.heads.len();
             return fault(
@@ -92,33 +92,13 @@ impl SwinConfig {
                 format!("`heads` has {heads} numbers and `depths` has {stages}: write one for each stage"),
             );
         }
-        let most = image.trailing_zeros() as usize + 1;
-        if stages > most {
-            let message = format!(
-                "images of {image} pixels cannot be halved {} times, as often as {stages} stages merge patches: they can \
-                 have at most {most} stages",
-                stages - 1
-            );
-            return fault("depths", message);
-        }
-        let merged = 1_usize << (stages - 1);
-        let fits = |patch: usize| {
-            merged.checked_mul(patch).is_some_and(|pixels| pixels > 0 && image.is_multiple_of(pixels))
-        };
-        if !fits(patch) {
-            let message = format!(
-                "patches of {patch} do not divide images of {image} pixels so that {stages} stages can merge them two by \
-                 two; patches that do: {}",
-                those_that_work(image, fits)
-            );
-            return fault("patch_size", message);
-        }
+        limits::stages(self.image_size, self.patch_size, stages)?;
         limits::mlp_ratio(self.mlp_ratio, self.hidden_at(0))?;
         let width = |stage: usize| self.dim as f64 * 2_f64.powi(stage as i32);
         let block = |stage: usize| width(stage) * width(stage) * (4.0 + 2.0 * self.mlp_ratio);
         let blocks = self.depths.iter().enumerate().map(|(stage, depth)| *depth as f64 * block(stage));
         let classifier = width(stages - 1) * self.classes as f64;
-        let embedding = width(0) * self.channels as f64 * (patch as f64).powi(2);
+        let embedding = width(0) * self.channels as f64 * (self.patch_size as f64).powi(2);
         limits::parameters("dim", blocks.sum::<f64>() + classifier + embedding)?;
         for (stage, &heads) in self.heads.iter().enumerate() {
             let dim = self.dim_at(stage);
@@ -152,7 +132,9 @@ impl SwinConfig {
              in patches of {}, `window` can be {}",
             self.image_size,
             self.patch_size,
-            those_that_work(self.side_at(0), |window| stages.clone().all(|stage| fills(window, stage)))
+            limits::those_that_work(self.side_at(0), |window| stages
+                .clone()
+                .all(|stage| fills(window, stage)))
         );
         fault("window", message)
     }

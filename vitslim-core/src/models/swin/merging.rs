@@ -38,6 +38,9 @@ impl PatchMerging {
     /// - output: `[batch, side * side / 4, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, patches, former] = x.dims();
+        if former == 0 {
+            return self.reduction.forward(Tensor::zeros([batch, patches / 4, 0], &x.device()));
+        }
         let half = self.side / 2;
         let merged = match former {
             // A size of 0 means another thing to `reshape`.

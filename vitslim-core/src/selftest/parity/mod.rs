@@ -26,4 +26,5 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "own_rules", run: own_rules::own_rules },
     Check { name: "deit_distilled", run: timm::deit_distilled },
     Check { name: "swin", run: timm::swin },
+    Check { name: "convnext", run: timm::convnext },
 ];

@@ -1,4 +1,4 @@
-//! Swin and the distilled DeiT against timm: `data/timm/README.md` says what is in the files.
+//! Swin, ConvNeXt and the distilled DeiT against timm: `data/timm/README.md` says what is in the files.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
 use super::fixture::{LOGITS, Tensors, load};
-use crate::models::{Architecture, DistilledVit, Swin};
+use crate::models::{Architecture, ConvNext, DistilledVit, Swin};
 use crate::selftest::comparison::host;
 use crate::selftest::slicing::cut_at;
 use crate::selftest::{Checked, Comparison, Failure};
@@ -33,6 +33,7 @@ macro_rules! case {
 }
 
 const SWIN: [Case; 2] = [case!("swin"), case!("swin_odd")];
+const CONVNEXT: [Case; 2] = [case!("convnext"), case!("convnext_odd")];
 const DEIT_DISTILLED: Case = case!("deit_distilled");
 
 impl Case {
@@ -86,9 +87,17 @@ fn soft_masks(searched: Vec<Dimension>, io: &Tensors, device: &Device) -> Result
 }
 
 pub(super) fn swin(device: &Device) -> Checked {
+    compare_all::<Swin>(&SWIN, device)
+}
+
+pub(super) fn convnext(device: &Device) -> Checked {
+    compare_all::<ConvNext>(&CONVNEXT, device)
+}
+
+fn compare_all<A: Architecture>(cases: &[Case], device: &Device) -> Checked {
     let mut comparison = Comparison::default();
-    for case in SWIN {
-        case.compare::<Swin>(device, &mut comparison)?;
+    for case in cases {
+        case.compare::<A>(device, &mut comparison)?;
     }
     comparison.finish()
 }

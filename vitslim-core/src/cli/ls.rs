@@ -1,0 +1,47 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::print;
+use crate::report::Listing;
+use crate::run::runs;
+
+/// Lists the runs below a folder, and how far each has come: complete, running, failed, stopped or waiting.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vitslim ls
+  vitslim ls runs/quickstart
+  vitslim ls --json")]
+pub struct LsArgs {
+    /// The folder.
+    #[arg(value_name = "DIR", default_value = "runs")]
+    folder: PathBuf,
+
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A folder without runs.
+#[derive(Debug, Error, Diagnostic)]
+enum NoRuns {
+    #[error("there is no folder `{}`", .0.display())]
+    Missing(PathBuf),
+    #[error("there is no run below `{}`", .0.display())]
+    #[diagnostic(help("`vitslim run` leaves its runs in `runs`, or where `--out` says"))]
+    Empty(PathBuf),
+}
+
+/// Lists what `args` name.
+pub fn ls(args: &LsArgs) -> miette::Result<()> {
+    if !args.folder.is_dir() {
+        return Err(NoRuns::Missing(args.folder.clone()).into());
+    }
+    let listing = Listing { folder: args.folder.clone(), runs: runs(&args.folder) };
+    if listing.runs.is_empty() && !args.json {
+        return Err(NoRuns::Empty(args.folder.clone()).into());
+    }
+    print(args.json, &listing, Listing::table)
+}

@@ -1,0 +1,60 @@
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::Registry;
+use crate::experiment::{RunName, nearest};
+use crate::terminal::say;
+
+/// Writes an experiment to start from, with a comment on what may be changed: NAME.ron.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vitslim new mine
+  vitslim new windows --architecture swin")]
+pub struct NewArgs {
+    /// Name of the experiment, and of its file.
+    #[arg(value_parser = |name: &str| RunName::try_from(name.to_owned()))]
+    name: RunName,
+
+    /// The architecture; `vitslim architectures` lists them.
+    #[arg(long, short, value_name = "A", default_value = "vit")]
+    architecture: String,
+}
+
+/// A file that cannot be begun.
+#[derive(Debug, Error, Diagnostic)]
+enum NewError {
+    #[error("there is no architecture `{name}`{hint}")]
+    #[diagnostic(help("architectures: {known}"))]
+    Architecture { name: String, hint: String, known: String },
+    #[error("there is a `{}` already", .0.display())]
+    #[diagnostic(help("give another name, or move it away"))]
+    Exists(PathBuf),
+    #[error("cannot write `{}`: {source}", .path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+/// Writes what `args` ask for.
+pub fn new(registry: &Registry, args: &NewArgs) -> miette::Result<()> {
+    let Some(text) = registry.starter(args.name.as_str(), &args.architecture) else {
+        let name = args.architecture.clone();
+        let hint = nearest(&name, registry.names());
+        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let known = registry.names().collect::<Vec<_>>().join(", ");
+        return Err(NewError::Architecture { name, hint, known }.into());
+    };
+    let path = PathBuf::from(format!("{}.ron", args.name.as_str()));
+    let written = File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+    match written {
+        Ok(()) => {
+            say(format_args!("`{}` is there; next: `vitslim check {}`", path.display(), path.display()));
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(NewError::Exists(path).into()),
+        Err(source) => Err(NewError::Write { path, source }.into()),
+    }
+}

@@ -1,0 +1,90 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use super::{DeviceArgs, Registry, print};
+use crate::experiment::{Document, Trials};
+use crate::plan::Planning;
+use crate::report::{PlannedTrial, SweepPlan};
+use crate::run::RunError;
+
+/// Tells what `vitslim run` will do: the trials of a sweep, the sizes of their networks, steps and time. Nothing is trained and
+/// nothing is written.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vitslim plan experiments/quickstart.ron
+  vitslim plan experiments/quickstart.ron --set 'seed=Seeds(5)'
+  vitslim plan experiments/quickstart.ron --set 'search.dimensions.hidden.weight=LogRange(1e-5, 1e-3, 5)' --resolved 3")]
+pub struct PlanArgs {
+    /// The experiment, a RON file.
+    file: PathBuf,
+
+    /// Prints the whole file of trial N, counted from 1, with every default spelled out, instead of the table.
+    #[arg(long, value_name = "N", conflicts_with = "json")]
+    resolved: Option<usize>,
+
+    /// Measures no step, and estimates no times.
+    #[arg(long)]
+    no_times: bool,
+
+    #[command(flatten)]
+    device: DeviceArgs,
+
+    /// Sets one value of the experiment, as `vitslim run` does; may be given again, the last wins: --set 'seed=Seeds(3)'.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    sets: Vec<String>,
+
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A number that no trial has.
+#[derive(Debug, Error, Diagnostic)]
+#[error("there is no trial {number}: `{}` has {count}, counted from 1", .file.display())]
+struct NoSuchTrial {
+    number: usize,
+    file: PathBuf,
+    count: usize,
+}
+
+/// Plans the experiment that `args` name.
+pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
+    let trials = Document::read(&args.file, &args.sets)?.trials()?;
+    if let Some(number) = args.resolved {
+        return resolved(registry, args, &trials, number);
+    }
+    let mut plan = SweepPlan { name: trials.name().to_owned(), ..SweepPlan::default() };
+    let mut planning = Planning::default();
+    if !args.no_times {
+        let device = args.device.open(false)?;
+        plan.device = Some(device.describe_with(device.precision(&trials.get(0))?));
+        planning = Planning::measuring_on(device.device);
+    }
+    plan.trials = plan_trials(registry, &trials, &mut planning)?;
+    print(args.json, &plan, SweepPlan::table)
+}
+
+/// The plan of each of `trials`.
+///
+/// # Errors
+///
+/// The mistakes of all of them, and what cannot be planned of the first that cannot.
+pub(super) fn plan_trials(
+    registry: &Registry,
+    trials: &Trials,
+    planning: &mut Planning,
+) -> Result<Vec<PlannedTrial>, RunError> {
+    trials.each(|trial| (registry.commands(trial)?.plan)(trial, planning), RunError::faults)
+}
+
+fn resolved(registry: &Registry, args: &PlanArgs, trials: &Trials, number: usize) -> miette::Result<()> {
+    if number == 0 || number > trials.len() {
+        return Err(NoSuchTrial { number, file: args.file.clone(), count: trials.len() }.into());
+    }
+    let trial = trials.get(number - 1);
+    let text = (registry.commands(&trial)?.resolved)(&trial)?;
+    print(false, &(), |()| text.clone())
+}

@@ -1,0 +1,34 @@
+use clap::{Args, ValueEnum};
+
+use super::{Registry, print};
+use crate::reference::{Reference, json_schema};
+
+/// Prints the reference of the experiment language: each field, its type, unit, default and range, and what it is for.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vitslim schema
+  vitslim schema --format markdown
+  vitslim schema --format json")]
+pub struct SchemaArgs {
+    /// As text for a terminal, as Markdown, or as JSON Schema for editors.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+    Json,
+}
+
+/// Prints what `args` ask for.
+pub fn schema(registry: &Registry, args: &SchemaArgs) -> miette::Result<()> {
+    let schema = json_schema();
+    let reference = || Reference::new(&schema, registry.config_schemas());
+    match args.format {
+        Format::Text => print(false, &schema, |_| reference().text()),
+        Format::Markdown => print(false, &schema, |_| reference().markdown()),
+        Format::Json => print(true, &schema, |_| String::new()),
+    }
+}

@@ -1,0 +1,66 @@
+//! A trial of a sweep in a process of its own, as this process sees it: what it is to run comes through its standard input, which
+//! stays open as long as the sweep goes on.
+
+use std::io::{BufRead, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use burn::train::Interrupter;
+use miette::IntoDiagnostic;
+
+use super::super::Registry;
+use super::super::run::{RunArgs, run_one};
+use super::{BUSY, END, trial_folder};
+use crate::experiment::Document;
+use crate::panic_message::panic_message;
+use crate::run::{FolderError, RunError, forget_failure, record_failure};
+use crate::terminal::one_line;
+use crate::train::TrainError;
+
+/// Runs the trial called `name`. Why it failed is left in its folder.
+///
+/// # Errors
+///
+/// As [`run_one`].
+pub(in super::super) fn run_attached(registry: &Registry, args: &RunArgs, name: &str) -> miette::Result<()> {
+    let mut input = BufReader::new(std::io::stdin());
+    let mut text = Vec::new();
+    input.read_until(END, &mut text).into_diagnostic()?;
+    text.pop_if(|last| *last == END);
+    let document = Document::parse(name, &String::from_utf8_lossy(&text), &[])?.as_trial(name);
+    let folder = trial_folder(&args.out, document.trials()?.name(), name);
+    let interrupter = Interrupter::new();
+    obey(input, &interrupter);
+    // Ctrl-C in a terminal reaches this process too; what is to be done then, the sweep says.
+    ctrlc::set_handler(|| ()).into_diagnostic()?;
+
+    forget_failure(&folder)?;
+    let run = || run_one(registry, args, &document, interrupter.clone());
+    let result = catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(miette::miette!("{}", panic_message(&*panic).unwrap_or("it panicked"))));
+    if let Err(report) = &result {
+        leave_failure(&folder, report)?;
+    }
+    result
+}
+
+/// Stops after the batch at hand when a byte arrives, and at once when the other end is gone: what was begun for a sweep does not
+/// outlive it.
+fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) {
+    let interrupter = interrupter.clone();
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        while matches!(input.read(&mut byte), Ok(1)) {
+            interrupter.stop(None);
+        }
+        std::process::exit(super::super::INTERRUPTED.into());
+    });
+}
+
+fn leave_failure(folder: &Path, report: &miette::Report) -> miette::Result<()> {
+    match report.downcast_ref::<RunError>() {
+        Some(RunError::Train(TrainError::Interrupted { .. })) => Ok(()),
+        Some(RunError::Folder(FolderError::InUse { .. })) => std::process::exit(BUSY),
+        _ => Ok(record_failure(folder, &one_line(&report.to_string()), &format!("{report:?}"))?),
+    }
+}

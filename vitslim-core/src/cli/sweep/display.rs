@@ -1,0 +1,118 @@
+//! What the terminal shows of a sweep: a line for the whole and one for each trial that runs, or plain lines where there is no
+//! terminal.
+
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::terminal::say;
+
+/// Time between two turns of what shows that a trial is alive.
+const TURN: Duration = Duration::from_millis(200);
+
+/// What is shown.
+pub(super) struct Display {
+    shown: Shown,
+    quiet: bool,
+}
+
+enum Shown {
+    Lines,
+    Bars { all: MultiProgress, whole: ProgressBar },
+}
+
+/// The line of a trial that runs.
+pub(super) struct TrialLine {
+    name: String,
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Display {
+    /// For `trials` trials.
+    pub(super) fn new(trials: usize, quiet: bool) -> Self {
+        let shown = match !quiet && stderr().is_terminal() {
+            true => {
+                let all = MultiProgress::new();
+                let whole = all.add(ProgressBar::new(trials as u64));
+                whole.set_style(style("{bar:20} {pos} of {len} trials, {elapsed} {msg}"));
+                whole.tick();
+                Shown::Bars { all, whole }
+            }
+            false => Shown::Lines,
+        };
+        Self { shown, quiet }
+    }
+
+    /// Shows that the trial `name` runs.
+    pub(super) fn begin(&self, name: &str) -> TrialLine {
+        let bar = match &self.shown {
+            Shown::Lines => {
+                self.tell(&format!("{name}: begins"));
+                None
+            }
+            Shown::Bars { all, .. } => {
+                let bar = all.add(ProgressBar::new_spinner());
+                bar.set_style(style("{spinner} {wide_msg}"));
+                bar.set_message(name.to_owned());
+                bar.enable_steady_tick(TURN);
+                Some(bar)
+            }
+        };
+        TrialLine { name: name.to_owned(), bar, quiet: self.quiet }
+    }
+
+    /// Counts a trial that came to its end, and says how.
+    pub(super) fn end(&self, line: TrialLine, how: &str) {
+        if let Some(bar) = line.bar {
+            bar.finish_and_clear();
+        }
+        self.count(1);
+        self.tell(&format!("{}: {how}", line.name));
+    }
+
+    /// Counts `trials` that need not be run.
+    pub(super) fn count(&self, trials: usize) {
+        if let Shown::Bars { whole, .. } = &self.shown {
+            whole.inc(trials as u64);
+        }
+    }
+
+    /// Says something that is no failure.
+    pub(super) fn tell(&self, line: &str) {
+        if !self.quiet {
+            self.say(line);
+        }
+    }
+
+    /// Says something whatever else is shown.
+    pub(super) fn say(&self, line: &str) {
+        match &self.shown {
+            Shown::Lines => say(line),
+            Shown::Bars { all, .. } => all.suspend(|| say(line)),
+        }
+    }
+
+    /// Leaves the terminal as it was.
+    pub(super) fn clear(&self) {
+        if let Shown::Bars { whole, .. } = &self.shown {
+            whole.finish_and_clear();
+        }
+    }
+}
+
+impl TrialLine {
+    /// Shows what the trial last said.
+    pub(super) fn show(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}: {line}", self.name)),
+            None if self.quiet => {}
+            None => say(format_args!("{}: {line}", self.name)),
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,140 @@
+//! A trial of a sweep in a process of its own, as the sweep sees it. What goes wrong in it, lack of memory included, leaves the
+//! others alone.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Error, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use burn::train::Interrupter;
+
+use super::super::INTERRUPTED;
+use super::{BUSY, END};
+use crate::experiment::Document;
+use crate::run::{failure, record_failure};
+
+/// Time between two looks whether the sweep is to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Lines of its log that are kept of a trial whose process has died.
+const LAST_LINES: usize = 20;
+
+/// How a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Complete,
+    Failed(String),
+    /// It was told to stop.
+    Stopped,
+    /// Another process works on it.
+    Busy,
+}
+
+/// How the processes of trials are started.
+pub(super) struct Worker {
+    /// What they are given beside their trial.
+    pub(super) arguments: Vec<OsString>,
+    /// Threads of each.
+    pub(super) threads: usize,
+}
+
+impl Worker {
+    /// Runs `trial` in the folder `folder`, where its output goes to `log.txt`; `told` is given each line.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be started, or its log not be written.
+    pub(super) fn run(
+        &self,
+        trial: &Document,
+        folder: &Path,
+        interrupter: &Interrupter,
+        mut told: impl FnMut(&str),
+    ) -> Result<Outcome, Error> {
+        std::fs::create_dir_all(folder)?;
+        let mut log = File::options().create(true).append(true).open(folder.join(LOG))?;
+        let mut child = self.start(trial)?;
+        // As long as this is open, the process goes on.
+        let mut input = child.stdin.take();
+        let lines = lines(&mut child);
+        let mut last = Vec::new();
+        let mut stopping = false;
+        loop {
+            if interrupter.should_stop() && !std::mem::replace(&mut stopping, true) {
+                // One that has just ended hears nothing.
+                let _ = input.as_mut().map(|input| input.write_all(b"s"));
+            }
+            match lines.recv_timeout(LOOK) {
+                Ok(line) => {
+                    writeln!(log, "{line}")?;
+                    told(&line);
+                    last.push(line);
+                    if last.len() > LAST_LINES {
+                        last.remove(0);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let status = child.wait()?;
+        Ok(outcome(status, folder, &last))
+    }
+
+    fn start(&self, trial: &Document) -> Result<Child, Error> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["run", "-", "--trial", trial.trial().unwrap_or_default()]).args(&self.arguments);
+        command.env("RAYON_NUM_THREADS", self.threads.to_string());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        if let Some(input) = &mut child.stdin {
+            input.write_all(trial.root().to_string().as_bytes())?;
+            input.write_all(&[END])?;
+        }
+        Ok(child)
+    }
+}
+
+/// File of what a trial's process has printed.
+pub(super) const LOG: &str = "log.txt";
+
+/// The log of the trial in `folder`.
+pub(super) fn log(folder: &Path) -> PathBuf {
+    folder.join(LOG)
+}
+
+/// What the process prints, line by line, until its end.
+fn lines(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    if let Some(output) = child.stderr.take() {
+        std::thread::spawn(move || {
+            let lines = BufReader::new(output).split(b'\n');
+            for line in lines.map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    receiver
+}
+
+fn outcome(status: ExitStatus, folder: &Path, last: &[String]) -> Outcome {
+    match status.code() {
+        Some(0) => Outcome::Complete,
+        Some(code) if code == i32::from(INTERRUPTED) => Outcome::Stopped,
+        Some(BUSY) => Outcome::Busy,
+        _ => {
+            let reason = failure(folder).unwrap_or_else(|| {
+                let reason = format!("its process ended with {status}: its log says more");
+                // What cannot be left there is told all the same.
+                let _ = record_failure(folder, &reason, &last.join("\n"));
+                reason
+            });
+            Outcome::Failed(reason)
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `base: "common.ron"`: a file that says what is other than in a file it starts from.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::fault::{Fault, Faults};
+use super::parse::parse;
+use super::source::{Source, Span};
+use super::sweep;
+use super::tree::{Node, Value, overlay};
+
+/// The field that names the files to start from.
+pub(super) const BASE: &str = "base";
+
+const FORM: &str = "`base` is written `\"common.ron\"`, or `[\"a.ron\", \"b.ron\"]`, of which the later overrides the earlier";
+
+/// Reads the experiment that `source` holds, laid over the files that it starts from.
+///
+/// # Errors
+///
+/// The mistakes in the text of either, and files that cannot be read or start from themselves.
+pub(super) fn read(source: &Arc<Source>) -> Result<Option<Node>, Faults> {
+    Reader { open: vec![real(Path::new(source.name()))] }.read(source)
+}
+
+struct Reader {
+    /// The files on the way from the first to the one at hand.
+    open: Vec<PathBuf>,
+}
+
+impl Reader {
+    fn read(&mut self, source: &Arc<Source>) -> Result<Option<Node>, Faults> {
+        let Some(mut node) = parse(source, 0)? else { return Ok(None) };
+        let Some(base) = take_base(&mut node) else { return Ok(Some(node)) };
+        let folder = Path::new(source.name()).parent().unwrap_or(Path::new(""));
+        let mut below: Option<Node> = None;
+        for (path, span) in paths(&base)? {
+            let next = self.file(&folder.join(path), span)?;
+            below = Some(match below {
+                Some(below) => overlay(below, next),
+                None => next,
+            });
+        }
+        Ok(Some(match below {
+            Some(below) => overlay(below, node),
+            None => node,
+        }))
+    }
+
+    fn file(&mut self, path: &Path, named_at: &Span) -> Result<Node, Faults> {
+        let fault = |message: String| Faults::from(Fault::new(named_at.clone(), message));
+        let shown = path.display();
+        let real = real(path);
+        if self.open.contains(&real) {
+            return Err(fault(format!("`{shown}` starts from itself, by way of this")));
+        }
+        if path.is_dir() {
+            return Err(fault(format!("`{shown}` is a folder, expected an experiment file")));
+        }
+        let text = std::fs::read(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Fault::new(named_at.clone(), format!("`{shown}` does not exist"))
+                .with_help("a path is relative to the file that it stands in")
+                .into(),
+            _ => fault(format!("cannot read `{shown}`: {error}")),
+        })?;
+        let text = String::from_utf8(text).map_err(|_| fault(format!("`{shown}` is not a text file")))?;
+        let source = Source::new(shown.to_string(), text);
+        self.open.push(real);
+        let node = self.read(&source)?;
+        self.open.pop();
+        let node = node.ok_or_else(|| fault(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
+        match node.value {
+            Value::Record { .. } => Ok(node),
+            _ => {
+                Err(Fault::new(node.head(), format!("expected `Experiment(...)`, found {}", node.describe()))
+                    .into())
+            }
+        }
+    }
+}
+
+/// One name for all ways to write the path of a file.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+fn take_base(node: &mut Node) -> Option<Node> {
+    let Value::Record { fields, .. } = &mut node.value else { return None };
+    let index = fields.iter().position(|(name, _)| name.text == BASE)?;
+    Some(fields.remove(index).1)
+}
+
+/// The paths that `base` names, and where.
+fn paths(base: &Node) -> Result<Vec<(&str, &Span)>, Faults> {
+    let base = base.present();
+    let nodes = match &base.value {
+        Value::None => &[],
+        Value::List(nodes) => nodes.as_slice(),
+        _ => std::slice::from_ref(base),
+    };
+    nodes.iter().map(|node| path(node).map_err(Faults::from)).collect()
+}
+
+fn path(node: &Node) -> Result<(&str, &Span), Fault> {
+    let wrong = |message: String| Fault::new(node.head(), message).with_help(FORM);
+    match &node.value {
+        Value::String(path) if path.is_empty() => {
+            Err(wrong("the path of a file to start from is empty".to_owned()))
+        }
+        Value::String(path) => Ok((path, &node.span)),
+        _ if sweep::is_sweep(node) => Err(Fault::new(node.head(), "what a file starts from cannot be swept")
+            .with_help("sweep the values in it, or write a file for each")),
+        _ => Err(wrong(format!("expected the path of a file to start from, found {}", node.describe()))),
+    }
+}

@@ -1,0 +1,240 @@
+//! Sweeps: values that stand for several, so that one file is several trials.
+
+mod label;
+mod values;
+
+use self::label::{Labels, Swept};
+use self::values::{WORDS, Written};
+use super::fault::{Fault, Faults};
+use super::source::Span;
+use super::tree::{Node, Value};
+
+/// More trials than anybody waits for.
+const MOST_TRIALS: usize = 10_000;
+
+/// The sweeps of an experiment. Those of one name go in step, all others multiply out; the one written first changes last.
+#[derive(Clone, Debug)]
+pub(super) struct Sweeps {
+    /// In the order in which they stand in the tree.
+    sites: Vec<Site>,
+    axes: Vec<Axis>,
+    labels: Labels,
+}
+
+/// A sweep at its place.
+#[derive(Clone, Debug)]
+struct Site {
+    path: Vec<String>,
+    head: Span,
+    written: Written,
+}
+
+/// Sweeps that go in step, as indices of sites.
+#[derive(Clone, Debug)]
+struct Axis {
+    sites: Vec<usize>,
+}
+
+/// Whether a sweep stands here.
+pub(super) fn is_sweep(node: &Node) -> bool {
+    node.name().is_some_and(|name| WORDS.contains(&name))
+}
+
+/// The first sweep in `node`, if there is one.
+pub(super) fn first(node: &Node) -> Option<&Node> {
+    let mut found = None;
+    node.walk(&mut |node| {
+        if found.is_none() && is_sweep(node) {
+            found = Some(node);
+        }
+    });
+    found
+}
+
+impl Sweeps {
+    /// The sweeps in `root`.
+    ///
+    /// # Errors
+    ///
+    /// Those that are written wrongly or stand in one another, those of one name with different numbers of values, and when
+    /// there are too many trials.
+    pub(super) fn find(root: &Node) -> Result<Self, Faults> {
+        let mut search = Search::default();
+        search.visit(root);
+        let Search { sites, mut faults, .. } = search;
+        let axes = axes(&sites, &mut faults);
+        Faults::check(faults)?;
+        let trials = axes.iter().try_fold(1_usize, |trials, axis| trials.checked_mul(values(&sites, axis)));
+        if let (Some(last), true) = (sites.last(), trials.is_none_or(|trials| trials > MOST_TRIALS)) {
+            let count = trials.map_or("more than can be counted".to_owned(), |trials| trials.to_string());
+            let message = format!(
+                "with this sweep there are {count} trials, and {MOST_TRIALS} are the most that there can be"
+            );
+            let help = "sweeps multiply out; those of one name, `Sweep(\"name\", [...])`, go in step";
+            return Err(Fault::new(last.head.clone(), message).with_help(help).into());
+        }
+        let labels = Labels::new(axes.iter().map(|axis| {
+            let first = &sites[axis.sites[0]];
+            Swept { name: first.written.name.as_ref().map(|name| name.text.as_str()), path: &first.path }
+        }));
+        Ok(Self { sites, axes, labels })
+    }
+
+    /// Whether anything is swept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.axes.is_empty()
+    }
+
+    /// Number of trials; 1 where nothing is swept.
+    pub(super) fn trials(&self) -> usize {
+        self.axes.iter().map(|axis| values(&self.sites, axis)).product()
+    }
+
+    /// Which value each sweep has in trial number `trial`, in the order of the sites.
+    fn choice(&self, mut trial: usize) -> Vec<usize> {
+        let mut choice = vec![0; self.sites.len()];
+        for axis in self.axes.iter().rev() {
+            let count = values(&self.sites, axis);
+            axis.sites.iter().for_each(|&site| choice[site] = trial % count);
+            trial /= count;
+        }
+        choice
+    }
+
+    /// The experiment of trial number `trial`, made of `root`, in which the sweeps were found.
+    pub(super) fn trial(&self, root: &Node, trial: usize) -> Node {
+        let mut chosen =
+            self.sites.iter().zip(self.choice(trial)).map(|(site, value)| &site.written.values[value]);
+        let mut root = root.clone();
+        root.replace(&mut |node| if is_sweep(node) { chosen.next().cloned() } else { None });
+        root
+    }
+
+    /// What differs in trial number `trial`: names and values, in the order written.
+    pub(super) fn differing(&self, trial: usize) -> Vec<(&str, &Node)> {
+        let choice = self.choice(trial);
+        let value = |axis: &Axis| &self.sites[axis.sites[0]].written.values[choice[axis.sites[0]]];
+        self.labels.iter().zip(self.axes.iter().map(value)).collect()
+    }
+
+    /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`.
+    pub(super) fn name(&self, trial: usize, seed: &str) -> String {
+        let differing = self.differing(trial);
+        label::trial(differing.iter().filter(|(name, _)| *name != "seed").copied(), seed)
+    }
+
+    /// What is wrong with a sweep of several trials where one is needed.
+    pub(super) fn several(&self) -> Fault {
+        let count = self.trials();
+        let several = self.sites.iter().find(|site| site.written.values.len() > 1).unwrap_or(&self.sites[0]);
+        let message = format!("this experiment has {count} trials, and one is needed here");
+        Fault::new(several.head.clone(), message)
+            .with_help("write one value in its place, or give the `experiment.ron` of a trial that was run")
+    }
+
+    /// Where the values stand by which two trials differ.
+    pub(super) fn difference(&self, trial: usize, other: usize) -> Option<(Span, Span)> {
+        let pairs = self.choice(trial).into_iter().zip(self.choice(other));
+        let (site, (ours, theirs)) =
+            self.sites.iter().zip(pairs).find(|(_, (ours, theirs))| ours != theirs)?;
+        let span = |value: usize| site.written.values[value].span.clone();
+        Some((span(ours), span(theirs)))
+    }
+}
+
+fn values(sites: &[Site], axis: &Axis) -> usize {
+    sites[axis.sites[0]].written.values.len()
+}
+
+fn axes(sites: &[Site], faults: &mut Vec<Fault>) -> Vec<Axis> {
+    let mut axes: Vec<Axis> = Vec::new();
+    for (index, site) in sites.iter().enumerate() {
+        let name = |site: &Site| site.written.name.as_ref().map(|name| name.text.clone());
+        let in_step = |axis: &&mut Axis| name(site).is_some() && name(&sites[axis.sites[0]]) == name(site);
+        let Some(axis) = axes.iter_mut().find(in_step) else {
+            axes.push(Axis { sites: vec![index] });
+            continue;
+        };
+        let first = &sites[axis.sites[0]];
+        let (there, here) = (first.written.values.len(), site.written.values.len());
+        if there != here {
+            let name = name(site).unwrap_or_default();
+            let message = format!(
+                "sweeps called {name:?} go in step, but this one has {here} values and the first, at {}, has {there}",
+                first.head
+            );
+            faults.push(
+                Fault::new(site.head.clone(), message)
+                    .with_label(format!("{here} values"))
+                    .with_also(first.head.clone(), format!("{there} values"))
+                    .with_help("write as many values, or another name for those that multiply out"),
+            );
+        }
+        axis.sites.push(index);
+    }
+    axes
+}
+
+#[derive(Default)]
+struct Search {
+    path: Vec<String>,
+    sites: Vec<Site>,
+    faults: Vec<Fault>,
+}
+
+impl Search {
+    fn visit(&mut self, node: &Node) {
+        if is_sweep(node) {
+            match values::read(node) {
+                Ok(written) => self.found(node, written),
+                Err(fault) => self.faults.push(fault),
+            }
+            return;
+        }
+        match &node.value {
+            Value::Some(inner) => self.visit(inner),
+            Value::Record { fields, .. } => {
+                fields.iter().for_each(|(name, node)| self.step(&name.text, node))
+            }
+            Value::Map(entries) => entries.iter().for_each(|(key, node)| match &key.value {
+                Value::String(key) => self.step(key, node),
+                _ => self.step(&key.to_string(), node),
+            }),
+            // The one value of a variant is where the variant is: `Share({ "hidden": ... })`.
+            Value::Tuple { items, .. } if items.len() == 1 => self.visit(&items[0]),
+            Value::List(items) | Value::Tuple { items, .. } => {
+                items.iter().enumerate().for_each(|(index, node)| self.step(&index.to_string(), node));
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, step: &str, node: &Node) {
+        self.path.push(step.to_owned());
+        self.visit(node);
+        self.path.pop();
+    }
+
+    fn found(&mut self, node: &Node, written: Written) {
+        for inner in written.values.iter().filter_map(first) {
+            let fault = Fault::new(
+                inner.head(),
+                "a sweep in a sweep: which of its values goes with which is not said",
+            );
+            self.faults.push(
+                fault
+                    .with_label("inside")
+                    .with_also(node.head(), "of this")
+                    .with_help("write out the values, or sweep the places themselves: sweeps of different places multiply out"),
+            );
+        }
+        if self.path == ["name"] {
+            let fault = Fault::new(
+                node.head(),
+                "the name of an experiment cannot be swept: it is that of all its trials",
+            );
+            self.faults.push(fault.with_help("trials are called by what differs between them"));
+        }
+        self.sites.push(Site { path: self.path.clone(), head: node.head(), written });
+    }
+}

@@ -1,0 +1,218 @@
+//! The values that one sweep stands for.
+
+use crate::experiment::fault::Fault;
+use crate::experiment::number;
+use crate::experiment::source::Span;
+use crate::experiment::tree::{Name, Node, Value};
+
+/// The words that stand for several values.
+pub(super) const WORDS: [&str; 4] = ["Sweep", "Range", "LogRange", "Seeds"];
+
+/// More values than any sweep has use for.
+const MOST_VALUES: usize = 10_000;
+
+/// A sweep as written.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    /// The name by which it goes in step with others.
+    pub(super) name: Option<Name>,
+    /// What it stands for, at least one.
+    pub(super) values: Vec<Node>,
+}
+
+/// What `node`, which begins with one of the [`WORDS`], stands for.
+pub(super) fn read(node: &Node) -> Result<Written, Fault> {
+    let word = node.name().unwrap_or_default();
+    let Value::Tuple { items, .. } = &node.value else {
+        return Err(wrong(node, word));
+    };
+    let (name, items) = match items.as_slice() {
+        [first, rest @ ..] if matches!(first.value, Value::String(_)) => (Some(step_name(first)?), rest),
+        items => (None, items),
+    };
+    let values = match (word, items) {
+        ("Sweep", [list]) => listed(node, list)?,
+        ("Range", [from, to, steps]) => range(&node.span, from, to, steps)?,
+        ("LogRange", [from, to, steps]) => log_range(&node.span, from, to, steps)?,
+        ("Seeds", [count]) => {
+            (0..number_of(count, 1)?).map(|seed| number(seed.to_string(), &node.span)).collect()
+        }
+        _ => return Err(wrong(node, word)),
+    };
+    Ok(Written { name, values })
+}
+
+fn wrong(node: &Node, word: &str) -> Fault {
+    let (form, meaning) = match word {
+        "Sweep" => ("Sweep([a, b])", "each of the values in turn"),
+        "Range" => ("Range(from, to, steps)", "values at equal distances"),
+        "LogRange" => ("LogRange(from, to, steps)", "values at equal ratios"),
+        _ => ("Seeds(n)", "the seeds from 0 to n - 1"),
+    };
+    let fault = Fault::new(node.head(), format!("a sweep is written `{form}`, which stands for {meaning}"));
+    let named = form.replacen('(', "(\"name\", ", 1);
+    fault.with_help(format!("`{named}` goes in step with the others of that name"))
+}
+
+fn step_name(node: &Node) -> Result<Name, Fault> {
+    let Value::String(text) = &node.value else {
+        return Err(Fault::new(node.span.clone(), "the name of a sweep is a string"));
+    };
+    match text.trim().is_empty() {
+        true => Err(Fault::new(node.span.clone(), "the name of a sweep is empty")),
+        false => Ok(Name { text: text.clone(), span: node.span.clone() }),
+    }
+}
+
+fn listed(node: &Node, list: &Node) -> Result<Vec<Node>, Fault> {
+    match &list.value {
+        Value::List(values) if values.is_empty() => {
+            Err(Fault::new(list.span.clone(), "this sweep is empty: it stands for no value at all"))
+        }
+        Value::List(values) if values.len() > MOST_VALUES => Err(too_many(list, values.len())),
+        Value::List(values) => Ok(values.clone()),
+        _ => Err(wrong(node, "Sweep")),
+    }
+}
+
+fn too_many(node: &Node, values: impl std::fmt::Display) -> Fault {
+    Fault::new(node.span.clone(), format!("a sweep has at most {MOST_VALUES} values, not {values}"))
+}
+
+/// How many values are asked for.
+fn number_of(node: &Node, least: usize) -> Result<usize, Fault> {
+    let count = match &node.value {
+        Value::Number(text) => number::integer(text).and_then(|count| usize::try_from(count).ok()),
+        _ => None,
+    };
+    match count {
+        Some(count) if count > MOST_VALUES => Err(too_many(node, count)),
+        Some(count) if count >= least => Ok(count),
+        _ => {
+            let found = node.describe();
+            let message = format!("the number of values is a whole number of at least {least}, not {found}");
+            Err(Fault::new(node.span.clone(), message))
+        }
+    }
+}
+
+/// An end of a range.
+fn end(node: &Node) -> Result<f64, Fault> {
+    let Value::Number(text) = &node.value else {
+        let found = node.describe();
+        return Err(Fault::new(
+            node.span.clone(),
+            format!("a range goes from a number to a number, not {found}"),
+        ));
+    };
+    number::float(text).map_err(|wrong| Fault::new(node.span.clone(), format!("an end of a range {wrong}")))
+}
+
+fn ends(from: &Node, to: &Node) -> Result<(f64, f64), Fault> {
+    let (first, last) = (end(from)?, end(to)?);
+    if first == last {
+        let message = "this range ends where it begins, so that all its values would be the same";
+        return Err(Fault::new(to.span.clone(), message));
+    }
+    Ok((first, last))
+}
+
+fn range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, Fault> {
+    let (first, last) = ends(from, to)?;
+    let steps = number_of(steps, 2)?;
+    Ok(spread(span, [from, to], steps, |step| first + (last - first) * step))
+}
+
+fn log_range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, Fault> {
+    let (first, last) = ends(from, to)?;
+    for (node, value) in [(from, first), (to, last)] {
+        if value <= 0.0 {
+            let found = node.describe();
+            let message = format!("a range of equal ratios has ends greater than 0, not {found}");
+            return Err(Fault::new(node.span.clone(), message).with_help("`Range` may begin or end at 0"));
+        }
+    }
+    let steps = number_of(steps, 2)?;
+    let (low, high) = (first.ln(), last.ln());
+    Ok(spread(span, [from, to], steps, |step| (low + (high - low) * step).exp()))
+}
+
+/// `steps` values: the two ends as they are written, and what is `between` them, of which 0 is the first and 1 the last. They
+/// are whole numbers where all of them can be.
+fn spread(span: &Span, ends: [&Node; 2], steps: usize, between: impl Fn(f64) -> f64) -> Vec<Node> {
+    let values: Vec<Node> = (0..steps)
+        .map(|step| match step {
+            0 => Node::new(ends[0].value.clone(), span.clone()),
+            step if step + 1 == steps => Node::new(ends[1].value.clone(), span.clone()),
+            step => number(six_digits(between(step as f64 / (steps - 1) as f64)), span),
+        })
+        .collect();
+    let whole = |node: &Node| matches!(&node.value, Value::Number(text) if number::integer(text).is_some());
+    let wholes = ends.into_iter().all(whole).then(|| values.iter().map(as_whole).collect::<Option<_>>());
+    wholes.flatten().unwrap_or(values)
+}
+
+fn as_whole(node: &Node) -> Option<Node> {
+    let Value::Number(text) = &node.value else { return None };
+    let value: f64 = text.parse().ok()?;
+    (value.fract() == 0.0 && value.abs() < 1e15).then(|| number(format!("{value:.0}"), &node.span))
+}
+
+/// The number with six significant digits: what `0.0001` computes to is called that, and not 0.00009999999.
+fn six_digits(value: f64) -> String {
+    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    format!("{rounded:?}")
+}
+
+fn number(text: String, span: &Span) -> Node {
+    Node::new(Value::Number(text), span.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::parse::parse;
+    use crate::experiment::source::Source;
+
+    fn values(text: &str) -> Result<String, String> {
+        let node = parse(&Source::new("s", text), 0).unwrap().unwrap();
+        let values = read(&node).map_err(|fault| fault.to_string())?.values;
+        Ok(values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn ranges_have_their_ends_as_written_and_even_steps() {
+        assert_eq!(values("Range(10, 50, 5)").unwrap(), "10 20 30 40 50");
+        assert_eq!(values("Range(0, 1, 3)").unwrap(), "0 0.5 1");
+        assert_eq!(values("Range(0.5, 0.1, 3)").unwrap(), "0.5 0.3 0.1");
+        assert_eq!(values("LogRange(1e-5, 1e-3, 3)").unwrap(), "1e-5 0.0001 0.001");
+        assert_eq!(
+            values("LogRange(\"w\", 1e-5, 1e-3, 5)").unwrap(),
+            "1e-5 3.16228e-5 0.0001 0.000316228 0.001"
+        );
+        assert_eq!(values("LogRange(1, 1000, 4)").unwrap(), "1 10 100 1000");
+        assert_eq!(values("LogRange(16, 256, 5)").unwrap(), "16 32 64 128 256");
+        assert_eq!(values("Seeds(3)").unwrap(), "0 1 2");
+    }
+
+    #[test]
+    fn what_stands_for_nothing_is_refused_at_its_place() {
+        for (text, told) in [
+            ("Sweep([])", "s:1:7: this sweep is empty"),
+            ("Sweep(1)", "s:1:1: a sweep is written `Sweep([a, b])`"),
+            ("Sweep", "s:1:1: a sweep is written"),
+            ("Sweep(\"\", [1])", "s:1:7: the name of a sweep is empty"),
+            ("Range(1, 2)", "s:1:1: a sweep is written `Range(from, to, steps)`"),
+            ("Range(1, 2, 1)", "s:1:13: the number of values is a whole number of at least 2"),
+            ("Range(1, 1, 3)", "s:1:10: this range ends where it begins"),
+            ("Range(a, 2, 3)", "s:1:7: a range goes from a number to a number, not `a`"),
+            ("LogRange(0, 1, 3)", "s:1:10: a range of equal ratios has ends greater than 0"),
+            ("Range(1, inf, 3)", "s:1:10: an end of a range must be a finite number"),
+            ("Seeds(0)", "s:1:7: the number of values is a whole number of at least 1"),
+            ("Seeds(1000000000)", "s:1:7: a sweep has at most 10000 values"),
+        ] {
+            let fault = values(text).unwrap_err();
+            assert!(fault.starts_with(told), "{text}: {fault}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Files that start from others.
+
+use std::path::Path;
+
+use super::*;
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn read(folder: &Path, name: &str, sets: &[&str]) -> Result<Experiment, Faults> {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    match Document::read(&folder.join(name), &sets) {
+        Ok(document) => document.trials()?.only()?.experiment(),
+        Err(LoadError::Faults(faults)) => Err(faults),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_file_says_what_is_other_than_in_the_one_it_starts_from() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "common.ron", QUICKSTART);
+    let longer = r#"(base: "../common.ron", name: "longer", search: (epochs: 99, dimensions: { "hidden": (weight: 1) }))"#;
+    write(folder.path(), "sub/longer.ron", longer);
+    write(
+        folder.path(),
+        "sub/last.ron",
+        r#"(base: "longer.ron", retrain: None, seed: 7, budgets: [Share({ "hidden": 0.5 })])"#,
+    );
+    let last = read(folder.path(), "sub/last.ron", &["seed=8"]).unwrap();
+    let common = experiment(QUICKSTART, &[]).unwrap();
+    assert_eq!((last.name.as_str(), last.seed, last.search.epochs.get()), ("longer", 8, 99));
+    // `None` removes what lies below, a list takes its place, and a map keeps its other keys.
+    assert_eq!((last.retrain, last.budgets.len()), (None, 1));
+    assert_eq!(last.search.dimensions.get("head_dim"), common.search.dimensions.get("head_dim"));
+    assert_eq!(last.search.dimensions.get("hidden").unwrap().weight.get(), 1.0);
+    assert_eq!(last.search.dimensions.get("hidden").unwrap().granularity, Granularity::Uniform);
+    assert_eq!(last.pretrain, common.pretrain);
+}
+
+#[test]
+fn of_several_files_the_later_overrides_the_earlier() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.ron", QUICKSTART);
+    write(folder.path(), "b.ron", "(seed: 1, log_every: 7)");
+    write(folder.path(), "c.ron", "(seed: 2)");
+    write(folder.path(), "x.ron", r#"(base: ["a.ron", "b.ron", "c.ron"], name: "x")"#);
+    let read = read(folder.path(), "x.ron", &[]).unwrap();
+    assert_eq!((read.name.as_str(), read.seed, read.log_every.get()), ("x", 2, 7));
+}
+
+#[test]
+fn a_mistake_is_told_where_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    write(folder.path(), "good.ron", QUICKSTART);
+    write(folder.path(), "bad.ron", &QUICKSTART.replace("epochs: 10", "epochs: 0"));
+    write(folder.path(), "broken.ron", "(seed = 1)");
+    write(folder.path(), "empty.ron", " ");
+    write(folder.path(), "list.ron", "[1]");
+    write(folder.path(), "self.ron", "(base: \"./self.ron\")");
+    write(folder.path(), "ring1.ron", "(base: \"ring2.ron\")");
+    write(folder.path(), "ring2.ron", "(base: \"ring1.ron\")");
+    for (text, file, told) in [
+        ("(base: \"bad.ron\")", "bad.ron", "9:17: `epochs`: must be at least 1, but is 0"),
+        ("(base: \"good.ron\", sed: 1)", "x.ron", "1:20: unknown field `sed` in `Experiment`"),
+        ("(base: \"good.ron\", search: (epochs: 0))", "x.ron", "1:37: `epochs`: must be at least 1"),
+        ("(base: \"broken.ron\")", "broken.ron", "1:7: expected `:` after `seed`, found `=`"),
+        ("(base: \"empty.ron\")", "x.ron", "1:8: `"),
+        ("(base: \"list.ron\")", "list.ron", "1:1: expected `Experiment(...)`, found a list"),
+        ("(base: \"none.ron\")", "x.ron", "1:8: `"),
+        ("(base: \".\")", "x.ron", "1:8: `"),
+        ("(base: \"\")", "x.ron", "1:8: the path of a file to start from is empty"),
+        ("(base: 3)", "x.ron", "1:8: expected the path of a file to start from, found the number `3`"),
+        ("(base: Sweep([\"a\", \"b\"]))", "x.ron", "1:8: what a file starts from cannot be swept"),
+        ("(base: [\"good.ron\", 3])", "x.ron", "1:21: expected the path of a file to start from"),
+        ("(base: \"self.ron\")", "self.ron", "1:8: `"),
+        ("(base: \"ring1.ron\")", "ring2.ron", "1:8: `"),
+        ("(base: \"x.ron\")", "x.ron", "1:8: `"),
+    ] {
+        write(folder.path(), "x.ron", text);
+        let faults = read(folder.path(), "x.ron", &[]).unwrap_err();
+        let first = faults.first().to_string().replace("/./", "/");
+        assert!(first.starts_with(&format!("{}:{told}", at(file))), "{text}: {first}");
+    }
+    write(folder.path(), "x.ron", "(base: \"ring1.ron\")");
+    let ring = read(folder.path(), "x.ron", &[]).unwrap_err().to_string();
+    assert!(ring.contains("starts from itself, by way of this"), "{ring}");
+}
+
+#[test]
+fn what_is_swept_below_may_be_fixed_above() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "sweep.ron", &QUICKSTART.replace("seed: 42", "seed: Seeds(5)"));
+    write(folder.path(), "x.ron", "(base: \"sweep.ron\", seed: 3)");
+    assert_eq!(read(folder.path(), "x.ron", &[]).unwrap().seed, 3);
+}

@@ -1,0 +1,168 @@
+//! What sweeps make of a file.
+
+use super::*;
+
+/// The quickstart with replacements.
+fn with(replacements: &[(&str, &str)]) -> String {
+    replacements.iter().fold(QUICKSTART.to_owned(), |text, (good, other)| {
+        assert!(text.contains(good), "{good}");
+        text.replacen(good, other, 1)
+    })
+}
+
+fn trials(text: &str, sets: &[&str]) -> Result<Trials, Faults> {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    Document::parse("f.ron", text, &sets)?.trials()
+}
+
+fn names(trials: &Trials) -> Vec<String> {
+    trials.iter().map(|trial| trial.trial().unwrap_or("-").to_owned()).collect()
+}
+
+#[test]
+fn what_is_not_swept_is_one_trial_without_a_name_of_its_own() {
+    let trials = trials(QUICKSTART, &[]).unwrap();
+    assert_eq!((trials.len(), trials.is_sweep()), (1, false));
+    assert_eq!(names(&trials), ["-"]);
+}
+
+#[test]
+fn sweeps_multiply_out_and_the_first_changes_last() {
+    let text = with(&[("5e-5", "Sweep([1e-5, 1e-4])"), ("seed: 42", "seed: Seeds(2)")]);
+    let trials = trials(&text, &[]).unwrap();
+    let expected = [
+        "hidden.weight=1e-5,seed=0",
+        "hidden.weight=0.0001,seed=0",
+        "hidden.weight=1e-5,seed=1",
+        "hidden.weight=0.0001,seed=1",
+    ];
+    assert_eq!(names(&trials), expected);
+    let experiment = trials.get(3).experiment().unwrap();
+    assert_eq!(experiment.seed, 1);
+    assert_eq!(experiment.search.dimensions.get("hidden").unwrap().weight.get(), 1e-4);
+    assert_eq!(trials.differing(3), [("seed", "1".to_owned()), ("hidden.weight", "0.0001".to_owned())]);
+}
+
+#[test]
+fn sweeps_of_one_name_go_in_step() {
+    let text = with(&[
+        ("dim: 64", "dim: Sweep(\"size\", [32, 64])"),
+        ("heads: 4", "heads: Sweep(\"size\", [2, 4])"),
+        ("epochs: 10", "epochs: Sweep([5, 10])"),
+    ]);
+    let trials = trials(&text, &[]).unwrap();
+    let expected = [
+        "size=32,search.epochs=5,seed=42",
+        "size=32,search.epochs=10,seed=42",
+        "size=64,search.epochs=5,seed=42",
+        "size=64,search.epochs=10,seed=42",
+    ];
+    assert_eq!(names(&trials), expected);
+    let configs: Vec<String> = trials
+        .iter()
+        .map(|trial| trial.experiment().unwrap().model.config.unwrap().text().to_owned())
+        .collect();
+    assert_eq!(configs[1], "(patch_size: 2, dim: 32, depth: 6, heads: 2)");
+    assert_eq!(configs[2], "(patch_size: 2, dim: 64, depth: 6, heads: 4)");
+}
+
+#[test]
+fn anything_may_be_swept() {
+    for (good, swept, trial, other) in [
+        ("data: Digits", "data: Sweep([Digits, Random(images: 20)])", "data=Digits", "data=Random-images-20"),
+        (
+            "architecture: \"vit\"",
+            "architecture: Sweep([\"vit\", \"swin\"])",
+            "model.architecture=vit",
+            "model.architecture=swin",
+        ),
+        (
+            "Cosine(warmup_epochs: 2)",
+            "Sweep([Constant, Cosine(warmup_epochs: 3)])",
+            "pretrain.schedule=Constant",
+            "pretrain.schedule=Cosine",
+        ),
+        (
+            "(weight: 5e-4)",
+            "Sweep([(weight: 5e-4), (weight: 1e-4)])",
+            "dimensions.head_dim=weight-0.0005",
+            "dimensions.head_dim=weight-0.0001",
+        ),
+        ("Uniform", "Sweep([Unit, Uniform])", "hidden.granularity=Unit", "hidden.granularity=Uniform"),
+        (
+            "\"hidden\": 0.5 }",
+            "\"hidden\": Range(0.5, 0.7, 2) }",
+            "budgets.1.hidden=0.5",
+            "budgets.1.hidden=0.7",
+        ),
+    ] {
+        let trials = trials(&with(&[(good, swept)]), &[]).unwrap();
+        let names = names(&trials);
+        assert_eq!(names.len(), 2, "{swept}");
+        assert!(names[0].starts_with(trial) && names[1].starts_with(other), "{names:?}");
+    }
+}
+
+#[test]
+fn a_name_stays_when_the_list_grows_or_another_value_is_swept_beside_it() {
+    let name = |sweep: &str| names(&trials(&with(&[("epochs: 10", sweep)]), &[]).unwrap());
+    let one = name("epochs: Sweep([5])");
+    assert_eq!(one, ["search.epochs=5,seed=42"]);
+    assert!(name("epochs: Sweep([1, 5, 9])").contains(&one[0]));
+    let seeds =
+        trials(&with(&[("epochs: 10", "epochs: Sweep([5])"), ("seed: 42", "seed: Sweep([41, 42])")]), &[]);
+    assert!(names(&seeds.unwrap()).contains(&one[0]));
+    // However the value is written.
+    assert_eq!(name("epochs: Sweep([0x5])"), ["search.epochs=5,seed=42"]);
+}
+
+#[test]
+fn arguments_sweep_too_and_the_last_wins() {
+    let sweep = |sets: &[&str]| trials(QUICKSTART, sets).map(|trials| names(&trials));
+    assert_eq!(sweep(&["seed=Sweep([1, 2])"]).unwrap(), ["seed=1", "seed=2"]);
+    assert_eq!(sweep(&["seed=1", "seed=Sweep([1, 2])"]).unwrap(), ["seed=1", "seed=2"]);
+    assert_eq!(sweep(&["seed=Sweep([1, 2])", "seed=1"]).unwrap(), ["-"]);
+    let dimension = sweep(&["search.dimensions.hidden.weight=LogRange(1e-4, 1e-2, 3)"]).unwrap();
+    assert_eq!(dimension[1], "hidden.weight=0.001,seed=42");
+}
+
+#[test]
+fn an_argument_does_not_fix_what_the_file_sweeps_unless_it_says_so() {
+    let text = with(&[("seed: 42", "seed: Seeds(3)"), ("epochs: 10", "epochs: Sweep([5, 10])")]);
+    let told = |set: &str| {
+        let faults = trials(&text, &[set]).unwrap_err();
+        (faults.first().to_string(), faults.first().advice().unwrap_or_default().to_owned())
+    };
+    let (fault, help) = told("seed=1");
+    assert_eq!(fault, "--set:1:1: `seed` is swept at f.ron:4:11, and this would fix it to one value");
+    assert_eq!(help, "if that is meant, write `--set 'seed=Sweep([1])'`");
+    let (fault, _) =
+        told("search=(epochs: 1, optimizer: AdamW(lr: 1), dimensions: {\"hidden\": (weight: 1)})");
+    assert!(fault.starts_with("--set:1:1: `search` is swept at f.ron:9:17"), "{fault}");
+    let one = trials(&text, &["seed=Sweep([1])", "search.epochs=Sweep([7])"]).unwrap();
+    assert_eq!(names(&one), ["search.epochs=7,seed=1"]);
+}
+
+#[test]
+fn a_mistake_of_several_trials_is_told_once_and_those_of_all_trials_together() {
+    let text = with(&[
+        ("weight: 5e-5", "weight: Sweep([-1, 2, -3])"),
+        ("seed: 42", "seed: Seeds(4)"),
+        ("epochs: 20", "epochs: 0"),
+    ]);
+    let faults = trials(&text, &[]).unwrap_err();
+    let places: Vec<_> = faults.iter().map(|fault| fault.span().place()).collect();
+    assert_eq!(places, [(14, 41), (14, 48), (22, 23)], "{:?}", lines(&faults));
+}
+
+#[test]
+fn a_thousand_trials_are_read_in_no_time() {
+    let text =
+        with(&[("weight: 5e-5", "weight: LogRange(1e-6, 1e-3, 100)"), ("seed: 42", "seed: Seeds(10)")]);
+    let trials = trials(&text, &[]).unwrap();
+    assert_eq!(trials.len(), 1000);
+    let mut names = names(&trials);
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 1000);
+}

@@ -1,0 +1,162 @@
+//! The trials of an experiment: one for each combination of what it sweeps.
+
+use std::collections::HashMap;
+
+use super::document::Document;
+use super::fault::{Fault, Faults};
+use super::schema::Experiment;
+use super::sweep::Sweeps;
+use super::tree::{Node, Value};
+
+/// Mistakes that are told of trials. All trials of a sweep may have one each.
+const MOST_TOLD: usize = 20;
+
+/// The trials of an experiment, all of them checked. The value that is written first changes last.
+#[derive(Clone, Debug)]
+pub struct Trials {
+    document: Document,
+    sweeps: Sweeps,
+}
+
+impl Trials {
+    /// The trials of `document`.
+    pub(super) fn of(document: &Document) -> Result<Self, Faults> {
+        let trials = Self { document: document.clone(), sweeps: Sweeps::find(document.root())? };
+        trials.check()?;
+        Ok(trials)
+    }
+
+    /// How many.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.sweeps.trials()
+    }
+
+    /// Whether anything is swept.
+    pub fn is_sweep(&self) -> bool {
+        !self.sweeps.is_empty()
+    }
+
+    /// Trial number `index`, which is less than [`Trials::len`].
+    pub fn get(&self, index: usize) -> Document {
+        if !self.is_sweep() {
+            return self.document.clone();
+        }
+        let root = self.sweeps.trial(self.document.root(), index);
+        let name = self.sweeps.name(index, &seed(&root));
+        Document::of_tree(root).as_trial(&name)
+    }
+
+    /// Each trial.
+    pub fn iter(&self) -> impl Iterator<Item = Document> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+
+    /// Name of the experiment.
+    pub fn name(&self) -> &str {
+        match self.document.at(&["name"]) {
+            Some(Node { value: Value::String(name), .. }) => name,
+            _ => "",
+        }
+    }
+
+    /// What `work` makes of each trial.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of all trials, if `faults` finds any in their errors, each told once; else the first error.
+    pub fn each<T, E: From<Faults>>(
+        &self,
+        mut work: impl FnMut(&Document) -> Result<T, E>,
+        faults: impl Fn(&E) -> Option<&Faults>,
+    ) -> Result<Vec<T>, E> {
+        let mut done = Vec::new();
+        let mut told = Told::default();
+        for trial in self.iter() {
+            match work(&trial) {
+                Ok(of_trial) => done.push(of_trial),
+                Err(error) => match faults(&error) {
+                    Some(faults) => told.add(faults),
+                    None => return Err(error),
+                },
+            }
+            if told.is_enough() {
+                break;
+            }
+        }
+        Faults::check(told.0)?;
+        Ok(done)
+    }
+
+    /// What differs in trial number `index`: names and values, in the order written.
+    pub fn differing(&self, index: usize) -> Vec<(&str, String)> {
+        let differing = self.sweeps.differing(index).into_iter();
+        differing.map(|(name, value)| (name, value.to_string())).collect()
+    }
+
+    /// The one trial, for a command that takes no sweep.
+    ///
+    /// # Errors
+    ///
+    /// When there are several, at the first sweep.
+    pub fn only(&self) -> Result<Document, Faults> {
+        match self.len() {
+            1 => Ok(self.get(0)),
+            _ => Err(self.sweeps.several().into()),
+        }
+    }
+
+    fn check(&self) -> Result<(), Faults> {
+        let mut experiments: HashMap<String, usize> = HashMap::new();
+        let mut index = 0..;
+        let check = |trial: &Document| -> Result<(), Faults> {
+            let index = index.next().unwrap_or_default();
+            let experiment = trial.experiment()?;
+            let earlier = experiments.insert(key(&experiment), index);
+            match earlier.and_then(|earlier| self.sweeps.difference(earlier, index)) {
+                Some((first, again)) => {
+                    let message = format!("`{}` is the same trial twice", again.text());
+                    Err(Fault::new(again, message)
+                        .with_label("again here")
+                        .with_also(first, "first here")
+                        .into())
+                }
+                None => Ok(()),
+            }
+        };
+        self.each(check, |faults| Some(faults)).map(drop)
+    }
+}
+
+/// Mistakes of several trials, each once.
+#[derive(Default)]
+struct Told(Vec<Fault>);
+
+impl Told {
+    fn add(&mut self, faults: &Faults) {
+        for fault in faults.iter() {
+            let known =
+                |earlier: &Fault| earlier.span() == fault.span() && earlier.message() == fault.message();
+            if !self.0.iter().any(known) {
+                self.0.push(fault.clone());
+            }
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.0.len() >= MOST_TOLD
+    }
+}
+
+/// By which the same experiment is known, however it is written.
+fn key(experiment: &Experiment) -> String {
+    ron::to_string(experiment).unwrap_or_else(|_| format!("{experiment:?}"))
+}
+
+/// The seed of a trial as a part of its name.
+fn seed(root: &Node) -> String {
+    match root.at(&["seed"]) {
+        Some(Node { value: Value::Number(seed), .. }) => super::number::canonical(seed),
+        _ => "0".to_owned(),
+    }
+}

@@ -1,0 +1,59 @@
+//! The blocks of a stage.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::config::ConvNextConfig;
+use crate::models::Mlp;
+use crate::nn::{Conv2d, Conv2dConfig, DropPath, LayerNorm, LayerNormConfig};
+use crate::slim::Slimmable;
+
+/// A depthwise convolution, a norm and an MLP, scaled and added to what enters.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct ConvNextBlock {
+    /// The depthwise convolution. Gated, or its bias would have a part in the mean of the norm.
+    #[slim(output = [width], gate)]
+    pub conv_dw: Conv2d,
+    /// Norm before the MLP.
+    #[slim(output = [width], gate)]
+    pub norm: LayerNorm,
+    /// The MLP.
+    #[slim]
+    pub mlp: Mlp,
+    /// Scale of the branch, `[dim]`. Not gated: the MLP before it is.
+    #[slim(axis(0) = [width])]
+    pub gamma: Param<Tensor<1>>,
+    /// Stochastic depth.
+    pub drop_path: DropPath,
+}
+
+impl ConvNextBlock {
+    /// A block of a stage, after `blocks_before` blocks of all stages.
+    pub(super) fn new(config: &ConvNextConfig, stage: usize, blocks_before: usize, device: &Device) -> Self {
+        let dim = config.dims[stage];
+        let conv_dw = Conv2dConfig::new([dim; 2], [config.kernel_size; 2])
+            .with_padding([config.kernel_size / 2; 2])
+            .with_groups(dim);
+        Self {
+            conv_dw: conv_dw.init(device),
+            norm: LayerNormConfig::new(dim).init(device),
+            mlp: Mlp::new(dim, config.hidden_at(stage), 0.0, device),
+            gamma: Param::from_tensor(Tensor::full([dim], config.layer_scale, device)),
+            drop_path: DropPath::new(config.drop_path_at(blocks_before)),
+        }
+    }
+
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, height, width, dim]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        // A budget over the widths of all stages may empty one, and Burn does not reshape tensors of size 0.
+        if x.dims()[3] == 0 {
+            return x;
+        }
+        let branch = self.conv_dw.forward_channels_last(x.clone().permute([0, 3, 1, 2]));
+        let branch = self.mlp.forward(self.norm.forward(branch)) * self.gamma.val().unsqueeze();
+        x + self.drop_path.forward(branch)
+    }
+}

@@ -1,0 +1,205 @@
+//! ConvNeXt (Liu et al. 2022), a network without attention and without tokens, with the names of timm's parts.
+//!
+//! What timm has as a `Sequential` is a tuple here, whose parts Burn numbers alike: `stem.0`, `stem.1`.
+
+mod block;
+mod config;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::{Architecture, ConfigError, Logits};
+use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
+
+pub use block::ConvNextBlock;
+pub use config::ConvNextConfig;
+
+/// A convolution whose stride is its kernel.
+fn patchwise(channels: [usize; 2], patch: usize, device: &Device) -> Conv2d {
+    Conv2dConfig::new(channels, [patch; 2]).with_stride([patch; 2]).init(device)
+}
+
+/// Blocks of one width, and before them what takes the former stage's output to that width.
+#[derive(Module, Debug)]
+pub struct Stage {
+    /// Norm over the width of the former stage, and a convolution that halves height and width; the first stage has none
+    /// before it.
+    pub downsample: Option<(LayerNorm, Conv2d)>,
+    /// The blocks.
+    pub blocks: Vec<ConvNextBlock>,
+}
+
+impl Stage {
+    fn new(config: &ConvNextConfig, stage: usize, device: &Device) -> Self {
+        let dim = config.dims[stage];
+        let former = stage.checked_sub(1).map(|former| config.dims[former]);
+        let downsample =
+            |former| (LayerNormConfig::new(former).init(device), patchwise([former, dim], 2, device));
+        let before: usize = config.depths[..stage].iter().sum();
+        let block = |block| ConvNextBlock::new(config, stage, before + block, device);
+        Self { downsample: former.map(downsample), blocks: (0..config.depths[stage]).map(block).collect() }
+    }
+
+    /// # Shapes
+    ///
+    /// - x: `[batch, former_height, former_width, former_dim]`
+    /// - output: `[batch, height, width, dim]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let x = match &self.downsample {
+            Some((norm, conv)) => conv.forward_channels_last(norm.forward(x).permute([0, 3, 1, 2])),
+            None => x,
+        };
+        self.blocks.iter().fold(x, |x, block| block.forward(x))
+    }
+}
+
+/// Not derived: the parts of a tuple have no names to annotate.
+#[diagnostic::do_not_recommend]
+impl Slimmable for Stage {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        let Self { downsample, blocks } = self;
+        let (former, width) = ([Factor::Units("former")], [Factor::Units("width")]);
+        mapper.enter("downsample");
+        let downsample = downsample.map(|(norm, conv)| {
+            let norm = mapper.axis::<Output, _>("0", norm, Output, &former, true);
+            let conv = mapper.axis::<Input, _>("1", conv, Input, &former, false);
+            (norm, mapper.axis::<Output, _>("1", conv, Output, &width, true))
+        });
+        mapper.exit();
+        Self { downsample, blocks: mapper.nested("blocks", blocks) }
+    }
+}
+
+/// Classifies by the mean of all places.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+pub struct Head {
+    /// Norm of the mean.
+    #[slim(output = [width], gate)]
+    pub norm: LayerNorm,
+    /// The classifier.
+    #[slim(input = [width])]
+    pub fc: Linear,
+}
+
+impl Head {
+    /// # Shapes
+    ///
+    /// - x: `[batch, height, width, dim]`
+    /// - output: `[batch, classes]`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        let mean = x.flatten::<3>(1, 2).mean_dim(1).squeeze_dim::<2>(1);
+        self.fc.forward(self.norm.forward(mean))
+    }
+}
+
+/// A ConvNeXt: stages of depthwise convolutions and MLPs.
+///
+/// Hidden units are prunable, and the width of each stage (`stages.0.width`, ...).
+#[derive(Module, Debug)]
+pub struct ConvNext {
+    /// Embeds patches, and normalises.
+    pub stem: (Conv2d, LayerNorm),
+    /// The stages.
+    pub stages: Vec<Stage>,
+    /// The classifier.
+    pub head: Head,
+}
+
+/// Not derived, for the reasons of [`Swin`](super::Swin) and of [`Stage`].
+#[diagnostic::do_not_recommend]
+impl Slimmable for ConvNext {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        let Self { stem: (conv, norm), stages, head } = self;
+        let width = |stage: usize| format!("stages.{stage}.width");
+        let last = stages.len().saturating_sub(1);
+
+        mapper.lend(&[("width", width(0))]);
+        mapper.enter("stem");
+        let conv = mapper.axis::<Output, _>("0", conv, Output, &[Factor::Units("width")], true);
+        let norm = mapper.axis::<Output, _>("1", norm, Output, &[Factor::Units("width")], true);
+        mapper.exit();
+        mapper.close();
+
+        let mut stage = |(number, stage): (usize, Stage)| {
+            mapper.lend(&[("former", width(number.saturating_sub(1))), ("width", width(number))]);
+            mapper.enter("stages");
+            let stage = mapper.nested(&number.to_string(), stage);
+            mapper.exit();
+            mapper.close();
+            stage
+        };
+        let stages = stages.into_iter().enumerate().map(&mut stage).collect();
+
+        mapper.lend(&[("width", width(last))]);
+        let head = mapper.nested("head", head);
+        mapper.close();
+        Self { stem: (conv, norm), stages, head }
+    }
+}
+
+impl Architecture for ConvNext {
+    type Config = ConvNextConfig;
+
+    fn presets() -> Vec<(&'static str, ConvNextConfig)> {
+        let size = |dim, depth, drop_path| ConvNextConfig {
+            dims: vec![dim, 2 * dim, 4 * dim, 8 * dim],
+            depths: vec![3, 3, depth, 3],
+            drop_path,
+            ..ConvNextConfig::default()
+        };
+        vec![
+            ("convnext_tiny", size(96, 9, 0.1)),
+            ("convnext_small", size(96, 27, 0.4)),
+            ("convnext_base", size(128, 27, 0.5)),
+            ("convnext_large", size(192, 27, 0.5)),
+        ]
+    }
+
+    fn init(config: &ConvNextConfig, device: &Device) -> Result<Self, ConfigError> {
+        config.check()?;
+        let (first, last) = (config.dims[0], config.dims[config.dims.len() - 1]);
+        Ok(Self {
+            stem: (
+                patchwise([config.channels, first], config.patch_size, device),
+                LayerNormConfig::new(first).init(device),
+            ),
+            stages: (0..config.dims.len()).map(|stage| Stage::new(config, stage, device)).collect(),
+            head: Head {
+                norm: LayerNormConfig::new(last).init(device),
+                fc: LinearConfig::new(last, config.classes).init(device),
+            },
+        })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let (conv, norm) = &self.stem;
+        let x = norm.forward(conv.forward_channels_last(images));
+        let x = self.stages.iter().fold(x, |x, stage| stage.forward(x));
+        self.head.forward(x).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stochastic_depth_grows_from_block_to_block_through_all_stages() {
+        let config = |dims: &[usize], depths: &[usize]| ConvNextConfig {
+            image_size: 8,
+            dims: dims.to_vec(),
+            depths: depths.to_vec(),
+            drop_path: 0.5,
+            ..ConvNextConfig::default()
+        };
+        let rates = |config: ConvNextConfig| -> Vec<f64> {
+            let model = ConvNext::init(&config, &Device::flex()).unwrap();
+            let blocks = model.stages.iter().flat_map(|stage| &stage.blocks);
+            blocks.map(|block| block.drop_path.rate).collect()
+        };
+        assert_eq!(rates(config(&[4, 6], &[2, 1])), [0.0, 0.25, 0.5]);
+        assert_eq!(rates(config(&[4], &[1])), [0.0]);
+    }
+}

@@ -1,0 +1,73 @@
+//! What the trials of an experiment will be, before any of them is run.
+
+mod sizes;
+mod time;
+
+use burn::tensor::Device;
+
+use self::sizes::Sizes;
+use self::time::Times;
+use crate::data::Stage;
+use crate::experiment::{Document, Training};
+use crate::models::Architecture;
+use crate::report::{PlannedStage, PlannedSubnet, PlannedTrial};
+use crate::run::{Circumstances, Identities, Identity, Known, Prepared, RunError};
+
+pub(crate) use self::sizes::random_masks;
+
+/// What is known of the trials that were planned before, most of which have nearly everything in common.
+#[derive(Default)]
+pub struct Planning {
+    known: Known,
+    sizes: Sizes,
+    /// Where a step is measured; `None` where times are of no interest.
+    times: Option<Times>,
+}
+
+impl Planning {
+    /// Estimates times too, from steps that are taken on `device`.
+    pub fn measuring_on(device: Device) -> Self {
+        Self { times: Some(Times::new(device)), ..Self::default() }
+    }
+}
+
+/// The plan of the trial in `document`. Sub-networks are cut by masks that are drawn at random: a search will cut other units,
+/// but as many of each kind.
+///
+/// # Errors
+///
+/// When it is no experiment, or its networks cannot be made or trained.
+pub fn plan<A: Architecture>(document: &Document, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
+    let prepared = Prepared::<A>::of_sweep(document, &mut planning.known)?;
+    let nowhere = Circumstances { data: "", device: "", code: "" };
+    let identities = Identities::new(&prepared, nowhere);
+    let sizes = planning.sizes.of(&prepared)?;
+    let (params, dense_macs) = sizes[0];
+
+    let mut stage = |stage: Stage, training: &Training, identity: &Identity, macs: u64| {
+        let seconds = planning.times.as_mut().map(|times| times.of(&prepared, training));
+        // Of a sub-network only the dense network is known, and how many MACs both have.
+        let seconds = seconds.transpose()?.map(|seconds| seconds * macs as f64 / dense_macs as f64);
+        Ok::<_, RunError>(PlannedStage {
+            stage: stage.name(),
+            epochs: training.epochs.get(),
+            steps: training.epochs.get() * prepared.data.train.len().div_ceil(training.batch.get()),
+            seconds,
+            identity: identity.as_str().to_owned(),
+        })
+    };
+    let experiment = &prepared.experiment;
+    let mut stages = Vec::new();
+    if let Some(training) = &experiment.pretrain {
+        stages.push(stage(Stage::Pretrain, training, &identities.pretrain, dense_macs)?);
+    }
+    stages.push(stage(Stage::Search, &experiment.search.training(), &identities.search, dense_macs)?);
+    let mut subnets = Vec::new();
+    for (budget, &(params, macs)) in prepared.budgets.iter().zip(&sizes[1..]) {
+        if let Some(training) = &experiment.retrain {
+            stages.push(stage(Stage::Retrain, training, &identities.retrain(&prepared, budget), macs)?);
+        }
+        subnets.push(PlannedSubnet { label: budget.label.clone(), params, macs });
+    }
+    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages })
+}

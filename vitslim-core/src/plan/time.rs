@@ -1,0 +1,84 @@
+//! How long stages will take.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use burn::tensor::Device;
+
+use crate::data::Batch;
+use crate::experiment::{Masks, Training};
+use crate::models::Architecture;
+use crate::run::{Prepared, RunError, initial};
+use crate::slim::Slim;
+use crate::train::{EvaluateError, Stepper};
+
+/// Steps that are measured, after one that warms up; the fastest counts.
+const MEASURED: usize = 2;
+
+/// A forward pass as a part of a step, which has a backward pass of twice its cost too.
+const FORWARD: f64 = 1.0 / 3.0;
+
+/// Seconds of steps that were measured, by what they depend on.
+pub(super) struct Times {
+    device: Device,
+    known: HashMap<String, f64>,
+}
+
+impl Times {
+    pub(super) fn new(device: Device) -> Self {
+        Self { device, known: HashMap::new() }
+    }
+
+    /// Seconds that the stage `training` of the dense network takes, with its validation.
+    pub(super) fn of<A: Architecture>(
+        &mut self,
+        prepared: &Prepared<A>,
+        training: &Training,
+    ) -> Result<f64, RunError> {
+        let experiment = &prepared.experiment;
+        let config = ron::to_string(&prepared.config).unwrap_or_default();
+        let (batch, parts) = (training.batch.get(), training.accumulate.get());
+        let architecture = &experiment.model.architecture;
+        let key = format!("{architecture} {config} {batch} {parts} {:?}", experiment.precision);
+        let seconds = match self.known.get(&key) {
+            Some(seconds) => *seconds,
+            None => {
+                let seconds = step_seconds(prepared, training, &self.device)?;
+                self.known.insert(key, seconds);
+                seconds
+            }
+        };
+        let an_image = seconds / batch as f64;
+        let images = prepared.data.train.len() as f64 + FORWARD * prepared.data.held_out.len() as f64;
+        Ok(training.epochs.get() as f64 * images * an_image)
+    }
+}
+
+fn step_seconds<A: Architecture>(
+    prepared: &Prepared<A>,
+    training: &Training,
+    device: &Device,
+) -> Result<f64, RunError> {
+    let experiment = &prepared.experiment;
+    let model = initial(prepared, device).map_err(RunError::Config)?.valid();
+    let mut stepper =
+        Stepper::new(Slim::dense(model), training, &Masks::default(), experiment.precision, device)?;
+    let part = &prepared.data.train;
+    let indices: Vec<usize> = (0..training.batch.get()).map(|index| index % part.len()).collect();
+    let on = device.clone().autodiff();
+    let batch = Batch {
+        images: part.images(&indices, &on).map_err(EvaluateError::from)?,
+        labels: part.labels(&indices, &on),
+        epoch: 1,
+        step: 1,
+        seed: experiment.seed,
+    };
+    stepper.step(batch.clone())?;
+    let mut fastest = f64::INFINITY;
+    for _ in 0..MEASURED {
+        let started = Instant::now();
+        stepper.step(batch.clone())?;
+        fastest = fastest.min(started.elapsed().as_secs_f64());
+    }
+    Ok(fastest)
+}

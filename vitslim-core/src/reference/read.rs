@@ -1,0 +1,255 @@
+//! From JSON Schema to sections.
+
+use schemars::Schema;
+use serde_json::{Map, Value};
+
+use super::{Field, Section, Variant};
+
+/// The reference: sections in the order in which they are first spoken of.
+#[derive(Clone, Debug, Default)]
+pub struct Reference {
+    /// Of the experiment.
+    pub sections: Vec<Section>,
+    /// Of the configurations of architectures.
+    pub configurations: Vec<Section>,
+}
+
+impl Reference {
+    /// That of an experiment, and of the architectures with these names and configurations.
+    pub fn new<'a>(experiment: &Schema, architectures: impl IntoIterator<Item = (&'a str, Schema)>) -> Self {
+        let mut reader = Reader { defs: definitions(experiment), told: Vec::new(), sections: Vec::new() };
+        reader.section("Experiment", experiment.as_value());
+        let sections = reader.sections;
+        let configurations = architectures.into_iter().flat_map(|(name, schema)| {
+            let mut reader = Reader { defs: definitions(&schema), told: Vec::new(), sections: Vec::new() };
+            reader.section(&format!("Configuration of {name}"), schema.as_value());
+            reader.sections
+        });
+        Self { sections, configurations: configurations.collect() }
+    }
+}
+
+fn definitions(schema: &Schema) -> Map<String, Value> {
+    schema.get("$defs").and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+struct Reader {
+    defs: Map<String, Value>,
+    /// Definitions that have a section.
+    told: Vec<String>,
+    sections: Vec<Section>,
+}
+
+impl Reader {
+    /// Adds the section of `schema`, and those of what it speaks of.
+    fn section(&mut self, title: &str, schema: &Value) {
+        let place = self.sections.len();
+        self.sections.push(Section {
+            title: title.to_owned(),
+            meaning: meaning(schema),
+            fields: Vec::new(),
+            variants: Vec::new(),
+        });
+        let fields = self.fields(schema);
+        let variants = self.variants(schema);
+        self.sections[place].fields = fields;
+        self.sections[place].variants = variants;
+        let mut spoken_of = Vec::new();
+        references(schema, &mut spoken_of);
+        for name in spoken_of {
+            let Some(definition) = self.defs.get(&name).cloned() else { continue };
+            if has_section(&definition) && !self.told.contains(&name) {
+                self.told.push(name.clone());
+                self.section(&name, &definition);
+            }
+        }
+    }
+
+    fn fields(&self, schema: &Value) -> Vec<Field> {
+        let required: Vec<&str> =
+            schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        properties.map(|(name, field)| self.field(name, field, required.contains(&name.as_str()))).collect()
+    }
+
+    fn field(&self, name: &str, schema: &Value, required: bool) -> Field {
+        let meaning = meaning(schema);
+        let default = match (required, &schema["default"]) {
+            (true, _) => None,
+            // The code has a number that the data override.
+            _ if meaning.contains("Left out, the data's.") => Some("the data's".to_owned()),
+            (false, default) => Some(ron(default)),
+        };
+        Field {
+            name: name.to_owned(),
+            kind: self.kind(schema),
+            unit: schema["unit"].as_str().map(str::to_owned),
+            default,
+            coded: (!schema["default"].is_null()).then(|| plain(&schema["default"])),
+            range: self.range(schema),
+            meaning,
+        }
+    }
+
+    /// What kind of value is written.
+    fn kind(&self, schema: &Value) -> String {
+        if let Some(name) = reference(schema) {
+            return match self.defs.get(name) {
+                Some(definition) if has_section(definition) => name.to_owned(),
+                Some(definition) => self.kind(definition),
+                None => name.to_owned(),
+            };
+        }
+        if let Some(options) = schema["anyOf"].as_array() {
+            let kinds = options.iter().map(|option| self.kind(option));
+            return kinds.collect::<Vec<_>>().join(" or ");
+        }
+        let one = |kind: &str| match kind {
+            "integer" => "whole number".to_owned(),
+            "boolean" => "`true` or `false`".to_owned(),
+            "null" => "`None`".to_owned(),
+            "array" => format!("list of {}", plural(&self.kind(&schema["items"]))),
+            "object" if schema["additionalProperties"].is_object() => {
+                format!("map of names to {}", self.kind(&schema["additionalProperties"]))
+            }
+            "object" => "record".to_owned(),
+            "string" => "text".to_owned(),
+            other => other.to_owned(),
+        };
+        match &schema["type"] {
+            Value::String(kind) => one(kind),
+            Value::Array(kinds) => {
+                kinds.iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>().join(" or ")
+            }
+            _ => "as the architecture says".to_owned(),
+        }
+    }
+
+    fn range(&self, schema: &Value) -> Option<String> {
+        if let Some(name) = reference(schema) {
+            return self.range(self.defs.get(name).filter(|definition| !has_section(definition))?);
+        }
+        if let Some(options) = schema["anyOf"].as_array() {
+            return options.iter().find_map(|option| self.range(option));
+        }
+        if schema["additionalProperties"].is_object() {
+            return self.range(&schema["additionalProperties"]);
+        }
+        let bounds = [
+            ("exclusiveMinimum", "greater than"),
+            ("minimum", "at least"),
+            ("exclusiveMaximum", "less than"),
+            ("maximum", "at most"),
+        ];
+        let told = bounds.iter().filter_map(|(key, words)| {
+            let bound = schema[*key].as_f64()?;
+            Some(format!("{words} {bound}"))
+        });
+        let told: Vec<String> = told.collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+
+    fn variants(&self, schema: &Value) -> Vec<Variant> {
+        let options = schema["oneOf"].as_array().into_iter().flatten();
+        let unit = |name: &Value| Variant {
+            form: name.as_str().unwrap_or_default().to_owned(),
+            meaning: String::new(),
+            fields: Vec::new(),
+        };
+        let plain = schema["enum"].as_array().into_iter().flatten().map(unit);
+        plain.chain(options.flat_map(|option| self.variant(option))).collect()
+    }
+
+    fn variant(&self, option: &Value) -> Vec<Variant> {
+        let described = |form: String, fields| Variant { form, meaning: meaning(option), fields };
+        if let Some(name) = option["const"].as_str() {
+            return vec![described(name.to_owned(), Vec::new())];
+        }
+        if let Some(names) = option["enum"].as_array() {
+            let names = names.iter().filter_map(Value::as_str);
+            return names.map(|name| described(name.to_owned(), Vec::new())).collect();
+        }
+        let properties = option["properties"].as_object().into_iter().flatten();
+        properties
+            .map(|(name, content)| match content["properties"].is_object() {
+                true => described(format!("{name}(...)"), self.fields(content)),
+                false => described(format!("{name}({})", self.kind(content)), Vec::new()),
+            })
+            .collect()
+    }
+}
+
+/// The definition that a schema stands for.
+fn reference(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.strip_prefix("#/$defs/")
+}
+
+/// Names of definitions that `schema` speaks of, in order.
+fn references(schema: &Value, found: &mut Vec<String>) {
+    found.extend(reference(schema).map(str::to_owned));
+    match schema {
+        Value::Object(entries) => {
+            let inner = entries.iter().filter(|(key, _)| *key != "$defs");
+            inner.for_each(|(_, value)| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+/// Whether a definition says more than what kind of value it is.
+fn has_section(definition: &Value) -> bool {
+    ["properties", "oneOf", "enum"].iter().any(|key| !definition[*key].is_null())
+}
+
+/// The doc comment, on one line.
+fn meaning(schema: &Value) -> String {
+    let text = schema["description"].as_str().unwrap_or_default();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Links of rustdoc lead nowhere outside of it.
+    let mut plain = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("](") {
+        plain.push_str(&before.replacen('[', "", 1));
+        rest = after.split_once(')').map_or("", |(_, rest)| rest);
+    }
+    plain.push_str(rest);
+    plain.replace("[`", "`").replace("`]", "`")
+}
+
+fn plural(kind: &str) -> String {
+    match kind {
+        "text" => "texts".to_owned(),
+        "whole number" => "whole numbers".to_owned(),
+        other => format!("`{other}`"),
+    }
+}
+
+/// A default as it would be written.
+fn ron(value: &Value) -> String {
+    match value {
+        Value::Null => "`None`".to_owned(),
+        Value::String(name) => format!("`{name}`"),
+        Value::Object(fields) if fields.len() == 1 && fields.values().all(Value::is_object) => {
+            let (name, fields) = fields.iter().next().unwrap_or_else(|| unreachable!("there is one"));
+            format!("`{name}{}`", record(fields))
+        }
+        Value::Object(_) => format!("`{}`", record(value)),
+        other => format!("`{}`", plain(other)),
+    }
+}
+
+fn record(fields: &Value) -> String {
+    let fields = fields.as_object().into_iter().flatten();
+    let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {}", plain(value))).collect();
+    format!("({})", fields.join(", "))
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(", ")),
+        Value::Object(_) => record(value),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,82 @@
+//! A file to start from: what `vitslim new` writes.
+
+use std::fmt::Write;
+
+use schemars::Schema;
+
+use super::{Field, Reference};
+use crate::report::ListedArchitecture;
+
+/// Images that the starter makes up until there are data.
+const IMAGES: usize = 64;
+
+/// The text of an experiment called `name` with the architecture `listed`, whose configuration has the schema `config`. It runs
+/// as it is, on made-up images.
+pub fn starter(name: &str, listed: &ListedArchitecture, config: &Schema) -> String {
+    let reference = Reference::new(config, []);
+    let fields = reference.sections.first().map(|section| section.fields.as_slice()).unwrap_or_default();
+    let architecture = &listed.name;
+    let mut text = format!(
+        "// An experiment: what is trained, searched and cut. `vitslim schema` has every field, `vitslim check` and `vitslim plan`\n\
+         // say what will happen, `vitslim run` does it.\n\
+         Experiment(\n    name: {name:?},\n    seed: 0, // or `Seeds(3)`: a trial each\n    model: (\n        architecture: {architecture:?},\n"
+    );
+    if let Some((first, more)) = listed.presets.split_first() {
+        let others = if more.is_empty() { String::new() } else { format!(" // or {}", quoted(more)) };
+        let _ = writeln!(text, "        preset: {first:?},{others}");
+    }
+    text.push_str("        // Over the preset and the data. What is left out here has the default.\n        config: (\n");
+    for field in fields.iter().filter(|field| field.default.as_deref() != Some("the data's")) {
+        let default = field.default.as_deref().unwrap_or("...").replace('`', "");
+        let _ = writeln!(text, "            // {}: {default}, // {}", field.name, field.meaning);
+    }
+    let size = |name: &str, usual: &str| default_of(fields, name).unwrap_or_else(|| usual.to_owned());
+    let _ = write!(
+        text,
+        "        ),\n    ),\n    // Made-up images, to try it. Yours: `ImageFolder(path: \"...\")`, `Cifar10(path: \"...\")`, `Digits`, ...\n    \
+         data: Random(image_size: {}, channels: {}, classes: 10, images: {IMAGES}),\n",
+        size("image_size", "224"),
+        size("channels", "3"),
+    );
+    text.push_str(
+        "    pretrain: (\n        epochs: 1,\n        batch: 16,\n        optimizer: AdamW(lr: 1e-3),\n        \
+         schedule: Cosine(warmup_epochs: 0),\n    ),\n    search: (\n        epochs: 1,\n        batch: 16,\n        \
+         optimizer: AdamW(lr: 5e-4),\n        masks: (lr: 1e-2),\n        // How strongly each dimension is pressed to be small, \
+         for example `Sweep([1e-5, 1e-4])`.\n        dimensions: {\n",
+    );
+    let names = names(listed);
+    for (name, of_tokens) in &names {
+        // Widths are searched by few, and cut everything.
+        let comment = if name == "width" { "// " } else { "" };
+        let how = if *of_tokens { "(weight: 1e-4, activation: Tanh, init: 3.0)" } else { "(weight: 1e-4)" };
+        let _ = writeln!(text, "            {comment}{name:?}: {how},");
+    }
+    text.push_str("        },\n    ),\n    // The part that is kept of each dimension: a sub-network for each budget.\n    budgets: [\n");
+    for share in [0.7, 0.5] {
+        let kept = names.iter().filter(|(name, _)| name != "width");
+        let kept: Vec<String> = kept.map(|(name, _)| format!("{name:?}: {share}")).collect();
+        let _ = writeln!(text, "        Share({{ {} }}),", kept.join(", "));
+    }
+    text.push_str("    ],\n    retrain: (epochs: 1, batch: 16, optimizer: AdamW(lr: 5e-4)),\n)\n");
+    text
+}
+
+/// The names of the dimensions, and whether they are of tokens.
+fn names(listed: &ListedArchitecture) -> Vec<(String, bool)> {
+    let mut names: Vec<(String, bool)> = Vec::new();
+    for dimension in &listed.dimensions {
+        if !names.iter().any(|(name, _)| *name == dimension.name) {
+            names.push((dimension.name.clone(), dimension.of_tokens));
+        }
+    }
+    names
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The default that a field of the configuration has in the code.
+fn default_of(fields: &[Field], name: &str) -> Option<String> {
+    fields.iter().find(|field| field.name == name)?.coded.clone()
+}

@@ -1,0 +1,67 @@
+//! What `vitslim ls` tells.
+
+use std::path::PathBuf;
+
+use comfy_table::CellAlignment;
+use serde::Serialize;
+
+use super::table::{fraction, lines, plain, push, trial_name};
+use crate::run::RunState;
+
+/// What the path of a run leaves to what is told of it.
+const NAME_WIDTH: usize = 40;
+
+/// The runs below a folder.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listing {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its runs, in the order of their paths.
+    pub runs: Vec<ListedRun>,
+}
+
+/// A run and how far it has come.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedRun {
+    /// Its folder, as seen from the one that is listed.
+    pub run: PathBuf,
+    /// How far it has come.
+    pub state: RunState,
+    /// Where it is, if it is not complete: `search, epoch 3`.
+    pub stage: Option<String>,
+    /// Top-1 of its dense network, once it is complete.
+    pub top1: Option<f64>,
+    /// Number of its sub-networks, once it is complete.
+    pub subnets: Option<usize>,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+impl Listing {
+    /// A line a run, and below it why those that failed did; in at most 80 columns.
+    pub fn table(&self) -> String {
+        let mut table = plain();
+        table.set_header(["\nrun", "\nstate", "\nat", "dense\ntop-1", "sub-\nnetworks"]);
+        for run in &self.runs {
+            table.add_row([
+                trial_name(&run.run.display().to_string(), NAME_WIDTH),
+                run.state.name().to_owned(),
+                run.stage.clone().unwrap_or_else(|| "-".to_owned()),
+                fraction(run.top1),
+                run.subnets.map_or_else(|| "-".to_owned(), |subnets| subnets.to_string()),
+            ]);
+        }
+        for column in table.column_iter_mut().skip(3) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let mut text = lines(&mut table);
+        let failed = self.runs.iter().filter_map(|run| Some((&run.run, run.failure.as_ref()?)));
+        for (index, (run, failure)) in failed.enumerate() {
+            if index == 0 {
+                text.push('\n');
+            }
+            push(&mut text, &format!("{} failed: {failure}", run.display()));
+        }
+        text
+    }
+}

@@ -1,0 +1,228 @@
+//! What `vitslim plan` tells.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use comfy_table::CellAlignment;
+use indicatif::HumanDuration;
+use serde::Serialize;
+
+use super::table::{lines, plain, push, short, trial_name};
+
+/// What a name leaves to the numbers beside it.
+const NAME_WIDTH: usize = 40;
+
+/// The trials of an experiment before any of them is run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SweepPlan {
+    /// Name of the experiment.
+    pub name: String,
+    /// The device that a step was measured on.
+    pub device: Option<String>,
+    /// The trials, in the order in which they are run.
+    pub trials: Vec<PlannedTrial>,
+}
+
+/// A trial before it is run.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedTrial {
+    /// Its name, and that of its folder.
+    pub trial: String,
+    /// Parameters of the dense network.
+    pub params: usize,
+    /// MACs of the dense network for one image.
+    pub macs: u64,
+    /// What sub-networks are expected to be.
+    pub subnets: Vec<PlannedSubnet>,
+    /// Its stages, in order.
+    pub stages: Vec<PlannedStage>,
+}
+
+/// A sub-network before it is cut.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedSubnet {
+    /// Its label.
+    pub label: String,
+    /// Its parameters, if masks were random.
+    pub params: usize,
+    /// Its MACs for one image, if masks were random.
+    pub macs: u64,
+}
+
+/// A stage before it is trained.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedStage {
+    /// `pretrain`, `search` or `retrain`.
+    pub stage: &'static str,
+    /// Its epochs.
+    pub epochs: usize,
+    /// Its steps.
+    pub steps: usize,
+    /// Seconds that it takes, from a step that was measured.
+    pub seconds: Option<f64>,
+    /// Stages of the same identity are trained once.
+    pub identity: String,
+}
+
+impl SweepPlan {
+    /// The trials as a table, the networks, and what is trained in all.
+    pub fn table(&self) -> String {
+        let mut table = plain();
+        table.set_header(["", "\ntrial", "\nparams", "\nMACs", "sub-\nnetworks", "\nsteps", "\ntime"]);
+        let mut begun = HashSet::new();
+        for (number, trial) in (1..).zip(&self.trials) {
+            // What an earlier trial trains costs this one nothing.
+            let own: Vec<&PlannedStage> =
+                trial.stages.iter().filter(|stage| begun.insert(stage.identity.as_str())).collect();
+            table.add_row([
+                format!("{number}"),
+                trial_name(&trial.trial, NAME_WIDTH),
+                short(trial.params as u64),
+                short(trial.macs),
+                trial.subnets.len().to_string(),
+                own.iter().map(|stage| stage.steps).sum::<usize>().to_string(),
+                time(own.iter().map(|stage| stage.seconds)),
+            ]);
+        }
+        for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| *index != 1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        let mut text = lines(&mut table) + "\n";
+        self.push_networks(&mut text);
+        push(&mut text, &self.total());
+        if self.trials.len() > 1 {
+            push(
+                &mut text,
+                "a stage that several trials have in common is trained once, and counted where it comes first",
+            );
+        }
+        if let Some(device) = &self.device {
+            push(&mut text, &format!("times from one step that was measured on {device}"));
+        }
+        text
+    }
+
+    /// The sub-networks that are expected, those of trials that have the same once.
+    fn push_networks(&self, text: &mut String) {
+        let mut told: Vec<(&PlannedTrial, usize)> = Vec::new();
+        for trial in &self.trials {
+            match told.iter_mut().find(|(known, _)| known.subnets == trial.subnets) {
+                Some((_, trials)) => *trials += 1,
+                None => told.push((trial, 1)),
+            }
+        }
+        for (trial, trials) in told.iter().take(MOST_TOLD) {
+            let whose = match (self.trials.len(), trials) {
+                (1, _) => "sub-networks".to_owned(),
+                (_, 1) => format!("sub-networks of {}", trial.trial),
+                _ => format!("sub-networks of {} and {} more", trial.trial, trials - 1),
+            };
+            push(text, &format!("{whose}, about:"));
+            let mut table = plain();
+            for subnet in &trial.subnets {
+                table.add_row([
+                    format!("  {}", subnet.label),
+                    format!("{} params", short(subnet.params as u64)),
+                    format!("{} MACs", short(subnet.macs)),
+                    format!("{:.0} %", 100.0 * subnet.macs as f64 / trial.macs as f64),
+                ]);
+            }
+            for column in table.column_iter_mut().skip(1) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+            text.push_str(&lines(&mut table));
+            text.push('\n');
+        }
+        if told.len() > MOST_TOLD {
+            push(text, &format!("... and those of other sizes, {} in all; `--json` has them", told.len()));
+        }
+    }
+
+    /// What is trained in all: `1 pretraining, 3 searches, 12 retrainings: 4800 steps, 20 minutes`.
+    pub fn total(&self) -> String {
+        let mut known = HashSet::new();
+        let all = self.trials.iter().flat_map(|trial| &trial.stages);
+        let stages: Vec<&PlannedStage> = all.filter(|stage| known.insert(stage.identity.as_str())).collect();
+        let count = |name: &str| stages.iter().filter(|stage| stage.stage == name).count();
+        let words = [
+            ("pretrain", "pretraining", "pretrainings"),
+            ("search", "search", "searches"),
+            ("retrain", "retraining", "retrainings"),
+        ]
+        .map(|(stage, one, more)| (count(stage), one, more))
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, more)| format!("{count} {}", if count == 1 { one } else { more }));
+        let trials = match self.trials.len() {
+            1 => "one trial".to_owned(),
+            more => format!("{more} trials"),
+        };
+        let steps: usize = stages.iter().map(|stage| stage.steps).sum();
+        let time = match time(stages.iter().map(|stage| stage.seconds)).as_str() {
+            "-" => String::new(),
+            time => format!(", about {time}"),
+        };
+        format!("{trials}: {}; {steps} steps{time}", words.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Sets of sub-networks that a table has room for.
+const MOST_TOLD: usize = 10;
+
+/// The sum of `seconds` in words, or `-` where one of them is not known.
+fn time(seconds: impl Iterator<Item = Option<f64>>) -> String {
+    let total: Option<f64> = seconds.sum();
+    match total {
+        Some(0.0) => "0 s".to_owned(),
+        Some(seconds) if seconds < 60.0 => format!("{:.0} s", seconds.ceil()),
+        Some(seconds) => HumanDuration(Duration::from_secs_f64(seconds)).to_string(),
+        None => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(stage: &'static str, steps: usize, identity: &str) -> PlannedStage {
+        PlannedStage { stage, epochs: 1, steps, seconds: Some(steps as f64), identity: identity.to_owned() }
+    }
+
+    fn plan() -> SweepPlan {
+        let trial = |weight: usize, budget: usize| PlannedTrial {
+            trial: format!("hidden.weight={weight},budgets.0.hidden={budget},seed=0"),
+            params: 1000,
+            macs: 1000,
+            subnets: vec![PlannedSubnet { label: format!("share-{budget}"), params: 500, macs: 500 }],
+            stages: vec![
+                stage("pretrain", 100, "p"),
+                stage("search", 10, &format!("s{weight}")),
+                stage("retrain", 1, &format!("r{weight}{budget}")),
+            ],
+        };
+        let trials = (0..3).flat_map(|weight| (0..4).map(move |budget| trial(weight, budget)));
+        SweepPlan { name: "a".into(), device: Some("cpu".into()), trials: trials.collect() }
+    }
+
+    #[test]
+    fn what_trials_have_in_common_is_counted_once() {
+        let total = plan().total();
+        assert_eq!(total, "12 trials: 1 pretraining, 3 searches, 12 retrainings; 142 steps, about 2 minutes");
+        let table = plan().table();
+        let row = |start: &str| {
+            let line = table.lines().find(|line| line.contains(start)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(row("weight=0,budgets.0.hidden=0").ends_with(" 111 2 minutes"), "{table}");
+        assert!(row("weight=0,budgets.0.hidden=1").ends_with(" 1 1 s"), "{table}");
+        assert!(row("weight=1,budgets.0.hidden=0").ends_with(" 11 11 s"), "{table}");
+    }
+
+    #[test]
+    fn sub_networks_of_the_same_size_are_told_once_and_lines_fit() {
+        let table = plan().table();
+        assert_eq!(table.matches("and 2 more, about:").count(), 4, "{table}");
+        assert!(table.contains("share-3  500 params  500 MACs  50 %"), "{table}");
+        assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    }
+}

@@ -1,0 +1,104 @@
+//! By what a stage is known: everything that its numbers depend on. Stages of the same identity are the same computation.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io;
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::prepare::{Prepared, PreparedBudget};
+use crate::models::Architecture;
+
+/// The identities of the stages of one trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identities {
+    /// Of the pretraining, or of the initial network where there is none.
+    pub(crate) pretrain: Identity,
+    /// Of the search.
+    pub(crate) search: Identity,
+}
+
+/// A name of a stage that is another if anything that it depends on is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity(String);
+
+impl Identity {
+    /// Letters and digits.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// That of what is made of `parts`.
+    fn of(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            // With its length, so that no two lists of parts run together to the same.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let digits = hash.finalize().iter().take(8).fold(String::new(), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        });
+        Self(digits)
+    }
+}
+
+/// What a stage depends on beside the experiment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances<'a> {
+    /// The images, as [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) has it.
+    pub(crate) data: &'a str,
+    /// What computes: another device rounds otherwise.
+    pub(crate) device: &'a str,
+    /// The program, as [`code`] has it.
+    pub(crate) code: &'a str,
+}
+
+impl Identities {
+    /// Those of the trial `prepared`.
+    pub(crate) fn new<A: Architecture>(prepared: &Prepared<A>, circumstances: Circumstances) -> Self {
+        let experiment = &prepared.experiment;
+        let settings = written(&(
+            experiment.seed,
+            experiment.log_every,
+            experiment.precision,
+            &experiment.model.architecture,
+            &experiment.pretrain,
+        ));
+        let config = written(&prepared.config);
+        let Circumstances { data, device, code } = circumstances;
+        let pretrain = Identity::of(&["pretrain", data, device, code, &settings, &config]);
+        let search = Identity::of(&["search", pretrain.as_str(), &written(&experiment.search)]);
+        Self { pretrain, search }
+    }
+
+    /// That of the retraining of the sub-network of `budget`.
+    pub(crate) fn retrain<A: Architecture>(
+        &self,
+        prepared: &Prepared<A>,
+        budget: &PreparedBudget,
+    ) -> Identity {
+        let experiment = &prepared.experiment;
+        let settings = written(&(&budget.shares, experiment.cut, experiment.round_to, &experiment.retrain));
+        Identity::of(&["retrain", self.search.as_str(), &settings])
+    }
+}
+
+fn written(settings: &impl Serialize) -> String {
+    // Of settings that cannot be written, none are the same as any others.
+    ron::to_string(settings).unwrap_or_else(|error| format!("{error}, {:?}", std::time::SystemTime::now()))
+}
+
+/// The hash of this very program, the architectures that are compiled into it included; `None` where it cannot be read.
+pub(crate) fn code() -> Option<&'static str> {
+    static CODE: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let mut hash = Sha256::new();
+        io::copy(&mut File::open(std::env::current_exe().ok()?).ok()?, &mut hash).ok()?;
+        Some(format!("{:x}", hash.finalize()))
+    };
+    CODE.get_or_init(read).as_deref()
+}

@@ -1,0 +1,83 @@
+//! The runs below a folder.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use walkdir::WalkDir;
+
+use super::sharing::SHARED;
+use super::state::{RunState, failure, summary};
+use crate::report::ListedRun;
+
+/// Folders between the one that is listed and the runs in it: those of experiments, and some around them.
+const DEPTH: usize = 5;
+
+/// The runs below `folder`, in the order of their paths. Trials of a sweep that have not begun are among them.
+pub fn runs(folder: &Path) -> Vec<ListedRun> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut walk = WalkDir::new(folder).max_depth(DEPTH).sort_by_file_name().into_iter();
+    while let Some(entry) = walk.next() {
+        // What cannot be looked into is not listed.
+        let Ok(entry) = entry else { continue };
+        if !entry.file_type().is_dir() {
+            continue;
+        }
+        let is_run = entry.path().join("experiment.ron").is_file();
+        if is_run || entry.path().join("log.txt").is_file() {
+            found.push(entry.path().to_owned());
+        }
+        if is_run || entry.file_name() == SHARED {
+            walk.skip_current_dir();
+        }
+        found.extend(waiting(entry.path()));
+    }
+    found.sort();
+    found.dedup();
+    found.into_iter().map(|path| listed(folder, &path)).collect()
+}
+
+#[derive(Deserialize)]
+struct Sweep {
+    trials: Vec<Trial>,
+}
+
+#[derive(Deserialize)]
+struct Trial {
+    trial: String,
+}
+
+/// Folders of the trials of the sweep in `folder`, if it is that of one.
+fn waiting(folder: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(folder.join("sweep.json")).unwrap_or_default();
+    let sweep = serde_json::from_str(&text).unwrap_or(Sweep { trials: Vec::new() });
+    sweep.trials.into_iter().map(|trial| folder.join(trial.trial)).collect()
+}
+
+fn listed(folder: &Path, path: &Path) -> ListedRun {
+    let state = RunState::of(path);
+    let summary = summary(path);
+    ListedRun {
+        run: path.strip_prefix(folder).unwrap_or(path).to_owned(),
+        state,
+        stage: stage(path).filter(|_| summary.is_none()),
+        top1: summary.as_ref().map(|summary| summary.dense.top1),
+        subnets: summary.as_ref().map(|summary| summary.subnets.len()),
+        failure: failure(path).filter(|_| state == RunState::Failed),
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    stage: String,
+    subnet: Option<String>,
+    epoch: usize,
+}
+
+/// Where a run is, by the last whole line of its record: `search, epoch 3`.
+fn stage(run: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).ok()?;
+    let Line { stage, subnet, epoch } =
+        text.lines().rev().find_map(|line| serde_json::from_str(line).ok())?;
+    let subnet = subnet.map_or_else(String::new, |subnet| format!(" {subnet}"));
+    Some(format!("{stage}{subnet}, epoch {epoch}"))
+}

@@ -1,0 +1,124 @@
+//! How far a run has come, told by its folder.
+
+use std::fs::File;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::folder::{FolderError, LOCK, RunFolder};
+use crate::report::Summary;
+use crate::whole_file::{remove, write_whole};
+
+/// File that says why a trial failed: in its first line in one sentence.
+const FAILURE: &str = "failure.txt";
+
+/// File that a run writes last.
+pub(super) const SUMMARY: &str = "summary.json";
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunState {
+    /// All is done.
+    Complete,
+    /// A process works on it.
+    Running,
+    /// It ended with an error.
+    Failed,
+    /// It has begun, and goes on when its command is given again.
+    Stopped,
+    /// Nothing has been trained yet.
+    Waiting,
+}
+
+impl RunState {
+    /// That of the run in `folder`.
+    pub fn of(folder: &Path) -> Self {
+        if summary(folder).is_some() {
+            Self::Complete
+        } else if is_locked(folder) {
+            Self::Running
+        } else if folder.join(FAILURE).exists() {
+            Self::Failed
+        } else if RunFolder::has_results(folder) {
+            Self::Stopped
+        } else {
+            Self::Waiting
+        }
+    }
+
+    /// One word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+fn is_locked(folder: &Path) -> bool {
+    // Who cannot look does not know of anybody.
+    File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock_shared().is_err())
+}
+
+/// What a complete run has written; `None` of one that is not.
+pub fn summary(folder: &Path) -> Option<Summary> {
+    serde_json::from_str(&std::fs::read_to_string(folder.join(SUMMARY)).ok()?).ok()
+}
+
+/// Why the run in `folder` failed, in one sentence.
+pub fn failure(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(FAILURE)).ok()?;
+    text.lines().next().map(str::to_owned)
+}
+
+/// Records why the run in `folder` failed: `reason` in one sentence, and the whole `report`.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn record_failure(folder: &Path, reason: &str, report: &str) -> Result<(), FolderError> {
+    let file = folder.join(FAILURE);
+    write_whole(&file, format!("{reason}\n\n{report}\n").as_bytes())
+        .map_err(super::folder::io("write", &file))
+}
+
+/// Forgets why the run in `folder` failed, since it is tried again.
+///
+/// # Errors
+///
+/// When the file cannot be removed.
+pub fn forget_failure(folder: &Path) -> Result<(), FolderError> {
+    let file = folder.join(FAILURE);
+    remove(&file).map_err(super::folder::io("remove", &file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_tells_how_far_its_run_has_come() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("a/seed=1");
+        assert_eq!(RunState::of(&folder), RunState::Waiting);
+        let run = RunFolder::begin(out.path(), "a", "seed=1", "x", false).unwrap();
+        assert_eq!(RunState::of(&folder), RunState::Running);
+        run.write("metrics.jsonl", b"{}\n").unwrap();
+        drop(run);
+        assert_eq!(RunState::of(&folder), RunState::Stopped);
+        record_failure(&folder, "it broke", "all of it\nis here").unwrap();
+        assert_eq!(
+            (RunState::of(&folder), failure(&folder).as_deref()),
+            (RunState::Failed, Some("it broke"))
+        );
+        forget_failure(&folder).unwrap();
+        assert_eq!((RunState::of(&folder), failure(&folder)), (RunState::Stopped, None));
+        // One that an earlier version wrote, or somebody else.
+        std::fs::write(folder.join(SUMMARY), "{}").unwrap();
+        assert_eq!(RunState::of(&folder), RunState::Stopped);
+    }
+}

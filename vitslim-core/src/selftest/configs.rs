@@ -1,0 +1,95 @@
+//! Small configurations of each architecture.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::models::{ConvNextConfig, SwinConfig, VitConfig};
+
+/// A configuration, and the size of its images, which have one channel.
+pub(super) fn vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
+    let heads = rng.random_range(2..=3);
+    let image_size = 2 * rng.random_range(2..=3);
+    let config = VitConfig {
+        image_size,
+        patch_size: 2,
+        channels: 1,
+        classes: 5,
+        dim: heads * rng.random_range(3..=8),
+        depth: rng.random_range(2..=3),
+        heads,
+        mlp_ratio: 1.7,
+        qkv_bias: rng.random(),
+        dropout: 0.0,
+        drop_path: 0.0,
+    };
+    (config, image_size)
+}
+
+/// The same for a Swin Transformer: several windows in the first stage, shifted in its second block, and one window in the last stage.
+pub(super) fn swin(rng: &mut ChaCha8Rng) -> (SwinConfig, usize) {
+    let (stages, window) = (rng.random_range(2..=3), rng.random_range(2..=3));
+    let image_size = window << (stages - 1);
+    let heads = rng.random_range(2..=3);
+    let config = SwinConfig {
+        image_size,
+        patch_size: 1,
+        channels: 1,
+        classes: 5,
+        dim: heads * rng.random_range(3..=5),
+        depths: (0..stages).map(|stage| if stage == 0 { 2 } else { rng.random_range(1..=2) }).collect(),
+        heads: vec![heads; stages],
+        window,
+        mlp_ratio: 1.7,
+        qkv_bias: rng.random(),
+        dropout: 0.0,
+        drop_path: 0.0,
+    };
+    (config, image_size)
+}
+
+/// The same for a ConvNeXt, whose stages narrow as well as widen.
+pub(super) fn convnext(rng: &mut ChaCha8Rng) -> (ConvNextConfig, usize) {
+    let (stages, patch_size) = (rng.random_range(2..=3), rng.random_range(1..=2));
+    let image_size = patch_size << (stages - 1);
+    let config = ConvNextConfig {
+        image_size,
+        patch_size,
+        channels: 1,
+        classes: 5,
+        dims: (0..stages).map(|_| rng.random_range(3..=12)).collect(),
+        depths: (0..stages).map(|_| rng.random_range(1..=2)).collect(),
+        kernel_size: if rng.random() { 3 } else { 5 },
+        mlp_ratio: 1.7,
+        ..ConvNextConfig::default()
+    };
+    (config, image_size)
+}
+
+/// Four windows in the first stage, shifted in its second block, and one in the other.
+pub(super) fn small_swin() -> SwinConfig {
+    SwinConfig {
+        image_size: 8,
+        patch_size: 1,
+        channels: 1,
+        classes: 4,
+        dim: 6,
+        depths: vec![2, 1],
+        heads: vec![2, 3],
+        window: 4,
+        ..SwinConfig::default()
+    }
+}
+
+/// Two stages, none of them smaller than a kernel's taps reach.
+pub(super) fn small_convnext() -> ConvNextConfig {
+    ConvNextConfig {
+        image_size: 8,
+        patch_size: 2,
+        channels: 1,
+        classes: 4,
+        dims: vec![6, 8],
+        depths: vec![2, 1],
+        kernel_size: 3,
+        ..ConvNextConfig::default()
+    }
+}

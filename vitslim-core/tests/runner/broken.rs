@@ -1,0 +1,171 @@
+//! Broken files, and all that is said of each, as a terminal shows it. The snapshot is there to be read.
+
+use std::fmt::Write;
+
+use super::workspace::{TINY, Workspace};
+
+/// What is replaced in the file, by what.
+#[rustfmt::skip]
+const FILES: &[(&str, &str)] = &[
+    // Names.
+    ("epochs: 2,\n", "epoch: 2,\n"),
+    ("    retrain:", "    retrian:"),
+    ("Experiment(", "Experimnt("),
+    ("\"vit\"", "\"vti\""),
+    ("architecture: \"vit\"", "architecture: \"vit\", preset: \"vit_tiny\""),
+    ("data: Digits", "data: Digit"),
+    ("data: Digits", "data: Imagenet"),
+    ("Cosine(", "Cosin("),
+    ("warmup_epochs: 1", "warmup: 1"),
+    ("AdamW(lr: 2e-3)", "Adam(lr: 2e-3)"),
+    ("activation: Tanh", "activation: tanh"),
+    ("weight: 1e-4, activation", "weigth: 1e-4, activation"),
+    ("(weight: 1e-4)", "(weight: 1e-4, granularity: Head)"),
+    ("Share({ \"hidden\": 0.1 })", "Shares({ \"hidden\": 0.1 })"),
+    ("\"hidden\": (weight", "\"hiden\": (weight"),
+    ("Share({ \"hidden\": 0.1 })", "Share({ \"hiden\": 0.1 })"),
+    ("Share({ \"hidden\": 0.1 })", "Share({ \"blocks.*.hidden\": 0.1 })"),
+    ("patch_size: 4", "patchsize: 4"),
+    ("label_smoothing", "smoothing"),
+    ("seed: 3", "sed: 3"),
+    ("seed: 3", "seed: 3, precision: bf16"),
+    // Missing.
+    ("    name: \"tiny\",\n", ""),
+    ("    data: Digits,\n", ""),
+    ("(epochs: 2, batch", "(batch"),
+    ("AdamW(lr: 2e-3)", "AdamW()"),
+    ("(weight: 1e-3)", "()"),
+    ("architecture: \"vit\", ", ""),
+    // Types.
+    ("epochs: 2,\n", "epochs: \"2\",\n"),
+    ("epochs: 2,\n", "epochs: 2.5,\n"),
+    ("epochs: 2,\n", "epochs: 2e0,\n"),
+    ("epochs: 2,\n", "epochs: Some(2),\n"),
+    ("epochs: 2,\n", "epochs: None,\n"),
+    ("epochs: 2,\n", "epochs: two,\n"),
+    ("name: \"tiny\"", "name: tiny"),
+    ("name: \"tiny\"", "name: 't'"),
+    ("data: Digits", "data: \"Digits\""),
+    ("data: Digits", "data: Digits(3)"),
+    ("data: Digits", "data: Idx()"),
+    ("dim: 16", "dim: \"16\""),
+    ("mlp_ratio: 2", "mlp_ratio: true"),
+    ("masks: (lr: 5e-2)", "masks: { \"lr\": 5e-2 }"),
+    ("masks: (lr: 5e-2)", "masks: (5e-2)"),
+    ("Share({ \"hidden\": 0.1 })", "Share((hidden: 0.1))"),
+    ("Share({ \"hidden\": 0.1 })", "Share"),
+    ("budgets: [", "budgets: Share({ \"hidden\": 0.1 }), x: ["),
+    // Out of range.
+    ("\"hidden\": 0.1 })", "\"hidden\": 1.5 })"),
+    ("\"hidden\": 0.1 })", "\"hidden\": 0 })"),
+    ("\"hidden\": 0.1 })", "\"hidden\": -0.1 })"),
+    ("weight: 1e-3", "weight: -1e-3"),
+    ("weight: 1e-3", "weight: NaN"),
+    ("weight: 1e-3", "weight: 1e400"),
+    ("weight: 1e-3", "weight: -0.0"),
+    ("lr: 2e-3", "lr: 0"),
+    ("lr: 2e-3", "lr: 20"),
+    ("label_smoothing: 0.1", "label_smoothing: 1"),
+    ("seed: 3", "seed: -3"),
+    ("seed: 3", "seed: 99999999999999999999"),
+    ("drop_path: 0.1", "drop_path: 1"),
+    ("dim: 16", "dim: 0"),
+    ("epochs: 2,\n", "epochs: 0,\n"),
+    ("name: \"tiny\"", "name: \"a/b\""),
+    ("name: \"tiny\"", "name: \"\""),
+    // What does not fit together.
+    ("patch_size: 4", "patch_size: 3"),
+    ("heads: 2", "heads: 3"),
+    ("warmup_epochs: 1", "warmup_epochs: 3"),
+    ("batch: 128, optimizer: AdamW(lr: 2e-3)", "batch: 5000, optimizer: AdamW(lr: 2e-3)"),
+    ("batch: 128, optimizer: AdamW(lr: 2e-3)", "batch: 2, accumulate: 3, optimizer: AdamW(lr: 2e-3)"),
+    ("dim: 16", "dim: 16, classes: 7"),
+    ("Share({ \"hidden\": 0.1 })", "Share({ \"hidden\": 0.1 }), Share({ \"hidden\": 0.1 })"),
+    ("Share({ \"hidden\": 0.1 })", "Share({})"),
+    ("Share({ \"hidden\": 0.1 })", "Share({ \"width\": 0.1 })"),
+    ("(weight: 1e-4)", "(weight: 1e-4, granularity: Group)"),
+    ("\"hidden\": (weight", "\"blocks.*.mlp.hidden\": (weight: 1), \"hidden\": (weight"),
+    ("data: Digits", "data: Idx(path: \"nowhere\")"),
+    ("data: Digits", "data: ImageFolder(path: \"nowhere\")"),
+    ("seed: 3", "devices: []"),
+    // Written twice.
+    ("seed: 3", "seed: 3, seed: 4"),
+    ("\"head_dim\": (", "\"hidden\": ("),
+    // Sweeps.
+    ("seed: 3", "seed: Sweep([])"),
+    ("seed: 3", "seed: Sweep(1, 2)"),
+    ("seed: 3", "seed: Sweep([1, Sweep([2, 3])])"),
+    ("seed: 3", "seed: Sweep([1, 2, 1])"),
+    ("seed: 3", "seed: Sweep(\"a\", [1, 2]), log_every: Sweep(\"a\", [1, 2, 3])"),
+    ("seed: 3", "seed: Seeds(200), log_every: Range(1, 100, 100)"),
+    ("seed: 3", "seed: Seeds(0)"),
+    ("seed: 3", "seed: Range(1, 2)"),
+    ("lr: 2e-3", "lr: LogRange(0, 1e-3, 3)"),
+    ("lr: 2e-3", "lr: Sweep([1e-3, 2])"),
+    ("heads: 2", "heads: Sweep([2, 3, 5])"),
+    ("name: \"tiny\"", "name: Sweep([\"a\", \"b\"])"),
+    // Files to start from.
+    ("seed: 3", "base: \"nowhere.ron\""),
+    ("seed: 3", "base: \"broken.ron\""),
+    ("seed: 3", "base: 3"),
+    // Syntax.
+    ("search: (", "search: {"),
+    ("seed: 3", "seed = 3"),
+    ("seed: 3", "\"seed\": 3"),
+    ("seed: 3,", "seed: 3"),
+    ("seed: 3", "seed: "),
+    ("seed: 3,", "seed: 3;"),
+    ("seed: 3,", "seed: 3,,"),
+    ("seed: 3,", "seed: 3, # the answer"),
+    ("\"tiny\"", "\"tiny"),
+    ("\"tiny\"", "\"C:\\tiny\""),
+    ("lr: 2e-3", "lr: 2e-3f32"),
+    ("lr: 2e-3", "lr: 2 ** -10"),
+    ("Experiment(", "Experiment {"),
+    // Several at once.
+    ("epochs: 2,\n", "epoch: 2, optimiser: 3, clip: -1,\n"),
+];
+
+/// Arguments of the command line.
+const ARGUMENTS: &[&str] = &[
+    "seed",
+    "=1",
+    "a.b=",
+    "seed=-1",
+    "seed=Sweep([])",
+    "search.epoch=1",
+    "search.dimensions.hiden.weight=1",
+    "name=other",
+    "data=Idx(path=\"x\")",
+    "model.config.heads=3",
+    "budgets.7=1",
+    "base=\"x.ron\"",
+];
+
+#[test]
+fn each_broken_file_is_told_as_it_was() {
+    let workspace = Workspace::new();
+    workspace.write("broken.ron", "(seed = 1)");
+    let mut told = String::new();
+    let mut tell = |title: &str, args: &[&str]| {
+        let output = workspace.vitslim(&[&["plan", "tiny.ron", "--no-times"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{title}: {}", String::from_utf8_lossy(&output.stdout));
+        let folder = workspace.path("").canonicalize().unwrap().display().to_string();
+        let report =
+            String::from_utf8_lossy(&output.stderr).replace(folder.trim_end_matches('/'), "<folder>");
+        assert!(!report.contains("panicked"), "{title}: {report}");
+        let report: Vec<&str> = report.trim().lines().map(str::trim_end).collect();
+        let _ = writeln!(told, "=== {title}\n{}\n", report.join("\n"));
+    };
+    for (right, wrong) in FILES {
+        assert!(TINY.contains(right), "{right}");
+        workspace.write("tiny.ron", &TINY.replacen(right, wrong, 1));
+        tell(&format!("{}  ->  {}", right.trim(), wrong.trim()), &[]);
+    }
+    workspace.write("tiny.ron", TINY);
+    for argument in ARGUMENTS {
+        tell(&format!("--set {argument}"), &["--set", argument]);
+    }
+    assert!(FILES.len() + ARGUMENTS.len() >= 80);
+    insta::assert_snapshot!(told);
+}
