@@ -7,7 +7,7 @@
 //! - [`experiment`]: the RON language.
 //! - [`check`]: an experiment and its architecture, before anything is trained.
 //! - [`selftest`]: what vitslim claims, checked on a device.
-//! - [`data`], [`train`], [`plan`], [`run`], [`bench`], [`report`], [`cli`]: what the runner does with it.
+//! - [`data`], [`train`], [`plan`], [`run`], [`mod@bench`], [`report`], [`reference`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
