@@ -149,8 +149,9 @@ impl<'a> Sweep<'a> {
             let shared = folder.join(SHARED);
             remove(&shared).map_err(|source| SweepError::File { path: shared, source })?;
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let worker = Worker { arguments: arguments(args), threads: (cores / args.jobs).max(1) };
+        // As many as one run has, which `RAYON_NUM_THREADS` may say.
+        let threads = (rayon::current_num_threads() / args.jobs).max(1);
+        let worker = Worker { arguments: arguments(args), threads };
         let display = Display::new(of_sweep.len(), args.quiet);
         Ok(Self { args, folder, trials: of_sweep, worker, display, interrupter, names: trials })
     }
