@@ -35,13 +35,24 @@ impl Reader {
         let Some(base) = take_base(&mut node) else { return Ok(Some(node)) };
         let folder = Path::new(source.name()).parent().unwrap_or(Path::new(""));
         let mut below: Option<Node> = None;
-        for (path, span) in paths(&base)? {
-            let next = self.file(&folder.join(path), span)?;
-            below = Some(match below {
-                Some(below) => overlay(below, next),
-                None => next,
-            });
+        let mut wrong: Option<Faults> = None;
+        for path in paths(&base) {
+            match path.map_err(Faults::from).and_then(|(path, span)| self.file(&folder.join(path), span)) {
+                Ok(next) => {
+                    below = Some(match below {
+                        Some(below) => overlay(below, next),
+                        None => next,
+                    });
+                }
+                Err(faults) => {
+                    wrong = Some(match wrong {
+                        Some(wrong) => wrong.and(faults),
+                        None => faults,
+                    });
+                }
+            }
         }
+        wrong.map_or(Ok(()), Err)?;
         Ok(Some(match below {
             Some(below) => overlay(below, node),
             None => node,
@@ -67,9 +78,9 @@ impl Reader {
         let text = String::from_utf8(text).map_err(|_| fault(format!("`{shown}` is not a text file")))?;
         let source = Source::new(shown.to_string(), text);
         self.open.push(real);
-        let node = self.read(&source)?;
+        let node = self.read(&source);
         self.open.pop();
-        let node = node.ok_or_else(|| fault(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
+        let node = node?.ok_or_else(|| fault(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
         match node.value {
             Value::Record { .. } => Ok(node),
             _ => {
@@ -92,14 +103,14 @@ fn take_base(node: &mut Node) -> Option<Node> {
 }
 
 /// The paths that `base` names, and where.
-fn paths(base: &Node) -> Result<Vec<(&str, &Span)>, Faults> {
+fn paths(base: &Node) -> impl Iterator<Item = Result<(&str, &Span), Fault>> {
     let base = base.present();
     let nodes = match &base.value {
         Value::None => &[],
         Value::List(nodes) => nodes.as_slice(),
         _ => std::slice::from_ref(base),
     };
-    nodes.iter().map(|node| path(node).map_err(Faults::from)).collect()
+    nodes.iter().map(path)
 }
 
 fn path(node: &Node) -> Result<(&str, &Span), Fault> {

@@ -59,16 +59,18 @@ pub(super) fn apply(root: &mut Node, argument: &str) -> Result<(), Faults> {
 /// may fix what an earlier one sweeps: the last wins.
 fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Result<(), Faults> {
     let path_steps: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
-    let swept = root.at(&path_steps).and_then(sweep::first).filter(|swept| !swept.span.source.is_argument());
-    match (swept, steps.last()) {
-        (Some(swept), Some(last)) if sweep::first(value).is_none() => {
-            let message = format!("`{path}` is swept at {}, and this would fix it to one value", swept.span);
-            let argument = format!("{path}=Sweep([{value}])").replace('\'', "'\\''");
-            let fault = Fault::new(last.span.clone(), message);
-            Err(fault.with_help(format!("if that is meant, write `--set '{argument}'`")).into())
-        }
-        _ => Ok(()),
-    }
+    let Some(there) = root.at(&path_steps).filter(|_| !sweep::is_sweep(value)) else { return Ok(()) };
+    let here = sweep::places(value);
+    let fixed = sweep::places(there)
+        .into_iter()
+        .find(|(path, swept)| !swept.source.is_argument() && !here.iter().any(|(swept, _)| swept == path));
+    let (Some((below, swept)), Some(last)) = (fixed, steps.last()) else { return Ok(()) };
+    let what = [&[path.trim().to_owned()][..], &below].concat().join(".");
+    let message = format!("`{what}` is swept at {swept}, and this would fix it to one value");
+    let value = if below.is_empty() { value.to_string() } else { "...".to_owned() };
+    let argument = format!("{what}=Sweep([{value}])").replace('\'', "'\\''");
+    let fault = Fault::new(last.span.clone(), message);
+    Err(fault.with_help(format!("if that is meant, write `--set '{argument}'`")).into())
 }
 
 /// Whether a value that does not parse was probably meant to be a string: it begins as no value does, or as a word.

@@ -93,6 +93,14 @@ impl Node {
         }
     }
 
+    /// [`Node::present`], of one's own.
+    fn into_present(self) -> Node {
+        match self.value {
+            Value::Some(inner) => inner.into_present(),
+            value => Node { value, span: self.span },
+        }
+    }
+
     /// The child called `step`.
     pub fn child(&self, step: &str) -> Option<&Node> {
         match &self.value {
@@ -204,6 +212,7 @@ impl Node {
 /// `over` laid over `base`: records and maps merge by key. Everything else is replaced, also by `None`, and so is a
 /// record by one of another name.
 pub fn overlay(base: Node, over: Node) -> Node {
+    let (base, over) = (base.into_present(), over.into_present());
     let value = match (base.value, over.value) {
         (base @ Value::Record { name: None, .. }, Value::Unit) => base,
         (Value::Record { name: below, fields: base }, Value::Record { name, fields })
@@ -315,6 +324,8 @@ mod tests {
         assert_eq!(merged("(a: Cosine(x: 1))", "(a: Cosine(y: 2))"), "(a: Cosine(x: 1, y: 2))");
         assert_eq!(merged(r#"{"a": 1}"#, r#"{"b": 2, "a": [3]}"#), r#"{"a": [3], "b": 2}"#);
         assert_eq!(merged("(a: 1)", "()"), "(a: 1)");
+        assert_eq!(merged("(a: Some((b: 1, c: 2)))", "(a: (c: 3))"), "(a: (b: 1, c: 3))");
+        assert_eq!(merged("(a: (b: 1, c: 2))", "(a: Some((c: 3)))"), "(a: (b: 1, c: 3))");
     }
 
     #[test]

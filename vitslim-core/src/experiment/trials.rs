@@ -108,21 +108,28 @@ impl Trials {
 
     fn check(&self) -> Result<(), Faults> {
         let mut experiments: HashMap<String, usize> = HashMap::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         let mut index = 0..;
         let check = |trial: &Document| -> Result<(), Faults> {
             let index = index.next().unwrap_or_default();
             let experiment = trial.experiment()?;
             let earlier = experiments.insert(key(&experiment), index);
-            match earlier.and_then(|earlier| self.sweeps.difference(earlier, index)) {
-                Some((first, again)) => {
-                    let message = format!("`{}` is the same trial twice", again.text());
-                    Err(Fault::new(again, message)
-                        .with_label("again here")
-                        .with_also(first, "first here")
-                        .into())
-                }
-                None => Ok(()),
+            if let Some((first, again)) = earlier.and_then(|earlier| self.sweeps.difference(earlier, index)) {
+                let message = format!("`{}` is the same trial twice", again.text());
+                let fault = Fault::new(again, message).with_label("again here");
+                return Err(fault.with_also(first, "first here").into());
             }
+            // There are file systems on which large and small letters are the same.
+            let name = trial.trial().unwrap_or_default().to_owned();
+            let earlier = names.insert(name.to_lowercase(), index);
+            if let Some((first, again)) = earlier.and_then(|earlier| self.sweeps.difference(earlier, index)) {
+                let fault = Fault::new(again, format!("two trials would be called `{name}`"))
+                    .with_label("with this")
+                    .with_also(first, "and with this")
+                    .with_help("trials are folders: write values that differ in more than what a folder's name can show");
+                return Err(fault.into());
+            }
+            Ok(())
         };
         self.each(check, |faults| Some(faults)).map(drop)
     }

@@ -69,5 +69,6 @@ pub fn plan<A: Architecture>(document: &Document, planning: &mut Planning) -> Re
         }
         subnets.push(PlannedSubnet { label: budget.label.clone(), params, macs });
     }
-    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages })
+    let resolved = prepared.resolved()?;
+    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages, resolved })
 }

@@ -36,6 +36,9 @@ pub struct PlannedTrial {
     pub subnets: Vec<PlannedSubnet>,
     /// Its stages, in order.
     pub stages: Vec<PlannedStage>,
+    /// Its file, with every default spelled out.
+    #[serde(skip)]
+    pub resolved: String,
 }
 
 /// A sub-network before it is cut.
@@ -194,6 +197,7 @@ mod tests {
             params: 1000,
             macs: 1000,
             subnets: vec![PlannedSubnet { label: format!("share-{budget}"), params: 500, macs: 500 }],
+            resolved: String::new(),
             stages: vec![
                 stage("pretrain", 100, "p"),
                 stage("search", 10, &format!("s{weight}")),

@@ -55,7 +55,12 @@ impl SweepReport {
         let differing = self.names(|trial| &trial.differing);
         let kept: BTreeSet<&String> = self.subnets().flat_map(|(_, subnet)| subnet.kept.keys()).collect();
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let head = ["trial".to_owned(), "state".to_owned()].into_iter().chain(differing.iter().cloned());
+        let fixed = |name: &str| ["trial", "state", "network"].contains(&name) || NUMBERS.contains(&name);
+        let swept = differing.iter().map(|name| match fixed(name) {
+            true => format!("swept.{name}"),
+            false => name.clone(),
+        });
+        let head = ["trial".to_owned(), "state".to_owned()].into_iter().chain(swept);
         let head = head.chain(["network".to_owned()]).chain(kept.iter().map(|name| format!("kept.{name}")));
         writer.write_record(head.chain(NUMBERS.map(str::to_owned)))?;
         for trial in &self.trials {

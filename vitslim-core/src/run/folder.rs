@@ -117,20 +117,53 @@ impl RunFolder {
         let file = folder.path.join("experiment.ron");
         match std::fs::read_to_string(&file) {
             Ok(earlier) if earlier != experiment => match Self::has_results(&folder.path) {
-                true => return Err(folder.other_experiment(&earlier, experiment)),
+                true => return Err(Self::other_experiment(&folder.path, &earlier, experiment)),
                 false => folder.remove_results()?,
             },
             Ok(_) if afresh => folder.remove_results()?,
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if Self::has_results(&folder.path) {
-                    return Err(folder.other_experiment("(no experiment.ron)", experiment));
+                    return Err(Self::other_experiment(&folder.path, "(no experiment.ron)", experiment));
                 }
             }
             Err(source) => return Err(FolderError::Io { action: "read", path: file, source }),
         }
         folder.write("experiment.ron", experiment.as_bytes())?;
         Ok(folder)
+    }
+
+    /// That the folder `path` can be used for `experiment`: there is nothing yet, or it is that of this very experiment.
+    ///
+    /// # Errors
+    ///
+    /// When another experiment's results are there.
+    pub fn check(path: &Path, experiment: &str) -> Result<(), FolderError> {
+        if !Self::has_results(path) {
+            return Ok(());
+        }
+        let file = path.join("experiment.ron");
+        match std::fs::read_to_string(&file) {
+            Ok(there) if there == experiment => Ok(()),
+            Ok(there) => Err(Self::other_experiment(path, &there, experiment)),
+            Err(_) => Err(Self::other_experiment(path, "(no experiment.ron)", experiment)),
+        }
+    }
+
+    /// Removes what runs left in `folders`, and then what `and_then` removes. Nobody works in any of them meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When somebody does, or something cannot be removed.
+    pub fn clear(
+        folders: &[PathBuf],
+        and_then: impl FnOnce() -> Result<(), FolderError>,
+    ) -> Result<(), FolderError> {
+        let there = folders.iter().filter(|path| path.is_dir());
+        let held = there.map(|path| Ok(Self { _lock: lock(path)?, path: path.clone() }));
+        let held = held.collect::<Result<Vec<_>, FolderError>>()?;
+        held.iter().try_for_each(Self::remove_results)?;
+        and_then()
     }
 
     /// Records what the pixels are normalised by; a run that goes on has to find what it began with.
@@ -152,11 +185,11 @@ impl RunFolder {
         }
     }
 
-    fn other_experiment(self, there: &str, here: &str) -> FolderError {
+    fn other_experiment(path: &Path, there: &str, here: &str) -> FolderError {
         let differing = there.lines().zip(here.lines()).find(|(there, here)| there != here);
         let (there, here) = differing.unwrap_or(("", ""));
         FolderError::OtherExperiment {
-            path: self.path,
+            path: path.to_owned(),
             there: there.trim().to_owned(),
             here: here.trim().to_owned(),
         }

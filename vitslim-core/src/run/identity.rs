@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde::Serialize;
@@ -66,6 +67,7 @@ impl Identities {
             experiment.log_every,
             experiment.precision,
             &experiment.model.architecture,
+            &experiment.data,
             &experiment.pretrain,
         ));
         let config = written(&prepared.config);
@@ -92,12 +94,22 @@ fn written(settings: &impl Serialize) -> String {
     ron::to_string(settings).unwrap_or_else(|error| format!("{error}, {:?}", std::time::SystemTime::now()))
 }
 
+/// This very program, also when another was put in its place meanwhile, as a build does.
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub(crate) fn program() -> io::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
+}
+
 /// The hash of this very program, the architectures that are compiled into it included; `None` where it cannot be read.
 pub(crate) fn code() -> Option<&'static str> {
     static CODE: OnceLock<Option<String>> = OnceLock::new();
     let read = || {
         let mut hash = Sha256::new();
-        io::copy(&mut File::open(std::env::current_exe().ok()?).ok()?, &mut hash).ok()?;
+        io::copy(&mut File::open(program().ok()?).ok()?, &mut hash).ok()?;
         Some(format!("{:x}", hash.finalize()))
     };
     CODE.get_or_init(read).as_deref()

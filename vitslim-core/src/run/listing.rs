@@ -23,7 +23,7 @@ pub fn runs(folder: &Path) -> Vec<ListedRun> {
             continue;
         }
         let is_run = entry.path().join("experiment.ron").is_file();
-        if is_run || entry.path().join("log.txt").is_file() {
+        if is_run {
             found.push(entry.path().to_owned());
         }
         if is_run || entry.file_name() == SHARED {
@@ -50,14 +50,19 @@ struct Trial {
 fn waiting(folder: &Path) -> Vec<PathBuf> {
     let text = std::fs::read_to_string(folder.join("sweep.json")).unwrap_or_default();
     let sweep = serde_json::from_str(&text).unwrap_or(Sweep { trials: Vec::new() });
-    sweep.trials.into_iter().map(|trial| folder.join(trial.trial)).collect()
+    let is_name = |name: &&String| Path::new(name).file_name().is_some_and(|file| file == name.as_str());
+    sweep.trials.iter().map(|trial| &trial.trial).filter(is_name).map(|name| folder.join(name)).collect()
 }
 
 fn listed(folder: &Path, path: &Path) -> ListedRun {
     let state = RunState::of(path);
     let summary = summary(path);
     ListedRun {
-        run: path.strip_prefix(folder).unwrap_or(path).to_owned(),
+        run: match path.strip_prefix(folder) {
+            Ok(below) if below.as_os_str().is_empty() => ".".into(),
+            Ok(below) => below.to_owned(),
+            Err(_) => path.to_owned(),
+        },
         state,
         stage: stage(path).filter(|_| summary.is_none()),
         top1: summary.as_ref().map(|summary| summary.dense.top1),

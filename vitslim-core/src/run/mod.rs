@@ -19,7 +19,7 @@ mod tests;
 pub(crate) use dataset::dataset;
 pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};
-pub(crate) use identity::{Circumstances, Identities, Identity};
+pub(crate) use identity::{Circumstances, Identities, Identity, program};
 pub use listing::runs;
 pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};

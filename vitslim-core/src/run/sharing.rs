@@ -9,8 +9,8 @@ use crate::data::Stage;
 use crate::kernels::is_cpu;
 use crate::models::Architecture;
 
-/// Folder of the shared stages, beside the trials.
-pub(crate) const SHARED: &str = "shared";
+/// Folder of the shared stages, beside the trials; no trial and no experiment can be called so.
+pub(crate) const SHARED: &str = ".shared";
 
 /// The shared stages of a sweep, as one trial of it sees them.
 pub(super) struct Sharing {

@@ -19,6 +19,9 @@ use crate::whole_file::{remove, write_whole};
 
 const RECORD: &str = "metrics.jsonl";
 
+/// File beside the checkpoints of a trial, which says of which shared stage they are.
+const IDENTITY: &str = "identity";
+
 /// Time between two looks at a stage that another trial trains.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -29,8 +32,8 @@ pub(super) struct Claim {
     _lock: File,
 }
 
-/// Takes the stage of `run` over from another trial, if one has trained it; waits for one that does. `None` if there is nothing
-/// to be shared any more.
+/// Takes the stage of `run` over from another trial, if one has trained it; waits for one that does. Else this trial has to train
+/// it, and has the right to. `None` if nothing is shared, or nothing is to be trained.
 ///
 /// # Errors
 ///
@@ -41,22 +44,63 @@ pub(super) fn take_over(
     checkpoints: &Checkpoints,
 ) -> Result<Option<Claim>, TrainError> {
     let Some(folder) = &run.shared else { return Ok(None) };
+    let failed = |source| TrainError::File { path: folder.clone(), source };
+    forget_another(run, folder, record, checkpoints).map_err(failed)?;
     let claim = claim(run, folder)?;
-    let shared = folder.join(RECORD);
-    if !shared.exists() {
+    // One that is damaged is trained anew, and put in its place.
+    if !is_good(run, folder) {
         return Ok(Some(claim));
     }
     let epochs = record.epochs().map_err(|error| record.error(error))?;
     let own = Chosen::of(&epochs, run.training).filter(|_| is_complete(&epochs, run.training));
     if own.is_none_or(|own| !checkpoints.is_good(own.epoch)) {
-        import(run, folder, record, checkpoints)
-            .map_err(|source| TrainError::File { path: folder.clone(), source })?;
+        import(run, folder, record, checkpoints).map_err(failed)?;
         write_stage_events(run.folder, record)?;
         if !run.quiet {
             say(format_args!("{}: taken over from another trial", run.title()));
         }
     }
     Ok(None)
+}
+
+/// Whether the stage in `folder` is there, whole.
+fn is_good(run: &StageRun, folder: &Path) -> bool {
+    let record = StageRecord::new(folder.join(RECORD), run.stage, None);
+    let Ok(epochs) = record.epochs() else { return false };
+    let chosen = Chosen::of(&epochs, run.training).filter(|_| is_complete(&epochs, run.training));
+    let checkpoints = Checkpoints::new(folder.to_owned(), run.training.ema.is_some());
+    chosen.is_some_and(|chosen| checkpoints.is_good(chosen.epoch) && checkpoints.is_good(epochs.len()))
+}
+
+/// Removes what this trial has of the stage, if it was made when something was other than it is now: the code, the device, the
+/// data. By the name of the shared stage it is known.
+fn forget_another(
+    run: &StageRun,
+    folder: &Path,
+    record: &StageRecord,
+    checkpoints: &Checkpoints,
+) -> Result<(), Error> {
+    let known = checkpoints.folder().join(IDENTITY);
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    if std::fs::read_to_string(&known).is_ok_and(|there| there == name) {
+        return Ok(());
+    }
+    forget(run, record, checkpoints)?;
+    write_whole(&known, name.as_bytes())
+}
+
+/// Removes the stage and what was made from it.
+fn forget(run: &StageRun, record: &StageRecord, checkpoints: &Checkpoints) -> Result<(), Error> {
+    run.dependents.iter().try_for_each(|path| remove(path))?;
+    record.cut_back(0)?;
+    let Ok(entries) = std::fs::read_dir(checkpoints.folder()) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_file() && path.file_name().is_some_and(|name| name != IDENTITY) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn claim(run: &StageRun, folder: &Path) -> Result<Claim, TrainError> {
@@ -87,9 +131,7 @@ fn import(
     record: &StageRecord,
     checkpoints: &Checkpoints,
 ) -> Result<(), Error> {
-    run.dependents.iter().try_for_each(|path| remove(path))?;
-    record.cut_back(0)?;
-    remove(checkpoints.folder())?;
+    forget(run, record, checkpoints)?;
     link_checkpoints(folder, checkpoints.folder())?;
     record.adopt(&folder.join(RECORD))
 }

@@ -48,7 +48,7 @@ fn trials(sweep: &Value) -> BTreeMap<String, Value> {
 /// The shared stages of a sweep, by kind.
 fn shared(workspace: &Workspace) -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
-    for entry in std::fs::read_dir(workspace.path("runs/tiny/shared")).unwrap() {
+    for entry in std::fs::read_dir(workspace.path("runs/tiny/.shared")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         *count.entry(name.split('-').next().unwrap().to_owned()).or_default() += 1;
     }
@@ -86,7 +86,7 @@ fn what_trials_have_in_common_is_trained_once_and_comes_out_as_if_each_had_train
         summary.as_object_mut().unwrap().remove("device");
         assert_eq!(swept[trial]["summary"], summary);
         assert_eq!(metrics(&folder), metrics(&alone.path("runs/tiny/seed=3")), "{trial}");
-        assert!(!alone.path("runs/tiny/shared").exists());
+        assert!(!alone.path("runs/tiny/.shared").exists());
     }
     let csv = std::fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap();
     assert_eq!(csv.lines().count(), 1 + 2 * TRIALS.len(), "{csv}");
@@ -327,4 +327,136 @@ fn a_thousand_trials_are_planned_and_one_is_resolved() {
     assert_eq!(String::from_utf8_lossy(&again.stdout), text);
     let none = workspace.vitslim(&["plan", "tiny.ron", "--resolved", "1001"]);
     assert!(said(&none).contains("there is no trial 1001: `tiny.ron` has 1000"), "{}", said(&none));
+}
+
+/// A sweep of two trials that share their pretraining and their search.
+fn two_budgets(workspace: &Workspace) -> (PathBuf, [PathBuf; 2]) {
+    let file = workspace.write("tiny.ron", &TINY.replace("\"hidden\": 0.1", "\"hidden\": Sweep([0.1, 0.9])"));
+    (file, ["0.1", "0.9"].map(|share| workspace.path(&format!("runs/tiny/budgets.1.hidden={share},seed=3"))))
+}
+
+fn states(workspace: &Workspace) -> Vec<String> {
+    let sweep = json(&workspace.path("runs/tiny/sweep.json"));
+    let trials = sweep["trials"].as_array().unwrap();
+    trials.iter().map(|trial| trial["state"].as_str().unwrap().to_owned()).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_another_program_has_trained_is_trained_anew() {
+    use std::os::unix::fs::MetadataExt;
+    let workspace = Workspace::new();
+    let (_, [first, second]) = two_budgets(&workspace);
+    let mut sweep = spawn(&workspace, &["run", "tiny.ron"]);
+    // Past the pretraining, two epochs of one line each and some between.
+    wait_for_epochs(&first, 3, &mut sweep);
+    sweep.kill().unwrap();
+    sweep.wait().unwrap();
+    wait_until_free(&first);
+
+    let other = workspace.path("other");
+    std::fs::copy(VITSLIM, &other).unwrap();
+    let mut file = std::fs::File::options().append(true).open(&other).unwrap();
+    std::io::Write::write_all(&mut file, b"x").unwrap();
+    drop(file);
+    let output = workspace.command(other.to_str().unwrap(), &["run", "tiny.ron"]).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(shared(&workspace)["pretrain"], 2);
+    let checkpoint = |folder: &Path| folder.join("model-2.ckpt").metadata().unwrap().ino();
+    let by_program: Vec<u64> = std::fs::read_dir(workspace.path("runs/tiny/.shared"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("pretrain"))
+        .map(|path| checkpoint(&path))
+        .collect();
+    assert_ne!(by_program[0], by_program[1], "one program's network under the other's name");
+    let [first, second] = [first, second].map(|trial| checkpoint(&trial.join("checkpoints/pretrain")));
+    assert!(first == second && by_program.contains(&first));
+}
+
+#[test]
+fn a_shared_stage_that_is_damaged_is_trained_anew_and_shared_again() {
+    let workspace = Workspace::new();
+    let (file, [_, second]) = two_budgets(&workspace);
+    let whole = run_sweep(&workspace, &file, &[]);
+    let stage = std::fs::read_dir(workspace.path("runs/tiny/.shared"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("pretrain"))
+        .unwrap();
+    let record = std::fs::read_to_string(stage.join("metrics.jsonl")).unwrap();
+    for damage in ["metrics.jsonl", "model-2.ckpt"] {
+        std::fs::remove_dir_all(&second).unwrap();
+        // Beside, and not in place: the checkpoints of the trials are the same file.
+        std::fs::remove_file(stage.join(damage)).unwrap();
+        std::fs::write(stage.join(damage), "{}\n").unwrap();
+        assert_eq!(trials(&run_sweep(&workspace, &file, &[])), trials(&whole), "{damage}");
+        assert_eq!(
+            std::fs::read_to_string(stage.join("metrics.jsonl")).unwrap().lines().count(),
+            record.lines().count()
+        );
+    }
+}
+
+#[test]
+fn a_trial_that_has_no_folder_fails_and_the_others_do_not() {
+    let workspace = Workspace::new();
+    let (_, [first, _]) = two_budgets(&workspace);
+    std::fs::create_dir_all(first.parent().unwrap()).unwrap();
+    std::fs::write(&first, "in the way").unwrap();
+    let output = workspace.vitslim(&["run", "tiny.ron"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let told = format!("it cannot be run in `runs/tiny/{}`", first.file_name().unwrap().to_str().unwrap());
+    assert!(said(&output).contains(&told), "{}", said(&output));
+    assert_eq!(states(&workspace), ["failed", "complete"]);
+    let csv = std::fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap();
+    assert!(csv.lines().nth(1).unwrap().contains("it cannot be run in"), "{csv}");
+}
+
+#[test]
+fn another_experiment_of_the_name_is_refused_before_any_trial_begins() {
+    let workspace = Workspace::new();
+    let (file, [_, second]) = two_budgets(&workspace);
+    run_sweep(&workspace, &file, &[]);
+    std::fs::remove_dir_all(&second).unwrap();
+    let table = std::fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap();
+    for more in [&[][..], &["--fresh"]] {
+        let output =
+            workspace.vitslim(&[&["run", "tiny.ron", "--set", "search.masks.lr=1e-1"], more].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output).contains("holds the results of another experiment"), "{}", said(&output));
+        assert!(!said(&output).contains("begins") && !second.exists());
+    }
+    assert_eq!(std::fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap(), table);
+    assert!(workspace.path("runs/tiny/.shared").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fresh_sweep_that_is_stopped_has_nothing_of_the_one_before() {
+    let workspace = Workspace::new();
+    let (file, [first, _]) = two_budgets(&workspace);
+    let before = run_sweep(&workspace, &file, &[]);
+    let mut fresh = spawn(&workspace, &["run", "tiny.ron", "--fresh", "--set", "log_every=50"]);
+    while first.join("summary.json").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    wait_for_epochs(&first, 1, &mut fresh);
+    // While it runs, nobody begins it afresh.
+    let output = workspace.vitslim(&["run", "tiny.ron", "--fresh"]);
+    assert!(said(&output).contains("is in use by process"), "{}", said(&output));
+    Command::new("kill").args(["-INT", &fresh.id().to_string()]).status().unwrap();
+    assert_eq!(fresh.wait().unwrap().code(), Some(130));
+    assert_eq!(states(&workspace), ["stopped", "waiting"]);
+    assert_eq!(trials(&run_sweep(&workspace, &file, &[])), trials(&before));
+}
+
+#[test]
+fn a_device_that_is_not_there_is_told_before_any_trial_begins() {
+    let workspace = Workspace::new();
+    let (_, [first, _]) = two_budgets(&workspace);
+    let output = workspace.vitslim(&["run", "tiny.ron", "--set", "devices=[\"cpux\"]"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("--set:1:10: unknown device `cpux`"), "{}", said(&output));
+    assert!(!first.exists());
 }

@@ -13,7 +13,7 @@ use super::super::run::{RunArgs, run_one};
 use super::{BUSY, END, trial_folder};
 use crate::experiment::Document;
 use crate::panic_message::panic_message;
-use crate::run::{FolderError, RunError, forget_failure, record_failure};
+use crate::run::{FolderError, RunError, record_failure};
 use crate::terminal::one_line;
 use crate::train::TrainError;
 
@@ -34,7 +34,6 @@ pub(in super::super) fn run_attached(registry: &Registry, args: &RunArgs, name: 
     // Ctrl-C in a terminal reaches this process too; what is to be done then, the sweep says.
     ctrlc::set_handler(|| ()).into_diagnostic()?;
 
-    forget_failure(&folder)?;
     let run = || run_one(registry, args, &document, interrupter.clone());
     let result = catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(miette::miette!("{}", panic_message(&*panic).unwrap_or("it panicked"))));

@@ -63,12 +63,12 @@ impl Display {
         TrialLine { name: name.to_owned(), bar, quiet: self.quiet }
     }
 
-    /// Counts a trial that came to its end, and says how.
-    pub(super) fn end(&self, line: TrialLine, how: &str) {
+    /// Says how a trial ended, and counts it if it is `done` with.
+    pub(super) fn end(&self, line: TrialLine, how: &str, done: bool) {
         if let Some(bar) = line.bar {
             bar.finish_and_clear();
         }
-        self.count(1);
+        self.count(usize::from(done));
         self.tell(&format!("{}: {how}", line.name));
     }
 

@@ -12,9 +12,10 @@ use std::time::Duration;
 use burn::train::Interrupter;
 
 use super::super::INTERRUPTED;
+use super::trial::Trial;
 use super::{BUSY, END};
 use crate::experiment::Document;
-use crate::run::{failure, record_failure};
+use crate::run::{failure, forget_failure, program, record_failure};
 
 /// Time between two looks whether the sweep is to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -42,21 +43,23 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Runs `trial` in the folder `folder`, where its output goes to `log.txt`; `told` is given each line.
+    /// Runs `trial`, whose output goes to `log.txt` in its folder; `told` is given each line.
     ///
     /// # Errors
     ///
     /// When the process cannot be started, or its log not be written.
     pub(super) fn run(
         &self,
-        trial: &Document,
-        folder: &Path,
+        trial: &Trial,
         interrupter: &Interrupter,
         mut told: impl FnMut(&str),
     ) -> Result<Outcome, Error> {
+        let folder = &trial.folder;
         std::fs::create_dir_all(folder)?;
+        // Why it failed before is not why it fails now.
+        forget_failure(folder).map_err(Error::other)?;
         let mut log = File::options().create(true).append(true).open(folder.join(LOG))?;
-        let mut child = self.start(trial)?;
+        let mut child = self.start(&trial.document)?;
         // As long as this is open, the process goes on.
         let mut input = child.stdin.take();
         let lines = lines(&mut child);
@@ -85,8 +88,9 @@ impl Worker {
     }
 
     fn start(&self, trial: &Document) -> Result<Child, Error> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["run", "-", "--trial", trial.trial().unwrap_or_default()]).args(&self.arguments);
+        let name = format!("--trial={}", trial.trial().unwrap_or_default());
+        let mut command = Command::new(program()?);
+        command.args(["run", "-", &name]).args(&self.arguments);
         command.env("RAYON_NUM_THREADS", self.threads.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         if let Some(input) = &mut child.stdin {

@@ -3,6 +3,7 @@
 mod access;
 mod deserializer;
 mod error;
+mod mistakes;
 
 use std::cell::RefCell;
 
@@ -10,6 +11,7 @@ use serde::de::{DeserializeOwned, Visitor};
 
 use self::access::Fields;
 use self::error::Error;
+use self::mistakes::Mistakes;
 use super::fault::{Fault, Faults};
 use super::nearest::{list, nearest};
 use super::number;
@@ -25,18 +27,25 @@ const RAW: &str = "$ron::private::RawValue";
 ///
 /// # Errors
 ///
-/// What does not fit the type, each at its place: every unknown field, and the first other mistake.
+/// What does not fit the type, each at its place.
 pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, Faults> {
     Faults::check(sweeps(node))?;
-    let told = RefCell::new(Vec::new());
-    let result = T::deserialize(De { node, subject: "", told: &told });
-    let mut faults = told.into_inner();
-    match result {
-        Ok(value) => Faults::check(faults).map(|()| value),
-        Err(error) => {
-            faults.extend(error.into_fault(&node.span));
-            Err(Faults::collect(faults)
-                .unwrap_or_else(|| Fault::new(node.span.clone(), "this value cannot be read").into()))
+    let mut mistakes = Mistakes::default();
+    let mut rest = node.clone();
+    loop {
+        let told = RefCell::new(Vec::new());
+        let result = T::deserialize(De { node: &rest, subject: "", told: &told });
+        let told = told.into_inner();
+        let error = match result {
+            Ok(value) => return mistakes.and(told).map(|()| value),
+            Err(error) => error,
+        };
+        // serde stops at what cannot be read. Without that, it goes on to the next.
+        let place = mistakes.add(told, error.into_fault(&rest.span));
+        if !place.is_some_and(|place| mistakes.leave_out(&mut rest, &place)) {
+            return mistakes
+                .and(Vec::new())
+                .and_then(|()| Err(Fault::new(node.span.clone(), "this value cannot be read").into()));
         }
     }
 }

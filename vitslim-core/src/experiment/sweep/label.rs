@@ -91,6 +91,9 @@ pub(super) fn trial<'a>(differing: impl Iterator<Item = (&'a str, &'a Node)>, se
 
 /// A value as a part of a name. Where it cannot be written there as it is, a few digits of its hash tell it from others.
 fn value(node: &Node) -> String {
+    if let Node { value: super::Value::Number(number), .. } = node.present() {
+        return shortened(crate::experiment::number::canonical(number), LONGEST_VALUE);
+    }
     let text = match node.present() {
         Node { value: super::Value::String(text), .. } => text.clone(),
         node => node.to_string(),
@@ -119,11 +122,12 @@ fn safe(text: &str) -> String {
     for c in text.chars() {
         match c {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '.' | '-' | '+' => safe.push(c),
-            _ if safe.is_empty() || safe.ends_with('-') => {}
+            _ if safe.ends_with('-') => {}
             _ => safe.push('-'),
         }
     }
-    safe
+    // What begins with these is an argument, or hidden.
+    safe.trim_start_matches(['-', '.']).to_owned()
 }
 
 #[cfg(test)]

@@ -51,6 +51,13 @@ pub(super) fn first(node: &Node) -> Option<&Node> {
     found
 }
 
+/// Where the sweeps in `node` stand: the paths to them, and their places.
+pub(super) fn places(node: &Node) -> Vec<(Vec<String>, Span)> {
+    let mut search = Search::default();
+    search.visit(node);
+    search.sites.into_iter().map(|site| (site.path, site.head)).collect()
+}
+
 impl Sweeps {
     /// The sweeps in `root`.
     ///
@@ -119,8 +126,10 @@ impl Sweeps {
 
     /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`.
     pub(super) fn name(&self, trial: usize, seed: &str) -> String {
-        let differing = self.differing(trial);
-        label::trial(differing.iter().filter(|(name, _)| *name != "seed").copied(), seed)
+        // The seed has its place at the end.
+        let own = |axis: &Axis| axis.sites.len() > 1 || self.sites[axis.sites[0]].path != ["seed"];
+        let differing = self.differing(trial).into_iter().zip(&self.axes);
+        label::trial(differing.filter(|(_, axis)| own(axis)).map(|(differing, _)| differing), seed)
     }
 
     /// What is wrong with a sweep of several trials where one is needed.
@@ -227,6 +236,15 @@ impl Search {
                     .with_also(node.head(), "of this")
                     .with_help("write out the values, or sweep the places themselves: sweeps of different places multiply out"),
             );
+        }
+        if let [] = self.path.as_slice() {
+            let fault = Fault::new(node.head(), "the whole file cannot be swept");
+            self.faults.push(fault.with_help("sweep the values in it, or write a file for each"));
+        }
+        if self.path == ["devices"] {
+            let fault =
+                Fault::new(node.head(), "the devices cannot be swept: they are no part of what a trial is");
+            self.faults.push(fault.with_help("give others with `--device`"));
         }
         if self.path == ["name"] {
             let fault = Fault::new(

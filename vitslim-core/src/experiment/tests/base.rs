@@ -86,6 +86,10 @@ fn a_mistake_is_told_where_it_was_written() {
         let first = faults.first().to_string().replace("/./", "/");
         assert!(first.starts_with(&format!("{}:{told}", at(file))), "{text}: {first}");
     }
+    write(folder.path(), "x.ron", "(base: [\"none.ron\", \"nix.ron\", 3, \"broken.ron\"])");
+    assert_eq!(read(folder.path(), "x.ron", &[]).unwrap_err().iter().count(), 4);
+    write(folder.path(), "x.ron", "(base: \"bad.ron\", seed: -1)");
+    assert_eq!(read(folder.path(), "x.ron", &[]).unwrap_err().iter().count(), 2);
     write(folder.path(), "x.ron", "(base: \"ring1.ron\")");
     let ring = read(folder.path(), "x.ron", &[]).unwrap_err().to_string();
     assert!(ring.contains("starts from itself, by way of this"), "{ring}");

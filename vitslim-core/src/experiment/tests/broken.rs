@@ -149,6 +149,27 @@ fn several_mistakes_are_told_at_once() {
             "f.ron:20:27: `5e-1f32` has a type at its end: a number is written without one",
         ]
     );
+    // Of what types and ranges refuse, all, and nothing that only follows from it.
+    let text = QUICKSTART
+        .replace("seed: 42", "seed: -1")
+        .replace("epochs: 40, optimizer: AdamW(lr: 1e-3,", "epochs: 0, optimizer: AdamW(")
+        .replace("(weight: 5e-4)", "(weigth: -5e-4)")
+        .replace("Share({ \"hidden\": 0.5 })", "Share((hidden: 0.5))")
+        .replace("epochs: 20", "epochs: None, batch: \"z\"");
+    let told = lines(&experiment(&text, &[]).unwrap_err());
+    let starts = [
+        "f.ron:4:11: `seed`: must not be negative",
+        "f.ron:7:24: `epochs`: must be at least 1",
+        "f.ron:7:38: missing field `lr` in `AdamW`",
+        "f.ron:13:26: unknown field `weigth` in `head_dim`",
+        "f.ron:20:15: `Share`: expected a map",
+        "f.ron:22:23: `epochs`: expected a whole number",
+        "f.ron:22:36: `batch`: expected a whole number",
+    ];
+    assert_eq!(told.len(), starts.len(), "{told:#?}");
+    for (told, start) in told.iter().zip(starts) {
+        assert!(told.starts_with(start), "{told}");
+    }
     let text = QUICKSTART
         .replace("seed:", "sead:")
         .replace("granularity:", "granularty:")

@@ -138,7 +138,12 @@ fn an_argument_does_not_fix_what_the_file_sweeps_unless_it_says_so() {
     assert_eq!(help, "if that is meant, write `--set 'seed=Sweep([1])'`");
     let (fault, _) =
         told("search=(epochs: 1, optimizer: AdamW(lr: 1), dimensions: {\"hidden\": (weight: 1)})");
-    assert!(fault.starts_with("--set:1:1: `search` is swept at f.ron:9:17"), "{fault}");
+    assert!(fault.starts_with("--set:1:1: `search.epochs` is swept at f.ron:9:17"), "{fault}");
+    // Another sweep beside it does not make it one.
+    let (fault, _) = told(
+        "search=(epochs: 1, optimizer: AdamW(lr: Sweep([1, 0.1])), dimensions: {\"hidden\": (weight: 1)})",
+    );
+    assert!(fault.contains("`search.epochs` is swept at f.ron:9:17"), "{fault}");
     let one = trials(&text, &["seed=Sweep([1])", "search.epochs=Sweep([7])"]).unwrap();
     assert_eq!(names(&one), ["search.epochs=7,seed=1"]);
 }
@@ -165,4 +170,32 @@ fn a_thousand_trials_are_read_in_no_time() {
     names.sort();
     names.dedup();
     assert_eq!(names.len(), 1000);
+}
+
+#[test]
+fn trials_have_names_of_their_own_whatever_they_are_called() {
+    let named_as_the_seed = with(&[("dim: 64", "dim: Sweep(\"seed\", [32, 64])")]);
+    assert_eq!(names(&trials(&named_as_the_seed, &[]).unwrap()), ["seed=32,seed=42", "seed=64,seed=42"]);
+    let alike = with(&[("architecture: \"vit\"", "architecture: Sweep([\"vit\", \"ViT\"])")]);
+    let told = trials(&alike, &[]).unwrap_err().to_string();
+    assert_eq!(told, "f.ron:5:41: two trials would be called `model.architecture=ViT,seed=42`");
+    let hidden = with(&[("dim: 64", "dim: Sweep(\"-.x\", [32, 64])")]);
+    assert_eq!(names(&trials(&hidden, &[]).unwrap())[0], "x=32,seed=42");
+}
+
+#[test]
+fn what_trials_have_in_common_cannot_be_swept() {
+    let whole =
+        format!("Sweep([{}, {}])", QUICKSTART.trim(), QUICKSTART.replace("seed: 42", "seed: 1").trim());
+    for (text, told) in [
+        (
+            with(&[("seed: 42", "devices: Sweep([[\"cpu\"], None])")]),
+            "f.ron:4:14: the devices cannot be swept",
+        ),
+        (with(&[("\"digits\"", "Sweep([\"a\"])")]), "f.ron:3:11: the name of an experiment cannot be swept"),
+        (whole, "f.ron:1:1: the whole file cannot be swept"),
+    ] {
+        let fault = trials(&text, &[]).unwrap_err().to_string();
+        assert!(fault.starts_with(told), "{fault}");
+    }
 }

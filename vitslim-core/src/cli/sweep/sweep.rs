@@ -1,0 +1,190 @@
+//! The trials of a sweep at work.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::train::Interrupter;
+use serde_json::Value;
+
+use super::SweepError;
+use super::display::Display;
+use super::queue::Queue;
+use super::trial::Trial;
+use super::worker::{Outcome, Worker, log};
+use crate::cli::run::RunArgs;
+use crate::experiment::Trials;
+use crate::report::{SweepReport, TrialReport};
+use crate::run::{RunState, failure, summary};
+use crate::whole_file::write_whole;
+
+/// A sweep that is run.
+pub(super) struct Sweep<'a> {
+    args: &'a RunArgs,
+    written: &'a Trials,
+    folder: &'a Path,
+    trials: Vec<Trial>,
+    display: Display,
+    interrupter: &'a Interrupter,
+    /// Why trials failed, by their number. What cannot even be written into their folders is here.
+    failures: Mutex<HashMap<usize, String>>,
+}
+
+impl<'a> Sweep<'a> {
+    pub(super) fn new(
+        args: &'a RunArgs,
+        written: &'a Trials,
+        folder: &'a Path,
+        trials: Vec<Trial>,
+        interrupter: &'a Interrupter,
+    ) -> Self {
+        let display = Display::new(trials.len(), args.quiet);
+        Self { args, written, folder, trials, display, interrupter, failures: Mutex::default() }
+    }
+
+    /// Says something, unless it is to be quiet.
+    pub(super) fn tell(&self, line: &str) {
+        self.display.tell(line);
+    }
+
+    /// Runs what is not complete.
+    ///
+    /// # Errors
+    ///
+    /// When its tables cannot be written.
+    pub(super) fn run(&self) -> Result<(), SweepError> {
+        let left: Vec<usize> =
+            (0..self.trials.len()).filter(|&index| !self.trials[index].is_complete()).collect();
+        let before = self.trials.len() - left.len();
+        if before > 0 {
+            self.display.count(before);
+            self.tell(&format!("{before} of {} trials are complete", self.trials.len()));
+        }
+        self.write()?;
+        let at_once = self.args.jobs.min(left.len()).max(1);
+        // As many as one run has, which `RAYON_NUM_THREADS` may say.
+        let threads = (rayon::current_num_threads() / at_once).max(1);
+        let worker = Worker { arguments: arguments(self.args), threads };
+        let queue = Queue::new(left);
+        std::thread::scope(|scope| {
+            for _ in 0..at_once {
+                scope.spawn(|| self.work(&worker, &queue));
+            }
+        });
+        self.display.clear();
+        self.write()
+    }
+
+    fn work(&self, worker: &Worker, queue: &Queue) {
+        let is_busy = |index: usize| RunState::of(&self.trials[index].folder) == RunState::Running;
+        while let Some(index) = queue.next(self.interrupter, is_busy) {
+            match self.run_trial(worker, index) {
+                Outcome::Busy => queue.busy(index),
+                _ => queue.done(),
+            }
+            // The tables are written once more at the end, where it is told if they cannot be.
+            let _ = self.write();
+        }
+    }
+
+    fn run_trial(&self, worker: &Worker, index: usize) -> Outcome {
+        let trial = &self.trials[index];
+        // Another process may have done it meanwhile.
+        if trial.is_complete() {
+            self.display.count(1);
+            return Outcome::Complete;
+        }
+        let line = self.display.begin(&trial.name);
+        let outcome = worker.run(trial, self.interrupter, |said| line.show(said)).unwrap_or_else(|error| {
+            Outcome::Failed(format!("it cannot be run in `{}`: {error}", trial.folder.display()))
+        });
+        match &outcome {
+            Outcome::Complete => self.display.end(line, "complete", true),
+            Outcome::Stopped => self.display.end(line, "stopped", false),
+            Outcome::Busy => self.display.end(line, "another process works on it", false),
+            Outcome::Failed(reason) => {
+                self.display.end(line, "failed", true);
+                let log = log(&trial.folder);
+                self.display.say(&format!("{} failed: {reason}\n  its log: {}", trial.name, log.display()));
+                self.failures().insert(index, reason.clone());
+                if self.args.fail_fast {
+                    self.interrupter.stop(None);
+                }
+            }
+        }
+        outcome
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<usize, String>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far the trials have come.
+    pub(super) fn report(&self) -> SweepReport {
+        let trials = self.trials.iter().enumerate().map(|(index, trial)| {
+            let here = self.failures().get(&index).cloned();
+            let state = match trial.is_complete() {
+                true => RunState::Complete,
+                false if here.is_some() => RunState::Failed,
+                false => RunState::of(&trial.folder),
+            };
+            let differing = self.written.differing(index).into_iter();
+            TrialReport {
+                trial: trial.name.clone(),
+                differing: differing.map(|(name, value)| (name.to_owned(), json(&value))).collect(),
+                state,
+                failure: here.or_else(|| failure(&trial.folder)).filter(|_| state == RunState::Failed),
+                summary: summary(&trial.folder).filter(|_| state == RunState::Complete),
+            }
+        });
+        SweepReport { name: self.written.name().to_owned(), trials: trials.collect() }
+    }
+
+    fn write(&self) -> Result<(), SweepError> {
+        let report = self.report();
+        let write = |name: &str, text: std::io::Result<String>| {
+            let path: PathBuf = self.folder.join(name);
+            text.and_then(|text| write_whole(&path, text.as_bytes()))
+                .map_err(|source| SweepError::File { path, source })
+        };
+        let json = serde_json::to_string_pretty(&report).map(|text| text + "\n");
+        write("sweep.json", json.map_err(Into::into))?;
+        write("sweep.csv", report.csv().map_err(std::io::Error::other))
+    }
+
+    /// How the sweep ends, of which `report` tells.
+    ///
+    /// # Errors
+    ///
+    /// When trials are not complete: since they failed, or since it was stopped.
+    pub(super) fn end(&self, report: &SweepReport) -> miette::Result<()> {
+        let (trials, complete) = (report.trials.len(), report.count(RunState::Complete));
+        let failed = report.count(RunState::Failed).max(self.failures().len());
+        if complete == trials {
+            Ok(())
+        } else if failed > 0 {
+            Err(SweepError::Failed { failed, trials }.into())
+        } else {
+            Err(SweepError::Interrupted { complete, trials }.into())
+        }
+    }
+}
+
+/// A value of the experiment as JSON has it.
+fn json(value: &str) -> Value {
+    serde_json::from_str(value).unwrap_or_else(|_| match ron::from_str::<String>(value) {
+        Ok(text) => Value::String(text),
+        Err(_) => Value::String(value.to_owned()),
+    })
+}
+
+/// What the process of a trial is given beside its trial. Each is one argument, whatever it begins with.
+fn arguments(args: &RunArgs) -> Vec<OsString> {
+    let mut out = OsString::from("--out=");
+    out.push(&args.out);
+    let mut arguments = vec![out];
+    arguments.extend(args.device.as_ref().map(|device| format!("--device={device}").into()));
+    arguments.extend(args.loader_threads.map(|threads| format!("--loader-threads={threads}").into()));
+    arguments
+}
