@@ -139,7 +139,7 @@ impl RunFolder {
     ///
     /// When another experiment's results are there.
     pub fn check(path: &Path, experiment: &str) -> Result<(), FolderError> {
-        if !Self::has_results(path) {
+        if !path.is_dir() || !Self::has_results(path) {
             return Ok(());
         }
         let file = path.join("experiment.ron");

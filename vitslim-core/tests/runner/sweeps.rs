@@ -325,6 +325,13 @@ fn a_thousand_trials_are_planned_and_one_is_resolved() {
     let same = workspace.write("last.ron", &text);
     let again = workspace.vitslim(&["plan", same.to_str().unwrap(), "--resolved", "1"]);
     assert_eq!(String::from_utf8_lossy(&again.stdout), text);
+    // Other data are another pretraining.
+    let data = "data=Sweep([Digits, Random(image_size: 8, channels: 1, classes: 10, images: 300)])";
+    workspace.write("data.ron", TINY);
+    let plan = workspace.vitslim(&["plan", "data.ron", "--no-times", "--set", data]);
+    assert!(
+        String::from_utf8_lossy(&plan.stdout).contains("2 trials: 2 pretrainings, 2 searches, 4 retrainings")
+    );
     let none = workspace.vitslim(&["plan", "tiny.ron", "--resolved", "1001"]);
     assert!(said(&none).contains("there is no trial 1001: `tiny.ron` has 1000"), "{}", said(&none));
 }
