@@ -228,7 +228,8 @@ impl Search {
                     .with_help("write out the values, or sweep the places themselves: sweeps of different places multiply out"),
             );
         }
-        if self.path == ["name"] {
+        // Also where the whole experiment is, and the name with it.
+        if self.path.is_empty() || self.path == ["name"] {
             let fault = Fault::new(
                 node.head(),
                 "the name of an experiment cannot be swept: it is that of all its trials",
