@@ -10,7 +10,8 @@ use super::fault::Fault;
 use super::lex::{Kind, Token};
 use super::source::{Source, Span};
 
-const DEEPEST: usize = 64;
+/// How deep brackets may be nested: deeper than in any experiment, and not so deep that the stack could overflow.
+pub(super) const DEEPEST: usize = 64;
 
 /// The index of the closing token for each opening one, and the mistake if they do not match.
 pub(super) struct Pairs {

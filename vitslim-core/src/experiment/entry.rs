@@ -1,5 +1,8 @@
 //! Names and their values: the fields of a record, the entries of a map.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::fault::Fault;
 use super::lex::Kind;
 use super::parse::Parser;
@@ -90,10 +93,11 @@ impl Parser<'_> {
         names: impl Iterator<Item = (&'n String, &'n Span)>,
         what: &str,
     ) {
-        let mut seen: Vec<(&String, &Span)> = Vec::new();
+        let mut seen: HashMap<&String, &Span> = HashMap::new();
         for (name, span) in names {
-            match seen.iter().find(|(earlier, _)| *earlier == name) {
-                Some((_, earlier)) => {
+            match seen.entry(name) {
+                Entry::Occupied(earlier) => {
+                    let earlier = *earlier.get();
                     let quoted = if what == "key" { name.clone() } else { format!("`{name}`") };
                     let line = earlier.place().0;
                     self.faults.push(
@@ -102,10 +106,12 @@ impl Parser<'_> {
                             format!("the {what} {quoted} is written twice, first in line {line}"),
                         )
                         .with_label("again here")
-                        .with_also((*earlier).clone(), "first here"),
+                        .with_also(earlier.clone(), "first here"),
                     );
                 }
-                None => seen.push((name, span)),
+                Entry::Vacant(free) => {
+                    free.insert(span);
+                }
             }
         }
     }

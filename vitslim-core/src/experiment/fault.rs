@@ -2,9 +2,16 @@
 
 use std::fmt;
 
-use miette::{Diagnostic, LabeledSpan, SourceCode};
+use miette::{Diagnostic, LabeledSpan, SourceCode, SourceSpan};
 
 use super::source::Span;
+
+/// Bytes of a file that a report shows for a mistake. Where lines are longer, there is nothing to see in them, and `miette`
+/// panics at column 65536; the place is told all the same.
+const LONGEST_SHOWN: usize = 8_000;
+
+/// Mistakes that a report shows. It says how many there are.
+const MOST_SHOWN: usize = 20;
 
 /// One mistake in an experiment. Displayed, it reads `file.ron:12:9: message`.
 #[derive(Clone, Debug)]
@@ -64,6 +71,16 @@ impl Fault {
     }
 }
 
+fn range(span: &Span) -> SourceSpan {
+    (span.start, span.end - span.start).into()
+}
+
+/// Whether the lines of `span` and the two around them are short enough.
+fn can_be_shown(span: &Span) -> bool {
+    let lines = span.source.read_span(&range(span), 1, 1);
+    lines.is_ok_and(|lines| lines.data().len() <= LONGEST_SHOWN)
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.span, self.message)
@@ -83,14 +100,13 @@ impl Diagnostic for Fault {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let range = |span: &Span| (span.start, span.end - span.start);
         let primary = LabeledSpan::new_primary_with_span(self.label.clone(), range(&self.span));
         let also = self
             .also
             .iter()
-            .filter(|(span, _)| span.source == self.span.source)
-            .map(move |(span, text)| LabeledSpan::new_with_span(Some(text.clone()), range(span)));
-        Some(Box::new(std::iter::once(primary).chain(also)))
+            .filter(|(span, _)| span.source == self.span.source && can_be_shown(span))
+            .map(|(span, text)| LabeledSpan::new_with_span(Some(text.clone()), range(span)));
+        can_be_shown(&self.span).then(|| Box::new(std::iter::once(primary).chain(also)) as _)
     }
 }
 
@@ -175,6 +191,6 @@ impl Diagnostic for Faults {
         if self.rest.is_empty() {
             return None;
         }
-        Some(Box::new(self.rest.iter().map(|fault| fault as &dyn Diagnostic)))
+        Some(Box::new(self.rest.iter().take(MOST_SHOWN - 1).map(|fault| fault as &dyn Diagnostic)))
     }
 }

@@ -96,12 +96,13 @@ impl Lexer<'_> {
     }
 
     fn push(&mut self, kind: Kind, start: usize) {
-        let text = self.source.text();
-        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
-        let leads = self.tokens.last().is_none_or(|last| last.end <= line_start);
-        let indent = match self.tokens.last() {
+        let last = self.tokens.last();
+        let space = &self.source.text()[last.map_or(0, |last| last.end)..start];
+        let newline = space.rfind('\n');
+        let leads = last.is_none() || newline.is_some();
+        let indent = match last {
             Some(last) if !leads => last.indent,
-            _ => text[line_start..start].chars().count(),
+            _ => space[newline.map_or(0, |newline| newline + 1)..].chars().count(),
         };
         self.tokens.push(Token { kind, start, end: self.at, leads, indent });
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::base::BASE;
+use super::brackets::DEEPEST;
 use super::fault::{Fault, Faults};
 use super::number;
 use super::parse::parse;
@@ -51,8 +52,17 @@ pub(super) fn apply(root: &mut Node, argument: &str) -> Result<(), Faults> {
         let message = "what a file starts from can only be said in the file";
         return Err(Fault::new(step.span.clone(), message).into());
     }
+    // A path could lead deeper than brackets may; so could one argument after another.
+    let too_deep = || {
+        let span = Span::new(&source, 0, path.len());
+        Faults::from(Fault::new(span, format!("with this, brackets are nested more than {DEEPEST} deep")))
+    };
+    if steps.len() > DEEPEST {
+        return Err(too_deep());
+    }
     refuse_fixing(root, &steps, path, &node)?;
-    set(root, &steps, node)
+    set(root, &steps, node)?;
+    if root.depth() > DEEPEST { Err(too_deep()) } else { Ok(()) }
 }
 
 /// That no value is put in place of a sweep of the file: whoever does so has probably forgotten that it is one. A later argument
@@ -155,6 +165,14 @@ pub fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Faults> {
     }
     match &mut root.value {
         Value::Some(inner) => set(inner, path, value),
+        Value::Record { .. } if !can_name(&step.text) => {
+            let message = format!("no field can be called `{}`", step.text);
+            Err(Fault::new(step.span.clone(), message)
+                .with_help(
+                    "a name has letters, digits, `_`, `.`, `-` and `+`, the first a letter, a digit or `_`",
+                )
+                .into())
+        }
         Value::Record { fields, .. } => {
             let index = position(fields, |name| name.text == step.text).unwrap_or_else(|| {
                 fields.push((step.clone(), empty(step)));
@@ -196,6 +214,12 @@ pub fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Faults> {
 
 fn position<K>(entries: &[(K, Node)], matches: impl Fn(&K) -> bool) -> Option<usize> {
     entries.iter().position(|(key, _)| matches(key))
+}
+
+/// Whether a field can be called `text`, as a raw identifier if need be.
+fn can_name(text: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    text.starts_with(word) && text.chars().all(|c| word(c) || matches!(c, '.' | '-' | '+'))
 }
 
 fn empty(step: &Name) -> Node {

@@ -191,6 +191,21 @@ impl Node {
         }
     }
 
+    /// How deep brackets are nested in its text.
+    pub(super) fn depth(&self) -> usize {
+        fn deepest<'a>(nodes: impl Iterator<Item = &'a Node>) -> usize {
+            1 + nodes.map(Node::depth).max().unwrap_or(0)
+        }
+        match &self.value {
+            Value::Unit => 1,
+            Value::Some(inner) => 1 + inner.depth(),
+            Value::List(items) | Value::Tuple { items, .. } => deepest(items.iter()),
+            Value::Record { fields, .. } => deepest(fields.iter().map(|(_, node)| node)),
+            Value::Map(entries) => deepest(entries.iter().flat_map(|(key, node)| [key, node])),
+            _ => 0,
+        }
+    }
+
     /// Puts what `with` makes of a node in its place. What is put in is not looked into.
     pub(super) fn replace(&mut self, with: &mut dyn FnMut(&Node) -> Option<Node>) {
         if let Some(node) = with(self) {
@@ -289,12 +304,11 @@ fn separated<T>(
     Ok(())
 }
 
+/// The name as it is written: raw where it would read as no name, or as another value.
 fn identifier(name: &str) -> String {
-    if name.contains(['.', '+', '-']) || name.starts_with(|c: char| c.is_ascii_digit()) {
-        format!("r#{name}")
-    } else {
-        name.to_owned()
-    }
+    let word = name.starts_with(|c: char| !c.is_numeric()) && !name.contains(['.', '+', '-']);
+    let value = number::begins(name) || matches!(name, "true" | "false" | "None" | "Some");
+    if word && !value { name.to_owned() } else { format!("r#{name}") }
 }
 
 #[cfg(test)]
@@ -332,6 +346,9 @@ mod tests {
     fn a_tree_prints_as_it_reads() {
         let text =
             r#"X(a: [1, 0.5], r#b-c: {"k": Some('x')}, d: ("a\"\n", true), e: None, f: Y(), g: Z, h: ())"#;
+        assert_eq!(node(text).to_string(), text);
+        // What would be another value or no name at all without `r#`.
+        let text = "r#Some(r#inf: r#None, r#true: r#nan, r#false: r#2x, r#٣: r#a.b, infx: é)";
         assert_eq!(node(text).to_string(), text);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use sha2::{Digest, Sha256};
+
 use super::document::Document;
 use super::fault::{Fault, Faults};
 use super::schema::Experiment;
@@ -107,27 +109,29 @@ impl Trials {
     }
 
     fn check(&self) -> Result<(), Faults> {
-        let mut experiments: HashMap<String, usize> = HashMap::new();
+        let mut experiments: HashMap<Key, usize> = HashMap::new();
         let mut names: HashMap<String, usize> = HashMap::new();
         let mut index = 0..;
         let check = |trial: &Document| -> Result<(), Faults> {
             let index = index.next().unwrap_or_default();
             let experiment = trial.experiment()?;
-            let earlier = experiments.insert(key(&experiment), index);
-            if let Some((first, again)) = earlier.and_then(|earlier| self.sweeps.difference(earlier, index)) {
+            let name = trial.trial().unwrap_or_default();
+            let same = experiments.insert(key(&experiment), index);
+            // There are file systems on which large and small letters are the same.
+            let called_same = names.insert(name.to_lowercase(), index);
+            let difference = |earlier: Option<usize>| self.sweeps.difference(earlier?, index);
+            if let Some((first, again)) = difference(same) {
                 let message = format!("`{}` is the same trial twice", again.text());
                 let fault = Fault::new(again, message).with_label("again here");
                 return Err(fault.with_also(first, "first here").into());
             }
-            // There are file systems on which large and small letters are the same.
-            let name = trial.trial().unwrap_or_default().to_owned();
-            let earlier = names.insert(name.to_lowercase(), index);
-            if let Some((first, again)) = earlier.and_then(|earlier| self.sweeps.difference(earlier, index)) {
-                let fault = Fault::new(again, format!("two trials would be called `{name}`"))
-                    .with_label("with this")
-                    .with_also(first, "and with this")
-                    .with_help("trials are folders: write values that differ in more than what a folder's name can show");
-                return Err(fault.into());
+            if let Some((first, again)) = difference(called_same) {
+                let message = format!("two trials would be called `{name}`");
+                let fault = Fault::new(again, message).with_label("the one with this value");
+                return Err(fault
+                    .with_also(first, "and the one with this")
+                    .with_help("a trial is called by its values: leave one of the two out, or run it by a file of its own")
+                    .into());
             }
             Ok(())
         };
@@ -155,9 +159,12 @@ impl Told {
     }
 }
 
-/// By which the same experiment is known, however it is written.
-fn key(experiment: &Experiment) -> String {
-    ron::to_string(experiment).unwrap_or_else(|_| format!("{experiment:?}"))
+/// By which the same experiment is known, however it is written: a hash, as the texts of all trials together may be large.
+type Key = [u8; 32];
+
+fn key(experiment: &Experiment) -> Key {
+    let text = ron::to_string(experiment).unwrap_or_else(|_| format!("{experiment:?}"));
+    Sha256::digest(text).into()
 }
 
 /// The seed of a trial as a part of its name.

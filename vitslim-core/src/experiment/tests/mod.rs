@@ -2,6 +2,7 @@
 
 mod base;
 mod broken;
+mod limits;
 mod omitted;
 mod spelling;
 mod sweeps;

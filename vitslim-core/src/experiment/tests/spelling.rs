@@ -182,6 +182,8 @@ fn wrong_overrides_are_told_in_the_argument() {
         ),
         ("search.epoch=1", "--set:1:8: unknown field `epoch` in `search`; did you mean `epochs`?", ""),
         ("budgets.7=1", "--set:1:9: `7` is no item of this list: it has 2", ""),
+        ("x y=1", "--set:1:1: no field can be called `x y`", "the first a letter"),
+        ("model.config.\"(\".x=1", "--set:1:14: no field can be called `(`", ""),
         ("a..b=1", "--set:1:2: a step of the path is empty", ""),
         ("a[\"b=1", "--set:1:2: this quote is never closed", ""),
         ("a[0=1", "--set:1:2: this `[` is never closed", ""),

@@ -127,6 +127,18 @@ fn arguments_sweep_too_and_the_last_wins() {
 }
 
 #[test]
+fn no_two_trials_are_called_the_same() {
+    for (good, swept, trial) in [
+        ("\"vit\"", "\"vit\", preset: Sweep([None, \"None\"])", "preset=None"),
+        ("dim: 64", "dim: Sweep([64, 32, Some(64)])", "dim=64"),
+    ] {
+        let faults = trials(&with(&[(good, swept)]), &[]).unwrap_err();
+        let told = faults.first().message();
+        assert!(told.starts_with("two trials would be called") && told.contains(trial), "{told}");
+    }
+}
+
+#[test]
 fn an_argument_does_not_fix_what_the_file_sweeps_unless_it_says_so() {
     let text = with(&[("seed: 42", "seed: Seeds(3)"), ("epochs: 10", "epochs: Sweep([5, 10])")]);
     let told = |set: &str| {
