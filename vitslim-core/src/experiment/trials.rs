@@ -148,7 +148,7 @@ impl Told {
         for fault in faults.iter() {
             let known =
                 |earlier: &Fault| earlier.span() == fault.span() && earlier.message() == fault.message();
-            if !self.0.iter().any(known) {
+            if !self.is_enough() && !self.0.iter().any(known) {
                 self.0.push(fault.clone());
             }
         }
