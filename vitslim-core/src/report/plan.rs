@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::table::{lines, plain, push, short, trial_name};
 
 /// What a name leaves to the numbers beside it.
-const NAME_WIDTH: usize = 40;
+const NAME_WIDTH: usize = 34;
 
 /// The trials of an experiment before any of them is run.
 #[derive(Clone, Debug, Default, Serialize)]

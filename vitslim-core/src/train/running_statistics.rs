@@ -2,8 +2,10 @@
 
 use burn::module::Module;
 use burn::optim::AdamWConfig;
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::TrainStep;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use super::parallel::{Devices, NamedDevice, Team};
 use super::step::{StepSettings, Trainee};
@@ -11,6 +13,7 @@ use super::watch::Watch;
 use crate::data::Batch;
 use crate::models::{Architecture, ConfigError, Logits, VitConfig};
 use crate::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Precision};
+use crate::selftest::slicing::{random, random_model};
 use crate::slim::{MaskSet, MaskSpec, Slim, Slimmable, describe};
 
 /// A convolution whose channels are normalised, averaged and classified.
@@ -48,8 +51,10 @@ impl Architecture for Net {
 /// A search of a network with settled running statistics.
 fn trainee(parts: usize) -> Trainee<Net> {
     let device = Device::flex().autodiff();
-    device.seed(3);
-    let model = Net::init(&VitConfig::default(), &device).unwrap();
+    // Not from the generator of the device, which tests beside this one draw from.
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let model: Net =
+        random_model(&VitConfig::default(), &mut rng, &device).unwrap_or_else(|failure| panic!("{failure}"));
     let spec = MaskSpec { weight: 0.01, init: 0.5, ..MaskSpec::default() };
     let searched: Vec<_> = describe(&model).unwrap().into_iter().map(|d| (d, spec)).collect();
     let masks = MaskSet::new(&searched, &device);
@@ -59,9 +64,8 @@ fn trainee(parts: usize) -> Trainee<Net> {
 
 fn batch() -> Batch {
     let device = Device::flex().autodiff();
-    device.seed(4);
     let labels = Tensor::from_data(TensorData::new((0..10_i64).collect(), [10]), &device);
-    let images = Tensor::random([10, 1, 8, 8], Distribution::Normal(1.0, 2.0), &device);
+    let images = random([10, 1, 8, 8], &mut ChaCha8Rng::seed_from_u64(4), &device) * 2.0 + 1.0;
     Batch { images, labels, epoch: 1, step: 1, seed: 5 }
 }
 
