@@ -94,7 +94,7 @@ pub(super) fn run_sweep(
     sweep.tell(&plan.total());
     sweep.run()?;
     let report = sweep.report();
-    print(args.json, &report, |report| format!("{}\nresults: {}", report.table(), folder.display()))?;
+    print(args.json, &report, |report| format!("{}\n\nresults: {}", report.table().trim_end(), folder.display()))?;
     sweep.end(&report)
 }
 
