@@ -19,7 +19,7 @@ pub struct Fault {
     message: String,
     span: Span,
     label: Option<String>,
-    also: Option<(Span, String)>,
+    also: Option<Box<(Span, String)>>,
     help: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Fault {
     /// Underlines a second place that the mistake has to do with. It is shown if it lies in the same source.
     #[must_use]
     pub fn with_also(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.also = Some((span, label.into()));
+        self.also = Some(Box::new((span, label.into())));
         self
     }
 
@@ -62,7 +62,7 @@ impl Fault {
 
     /// The second place that is underlined.
     pub(super) fn other_place(&self) -> Option<&Span> {
-        self.also.as_ref().map(|(span, _)| span)
+        self.also.as_ref().map(|also| &also.0)
     }
 
     /// What to do, where there is more to say than the message does.
@@ -103,7 +103,8 @@ impl Diagnostic for Fault {
         let primary = LabeledSpan::new_primary_with_span(self.label.clone(), range(&self.span));
         let also = self
             .also
-            .iter()
+            .as_deref()
+            .into_iter()
             .filter(|(span, _)| span.source == self.span.source && can_be_shown(span))
             .map(|(span, text)| LabeledSpan::new_with_span(Some(text.clone()), range(span)));
         can_be_shown(&self.span).then(|| Box::new(std::iter::once(primary).chain(also)) as _)

@@ -87,10 +87,9 @@ fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Resul
 fn looks_like_text(value: &str) -> bool {
     let value = value.trim_start();
     let after_word = value.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
-    !value.starts_with(['(', '[', '{', '"', '\''])
-        && !(after_word.len() < value.len() && after_word.starts_with('('))
-        && !value.starts_with("r\"")
-        && !value.starts_with("r#")
+    let variant = after_word.len() < value.len() && after_word.starts_with('(');
+    let begins = |opening: &[&str]| opening.iter().any(|opening| value.starts_with(opening));
+    !variant && !begins(&["(", "[", "{", "\"", "'", "r\"", "r#"])
 }
 
 fn is_wrong_number(faults: &Faults, start: usize, value: &str) -> bool {

@@ -3,8 +3,8 @@
 mod attached;
 mod display;
 mod queue;
-mod sweep;
 mod trial;
+mod work;
 mod worker;
 
 use std::collections::HashSet;
@@ -14,8 +14,8 @@ use burn::train::Interrupter;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use self::sweep::Sweep;
 use self::trial::Trial;
+use self::work::Sweep;
 use super::plan::plan_trials;
 use super::run::RunArgs;
 use super::{Registry, device_list, print};
@@ -94,7 +94,9 @@ pub(super) fn run_sweep(
     sweep.tell(&plan.total());
     sweep.run()?;
     let report = sweep.report();
-    print(args.json, &report, |report| format!("{}\n\nresults: {}", report.table().trim_end(), folder.display()))?;
+    print(args.json, &report, |report| {
+        format!("{}\n\nresults: {}", report.table().trim_end(), folder.display())
+    })?;
     sweep.end(&report)
 }
 

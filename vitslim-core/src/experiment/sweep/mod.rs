@@ -237,7 +237,7 @@ impl Search {
                     .with_help("write out the values, or sweep the places themselves: sweeps of different places multiply out"),
             );
         }
-        if let [] = self.path.as_slice() {
+        if self.path.is_empty() {
             let fault = Fault::new(node.head(), "the whole file cannot be swept");
             self.faults.push(fault.with_help("sweep the values in it, or write a file for each"));
         }
