@@ -1,7 +1,13 @@
 //! The right name nearest to a wrong one.
 
+/// Bytes of a name that may be a misspelling. Comparing takes time, and nobody means a longer one.
+const LONGEST: usize = 100;
+
 /// The candidate that `name` is probably a misspelling of.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
     let name = plain(name);
     candidates

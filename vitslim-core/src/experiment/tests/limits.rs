@@ -58,6 +58,11 @@ fn many_fields_and_sweeps_are_read_in_no_time() {
     let config = |items: &str| QUICKSTART.replace("patch_size: 2", &format!("patch_size: 2, x: {items}"));
     let fields: String = (0..200_000).map(|index| format!("a{index}: 1,")).collect();
     assert!(Document::parse("f.ron", &config(&format!("({fields})")), &[]).is_ok());
+    // Ten thousand trials with the same mistake, in a name that is not compared with others.
+    let long =
+        config(&format!("1), {}: (x: 1", "a".repeat(20_000))).replace("seed: 42", "seed: Seeds(10000)");
+    let document = Document::parse("f.ron", &long, &[]).unwrap();
+    assert_eq!(lines(&document.trials().unwrap_err()).len(), 1);
     // Names that no folder can have, so that they are numbered.
     let named = |index: u32| format!("Sweep(\"{}\", [1]),", char::from_u32(0x4e00 + index).unwrap());
     let sweeps: String = (0..5000).map(named).collect();
