@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::table::{lines, plain, push, short, trial_name};
 
 /// What a name leaves to the numbers beside it.
-const NAME_WIDTH: usize = 34;
+const NAME_WIDTH: usize = 32;
 
 /// The trials of an experiment before any of them is run.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -193,7 +193,7 @@ mod tests {
 
     fn plan() -> SweepPlan {
         let trial = |weight: usize, budget: usize| PlannedTrial {
-            trial: format!("hidden.weight={weight},budgets.0.hidden={budget},seed=0"),
+            trial: format!("w={weight},b={budget},seed=0"),
             params: 1000,
             macs: 1000,
             subnets: vec![PlannedSubnet { label: format!("share-{budget}"), params: 500, macs: 500 }],
@@ -217,14 +217,16 @@ mod tests {
             let line = table.lines().find(|line| line.contains(start)).unwrap();
             line.split_whitespace().collect::<Vec<_>>().join(" ")
         };
-        assert!(row("weight=0,budgets.0.hidden=0").ends_with(" 111 2 minutes"), "{table}");
-        assert!(row("weight=0,budgets.0.hidden=1").ends_with(" 1 1 s"), "{table}");
-        assert!(row("weight=1,budgets.0.hidden=0").ends_with(" 11 11 s"), "{table}");
+        assert!(row("w=0,b=0").ends_with(" 111 2 minutes"), "{table}");
+        assert!(row("w=0,b=1").ends_with(" 1 1 s"), "{table}");
+        assert!(row("w=1,b=0").ends_with(" 11 11 s"), "{table}");
     }
 
     #[test]
     fn sub_networks_of_the_same_size_are_told_once_and_lines_fit() {
-        let table = plan().table();
+        let mut plan = plan();
+        plan.trials[0].trial = format!("{},seed=0", "a.long.name=1234567,".repeat(9));
+        let table = plan.table();
         assert_eq!(table.matches("and 2 more, about:").count(), 4, "{table}");
         assert!(table.contains("share-3  500 params  500 MACs  50 %"), "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");

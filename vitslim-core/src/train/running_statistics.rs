@@ -50,7 +50,7 @@ impl Architecture for Net {
 
 /// A search of a network with settled running statistics.
 fn trainee(parts: usize) -> Trainee<Net> {
-    let device = Device::flex().autodiff();
+    let device = Device::flex();
     // Not from the generator of the device, which tests beside this one draw from.
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let model: Net =
@@ -59,7 +59,7 @@ fn trainee(parts: usize) -> Trainee<Net> {
     let searched: Vec<_> = describe(&model).unwrap().into_iter().map(|d| (d, spec)).collect();
     let masks = MaskSet::new(&searched, &device);
     let settings = StepSettings { parts, label_smoothing: 0.0, clip: Some(0.3), precision: Precision::F32 };
-    Trainee::new(Slim { model, masks }, settings, Watch::default())
+    Trainee::new(Slim { model, masks }, settings, Watch::default()).train().fork(&device.autodiff())
 }
 
 fn batch() -> Batch {
