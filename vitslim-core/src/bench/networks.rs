@@ -125,17 +125,8 @@ impl<A: Architecture> Bench<'_, A> {
         self.prepared.experiment.precision
     }
 
-    /// The first images of the training part, over again where there are fewer than a batch has.
     fn batch(&self, device: &Device) -> Result<Batch, RunError> {
-        let part = &self.prepared.data.train;
-        let indices: Vec<usize> = (0..self.setting.batch).map(|index| index % part.len()).collect();
-        Ok(Batch {
-            images: part.images(&indices, device).map_err(EvaluateError::from)?,
-            labels: part.labels(&indices, device),
-            epoch: 1,
-            step: 1,
-            seed: self.prepared.experiment.seed,
-        })
+        Ok(self.prepared.first_batch(self.setting.batch, device).map_err(EvaluateError::from)?)
     }
 }
 

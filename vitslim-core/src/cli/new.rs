@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::Registry;
-use crate::experiment::{RunName, nearest};
+use crate::experiment::{RunName, did_you_mean};
 use crate::terminal::say;
 
 /// Writes an experiment to start from, with a comment on what may be changed: NAME.ron.
@@ -42,8 +42,7 @@ enum NewError {
 pub fn new(registry: &Registry, args: &NewArgs) -> miette::Result<()> {
     let Some(text) = registry.starter(args.name.as_str(), &args.architecture) else {
         let name = args.architecture.clone();
-        let hint = nearest(&name, registry.names());
-        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let hint = did_you_mean(&name, registry.names());
         let known = registry.names().collect::<Vec<_>>().join(", ");
         return Err(NewError::Architecture { name, hint, known }.into());
     };

@@ -2,7 +2,7 @@ use schemars::Schema;
 
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
-use crate::experiment::{Document, Faults, Node, Value, nearest};
+use crate::experiment::{Document, Faults, Node, Value, did_you_mean};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
@@ -104,8 +104,7 @@ impl Registry {
         if let Some((_, commands)) = self.entries.iter().find(|(name, _)| *name == wanted) {
             return Ok(*commands);
         }
-        let hint = nearest(&wanted, self.names());
-        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let hint = did_you_mean(&wanted, self.names());
         let names: Vec<_> = self.names().collect();
         let help = format!("architectures: {}", names.join(", "));
         let message = format!("unknown architecture `{wanted}`{hint}");

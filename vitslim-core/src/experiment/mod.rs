@@ -32,7 +32,7 @@ pub use self::de::typed;
 pub use self::document::{Document, LoadError};
 pub use self::fault::{Fault, Faults};
 pub use self::keys::{KeyError, resolve};
-pub use self::nearest::nearest;
+pub use self::nearest::{did_you_mean, nearest};
 pub use self::overrides::set;
 pub use self::schema::{
     Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keyed, LayerDecay, Masks, Model,

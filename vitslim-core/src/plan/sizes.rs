@@ -23,8 +23,7 @@ impl Sizes {
     /// Those of the dense network and of the sub-network of each budget.
     pub(super) fn of<A: Architecture>(&mut self, prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
         let experiment = &prepared.experiment;
-        let config = ron::to_string(&prepared.config).unwrap_or_default();
-        let network = format!("{} {config}", experiment.model.architecture);
+        let network = prepared.network();
         let granularities: Vec<_> =
             prepared.searched.iter().map(|(dimension, spec)| (&dimension.path, spec.granularity)).collect();
         let budgets = prepared.budgets.iter().map(|budget| {

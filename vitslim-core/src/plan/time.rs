@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
-use crate::data::Batch;
 use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
 use crate::run::{Prepared, RunError, initial};
@@ -36,10 +35,8 @@ impl Times {
         training: &Training,
     ) -> Result<f64, RunError> {
         let experiment = &prepared.experiment;
-        let config = ron::to_string(&prepared.config).unwrap_or_default();
         let (batch, parts) = (training.batch.get(), training.accumulate.get());
-        let architecture = &experiment.model.architecture;
-        let key = format!("{architecture} {config} {batch} {parts} {:?}", experiment.precision);
+        let key = format!("{} {batch} {parts} {:?}", prepared.network(), experiment.precision);
         let seconds = match self.known.get(&key) {
             Some(seconds) => *seconds,
             None => {
@@ -63,16 +60,9 @@ fn step_seconds<A: Architecture>(
     let model = initial(prepared, device).map_err(RunError::Config)?.valid();
     let mut stepper =
         Stepper::new(Slim::dense(model), training, &Masks::default(), experiment.precision, device)?;
-    let part = &prepared.data.train;
-    let indices: Vec<usize> = (0..training.batch.get()).map(|index| index % part.len()).collect();
-    let on = device.clone().autodiff();
-    let batch = Batch {
-        images: part.images(&indices, &on).map_err(EvaluateError::from)?,
-        labels: part.labels(&indices, &on),
-        epoch: 1,
-        step: 1,
-        seed: experiment.seed,
-    };
+    let batch = prepared
+        .first_batch(training.batch.get(), &device.clone().autodiff())
+        .map_err(EvaluateError::from)?;
     stepper.step(batch.clone())?;
     let mut fastest = f64::INFINITY;
     for _ in 0..MEASURED {

@@ -8,10 +8,10 @@ use schemars::SchemaGenerator;
 use thiserror::Error;
 
 use super::dataset::dataset;
-use crate::data::{Dataset, ImageShape};
+use crate::data::{Batch, DataError, Dataset, ImageShape};
 use crate::experiment::{
-    Budget, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, merge_config, nearest, resolve,
-    typed,
+    Budget, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, did_you_mean, merge_config,
+    resolve, typed,
 };
 use crate::models::Architecture;
 use crate::slim::{
@@ -137,6 +137,29 @@ impl<A: Architecture> Prepared<A> {
         self.swept.clone().unwrap_or_else(|| format!("seed={}", self.experiment.seed))
     }
 
+    /// A text by which the same network on images of the same shape is known.
+    pub(crate) fn network(&self) -> String {
+        let config = ron::to_string(&self.config).unwrap_or_default();
+        format!("{} {:?} {config}", self.experiment.model.architecture, self.data.shape)
+    }
+
+    /// The first `size` images of the training part, over again where there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// When the file of an image cannot be read.
+    pub(crate) fn first_batch(&self, size: usize, device: &Device) -> Result<Batch, DataError> {
+        let part = &self.data.train;
+        let indices: Vec<usize> = (0..size).map(|index| index % part.len()).collect();
+        Ok(Batch {
+            images: part.images(&indices, device)?,
+            labels: part.labels(&indices, device),
+            epoch: 1,
+            step: 1,
+            seed: self.experiment.seed,
+        })
+    }
+
     /// What is cut out for `budget`: the ranking of the trained masks, rounded if the experiment says so.
     pub(crate) fn plan(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
         let plan = rank(&self.dimensions, masks, &budget.rankings)?;
@@ -210,8 +233,7 @@ fn find_preset<'a, A: Architecture>(
         return Ok(config);
     }
     let names: Vec<_> = presets.iter().map(|(preset, _)| *preset).collect();
-    let hint = nearest(name, names.iter().copied());
-    let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let hint = did_you_mean(name, names.iter().copied());
     let help = match names.is_empty() {
         true => "this architecture has no presets".to_owned(),
         false => format!("presets: {}", names.join(", ")),

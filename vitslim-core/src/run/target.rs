@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::pipeline::{RESULT, SUBNETS};
-use crate::experiment::nearest;
+use crate::experiment::did_you_mean;
 
 /// The file by which a folder is known as that of a run.
 const EXPERIMENT: &str = "experiment.ron";
@@ -80,8 +80,7 @@ impl Target {
         if labels.contains(&label) {
             return Ok(Self { run, label: Some(label) });
         }
-        let hint = nearest(&label, labels.iter().map(String::as_str));
-        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let hint = did_you_mean(&label, labels.iter().map(String::as_str));
         let help = match labels.is_empty() {
             true => "it has none yet: the run was stopped before it cut one out".to_owned(),
             false => format!("sub-networks: {}", labels.join(", ")),

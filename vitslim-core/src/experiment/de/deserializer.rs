@@ -3,7 +3,7 @@
 use serde::de::{Deserializer, Visitor};
 
 use super::super::fault::Fault;
-use super::super::nearest::{list, nearest};
+use super::super::nearest::{did_you_mean, list, nearest};
 use super::super::number;
 use super::super::tree::Value;
 use super::access::{Entries, Fields, Items, Variant};
@@ -182,8 +182,7 @@ impl<'de> Deserializer<'de> for De<'_> {
             },
         };
         if !variants.contains(&variant) {
-            let guess = nearest(variant, variants.iter().copied())
-                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let guess = did_you_mean(variant, variants.iter().copied());
             let message = format!("unknown variant `{variant}` of `{called}`{guess}");
             let fault = Fault::new(self.node.head(), message).with_help(format!("there is {one_of}"));
             return Err(Error::placed(fault));

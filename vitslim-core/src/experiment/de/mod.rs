@@ -5,6 +5,7 @@ mod deserializer;
 mod error;
 mod mistakes;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use serde::de::{DeserializeOwned, Visitor};
@@ -31,7 +32,7 @@ const RAW: &str = "$ron::private::RawValue";
 pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, Faults> {
     Faults::check(sweeps(node))?;
     let mut mistakes = Mistakes::default();
-    let mut rest = node.clone();
+    let mut rest = Cow::Borrowed(node);
     loop {
         let told = RefCell::new(Vec::new());
         let result = T::deserialize(De { node: &rest, subject: "", told: &told });
@@ -42,7 +43,7 @@ pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, Faults> {
         };
         // serde stops at what cannot be read. Without that, it goes on to the next.
         let place = mistakes.add(told, error.into_fault(&rest.span));
-        if !place.is_some_and(|place| mistakes.leave_out(&mut rest, &place)) {
+        if !place.is_some_and(|place| mistakes.leave_out(rest.to_mut(), &place)) {
             return mistakes
                 .and(Vec::new())
                 .and_then(|()| Err(Fault::new(node.span.clone(), "this value cannot be read").into()));

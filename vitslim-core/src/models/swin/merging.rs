@@ -38,20 +38,17 @@ impl PatchMerging {
     /// - output: `[batch, side * side / 4, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, patches, former] = x.dims();
+        // A size of 0 means another thing to `reshape`.
         if former == 0 {
             return self.reduction.forward(Tensor::zeros([batch, patches / 4, 0], &x.device()));
         }
         let half = self.side / 2;
-        let merged = match former {
-            // A size of 0 means another thing to `reshape`.
-            0 => x.narrow(1, 0, patches / 4),
-            // timm's order of the four: the second row of a column comes after the first.
-            _ => x.reshape([batch, half, 2, half, 2, former]).permute([0, 1, 3, 4, 2, 5]).reshape([
-                batch,
-                patches / 4,
-                4 * former,
-            ]),
-        };
-        self.reduction.forward(self.norm.forward(merged))
+        // timm's order of the four: the second row of a column comes after the first.
+        let x = x.reshape([batch, half, 2, half, 2, former]).permute([0, 1, 3, 4, 2, 5]).reshape([
+            batch,
+            patches / 4,
+            4 * former,
+        ]);
+        self.reduction.forward(self.norm.forward(x))
     }
 }
