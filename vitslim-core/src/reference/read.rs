@@ -230,11 +230,13 @@ fn ron(value: &Value) -> String {
     match value {
         Value::Null => "`None`".to_owned(),
         Value::String(name) => format!("`{name}`"),
-        Value::Object(fields) if fields.len() == 1 && fields.values().all(Value::is_object) => {
-            let (name, fields) = fields.iter().next().unwrap_or_else(|| unreachable!("there is one"));
-            format!("`{name}{}`", record(fields))
-        }
-        Value::Object(_) => format!("`{}`", record(value)),
+        Value::Object(fields) => match fields.iter().next() {
+            // A variant with its fields.
+            Some((name, inner)) if fields.len() == 1 && inner.is_object() => {
+                format!("`{name}{}`", record(inner))
+            }
+            _ => format!("`{}`", record(value)),
+        },
         other => format!("`{}`", plain(other)),
     }
 }

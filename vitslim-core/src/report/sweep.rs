@@ -52,8 +52,10 @@ impl SweepReport {
     ///
     /// When a value cannot be written, which none is.
     pub fn csv(&self) -> Result<String, csv::Error> {
-        let differing = self.names(|trial| &trial.differing);
-        let kept: BTreeSet<&String> = self.subnets().flat_map(|(_, subnet)| subnet.kept.keys()).collect();
+        let differing = self.differing();
+        let summaries = self.trials.iter().filter_map(|trial| trial.summary.as_ref());
+        let subnets = summaries.flat_map(|summary| &summary.subnets);
+        let kept: BTreeSet<&String> = subnets.flat_map(|subnet| subnet.kept.keys()).collect();
         let mut writer = csv::Writer::from_writer(Vec::new());
         let fixed = |name: &str| ["trial", "state", "network"].contains(&name) || NUMBERS.contains(&name);
         let swept = differing.iter().map(|name| match fixed(name) {
@@ -97,19 +99,15 @@ impl SweepReport {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    fn names(&self, of: impl Fn(&TrialReport) -> &Map<String, Value>) -> Vec<String> {
+    /// Names of what differs between trials.
+    fn differing(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for name in self.trials.iter().flat_map(|trial| of(trial).keys()) {
+        for name in self.trials.iter().flat_map(|trial| trial.differing.keys()) {
             if !names.contains(name) {
                 names.push(name.clone());
             }
         }
         names
-    }
-
-    fn subnets(&self) -> impl Iterator<Item = (&Summary, &SubnetSummary)> {
-        let summaries = self.trials.iter().filter_map(|trial| trial.summary.as_ref());
-        summaries.flat_map(|summary| summary.subnets.iter().map(move |subnet| (summary, subnet)))
     }
 
     /// The sub-networks of all trials, in at most 80 columns.

@@ -114,20 +114,10 @@ impl RunFolder {
         let path = out.join(name).join(trial);
         std::fs::create_dir_all(&path).map_err(io("make", &path))?;
         let folder = Self { _lock: lock(&path)?, path };
-        let file = folder.path.join("experiment.ron");
-        match std::fs::read_to_string(&file) {
-            Ok(earlier) if earlier != experiment => match Self::has_results(&folder.path) {
-                true => return Err(Self::other_experiment(&folder.path, &earlier, experiment)),
-                false => folder.remove_results()?,
-            },
-            Ok(_) if afresh => folder.remove_results()?,
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if Self::has_results(&folder.path) {
-                    return Err(Self::other_experiment(&folder.path, "(no experiment.ron)", experiment));
-                }
-            }
-            Err(source) => return Err(FolderError::Io { action: "read", path: file, source }),
+        Self::check(&folder.path, experiment)?;
+        let goes_on = !afresh && folder.read("experiment.ron")?.is_some_and(|there| there == experiment);
+        if !goes_on {
+            folder.remove_results()?;
         }
         folder.write("experiment.ron", experiment.as_bytes())?;
         Ok(folder)
@@ -146,7 +136,10 @@ impl RunFolder {
         match std::fs::read_to_string(&file) {
             Ok(there) if there == experiment => Ok(()),
             Ok(there) => Err(Self::other_experiment(path, &there, experiment)),
-            Err(_) => Err(Self::other_experiment(path, "(no experiment.ron)", experiment)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Self::other_experiment(path, "(no experiment.ron)", experiment))
+            }
+            Err(source) => Err(FolderError::Io { action: "read", path: file, source }),
         }
     }
 
