@@ -8,7 +8,7 @@ use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Experiment, Fault, Faults};
 use crate::models::Architecture;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{batches, budgets, config, dataset, searched};
+use crate::run::{Network, batches, budgets, config, dataset, searched};
 use crate::slim::{Dimension, MaskSpec, describe};
 
 /// Checks the experiment in `document`: its data, its architecture, and whether they fit together. Nothing is trained and nothing is
@@ -25,7 +25,7 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
         preset: experiment.model.preset.clone(),
         ..ExperimentCheck::default()
     };
-    let data = dataset(document, &experiment);
+    let data = dataset(document, &experiment.data, experiment.seed);
     let data = match data {
         Ok(data) => {
             check.data = Some(CheckedData {
@@ -36,13 +36,11 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
                 test: data.test.len(),
                 notes: data.notes.clone(),
             });
-            if let Err(faults) = batches(document, &experiment, &data) {
-                check.reasons.extend(reasons(&faults));
-            }
+            check.reasons.extend(reasons(&batches(document, &data)));
             Some(data)
         }
         Err(faults) => {
-            check.reasons.extend(reasons(&faults));
+            check.reasons.extend(reasons(faults.iter()));
             None
         }
     };
@@ -59,12 +57,15 @@ fn check_network<A: Architecture>(
     data: Option<&Dataset>,
     check: &mut ExperimentCheck,
 ) -> Result<(), Vec<Reason>> {
-    let known = data.map(|data| (data.shape, data.classes));
-    let config = config::<A>(document, experiment, known).map_err(|faults| reasons(&faults))?;
+    let mut found = Vec::new();
+    let config = config::<A>(document, &experiment.model, data, &mut found);
+    let config = config.filter(|_| found.is_empty()).ok_or_else(|| reasons(&found))?;
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
-        .map_err(|error| reasons(&document.fault(&["model", "config", error.field], error.message, None)))?;
+        .map_err(|error| {
+            reasons(document.fault(&["model", "config", error.field], error.message, None).iter())
+        })?;
     let searched = check_keys(document, experiment, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
     let image = data.map(|data| data.shape).or_else(|| image(&config)).ok_or_else(|| {
@@ -100,16 +101,13 @@ fn check_keys<A: Architecture>(
 ) -> Vec<(Dimension, MaskSpec)> {
     // Where the dimensions cannot be told, the check of the architecture says why.
     let Ok(dimensions) = describe(model) else { return Vec::new() };
-    let searched = searched(document, &experiment.search.dimensions, &dimensions).unwrap_or_else(|faults| {
-        found.extend(reasons(&faults));
-        Vec::new()
-    });
-    // Without what is searched, every budget would be wrong.
-    if !searched.is_empty()
-        && let Err(faults) = budgets(document, &experiment.budgets, &dimensions, &searched)
-    {
-        found.extend(reasons(&faults));
-    }
+    let mut faults = Vec::new();
+    let network = Network { dimensions: &dimensions, sure: true };
+    let searched = searched(document, &experiment.search.dimensions, network, &mut faults);
+    // Where a key is wrong, it is open what is searched.
+    let known = faults.is_empty().then_some(&searched[..]);
+    budgets(document, network, known, &mut faults);
+    found.extend(reasons(&faults));
     searched
 }
 
@@ -120,8 +118,8 @@ fn image(config: &impl serde::Serialize) -> Option<ImageShape> {
     Some(ImageShape { channels: field("channels")?, size: field("image_size")? })
 }
 
-fn reasons(faults: &Faults) -> Vec<Reason> {
+fn reasons<'a>(faults: impl IntoIterator<Item = &'a Fault>) -> Vec<Reason> {
     let reason =
         |fault: &Fault| Reason { message: fault.to_string(), help: fault.advice().map(str::to_owned) };
-    faults.iter().map(reason).collect()
+    faults.into_iter().map(reason).collect()
 }

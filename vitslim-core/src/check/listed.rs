@@ -13,7 +13,8 @@ use crate::slim::describe;
 /// no default, they are those of the first preset.
 pub fn listed<A: Architecture>(name: &str) -> ListedArchitecture {
     let presets = A::presets();
-    let default = merge_config(None::<&A::Config>, &[], None, &[]).and_then(|node| typed::<A::Config>(&node));
+    let default = merge_config(None::<&A::Config>, &[], None, &[], &mut Vec::new())
+        .and_then(|node| typed::<A::Config>(&node));
     let (of, config) = match (default, presets.first()) {
         (Ok(config), _) => ("the default configuration", Ok(config)),
         (Err(_), Some((preset, config))) => (*preset, Ok(config.clone())),

@@ -56,7 +56,7 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
     let device = args.device.open(false)?;
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
-        let document = Document::read(&file, &args.sets)?.trials()?.only()?;
+        let document = registry.trials(&Document::read(&file, &args.sets)?)?.only()?;
         let document = match &source {
             Source::Experiment => document,
             Source::Run(targets) => document.as_trial(&targets[0].trial()),

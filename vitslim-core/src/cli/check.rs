@@ -52,7 +52,7 @@ fn count(reasons: usize) -> String {
 pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
     // Before any tensor is made.
     f64_device()?;
-    let trials = Document::read(&args.file, &args.sets)?.trials()?;
+    let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
     if trials.is_sweep() {
         return check_sweep(registry, args, &trials);
     }

@@ -52,7 +52,7 @@ struct NoSuchTrial {
 
 /// Plans the experiment that `args` name.
 pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
-    let trials = Document::read(&args.file, &args.sets)?.trials()?;
+    let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
     if let Some(number) = args.resolved {
         return resolved(registry, args, &trials, number);
     }

@@ -2,13 +2,13 @@ use schemars::Schema;
 
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
-use crate::experiment::{Document, Faults, Node, Value, did_you_mean};
+use crate::experiment::{Document, Faults, Node, Trials, Value, did_you_mean};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
-    EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute,
+    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute,
 };
 use crate::terminal::say;
 
@@ -23,6 +23,8 @@ pub struct Registry {
 pub(super) struct Commands {
     /// Checks it and its architecture.
     pub check: fn(&Document) -> Result<ExperimentCheck, Faults>,
+    /// Finds all that is wrong with it, short of the annotations of its architecture.
+    mistakes: fn(&Document, &mut Known) -> Result<(), Faults>,
     /// Tells what a run of it will be.
     pub plan: fn(&Document, &mut Planning) -> Result<PlannedTrial, RunError>,
     /// Writes it with every default spelled out.
@@ -45,6 +47,10 @@ impl Commands {
     fn of<A: Architecture>() -> Self {
         Self {
             check: check_experiment::<A>,
+            mistakes: |document, known| match Prepared::<A>::of_sweep(document, known) {
+                Err(PrepareError::Faults(faults)) => Err(faults),
+                _ => Ok(()),
+            },
             plan: plan::<A>,
             resolved: |document| Prepared::<A>::new(document)?.resolved(),
             run: run::<A>,
@@ -94,21 +100,38 @@ impl Registry {
         self.entries.iter().map(|(name, commands)| (*name, (commands.config_schema)())).collect()
     }
 
+    /// The trials of `document`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with them, also with data and networks.
+    pub(super) fn trials(&self, document: &Document) -> Result<Trials, Faults> {
+        let mut known = Known::default();
+        document.trials_with(|trial| (self.commands(trial)?.mistakes)(trial, &mut known))
+    }
+
     /// What the commands do with the architecture that `document` names.
     pub(super) fn commands(&self, document: &Document) -> Result<Commands, Faults> {
-        let wanted = match document.at(&["model", "architecture"]) {
-            Some(Node { value: Value::String(name), .. }) => name.clone(),
-            // Whatever is wrong with it.
-            _ => document.experiment()?.model.architecture,
+        let path = ["model", "architecture"];
+        let wanted = match document.at(&path) {
+            Some(Node { value: Value::String(name), .. }) => Some(name),
+            _ => None,
         };
-        if let Some((_, commands)) = self.entries.iter().find(|(name, _)| *name == wanted) {
+        if let Some((_, commands)) =
+            self.entries.iter().find(|(name, _)| Some(*name) == wanted.map(String::as_str))
+        {
             return Ok(*commands);
         }
-        let hint = did_you_mean(&wanted, self.names());
-        let names: Vec<_> = self.names().collect();
-        let help = format!("architectures: {}", names.join(", "));
-        let message = format!("unknown architecture `{wanted}`{hint}");
-        Err(document.fault(&["model", "architecture"], message, Some(help)))
+        let mut found = Vec::new();
+        if let Some(wanted) = wanted {
+            let hint = did_you_mean(wanted, self.names());
+            let names: Vec<_> = self.names().collect();
+            let help = format!("architectures: {}", names.join(", "));
+            found.extend(document.fault(&path, format!("unknown architecture `{wanted}`{hint}"), Some(help)));
+        }
+        Known::default().data(document, &mut found);
+        document.experiment_with(found)?;
+        Err(document.fault(&path, "expected the name of an architecture", None))
     }
 }
 

@@ -94,7 +94,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     if let Some(trial) = &args.trial {
         return run_attached(registry, args, trial);
     }
-    let trials = Document::read(&args.file, &args.sets)?.trials()?;
+    let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
     let interrupter = Interrupter::new();
     stop_on_ctrl_c(&interrupter).into_diagnostic()?;
     match trials.is_sweep() {

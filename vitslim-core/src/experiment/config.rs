@@ -10,16 +10,17 @@ use super::tree::{Name, Node, Value, overlay};
 
 /// The configuration of a model: the fields of `preset`, over them what the `data` says (image size, channels,
 /// classes), over them what is `written`. Of the data's numbers only those are taken that the configuration has a
-/// field for; `fields` are the names of its fields.
+/// field for; `fields` are the names of its fields. Written numbers that contradict the data's are added to `found`.
 ///
 /// # Errors
 ///
-/// When a written number contradicts the data's, at its place.
+/// When the preset cannot be written as RON.
 pub fn merge_config(
     preset: Option<&impl Serialize>,
     data: &[(&str, usize)],
     written: Option<&Node>,
     fields: &[String],
+    found: &mut Vec<Fault>,
 ) -> Result<Node, Faults> {
     let mut node = match preset {
         Some(preset) => serialized(preset)?,
@@ -30,7 +31,7 @@ pub fn merge_config(
     node = overlay(node, from_data(&data));
     if let Some(written) = written {
         let written = written.present();
-        Faults::check(data.iter().filter_map(|&(name, value)| contradiction(written, name, value)))?;
+        found.extend(data.iter().filter_map(|&(name, value)| contradiction(written, name, value)));
         node = overlay(node, written.clone());
     }
     Ok(node)
@@ -90,7 +91,9 @@ mod tests {
         let written = parse(&Source::new("f.ron", written), 0)?;
         let fields = ["image_size", "dim", "drop_path"].map(str::to_owned);
         let data = [("image_size", 8), ("classes", 10)];
-        merge_config(Some(&PRESET), &data, written.as_ref(), &fields).map(|node| node.to_string())
+        let mut found = Vec::new();
+        let merged = merge_config(Some(&PRESET), &data, written.as_ref(), &fields, &mut found)?;
+        Faults::check(found).map(|()| merged.to_string())
     }
 
     #[test]

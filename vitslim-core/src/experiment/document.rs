@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::base;
-use super::de::typed;
+use super::de::{Reading, read};
 use super::fault::{Fault, Faults};
 use super::keys::KeyError;
 use super::overrides;
@@ -103,7 +104,19 @@ impl Document {
     ///
     /// When a sweep is written wrongly, a trial is not an experiment, or two are the same.
     pub fn trials(&self) -> Result<Trials, Faults> {
-        Trials::of(self)
+        self.trials_with(|_| Ok(()))
+    }
+
+    /// [`Document::trials`], where of mistakes all are told: also those of each trial that only `further` knows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Document::trials`], and of `further` then.
+    pub fn trials_with(
+        &self,
+        further: impl FnMut(&Document) -> Result<(), Faults>,
+    ) -> Result<Trials, Faults> {
+        Trials::of(self, further)
     }
 
     /// This experiment, which sweeps nothing, as the trial `name` of a sweep.
@@ -146,9 +159,31 @@ impl Document {
     ///
     /// When what is written is not an experiment.
     pub fn experiment(&self) -> Result<Experiment, Faults> {
-        let experiment = typed(&self.root)?;
-        schema::validate(&experiment, &self.root)?;
-        Ok(experiment)
+        self.experiment_with(Vec::new())
+    }
+
+    /// The typed experiment.
+    ///
+    /// # Errors
+    ///
+    /// When what is written is not an experiment, or when something else was `found`: all of that.
+    pub(crate) fn experiment_with(&self, mut found: Vec<Fault>) -> Result<Experiment, Faults> {
+        let Reading { value, faults } = read(&self.root);
+        found.extend(faults);
+        found.extend(schema::validate(self));
+        Faults::check(found)?;
+        value.ok_or_else(|| self.fault(&[], "this experiment cannot be read", None))
+    }
+
+    /// What can be read at `path`; `None` if nothing is written there.
+    pub(crate) fn reading<T: DeserializeOwned>(&self, path: &[&str]) -> Option<Reading<T>> {
+        self.at(path).map(read)
+    }
+
+    /// The value at `path`, if it is written and right.
+    pub(crate) fn part<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        let Reading { value, faults } = self.reading(path)?;
+        value.filter(|_| faults.is_empty())
     }
 
     /// A fault of the value at `path`, or of the deepest node on the way there if it is not written.

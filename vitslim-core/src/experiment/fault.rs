@@ -155,6 +155,15 @@ impl Faults {
     }
 }
 
+impl IntoIterator for Faults {
+    type Item = Fault;
+    type IntoIter = std::iter::Chain<std::iter::Once<Fault>, std::vec::IntoIter<Fault>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        std::iter::once(*self.first).chain(self.rest)
+    }
+}
+
 impl From<Fault> for Faults {
     fn from(first: Fault) -> Self {
         Self { first: Box::new(first), rest: Vec::new() }

@@ -66,21 +66,17 @@ fn guess(near: Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }
 
-/// For each key the indices of the dimensions that it matches, in the order of `names`.
+/// For each key the indices of the dimensions that it matches, in the order of `names`; or that it is no valid glob, matches nothing,
+/// or matches what a key before it does.
 ///
 /// A key is the last name of a dimension (`hidden` is every `*.hidden`), or a glob over its whole path, in which `*`
 /// matches one step.
-///
-/// # Errors
-///
-/// When a key is no valid glob or matches nothing, or when two match the same dimension.
 pub fn resolve<'a>(
     keys: impl IntoIterator<Item = &'a str>,
     names: &[String],
-) -> Result<Vec<Vec<usize>>, KeyError> {
+) -> Vec<Result<Vec<usize>, KeyError>> {
     let mut taken: Vec<Option<&str>> = vec![None; names.len()];
-    let mut resolved = Vec::new();
-    for key in keys {
+    let mut resolve = |key: &'a str| {
         let pattern = Pattern::new(key)?;
         let matched: Vec<usize> = (0..names.len()).filter(|&index| pattern.matches(&names[index])).collect();
         if matched.is_empty() {
@@ -95,9 +91,9 @@ pub fn resolve<'a>(
                 });
             }
         }
-        resolved.push(matched);
-    }
-    Ok(resolved)
+        Ok(matched)
+    };
+    keys.into_iter().map(&mut resolve).collect()
 }
 
 enum Pattern<'a> {
@@ -164,7 +160,15 @@ mod tests {
     }
 
     fn resolved(keys: &[&str]) -> Result<Vec<Vec<usize>>, KeyError> {
-        resolve(keys.iter().copied(), &names())
+        resolve(keys.iter().copied(), &names()).into_iter().collect()
+    }
+
+    #[test]
+    fn each_key_has_its_own_answer() {
+        let found = resolve(["hiden", "width", "widht", "hidden"], &names());
+        assert_eq!(found[1], Ok(vec![0]));
+        assert_eq!(found[3], Ok(vec![3, 6, 9]));
+        assert!(found[0].is_err() && found[2].is_err());
     }
 
     #[test]

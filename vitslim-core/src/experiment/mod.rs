@@ -1,8 +1,9 @@
 //! The experiment language: a RON file that says what is searched, and how.
 //!
 //! Text becomes a [tree](Node) whose every node knows its place; the files that it starts from and `--set` arguments change the
-//! tree; sweeps make [`Trials`] of it; the tree of a trial becomes a typed [`Experiment`]. Whatever is wrong is a [`Fault`] with the file or argument, line and column, and the right
-//! name or spelling.
+//! tree; sweeps make [`Trials`] of it; the tree of a trial becomes a typed [`Experiment`]. Whatever is wrong is a [`Fault`] with the
+//! file or argument, line and column, and the right name or spelling; what is right is checked all the same, so that all
+//! mistakes are told in one go.
 
 mod base;
 mod brackets;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use self::config::merge_config;
 pub use self::de::typed;
+pub(crate) use self::de::{Reading, read};
 pub use self::document::{Document, LoadError};
 pub use self::fault::{Fault, Faults};
 pub use self::keys::{KeyError, resolve};
@@ -39,6 +41,7 @@ pub use self::schema::{
     NonNegative, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search,
     SearchedDimension, Training,
 };
+pub(crate) use self::schema::{STAGES, batch_of};
 pub use self::source::{Source, Span};
 pub use self::tree::{Name, Node, Value, overlay};
 pub use self::trials::Trials;

@@ -21,11 +21,21 @@ pub struct Trials {
 }
 
 impl Trials {
-    /// The trials of `document`.
-    pub(super) fn of(document: &Document) -> Result<Self, Faults> {
+    /// The trials of `document`. If there are mistakes, `further` tells more of each trial.
+    pub(super) fn of(
+        document: &Document,
+        mut further: impl FnMut(&Document) -> Result<(), Faults>,
+    ) -> Result<Self, Faults> {
         let trials = Self { document: document.clone(), sweeps: Sweeps::find(document.root())? };
-        trials.check()?;
-        Ok(trials)
+        let mut told = Told::default();
+        match trials.check() {
+            Ok(()) => return Ok(trials),
+            Err(faults) => told.add(&faults),
+        }
+        if let Err(faults) = trials.each(&mut further, |faults| Some(faults)) {
+            told.add(&faults);
+        }
+        Faults::check(told.0).map(|()| trials)
     }
 
     /// How many.

@@ -4,15 +4,15 @@ use crate::data::{
     Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, cifar10, cifar100,
     digits, idx, image_folder, random,
 };
-use crate::experiment::{Data, Document, Experiment, Faults, ProperFraction};
+use crate::experiment::{Data, Document, Faults, ProperFraction};
 
-/// Reads the data of `experiment`.
+/// Reads `data`, which are those of `document`.
 ///
 /// # Errors
 ///
 /// What is wrong with it, at the value that leads to it.
-pub(crate) fn dataset(document: &Document, experiment: &Experiment) -> Result<Dataset, Faults> {
-    read(&experiment.data, experiment.seed).map_err(|error| {
+pub(crate) fn dataset(document: &Document, data: &Data, seed: u64) -> Result<Dataset, Faults> {
+    read(data, seed).map_err(|error| {
         let place = [&["data"], error.place()].concat();
         document.fault(&place, error.to_string(), error.help().map(str::to_owned))
     })

@@ -126,7 +126,7 @@ fn prepare_other_data<A: Architecture>(document: &Document, folder: &str) -> Res
     if experiment.data.path().is_none() {
         return Err(OtherDataError::NoFolder(experiment.data.kind()).into());
     }
-    let own = dataset(document, &experiment).map_err(OtherDataError::Normalisation)?;
+    let own = dataset(document, &experiment.data, experiment.seed).map_err(OtherDataError::Normalisation)?;
     let mut document = document.clone();
     document.set_string(&["data", "path"], "--data", folder).map_err(PrepareError::from)?;
     let prepared = Prepared::<A>::new(&document)?;

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::prepare::{Prepared, PreparedBudget};
+use super::keys::PreparedBudget;
+use super::prepare::Prepared;
 use crate::models::Architecture;
 
 /// The identities of the stages of one trial.

@@ -1,10 +1,12 @@
 //! A run: an experiment checked against its model, its stages in order, the folder that they fill, and what is made of
 //! that folder.
 
+mod config;
 mod dataset;
 mod evaluation;
 mod folder;
 mod identity;
+mod keys;
 mod listing;
 mod outlook;
 mod pipeline;
@@ -16,14 +18,17 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use config::config;
 pub(crate) use dataset::dataset;
 pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};
+pub use keys::PreparedBudget;
+pub(crate) use keys::{Network, budgets, searched};
 pub use listing::runs;
 pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};
-pub(crate) use prepare::{Known, batches, budgets, config, searched};
+pub(crate) use prepare::{Known, batches};
 pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
 pub(crate) use sharing::SHARED;

@@ -15,8 +15,9 @@ use thiserror::Error;
 
 use super::evaluation::OtherDataError;
 use super::folder::{FolderError, RunFolder};
+use super::keys::PreparedBudget;
 use super::outlook::epochs_later;
-use super::prepare::{PrepareError, Prepared, PreparedBudget};
+use super::prepare::{PrepareError, Prepared};
 use super::restore::RestoreError;
 use super::sharing::Sharing;
 use crate::data::{ImageShape, Moment, Part, Stage};

@@ -4,20 +4,15 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 use miette::Diagnostic;
-use schemars::SchemaGenerator;
 use thiserror::Error;
 
+use super::config::{config, default};
 use super::dataset::dataset;
-use crate::data::{Batch, DataError, Dataset, ImageShape};
-use crate::experiment::{
-    Budget, Document, Experiment, Faults, Keyed, Portion, SearchedDimension, did_you_mean, merge_config,
-    resolve, typed,
-};
+use super::keys::{Network, PreparedBudget, budgets, searched};
+use crate::data::{Batch, DataError, Dataset};
+use crate::experiment::{Data, Document, Experiment, Fault, Faults, Model, Reading, STAGES, batch_of};
 use crate::models::Architecture;
-use crate::slim::{
-    Dimension, DimensionError, Granularity, MaskSet, MaskSpec, Plan, RankError, Ranking, describe, rank,
-    round,
-};
+use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
 
 /// An experiment with everything that it names.
 #[derive(Debug)]
@@ -38,17 +33,6 @@ pub struct Prepared<A: Architecture> {
     pub budgets: Vec<PreparedBudget>,
 }
 
-/// A budget, resolved.
-#[derive(Clone, Debug)]
-pub struct PreparedBudget {
-    /// Name of the sub-network, unique in the experiment: `share-0.7-0.5`.
-    pub label: String,
-    /// Keys and shares as written.
-    pub shares: Vec<(String, f64)>,
-    /// One ranking a key.
-    pub rankings: Vec<Ranking>,
-}
-
 /// What was read for other trials of a sweep.
 #[derive(Default)]
 pub(crate) struct Known {
@@ -58,25 +42,77 @@ pub(crate) struct Known {
     dimensions: HashMap<String, Vec<Dimension>>,
 }
 
+/// A network, as far as mistakes allow to make it.
+struct Made<C> {
+    config: Option<C>,
+    /// Its dimensions, or those of a network like it.
+    dimensions: Option<Vec<Dimension>>,
+    /// Whether they are its own.
+    sure: bool,
+}
+
 impl Known {
-    fn data(&mut self, document: &Document, experiment: &Experiment) -> Result<Dataset, Faults> {
-        let written = format!("{:?}", experiment.data);
-        if let Some(data) = self.data.get(&written) {
-            return Ok(data.clone());
+    /// The data of `document`. What is wrong with them, and batches that are larger, are added to `found`.
+    pub(crate) fn data(&mut self, document: &Document, found: &mut Vec<Fault>) -> Option<Dataset> {
+        let data: Data = document.reading(&["data"])?.value?;
+        let written = format!("{data:?}");
+        let dataset = match self.data.get(&written) {
+            Some(dataset) => dataset.clone(),
+            None => {
+                let seed = document.part(&["seed"]).unwrap_or_default();
+                let dataset = dataset(document, &data, seed).map_err(|faults| found.extend(faults)).ok()?;
+                self.data.insert(written, dataset.clone());
+                dataset
+            }
+        };
+        found.extend(batches(document, &dataset));
+        Some(dataset)
+    }
+
+    /// The network. What is wrong with it is added to `found`.
+    fn network<A: Architecture>(
+        &mut self,
+        document: &Document,
+        data: Option<&Dataset>,
+        found: &mut Vec<Fault>,
+    ) -> Result<Made<A::Config>, PrepareError> {
+        let Some(Reading { value: Some(model), faults }) = document.reading::<Model>(&["model"]) else {
+            return Ok(Made { config: None, dimensions: None, sure: false });
+        };
+        let before = found.len();
+        let config = config::<A>(document, &model, data, found);
+        if let Some(config) = &config
+            && data.is_some()
+            && faults.is_empty()
+            && found.len() == before
+        {
+            match self.dimensions::<A>(document, &model.architecture, config) {
+                Ok(dimensions) => {
+                    return Ok(Made {
+                        config: Some(config.clone()),
+                        dimensions: Some(dimensions),
+                        sure: true,
+                    });
+                }
+                Err(PrepareError::Faults(faults)) => found.extend(faults),
+                Err(error) => return Err(error),
+            }
         }
-        let data = dataset(document, experiment)?;
-        self.data.insert(written, data.clone());
-        Ok(data)
+        let default = default::<A>();
+        let mut alike = config.iter().chain(&default);
+        let dimensions =
+            alike.find_map(|config| self.dimensions::<A>(document, &model.architecture, config).ok());
+        Ok(Made { config, dimensions, sure: false })
     }
 
     fn dimensions<A: Architecture>(
         &mut self,
         document: &Document,
-        experiment: &Experiment,
+        architecture: &str,
         config: &A::Config,
     ) -> Result<Vec<Dimension>, PrepareError> {
         let written = ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
-        let written = format!("{}{written}", experiment.model.architecture);
+        let written = format!("{architecture}{written}");
         if let Some(dimensions) = self.dimensions.get(&written) {
             return Ok(dimensions.clone());
         }
@@ -121,15 +157,27 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// The mistakes of the file, at their places.
     pub(crate) fn of_sweep(document: &Document, known: &mut Known) -> Result<Self, PrepareError> {
-        let experiment = document.experiment()?;
-        let data = known.data(document, &experiment)?;
-        batches(document, &experiment, &data)?;
-        let config = config::<A>(document, &experiment, Some((data.shape, data.classes)))?;
-        let dimensions = known.dimensions::<A>(document, &experiment, &config)?;
-        let searched = searched(document, &experiment.search.dimensions, &dimensions)?;
-        let budgets = budgets(document, &experiment.budgets, &dimensions, &searched)?;
+        let mut found = Vec::new();
+        let data = known.data(document, &mut found);
+        let Made { config, dimensions, sure } = known.network::<A>(document, data.as_ref(), &mut found)?;
+        let (searched, budgets) = match &dimensions {
+            Some(dimensions) => keys(document, Network { dimensions, sure }, &mut found),
+            None => Default::default(),
+        };
+        let experiment = document.experiment_with(found)?;
         let swept = document.trial().map(str::to_owned);
-        Ok(Self { experiment, swept, config, data, dimensions, searched, budgets })
+        let whole = config.zip(data).zip(dimensions);
+        whole
+            .map(|((config, data), dimensions)| Self {
+                experiment,
+                swept,
+                config,
+                data,
+                dimensions,
+                searched,
+                budgets,
+            })
+            .ok_or_else(|| document.fault(&[], "this experiment cannot be read", None).into())
     }
 
     /// Name of the trial, and of its folder.
@@ -179,197 +227,31 @@ impl<A: Architecture> Prepared<A> {
     }
 }
 
-/// The configuration of the architecture: the preset, over it what the `data` say, image and classes, over it what is written.
-///
-/// # Errors
-///
-/// The mistakes of the file, at their places.
-pub(crate) fn config<A: Architecture>(
-    document: &Document,
-    experiment: &Experiment,
-    data: Option<(ImageShape, usize)>,
-) -> Result<A::Config, Faults> {
-    let presets = A::presets();
-    let preset = match &experiment.model.preset {
-        None => None,
-        Some(name) => Some(find_preset::<A>(document, &presets, name)?),
-    };
-    let known = data.map(|(image, classes)| {
-        vec![("image_size", image.size), ("channels", image.channels), ("classes", classes)]
-    });
-    let written = document.at(&["model", "config"]);
-    let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields::<A>())?;
-    typed(&merged)
-}
-
-/// That no batch is larger than the `data`.
-///
-/// # Errors
-///
-/// Those that are, at their places.
-pub(crate) fn batches(document: &Document, experiment: &Experiment, data: &Dataset) -> Result<(), Faults> {
-    let search = Some(experiment.search.training());
-    let stages = [("pretrain", &experiment.pretrain), ("search", &search), ("retrain", &experiment.retrain)];
+/// The batches that are larger than the data.
+pub(crate) fn batches(document: &Document, data: &Dataset) -> Vec<Fault> {
     let images = data.train.len();
-    let too_large = stages.iter().filter_map(|(stage, training)| {
-        let batch = training.as_ref()?.batch.get();
+    let too_large = STAGES.iter().filter_map(|stage| {
+        let batch = batch_of(document, stage)?;
         let message =
             format!("a batch of {batch} images is larger than the data, which have {images} to train on");
         let help = format!("write `batch: {images}` or less");
         (batch > images).then(|| document.fault(&[stage, "batch"], message, Some(help)))
     });
-    match too_large.reduce(Faults::and) {
-        Some(faults) => Err(faults),
-        None => Ok(()),
-    }
+    too_large.flatten().collect()
 }
 
-fn find_preset<'a, A: Architecture>(
+/// What of the dimensions of `network` is searched, and what the budgets rank.
+fn keys(
     document: &Document,
-    presets: &'a [(&'static str, A::Config)],
-    name: &str,
-) -> Result<&'a A::Config, Faults> {
-    if let Some((_, config)) = presets.iter().find(|(preset, _)| *preset == name) {
-        return Ok(config);
-    }
-    let names: Vec<_> = presets.iter().map(|(preset, _)| *preset).collect();
-    let hint = did_you_mean(name, names.iter().copied());
-    let help = match names.is_empty() {
-        true => "this architecture has no presets".to_owned(),
-        false => format!("presets: {}", names.join(", ")),
+    network: Network<'_>,
+    found: &mut Vec<Fault>,
+) -> (Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
+    let before = found.len();
+    let Some(Reading { value: Some(keys), faults }) = document.reading(&["search", "dimensions"]) else {
+        return (Vec::new(), budgets(document, network, None, found));
     };
-    Err(document.fault(&["model", "preset"], format!("unknown preset `{name}`{hint}"), Some(help)))
-}
-
-/// Names of the configuration's fields.
-fn fields<A: Architecture>() -> Vec<String> {
-    let schema = SchemaGenerator::default().into_root_schema_for::<A::Config>();
-    let properties = schema.get("properties").and_then(|properties| properties.as_object());
-    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
-}
-
-fn paths(dimensions: &[Dimension]) -> Vec<String> {
-    dimensions.iter().map(|dimension| dimension.path.clone()).collect()
-}
-
-/// Which of `dimensions` the experiment searches, and how.
-///
-/// # Errors
-///
-/// The keys that name none, or one in a way that it has not, at their places.
-pub(crate) fn searched(
-    document: &Document,
-    keys: &Keyed<SearchedDimension>,
-    dimensions: &[Dimension],
-) -> Result<Vec<(Dimension, MaskSpec)>, Faults> {
-    let place = ["search", "dimensions"];
-    let matched =
-        resolve(keys.keys(), &paths(dimensions)).map_err(|error| document.key_fault(&place, &error))?;
-    let mut searched: Vec<(usize, MaskSpec)> = Vec::new();
-    for ((key, how), matched) in keys.iter().zip(matched) {
-        let spec = MaskSpec {
-            granularity: how.granularity,
-            activation: how.activation,
-            init: how.init.get(),
-            weight: how.weight.get(),
-        };
-        if let Some(&unfit) = matched.iter().find(|&&index| !spec.granularity.fits(&dimensions[index])) {
-            return Err(unfit_granularity(document, key, spec.granularity, &dimensions[unfit]));
-        }
-        searched.extend(matched.into_iter().map(|index| (index, spec)));
-    }
-    // In the order of the traversal, whatever the order of the keys.
-    searched.sort_by_key(|(index, _)| *index);
-    Ok(searched.into_iter().map(|(index, spec)| (dimensions[index].clone(), spec)).collect())
-}
-
-fn unfit_granularity(
-    document: &Document,
-    key: &str,
-    granularity: Granularity,
-    dimension: &Dimension,
-) -> Faults {
-    let path = ["search", "dimensions", key, "granularity"];
-    let message = match dimension.groups.len() {
-        0 | 1 => {
-            format!("`{}` has one group only, so that `{granularity:?}` means nothing for it", dimension.path)
-        }
-        _ => format!("the groups of `{}` have different sizes and share no positions", dimension.path),
-    };
-    document.fault(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
-}
-
-/// The budgets, resolved.
-///
-/// # Errors
-///
-/// The keys that name no searched dimension, or unlike ones, at their places.
-pub(crate) fn budgets(
-    document: &Document,
-    budgets: &[Budget],
-    dimensions: &[Dimension],
-    searched: &[(Dimension, MaskSpec)],
-) -> Result<Vec<PreparedBudget>, Faults> {
-    let mut prepared: Vec<PreparedBudget> = Vec::new();
-    for (index, budget) in budgets.iter().enumerate() {
-        let Budget::Share(shares) = budget;
-        let at = index.to_string();
-        let rankings = rankings(document, &at, shares, dimensions, searched)?;
-        let shares: Vec<_> = shares.iter().map(|(key, share)| (key.to_owned(), share.get())).collect();
-        let numbers: Vec<_> = shares.iter().map(|(_, share)| share.to_string()).collect();
-        let label = unique(format!("share-{}", numbers.join("-")), &prepared);
-        prepared.push(PreparedBudget { label, shares, rankings });
-    }
-    Ok(prepared)
-}
-
-fn rankings(
-    document: &Document,
-    budget: &str,
-    shares: &Keyed<Portion>,
-    dimensions: &[Dimension],
-    searched: &[(Dimension, MaskSpec)],
-) -> Result<Vec<Ranking>, Faults> {
-    let place = ["budgets", budget, "0"];
-    let matched =
-        resolve(shares.keys(), &paths(dimensions)).map_err(|error| document.key_fault(&place, &error))?;
-    let mut rankings = Vec::new();
-    let mut tokens_ranked = false;
-    for ((key, share), matched) in shares.iter().zip(matched) {
-        let mut specs = Vec::new();
-        for index in &matched {
-            let path = &dimensions[*index].path;
-            let Some((_, spec)) = searched.iter().find(|(dimension, _)| dimension.path == *path) else {
-                let message = format!("`{path}` is not searched, so that it cannot be cut to a share");
-                let help = format!("add \"{key}\" under `search.dimensions`, or leave it out here");
-                return Err(document.fault_at_key(&[&place[..], &[key]].concat(), message, Some(help)));
-            };
-            specs.push(spec);
-        }
-        if specs.iter().any(|s| (s.granularity, s.activation) != (specs[0].granularity, specs[0].activation))
-        {
-            let message = format!("\"{key}\" ranks masks of different granularity or activation together");
-            let help = "write one key for each kind of mask, as under `search.dimensions`".to_owned();
-            return Err(document.fault_at_key(&[&place[..], &[key]].concat(), message, Some(help)));
-        }
-        let of_tokens = matched.iter().any(|index| dimensions[*index].is_tokens());
-        if of_tokens && std::mem::replace(&mut tokens_ranked, true) {
-            let message = format!("\"{key}\" is the second key for tokens in this budget");
-            let help = "tokens are ranked over all blocks together, since a token that is cut stays away: write one key";
-            let place = [&place[..], &[key]].concat();
-            return Err(document.fault_at_key(&place, message, Some(help.to_owned())));
-        }
-        let dimensions = matched.into_iter().map(|index| dimensions[index].path.clone()).collect();
-        rankings.push(Ranking { dimensions, share: share.get() });
-    }
-    Ok(rankings)
-}
-
-/// `label`, with a number behind it where a budget before has it already: the same shares of other keys.
-fn unique(label: String, before: &[PreparedBudget]) -> String {
-    let taken = |label: &str| before.iter().any(|budget| budget.label == label);
-    if !taken(&label) {
-        return label;
-    }
-    (2..).map(|number| format!("{label}-{number}")).find(|label| !taken(label)).unwrap_or(label)
+    let searched = searched(document, &keys, network, found);
+    let known = network.sure && faults.is_empty() && found.len() == before;
+    let budgets = budgets(document, network, known.then_some(&searched[..]), found);
+    (searched, budgets)
 }

@@ -142,6 +142,42 @@ const ARGUMENTS: &[&str] = &[
     "base=\"x.ron\"",
 ];
 
+/// Mistakes of all kinds in one file: of types and names, of rules over several fields, of data, and of the network.
+const ALL_KINDS: &str = r#"Experiment(
+    name: "all kinds",
+    seed: Sweep([1, 2]),
+    model: (architecture: "vit", config: (patch_size: 2, dim: "64", detph: 6, heads: 5, image_size: 9)),
+    data: Digits,
+    pretrain: (epochs: 2, batch: 9999, optimizer: AdamW(lr: 1e-3), schedule: Cosine(warmup_epochs: 4)),
+    search: (
+        epochs: 2,
+        batch: 100000,
+        optimizer: AdamW(lr: -5e-4),
+        dimensions: {
+            "head_dim": (weight: 5e-4),
+            "hiden": (weight: 5e-5, granularity: Uniform),
+            "tokenz": (weight: 1e-4),
+        },
+    ),
+    budgets: [
+        Share({ "head_dim": 1.7, "hidden": 0.7 }),
+        Share({ "headdim": 0.5, "hiddn": 0.5 }),
+        Share({}),
+    ],
+    retrain: (epochs: "x", optimizer: AdamW(lr: 5e-4)),
+)
+"#;
+
+/// What is replaced in it, where a mistake leaves the rest of the data or the network open.
+#[rustfmt::skip]
+const OPEN: &[(&str, &str)] = &[
+    ("data: Digits", "data: Idx(path: \"nowhere\", x: 1)"),
+    ("data: Digits", "data: Digitz"),
+    ("\"vit\"", "\"vot\""),
+    ("architecture: \"vit\"", "architecture: 3"),
+    ("(architecture: \"vit\"", "(preset: \"tiny\", architecture: \"vit\""),
+];
+
 #[test]
 fn each_broken_file_is_told_as_it_was() {
     let workspace = Workspace::new();
@@ -165,6 +201,13 @@ fn each_broken_file_is_told_as_it_was() {
     workspace.write("tiny.ron", TINY);
     for argument in ARGUMENTS {
         tell(&format!("--set {argument}"), &["--set", argument]);
+    }
+    workspace.write("tiny.ron", ALL_KINDS);
+    tell("mistakes of all kinds", &[]);
+    for (right, wrong) in OPEN {
+        assert!(ALL_KINDS.contains(right), "{right}");
+        workspace.write("tiny.ron", &ALL_KINDS.replacen(right, wrong, 1));
+        tell(&format!("mistakes of all kinds, and {right}  ->  {wrong}"), &[]);
     }
     assert!(FILES.len() + ARGUMENTS.len() >= 80);
     insta::assert_snapshot!(told);

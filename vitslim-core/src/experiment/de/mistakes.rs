@@ -1,6 +1,6 @@
 //! All that is wrong with a tree: after each mistake, what it is in is left out, and the rest is read once more.
 
-use crate::experiment::fault::{Fault, Faults};
+use crate::experiment::fault::Fault;
 use crate::experiment::source::Span;
 use crate::experiment::tree::{Node, Value};
 
@@ -40,10 +40,10 @@ impl Mistakes {
                 .any(|known| known.span() == fault.span() && known.message() == fault.message())
     }
 
-    /// `Ok` if nothing was found, in `told` neither.
-    pub(super) fn and(mut self, told: Vec<Fault>) -> Result<(), Faults> {
+    /// All that was found, also in `told`.
+    pub(super) fn and(mut self, told: Vec<Fault>) -> Vec<Fault> {
         self.add(told, None);
-        Faults::check(self.found)
+        self.found
     }
 
     /// Leaves the innermost field, entry or item at `place` out of `root`; `false` if there is none.

@@ -30,7 +30,25 @@ const RAW: &str = "$ron::private::RawValue";
 ///
 /// What does not fit the type, each at its place.
 pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, Faults> {
-    Faults::check(sweeps(node))?;
+    let Reading { value, faults } = read(node);
+    Faults::check(faults)?;
+    value.ok_or_else(|| Fault::new(node.span.clone(), "this value cannot be read").into())
+}
+
+/// What can be read of a tree.
+#[derive(Debug)]
+pub(crate) struct Reading<T> {
+    /// The value without its mistakes; `None` where something is missing then.
+    pub value: Option<T>,
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+}
+
+/// Reads a value of type `T` from a tree that may have mistakes in it.
+pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
+    if let Some(sweep) = sweeps(node) {
+        return Reading { value: None, faults: vec![sweep] };
+    }
     let mut mistakes = Mistakes::default();
     let mut rest = Cow::Borrowed(node);
     loop {
@@ -38,15 +56,13 @@ pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, Faults> {
         let result = T::deserialize(De { node: &rest, subject: "", told: &told });
         let told = told.into_inner();
         let error = match result {
-            Ok(value) => return mistakes.and(told).map(|()| value),
+            Ok(value) => return Reading { value: Some(value), faults: mistakes.and(told) },
             Err(error) => error,
         };
         // serde stops at what cannot be read. Without that, it goes on to the next.
         let place = mistakes.add(told, error.into_fault(&rest.span));
         if !place.is_some_and(|place| mistakes.leave_out(rest.to_mut(), &place)) {
-            return mistakes
-                .and(Vec::new())
-                .and_then(|()| Err(Fault::new(node.span.clone(), "this value cannot be read").into()));
+            return Reading { value: None, faults: mistakes.and(Vec::new()) };
         }
     }
 }

@@ -26,6 +26,7 @@ pub use self::raw::Raw;
 pub use self::search::{Freeze, Masks, Search, SearchedDimension};
 pub use self::training::{Optimizer, Schedule, Training};
 pub(super) use self::validate::validate;
+pub(crate) use self::validate::{STAGES, batch_of};
 
 /// An experiment: pretrain, search, cut to the budgets, retrain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

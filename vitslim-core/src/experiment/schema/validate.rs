@@ -1,105 +1,120 @@
-//! Rules that more than one field has a part in.
+//! Rules that more than one field has a part in. Each looks at those fields alone, so that it is told beside mistakes in others.
 
-use super::super::fault::{Fault, Faults};
-use super::super::tree::Node;
-use super::{Budget, Experiment, Schedule, Training};
+use super::super::document::Document;
+use super::super::fault::Fault;
+use super::super::tree::{Node, Value};
+use super::{Budget, Count, Keyed, Rate, Schedule, Search, SearchedDimension, Training};
 
-/// Checks what the types alone do not say. `root` is what `experiment` was read from.
-///
-/// # Errors
-///
-/// Every rule that is broken, at its place.
-pub(in super::super) fn validate(experiment: &Experiment, root: &Node) -> Result<(), Faults> {
+const SEARCH: &str = "search";
+
+/// The fields of the stages of training.
+pub(crate) const STAGES: [&str; 3] = ["pretrain", SEARCH, "retrain"];
+
+/// Every rule that `document` breaks of those that the types alone do not say, at its place.
+pub(in super::super) fn validate(document: &Document) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let stages = [
-        ("pretrain", experiment.pretrain.clone()),
-        ("search", Some(experiment.search.training())),
-        ("retrain", experiment.retrain.clone()),
-    ];
-    for (name, stage) in stages {
-        let Some(stage) = stage else { continue };
-        faults.extend(warmup(root, name, &stage.schedule, stage.epochs.get()));
-        faults.extend(final_lr(root, name, &stage));
-        faults.extend(accumulate(root, name, &stage));
+    for stage in STAGES {
+        faults.extend(warmup(document, stage));
+        faults.extend(final_lr(document, stage));
+        faults.extend(accumulate(document, stage));
     }
-    faults.extend(devices(experiment, root));
-    faults.extend(dimensions(experiment, root));
-    faults.extend(budgets(&experiment.budgets, root));
-    Faults::check(faults)
+    faults.extend(devices(document));
+    faults.extend(dimensions(document));
+    faults.extend(budgets(document));
+    faults
 }
 
-fn warmup(root: &Node, stage: &str, schedule: &Schedule, epochs: usize) -> Option<Fault> {
-    let warmup = schedule.warmup_epochs();
-    let node = root.at(&[stage, "schedule", "warmup_epochs"])?;
+/// Images in a batch of `stage`, if that is written and right.
+pub(crate) fn batch_of(document: &Document, stage: &str) -> Option<usize> {
+    let path = [stage, "batch"];
+    let batch = match (document.at(&path), stage) {
+        (Some(_), _) => document.part::<Count>(&path)?,
+        (None, SEARCH) => document.part::<Search>(&[stage])?.batch,
+        (None, _) => document.part::<Training>(&[stage])?.batch,
+    };
+    Some(batch.get())
+}
+
+fn warmup(document: &Document, stage: &str) -> Option<Fault> {
+    let node = document.at(&[stage, "schedule", "warmup_epochs"])?;
+    let schedule: Schedule = document.part(&[stage, "schedule"])?;
+    let epochs: Count = document.part(&[stage, "epochs"])?;
+    let (warmup, epochs) = (schedule.warmup_epochs(), epochs.get());
     (warmup > epochs).then(|| {
         let message = format!("the warm-up takes {warmup} epochs, but `{stage}` has {epochs} in all");
         let fault = Fault::new(node.span.clone(), message);
-        match root.at(&[stage, "epochs"]) {
+        match document.at(&[stage, "epochs"]) {
             Some(epochs) => fault.with_also(epochs.span.clone(), "all its epochs"),
             None => fault,
         }
     })
 }
 
-fn final_lr(root: &Node, stage: &str, training: &Training) -> Option<Fault> {
-    let Schedule::Cosine { final_lr, .. } = training.schedule else { return None };
-    let lr = training.optimizer.lr().get();
-    let node = root.at(&[stage, "schedule", "final_lr"])?;
+fn final_lr(document: &Document, stage: &str) -> Option<Fault> {
+    let node = document.at(&[stage, "schedule", "final_lr"])?;
+    let Schedule::Cosine { final_lr, .. } = document.part(&[stage, "schedule"])? else { return None };
+    let lr = document.part::<Rate>(&[stage, "optimizer", "lr"])?.get();
     (final_lr.get() > lr).then(|| {
         let message = format!("the learning rate cannot fall to {:?}: it begins at {lr:?}", final_lr.get());
         Fault::new(node.span.clone(), message)
     })
 }
 
-fn accumulate(root: &Node, stage: &str, training: &Training) -> Option<Fault> {
-    let (parts, batch) = (training.accumulate.get(), training.batch.get());
-    let node = root.at(&[stage, "accumulate"])?;
+fn accumulate(document: &Document, stage: &str) -> Option<Fault> {
+    let node = document.at(&[stage, "accumulate"])?;
+    let parts = document.part::<Count>(&[stage, "accumulate"])?.get();
+    let batch = batch_of(document, stage)?;
     (parts > batch).then(|| {
         let message = format!("a batch of {batch} images cannot be computed in {parts} parts");
         let fault = Fault::new(node.span.clone(), message);
-        match root.at(&[stage, "batch"]) {
+        match document.at(&[stage, "batch"]) {
             Some(batch) => fault.with_also(batch.span.clone(), "the batch"),
             None => fault,
         }
     })
 }
 
-fn devices(experiment: &Experiment, root: &Node) -> Option<Fault> {
-    let node = root.at(&["devices"])?;
-    experiment.devices.as_ref().is_some_and(Vec::is_empty).then(|| {
+fn devices(document: &Document) -> Option<Fault> {
+    let node = document.at(&["devices"])?;
+    let devices: Vec<String> = document.part(&["devices"])?;
+    devices.is_empty().then(|| {
         Fault::new(node.span.clone(), "`devices` is empty: a run needs at least one device").with_help(
             "leave it out for that of the command line, or write for example `[\"cuda:0\", \"cuda:1\"]`",
         )
     })
 }
 
-fn dimensions(experiment: &Experiment, root: &Node) -> Option<Fault> {
-    let node = root.at(&["search", "dimensions"])?;
-    experiment.search.dimensions.is_empty().then(|| {
+fn dimensions(document: &Document) -> Option<Fault> {
+    let path = ["search", "dimensions"];
+    let node = document.at(&path)?;
+    let dimensions: Keyed<SearchedDimension> = document.part(&path)?;
+    dimensions.is_empty().then(|| {
         Fault::new(node.span.clone(), "`dimensions` is empty: a search needs at least one dimension")
             .with_help("for example `{ \"hidden\": (weight: 5e-5) }`")
     })
 }
 
-fn budgets(budgets: &[Budget], root: &Node) -> Vec<Fault> {
-    let Some(node) = root.at(&["budgets"]) else {
+fn budgets(document: &Document) -> Vec<Fault> {
+    let Some(Node { value: Value::List(items), span }) = document.at(&["budgets"]) else {
         return Vec::new();
     };
-    if budgets.is_empty() {
-        let fault = Fault::new(node.span.clone(), "`budgets` is empty: at least one is needed");
+    if items.is_empty() {
+        let fault = Fault::new(span.clone(), "`budgets` is empty: at least one is needed");
         return vec![fault.with_help("for example `[Share({ \"hidden\": 0.5 })]`")];
     }
-    let place = |index: usize| node.child(&index.to_string()).unwrap_or(node).span.clone();
     let mut faults = Vec::new();
-    for (index, budget) in budgets.iter().enumerate() {
-        let Budget::Share(parts) = budget;
+    let mut before: Vec<(Budget, &Node)> = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let Some(budget) = document.part::<Budget>(&["budgets", &index.to_string()]) else { continue };
+        let Budget::Share(parts) = &budget;
         if parts.is_empty() {
             let message = "this budget is empty: it names no dimension that it keeps a part of";
-            faults.push(Fault::new(place(index), message));
-        } else if let Some(first) = budgets[..index].iter().position(|earlier| earlier.is_same(budget)) {
-            let fault = Fault::new(place(index), "this budget is written twice");
-            faults.push(fault.with_label("again here").with_also(place(first), "first here"));
+            faults.push(Fault::new(item.span.clone(), message));
+        } else if let Some((_, first)) = before.iter().find(|(earlier, _)| earlier.is_same(&budget)) {
+            let fault = Fault::new(item.span.clone(), "this budget is written twice");
+            faults.push(fault.with_label("again here").with_also(first.span.clone(), "first here"));
         }
+        before.push((budget, item));
     }
     faults
 }
