@@ -1,5 +1,6 @@
 //! `base: "common.ron"`: a file that says what is other than in a file it starts from.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,25 +16,27 @@ pub(super) const BASE: &str = "base";
 
 const FORM: &str = "`base` is written `\"common.ron\"`, or `[\"a.ron\", \"b.ron\"]`, of which the later overrides the earlier";
 
-/// Reads the experiment that `source` holds, laid over the files that it starts from.
+/// Reads the experiment that `source` holds, which is the file at `path`, laid over the files that it starts from.
 ///
 /// # Errors
 ///
 /// The mistakes in the text of either, and files that cannot be read or start from themselves.
-pub(super) fn read(source: &Arc<Source>) -> Result<Option<Node>, Faults> {
-    Reader { open: vec![real(Path::new(source.name()))] }.read(source)
+pub(super) fn read(source: &Arc<Source>, path: &Path) -> Result<Option<Node>, Faults> {
+    Reader { open: vec![real(path)], read: HashMap::new() }.read(source, path)
 }
 
 struct Reader {
     /// The files on the way from the first to the one at hand.
     open: Vec<PathBuf>,
+    /// Those that were read before.
+    read: HashMap<PathBuf, Node>,
 }
 
 impl Reader {
-    fn read(&mut self, source: &Arc<Source>) -> Result<Option<Node>, Faults> {
+    fn read(&mut self, source: &Arc<Source>, path: &Path) -> Result<Option<Node>, Faults> {
         let Some(mut node) = parse(source, 0)? else { return Ok(None) };
         let Some(base) = take_base(&mut node) else { return Ok(Some(node)) };
-        let folder = Path::new(source.name()).parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or(Path::new(""));
         let mut below: Option<Node> = None;
         let mut wrong: Option<Faults> = None;
         for path in paths(&base) {
@@ -66,6 +69,9 @@ impl Reader {
         if self.open.contains(&real) {
             return Err(fault(format!("`{shown}` starts from itself, by way of this")));
         }
+        if let Some(node) = self.read.get(&real) {
+            return Ok(node.clone());
+        }
         if path.is_dir() {
             return Err(fault(format!("`{shown}` is a folder, expected an experiment file")));
         }
@@ -77,12 +83,15 @@ impl Reader {
         })?;
         let text = String::from_utf8(text).map_err(|_| fault(format!("`{shown}` is not a text file")))?;
         let source = Source::new(shown.to_string(), text);
-        self.open.push(real);
-        let node = self.read(&source);
+        self.open.push(real.clone());
+        let node = self.read(&source, path);
         self.open.pop();
         let node = node?.ok_or_else(|| fault(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
         match node.value {
-            Value::Record { .. } => Ok(node),
+            Value::Record { .. } => {
+                self.read.insert(real, node.clone());
+                Ok(node)
+            }
             _ => {
                 Err(Fault::new(node.head(), format!("expected `Experiment(...)`, found {}", node.describe()))
                     .into())

@@ -73,7 +73,7 @@ impl Document {
         if text.trim().is_empty() {
             return Err(LoadError::Empty(path.to_owned()));
         }
-        Ok(Self::parse(&path.display().to_string(), &text, sets)?)
+        Ok(Self::of_file(path, &path.display().to_string(), &text, sets)?)
     }
 
     /// Reads `text`, which is that of the file `name`, and applies the `--set` arguments, the last one winning.
@@ -82,15 +82,20 @@ impl Document {
     ///
     /// When the text is not RON, or an argument does not fit it, or a file that it starts from cannot be read.
     pub fn parse(name: &str, text: &str, sets: &[String]) -> Result<Self, Faults> {
+        Self::of_file(Path::new(name), name, text, sets)
+    }
+
+    fn of_file(path: &Path, name: &str, text: &str, sets: &[String]) -> Result<Self, Faults> {
         let source = Source::new(name, text);
-        let Some(mut root) = base::read(&source)? else {
+        let Some(mut root) = base::read(&source, path)? else {
             let end = Span::new(&source, text.len(), text.len());
             return Err(Fault::new(end, "expected `Experiment(...)`, found nothing").into());
         };
-        for argument in sets {
-            overrides::apply(&mut root, argument)?;
+        let wrong = sets.iter().filter_map(|argument| overrides::apply(&mut root, argument).err());
+        match wrong.reduce(Faults::and) {
+            Some(wrong) => Err(wrong),
+            None => Ok(Self { root, trial: None }),
         }
-        Ok(Self { root, trial: None })
     }
 
     /// The experiment that the tree `root` is.

@@ -118,10 +118,9 @@ impl Lexer<'_> {
                 let rest = self.rest();
                 let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
                 let escaped = self.code_point(digits);
-                if self.peek() == Some('}') {
-                    self.at += 1;
-                }
-                escaped
+                let closed = self.peek() == Some('}');
+                self.at += usize::from(closed);
+                escaped.filter(|_| closed)
             }
             _ => None,
         };
@@ -134,7 +133,9 @@ impl Lexer<'_> {
     }
 
     fn code_point(&mut self, digits: usize) -> Option<char> {
-        let code = u32::from_str_radix(self.rest().get(..digits)?, 16).ok()?;
+        let text = self.rest().get(..digits)?;
+        // `from_str_radix` takes a sign.
+        let code = u32::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+'))?;
         self.at += digits;
         char::from_u32(code)
     }

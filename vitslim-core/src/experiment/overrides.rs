@@ -13,7 +13,7 @@ use super::tree::{Name, Node, Value};
 
 const EXAMPLE: &str = "write a path, `=` and a value, for example `--set search.epochs=10`";
 
-/// Puts the value of the argument `path=value` into `root`.
+/// Puts the value of the argument `path=value` into `root`, which never nests deeper than a file may.
 ///
 /// # Errors
 ///
@@ -61,8 +61,15 @@ pub(super) fn apply(root: &mut Node, argument: &str) -> Result<(), Faults> {
         return Err(too_deep());
     }
     refuse_fixing(root, &steps, path, &node)?;
+    let before = (root.depth() + steps.len() + node.depth() > DEEPEST).then(|| root.clone());
     set(root, &steps, node)?;
-    if root.depth() > DEEPEST { Err(too_deep()) } else { Ok(()) }
+    match before {
+        Some(before) if root.depth() > DEEPEST => {
+            *root = before;
+            Err(too_deep())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// That no value is put in place of a sweep of the file: whoever does so has probably forgotten that it is one. A later argument

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::document::Document;
 use super::fault::{Fault, Faults};
 use super::schema::Experiment;
-use super::sweep::Sweeps;
+use super::sweep::{self, Sweeps};
 use super::tree::{Node, Value};
 
 /// Mistakes that are told of trials. All trials of a sweep may have one each.
@@ -26,7 +26,9 @@ impl Trials {
         document: &Document,
         mut further: impl FnMut(&Document) -> Result<(), Faults>,
     ) -> Result<Self, Faults> {
-        let trials = Self { document: document.clone(), sweeps: Sweeps::find(document.root())? };
+        let sweeps =
+            Sweeps::find(document.root()).map_err(|faults| beside(faults, document, &mut further))?;
+        let trials = Self { document: document.clone(), sweeps };
         let mut told = Told::default();
         match trials.check() {
             Ok(()) => return Ok(trials),
@@ -147,6 +149,26 @@ impl Trials {
         };
         self.each(check, |faults| Some(faults)).map(drop)
     }
+}
+
+/// The mistakes in the sweeps of `document`, and beside them those of what would be a trial without.
+fn beside(
+    in_sweeps: Faults,
+    document: &Document,
+    further: &mut impl FnMut(&Document) -> Result<(), Faults>,
+) -> Faults {
+    let trial = Document::of_tree(sweep::first_values(document.root()));
+    let mut still = Vec::new();
+    trial.root().walk(&mut |node| still.extend(sweep::is_sweep(node).then(|| node.head())));
+    let mut told = Told::default();
+    told.add(&in_sweeps);
+    for faults in [trial.experiment().err(), further(&trial).err()].into_iter().flatten() {
+        let others = faults.into_iter().filter(|fault| !still.contains(fault.span()));
+        if let Some(others) = Faults::collect(others) {
+            told.add(&others);
+        }
+    }
+    Faults::collect(told.0).unwrap_or(in_sweeps)
 }
 
 /// Mistakes of several trials, each once.

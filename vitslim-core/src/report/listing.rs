@@ -1,9 +1,9 @@
 //! What `vitslim ls` tells.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use comfy_table::CellAlignment;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::table::{fraction, lines, plain, push, trial_name};
 use crate::run::RunState;
@@ -15,6 +15,7 @@ const NAME_WIDTH: usize = 40;
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
     /// The folder.
+    #[serde(serialize_with = "as_shown")]
     pub folder: PathBuf,
     /// Its runs, in the order of their paths.
     pub runs: Vec<ListedRun>,
@@ -24,6 +25,7 @@ pub struct Listing {
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedRun {
     /// Its folder, as seen from the one that is listed.
+    #[serde(serialize_with = "as_shown")]
     pub run: PathBuf,
     /// How far it has come.
     pub state: RunState,
@@ -35,6 +37,11 @@ pub struct ListedRun {
     pub subnets: Option<usize>,
     /// Why it failed.
     pub failure: Option<String>,
+}
+
+/// A path as a terminal shows it, since JSON has none that are not UTF-8.
+fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 impl Listing {

@@ -122,6 +122,8 @@ const FILES: &[(&str, &str)] = &[
     ("lr: 2e-3", "lr: 2e-3f32"),
     ("lr: 2e-3", "lr: 2 ** -10"),
     ("Experiment(", "Experiment {"),
+    ("\"tiny\"", "\"\\x+1\""),
+    ("\"tiny\"", "\"\\u{41\""),
     // Several at once.
     ("epochs: 2,\n", "epoch: 2, optimiser: 3, clip: -1,\n"),
 ];

@@ -46,11 +46,14 @@ pub(crate) struct Reading<T> {
 
 /// Reads a value of type `T` from a tree that may have mistakes in it.
 pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
-    if let Some(sweep) = sweeps(node) {
-        return Reading { value: None, faults: vec![sweep] };
-    }
     let mut mistakes = Mistakes::default();
     let mut rest = Cow::Borrowed(node);
+    while let Some(sweep) = sweeps(&rest) {
+        let place = mistakes.add(Vec::new(), Some(sweep));
+        if !place.is_some_and(|place| mistakes.leave_out(rest.to_mut(), &place)) {
+            return Reading { value: None, faults: mistakes.and(Vec::new()) };
+        }
+    }
     loop {
         let told = RefCell::new(Vec::new());
         let result = T::deserialize(De { node: &rest, subject: "", told: &told });

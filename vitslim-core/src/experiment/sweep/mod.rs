@@ -51,6 +51,14 @@ pub(super) fn first(node: &Node) -> Option<&Node> {
     found
 }
 
+/// `root` with the first value of each sweep in its place, but for sweeps that have none.
+pub(super) fn first_values(root: &Node) -> Node {
+    let mut root = root.clone();
+    let first = |node: &Node| values::read(node).ok()?.values.into_iter().next();
+    root.replace(&mut |node| if is_sweep(node) { first(node) } else { None });
+    root
+}
+
 /// Where the sweeps in `node` stand: the paths to them, and their places.
 pub(super) fn places(node: &Node) -> Vec<(Vec<String>, Span)> {
     let mut search = Search::default();

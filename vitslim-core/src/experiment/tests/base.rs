@@ -102,3 +102,26 @@ fn what_is_swept_below_may_be_fixed_above() {
     write(folder.path(), "x.ron", "(base: \"sweep.ron\", seed: 3)");
     assert_eq!(read(folder.path(), "x.ron", &[]).unwrap().seed, 3);
 }
+
+#[test]
+fn a_file_that_others_start_from_is_read_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "0.ron", QUICKSTART);
+    for level in 1..40 {
+        let below = level - 1;
+        write(folder.path(), &format!("{level}.ron"), &format!(r#"(base: ["{below}.ron", "{below}.ron"])"#));
+    }
+    assert_eq!(read(folder.path(), "39.ron", &[]).unwrap(), experiment(QUICKSTART, &[]).unwrap());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_folder_of_a_file_may_be_called_anything() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff"));
+    write(&inside, "common.ron", QUICKSTART);
+    write(&inside, "x.ron", r#"(base: "common.ron", seed: 5)"#);
+    assert_eq!(read(&inside, "x.ron", &[]).unwrap().seed, 5);
+}

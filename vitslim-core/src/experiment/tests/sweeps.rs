@@ -211,3 +211,33 @@ fn what_trials_have_in_common_cannot_be_swept() {
         assert!(fault.starts_with(told), "{fault}");
     }
 }
+
+#[test]
+fn beside_mistakes_in_sweeps_others_are_told() {
+    let text = with(&[
+        ("seed: 42", "seed: Sweep([])"),
+        ("\"digits\"", "Sweep([\"a\", \"b\"])"),
+        ("5e-5", "Sweep([-1.0, 1.0])"),
+        ("epochs: 20", "epochs: 0"),
+    ]);
+    let told = lines(&trials(&text, &["cut=1", "log_every"]).unwrap_err());
+    assert_eq!(told.len(), 1, "{told:?}");
+    let told = lines(&trials(&text, &["cut=1"]).unwrap_err());
+    let expected = [
+        "this sweep is empty",
+        "the name of an experiment cannot be swept",
+        "`weight`: must",
+        "`epochs`: must be at least 1",
+        "`cut`: expected",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for expected in expected {
+        assert!(told.iter().any(|told| told.contains(expected)), "{expected}: {told:#?}");
+    }
+}
+
+#[test]
+fn all_wrong_arguments_are_told() {
+    let told = lines(&trials(QUICKSTART, &["log_every", "seed=3", "=1"]).unwrap_err());
+    assert_eq!(told.len(), 2, "{told:#?}");
+}
