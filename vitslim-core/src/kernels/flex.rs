@@ -6,7 +6,7 @@ use burn_flex::{FlexTensor, Layout};
 
 use super::layer_norm::Norm;
 use super::product::Matrix;
-use super::{Backwards, Kernels, attention, gelu, layer_norm, linear};
+use super::{AdamWStep, Backwards, Kernels, Updates, adamw, attention, gelu, layer_norm, linear};
 
 /// A tensor of `values`.
 fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
@@ -53,6 +53,37 @@ fn norm<'a>(
 ) -> Norm<'a> {
     let (gamma, beta, factors) = (values(gamma), values(beta), factors.map(values));
     Norm { gamma, beta, factors, epsilon: epsilon as f32, width }
+}
+
+/// A contiguous tensor's values, to be written over. A tensor that is held elsewhere too is copied first.
+fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    let (start, size) = (tensor.layout().start_offset(), tensor.layout().num_elements());
+    &mut tensor.storage_mut::<f32>()[start..start + size]
+}
+
+impl Updates for Flex {
+    fn fused_adamw(
+        parameters: FlexTensor,
+        gradient: FlexTensor,
+        moment_1: FlexTensor,
+        moment_2: FlexTensor,
+        step: AdamWStep,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let contiguous = |tensor: FlexTensor| match tensor.is_contiguous() {
+            true => tensor,
+            false => tensor.to_contiguous(),
+        };
+        let gradient = gradient.to_contiguous();
+        let [mut parameters, mut moment_1, mut moment_2] = [parameters, moment_1, moment_2].map(contiguous);
+        adamw::step(
+            values_mut(&mut parameters),
+            values(&gradient),
+            values_mut(&mut moment_1),
+            values_mut(&mut moment_2),
+            step,
+        );
+        (parameters, moment_1, moment_2)
+    }
 }
 
 impl Kernels for Flex {

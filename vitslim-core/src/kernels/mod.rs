@@ -7,6 +7,7 @@
 //!
 //! Sums are over fixed parts in a fixed order, so that results are the same bits for any number of threads.
 
+mod adamw;
 mod attention;
 mod autodiff;
 mod flex;
@@ -22,6 +23,7 @@ mod vector;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
 use burn::tensor::{DType, Device, Tensor, activation, module};
 
+pub(crate) use adamw::AdamWStep;
 pub(crate) use vector::instructions;
 
 /// The operations. Their shapes are those of the functions of this module, which panic where they do not fit, as burn's own
@@ -54,6 +56,19 @@ pub(crate) trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self>;
+}
+
+/// The update of parameters, which is not differentiated.
+#[backend_extension(Flex)]
+pub(crate) trait Updates: Backend {
+    /// The parameters after a step, and their moments.
+    fn fused_adamw(
+        parameters: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        step: AdamWStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// Gradients of the operations' inputs. `gradient` is that of the output.
@@ -101,6 +116,33 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
 /// Whether `x` is where the operations are.
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
     is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
+}
+
+/// Whether there is a fused step of AdamW for `parameters`.
+pub(crate) fn has_adamw<const D: usize>(parameters: &Tensor<D>) -> bool {
+    let differentiates = matches!(parameters.device().as_dispatch(), DispatchDevice::Autodiff(_));
+    is_fused(parameters) && !differentiates
+}
+
+/// The parameters after a step of AdamW, and their moments, all of one shape. Only where [`has_adamw`] says so.
+pub(crate) fn adamw<const D: usize>(
+    parameters: Tensor<D>,
+    gradient: Tensor<D>,
+    moment_1: Tensor<D>,
+    moment_2: Tensor<D>,
+    step: AdamWStep,
+) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
+    let shapes = [gradient.dims(), moment_1.dims(), moment_2.dims()];
+    assert_eq!(shapes, [parameters.dims(); 3], "AdamW: gradient or moments do not fit the parameters");
+    let (parameters, moment_1, moment_2) = Dispatch::fused_adamw(
+        parameters.into_dispatch(),
+        gradient.into_dispatch(),
+        moment_1.into_dispatch(),
+        moment_2.into_dispatch(),
+        step,
+    );
+    let tensor = Tensor::from_dispatch;
+    (tensor(parameters), tensor(moment_1), tensor(moment_2))
 }
 
 /// The exact GELU of `x`, of any shape.

@@ -1,6 +1,7 @@
 //! Training, on burn-train, and what is measured of the result.
 
 mod accuracy;
+mod adamw;
 mod checkpoint;
 mod clip;
 mod ema;

@@ -1,14 +1,15 @@
 //! Optimizer and learning rates, as the experiment says.
 
 use burn::module::ParamGroup;
+use burn::optim::ModuleOptimizer;
 use burn::optim::lr_scheduler::LrSchedulerConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLrScheduler, ModuleLrSchedulerConfig};
 use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
-use burn::optim::{AdamWConfig, ModuleOptimizer};
 
 use super::TrainError;
+use super::adamw::AdamW;
 use crate::experiment::{Masks, Optimizer, Schedule, Training};
 
 /// Parameters that weight decay spares, as timm does: biases, norms, layer scales, class and distillation token, and positions.
@@ -22,17 +23,12 @@ const MASKS: &str = r"^slim\.masks\.";
 pub(super) fn optimizer(training: &Training, masks: &Masks) -> Result<ModuleOptimizer, TrainError> {
     let Optimizer::AdamW { weight_decay, beta1, beta2, epsilon, .. } = training.optimizer;
     let decaying = |weight_decay: f64| {
-        AdamWConfig::new()
-            .with_weight_decay(weight_decay as f32)
-            .with_beta_1(beta1.get() as f32)
-            .with_beta_2(beta2.get() as f32)
-            .with_epsilon(epsilon.get() as f32)
+        AdamW::new(beta1.get() as f32, beta2.get() as f32, epsilon.get() as f32, weight_decay as f32)
     };
     // Of the groups that match, the last wins.
-    Ok(decaying(weight_decay.get())
-        .init()
-        .with_group(group(NO_DECAY)?, decaying(0.0).build(), None)
-        .with_group(group(MASKS)?, decaying(masks.weight_decay.get()).build(), None))
+    Ok(ModuleOptimizer::from(decaying(weight_decay.get()))
+        .with_group(group(NO_DECAY)?, decaying(0.0), None)
+        .with_group(group(MASKS)?, decaying(masks.weight_decay.get()), None))
 }
 
 /// The learning rates of a stage of `epochs` epochs with `steps` steps each. `layers` are the paths of the parameters of

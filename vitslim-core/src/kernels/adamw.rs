@@ -1,0 +1,57 @@
+//! A step of AdamW, in one pass over the parameters and their moments.
+
+use rayon::prelude::*;
+
+use super::vector::{PART, vectorised};
+
+/// What a step of AdamW (Loshchilov and Hutter, 2019, algorithm 2) multiplies and divides by, in f32 as burn's own does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdamWStep {
+    /// Decay of the first moment.
+    pub(crate) beta_1: f32,
+    /// Decay of the second moment.
+    pub(crate) beta_2: f32,
+    /// Number of this step, from 1 on.
+    pub(crate) time: i32,
+    /// Added to the root of the second moment.
+    pub(crate) epsilon: f32,
+    /// The learning rate.
+    pub(crate) lr: f64,
+    /// What the weight decay takes off, times the learning rate.
+    pub(crate) decay: f64,
+}
+
+/// Updates parameters and moments by their gradient. Each operation is rounded as if it stood alone, so that the results are those of
+/// burn's AdamW, bit by bit.
+pub(super) fn step(
+    parameters: &mut [f32],
+    gradient: &[f32],
+    moment_1: &mut [f32],
+    moment_2: &mut [f32],
+    step: AdamWStep,
+) {
+    let AdamWStep { beta_1, beta_2, time, epsilon, lr, decay } = step;
+    let (lr, keep) = (lr as f32, (1.0 - decay) as f32);
+    let (new_1, new_2) = (1.0 - beta_1, 1.0 - beta_2);
+    let (bias_1, bias_2) = (1.0 - beta_1.powi(time), 1.0 - beta_2.powi(time));
+    let parts = parameters
+        .par_chunks_mut(PART)
+        .zip(gradient.par_chunks(PART))
+        .zip(moment_1.par_chunks_mut(PART).zip(moment_2.par_chunks_mut(PART)));
+    parts.for_each(|((parameters, gradient), (moment_1, moment_2))| {
+        vectorised(
+            #[inline(always)]
+            || {
+                let moments = moment_1.iter_mut().zip(moment_2);
+                for ((parameter, &gradient), (moment_1, moment_2)) in
+                    parameters.iter_mut().zip(gradient).zip(moments)
+                {
+                    *moment_1 = *moment_1 * beta_1 + gradient * new_1;
+                    *moment_2 = *moment_2 * beta_2 + gradient * gradient * new_2;
+                    let update = (*moment_1 / bias_1) / ((*moment_2 / bias_2).sqrt() + epsilon);
+                    *parameter = *parameter * keep - update * lr;
+                }
+            },
+        );
+    });
+}
