@@ -12,7 +12,7 @@ thread_local! {
 }
 
 /// What `work` answers, or what its panic says, on one line. The panic is not printed.
-pub(super) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     hush();
     let before = ATTEMPTS.replace(true);
     let answer = catch_unwind(AssertUnwindSafe(work));

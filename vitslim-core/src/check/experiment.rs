@@ -8,8 +8,11 @@ use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Experiment, Fault, Faults};
 use crate::models::Architecture;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{Network, batches, budgets, config, dataset, searched};
+use crate::run::{Known, Network, PrepareError, Prepared, batches, budgets, config, dataset, searched};
 use crate::slim::{Dimension, MaskSpec, describe};
+
+const WITHOUT_DATA: &str =
+    "without its data, the network cannot be checked: its configuration does not say for which images it is";
 
 /// Checks the experiment in `document`: its data, its architecture, and whether they fit together. Nothing is trained and nothing is
 /// written.
@@ -46,6 +49,13 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
     };
     if let Err(faults) = check_network::<A>(document, &experiment, data.as_ref(), &mut check) {
         check.reasons.extend(faults);
+        // What can be said without the network.
+        if let Err(PrepareError::Faults(found)) = Prepared::<A>::of_sweep(document, &mut Known::hasty()) {
+            let known = |reason: &Reason| check.reasons.iter().any(|known| known.message == reason.message);
+            let others: Vec<Reason> =
+                reasons(found.iter()).into_iter().filter(|reason| !known(reason)).collect();
+            check.reasons.extend(others);
+        }
     }
     Ok(check)
 }
@@ -58,8 +68,11 @@ fn check_network<A: Architecture>(
     check: &mut ExperimentCheck,
 ) -> Result<(), Vec<Reason>> {
     let mut found = Vec::new();
-    let config = config::<A>(document, &experiment.model, data, &mut found);
-    let config = config.filter(|_| found.is_empty()).ok_or_else(|| reasons(&found))?;
+    let config = config::<A>(document, data, &mut found);
+    let config = config.ok_or_else(|| match found.is_empty() {
+        true => vec![Reason::new(WITHOUT_DATA)],
+        false => reasons(&found),
+    })?;
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
@@ -68,9 +81,10 @@ fn check_network<A: Architecture>(
         })?;
     let searched = check_keys(document, experiment, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
-    let image = data.map(|data| data.shape).or_else(|| image(&config)).ok_or_else(|| {
-        vec![Reason::new("without its data, the network cannot be checked: its configuration does not say for which images it is")]
-    })?;
+    let image = data
+        .map(|data| data.shape)
+        .or_else(|| image(&config))
+        .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
     check.image = Some([image.channels, image.size, image.size]);
     let found = check_architecture(&model, image, data.map(|data| data.classes));
     let ArchitectureCheck {

@@ -46,6 +46,7 @@ mod subject;
 mod tokens;
 
 pub use architecture::{ArchitectureCheck, check_architecture, f64_device};
+pub(crate) use attempt::attempt;
 pub use experiment::check_experiment;
 
 pub use listed::listed;

@@ -100,38 +100,47 @@ impl Registry {
         self.entries.iter().map(|(name, commands)| (*name, (commands.config_schema)())).collect()
     }
 
-    /// The trials of `document`.
+    /// The trials of `document`, each of an architecture that is known.
     ///
     /// # Errors
     ///
-    /// All that is wrong with them, also with data and networks.
+    /// What is wrong with them; then also what is wrong with their data and networks.
     pub(super) fn trials(&self, document: &Document) -> Result<Trials, Faults> {
-        let mut known = Known::default();
-        document.trials_with(|trial| (self.commands(trial)?.mistakes)(trial, &mut known))
+        let mut known = Known::hasty();
+        let trials = document.trials_with(|trial| self.mistakes(trial, &mut known))?;
+        let unknown = |trial: &Document| match self.commands(trial) {
+            Ok(_) => Ok(()),
+            Err(_) => self.mistakes(trial, &mut known),
+        };
+        trials.each(unknown, |faults| Some(faults)).map(|_| trials)
     }
 
     /// What the commands do with the architecture that `document` names.
     pub(super) fn commands(&self, document: &Document) -> Result<Commands, Faults> {
         let path = ["model", "architecture"];
-        let wanted = match document.at(&path) {
-            Some(Node { value: Value::String(name), .. }) => Some(name),
-            _ => None,
+        let Some(Node { value: Value::String(wanted), .. }) = document.at(&path) else {
+            document.experiment()?;
+            return Err(document.fault(&path, "expected the name of an architecture", None));
         };
-        if let Some((_, commands)) =
-            self.entries.iter().find(|(name, _)| Some(*name) == wanted.map(String::as_str))
-        {
+        if let Some((_, commands)) = self.entries.iter().find(|(name, _)| name == wanted) {
             return Ok(*commands);
         }
-        let mut found = Vec::new();
-        if let Some(wanted) = wanted {
-            let hint = did_you_mean(wanted, self.names());
-            let names: Vec<_> = self.names().collect();
-            let help = format!("architectures: {}", names.join(", "));
-            found.extend(document.fault(&path, format!("unknown architecture `{wanted}`{hint}"), Some(help)));
+        let hint = did_you_mean(wanted, self.names());
+        let names: Vec<_> = self.names().collect();
+        let help = format!("architectures: {}", names.join(", "));
+        Err(document.fault(&path, format!("unknown architecture `{wanted}`{hint}"), Some(help)))
+    }
+
+    /// All that is wrong with `document`, short of the annotations of its architecture.
+    fn mistakes(&self, document: &Document, known: &mut Known) -> Result<(), Faults> {
+        match self.commands(document) {
+            Ok(commands) => (commands.mistakes)(document, known),
+            Err(faults) => {
+                let mut found = faults.into_iter().collect();
+                known.data(document, &mut found);
+                document.experiment_with(found).map(drop)
+            }
         }
-        Known::default().data(document, &mut found);
-        document.experiment_with(found)?;
-        Err(document.fault(&path, "expected the name of an architecture", None))
     }
 }
 

@@ -19,7 +19,11 @@ const FOREIGN: [(&[u8], &str); 6] = [
 ];
 
 /// Checks that `path` is a folder.
-pub(super) fn check_folder(path: &Path) -> Result<(), DataError> {
+///
+/// # Errors
+///
+/// When it is none, or cannot be read.
+pub(crate) fn check_folder(path: &Path) -> Result<(), DataError> {
     if path.as_os_str().is_empty() {
         return Err(DataError::setting(&["path"], "is empty: it must be the folder that holds the data"));
     }

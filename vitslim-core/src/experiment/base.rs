@@ -29,7 +29,7 @@ struct Reader {
     /// The files on the way from the first to the one at hand.
     open: Vec<PathBuf>,
     /// Those that were read before.
-    read: HashMap<PathBuf, Node>,
+    read: HashMap<PathBuf, Result<Node, Faults>>,
 }
 
 impl Reader {
@@ -69,9 +69,19 @@ impl Reader {
         if self.open.contains(&real) {
             return Err(fault(format!("`{shown}` starts from itself, by way of this")));
         }
-        if let Some(node) = self.read.get(&real) {
-            return Ok(node.clone());
+        if let Some(known) = self.read.get(&real) {
+            return known.clone();
         }
+        self.open.push(real.clone());
+        let read = self.read_file(path, named_at);
+        self.open.pop();
+        self.read.insert(real, read.clone());
+        read
+    }
+
+    fn read_file(&mut self, path: &Path, named_at: &Span) -> Result<Node, Faults> {
+        let fault = |message: String| Faults::from(Fault::new(named_at.clone(), message));
+        let shown = path.display();
         if path.is_dir() {
             return Err(fault(format!("`{shown}` is a folder, expected an experiment file")));
         }
@@ -83,15 +93,11 @@ impl Reader {
         })?;
         let text = String::from_utf8(text).map_err(|_| fault(format!("`{shown}` is not a text file")))?;
         let source = Source::new(shown.to_string(), text);
-        self.open.push(real.clone());
-        let node = self.read(&source, path);
-        self.open.pop();
-        let node = node?.ok_or_else(|| fault(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
+        let node = self
+            .read(&source, path)?
+            .ok_or_else(|| fault(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
         match node.value {
-            Value::Record { .. } => {
-                self.read.insert(real, node.clone());
-                Ok(node)
-            }
+            Value::Record { .. } => Ok(node),
             _ => {
                 Err(Fault::new(node.head(), format!("expected `Experiment(...)`, found {}", node.describe()))
                     .into())

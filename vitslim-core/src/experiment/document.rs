@@ -10,7 +10,7 @@ use super::base;
 use super::de::{Reading, read};
 use super::fault::{Fault, Faults};
 use super::keys::KeyError;
-use super::overrides;
+use super::overrides::{self, Override};
 use super::schema::{self, Experiment};
 use super::source::{Source, Span};
 use super::tree::{Name, Node, Value};
@@ -91,11 +91,16 @@ impl Document {
             let end = Span::new(&source, text.len(), text.len());
             return Err(Fault::new(end, "expected `Experiment(...)`, found nothing").into());
         };
-        let wrong = sets.iter().filter_map(|argument| overrides::apply(&mut root, argument).err());
-        match wrong.reduce(Faults::and) {
-            Some(wrong) => Err(wrong),
-            None => Ok(Self { root, trial: None }),
+        let (read, wrong): (Vec<_>, Vec<_>) =
+            sets.iter().map(|argument| Override::read(argument)).partition(Result::is_ok);
+        if let Some(wrong) = wrong.into_iter().filter_map(Result::err).reduce(Faults::and) {
+            return Err(wrong);
         }
+        // What one may set depends on those before it, so that here the first mistake is the only one that is sure.
+        for argument in read.into_iter().flatten() {
+            argument.apply(&mut root)?;
+        }
+        Ok(Self { root, trial: None })
     }
 
     /// The experiment that the tree `root` is.

@@ -1,10 +1,11 @@
 //! What is wrong with an experiment, where, and what to do about it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, SourceCode, SourceSpan};
 
-use super::source::Span;
+use super::source::{Source, Span};
 
 /// Bytes of a file that a report shows for a mistake. Where lines are longer, there is nothing to see in them, and `miette`
 /// panics at column 65536; the place is told all the same.
@@ -21,12 +22,30 @@ pub struct Fault {
     label: Option<String>,
     also: Option<Box<(Span, String)>>,
     help: Option<String>,
+    missing: Option<&'static str>,
 }
 
 impl Fault {
     /// A mistake at `span`. The message is a sentence in lower case without a full stop.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span, label: None, also: None, help: None }
+        Self { message: message.into(), span, label: None, also: None, help: None, missing: None }
+    }
+
+    /// That the field `field` is missing.
+    #[must_use]
+    pub(super) fn of_missing(mut self, field: &'static str) -> Self {
+        self.missing = Some(field);
+        self
+    }
+
+    /// The field that is missing, if it is that.
+    pub(crate) fn missing(&self) -> Option<&'static str> {
+        self.missing
+    }
+
+    /// Whether `other` is the same mistake.
+    pub(super) fn is_same(&self, other: &Fault) -> bool {
+        self.span == other.span && self.message == other.message
     }
 
     /// Writes `label` under the underlined place.
@@ -111,7 +130,7 @@ impl Diagnostic for Fault {
     }
 }
 
-/// The mistakes of an experiment: one or more, in the order in which they stand.
+/// The mistakes of an experiment: one or more, in the order in which they stand, file by file.
 #[derive(Clone, Debug)]
 pub struct Faults {
     first: Box<Fault>,
@@ -122,7 +141,15 @@ impl Faults {
     /// The faults of `found` in the order of their places, or `None` if there are none.
     pub fn collect(found: impl IntoIterator<Item = Fault>) -> Option<Self> {
         let mut faults: Vec<Fault> = found.into_iter().collect();
-        faults.sort_by_key(|fault| fault.span.start);
+        let mut sources: Vec<Arc<Source>> = Vec::new();
+        let mut number = |source: &Arc<Source>| match sources.iter().position(|known| known == source) {
+            Some(number) => number,
+            None => {
+                sources.push(Arc::clone(source));
+                sources.len() - 1
+            }
+        };
+        faults.sort_by_cached_key(|fault| (number(&fault.span.source), fault.span.start));
         let mut faults = faults.into_iter();
         faults.next().map(|first| Self { first: Box::new(first), rest: faults.collect() })
     }
@@ -146,11 +173,14 @@ impl Faults {
         &self.first
     }
 
-    /// These and `others`.
+    /// These and `others`, each once.
     #[must_use]
     pub fn and(mut self, others: Faults) -> Self {
-        self.rest.push(*others.first);
-        self.rest.extend(others.rest);
+        for other in others {
+            if !self.iter().any(|known| known.is_same(&other)) {
+                self.rest.push(other);
+            }
+        }
         self
     }
 }

@@ -82,18 +82,22 @@ pub fn resolve<'a>(
         if matched.is_empty() {
             return Err(unmatched(key, names));
         }
-        for &index in &matched {
-            if let Some(first) = taken[index].replace(key) {
-                return Err(KeyError::Overlap {
-                    first: first.to_owned(),
-                    second: key.to_owned(),
-                    dimension: names[index].clone(),
-                });
-            }
+        if let Some((index, first)) = matched.iter().find_map(|&index| Some((index, taken[index]?))) {
+            return Err(KeyError::Overlap {
+                first: first.to_owned(),
+                second: key.to_owned(),
+                dimension: names[index].clone(),
+            });
         }
+        matched.iter().for_each(|&index| taken[index] = Some(key));
         Ok(matched)
     };
     keys.into_iter().map(&mut resolve).collect()
+}
+
+/// Whether `key` is a glob over a path, and no last name.
+pub(crate) fn is_glob(key: &str) -> bool {
+    key.contains(['.', '*', '?', '[', ']', '{', '}', '\\'])
 }
 
 enum Pattern<'a> {
@@ -103,7 +107,7 @@ enum Pattern<'a> {
 
 impl<'a> Pattern<'a> {
     fn new(key: &'a str) -> Result<Self, KeyError> {
-        if !key.contains(['.', '*', '?', '[', ']', '{', '}', '\\']) {
+        if !is_glob(key) {
             return Ok(Self::LastName(key));
         }
         GlobBuilder::new(&steps(key))
@@ -169,6 +173,9 @@ mod tests {
         assert_eq!(found[1], Ok(vec![0]));
         assert_eq!(found[3], Ok(vec![3, 6, 9]));
         assert!(found[0].is_err() && found[2].is_err());
+        // What is wrong itself takes nothing from those after it.
+        let found = resolve(["hidden", "blocks.*.*.*", "head_dim"], &names());
+        assert!(found[0].is_ok() && found[1].is_err() && found[2].is_ok());
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub use self::de::typed;
 pub(crate) use self::de::{Reading, read};
 pub use self::document::{Document, LoadError};
 pub use self::fault::{Fault, Faults};
+pub(crate) use self::keys::is_glob;
 pub use self::keys::{KeyError, resolve};
 pub use self::nearest::{did_you_mean, nearest};
 pub use self::overrides::set;

@@ -13,62 +13,77 @@ use super::tree::{Name, Node, Value};
 
 const EXAMPLE: &str = "write a path, `=` and a value, for example `--set search.epochs=10`";
 
-/// Puts the value of the argument `path=value` into `root`, which never nests deeper than a file may.
-///
-/// # Errors
-///
-/// When the argument has no path or value, the value is not RON, or the path leads through what has no fields.
-pub(super) fn apply(root: &mut Node, argument: &str) -> Result<(), Faults> {
-    let source = Source::argument(argument);
-    let whole = || Span::new(&source, 0, argument.len());
-    let Some((path, value)) = argument.split_once('=') else {
-        let fault = Fault::new(whole(), format!("`{argument}` sets nothing: there is no `=` in it"));
-        return Err(fault.with_help(EXAMPLE).into());
-    };
-    if path.trim().is_empty() {
-        let fault = Fault::new(whole(), "there is no path before the `=`");
-        return Err(fault.with_help(EXAMPLE).into());
-    }
-    let steps = steps(&source, path)?;
-    let start = path.len() + 1;
-    let node = match parse(&source, start) {
-        Ok(Some(node)) => node,
-        Ok(None) => {
-            let span = Span::new(&source, path.len(), start);
-            let fault = Fault::new(span, format!("there is no value after `{path}=`"));
+/// An argument `path=value`.
+pub(super) struct Override {
+    source: Arc<Source>,
+    /// As written.
+    path: String,
+    steps: Vec<Name>,
+    value: Node,
+}
+
+impl Override {
+    /// Reads `argument`.
+    ///
+    /// # Errors
+    ///
+    /// When it has no path or value, or the value is not RON.
+    pub(super) fn read(argument: &str) -> Result<Self, Faults> {
+        let source = Source::argument(argument);
+        let whole = || Span::new(&source, 0, argument.len());
+        let Some((path, value)) = argument.split_once('=') else {
+            let fault = Fault::new(whole(), format!("`{argument}` sets nothing: there is no `=` in it"));
+            return Err(fault.with_help(EXAMPLE).into());
+        };
+        if path.trim().is_empty() {
+            let fault = Fault::new(whole(), "there is no path before the `=`");
             return Err(fault.with_help(EXAMPLE).into());
         }
-        Err(faults) if looks_like_text(value) && !is_wrong_number(&faults, start, value) => {
-            let span = Span::new(&source, start, argument.len());
-            let fault = Fault::new(span.clone(), format!("`{value}` is not a value: a string needs quotes"));
-            let told = faults.first().message();
-            return Err(fault.with_label(told).with_help(quoting(&span, value)).into());
+        let steps = steps(&source, path)?;
+        let start = path.len() + 1;
+        let value = match parse(&source, start) {
+            Ok(Some(node)) => node,
+            Ok(None) => {
+                let span = Span::new(&source, path.len(), start);
+                let fault = Fault::new(span, format!("there is no value after `{path}=`"));
+                return Err(fault.with_help(EXAMPLE).into());
+            }
+            Err(faults) if looks_like_text(value) && !is_wrong_number(&faults, start, value) => {
+                let span = Span::new(&source, start, argument.len());
+                let fault =
+                    Fault::new(span.clone(), format!("`{value}` is not a value: a string needs quotes"));
+                let told = faults.first().message();
+                return Err(fault.with_label(told).with_help(quoting(&span, value)).into());
+            }
+            Err(faults) => return Err(faults),
+        };
+        if let [step] = steps.as_slice()
+            && step.text == BASE
+        {
+            let message = "what a file starts from can only be said in the file";
+            return Err(Fault::new(step.span.clone(), message).into());
         }
-        Err(faults) => return Err(faults),
-    };
-    if let [step] = steps.as_slice()
-        && step.text == BASE
-    {
-        let message = "what a file starts from can only be said in the file";
-        return Err(Fault::new(step.span.clone(), message).into());
+        Ok(Self { path: path.to_owned(), source, steps, value })
     }
-    // A path could lead deeper than brackets may; so could one argument after another.
-    let too_deep = || {
-        let span = Span::new(&source, 0, path.len());
-        Faults::from(Fault::new(span, format!("with this, brackets are nested more than {DEEPEST} deep")))
-    };
-    if steps.len() > DEEPEST {
-        return Err(too_deep());
-    }
-    refuse_fixing(root, &steps, path, &node)?;
-    let before = (root.depth() + steps.len() + node.depth() > DEEPEST).then(|| root.clone());
-    set(root, &steps, node)?;
-    match before {
-        Some(before) if root.depth() > DEEPEST => {
-            *root = before;
-            Err(too_deep())
+
+    /// Puts the value into `root`.
+    ///
+    /// # Errors
+    ///
+    /// When the path leads through what has no fields, deeper than a file may nest, or to a sweep of the file.
+    pub(super) fn apply(self, root: &mut Node) -> Result<(), Faults> {
+        let Self { source, path, steps, value } = self;
+        // A path could lead deeper than brackets may; so could one argument after another.
+        let too_deep = || {
+            let span = Span::new(&source, 0, path.len());
+            Faults::from(Fault::new(span, format!("with this, brackets are nested more than {DEEPEST} deep")))
+        };
+        if steps.len() > DEEPEST {
+            return Err(too_deep());
         }
-        _ => Ok(()),
+        refuse_fixing(root, &steps, &path, &value)?;
+        set(root, &steps, value)?;
+        if root.depth() > DEEPEST { Err(too_deep()) } else { Ok(()) }
     }
 }
 

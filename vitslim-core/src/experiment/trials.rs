@@ -10,8 +10,8 @@ use super::schema::Experiment;
 use super::sweep::{self, Sweeps};
 use super::tree::{Node, Value};
 
-/// Mistakes that are told of trials. All trials of a sweep may have one each.
-const MOST_TOLD: usize = 20;
+/// Mistakes after which no other trials are looked at. All trials of a sweep may have one each.
+const ENOUGH: usize = 20;
 
 /// The trials of an experiment, all of them checked. The value that is written first changes last.
 #[derive(Clone, Debug)]
@@ -178,16 +178,14 @@ struct Told(Vec<Fault>);
 impl Told {
     fn add(&mut self, faults: &Faults) {
         for fault in faults.iter() {
-            let known =
-                |earlier: &Fault| earlier.span() == fault.span() && earlier.message() == fault.message();
-            if !self.is_enough() && !self.0.iter().any(known) {
+            if !self.0.iter().any(|earlier| earlier.is_same(fault)) {
                 self.0.push(fault.clone());
             }
         }
     }
 
     fn is_enough(&self) -> bool {
-        self.0.len() >= MOST_TOLD
+        self.0.len() >= ENOUGH
     }
 }
 

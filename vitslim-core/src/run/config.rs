@@ -6,42 +6,39 @@ use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Fault, Faults, Model, Reading, did_you_mean, merge_config, read};
 use crate::models::Architecture;
 
-/// Fields that the data say, if a configuration has them.
-const IMAGE_SIZE: &str = "image_size";
-const CHANNELS: &str = "channels";
-const CLASSES: &str = "classes";
-
-/// The configuration of `model` for images of this shape and so many classes. What is wrong with it is added to `found`, and left
-/// out of it; without data, nothing is said of fields that are missing for that.
+/// The configuration of the network in `document`, if all of it is right, for its `data` if they are known. What is wrong is added to
+/// `found`.
 pub(crate) fn config<A: Architecture>(
     document: &Document,
-    model: &Model,
     data: Option<&Dataset>,
     found: &mut Vec<Fault>,
 ) -> Option<A::Config> {
+    let Reading { value: Some(model), faults } = document.reading::<Model>(&["model"])? else { return None };
+    let before = found.len();
     let presets = A::presets();
     let preset = match &model.preset {
         None => None,
         Some(name) => find_preset::<A>(document, &presets, name).map_err(|faults| found.extend(faults)).ok(),
     };
     let known = data.map(|Dataset { shape: ImageShape { channels, size }, classes, .. }| {
-        vec![(IMAGE_SIZE, *size), (CHANNELS, *channels), (CLASSES, *classes)]
+        vec![("image_size", *size), ("channels", *channels), ("classes", *classes)]
     });
+    let right = faults.is_empty() && preset.is_some() == model.preset.is_some();
     let written = document.at(&["model", "config"]);
     let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields::<A>(), found);
     let merged = merged.map_err(|faults| found.extend(faults)).ok()?;
     let Reading { value, faults } = read(&merged);
-    let of_data = |fault: &Fault| {
-        let missing = |name: &str| fault.message().starts_with(&format!("missing field `{name}`"));
-        data.is_none() && [IMAGE_SIZE, CHANNELS, CLASSES].into_iter().any(missing)
-    };
-    found.extend(faults.into_iter().filter(|fault| !of_data(fault)));
-    value
+    // What is missing may be what preset or data would have said.
+    let known = right && data.is_some();
+    found.extend(faults.into_iter().filter(|fault| known || fault.missing().is_none()));
+    value.filter(|_| right && found.len() == before)
 }
 
-/// The default configuration of an architecture, if it has one.
-pub(crate) fn default<A: Architecture>() -> Option<A::Config> {
-    merge_config(None::<&A::Config>, &[], None, &[], &mut Vec::new()).ok().and_then(|node| read(&node).value)
+/// A configuration of the architecture as it is offered: the default, else the first preset.
+pub(crate) fn offered<A: Architecture>() -> Option<A::Config> {
+    let default = merge_config(None::<&A::Config>, &[], None, &[], &mut Vec::new()).ok();
+    let default = default.and_then(|node| read(&node).value);
+    default.or_else(|| A::presets().into_iter().next().map(|(_, config)| config))
 }
 
 fn find_preset<'a, A: Architecture>(

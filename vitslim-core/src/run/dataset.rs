@@ -1,8 +1,8 @@
 //! The data that an experiment names, read and checked.
 
 use crate::data::{
-    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, cifar10, cifar100,
-    digits, idx, image_folder, random,
+    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, check_folder, cifar10,
+    cifar100, digits, idx, image_folder, random,
 };
 use crate::experiment::{Data, Document, Faults, ProperFraction};
 
@@ -12,10 +12,21 @@ use crate::experiment::{Data, Document, Faults, ProperFraction};
 ///
 /// What is wrong with it, at the value that leads to it.
 pub(crate) fn dataset(document: &Document, data: &Data, seed: u64) -> Result<Dataset, Faults> {
-    read(data, seed).map_err(|error| {
-        let place = [&["data"], error.place()].concat();
-        document.fault(&place, error.to_string(), error.help().map(str::to_owned))
-    })
+    read(data, seed).map_err(|error| fault(document, &error))
+}
+
+/// Checks that the folder of `data`, which are those of `document`, is there.
+///
+/// # Errors
+///
+/// When it is not.
+pub(crate) fn folder(document: &Document, data: &Data) -> Result<(), Faults> {
+    data.path().map_or(Ok(()), check_folder).map_err(|error| fault(document, &error))
+}
+
+fn fault(document: &Document, error: &DataError) -> Faults {
+    let place = [&["data"], error.place()].concat();
+    document.fault(&place, error.to_string(), error.help().map(str::to_owned))
 }
 
 fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {

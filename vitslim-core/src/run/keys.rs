@@ -1,7 +1,8 @@
 //! The keys of an experiment, found in its network: what is searched, and what each budget ranks.
 
 use crate::experiment::{
-    Budget, Document, Fault, Faults, KeyError, Keyed, Node, Portion, SearchedDimension, Value, resolve,
+    Budget, Document, Fault, Faults, KeyError, Keyed, Node, Portion, SearchedDimension, Value, is_glob,
+    resolve,
 };
 use crate::slim::{Dimension, Granularity, MaskSpec, Ranking};
 
@@ -21,8 +22,11 @@ impl Network<'_> {
 
     /// Whether what is said of a key is true: last names are those of the architecture, paths those of one network.
     fn knows(self, error: &KeyError) -> bool {
-        self.sure
-            || matches!(error, KeyError::Unmatched { key, .. } if !key.contains(['.', '*', '{', '[', '?']))
+        match error {
+            KeyError::Glob { .. } => true,
+            KeyError::Unmatched { key, .. } => self.sure || !is_glob(key),
+            KeyError::Overlap { .. } => self.sure,
+        }
     }
 }
 
@@ -37,6 +41,31 @@ pub struct PreparedBudget {
     pub rankings: Vec<Ranking>,
 }
 
+/// The dimensions that each key of the map at `place` matches. Keys that are wrong are added to `found`, also those whose values are
+/// wrong as well.
+fn matched(
+    document: &Document,
+    place: &[&str],
+    network: Network<'_>,
+    found: &mut Vec<Fault>,
+) -> Vec<(String, Vec<usize>)> {
+    let Some(Node { value: Value::Map(entries), .. }) = document.at(place) else { return Vec::new() };
+    let keys = entries.iter().filter_map(|(key, _)| match &key.value {
+        Value::String(key) => Some(key.as_str()),
+        _ => None,
+    });
+    let keys: Vec<&str> = keys.collect();
+    let mut matched = Vec::new();
+    for (key, resolved) in keys.iter().zip(resolve(keys.iter().copied(), &network.paths())) {
+        match resolved {
+            Ok(dimensions) => matched.push(((*key).to_owned(), dimensions)),
+            Err(error) if network.knows(&error) => found.extend(document.key_fault(place, &error)),
+            Err(_) => {}
+        }
+    }
+    matched
+}
+
 /// Which of `dimensions` the experiment searches, and how. Keys that name none, or one in a way that it has not, are added to
 /// `found`.
 pub(crate) fn searched(
@@ -47,16 +76,8 @@ pub(crate) fn searched(
 ) -> Vec<(Dimension, MaskSpec)> {
     let dimensions = network.dimensions;
     let mut searched: Vec<(usize, MaskSpec)> = Vec::new();
-    for ((key, how), matched) in keys.iter().zip(resolve(keys.keys(), &network.paths())) {
-        let matched = match matched {
-            Ok(matched) => matched,
-            Err(error) => {
-                if network.knows(&error) {
-                    found.extend(document.key_fault(&["search", "dimensions"], &error));
-                }
-                continue;
-            }
-        };
+    for (key, matched) in matched(document, &["search", "dimensions"], network, found) {
+        let Some(how) = keys.get(&key) else { continue };
         let spec = MaskSpec {
             granularity: how.granularity,
             activation: how.activation,
@@ -65,7 +86,7 @@ pub(crate) fn searched(
         };
         let unfit = matched.iter().find(|&&index| !spec.granularity.fits(&dimensions[index]));
         if let Some(&unfit) = unfit.filter(|_| network.sure) {
-            found.extend(unfit_granularity(document, key, spec.granularity, &dimensions[unfit]));
+            found.extend(unfit_granularity(document, &key, spec.granularity, &dimensions[unfit]));
         }
         searched.extend(matched.into_iter().map(|index| (index, spec)));
     }
@@ -127,16 +148,9 @@ fn rankings(
     let place = ["budgets", budget, "0"];
     let mut rankings = Vec::new();
     let mut tokens_ranked = false;
-    for ((key, share), matched) in shares.iter().zip(resolve(shares.keys(), &network.paths())) {
-        let matched = match matched {
-            Ok(matched) => matched,
-            Err(error) => {
-                if network.knows(&error) {
-                    found.extend(document.key_fault(&place, &error));
-                }
-                continue;
-            }
-        };
+    for (key, matched) in matched(document, &place, network, found) {
+        let Some(share) = shares.get(&key) else { continue };
+        let key = key.as_str();
         let wrong = searched.and_then(|searched| unlike(key, &matched, dimensions, searched));
         let of_tokens = matched.iter().any(|index| dimensions[*index].is_tokens());
         let again = of_tokens && std::mem::replace(&mut tokens_ranked, true);

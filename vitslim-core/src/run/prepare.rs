@@ -6,11 +6,12 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::config::{config, default};
-use super::dataset::dataset;
+use super::config::{config, offered};
+use super::dataset::{dataset, folder};
 use super::keys::{Network, PreparedBudget, budgets, searched};
+use crate::check::attempt;
 use crate::data::{Batch, DataError, Dataset};
-use crate::experiment::{Data, Document, Experiment, Fault, Faults, Model, Reading, STAGES, batch_of};
+use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of};
 use crate::models::Architecture;
 use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
 
@@ -37,82 +38,73 @@ pub struct Prepared<A: Architecture> {
 #[derive(Default)]
 pub(crate) struct Known {
     /// By how the data are written.
-    data: HashMap<String, Dataset>,
+    data: HashMap<String, Result<Dataset, Faults>>,
     /// By architecture and configuration.
     dimensions: HashMap<String, Vec<Dimension>>,
+    /// Whether there are mistakes, which are to be told without reading all images first.
+    hasty: bool,
 }
 
-/// A network, as far as mistakes allow to make it.
-struct Made<C> {
-    config: Option<C>,
-    /// Its dimensions, or those of a network like it.
-    dimensions: Option<Vec<Dimension>>,
-    /// Whether they are its own.
-    sure: bool,
-}
+/// The configuration of a network, if it is right, and its dimensions, or those of another of its architecture.
+type Described<C> = (Option<C>, Option<Vec<Dimension>>);
 
 impl Known {
-    /// The data of `document`. What is wrong with them, and batches that are larger, are added to `found`.
-    pub(crate) fn data(&mut self, document: &Document, found: &mut Vec<Fault>) -> Option<Dataset> {
-        let data: Data = document.reading(&["data"])?.value?;
-        let written = format!("{data:?}");
-        let dataset = match self.data.get(&written) {
-            Some(dataset) => dataset.clone(),
-            None => {
-                let seed = document.part(&["seed"]).unwrap_or_default();
-                let dataset = dataset(document, &data, seed).map_err(|faults| found.extend(faults)).ok()?;
-                self.data.insert(written, dataset.clone());
-                dataset
-            }
-        };
-        found.extend(batches(document, &dataset));
-        Some(dataset)
+    /// Nothing yet, and mistakes are to be told.
+    pub(crate) fn hasty() -> Self {
+        Self { hasty: true, ..Self::default() }
     }
 
-    /// The network. What is wrong with it is added to `found`.
+    /// The data of `document`, if they are right. What is wrong with them, and batches that are larger, are added to `found`.
+    pub(crate) fn data(&mut self, document: &Document, found: &mut Vec<Fault>) -> Option<Dataset> {
+        let Reading { value, faults } = document.reading::<Data>(&["data"])?;
+        let data = value?;
+        if !faults.is_empty() || (self.hasty && matches!(data, Data::ImageFolder { .. })) {
+            found.extend(folder(document, &data).err().into_iter().flatten());
+            return None;
+        }
+        let seed = document.part(&["seed"]).unwrap_or_default();
+        let read = self.data.entry(format!("{data:?}")).or_insert_with(|| dataset(document, &data, seed));
+        match read {
+            Ok(dataset) => {
+                found.extend(batches(document, dataset));
+                Some(dataset.clone())
+            }
+            Err(faults) => {
+                found.extend(faults.clone());
+                None
+            }
+        }
+    }
+
+    /// The network of `document` for its `data`. What is wrong is added to `found`.
     fn network<A: Architecture>(
         &mut self,
         document: &Document,
         data: Option<&Dataset>,
         found: &mut Vec<Fault>,
-    ) -> Result<Made<A::Config>, PrepareError> {
-        let Some(Reading { value: Some(model), faults }) = document.reading::<Model>(&["model"]) else {
-            return Ok(Made { config: None, dimensions: None, sure: false });
-        };
-        let before = found.len();
-        let config = config::<A>(document, &model, data, found);
-        if let Some(config) = &config
-            && data.is_some()
-            && faults.is_empty()
-            && found.len() == before
-        {
-            match self.dimensions::<A>(document, &model.architecture, config) {
-                Ok(dimensions) => {
-                    return Ok(Made {
-                        config: Some(config.clone()),
-                        dimensions: Some(dimensions),
-                        sure: true,
-                    });
-                }
+    ) -> Result<Described<A::Config>, PrepareError> {
+        let config = config::<A>(document, data, found);
+        if let Some(config) = config.filter(|_| data.is_some()) {
+            match self.dimensions::<A>(document, &config) {
+                Ok(dimensions) => return Ok((Some(config), Some(dimensions))),
                 Err(PrepareError::Faults(faults)) => found.extend(faults),
                 Err(error) => return Err(error),
             }
         }
-        let default = default::<A>();
-        let mut alike = config.iter().chain(&default);
+        // Not of a configuration that has mistakes: it may ask for more memory than there is.
+        let other = offered::<A>();
         let dimensions =
-            alike.find_map(|config| self.dimensions::<A>(document, &model.architecture, config).ok());
-        Ok(Made { config, dimensions, sure: false })
+            other.and_then(|config| attempt(|| self.dimensions::<A>(document, &config)).ok()?.ok());
+        Ok((None, dimensions))
     }
 
     fn dimensions<A: Architecture>(
         &mut self,
         document: &Document,
-        architecture: &str,
         config: &A::Config,
     ) -> Result<Vec<Dimension>, PrepareError> {
         let written = ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
-        let written = format!("{architecture}{written}");
+        let written = format!("{}{written}", std::any::type_name::<A>());
         if let Some(dimensions) = self.dimensions.get(&written) {
             return Ok(dimensions.clone());
         }
@@ -159,7 +151,14 @@ impl<A: Architecture> Prepared<A> {
     pub(crate) fn of_sweep(document: &Document, known: &mut Known) -> Result<Self, PrepareError> {
         let mut found = Vec::new();
         let data = known.data(document, &mut found);
-        let Made { config, dimensions, sure } = known.network::<A>(document, data.as_ref(), &mut found)?;
+        let (config, dimensions) = match known.network::<A>(document, data.as_ref(), &mut found) {
+            Ok(network) => network,
+            Err(error) => {
+                document.experiment_with(found)?;
+                return Err(error);
+            }
+        };
+        let sure = config.is_some();
         let (searched, budgets) = match &dimensions {
             Some(dimensions) => keys(document, Network { dimensions, sure }, &mut found),
             None => Default::default(),

@@ -125,6 +125,10 @@ const FILES: &[(&str, &str)] = &[
     ("\"tiny\"", "\"\\x+1\""),
     ("\"tiny\"", "\"\\u{41\""),
     // Several at once.
+    ("dim: 16", "dim: 16, image_size: 200000"),
+    ("\"hidden\": (weight: 1e-4)", "\"hiden\": (weight: -1e-3)"),
+    ("{ \"hidden\": 0.1 }", "{ \"hidden\": 0.1, \"blocks.*.*.*\": 0.2, \"head_dim\": 0.2, \"blocks.{0\": 0.1 }"),
+    ("(epochs: 2, batch: 128,", "(epochs: 0, batch: 128, accumulate: 1000,"),
     ("epochs: 2,\n", "epoch: 2, optimiser: 3, clip: -1,\n"),
 ];
 
@@ -175,6 +179,8 @@ const ALL_KINDS: &str = r#"Experiment(
 const OPEN: &[(&str, &str)] = &[
     ("data: Digits", "data: Idx(path: \"nowhere\", x: 1)"),
     ("data: Digits", "data: Digitz"),
+    ("data: Digits", "data: Random(imagesize: 8, images: 500)"),
+    ("data: Digits", "data: ImageFolder(path: \"nowhere\", image_size: 8)"),
     ("\"vit\"", "\"vot\""),
     ("architecture: \"vit\"", "architecture: 3"),
     ("(architecture: \"vit\"", "(preset: \"tiny\", architecture: \"vit\""),

@@ -37,7 +37,7 @@ impl Error {
                 Self::placed(Fault::new(span.clone(), format!("`{subject}`: {message}")))
             }
             Kind::Missing(field) => {
-                Self::placed(Fault::new(span.clone(), format!("missing field `{field}`")))
+                Self::placed(Fault::new(span.clone(), format!("missing field `{field}`")).of_missing(field))
             }
             Kind::Placed(_) | Kind::Told => self,
         }
@@ -51,7 +51,8 @@ impl Error {
             Kind::Missing(field) => {
                 let fault = Fault::new(head.clone(), format!("missing field `{field}` in `{record}`"))
                     .with_label(format!("`{field}` is missing in what begins here"))
-                    .with_help(format!("add `{field}: ...`"));
+                    .with_help(format!("add `{field}: ...`"))
+                    .of_missing(field);
                 Self::placed(fault)
             }
             _ => self,

@@ -27,17 +27,9 @@ impl Mistakes {
 
     /// Whether `fault` was told before, or is only that something is missing that was left out.
     fn is_known(&self, fault: &Fault) -> bool {
-        let missing = |name: &str| {
-            fault
-                .message()
-                .strip_prefix("missing field `")
-                .is_some_and(|rest| rest.starts_with(&format!("{name}`")))
-        };
-        self.left_out.iter().any(|(record, name)| record == fault.span() && missing(name))
-            || self
-                .found
-                .iter()
-                .any(|known| known.span() == fault.span() && known.message() == fault.message())
+        let left_out =
+            |(record, name): &(Span, String)| record == fault.span() && fault.missing() == Some(name);
+        self.left_out.iter().any(left_out) || self.found.iter().any(|known| known.is_same(fault))
     }
 
     /// All that was found, also in `told`.

@@ -2,13 +2,15 @@
 
 use super::super::document::Document;
 use super::super::fault::Fault;
+use super::super::nearest::nearest;
 use super::super::tree::{Node, Value};
-use super::{Budget, Count, Keyed, Rate, Schedule, Search, SearchedDimension, Training};
-
-const SEARCH: &str = "search";
+use super::training::batch;
+use super::{Budget, Count, Keyed, Rate, Schedule, SearchedDimension};
 
 /// The fields of the stages of training.
-pub(crate) const STAGES: [&str; 3] = ["pretrain", SEARCH, "retrain"];
+pub(crate) const STAGES: [&str; 3] = ["pretrain", "search", "retrain"];
+
+const BATCH: &str = "batch";
 
 /// Every rule that `document` breaks of those that the types alone do not say, at its place.
 pub(in super::super) fn validate(document: &Document) -> Vec<Fault> {
@@ -24,13 +26,17 @@ pub(in super::super) fn validate(document: &Document) -> Vec<Fault> {
     faults
 }
 
-/// Images in a batch of `stage`, if that is written and right.
+/// Images in a batch of `stage`, if that is known.
 pub(crate) fn batch_of(document: &Document, stage: &str) -> Option<usize> {
-    let path = [stage, "batch"];
-    let batch = match (document.at(&path), stage) {
-        (Some(_), _) => document.part::<Count>(&path)?,
-        (None, SEARCH) => document.part::<Search>(&[stage])?.batch,
-        (None, _) => document.part::<Training>(&[stage])?.batch,
+    let path = [stage, BATCH];
+    let batch = match (&document.at(&[stage])?.value, document.at(&path)) {
+        (_, Some(_)) => document.part::<Count>(&path)?,
+        // It is the default, if no other name was meant to be it.
+        (Value::Record { fields, .. }, None) => {
+            let misspelt = fields.iter().any(|(name, _)| nearest(&name.text, [BATCH]).is_some());
+            (!misspelt).then(batch)?
+        }
+        _ => return None,
     };
     Some(batch.get())
 }

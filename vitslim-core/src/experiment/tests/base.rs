@@ -112,6 +112,8 @@ fn a_file_that_others_start_from_is_read_once() {
         write(folder.path(), &format!("{level}.ron"), &format!(r#"(base: ["{below}.ron", "{below}.ron"])"#));
     }
     assert_eq!(read(folder.path(), "39.ron", &[]).unwrap(), experiment(QUICKSTART, &[]).unwrap());
+    write(folder.path(), "0.ron", "(seed = 1)");
+    assert_eq!(read(folder.path(), "39.ron", &[]).unwrap_err().iter().count(), 1);
 }
 
 #[cfg(target_os = "linux")]

@@ -238,6 +238,10 @@ fn beside_mistakes_in_sweeps_others_are_told() {
 
 #[test]
 fn all_wrong_arguments_are_told() {
-    let told = lines(&trials(QUICKSTART, &["log_every", "seed=3", "=1"]).unwrap_err());
+    let told = lines(&trials(QUICKSTART, &["log_every", "seed=3", "=1", "=1"]).unwrap_err());
     assert_eq!(told.len(), 2, "{told:#?}");
+    // What an argument may set depends on those before it.
+    let text = with(&[("seed: 42", "seed: Seeds(2)")]);
+    let told = lines(&trials(&text, &["seed=Sweep([1,2)", "seed=7"]).unwrap_err());
+    assert_eq!(told.len(), 1, "{told:#?}");
 }
