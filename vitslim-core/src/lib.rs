@@ -12,6 +12,7 @@
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
 
+mod attempt;
 pub mod bench;
 pub mod check;
 pub mod cli;

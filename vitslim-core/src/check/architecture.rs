@@ -6,7 +6,6 @@ use burn::tensor::{DType, Device, FloatDType};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::attempt::attempt;
 use super::dimensions::with_costs;
 use super::gradient::check_gradients;
 use super::parameters::randomised;
@@ -14,6 +13,7 @@ use super::prove::{Proof, prove};
 use super::repair::Axes;
 use super::subject::{Subject, images};
 use super::tokens::check_tokens;
+use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::graph::macs;
 use crate::models::Architecture;

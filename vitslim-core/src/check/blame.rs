@@ -6,11 +6,11 @@ use burn::tensor::Tensor;
 
 use super::acting::{Taken, acting, is_left_by_its_gate, taken};
 use super::amended::{Amendment, ParameterAxis, Place};
-use super::attempt::attempt;
 use super::parameters::{Change, changed, parameters};
 use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
+use crate::attempt::attempt;
 use crate::models::Architecture;
 use crate::report::Reason;
 use crate::slim::{DimensionMapper, Factor, HasAxis, Plan, PlanError, Scope, Side};

@@ -1,7 +1,7 @@
 //! Every dimension with what a unit of it costs.
 
-use super::attempt::attempt;
 use super::pattern::{pattern, patterns};
+use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::graph::macs;
 use crate::models::Architecture;

@@ -3,7 +3,7 @@
 use burn::module::Module;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
-use super::attempt::attempt;
+use crate::attempt::attempt;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Experiment, Fault, Faults};
 use crate::models::Architecture;

@@ -4,9 +4,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 
-use super::attempt::attempt;
 use super::pattern::patterns;
 use super::subject::{Subject, images};
+use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
 use crate::nn::draw::seeded;

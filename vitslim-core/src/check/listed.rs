@@ -2,8 +2,8 @@
 
 use burn::tensor::Device;
 
-use super::attempt::attempt;
 use super::pattern::patterns;
+use crate::attempt::attempt;
 use crate::experiment::{merge_config, typed};
 use crate::models::Architecture;
 use crate::report::{ListedArchitecture, ListedDimension};

@@ -31,7 +31,6 @@
 mod acting;
 mod amended;
 mod architecture;
-mod attempt;
 mod blame;
 mod dimensions;
 mod experiment;
@@ -46,7 +45,6 @@ mod subject;
 mod tokens;
 
 pub use architecture::{ArchitectureCheck, check_architecture, f64_device};
-pub(crate) use attempt::attempt;
 pub use experiment::check_experiment;
 
 pub use listed::listed;

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::amended::{Amended, Amendment};
-use super::attempt::attempt;
+use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
 use crate::selftest::{furthest, slicing::random};

@@ -4,9 +4,9 @@ use burn::tensor::Device;
 use burn_capture::CapturedGraph;
 use burn_ir::{BaseOperationIr, OperationIr, SelectOpIr};
 
-use super::attempt::attempt;
 use super::pattern::pattern;
 use super::subject::Subject;
+use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::graph::capture;
 use crate::models::Architecture;

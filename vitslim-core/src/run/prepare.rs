@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::config::{config, offered};
 use super::dataset::{dataset, folder};
 use super::keys::{Network, PreparedBudget, budgets, searched};
-use crate::check::attempt;
+use crate::attempt::attempt;
 use crate::data::{Batch, DataError, Dataset};
 use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of};
 use crate::models::Architecture;
