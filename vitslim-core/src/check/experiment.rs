@@ -8,7 +8,7 @@ use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Experiment, Fault, Faults};
 use crate::models::Architecture;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{Known, Network, PrepareError, Prepared, batches, budgets, config, dataset, searched};
+use crate::run::{Known, Network, Prepared, batches, budgets, config, dataset, searched};
 use crate::slim::{Dimension, MaskSpec, describe};
 
 const WITHOUT_DATA: &str =
@@ -50,7 +50,7 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
     if let Err(faults) = check_network::<A>(document, &experiment, data.as_ref(), &mut check) {
         check.reasons.extend(faults);
         // What can be said without the network.
-        if let Err(PrepareError::Faults(found)) = Prepared::<A>::of_sweep(document, &mut Known::hasty()) {
+        if let Err(found) = Prepared::<A>::mistakes(document, &mut Known::hasty()) {
             let known = |reason: &Reason| check.reasons.iter().any(|known| known.message == reason.message);
             let others: Vec<Reason> =
                 reasons(found.iter()).into_iter().filter(|reason| !known(reason)).collect();

@@ -47,10 +47,7 @@ impl Commands {
     fn of<A: Architecture>() -> Self {
         Self {
             check: check_experiment::<A>,
-            mistakes: |document, known| match Prepared::<A>::of_sweep(document, known) {
-                Err(PrepareError::Faults(faults)) => Err(faults),
-                _ => Ok(()),
-            },
+            mistakes: Prepared::<A>::mistakes,
             plan: plan::<A>,
             resolved: |document| Prepared::<A>::new(document)?.resolved(),
             run: run::<A>,
@@ -108,11 +105,12 @@ impl Registry {
     pub(super) fn trials(&self, document: &Document) -> Result<Trials, Faults> {
         let mut known = Known::hasty();
         let trials = document.trials_with(|trial| self.mistakes(trial, &mut known))?;
-        let unknown = |trial: &Document| match self.commands(trial) {
-            Ok(_) => Ok(()),
-            Err(_) => self.mistakes(trial, &mut known),
-        };
-        trials.each(unknown, |faults| Some(faults)).map(|_| trials)
+        // Of the former nothing more can be asked, and the latter are long to read.
+        let first = |trial: Document| self.commands(&trial).is_err() || has_image_folder(&trial);
+        if trials.iter().any(first) {
+            trials.each(|trial| self.mistakes(trial, &mut known), |faults| Some(faults))?;
+        }
+        Ok(trials)
     }
 
     /// What the commands do with the architecture that `document` names.
@@ -142,6 +140,10 @@ impl Registry {
             }
         }
     }
+}
+
+fn has_image_folder(trial: &Document) -> bool {
+    trial.at(&["data"]).is_some_and(|data| data.name() == Some("ImageFolder"))
 }
 
 fn run<A: Architecture>(document: &Document, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {

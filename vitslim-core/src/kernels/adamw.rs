@@ -34,11 +34,7 @@ pub(super) fn step(
     let (lr, keep) = (lr as f32, (1.0 - decay) as f32);
     let (new_1, new_2) = (1.0 - beta_1, 1.0 - beta_2);
     let (bias_1, bias_2) = (1.0 - beta_1.powi(time), 1.0 - beta_2.powi(time));
-    let parts = parameters
-        .par_chunks_mut(PART)
-        .zip(gradient.par_chunks(PART))
-        .zip(moment_1.par_chunks_mut(PART).zip(moment_2.par_chunks_mut(PART)));
-    parts.for_each(|((parameters, gradient), (moment_1, moment_2))| {
+    let update = |parameters: &mut [f32], gradient: &[f32], moment_1: &mut [f32], moment_2: &mut [f32]| {
         vectorised(
             #[inline(always)]
             || {
@@ -53,5 +49,16 @@ pub(super) fn step(
                 }
             },
         );
+    };
+    if parameters.len() <= PART {
+        // Handing it to another thread would take longer.
+        return update(parameters, gradient, moment_1, moment_2);
+    }
+    let parts = parameters
+        .par_chunks_mut(PART)
+        .zip(gradient.par_chunks(PART))
+        .zip(moment_1.par_chunks_mut(PART).zip(moment_2.par_chunks_mut(PART)));
+    parts.for_each(|((parameters, gradient), (moment_1, moment_2))| {
+        update(parameters, gradient, moment_1, moment_2);
     });
 }

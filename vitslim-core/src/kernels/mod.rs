@@ -118,10 +118,12 @@ fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
     is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
 }
 
-/// Whether there is a fused step of AdamW for `parameters`.
-pub(crate) fn has_adamw<const D: usize>(parameters: &Tensor<D>) -> bool {
-    let differentiates = matches!(parameters.device().as_dispatch(), DispatchDevice::Autodiff(_));
-    is_fused(parameters) && !differentiates
+/// Whether there is a fused step of AdamW for `tensors`: parameters, gradient and moments.
+pub(crate) fn has_adamw<const D: usize>(tensors: [&Tensor<D>; 4]) -> bool {
+    tensors.into_iter().all(|tensor| {
+        let differentiates = matches!(tensor.device().as_dispatch(), DispatchDevice::Autodiff(_));
+        is_fused(tensor) && !differentiates
+    })
 }
 
 /// The parameters after a step of AdamW, and their moments, all of one shape. Only where [`has_adamw`] says so.

@@ -25,13 +25,17 @@ pub(crate) fn config<A: Architecture>(
     });
     let right = faults.is_empty() && preset.is_some() == model.preset.is_some();
     let written = document.at(&["model", "config"]);
-    let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields::<A>(), found);
+    let fields = fields::<A>();
+    let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields, found);
     let merged = merged.map_err(|faults| found.extend(faults)).ok()?;
+    // Without data, it may not be said for which images the network is.
+    let says = |name: &&str| fields.iter().all(|field| field != name) || merged.child(name).is_some();
+    let images_known = data.is_some() || ["image_size", "channels"].iter().all(says);
     let Reading { value, faults } = read(&merged);
     // What is missing may be what preset or data would have said.
     let known = right && data.is_some();
     found.extend(faults.into_iter().filter(|fault| known || fault.missing().is_none()));
-    value.filter(|_| right && found.len() == before)
+    value.filter(|_| right && images_known && found.len() == before)
 }
 
 /// A configuration of the architecture as it is offered: the default, else the first preset.

@@ -151,6 +151,7 @@ fn rankings(
     for (key, matched) in matched(document, &place, network, found) {
         let Some(share) = shares.get(&key) else { continue };
         let key = key.as_str();
+        let searched = searched.filter(|_| network.sure || !is_glob(key));
         let wrong = searched.and_then(|searched| unlike(key, &matched, dimensions, searched));
         let of_tokens = matched.iter().any(|index| dimensions[*index].is_tokens());
         let again = of_tokens && std::mem::replace(&mut tokens_ranked, true);

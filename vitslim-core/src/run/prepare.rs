@@ -11,8 +11,8 @@ use super::dataset::{dataset, folder};
 use super::keys::{Network, PreparedBudget, budgets, searched};
 use crate::attempt::attempt;
 use crate::data::{Batch, DataError, Dataset};
-use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of};
-use crate::models::Architecture;
+use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of, is_glob};
+use crate::models::{Architecture, ConfigError};
 use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
 
 /// An experiment with everything that it names.
@@ -83,15 +83,20 @@ impl Known {
         data: Option<&Dataset>,
         found: &mut Vec<Fault>,
     ) -> Result<Described<A::Config>, PrepareError> {
-        let config = config::<A>(document, data, found);
-        if let Some(config) = config.filter(|_| data.is_some()) {
-            match self.dimensions::<A>(document, &config) {
+        let config = config::<A>(document, data, found).filter(|_| data.is_some());
+        match config {
+            // Whatever else is wrong is not told if there is no memory for the network.
+            Some(config) if self.hasty => {
+                let wrong = A::check(&config).err();
+                found.extend(wrong.into_iter().flat_map(|error| config_fault(document, error)));
+            }
+            Some(config) => match self.dimensions::<A>(document, &config) {
                 Ok(dimensions) => return Ok((Some(config), Some(dimensions))),
                 Err(PrepareError::Faults(faults)) => found.extend(faults),
                 Err(error) => return Err(error),
-            }
+            },
+            None => {}
         }
-        // Not of a configuration that has mistakes: it may ask for more memory than there is.
         let other = offered::<A>();
         let dimensions =
             other.and_then(|config| attempt(|| self.dimensions::<A>(document, &config)).ok()?.ok());
@@ -108,8 +113,7 @@ impl Known {
         if let Some(dimensions) = self.dimensions.get(&written) {
             return Ok(dimensions.clone());
         }
-        let model = A::init(config, &Device::flex())
-            .map_err(|error| document.fault(&["model", "config", error.field], error.message, None))?;
+        let model = A::init(config, &Device::flex()).map_err(|error| config_fault(document, error))?;
         let dimensions = describe(&model)?;
         self.dimensions.insert(written, dimensions.clone());
         Ok(dimensions)
@@ -150,23 +154,19 @@ impl<A: Architecture> Prepared<A> {
     /// The mistakes of the file, at their places.
     pub(crate) fn of_sweep(document: &Document, known: &mut Known) -> Result<Self, PrepareError> {
         let mut found = Vec::new();
-        let data = known.data(document, &mut found);
-        let (config, dimensions) = match known.network::<A>(document, data.as_ref(), &mut found) {
-            Ok(network) => network,
+        let named = match Named::<A>::find(document, known, &mut found) {
+            Ok(named) => named,
             Err(error) => {
                 document.experiment_with(found)?;
                 return Err(error);
             }
         };
-        let sure = config.is_some();
-        let (searched, budgets) = match &dimensions {
-            Some(dimensions) => keys(document, Network { dimensions, sure }, &mut found),
-            None => Default::default(),
-        };
         let experiment = document.experiment_with(found)?;
         let swept = document.trial().map(str::to_owned);
-        let whole = config.zip(data).zip(dimensions);
-        whole
+        let Named { data, config, dimensions, searched, budgets } = named;
+        config
+            .zip(data)
+            .zip(dimensions)
             .map(|((config, data), dimensions)| Self {
                 experiment,
                 swept,
@@ -177,6 +177,18 @@ impl<A: Architecture> Prepared<A> {
                 budgets,
             })
             .ok_or_else(|| document.fault(&[], "this experiment cannot be read", None).into())
+    }
+
+    /// Checks the experiment in `document` as far as it can be without waiting, if what is `known` is [hasty](Known::hasty).
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of the file, at their places.
+    pub(crate) fn mistakes(document: &Document, known: &mut Known) -> Result<(), Faults> {
+        let mut found = Vec::new();
+        // Annotations that are wrong are no mistake of the file.
+        let _ = Named::<A>::find(document, known, &mut found);
+        document.experiment_with(found).map(drop)
     }
 
     /// Name of the trial, and of its folder.
@@ -239,6 +251,34 @@ pub(crate) fn batches(document: &Document, data: &Dataset) -> Vec<Fault> {
     too_large.flatten().collect()
 }
 
+fn config_fault(document: &Document, error: ConfigError) -> Faults {
+    document.fault(&["model", "config", error.field], error.message, None)
+}
+
+/// What an experiment names, as far as it can be found.
+struct Named<A: Architecture> {
+    data: Option<Dataset>,
+    /// If it is right.
+    config: Option<A::Config>,
+    /// Those of the network, or of another of its architecture.
+    dimensions: Option<Vec<Dimension>>,
+    searched: Vec<(Dimension, MaskSpec)>,
+    budgets: Vec<PreparedBudget>,
+}
+
+impl<A: Architecture> Named<A> {
+    /// Finds what `document` names. What is wrong is added to `found`.
+    fn find(document: &Document, known: &mut Known, found: &mut Vec<Fault>) -> Result<Self, PrepareError> {
+        let data = known.data(document, found);
+        let (config, dimensions) = known.network::<A>(document, data.as_ref(), found)?;
+        let (searched, budgets) = match &dimensions {
+            Some(dimensions) => keys(document, Network { dimensions, sure: config.is_some() }, found),
+            None => Default::default(),
+        };
+        Ok(Self { data, config, dimensions, searched, budgets })
+    }
+}
+
 /// What of the dimensions of `network` is searched, and what the budgets rank.
 fn keys(
     document: &Document,
@@ -250,7 +290,8 @@ fn keys(
         return (Vec::new(), budgets(document, network, None, found));
     };
     let searched = searched(document, &keys, network, found);
-    let known = network.sure && faults.is_empty() && found.len() == before;
+    let whole = network.sure || !keys.keys().any(is_glob);
+    let known = whole && faults.is_empty() && found.len() == before;
     let budgets = budgets(document, network, known.then_some(&searched[..]), found);
     (searched, budgets)
 }

@@ -39,7 +39,9 @@ impl Optimizer for AdamW {
         state: Option<AdamWState<D>>,
     ) -> (Tensor<D>, Option<AdamWState<D>>) {
         match state {
-            Some(AdamWState { momentum }) if kernels::has_adamw(&parameter) => {
+            Some(AdamWState { momentum })
+                if kernels::has_adamw([&parameter, &gradient, &momentum.moment_1, &momentum.moment_2]) =>
+            {
                 let AdaptiveMomentumState { time, moment_1, moment_2, .. } = momentum;
                 let time = time + 1;
                 let step = AdamWStep {

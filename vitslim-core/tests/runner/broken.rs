@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::data::write_folder;
 use super::workspace::{TINY, Workspace};
 
 /// What is replaced in the file, by what.
@@ -219,4 +220,66 @@ fn each_broken_file_is_told_as_it_was() {
     }
     assert!(FILES.len() + ARGUMENTS.len() >= 80);
     insta::assert_snapshot!(told);
+}
+
+/// The mistakes that are told, without what is said of them.
+fn told(workspace: &Workspace, args: &[&str]) -> Vec<String> {
+    let output = workspace.vitslim(args);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mistakes = report.lines().filter_map(|line| line.split_once("× "));
+    mistakes.map(|(_, mistake)| mistake.trim().to_owned()).collect()
+}
+
+#[test]
+fn of_a_folder_of_images_nothing_false_is_said_and_nothing_is_read_first() {
+    let workspace = Workspace::new();
+    write_folder(&workspace.path("images"), "train", 20, "png");
+    write_folder(&workspace.path("images"), "val", 5, "png");
+    std::fs::write(workspace.path("images/train/up/broken.png"), "no image").unwrap();
+    let data = "ImageFolder(path: \"images\", image_size: 8)";
+    let text = TINY.replace("Digits", data).replace("batch: 128", "batch: 16");
+    for (right, wrong, expected) in [
+        ("label_smoothing: 0.1", "label_smoothing: Sweep([0.1, 1])", &["`label_smoothing`: must"][..]),
+        ("seed: 3", "seed: Sweep([1, 2, 1])", &["`1` is the same trial twice"]),
+        ("heads: 2", "heads: 2, dimm: 3", &["unknown field `dimm`"]),
+        ("\"hidden\": 0.1", "\"hiden\": 0.1", &["no dimension matches \"hiden\""]),
+        ("dim: 16, depth", "dim: 15, dimm: 3, depth", &["unknown field `dimm`"]),
+        ("\"vit\"", "Sweep([\"vit\", \"vot\"])", &["unknown architecture `vot`"]),
+        (
+            "(patch_size: 4, dim: 16, depth: 2, heads: 2, mlp_ratio: 2, drop_path: 0.1)",
+            "(dimm: 3), preset: \"tiny\"",
+            &["unknown field `dimm`", "unknown preset `tiny`"],
+        ),
+    ] {
+        assert!(text.contains(right), "{right}");
+        workspace.write("tiny.ron", &text.replacen(right, wrong, 1));
+        for command in ["plan", "run"] {
+            let told = told(&workspace, &[command, "tiny.ron"]);
+            assert_eq!(told.len(), expected.len(), "{command}, {wrong}: {told:#?}");
+            for (told, expected) in told.iter().zip(expected) {
+                assert!(told.contains(expected), "{command}, {wrong}: {told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn where_one_architecture_is_unknown_the_mistakes_of_the_others_are_told() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", &TINY.replace("\"vit\"", "Sweep([\"vit\", \"vot\"])"));
+    let told = told(&workspace, &["plan", "tiny.ron", "--set", "model.config.patch_size=3"]);
+    assert_eq!(told.len(), 2, "{told:#?}");
+}
+
+/// A network for which there is no memory.
+#[test]
+fn a_network_that_is_too_large_hides_no_other_mistake() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    for args in [["dim=60000", "retrain.epoch=1"], ["image_size=4000000", "data=Idx(path: \"nowhere\")"]] {
+        let first = format!("model.config.{}", args[0]);
+        let told = told(&workspace, &["plan", "tiny.ron", "--set", &first, "--set", args[1]]);
+        assert!(told.iter().any(|told| told.contains("`epoch`") || told.contains("`nowhere`")), "{told:#?}");
+    }
 }

@@ -169,6 +169,10 @@ impl Architecture for Swin {
         ]
     }
 
+    fn check(config: &Self::Config) -> Result<(), ConfigError> {
+        config.check()
+    }
+
     fn init(config: &SwinConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let last = config.depths.len() - 1;
