@@ -127,6 +127,7 @@ const FILES: &[(&str, &str)] = &[
     ("\"tiny\"", "\"\\u{41\""),
     // Several at once.
     ("dim: 16", "dim: 16, image_size: 200000"),
+    ("heads: 2, mlp_ratio: 2, drop_path: 0.1)),", "heads: 3)), log_evry: 5,"),
     ("\"hidden\": (weight: 1e-4)", "\"hiden\": (weight: -1e-3)"),
     ("{ \"hidden\": 0.1 }", "{ \"hidden\": 0.1, \"blocks.*.*.*\": 0.2, \"head_dim\": 0.2, \"blocks.{0\": 0.1 }"),
     ("(epochs: 2, batch: 128,", "(epochs: 0, batch: 128, accumulate: 1000,"),
