@@ -5,6 +5,7 @@
 
 #[path = "../../../vitslim-core/src/kernels"]
 mod kernels {
+    pub mod adamw;
     pub mod attention;
     pub mod gelu;
     pub mod layer_norm;
@@ -16,7 +17,7 @@ mod kernels {
     mod everywhere {
         use super::layer_norm::Norm;
         use super::product::Matrix;
-        use super::{attention, gelu, layer_norm, linear};
+        use super::{adamw, attention, gelu, layer_norm, linear};
 
         const ROUNDS: usize = 150;
 
@@ -67,6 +68,17 @@ mod kernels {
                     let output = attention::forward(&qkv, tokens, &heads, 0.2);
                     assert_eq!(attention::backward(&qkv, &output, tokens, &heads, 0.2).len(), qkv.len());
                 }
+
+                let step = adamw::AdamWStep {
+                    beta_1: 0.9,
+                    beta_2: 0.999,
+                    time: 2,
+                    epsilon: 1e-8,
+                    lr: 1e-3,
+                    decay: 0.0,
+                };
+                let [mut parameters, mut moment_1, mut moment_2] = [x.clone(), x.clone(), vec![0.1; x.len()]];
+                adamw::step(&mut parameters, &x, &mut moment_1, &mut moment_2, step);
 
                 assert_eq!(gelu::backward(&x, &gelu::forward(&x)).len(), x.len());
             }

@@ -5,10 +5,10 @@ use burn::module::Module;
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
 use crate::attempt::attempt;
 use crate::data::{Dataset, ImageShape};
-use crate::experiment::{Document, Experiment, Fault, Faults};
+use crate::experiment::{Document, Fault, Faults};
 use crate::models::Architecture;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{Known, Network, Prepared, batches, budgets, config, dataset, searched};
+use crate::run::{Known, Network, Prepared, config, config_fault, keys};
 use crate::slim::{Dimension, MaskSpec, describe};
 
 const WITHOUT_DATA: &str =
@@ -28,26 +28,18 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
         preset: experiment.model.preset.clone(),
         ..ExperimentCheck::default()
     };
-    let data = dataset(document, &experiment.data, experiment.seed);
-    let data = match data {
-        Ok(data) => {
-            check.data = Some(CheckedData {
-                image: [data.shape.channels, data.shape.size, data.shape.size],
-                classes: data.classes,
-                train: data.train.len(),
-                held_out: data.held_out.len(),
-                test: data.test.len(),
-                notes: data.notes.clone(),
-            });
-            check.reasons.extend(reasons(&batches(document, &data)));
-            Some(data)
-        }
-        Err(faults) => {
-            check.reasons.extend(reasons(faults.iter()));
-            None
-        }
-    };
-    if let Err(faults) = check_network::<A>(document, &experiment, data.as_ref(), &mut check) {
+    let mut found = Vec::new();
+    let data = Known::default().data(document, &mut found);
+    check.reasons.extend(reasons(&found));
+    check.data = data.as_ref().map(|data| CheckedData {
+        image: [data.shape.channels, data.shape.size, data.shape.size],
+        classes: data.classes,
+        train: data.train.len(),
+        held_out: data.held_out.len(),
+        test: data.test.len(),
+        notes: data.notes.clone(),
+    });
+    if let Err(faults) = check_network::<A>(document, data.as_ref(), &mut check) {
         check.reasons.extend(faults);
         // What can be said without the network.
         if let Err(found) = Prepared::<A>::mistakes(document, &mut Known::hasty()) {
@@ -63,7 +55,6 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
 /// What can be said of the network; what must be right before more can be said is an error.
 fn check_network<A: Architecture>(
     document: &Document,
-    experiment: &Experiment,
     data: Option<&Dataset>,
     check: &mut ExperimentCheck,
 ) -> Result<(), Vec<Reason>> {
@@ -76,10 +67,8 @@ fn check_network<A: Architecture>(
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
-        .map_err(|error| {
-            reasons(document.fault(&["model", "config", error.field], error.message, None).iter())
-        })?;
-    let searched = check_keys(document, experiment, &model, &mut check.reasons);
+        .map_err(|error| reasons(config_fault(document, error).iter()))?;
+    let searched = check_keys(document, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
     let image = data
         .map(|data| data.shape)
@@ -109,18 +98,13 @@ fn check_network<A: Architecture>(
 /// The dimensions that are searched; what is wrong with them or with the budgets is added to `found`.
 fn check_keys<A: Architecture>(
     document: &Document,
-    experiment: &Experiment,
     model: &A,
     found: &mut Vec<Reason>,
 ) -> Vec<(Dimension, MaskSpec)> {
     // Where the dimensions cannot be told, the check of the architecture says why.
     let Ok(dimensions) = describe(model) else { return Vec::new() };
     let mut faults = Vec::new();
-    let network = Network { dimensions: &dimensions, sure: true };
-    let searched = searched(document, &experiment.search.dimensions, network, &mut faults);
-    // Where a key is wrong, it is open what is searched.
-    let known = faults.is_empty().then_some(&searched[..]);
-    budgets(document, network, known, &mut faults);
+    let (searched, _) = keys(document, Network { dimensions: &dimensions, sure: true }, &mut faults);
     found.extend(reasons(&faults));
     searched
 }

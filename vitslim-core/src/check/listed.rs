@@ -4,18 +4,16 @@ use burn::tensor::Device;
 
 use super::pattern::patterns;
 use crate::attempt::attempt;
-use crate::experiment::{merge_config, typed};
 use crate::models::Architecture;
 use crate::report::{ListedArchitecture, ListedDimension};
+use crate::run::default;
 use crate::slim::describe;
 
 /// The architecture `A`, registered as `name`: its presets, and the dimensions of its default configuration. Where a configuration has
 /// no default, they are those of the first preset.
 pub fn listed<A: Architecture>(name: &str) -> ListedArchitecture {
     let presets = A::presets();
-    let default = merge_config(None::<&A::Config>, &[], None, &[], &mut Vec::new())
-        .and_then(|node| typed::<A::Config>(&node));
-    let (of, config) = match (default, presets.first()) {
+    let (of, config) = match (default::<A>(), presets.first()) {
         (Ok(config), _) => ("the default configuration", Ok(config)),
         (Err(_), Some((preset, config))) => (*preset, Ok(config.clone())),
         (Err(faults), None) => (

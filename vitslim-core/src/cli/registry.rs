@@ -2,7 +2,7 @@ use schemars::Schema;
 
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
-use crate::experiment::{Document, Faults, Node, Trials, Value, did_you_mean};
+use crate::experiment::{Data, Document, Faults, Node, Trials, Value, did_you_mean};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
@@ -106,7 +106,7 @@ impl Registry {
         let mut known = Known::hasty();
         let trials = document.trials_with(|trial| self.mistakes(trial, &mut known))?;
         // Of the former nothing more can be asked, and the latter are long to read.
-        let first = |trial: Document| self.commands(&trial).is_err() || has_image_folder(&trial);
+        let first = |trial: Document| self.commands(&trial).is_err() || is_decoded(&trial);
         if trials.iter().any(first) {
             trials.each(|trial| self.mistakes(trial, &mut known), |faults| Some(faults))?;
         }
@@ -142,8 +142,9 @@ impl Registry {
     }
 }
 
-fn has_image_folder(trial: &Document) -> bool {
-    trial.at(&["data"]).is_some_and(|data| data.name() == Some("ImageFolder"))
+/// Whether its data take long to read.
+fn is_decoded(trial: &Document) -> bool {
+    trial.part::<Data>(&["data"]).is_some_and(|data| data.is_decoded())
 }
 
 fn run<A: Architecture>(document: &Document, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {

@@ -69,12 +69,10 @@ impl Updates for Flex {
         moment_2: FlexTensor,
         step: AdamWStep,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let contiguous = |tensor: FlexTensor| match tensor.is_contiguous() {
-            true => tensor,
-            false => tensor.to_contiguous(),
-        };
         let gradient = gradient.to_contiguous();
-        let [mut parameters, mut moment_1, mut moment_2] = [parameters, moment_1, moment_2].map(contiguous);
+        // Each is dropped when it is contiguous, so that nobody else holds what is written over.
+        let [mut parameters, mut moment_1, mut moment_2] =
+            [parameters, moment_1, moment_2].map(|tensor| tensor.to_contiguous());
         adamw::step(
             values_mut(&mut parameters),
             values(&gradient),

@@ -72,3 +72,18 @@ impl Listing {
         text
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_utf_8_is_listed_as_it_is_shown() {
+        let folder = PathBuf::from(OsStr::from_bytes(b"runs/\xff"));
+        let listing = Listing { folder, runs: Vec::new() };
+        assert_eq!(serde_json::to_value(listing).unwrap()["folder"], "runs/\u{fffd}");
+    }
+}

@@ -3,8 +3,8 @@
 use schemars::SchemaGenerator;
 
 use crate::data::{Dataset, ImageShape};
-use crate::experiment::{Document, Fault, Faults, Model, Reading, did_you_mean, merge_config, read};
-use crate::models::Architecture;
+use crate::experiment::{Document, Fault, Faults, Model, Reading, did_you_mean, merge_config, read, typed};
+use crate::models::{Architecture, ConfigError};
 
 /// The configuration of the network in `document`, if all of it is right, for its `data` if they are known. What is wrong is added to
 /// `found`.
@@ -38,11 +38,18 @@ pub(crate) fn config<A: Architecture>(
     value.filter(|_| right && images_known && found.len() == before)
 }
 
-/// A configuration of the architecture as it is offered: the default, else the first preset.
-pub(crate) fn offered<A: Architecture>() -> Option<A::Config> {
-    let default = merge_config(None::<&A::Config>, &[], None, &[], &mut Vec::new()).ok();
-    let default = default.and_then(|node| read(&node).value);
-    default.or_else(|| A::presets().into_iter().next().map(|(_, config)| config))
+/// The default configuration of the architecture.
+///
+/// # Errors
+///
+/// The fields that have no default.
+pub(crate) fn default<A: Architecture>() -> Result<A::Config, Faults> {
+    typed(&merge_config(None::<&A::Config>, &[], None, &[], &mut Vec::new())?)
+}
+
+/// What an architecture says of a configuration, at its place in `document`.
+pub(crate) fn config_fault(document: &Document, error: ConfigError) -> Faults {
+    document.fault(&["model", "config", error.field], error.message, None)
 }
 
 fn find_preset<'a, A: Architecture>(

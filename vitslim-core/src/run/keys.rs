@@ -1,8 +1,8 @@
 //! The keys of an experiment, found in its network: what is searched, and what each budget ranks.
 
 use crate::experiment::{
-    Budget, Document, Fault, Faults, KeyError, Keyed, Node, Portion, SearchedDimension, Value, is_glob,
-    resolve,
+    Budget, Document, Fault, Faults, KeyError, Keyed, Node, Portion, Reading, SearchedDimension, Value,
+    is_glob, resolve,
 };
 use crate::slim::{Dimension, Granularity, MaskSpec, Ranking};
 
@@ -66,9 +66,26 @@ fn matched(
     matched
 }
 
-/// Which of `dimensions` the experiment searches, and how. Keys that name none, or one in a way that it has not, are added to
+/// What of the dimensions of `network` is searched, and what the budgets rank.
+pub(crate) fn keys(
+    document: &Document,
+    network: Network<'_>,
+    found: &mut Vec<Fault>,
+) -> (Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
+    let before = found.len();
+    let Some(Reading { value: Some(keys), faults }) = document.reading(&["search", "dimensions"]) else {
+        return (Vec::new(), budgets(document, network, None, found));
+    };
+    let searched = searched(document, &keys, network, found);
+    let whole = network.sure || !keys.keys().any(is_glob);
+    let known = whole && faults.is_empty() && found.len() == before;
+    let budgets = budgets(document, network, known.then_some(&searched[..]), found);
+    (searched, budgets)
+}
+
+/// Which dimensions of `network` the experiment searches, and how. Keys that name none, or one in a way that it has not, are added to
 /// `found`.
-pub(crate) fn searched(
+fn searched(
     document: &Document,
     keys: &Keyed<SearchedDimension>,
     network: Network<'_>,
@@ -113,7 +130,7 @@ fn unfit_granularity(
 
 /// The budgets, resolved. Keys that name no searched dimension, or unlike ones, are added to `found`. What is `searched` is `None`
 /// where mistakes leave it open.
-pub(crate) fn budgets(
+fn budgets(
     document: &Document,
     network: Network<'_>,
     searched: Option<&[(Dimension, MaskSpec)]>,

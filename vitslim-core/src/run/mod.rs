@@ -18,17 +18,16 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::config;
-pub(crate) use dataset::dataset;
+pub(crate) use config::{config, config_fault, default};
 pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};
 pub use keys::PreparedBudget;
-pub(crate) use keys::{Network, budgets, searched};
+pub(crate) use keys::{Network, keys};
 pub use listing::runs;
 pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};
-pub(crate) use prepare::{Known, batches};
+pub(crate) use prepare::Known;
 pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
 pub(crate) use sharing::SHARED;

@@ -6,13 +6,13 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::config::{config, offered};
+use super::config::{config, config_fault, default};
 use super::dataset::{dataset, folder};
-use super::keys::{Network, PreparedBudget, budgets, searched};
+use super::keys::{Network, PreparedBudget, keys};
 use crate::attempt::attempt;
 use crate::data::{Batch, DataError, Dataset};
-use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of, is_glob};
-use crate::models::{Architecture, ConfigError};
+use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of};
+use crate::models::Architecture;
 use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
 
 /// An experiment with everything that it names.
@@ -58,7 +58,7 @@ impl Known {
     pub(crate) fn data(&mut self, document: &Document, found: &mut Vec<Fault>) -> Option<Dataset> {
         let Reading { value, faults } = document.reading::<Data>(&["data"])?;
         let data = value?;
-        if !faults.is_empty() || (self.hasty && matches!(data, Data::ImageFolder { .. })) {
+        if !faults.is_empty() || (self.hasty && data.is_decoded()) {
             found.extend(folder(document, &data).err().into_iter().flatten());
             return None;
         }
@@ -97,7 +97,7 @@ impl Known {
             },
             None => {}
         }
-        let other = offered::<A>();
+        let other = default::<A>().ok().or_else(|| A::presets().into_iter().next().map(|(_, config)| config));
         let dimensions =
             other.and_then(|config| attempt(|| self.dimensions::<A>(document, &config)).ok()?.ok());
         Ok((None, dimensions))
@@ -239,7 +239,7 @@ impl<A: Architecture> Prepared<A> {
 }
 
 /// The batches that are larger than the data.
-pub(crate) fn batches(document: &Document, data: &Dataset) -> Vec<Fault> {
+fn batches(document: &Document, data: &Dataset) -> Vec<Fault> {
     let images = data.train.len();
     let too_large = STAGES.iter().filter_map(|stage| {
         let batch = batch_of(document, stage)?;
@@ -249,10 +249,6 @@ pub(crate) fn batches(document: &Document, data: &Dataset) -> Vec<Fault> {
         (batch > images).then(|| document.fault(&[stage, "batch"], message, Some(help)))
     });
     too_large.flatten().collect()
-}
-
-fn config_fault(document: &Document, error: ConfigError) -> Faults {
-    document.fault(&["model", "config", error.field], error.message, None)
 }
 
 /// What an experiment names, as far as it can be found.
@@ -277,21 +273,4 @@ impl<A: Architecture> Named<A> {
         };
         Ok(Self { data, config, dimensions, searched, budgets })
     }
-}
-
-/// What of the dimensions of `network` is searched, and what the budgets rank.
-fn keys(
-    document: &Document,
-    network: Network<'_>,
-    found: &mut Vec<Fault>,
-) -> (Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
-    let before = found.len();
-    let Some(Reading { value: Some(keys), faults }) = document.reading(&["search", "dimensions"]) else {
-        return (Vec::new(), budgets(document, network, None, found));
-    };
-    let searched = searched(document, &keys, network, found);
-    let whole = network.sure || !keys.keys().any(is_glob);
-    let known = whole && faults.is_empty() && found.len() == before;
-    let budgets = budgets(document, network, known.then_some(&searched[..]), found);
-    (searched, budgets)
 }

@@ -87,6 +87,7 @@ mod tests {
             let mut found = expected.clone();
             for step in 1..20 {
                 let gradient = Tensor::random(shape, Distribution::Normal(0.0, 0.1), &device);
+                assert!(kernels::has_adamw([&found.0, &gradient, &found.0, &found.0]));
                 let lr = 1e-2 / f64::from(step);
                 expected = ours.stock.step(lr, expected.0, gradient.clone(), expected.1);
                 found = ours.step(lr, found.0, gradient, found.1);

@@ -117,6 +117,11 @@ impl Data {
         }
     }
 
+    /// Whether each image is a file of its own, which takes long to decode.
+    pub(crate) fn is_decoded(&self) -> bool {
+        matches!(self, Self::ImageFolder { .. })
+    }
+
     /// The folder they are in, if they are in one.
     pub fn path(&self) -> Option<&Path> {
         match self {
