@@ -75,3 +75,69 @@ fn fields<A: Architecture>() -> Vec<String> {
     let properties = schema.get("properties").and_then(|properties| properties.as_object());
     properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use burn::tensor::{Device, Tensor};
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+    use vitslim_macros::Slimmable;
+
+    use super::*;
+    use crate::data::digits;
+    use crate::models::{Logits, Vit};
+
+    /// A configuration without defaults.
+    #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+    struct Bare {
+        image_size: usize,
+        dim: usize,
+    }
+
+    #[derive(Module, Debug, Slimmable)]
+    struct BareVit {
+        #[slim]
+        vit: Vit,
+    }
+
+    impl Architecture for BareVit {
+        type Config = Bare;
+
+        fn presets() -> Vec<(&'static str, Bare)> {
+            vec![("tiny", Bare { image_size: 8, dim: 16 })]
+        }
+
+        fn init(_: &Bare, _: &Device) -> Result<Self, ConfigError> {
+            Err(ConfigError::new("dim", "is not made here"))
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            self.vit.forward(images)
+        }
+    }
+
+    #[test]
+    fn of_a_field_that_preset_or_data_would_say_it_is_not_told_that_it_is_missing() {
+        let data = digits().unwrap();
+        for (model, data, expected) in [
+            (r#"config: (dim: 16)"#, Some(&data), &[][..]),
+            (r#"config: ()"#, Some(&data), &["missing field `dim`"]),
+            (r#"preset: "tiny""#, Some(&data), &[]),
+            (r#"preset: "tony""#, Some(&data), &["unknown preset `tony`"]),
+            (r#"preset: 3"#, Some(&data), &[]),
+            (r#"config: (dim: 16)"#, None, &[]),
+            (r#"config: (dim: "16")"#, None, &["`dim`: expected a whole number"]),
+        ] {
+            let text = format!(r#"(model: (architecture: "bare", {model}))"#);
+            let document = Document::parse("f.ron", &text, &[]).unwrap();
+            let mut found = Vec::new();
+            let config = config::<BareVit>(&document, data, &mut found);
+            let told: Vec<_> = found.iter().map(|fault| fault.message()).collect();
+            assert_eq!(told.len(), expected.len(), "{model}: {told:?}");
+            assert!(told.iter().zip(expected).all(|(told, expected)| told.starts_with(expected)), "{told:?}");
+            let right = expected.is_empty() && data.is_some() && !model.contains('3');
+            assert_eq!(config.is_some(), right, "{model}");
+        }
+    }
+}
