@@ -1,24 +1,23 @@
 //! A linear layer with its bias.
 //!
-//! A product is computed in parts, a thread each, as the shapes alone say: a sum over rows or columns is the same for any number
-//! of threads.
+//! Threads compute products part by part. Each sum is over the same values in the same order for any number of threads.
 
-use rayon::prelude::*;
-
-use super::parts::{computed, part};
+use super::parts::{Unwritten, computed, computed_by_tasks, part};
 use super::product::{Matrix, Output, Write, product, written_product};
+use super::vector::{LANES, vectorised};
 
 /// Most rows of a part of a product: few enough for the cache of one thread, enough to be worth packing the other matrix.
-const MOST_ROWS: usize = 256;
+const MOST_ROWS: usize = 128;
 
 /// Fewest rows of a part of a product.
 const FEWEST_ROWS: usize = 32;
 
-/// Columns of a part of the gradient of the weight: a multiple of 64, which `gemm` computes at once.
-const COLUMNS: usize = 128;
+/// Most rows of the product for the gradient of the weight that are summed at once. `gemm` sums as many or more, so that their order
+/// is the same however the gradient is cut into blocks.
+const MOST_SUMMED: usize = 512;
 
-/// Rows of a part that is summed or copied.
-const ROWS: usize = 64;
+/// Rows of a sum for the gradient of the bias.
+const SUMMED: usize = 64;
 
 /// Rows of the parts of a product of `rows` rows: as many parts of equal size as threads of a machine divide best.
 fn rows_of_part(rows: usize) -> usize {
@@ -28,22 +27,21 @@ fn rows_of_part(rows: usize) -> usize {
 
 /// `x * weight + bias`; `x` is rows of as many features as `weight` has rows.
 pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
-    multiplied(x, weight, Some(bias))
-}
-
-/// `x * weight`, or `x * weight + bias`.
-fn multiplied(x: &[f32], weight: Matrix, bias: Option<&[f32]>) -> Vec<f32> {
     let (d_input, d_output) = (weight.rows, weight.columns);
     let weight = weight.rows();
     let rows = rows_of_part(x.len() / d_input);
     computed(x.len() / d_input * d_output, rows * d_output, |number, output| {
         let x = Matrix::row_major(part(x, rows * d_input, number), d_input);
-        let weight = Matrix::row_major(&weight, d_output);
-        let Some(bias) = bias else { return written_product(output, x, weight) };
-        let values = output.repeated(bias);
-        let all = Output { values: &mut *values, row_stride: d_output, first: 0 };
-        product(all, x, weight, Write::Add, false);
-        values
+        let output = written_product(output, x, Matrix::row_major(&weight, d_output));
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in output.chunks_exact_mut(d_output) {
+                    add(row, bias);
+                }
+            },
+        );
+        output
     })
 }
 
@@ -54,6 +52,14 @@ pub(super) struct Gradients {
     pub(super) bias: Option<Vec<f32>>,
 }
 
+/// What a thread computes at once.
+enum Task<'a> {
+    /// A block of the gradient of the weight, from the columns of both that it comes from.
+    Block { x: Matrix<'a>, gradient: Matrix<'a> },
+    /// Rows of the gradient of the input, and sums of the same rows of the gradient of the output.
+    Rows { gradient: Matrix<'a> },
+}
+
 /// Gradients from that of the output: of the input if `weight` is given, of the weight if `x` is, of the bias if `of_bias`.
 pub(super) fn backward(
     x: Option<Matrix>,
@@ -61,53 +67,123 @@ pub(super) fn backward(
     gradient: Matrix,
     of_bias: bool,
 ) -> Gradients {
-    let (x, (weight, bias)) = rayon::join(
-        || weight.map(|weight| multiplied(gradient.values, weight.transposed(), None)),
-        || {
-            rayon::join(
-                || x.map(|x| backward_weight(x, gradient)),
-                || of_bias.then(|| sum_of_rows(gradient.values, gradient.columns)),
-            )
-        },
-    );
-    Gradients { x, weight, bias }
+    let d_output = gradient.columns;
+    let weight = weight.map(|weight| (weight.transposed().rows(), weight.rows));
+    let weight = weight.as_ref().map(|(values, d_input)| Matrix::row_major(values, *d_input));
+
+    let blocks = x.into_iter().flat_map(|x| blocks(x, gradient));
+    let rows = rows_of_part(gradient.rows).next_multiple_of(SUMMED) * d_output;
+    let rows =
+        gradient.values.chunks(rows).map(|part| Task::Rows { gradient: Matrix::row_major(part, d_output) });
+    let tasks: Vec<Task> = blocks.chain(rows).collect();
+    let lengths = tasks.iter().map(|task| match task {
+        Task::Block { x, gradient } => [x.columns * gradient.columns, 0, 0],
+        Task::Rows { gradient: Matrix { rows, .. } } => {
+            let of_x = weight.map_or(0, |weight| rows * weight.columns);
+            [0, of_x, if of_bias { rows.div_ceil(SUMMED) * d_output } else { 0 }]
+        }
+    });
+    let lengths: Vec<_> = lengths.collect();
+    let [blocks, of_x, sums] =
+        computed_by_tasks(&lengths, |number, [block, of_x, sums]| match tasks[number] {
+            Task::Block { x, gradient } => [of_weight(block, x, gradient), of_x.cleared(), sums.cleared()],
+            Task::Rows { gradient } => {
+                let of_x = match weight {
+                    Some(weight) => written_product(of_x, gradient, weight),
+                    None => of_x.cleared(),
+                };
+                [block.cleared(), of_x, sums_of_rows(sums, gradient)]
+            }
+        });
+    Gradients {
+        x: weight.map(|_| of_x),
+        weight: x.map(|x| joined(blocks, x.columns, d_output)),
+        bias: of_bias.then(|| {
+            let mut sum = vec![0.0; d_output];
+            sums.chunks_exact(d_output).for_each(|part| add(&mut sum, part));
+            sum
+        }),
+    }
 }
 
-/// Gradient of the weight, `[d_input, d_output]`.
-fn backward_weight(x: Matrix, gradient: Matrix) -> Vec<f32> {
+/// Rows and columns of a block of a matrix of `rows` and `columns`. The larger the blocks, the less is packed, and the fewer threads
+/// have one. More columns than two of the 64 that `gemm` computes at once make it pack the other matrix too, whose values lie far apart.
+fn size_of_block(rows: usize, columns: usize) -> [usize; 2] {
+    let [most_rows, most_columns] = if rayon::current_num_threads() > 4 { [96, 192] } else { [192, 256] };
+    let equal = |size: usize, most| size.div_ceil(size.div_ceil(most));
+    [equal(rows, most_rows), equal(columns, most_columns).next_multiple_of(LANES).min(columns)]
+}
+
+/// The tasks for the gradient of the weight, row by row of blocks.
+fn blocks<'a>(x: Matrix<'a>, gradient: Matrix<'a>) -> impl Iterator<Item = Task<'a>> {
     let (d_input, d_output) = (x.columns, gradient.columns);
-    let firsts: Vec<usize> = (0..d_output).step_by(COLUMNS).collect();
-    let columns = |first: usize| COLUMNS.min(d_output - first);
-    let blocks: Vec<Vec<f32>> = firsts
-        .par_iter()
-        .map(|&first| {
-            let size = d_input * columns(first);
-            let gradient = gradient.select_columns(first, columns(first));
-            computed(size, size, |_, block| written_product(block, x.transposed(), gradient))
+    let [rows, columns] = size_of_block(d_input, d_output);
+    (0..d_input).step_by(rows).flat_map(move |row| {
+        let x = x.select_columns(row, rows.min(d_input - row));
+        (0..d_output).step_by(columns).map(move |column| {
+            let gradient = gradient.select_columns(column, columns.min(d_output - column));
+            Task::Block { x, gradient }
         })
-        .collect();
-    computed(d_input * d_output, ROWS * d_output, |number, output| {
+    })
+}
+
+/// A block of the gradient of the weight.
+fn of_weight<'a>(block: Unwritten<'a>, x: Matrix, gradient: Matrix) -> &'a mut [f32] {
+    let summed = x.rows.div_ceil(x.rows.div_ceil(MOST_SUMMED));
+    let rows = |first: usize| {
+        let rows = summed.min(x.rows - first);
+        (x.select_rows(first, rows).transposed(), gradient.select_rows(first, rows))
+    };
+    let (first, rest) = (rows(0), (summed..x.rows).step_by(summed).map(rows));
+    let block = written_product(block, first.0, first.1);
+    for (x, gradient) in rest {
+        let all = Output { values: &mut *block, row_stride: gradient.columns, first: 0 };
+        product(all, x, gradient, Write::Add, false);
+    }
+    block
+}
+
+/// The gradient of the weight, `[d_input, d_output]`, from its blocks.
+fn joined(blocks: Vec<f32>, d_input: usize, d_output: usize) -> Vec<f32> {
+    let [rows, columns] = size_of_block(d_input, d_output);
+    if columns == d_output {
+        return blocks;
+    }
+    computed(blocks.len(), rows * d_output, |number, output| {
         let output = output.cleared();
-        for (row, output) in output.chunks_exact_mut(d_output).enumerate() {
-            for (&first, block) in firsts.iter().zip(&blocks) {
-                let values = part(block, columns(first), number * ROWS + row);
-                output[first..first + columns(first)].copy_from_slice(values);
+        let blocks = part(&blocks, rows * d_output, number);
+        let rows = blocks.len() / d_output;
+        for (block, first) in blocks.chunks(rows * columns).zip((0..d_output).step_by(columns)) {
+            let columns = block.len() / rows;
+            for (output, block) in output.chunks_exact_mut(d_output).zip(block.chunks_exact(columns)) {
+                output[first..first + columns].copy_from_slice(block);
             }
         }
         output
     })
 }
 
-/// Sum of rows of `columns` values: the gradient of the bias.
-fn sum_of_rows(values: &[f32], columns: usize) -> Vec<f32> {
-    let add = |mut sum: Vec<f32>, row: &[f32]| {
-        for (sum, value) in sum.iter_mut().zip(row) {
-            *sum += value;
-        }
-        sum
-    };
-    let zero = || vec![0.0; columns];
-    let parts = values.par_chunks(ROWS * columns);
-    let sums: Vec<Vec<f32>> = parts.map(|rows| rows.chunks_exact(columns).fold(zero(), add)).collect();
-    sums.iter().fold(zero(), |sum, part| add(sum, part))
+/// Sums of each [`SUMMED`] rows, if there is a place for them.
+fn sums_of_rows<'a>(sums: Unwritten<'a>, rows: Matrix) -> &'a mut [f32] {
+    let sums = sums.cleared();
+    vectorised(
+        #[inline(always)]
+        || {
+            let parts = rows.values.chunks(SUMMED * rows.columns);
+            for (sum, rows_of_sum) in sums.chunks_exact_mut(rows.columns).zip(parts) {
+                for row in rows_of_sum.chunks_exact(rows.columns) {
+                    add(sum, row);
+                }
+            }
+        },
+    );
+    sums
+}
+
+/// Adds `values` to `sum`.
+#[inline(always)]
+fn add(sum: &mut [f32], values: &[f32]) {
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += value;
+    }
 }

@@ -18,11 +18,6 @@ impl<'a> Unwritten<'a> {
         self.each(std::iter::repeat(0.0))
     }
 
-    /// Rows that are all like `row`.
-    pub(super) fn repeated(self, row: &[f32]) -> &'a mut [f32] {
-        self.by_rows(row.len(), |_, place| place.0.write_copy_of_slice(row))
-    }
-
     /// The first of `values`, as many as there are places.
     #[inline(always)]
     pub(super) fn each(self, values: impl Iterator<Item = f32>) -> &'a mut [f32] {
@@ -105,6 +100,38 @@ pub(super) fn computed_with<S, T: Send>(
     (values, given)
 }
 
+/// `N` tensors by tasks, each of which writes the next part of every tensor, of the length that `tasks` says. Threads take the tasks
+/// in their order: where the long ones come first, no thread waits for long at the end.
+pub(super) fn computed_by_tasks<const N: usize>(
+    tasks: &[[usize; N]],
+    compute: impl for<'a> Fn(usize, [Unwritten<'a>; N]) -> [&'a mut [f32]; N] + Sync,
+) -> [Vec<f32>; N] {
+    let sizes: [usize; N] = std::array::from_fn(|tensor| tasks.iter().map(|task| task[tensor]).sum());
+    let mut tensors = sizes.map(Vec::<f32>::with_capacity);
+    let mut rests = tensors.each_mut().map(|tensor| tensor.spare_capacity_mut());
+    let parts = tasks.iter().map(|lengths| {
+        std::array::from_fn(|tensor| {
+            let (part, rest) = std::mem::take(&mut rests[tensor]).split_at_mut(lengths[tensor]);
+            rests[tensor] = rest;
+            Unwritten(part)
+        })
+    });
+    let parts: Vec<[Unwritten; N]> = parts.collect();
+    parts.into_iter().enumerate().par_bridge().for_each(|(number, parts)| {
+        let places = parts.each_ref().map(|part| (part.0.as_ptr().cast(), part.len()));
+        let written = compute(number, parts).map(|part| (part.as_ptr(), part.len()));
+        assert_eq!(written, places, "a part is not written");
+    });
+    for (tensor, size) in tensors.iter_mut().zip(sizes) {
+        // SAFETY: the capacity is there, and the parts, all of which are written, have `size` values together.
+        #[allow(unsafe_code)]
+        unsafe {
+            tensor.set_len(size);
+        }
+    }
+    tensors
+}
+
 /// Part `number` of `values`; the last may be shorter.
 pub(super) fn part(values: &[f32], part: usize, number: usize) -> &[f32] {
     let start = number * part;
@@ -124,9 +151,24 @@ mod tests {
         });
         assert_eq!(values, [0.0, 1.0, 2.0, 3.0, 10.0, 11.0, 12.0, 13.0, 20.0, 21.0]);
         assert_eq!(given, [4, 4, 2]);
-        assert_eq!(computed(5, 5, |_, part| part.repeated(&[1.0])), [1.0; 5]);
-        assert_eq!(computed(4, 4, |_, part| part.repeated(&[1.0, 2.0])), [1.0, 2.0, 1.0, 2.0]);
+        assert_eq!(computed(5, 5, |_, part| part.each(std::iter::repeat(1.0))), [1.0; 5]);
         assert!(computed(0, 4, |_, part| part.cleared()).is_empty());
+    }
+
+    #[test]
+    fn tensors_are_what_the_tasks_wrote_in_their_order() {
+        let tasks = [[2, 0], [0, 3], [1, 2], [0, 0]];
+        let [first, second] = computed_by_tasks(&tasks, |number, parts| {
+            parts.map(|part| part.each(std::iter::repeat(number as f32)))
+        });
+        assert_eq!(first, [0.0, 0.0, 2.0]);
+        assert_eq!(second, [1.0, 1.0, 1.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a part is not written")]
+    fn a_task_that_writes_another_part_panics() {
+        computed_by_tasks(&[[2, 2]], |_, [first, second]| [second.cleared(), first.cleared()]);
     }
 
     #[test]

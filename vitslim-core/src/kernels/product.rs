@@ -32,6 +32,11 @@ impl<'a> Matrix<'a> {
         Self { values: &self.values[first * self.column_stride..], columns, ..self }
     }
 
+    /// `rows` rows from `first` on.
+    pub(super) fn select_rows(self, first: usize, rows: usize) -> Self {
+        Self { values: &self.values[first * self.row_stride..], rows, ..self }
+    }
+
     /// Its values row by row, one after the other: as they lie, or copied.
     pub(super) fn rows(&self) -> Cow<'a, [f32]> {
         let Self { values, rows, columns, row_stride, column_stride } = *self;

@@ -113,19 +113,20 @@ fn frozen_inputs_change_nothing_for_the_others() {
 /// One network's worth of operations and their gradients, as bits.
 fn bits() -> Vec<u64> {
     let mut draw = Draw::new(7);
-    let x = leaf(normal(&mut draw, [3, 197, 96], 1.0));
-    let weight = leaf(normal(&mut draw, [96, 288], 0.1));
-    let bias = leaf(normal(&mut draw, [288], 0.1));
-    let [gamma, beta] = [leaf(normal(&mut draw, [96], 1.0)), leaf(normal(&mut draw, [96], 1.0))];
+    let x = leaf(normal(&mut draw, [3, 197, 196], 1.0));
+    let [weight, last] = [leaf(normal(&mut draw, [196, 300], 0.1)), leaf(normal(&mut draw, [100, 40], 0.1))];
+    let [bias, last_bias] = [leaf(normal(&mut draw, [300], 0.1)), leaf(normal(&mut draw, [40], 0.1))];
+    let [gamma, beta] = [leaf(normal(&mut draw, [196], 1.0)), leaf(normal(&mut draw, [196], 1.0))];
     let factors = leaf(normal(&mut draw, [197], 1.0));
-    let normed = layer_norm(&x, &gamma, &beta, Some(&factors), 1e-6, 100).unwrap();
-    let output = attention(&linear(normed, weight.clone(), Some(bias.clone())), &[32, 40, 24], 0.2).unwrap();
-    let output = gelu(output);
+    let normed = layer_norm(&x, &gamma, &beta, Some(&factors), 1e-6, 200).unwrap();
+    let output = attention(&linear(normed, weight.clone(), Some(bias.clone())), &[36, 40, 24], 0.2).unwrap();
+    let output = linear(gelu(output), last.clone(), Some(last_bias));
     let gradients = output.clone().square().sum().backward();
     let of = [
         host(output),
         host(x.grad(&gradients).unwrap()),
         host(weight.grad(&gradients).unwrap()),
+        host(last.grad(&gradients).unwrap()),
         host(bias.grad(&gradients).unwrap()),
         host(gamma.grad(&gradients).unwrap()),
         host(beta.grad(&gradients).unwrap()),
@@ -141,6 +142,7 @@ fn the_bits_are_the_same_for_any_number_of_threads() {
         pool.install(bits)
     };
     let one = with(1);
+    // From five on the gradients of the weights are cut into smaller blocks.
     for threads in [2, 3, 4, 7] {
         assert!(with(threads) == one, "{threads} threads");
     }
