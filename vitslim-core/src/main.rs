@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use vitslim_core::cli::{Registry, main as run};
+use vitslim_core::cli::{Allocator, Registry, main as run};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     run(Registry::builtin())

@@ -6,7 +6,10 @@ mod net;
 
 use std::process::ExitCode;
 
-use vitslim_core::cli::{self, Registry};
+use vitslim_core::cli::{self, Allocator, Registry};
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     cli::main(Registry::builtin().with::<net::ParallelNet>("parallel"))

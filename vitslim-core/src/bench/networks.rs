@@ -7,6 +7,7 @@ use super::{Benched, Network, Work, WorkKind};
 use crate::data::Batch;
 use crate::experiment::{Document, Masks, Training};
 use crate::graph::macs;
+use crate::kernels::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::plan::random_masks;
@@ -115,7 +116,9 @@ impl<A: Architecture> Bench<'_, A> {
         let images = self.batch(self.setting.device)?.images;
         let precision = self.precision();
         let once = move || {
-            let logits = precision.within(|| read(&model, images.clone()))?.try_into_vec::<f32>();
+            let (model, images) = (model.clone(), images.clone());
+            let logits = near(&images.device(), move || precision.within(|| read(&model, images)))?;
+            let logits = logits.try_into_vec::<f32>();
             logits.map(|_| ()).map_err(|error| EvaluateError::Device(error.to_string()))
         };
         Ok(Work { kind: WorkKind::Inference, once: Box::new(once) })

@@ -34,6 +34,7 @@ use crate::run::RunError;
 use crate::terminal::say;
 use crate::train::{TrainError, hush_out_of_memory};
 
+pub use allocator::Allocator;
 pub use cuda_trouble::{CudaTrouble, CudaVersion};
 pub use device::{DeviceArgs, DeviceChoice, DeviceError, OpenDevice};
 pub use registry::Registry;

@@ -14,6 +14,7 @@ mod flex;
 mod gelu;
 mod layer_norm;
 mod linear;
+mod near;
 mod parts;
 mod product;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor
 use burn::tensor::{DType, Device, Tensor, activation, module};
 
 pub(crate) use adamw::AdamWStep;
+pub(crate) use near::near;
 pub(crate) use vector::instructions;
 
 /// The operations. Their shapes are those of the functions of this module, which panic where they do not fit, as burn's own

@@ -25,6 +25,7 @@ use super::record::{Entry, StageRecord, Values};
 use super::step::{StepOutput, Trainee};
 use crate::data::Batch;
 use crate::experiment::Training;
+use crate::kernels::near;
 use crate::models::Architecture;
 
 /// How a stage is trained. burn's own loop has no place for an average of the weights or for lines between epochs.
@@ -132,7 +133,7 @@ impl<M: Architecture> Session<'_, M> {
     /// What the step `step` of the stage gives, which changes the weights unless it ended the training.
     fn step(&mut self, batch: Batch, step: usize) -> Result<Option<StepOutput>, DeviceFailure> {
         let fit = self.fit;
-        let output = fit.team.step(&self.learner.model(), batch)?;
+        let output = fit.team.step(self.learner.model(), batch)?;
         if self.is_over() {
             return Ok(None);
         }
@@ -155,8 +156,12 @@ impl<M: Architecture> Session<'_, M> {
         let mut step = 0;
         while let Some(batch) = self.next(&mut batches) {
             step += 1;
-            let average = average.as_ref().map(|average| InferenceStep::step(average, batch.clone()));
-            let output = InferenceStep::step(&model, batch).beside(average);
+            let device = batch.images.device();
+            let (model, average) = (model.clone(), average.clone());
+            let output = near(&device, move || {
+                let average = average.map(|average| InferenceStep::step(&average, batch.clone()));
+                InferenceStep::step(&model, batch).beside(average)
+            });
             let item = TrainingItem::new(output, batches.progress(), Some(step), None);
             self.tell_valid(LearnerEvent::ProcessedItem(item));
         }

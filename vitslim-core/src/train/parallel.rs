@@ -10,6 +10,7 @@ use burn::train::TrainOutput;
 
 use super::step::{Share, StepOutput, Trainee};
 use crate::data::Batch;
+use crate::kernels::near;
 use crate::models::Architecture;
 use crate::panic_message::panic_message;
 use crate::terminal::one_line;
@@ -93,7 +94,7 @@ impl Team {
     /// When a device fails, which is told by the first that did.
     pub(super) fn step<M: Architecture>(
         &self,
-        trainee: &Trainee<M>,
+        trainee: Trainee<M>,
         batch: Batch,
     ) -> Result<TrainOutput<StepOutput>, DeviceFailure> {
         let images = batch.len();
@@ -103,14 +104,15 @@ impl Team {
             .others
             .iter()
             .zip(shares)
-            .map(|(worker, share)| (worker, worker.begin(trainee, share, images, &self.first.device)))
+            .map(|(worker, share)| (worker, worker.begin(&trainee, share, images, &self.first.device)))
             .collect();
         let mut done: Vec<Shared> = Vec::new();
-        done.extend(first.map(|share| self.first.attempt(|| trainee.share(share, images))));
+        let here = trainee.clone();
+        done.extend(first.map(|share| self.first.attempt(move || here.share(share, images))));
         // All are waited for, so that none still computes when an error ends the training.
         done.extend(begun.into_iter().map(|(worker, share)| worker.end(&share)));
         let shares = done.into_iter().collect::<Result<Vec<_>, _>>()?;
-        self.on_first(|| trainee.join(&batch, shares))
+        self.on_first(move || trainee.join(&batch, shares))
     }
 
     /// Does `work` that is the first device's alone, and does not wait for it.
@@ -118,20 +120,20 @@ impl Team {
     /// # Errors
     ///
     /// When the device fails.
-    pub(super) fn on_first<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
+    pub(super) fn on_first<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
         self.first.begin(work)
     }
 }
 
 impl Member {
     /// Does `work`, of which the device may not have done all when this returns.
-    fn begin<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
-        catch_unwind(AssertUnwindSafe(work))
+    fn begin<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
+        catch_unwind(AssertUnwindSafe(|| near(&self.device, work)))
             .map_err(|panic| self.failure(panic_message(&*panic).unwrap_or("it does not say why")))
     }
 
     /// Does `work`, and waits until the device has done it.
-    fn attempt<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceFailure> {
+    fn attempt<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
         let done = self.begin(work)?;
         self.device.sync().map_err(|error| self.failure(&error.to_string()))?;
         Ok(done)
@@ -268,7 +270,7 @@ mod tests {
     }
 
     fn shared(devices: usize, trainee: &Trainee<Vit>, batch: &Batch) -> Vec<f32> {
-        let step = Team::new(&cpus(devices)).step(trainee, batch.clone());
+        let step = Team::new(&cpus(devices)).step(trainee.clone(), batch.clone());
         values(trainee, step.map_err(|failure| failure.reason).unwrap())
     }
 
@@ -323,7 +325,8 @@ mod tests {
             describe(&trainee.slim.model).unwrap().iter().map(|dimension| dimension.units()).sum();
         let expected = 0.01 * 0.5 * units as f32;
         for devices in [1, 2, 3] {
-            let step = Team::new(&cpus(devices)).step(&trainee, batch(5)).map_err(|failure| failure.reason);
+            let step =
+                Team::new(&cpus(devices)).step(trainee.clone(), batch(5)).map_err(|failure| failure.reason);
             let penalty = bits(step.unwrap().item.penalty)[0];
             assert!(
                 (penalty - expected).abs() < 1e-5 * expected,
@@ -376,7 +379,7 @@ mod tests {
         let team = Team::new(&cpus(3));
         // The third has nothing to compute of two images.
         for (images, failing) in [(6, true), (2, false), (6, true)] {
-            match team.step(&trainee, batch(images)) {
+            match team.step(trainee.clone(), batch(images)) {
                 Err(DeviceFailure { device, reason }) => {
                     assert!(failing);
                     assert_eq!(

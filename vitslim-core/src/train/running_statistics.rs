@@ -105,7 +105,7 @@ fn of_several_devices_the_statistics_of_the_first_count() {
             let whole = trainee(1);
             let share = batch.clone().parts(1 + others).next().unwrap();
             let expected = expected(&whole, share.images);
-            let step = team.step(&whole, batch.clone()).map_err(|failure| failure.reason).unwrap();
+            let step = team.step(whole.clone(), batch.clone()).map_err(|failure| failure.reason).unwrap();
             let found = statistics(&whole);
             assert_close(&found, &expected);
             assert_eq!(*before.get_or_insert_with(|| found.clone()), found);

@@ -14,6 +14,7 @@ use super::step::{StepSettings, Trainee};
 use super::watch::Watch;
 use crate::data::Batch;
 use crate::experiment::{Masks, Training};
+use crate::kernels::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::slim::Slim;
@@ -60,7 +61,8 @@ impl<M: Architecture> Stepper<M> {
             let output = TrainStep::step(&trainee, batch);
             (trainee.optimize(&mut self.optimizer, self.rates.clone(), output.grads), output.item)
         };
-        let (trainee, output) = catch_out_of_memory(step).map_err(|_| EvaluateError::OutOfMemory(images))?;
+        let (trainee, output) =
+            catch_out_of_memory(|| near(&device, step)).map_err(|_| EvaluateError::OutOfMemory(images))?;
         self.trainee = Some(trainee);
         let loss = output.loss().map_err(|error| EvaluateError::device(error, images))?;
         device.sync().map_err(|error| EvaluateError::device(error, images))?;

@@ -1,0 +1,72 @@
+//! Where operations are called from.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::Device;
+
+use super::is_cpu;
+
+/// Does `work`, which calls many operations on `device`. On the CPU one of the threads that compute does it, and need not hand over
+/// each operation to the others and wait: that takes as long as a small operation itself. Work that comes while another's goes on
+/// stays in its own thread; else a thread that waits for a part of an operation could begin all of it.
+///
+/// What is local to a thread, such as a precision, must be set in `work`.
+pub(crate) fn near<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+
+    /// Lets others in, also after a panic.
+    struct Place;
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            TAKEN.store(false, Ordering::Release);
+        }
+    }
+
+    if !is_cpu(device) || TAKEN.swap(true, Ordering::Acquire) {
+        return work();
+    }
+    let _place = Place;
+    rayon::scope(|_| work())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The number of this thread among those that compute.
+    fn here() -> Option<usize> {
+        rayon::current_thread_index()
+    }
+
+    /// What `work` answers once it is near, since other tests may be meanwhile.
+    fn once_near<T: Send>(work: impl Fn() -> T + Sync) -> T {
+        let attempt = |_| {
+            let answer = near(&Device::flex(), || here().map(|_| work()));
+            answer.or_else(|| {
+                thread::sleep(Duration::from_millis(1));
+                None
+            })
+        };
+        (0..60_000).find_map(attempt).expect("never near")
+    }
+
+    #[test]
+    fn one_thread_at_a_time_is_near() {
+        let nested = once_near(|| (here(), near(&Device::flex(), here)));
+        assert_eq!(nested.0, nested.1);
+        let beside = || thread::scope(|scope| scope.spawn(|| near(&Device::flex(), here)).join().unwrap());
+        assert_eq!(once_near(beside), None);
+    }
+
+    #[test]
+    fn a_panic_gives_the_place_back() {
+        let panicked = catch_unwind(|| once_near(|| panic!("in a thread that computes")));
+        assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"in a thread that computes"));
+        once_near(|| ());
+    }
+}
