@@ -42,7 +42,7 @@ mod kernels {
             let mut sizes = Sizes(1);
             for round in 0..ROUNDS {
                 let (batch, tokens, d_input, d_output) =
-                    (sizes.up_to(5), sizes.up_to(70), sizes.up_to(200), sizes.up_to(300));
+                    (sizes.up_to(9), sizes.up_to(100), sizes.up_to(250), sizes.up_to(300));
                 let x = values(batch * tokens * d_input);
                 let (weight, bias) = (values(d_input * d_output), values(d_output));
                 let by_rows = Matrix::row_major(&weight, d_output);

@@ -7,7 +7,7 @@ use super::product::{Matrix, Output, Write, product, written_product};
 use super::vector::{LANES, vectorised};
 
 /// Most rows of a part of a product: few enough for the cache of one thread, enough to be worth packing the other matrix.
-const MOST_ROWS: usize = 128;
+const MOST_ROWS: usize = 256;
 
 /// Fewest rows of a part of a product.
 const FEWEST_ROWS: usize = 32;
