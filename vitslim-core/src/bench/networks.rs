@@ -7,13 +7,12 @@ use super::{Benched, Network, Work, WorkKind};
 use crate::data::Batch;
 use crate::experiment::{Document, Masks, Training};
 use crate::graph::macs;
-use crate::kernels::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::plan::random_masks;
 use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
 use crate::slim::{MaskSet, Slim};
-use crate::train::{EvaluateError, Stepper, read};
+use crate::train::{EvaluateError, Stepper, read_in};
 
 /// Where the networks come from.
 #[derive(Clone, Debug)]
@@ -116,9 +115,7 @@ impl<A: Architecture> Bench<'_, A> {
         let images = self.batch(self.setting.device)?.images;
         let precision = self.precision();
         let once = move || {
-            let (model, images) = (model.clone(), images.clone());
-            let logits = near(&images.device(), move || precision.within(|| read(&model, images)))?;
-            let logits = logits.try_into_vec::<f32>();
+            let logits = read_in(precision, &model, images.clone())?.try_into_vec::<f32>();
             logits.map(|_| ()).map_err(|error| EvaluateError::Device(error.to_string()))
         };
         Ok(Work { kind: WorkKind::Inference, once: Box::new(once) })

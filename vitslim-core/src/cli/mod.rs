@@ -83,8 +83,8 @@ enum Command {
     Selftest(selftest::SelftestArgs),
 }
 
-/// The whole runner for the architectures in `registry`. An author's `main` is one line:
-/// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`.
+/// The whole runner for the architectures in `registry`. An author's `main` is one line,
+/// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`, beside the [`Allocator`].
 ///
 /// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong, 130 when a run was
 /// stopped by Ctrl-C.

@@ -71,11 +71,10 @@ pub(super) fn backward(
     let weight = weight.map(|weight| (weight.transposed().rows(), weight.rows));
     let weight = weight.as_ref().map(|(values, d_input)| Matrix::row_major(values, *d_input));
 
-    let blocks = x.into_iter().flat_map(|x| blocks(x, gradient));
-    let rows = rows_of_part(gradient.rows).next_multiple_of(SUMMED) * d_output;
-    let rows =
-        gradient.values.chunks(rows).map(|part| Task::Rows { gradient: Matrix::row_major(part, d_output) });
-    let tasks: Vec<Task> = blocks.chain(rows).collect();
+    let blocks = x.into_iter().flat_map(|x| tasks_of_weight(x, gradient));
+    let part = rows_of_part(gradient.rows).next_multiple_of(SUMMED) * d_output;
+    let parts = gradient.values.chunks(part).map(|part| Matrix::row_major(part, d_output));
+    let tasks: Vec<Task> = blocks.chain(parts.map(|gradient| Task::Rows { gradient })).collect();
     let lengths = tasks.iter().map(|task| match task {
         Task::Block { x, gradient } => [x.columns * gradient.columns, 0, 0],
         Task::Rows { gradient: Matrix { rows, .. } } => {
@@ -84,9 +83,11 @@ pub(super) fn backward(
         }
     });
     let lengths: Vec<_> = lengths.collect();
-    let [blocks, of_x, sums] =
+    let [of_weight, of_x, sums] =
         computed_by_tasks(&lengths, |number, [block, of_x, sums]| match tasks[number] {
-            Task::Block { x, gradient } => [of_weight(block, x, gradient), of_x.cleared(), sums.cleared()],
+            Task::Block { x, gradient } => {
+                [block_of_weight(block, x, gradient), of_x.cleared(), sums.cleared()]
+            }
             Task::Rows { gradient } => {
                 let of_x = match weight {
                     Some(weight) => written_product(of_x, gradient, weight),
@@ -97,7 +98,7 @@ pub(super) fn backward(
         });
     Gradients {
         x: weight.map(|_| of_x),
-        weight: x.map(|x| joined(blocks, x.columns, d_output)),
+        weight: x.map(|x| joined(of_weight, x.columns, d_output)),
         bias: of_bias.then(|| {
             let mut sum = vec![0.0; d_output];
             sums.chunks_exact(d_output).for_each(|part| add(&mut sum, part));
@@ -107,15 +108,23 @@ pub(super) fn backward(
 }
 
 /// Rows and columns of a block of a matrix of `rows` and `columns`. The larger the blocks, the less is packed, and the fewer threads
-/// have one. More columns than two of the 64 that `gemm` computes at once make it pack the other matrix too, whose values lie far apart.
+/// have one. More columns than twice what `gemm` computes at once, 128 with AVX-512, make it pack the other matrix too, whose values lie
+/// far apart.
 fn size_of_block(rows: usize, columns: usize) -> [usize; 2] {
-    let [most_rows, most_columns] = if rayon::current_num_threads() > 4 { [96, 192] } else { [192, 256] };
-    let equal = |size: usize, most| size.div_ceil(size.div_ceil(most));
-    [equal(rows, most_rows), equal(columns, most_columns).next_multiple_of(LANES).min(columns)]
+    let [most_rows, most_columns] = if rayon::current_num_threads() > 2 { [96, 192] } else { [192, 256] };
+    [length_of_block(rows, most_rows, 1), length_of_block(columns, most_columns, LANES)]
+}
+
+/// Lengths that are about equal, of whole steps. The last is never 1 where others are not: `gemm` sums a row or a column alone in
+/// another order.
+fn length_of_block(size: usize, most: usize, step: usize) -> usize {
+    let length = size.div_ceil(size.div_ceil(most)).next_multiple_of(step);
+    let lengths = (length..size).step_by(step);
+    lengths.into_iter().find(|length| size % length != 1).unwrap_or(size)
 }
 
 /// The tasks for the gradient of the weight, row by row of blocks.
-fn blocks<'a>(x: Matrix<'a>, gradient: Matrix<'a>) -> impl Iterator<Item = Task<'a>> {
+fn tasks_of_weight<'a>(x: Matrix<'a>, gradient: Matrix<'a>) -> impl Iterator<Item = Task<'a>> {
     let (d_input, d_output) = (x.columns, gradient.columns);
     let [rows, columns] = size_of_block(d_input, d_output);
     (0..d_input).step_by(rows).flat_map(move |row| {
@@ -128,15 +137,15 @@ fn blocks<'a>(x: Matrix<'a>, gradient: Matrix<'a>) -> impl Iterator<Item = Task<
 }
 
 /// A block of the gradient of the weight.
-fn of_weight<'a>(block: Unwritten<'a>, x: Matrix, gradient: Matrix) -> &'a mut [f32] {
+fn block_of_weight<'a>(block: Unwritten<'a>, x: Matrix, gradient: Matrix) -> &'a mut [f32] {
     let summed = x.rows.div_ceil(x.rows.div_ceil(MOST_SUMMED));
-    let rows = |first: usize| {
+    let rows_from = |first: usize| {
         let rows = summed.min(x.rows - first);
         (x.select_rows(first, rows).transposed(), gradient.select_rows(first, rows))
     };
-    let (first, rest) = (rows(0), (summed..x.rows).step_by(summed).map(rows));
-    let block = written_product(block, first.0, first.1);
-    for (x, gradient) in rest {
+    let (first_x, first_gradient) = rows_from(0);
+    let block = written_product(block, first_x, first_gradient);
+    for (x, gradient) in (summed..x.rows).step_by(summed).map(rows_from) {
         let all = Output { values: &mut *block, row_stride: gradient.columns, first: 0 };
         product(all, x, gradient, Write::Add, false);
     }
@@ -145,18 +154,18 @@ fn of_weight<'a>(block: Unwritten<'a>, x: Matrix, gradient: Matrix) -> &'a mut [
 
 /// The gradient of the weight, `[d_input, d_output]`, from its blocks.
 fn joined(blocks: Vec<f32>, d_input: usize, d_output: usize) -> Vec<f32> {
-    let [rows, columns] = size_of_block(d_input, d_output);
-    if columns == d_output {
+    let [height, width] = size_of_block(d_input, d_output);
+    if width == d_output {
         return blocks;
     }
-    computed(blocks.len(), rows * d_output, |number, output| {
+    computed(blocks.len(), height * d_output, |number, output| {
         let output = output.cleared();
-        let blocks = part(&blocks, rows * d_output, number);
-        let rows = blocks.len() / d_output;
-        for (block, first) in blocks.chunks(rows * columns).zip((0..d_output).step_by(columns)) {
+        let strip = part(&blocks, height * d_output, number);
+        let rows = strip.len() / d_output;
+        for (block, first) in strip.chunks(rows * width).zip((0..d_output).step_by(width)) {
             let columns = block.len() / rows;
-            for (output, block) in output.chunks_exact_mut(d_output).zip(block.chunks_exact(columns)) {
-                output[first..first + columns].copy_from_slice(block);
+            for (output, row) in output.chunks_exact_mut(d_output).zip(block.chunks_exact(columns)) {
+                output[first..first + columns].copy_from_slice(row);
             }
         }
         output
@@ -185,5 +194,23 @@ fn sums_of_rows<'a>(sums: Unwritten<'a>, rows: Matrix) -> &'a mut [f32] {
 fn add(sum: &mut [f32], values: &[f32]) {
     for (sum, value) in sum.iter_mut().zip(values) {
         *sum += value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_a_matrix_and_none_has_a_row_or_column_alone() {
+        for (most, step) in [(96, 1), (192, 1), (192, LANES), (256, LANES)] {
+            for size in 1..20_000 {
+                let length = length_of_block(size, most, step);
+                assert!(length <= size && (size == 1 || size % length != 1), "{size} by {length}");
+                assert!(length <= most + 4 * LANES || size < 2 * most, "{size} by {length}");
+            }
+        }
+        assert_eq!(length_of_block(576, 192, LANES), 192);
+        assert_eq!(length_of_block(2113, 192, LANES), 208);
     }
 }

@@ -8,9 +8,10 @@ use super::is_cpu;
 
 /// Does `work`, which calls many operations on `device`. On the CPU one of the threads that compute does it, and need not hand over
 /// each operation to the others and wait: that takes as long as a small operation itself. Work that comes while another's goes on
-/// stays in its own thread; else a thread that waits for a part of an operation could begin all of it.
+/// stays in its own thread; else a thread that waits for a part of an operation of the first could begin all of it.
 ///
-/// What is local to a thread, such as a precision, must be set in `work`.
+/// What is local to a thread, such as a precision, must be set in `work`. It must not wait for operations of other threads: the
+/// thread that computes those may have begun `work` while it waited.
 pub(crate) fn near<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
     static TAKEN: AtomicBool = AtomicBool::new(false);
 

@@ -22,9 +22,17 @@ pub(crate) fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) ->
         let _turn = turn();
         device.seed(seed);
     }
-    let done = work();
-    SEEDS.set(None);
-    done
+    let _seeds = Forget;
+    work()
+}
+
+/// Takes the seeds away, also when `work` panics: the thread may do other work after it.
+struct Forget;
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        SEEDS.set(None);
+    }
 }
 
 /// A tensor of random values, by the seed of the work that this thread does, if it has one.

@@ -103,13 +103,16 @@ fn gelu(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Every other layer is so large that each of its products has several parts.
+/// Every other layer may be so large that each of its products has several parts, and the first is.
 fn linear(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
         let mut draw = Draw::new(round);
-        let most = if round % 2 == 0 { [4, 70, 50, 70] } else { [4, 70, 150, 250] };
-        let [batch, tokens, d_input, d_output] = most.map(|most| draw.size(most));
+        let [batch, tokens, d_input, d_output] = match round {
+            0 => [9, 70, 200, 300],
+            _ if round % 2 == 0 => [4, 70, 50, 70].map(|most| draw.size(most)),
+            _ => [9, 100, 250, 300].map(|most| draw.size(most)),
+        };
         let x = draw.scattered([batch, tokens, d_input], 1.0);
         let weight = draw.scattered([d_input, d_output], 0.3);
         let bias = draw.normal([d_output], 1.0);

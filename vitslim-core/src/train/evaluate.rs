@@ -75,12 +75,7 @@ pub fn difference<M: Architecture>(
 
 /// The logits that `model` gives for `images`, which must be finite, image by image.
 pub(super) fn logits<M: Architecture>(model: &M, images: Tensor<4>) -> Result<Vec<f64>, EvaluateError> {
-    let values = read(model, images)?.convert::<f64>().try_into_vec::<f64>();
-    let values = values.map_err(|error| EvaluateError::Device(error.to_string()))?;
-    match values.iter().all(|value| value.is_finite()) {
-        true => Ok(values),
-        false => Err(EvaluateError::NotFinite),
-    }
+    finite(read(model, images)?)
 }
 
 /// As [`logits`], of the network in `precision`.
@@ -89,8 +84,16 @@ pub(super) fn logits_in<M: Architecture>(
     model: &M,
     images: Tensor<4>,
 ) -> Result<Vec<f64>, EvaluateError> {
-    let model = model.clone();
-    near(&images.device(), move || precision.within(|| logits(&model, images)))
+    finite(read_in(precision, model, images)?)
+}
+
+fn finite(logits: TensorData) -> Result<Vec<f64>, EvaluateError> {
+    let values = logits.convert::<f64>().try_into_vec::<f64>();
+    let values = values.map_err(|error| EvaluateError::Device(error.to_string()))?;
+    match values.iter().all(|value| value.is_finite()) {
+        true => Ok(values),
+        false => Err(EvaluateError::NotFinite),
+    }
 }
 
 /// The logits that `model` gives for `images`, `[batch, classes]`, once the device has computed them.
@@ -98,11 +101,25 @@ pub(super) fn logits_in<M: Architecture>(
 /// # Errors
 ///
 /// When the device fails.
-pub(crate) fn read<M: Architecture>(model: &M, images: Tensor<4>) -> Result<TensorData, EvaluateError> {
+fn read<M: Architecture>(model: &M, images: Tensor<4>) -> Result<TensorData, EvaluateError> {
     let count = images.dims()[0];
     catch_out_of_memory(|| model.forward(images).mean().try_into_data())
         .map_err(|_| EvaluateError::OutOfMemory(count))?
         .map_err(|error| EvaluateError::device(error, count))
+}
+
+/// As [`read`], of the network in `precision`.
+///
+/// # Errors
+///
+/// When the device fails.
+pub(crate) fn read_in<M: Architecture>(
+    precision: Precision,
+    model: &M,
+    images: Tensor<4>,
+) -> Result<TensorData, EvaluateError> {
+    let model = model.clone();
+    near(&images.device(), move || precision.within(|| read(&model, images)))
 }
 
 /// Images per second of `dense` and of `subnet` in `precision` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
