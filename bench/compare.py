@@ -15,6 +15,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 import timm
@@ -36,8 +37,15 @@ def arguments():
     parser.add_argument("--repeats", type=int, default=3, help="measurements of a round, of which the median counts")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--compile", action="store_true", help="PyTorch by torch.compile")
+    parser.add_argument("--selftest", action="store_true", help="run `vitslim selftest` first, as on any GPU")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     return parser.parse_args()
+
+
+def selftest(args):
+    """Figures of a device that does not compute what it should are worth nothing."""
+    if subprocess.run([args.vitslim, "selftest", "--device", args.device]).returncode != 0:
+        sys.exit(f"`vitslim selftest --device {args.device}` did not pass: nothing was measured")
 
 
 def ours(args, model, batch):
@@ -98,6 +106,8 @@ def processor():
 
 def main():
     args = arguments()
+    if args.selftest or args.device != "cpu":
+        selftest(args)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     name = processor() if args.device == "cpu" else torch.cuda.get_device_name(args.device)
