@@ -12,7 +12,7 @@ use crate::nn::Precision;
 use crate::plan::random_masks;
 use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
 use crate::slim::{MaskSet, Slim};
-use crate::train::{EvaluateError, Stepper, read_in};
+use crate::train::{EvaluateError, Stepper, read};
 
 /// Where the networks come from.
 #[derive(Clone, Debug)]
@@ -115,7 +115,7 @@ impl<A: Architecture> Bench<'_, A> {
         let images = self.batch(self.setting.device)?.images;
         let precision = self.precision();
         let once = move || {
-            let logits = read_in(precision, &model, images.clone())?.try_into_vec::<f32>();
+            let logits = read(&model, images.clone(), precision)?.try_into_vec::<f32>();
             logits.map(|_| ()).map_err(|error| EvaluateError::Device(error.to_string()))
         };
         Ok(Work { kind: WorkKind::Inference, once: Box::new(once) })

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::evaluate::{BATCH, EvaluateError, logits_in};
+use super::evaluate::{BATCH, EvaluateError, logits};
 use crate::data::Part;
 use crate::models::Architecture;
 use crate::nn::Precision;
@@ -47,7 +47,7 @@ pub fn accuracy<M: Architecture>(
     let mut counts = Counts::default();
     for indices in indices.chunks(BATCH) {
         let images = part.images(indices, device)?;
-        let logits = logits_in(precision, model, images)?;
+        let logits = logits(model, images, precision)?;
         let classes = logits.len() / indices.len();
         for (logits, &index) in logits.chunks(classes).zip(indices) {
             counts.add(logits, part.label(index));

@@ -63,8 +63,8 @@ pub fn difference<M: Architecture>(
     let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
     for indices in indices.chunks(BATCH) {
         let images = part.images(indices, device)?;
-        let reference = logits(reference, images.clone())?;
-        let other = logits(other, images)?;
+        let reference = logits(reference, images.clone(), Precision::F32)?;
+        let other = logits(other, images, Precision::F32)?;
         for (a, b) in reference.into_iter().zip(other) {
             difference = difference.max((a - b).abs());
             scale = scale.max(a.abs());
@@ -73,22 +73,13 @@ pub fn difference<M: Architecture>(
     Ok(if scale > 0.0 { difference / scale } else { difference })
 }
 
-/// The logits that `model` gives for `images`, which must be finite, image by image.
-pub(super) fn logits<M: Architecture>(model: &M, images: Tensor<4>) -> Result<Vec<f64>, EvaluateError> {
-    finite(read(model, images)?)
-}
-
-/// As [`logits`], of the network in `precision`.
-pub(super) fn logits_in<M: Architecture>(
-    precision: Precision,
+/// The logits that `model`, computed in `precision`, gives for `images`, which must be finite, image by image.
+pub(super) fn logits<M: Architecture>(
     model: &M,
     images: Tensor<4>,
+    precision: Precision,
 ) -> Result<Vec<f64>, EvaluateError> {
-    finite(read_in(precision, model, images)?)
-}
-
-fn finite(logits: TensorData) -> Result<Vec<f64>, EvaluateError> {
-    let values = logits.convert::<f64>().try_into_vec::<f64>();
+    let values = read(model, images, precision)?.convert::<f64>().try_into_vec::<f64>();
     let values = values.map_err(|error| EvaluateError::Device(error.to_string()))?;
     match values.iter().all(|value| value.is_finite()) {
         true => Ok(values),
@@ -96,30 +87,21 @@ fn finite(logits: TensorData) -> Result<Vec<f64>, EvaluateError> {
     }
 }
 
-/// The logits that `model` gives for `images`, `[batch, classes]`, once the device has computed them.
+/// The logits that `model`, computed in `precision`, gives for `images`, `[batch, classes]`, once the device has computed them.
 ///
 /// # Errors
 ///
 /// When the device fails.
-fn read<M: Architecture>(model: &M, images: Tensor<4>) -> Result<TensorData, EvaluateError> {
-    let count = images.dims()[0];
-    catch_out_of_memory(|| model.forward(images).mean().try_into_data())
-        .map_err(|_| EvaluateError::OutOfMemory(count))?
-        .map_err(|error| EvaluateError::device(error, count))
-}
-
-/// As [`read`], of the network in `precision`.
-///
-/// # Errors
-///
-/// When the device fails.
-pub(crate) fn read_in<M: Architecture>(
-    precision: Precision,
+pub(crate) fn read<M: Architecture>(
     model: &M,
     images: Tensor<4>,
+    precision: Precision,
 ) -> Result<TensorData, EvaluateError> {
-    let model = model.clone();
-    near(&images.device(), move || precision.within(|| read(&model, images)))
+    let (device, count, model) = (images.device(), images.dims()[0], model.clone());
+    let forward = move || precision.within(|| model.forward(images).mean().try_into_data());
+    catch_out_of_memory(|| near(&device, forward))
+        .map_err(|_| EvaluateError::OutOfMemory(count))?
+        .map_err(|error| EvaluateError::device(error, count))
 }
 
 /// Images per second of `dense` and of `subnet` in `precision` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
@@ -146,7 +128,7 @@ pub fn throughput<M: Architecture>(
     for round in 0..=ROUNDS.end {
         for (times, model) in times.iter_mut().zip([dense, subnet]) {
             let started = Instant::now();
-            logits_in(precision, model, images.clone())?;
+            logits(model, images.clone(), precision)?;
             if round > 0 {
                 times.push(started.elapsed().as_secs_f64());
             }

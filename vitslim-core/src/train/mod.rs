@@ -33,7 +33,7 @@ mod watch;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
 pub use error::TrainError;
-pub(crate) use evaluate::read_in;
+pub(crate) use evaluate::read;
 pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
 pub use load::{CheckpointError, Loaded, load_pretrained};
 pub(crate) use memory::hush_out_of_memory;

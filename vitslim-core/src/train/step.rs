@@ -268,7 +268,7 @@ mod tests {
     use crate::models::{DistilledVit, Vit, VitConfig};
     use crate::selftest::slicing::random_model;
     use crate::slim::{MaskSet, MaskSpec, describe};
-    use crate::train::read_in;
+    use crate::train::read;
 
     fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
         tensor.into_data().convert::<f64>().try_into_vec().unwrap()
@@ -336,7 +336,7 @@ mod tests {
         let model: DistilledVit = random_model(&config, &mut rng, &device).unwrap();
         let batch = batch(&device);
         let logits = model.forward(batch.images.clone());
-        let read = read_in(Precision::F32, &model, batch.images.clone()).unwrap();
+        let read = read(&model, batch.images.clone(), Precision::F32).unwrap();
         let settings = StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 };
         let trainee = Trainee::new(Slim::dense(model), settings, Watch::default());
         let (loss, output) = trainee.loss(batch.clone(), 0.0);
