@@ -1,11 +1,17 @@
 //! The checks of `vitslim selftest`, on the CPU. What another folder of the parity group's files holds is checked where
 //! `VITSLIM_PARITY_DIR` names it. The layers are checked beside the fused operations, in vitslim-core.
 
+use std::sync::{Mutex, PoisonError};
+
 use burn::tensor::Device;
 use vitslim_core::selftest::{Group, selftest};
 
+/// The device's generator is one for all threads, and runs are compared bit by bit.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[track_caller]
 fn assert_passed(group: Group) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let checks = selftest(&Device::flex(), &[group], |_| {});
     let failed: Vec<_> = checks.iter().filter(|check| !check.passed).map(|check| check.line()).collect();
     assert!(!checks.is_empty() && failed.is_empty(), "{}", failed.join("\n"));

@@ -38,7 +38,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a bias that the mask leaves out",
-        checked_part::<features::BiasLeftOut<false>>,
+        checked_part::<features::OwnLayer<{ features::UNSCALED }>>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.fc1.bias` still adds to units that `hidden` removed",
@@ -47,12 +47,22 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a bias that slicing leaves out",
-        checked_part::<features::BiasLeftOut<true>>,
+        checked_part::<features::OwnLayer<{ features::UNCUT }>>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.fc1.bias` keeps units",
             "let `SlimLayer::select` of `blocks.*.fc1` cut `blocks.*.fc1.bias` too",
         ],
+    ),
+    (
+        "a layer that is cut along another axis",
+        checked_part::<features::OwnLayer<{ features::OTHER_AXIS }>>,
+        &["a layer cannot be cut by one unit"],
+    ),
+    (
+        "a layer whose values change when it is cut",
+        checked_part::<features::OwnLayer<{ features::RESCALED }>>,
+        &["`blocks.0.hidden`"],
     ),
     (
         "a gate behind a norm",

@@ -9,8 +9,7 @@ use crate::experiment::{Document, Masks, Training};
 use crate::graph::macs;
 use crate::models::Architecture;
 use crate::nn::Precision;
-use crate::plan::random_masks;
-use crate::run::{DENSE, Prepared, RunError, Target, initial, restore};
+use crate::run::{DENSE, Prepared, RunError, Target, check_classes, initial, random_masks, restore};
 use crate::slim::{MaskSet, Slim};
 use crate::train::{EvaluateError, Stepper, read};
 
@@ -95,6 +94,7 @@ struct Bench<'a, A: Architecture> {
 impl<A: Architecture> Bench<'_, A> {
     fn network(&self, name: String, model: A) -> Result<Network, RunError> {
         let (params, macs) = (Module::num_params(&model), macs(&model, self.prepared.data.shape)?);
+        check_classes(self.prepared, &model)?;
         let mut work = vec![self.step(WorkKind::Training, Slim::dense(model.clone()), &Masks::default())?];
         if name == DENSE {
             let masks = MaskSet::new(&self.prepared.searched, self.setting.device);

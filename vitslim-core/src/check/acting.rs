@@ -57,7 +57,9 @@ impl DimensionMapper for Taking<'_> {
             let count = parameter.shape.iter().product();
             let mut values = vec![true; count];
             let stay = left.0.iter().find(|(path, _)| *path == parameter.path);
-            stay.into_iter().flat_map(|(_, stay)| stay).for_each(|&value| values[value] = false);
+            let stay = stay.into_iter().flat_map(|(_, stay)| stay);
+            // A layer of an author's own may do more than select, and leave what is no number of a value.
+            stay.for_each(|&value| values.get_mut(value).into_iter().for_each(|taken| *taken = false));
             if !values.contains(&true) {
                 continue;
             }

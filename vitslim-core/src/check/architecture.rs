@@ -15,7 +15,7 @@ use super::subject::{Subject, images};
 use super::tokens::check_tokens;
 use crate::attempt::attempt;
 use crate::data::ImageShape;
-use crate::graph::macs;
+use crate::graph::{GraphError, macs};
 use crate::models::Architecture;
 use crate::report::{CheckedDimension, Reason};
 use crate::slim::describe;
@@ -71,15 +71,26 @@ pub fn check_architecture<A: Architecture>(
     classes: Option<usize>,
 ) -> ArchitectureCheck {
     let mut check = ArchitectureCheck::default();
-    let dimensions = match describe(model) {
-        Ok(dimensions) => dimensions,
-        Err(error) => {
+    let dimensions = match attempt(|| describe(model)) {
+        Ok(Ok(dimensions)) => dimensions,
+        Ok(Err(error)) => {
             let message = format!("the annotations contradict the sizes of the layers: {error}");
             check.reasons.push(Reason::new(message));
             return check;
         }
+        Err(said) => {
+            check.reasons.push(Reason::new(format!("a layer cannot tell the sizes of its sides ({said})")));
+            return check;
+        }
     };
-    check.undeclared = Axes::of(model).undeclared;
+    // A layer of an author's own may fail to be cut.
+    match attempt(|| Axes::of(model)) {
+        Ok(axes) => check.undeclared = axes.undeclared,
+        Err(said) => {
+            check.reasons.push(Reason::new(format!("a layer cannot be cut by one unit ({said})")));
+            return check;
+        }
+    }
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let device = Device::flex();
     let model = randomised(model.clone(), &mut rng);
@@ -88,12 +99,13 @@ pub fn check_architecture<A: Architecture>(
         check.reasons.push(reason);
         return check;
     }
-    match attempt(|| macs(&subject.model, image)) {
-        Ok(Ok(macs)) => check.macs = Some(macs),
-        Ok(Err(error)) => check.reasons.push(Reason::new(error.to_string())),
-        Err(said) => {
+    match macs(&subject.model, image) {
+        Ok(macs) => check.macs = Some(macs),
+        // It has answered already.
+        Err(GraphError::Forward(said)) => {
             check.reasons.push(Reason::new(format!("the forward pass cannot be recorded ({said})")));
         }
+        Err(error) => check.reasons.push(Reason::new(error.to_string())),
     }
     check.dimensions = with_costs(&subject.model, image, &subject.dimensions, check.macs);
     let tokens = check_tokens(&subject, image);

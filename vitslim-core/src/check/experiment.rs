@@ -102,7 +102,7 @@ fn check_keys<A: Architecture>(
     found: &mut Vec<Reason>,
 ) -> Vec<(Dimension, MaskSpec)> {
     // Where the dimensions cannot be told, the check of the architecture says why.
-    let Ok(dimensions) = describe(model) else { return Vec::new() };
+    let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Vec::new() };
     let mut faults = Vec::new();
     let (searched, _) = keys(document, Network { dimensions: &dimensions, sure: true }, &mut faults);
     found.extend(reasons(&faults));

@@ -6,9 +6,8 @@ use burn_ir::{BaseOperationIr, OperationIr, SelectOpIr};
 
 use super::pattern::pattern;
 use super::subject::Subject;
-use crate::attempt::attempt;
 use crate::data::ImageShape;
-use crate::graph::capture;
+use crate::graph::{GraphError, capture};
 use crate::models::Architecture;
 use crate::nn::TokenGate;
 use crate::report::Reason;
@@ -31,10 +30,9 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
     if gates.is_empty() {
         return Vec::new();
     }
-    let captured = match attempt(|| capture(&marked, image, 1)) {
-        Ok(Ok(captured)) => captured,
-        Ok(Err(error)) => return vec![Reason::new(format!("the token gates cannot be found: {error}"))],
-        Err(said) => {
+    let captured = match capture(&marked, image, 1) {
+        Ok(captured) => captured,
+        Err(GraphError::Forward(said)) => {
             let names: Vec<String> = gates.iter().map(|gate| format!("`{}`", gate.path)).collect();
             return vec![
                 Reason::new(format!(
@@ -46,6 +44,7 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
                 ),
             ];
         }
+        Err(error) => return vec![Reason::new(format!("the token gates cannot be found: {error}"))],
     };
     let acting = acting(&captured);
     let mut reasons = Vec::new();

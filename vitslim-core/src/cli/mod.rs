@@ -20,6 +20,7 @@ mod run;
 mod schema;
 mod selftest;
 mod sweep;
+mod threads;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -83,6 +84,24 @@ enum Command {
     Selftest(selftest::SelftestArgs),
 }
 
+impl Command {
+    fn execute(self, registry: &Registry) -> miette::Result<()> {
+        match self {
+            Self::New(args) => new::new(registry, &args),
+            Self::Check(args) => check::check(registry, &args),
+            Self::Plan(args) => plan::plan(registry, &args),
+            Self::Run(args) => run::run(registry, &args),
+            Self::Ls(args) => ls::ls(&args),
+            Self::Eval(args) => eval::eval(registry, &args),
+            Self::Bench(args) => bench::bench(registry, &args),
+            Self::Architectures(args) => architectures::architectures(registry, &args),
+            Self::Schema(args) => schema::schema(registry, &args),
+            Self::Devices(args) => devices::devices(&args),
+            Self::Selftest(args) => selftest::selftest(&args),
+        }
+    }
+}
+
 /// The whole runner for the architectures in `registry`. An author's `main` is one line,
 /// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`, beside the [`Allocator`].
 ///
@@ -95,20 +114,8 @@ pub fn main(registry: Registry) -> ExitCode {
     hush_out_of_memory();
     #[cfg(feature = "cuda")]
     cuda::keep_kernels();
-    let result = match Cli::parse().command {
-        Command::New(args) => new::new(&registry, &args),
-        Command::Check(args) => check::check(&registry, &args),
-        Command::Plan(args) => plan::plan(&registry, &args),
-        Command::Run(args) => run::run(&registry, &args),
-        Command::Ls(args) => ls::ls(&args),
-        Command::Eval(args) => eval::eval(&registry, &args),
-        Command::Bench(args) => bench::bench(&registry, &args),
-        Command::Architectures(args) => architectures::architectures(&registry, &args),
-        Command::Schema(args) => schema::schema(&registry, &args),
-        Command::Devices(args) => devices::devices(&args),
-        Command::Selftest(args) => selftest::selftest(&args),
-    };
-    match result {
+    let command = Cli::parse().command;
+    match threads::start().map_err(Into::into).and_then(|()| command.execute(&registry)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => match report.downcast_ref() {
             Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {

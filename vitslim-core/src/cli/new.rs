@@ -1,5 +1,4 @@
-use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,6 +8,7 @@ use thiserror::Error;
 use super::Registry;
 use crate::experiment::{RunName, did_you_mean};
 use crate::terminal::say;
+use crate::whole_file::write_whole;
 
 /// Writes an experiment to start from, with a comment on what may be changed: NAME.ron.
 #[derive(Debug, Args)]
@@ -47,7 +47,10 @@ pub fn new(registry: &Registry, args: &NewArgs) -> miette::Result<()> {
         return Err(NewError::Architecture { name, hint, known }.into());
     };
     let path = PathBuf::from(format!("{}.ron", args.name.as_str()));
-    let written = File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = match path.symlink_metadata() {
+        Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+        Err(_) => write_whole(&path, text.as_bytes()),
+    };
     match written {
         Ok(()) => {
             say(format_args!("`{}` is there; next: `vitslim check {}`", path.display(), path.display()));

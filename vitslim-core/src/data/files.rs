@@ -9,14 +9,16 @@ use flate2::bufread::MultiGzDecoder;
 use super::DataError;
 
 /// What a file begins with that is not the data it is said to be.
-const FOREIGN: [(&[u8], &str); 6] = [
-    (b"<", "is a web page, not data: the download went wrong"),
+const FOREIGN: [(&[u8], &str); 5] = [
     (b"version https://git-lfs", "is a pointer of git LFS, not the data itself: run `git lfs pull`"),
     (b"PK\x03\x04", "is a zip archive: unpack it"),
     (b"BZh", "is compressed by bzip2: unpack it"),
     (b"\xfd7zXZ", "is compressed by xz: unpack it"),
     (b"\x80\x02}", "is a Python pickle: the binary version of the data is needed"),
 ];
+
+/// What a web page begins with; a `<` alone may be a pixel.
+const WEB_PAGE: [&str; 7] = ["<!doctype", "<html", "<head", "<body", "<title", "<script", "<?xml"];
 
 /// Checks that `path` is a folder.
 ///
@@ -79,6 +81,12 @@ impl DataFile {
         let text = start.trim_ascii_start();
         if start.is_empty() {
             return Err(file.fault("is empty"));
+        }
+        let begins = |page: &&str| {
+            text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes()))
+        };
+        if WEB_PAGE.iter().any(|page| begins(&page)) {
+            return Err(file.fault("is a web page, not data: the download went wrong"));
         }
         match FOREIGN.iter().find(|(magic, _)| text.starts_with(magic)) {
             Some((_, reason)) => Err(file.fault(*reason)),

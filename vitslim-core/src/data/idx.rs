@@ -18,6 +18,9 @@ const TYPES: [(u8, &str); 6] = [
     (0x0e, "64-bit floats"),
 ];
 
+/// Classes that a byte can tell apart.
+const MOST_CLASSES: usize = 256;
+
 /// Reads the four files of MNIST's names in the folder `path`, `train-images-idx3-ubyte` and so on: with `-` or `.` before
 /// `idx`, with `.gz` behind or not. Content decides about gzip. Gray square images of any size, labels below `classes`.
 ///
@@ -28,6 +31,10 @@ const TYPES: [(u8, &str); 6] = [
 /// When a file is missing, is not what its name says, has more or less data than its header announces, or does not fit
 /// the others.
 pub fn idx(path: &Path, classes: usize, preparation: &Preparation) -> Result<Dataset, DataError> {
+    if classes > MOST_CLASSES {
+        let reason = format!("is {classes}, but a label is a byte: there are at most {MOST_CLASSES}");
+        return Err(DataError::setting(&["classes"], reason));
+    }
     check_folder(path)?;
     let (train, train_file) = pair(path, "train", classes)?;
     let (test, test_file) = pair(path, "t10k", classes)?;

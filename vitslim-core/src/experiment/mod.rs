@@ -44,5 +44,6 @@ pub use self::schema::{
 };
 pub(crate) use self::schema::{STAGES, batch_of};
 pub use self::source::{Source, Span};
+pub(crate) use self::sweep::shortened;
 pub use self::tree::{Name, Node, Value, overlay};
 pub use self::trials::Trials;

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor};
 use burn_capture::{CaptureBackend, CaptureError, CapturedGraph, TensorId};
 use thiserror::Error;
 
+use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
 
@@ -17,6 +18,9 @@ pub enum GraphError {
     /// The capture failed.
     #[error("the forward pass could not be recorded: {0:?}")]
     Capture(CaptureError),
+    /// The forward pass panics.
+    #[error("the forward pass fails ({0})")]
+    Forward(String),
     /// A tensor of the forward pass left the recording.
     #[error("the forward pass moved a tensor to another device, so that it could not be recorded: {0}")]
     Tensor(String),
@@ -29,34 +33,56 @@ pub enum GraphError {
 ///
 /// # Errors
 ///
-/// When it cannot be recorded.
+/// When it fails, or cannot be recorded.
 pub fn capture<M: Architecture>(
     model: &M,
     image: ImageShape,
     batch: usize,
 ) -> Result<CapturedGraph, GraphError> {
+    Ok(record(model, image, batch)?.0)
+}
+
+/// How many classes `model` tells apart on an image.
+///
+/// # Errors
+///
+/// As those of [`capture`].
+pub(crate) fn classes<M: Architecture>(model: &M, image: ImageShape) -> Result<usize, GraphError> {
+    Ok(record(model, image, 1)?.1)
+}
+
+/// The forward pass, and the number of its logits.
+fn record<M: Architecture>(
+    model: &M,
+    image: ImageShape,
+    batch: usize,
+) -> Result<(CapturedGraph, usize), GraphError> {
     let recorder = Device::capture();
-    let mut unrecorded = None;
+    let mut outcome = Ok(0);
     let graph = recorder.capture_scope(|scope| {
         // What the forward pass makes itself is of the type that the rest is computed in.
         let _ = recorder.clone().configure(Device::flex().settings().float_dtype);
         let model = model.valid().to_device(&recorder);
         let images = Tensor::<4>::zeros([batch, image.channels, image.size, image.size], &Device::flex())
             .to_device(&recorder);
-        let logits = model.forward(images.clone()).mean();
-        let ids = (tensor_id(&images), tensor_id(&logits));
-        match ids {
-            (Ok(input), Ok(output)) => scope.complete([input], [output]),
-            (Err(error), _) | (_, Err(error)) => {
-                unrecorded = Some(error);
+        let forward = attempt(|| model.forward(images.clone()).mean()).map_err(GraphError::Forward);
+        let recorded = forward.and_then(|logits| {
+            let ids = tensor_id(&images).and_then(|input| Ok((input, tensor_id(&logits)?)));
+            Ok((ids.map_err(GraphError::Tensor)?, logits.dims()[1]))
+        });
+        match recorded {
+            Ok(((input, output), classes)) => {
+                outcome = Ok(classes);
+                scope.complete([input], [output])
+            }
+            Err(error) => {
+                outcome = Err(error);
                 scope.complete([], [])
             }
         }
     });
-    match unrecorded {
-        Some(error) => Err(GraphError::Tensor(error)),
-        None => graph.map_err(GraphError::Capture),
-    }
+    let classes = outcome?;
+    Ok((graph.map_err(GraphError::Capture)?, classes))
 }
 
 pub(crate) fn tensor_id<const D: usize>(tensor: &Tensor<D>) -> Result<TensorId, String> {

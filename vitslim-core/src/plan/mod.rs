@@ -13,8 +13,6 @@ use crate::models::Architecture;
 use crate::report::{PlannedStage, PlannedSubnet, PlannedTrial};
 use crate::run::{Circumstances, Identities, Identity, Known, Prepared, RunError};
 
-pub(crate) use self::sizes::random_masks;
-
 /// What is known of the trials that were planned before, most of which have nearly everything in common.
 #[derive(Default)]
 pub struct Planning {

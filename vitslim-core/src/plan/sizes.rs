@@ -2,18 +2,8 @@
 
 use std::collections::HashMap;
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt;
-
-use crate::data::{Moment, Stage};
-use crate::graph::macs;
 use crate::models::Architecture;
-use crate::run::{Prepared, RunError, initial};
-use crate::slim::MaskSet;
-
-/// Parameters and MACs for one image.
-pub(super) type Size = (usize, u64);
+use crate::run::{Prepared, RunError, Size, rehearse};
 
 /// Sizes that are known, by what they depend on.
 #[derive(Default)]
@@ -33,26 +23,8 @@ impl Sizes {
         if let Some(known) = keys.iter().map(|key| self.0.get(key).copied()).collect() {
             return Ok(known);
         }
-        let device = Device::flex();
-        let image = prepared.data.shape;
-        let dense = initial(prepared, &device).map_err(RunError::Config)?.valid();
-        let masks = random_masks(prepared, &device);
-        let mut sizes = vec![(Module::num_params(&dense), macs(&dense, image)?)];
-        for budget in &prepared.budgets {
-            let sliced = dense.clone().slim(&prepared.plan(&masks, budget)?)?;
-            sizes.push((Module::num_params(&sliced), macs(&sliced, image)?));
-        }
+        let sizes = rehearse(prepared)?;
         self.0.extend(keys.into_iter().zip(sizes.iter().copied()));
         Ok(sizes)
     }
-}
-
-/// Masks that are drawn at random, by the seed: sizes differ from layer to layer as those of a search do.
-pub(crate) fn random_masks<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> MaskSet {
-    let seed = prepared.experiment.seed;
-    let mut generator = Moment { seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
-    MaskSet::new(&prepared.searched, device).map_values(|_, old| {
-        let drawn: Vec<f32> = (0..old.dims()[0]).map(|_| generator.random()).collect();
-        Tensor::from_data(TensorData::new(drawn, old.dims()), device)
-    })
 }

@@ -178,7 +178,10 @@ fn time(seconds: impl Iterator<Item = Option<f64>>) -> String {
     match total {
         Some(0.0) => "0 s".to_owned(),
         Some(seconds) if seconds < 60.0 => format!("{:.0} s", seconds.ceil()),
-        Some(seconds) => HumanDuration(Duration::from_secs_f64(seconds)).to_string(),
+        Some(seconds) => match Duration::try_from_secs_f64(seconds) {
+            Ok(time) => HumanDuration(time).to_string(),
+            Err(_) => "-".to_owned(),
+        },
         None => "-".to_owned(),
     }
 }

@@ -61,6 +61,17 @@ pub enum OtherDataError {
     #[error("other data are normalised as those of the run were, but these cannot be read: {0}")]
     #[diagnostic(help("the run's own data must be where its `experiment.ron` says"))]
     Normalisation(Faults),
+    /// There are more or fewer classes there.
+    #[error("the run's data have {own} classes, but those of `--data` have {other}")]
+    #[diagnostic(help(
+        "a network answers for the classes that it was trained with: give data that have the same"
+    ))]
+    Count {
+        /// Classes of the run's data.
+        own: usize,
+        /// Classes of the other data.
+        other: usize,
+    },
     /// A label means another class there.
     #[error("the label {label} is `{own}` in the run's data, but `{other}` in those of `--data`")]
     #[diagnostic(help(
@@ -133,6 +144,10 @@ fn prepare_other_data<A: Architecture>(document: &Document, folder: &str) -> Res
     let mut names = own.class_names.iter().zip(&prepared.data.class_names).enumerate();
     if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
         return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
+    }
+    let (own_count, other) = (own.class_names.len(), prepared.data.class_names.len());
+    if own_count != other {
+        return Err(OtherDataError::Count { own: own_count, other }.into());
     }
     let data = prepared.data.normalised_by(own.normalisation);
     Ok(Prepared { data, ..prepared })

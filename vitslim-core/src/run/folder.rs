@@ -9,19 +9,14 @@ use miette::Diagnostic;
 use thiserror::Error;
 use walkdir::WalkDir;
 
+use super::growth::{grow, outgrown};
 use crate::data::Normalisation;
+use crate::train::RECORD;
 use crate::whole_file::{remedy, remove, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
-const RESULTS: [&str; 7] = [
-    NORMALISATION,
-    "metrics.jsonl",
-    "tensorboard",
-    "masks.safetensors",
-    "checkpoints",
-    "subnets",
-    "summary.json",
-];
+const RESULTS: [&str; 7] =
+    [NORMALISATION, RECORD, "tensorboard", "masks.safetensors", "checkpoints", "subnets", "summary.json"];
 
 /// File by which a folder is locked.
 pub(super) const LOCK: &str = "lock";
@@ -56,8 +51,8 @@ pub enum FolderError {
     /// Another experiment's results are there.
     #[error("`{}` holds the results of another experiment of this name", .path.display())]
     #[diagnostic(help(
-        "there it says `{there}`, here `{here}`; give another folder with `--out`, another name with `--set \
-         'name=\"...\"'`, or delete the folder"
+        "there it says `{there}`, here `{here}`; to go on from the same search, add budgets and change nothing else; or give \
+         another folder with `--out`, another name with `--set 'name=\"...\"'`, or delete the folder"
     ))]
     OtherExperiment {
         /// The folder.
@@ -97,9 +92,9 @@ pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Erro
 }
 
 impl RunFolder {
-    /// Makes and locks the folder, and writes `experiment.ron` into it. What an earlier run of the very same experiment
-    /// left stays, to go on from, unless the run is to begin `afresh`. Another experiment takes the folder over where
-    /// nothing has been trained yet.
+    /// Makes and locks the folder, and writes `experiment.ron` into it. What an earlier run of the very same experiment, or
+    /// of one with fewer budgets, left stays, to go on from, unless the run is to begin `afresh`. Another experiment takes the
+    /// folder over where nothing has been trained yet.
     ///
     /// # Errors
     ///
@@ -115,15 +110,19 @@ impl RunFolder {
         std::fs::create_dir_all(&path).map_err(io("make", &path))?;
         let folder = Self { _lock: lock(&path)?, path };
         Self::check(&folder.path, experiment)?;
-        let goes_on = !afresh && folder.read("experiment.ron")?.is_some_and(|there| there == experiment);
-        if !goes_on {
-            folder.remove_results()?;
+        match folder.read("experiment.ron")?.filter(|_| !afresh) {
+            Some(there) if there == experiment => {}
+            Some(there) if let Some(outgrown) = outgrown(&folder.path, &there, experiment) => {
+                grow(&folder.path, &outgrown)?;
+            }
+            _ => folder.remove_results()?,
         }
         folder.write("experiment.ron", experiment.as_bytes())?;
         Ok(folder)
     }
 
-    /// That the folder `path` can be used for `experiment`: there is nothing yet, or it is that of this very experiment.
+    /// That the folder `path` can be used for `experiment`: there is nothing yet, or it is that of this very experiment, or of
+    /// one that it only adds budgets to.
     ///
     /// # Errors
     ///
@@ -134,7 +133,7 @@ impl RunFolder {
         }
         let file = path.join("experiment.ron");
         match std::fs::read_to_string(&file) {
-            Ok(there) if there == experiment => Ok(()),
+            Ok(there) if there == experiment || outgrown(path, &there, experiment).is_some() => Ok(()),
             Ok(there) => Err(Self::other_experiment(path, &there, experiment)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(Self::other_experiment(path, "(no experiment.ron)", experiment))

@@ -2,9 +2,12 @@
 
 use crate::experiment::{
     Budget, Document, Fault, Faults, KeyError, Keyed, Node, Portion, Reading, SearchedDimension, Value,
-    is_glob, resolve,
+    is_glob, resolve, shortened,
 };
 use crate::slim::{Dimension, Granularity, MaskSpec, Ranking};
+
+/// Characters of a label, of which a folder is called; file systems take 255.
+const LONGEST_LABEL: usize = 200;
 
 /// The dimensions of a network, as far as they are known.
 #[derive(Clone, Copy)]
@@ -146,8 +149,9 @@ fn budgets(
         let Some(Budget::Share(shares)) = budget else { continue };
         let rankings = rankings(document, &index, &shares, network, searched, found);
         let shares: Vec<_> = shares.iter().map(|(key, share)| (key.to_owned(), share.get())).collect();
-        let numbers: Vec<_> = shares.iter().map(|(_, share)| share.to_string()).collect();
-        let label = unique(format!("share-{}", numbers.join("-")), &prepared);
+        let label = label(shares.iter().map(|(_, share)| *share), |label| {
+            prepared.iter().any(|budget| budget.label == label)
+        });
         prepared.push(PreparedBudget { label, shares, rankings });
     }
     prepared
@@ -210,11 +214,28 @@ fn unlike(
     })
 }
 
-/// `label`, with a number behind it where a budget before has it already: the same shares of other keys.
-fn unique(label: String, before: &[PreparedBudget]) -> String {
-    let taken = |label: &str| before.iter().any(|budget| budget.label == label);
+/// What the sub-network of these `shares` is called: with a number behind it where another is called so already, that of the same
+/// shares of other keys.
+pub(super) fn label(shares: impl Iterator<Item = f64>, taken: impl Fn(&str) -> bool) -> String {
+    let numbers: Vec<_> = shares.map(|share| share.to_string()).collect();
+    let label = shortened(format!("share-{}", numbers.join("-")), LONGEST_LABEL);
     if !taken(&label) {
         return label;
     }
     (2..).map(|number| format!("{label}-{number}")).find(|label| !taken(label)).unwrap_or(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_have_the_shares_in_them_and_are_no_longer_than_a_folder_can_be_called() {
+        let none = |_: &str| false;
+        assert_eq!(label([0.5, 0.7].into_iter(), none), "share-0.5-0.7");
+        assert_eq!(label([0.5].into_iter(), |taken| !taken.ends_with("-3")), "share-0.5-3");
+        let thirds = |last: f64| label([1.0 / 3.0; 30].into_iter().chain([last]), none);
+        assert!(thirds(0.5).len() <= LONGEST_LABEL && thirds(0.5).starts_with("share-0.3333"));
+        assert_ne!(thirds(0.5), thirds(0.25));
+    }
 }

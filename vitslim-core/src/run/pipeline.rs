@@ -18,6 +18,7 @@ use super::folder::{FolderError, RunFolder};
 use super::keys::PreparedBudget;
 use super::outlook::epochs_later;
 use super::prepare::{PrepareError, Prepared};
+use super::rehearsal::rehearse;
 use super::restore::RestoreError;
 use super::sharing::Sharing;
 use crate::data::{ImageShape, Moment, Part, Stage};
@@ -25,7 +26,7 @@ use crate::experiment::{CutRule, Faults, Masks, Training};
 use crate::graph::{GraphError, macs};
 use crate::models::{Architecture, ConfigError};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
-use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim};
+use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
     Devices, EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1,
@@ -70,7 +71,32 @@ pub enum RunError {
     Evaluate(#[from] EvaluateError),
     /// MACs could not be counted.
     #[error(transparent)]
+    #[diagnostic(help(
+        "this is a mistake in the architecture, not in the experiment; `vitslim check` says more of it"
+    ))]
     Graph(#[from] GraphError),
+    /// The network has other classes than the data.
+    #[error("the network has {network} classes, but the data have {data}")]
+    #[diagnostic(help(
+        "a field `classes` in the configuration of the architecture is filled in from the data"
+    ))]
+    Classes {
+        /// Those of the network.
+        network: usize,
+        /// Those of the data.
+        data: usize,
+    },
+    /// A layer panics when it is cut.
+    #[error("the sub-network `{label}` cannot be cut out ({said})")]
+    #[diagnostic(help(
+        "this is a mistake in the architecture, not in the experiment; `vitslim check` says more of it"
+    ))]
+    Uncut {
+        /// Label of the sub-network.
+        label: String,
+        /// What the panic says.
+        said: String,
+    },
     /// The masks could not be ranked.
     #[error(transparent)]
     Rank(#[from] RankError),
@@ -145,6 +171,7 @@ pub fn execute<A: Architecture>(
         }
         return Ok((folder, summary));
     }
+    rehearse(prepared)?;
     let run = Run {
         prepared,
         folder: &folder,
@@ -233,15 +260,16 @@ impl<A: Architecture> Run<'_, A> {
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
         let plan = self.prepared.plan(&searched.masks, budget)?;
+        leaves_tokens(&plan, &self.prepared.dimensions)?;
         self.folder.write(&file("plan.ron"), plan_as_ron(&plan)?.as_bytes())?;
         let base = match experiment.cut {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
         };
         let sliced = base.slim(&plan)?;
+        let macs = macs(&sliced, self.image())?;
         let masked_vs_sliced =
             difference(&base.hard_mask(&plan)?, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?;
-        let macs = macs(&sliced, self.image())?;
         let top1_sliced = self.top1(&sliced)?;
         let [dense_speed, images_per_second] =
             throughput(dense, &sliced, &self.held_out, experiment.precision, self.device)?;

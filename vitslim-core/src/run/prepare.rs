@@ -87,8 +87,7 @@ impl Known {
         match config {
             // Whatever else is wrong is not told if there is no memory for the network.
             Some(config) if self.hasty => {
-                let wrong = A::check(&config).err();
-                found.extend(wrong.into_iter().flat_map(|error| config_fault(document, error)));
+                found.extend(checked::<A>(document, &config).err().into_iter().flatten());
             }
             Some(config) => match self.dimensions::<A>(document, &config) {
                 Ok(dimensions) => return Ok((Some(config), Some(dimensions))),
@@ -113,8 +112,10 @@ impl Known {
         if let Some(dimensions) = self.dimensions.get(&written) {
             return Ok(dimensions.clone());
         }
-        let model = A::init(config, &Device::flex()).map_err(|error| config_fault(document, error))?;
-        let dimensions = describe(&model)?;
+        let model = attempt(|| A::init(config, &Device::flex()))
+            .map_err(|said| document.fault(&["model"], format!("the network cannot be made ({said})"), None))?
+            .map_err(|error| config_fault(document, error))?;
+        let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
         self.dimensions.insert(written, dimensions.clone());
         Ok(dimensions)
     }
@@ -131,6 +132,9 @@ pub enum PrepareError {
     #[error("the annotations of the architecture contradict its layers: {0}")]
     #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
     Dimensions(#[from] DimensionError),
+    /// A layer panics when it is asked for its sizes.
+    #[error("a layer of the architecture cannot tell the sizes of its sides ({0})")]
+    Sizes(String),
     /// The configuration cannot be written.
     #[error("the configuration of the architecture cannot be written as RON: {0}")]
     Config(String),
@@ -236,6 +240,13 @@ impl<A: Architecture> Prepared<A> {
     pub fn resolved(&self) -> Result<String, PrepareError> {
         self.experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
     }
+}
+
+/// What the architecture itself says of `config`, without making the network.
+fn checked<A: Architecture>(document: &Document, config: &A::Config) -> Result<(), Faults> {
+    attempt(|| A::check(config))
+        .map_err(|said| document.fault(&["model"], format!("the network cannot be made ({said})"), None))?
+        .map_err(|error| config_fault(document, error))
 }
 
 /// The batches that are larger than the data.

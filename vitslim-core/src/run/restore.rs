@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use burn::module::{ModuleMapper, Param};
 use burn::store::{
     BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, SafetensorsStore,
 };
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, Tensor};
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -133,7 +134,7 @@ fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, RestoreError>
     load(sliced, &folder.join("model.safetensors"))
 }
 
-/// `model` with the weights in the file `path`, which has the names and layout of PyTorch.
+/// `model` with the weights in the file `path`, which has the names and layout of PyTorch, and numbers of any width.
 ///
 /// Names and shapes are compared first: burn stops in the middle at a tensor that does not fit.
 fn load<A: Architecture>(mut model: A, path: &Path) -> Result<A, RestoreError> {
@@ -150,7 +151,16 @@ fn load<A: Architecture>(mut model: A, path: &Path) -> Result<A, RestoreError> {
     let applied = model.load_from(&mut store).map_err(|error| damaged(error.to_string()))?;
     match applied.errors.first() {
         Some(error) => Err(damaged(error.to_string())),
-        None => Ok(model),
+        None => Ok(model.map(&mut InF32)),
+    }
+}
+
+/// Numbers of other widths are loaded as they are, and nothing computes with them.
+struct InF32;
+
+impl ModuleMapper for InF32 {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|value| value.cast(DType::F32))
     }
 }
 

@@ -35,7 +35,7 @@ pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param}
 pub(crate) use mask::index_tensor;
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use plan::{Cut, Plan, PlanError};
-pub(crate) use rank::drop_cut_tokens;
 pub use rank::{RankError, Ranking, kept_count, rank};
+pub(crate) use rank::{drop_cut_tokens, leaves_tokens};
 pub use round::round;
 pub use vitslim_macros::Slimmable;

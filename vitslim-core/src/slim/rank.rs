@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::describe::Dimension;
+use super::describe::{Dimension, DimensionKind};
 use super::mask::{Mask, MaskSet};
 use super::plan::Plan;
 
@@ -37,6 +37,11 @@ pub enum RankError {
         /// Index of the mask.
         index: usize,
     },
+    /// A network without tokens.
+    #[error(
+        "this budget leaves no token at `{0}`, and nothing stands before the tokens: give them a larger share"
+    )]
+    NoTokens(String),
     /// The values could not be read from the device.
     #[error("the masks of `{dimension}` could not be read from the device: {reason}")]
     Device {
@@ -140,5 +145,42 @@ pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
             cut.keep.retain(|token| left.contains(token));
         }
         left = Some(cut.keep.clone());
+    }
+}
+
+/// Checks that some token is left at each gate: without any there is nothing to classify by.
+///
+/// # Errors
+///
+/// When a gate, and what stands before its units, has none.
+pub(crate) fn leaves_tokens(plan: &Plan, dimensions: &[Dimension]) -> Result<(), RankError> {
+    let empty = dimensions.iter().find(|dimension| {
+        matches!(dimension.kind, DimensionKind::Tokens { prefix: 0, .. })
+            && plan.get(&dimension.path).is_some_and(|cut| cut.keep.is_empty())
+    });
+    empty.map_or(Ok(()), |dimension| Err(RankError::NoTokens(dimension.path.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_keeps_a_token_to_classify_by() {
+        let gate = |path: &str, prefix| Dimension {
+            path: path.to_owned(),
+            kind: DimensionKind::Tokens { prefix, sliced: false },
+            groups: vec![4],
+            carriers: Vec::new(),
+        };
+        let cut = |prefix, keep: &[usize]| {
+            let gates = [gate("a.tokens", prefix), gate("b.tokens", prefix)];
+            let mut plan = Plan::whole(&gates);
+            plan.get_mut("b.tokens").unwrap().keep = keep.to_vec();
+            leaves_tokens(&plan, &gates)
+        };
+        assert_eq!(cut(0, &[3]), Ok(()));
+        assert_eq!(cut(1, &[]), Ok(()));
+        assert_eq!(cut(0, &[]), Err(RankError::NoTokens("b.tokens".to_owned())));
     }
 }

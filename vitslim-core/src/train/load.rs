@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::checkpoint::Checkpoints;
 use super::ending::{Chosen, is_complete};
-use super::record::StageRecord;
+use super::record::{RECORD, StageRecord};
 use super::stage::checkpoint_folder;
 use super::step::{StepSettings, Trainee};
 use super::watch::Watch;
@@ -68,7 +68,7 @@ pub fn load_pretrained<M: Architecture>(
 ) -> Result<Loaded<M>, CheckpointError> {
     let folder = run.join(checkpoint_folder(Stage::Pretrain, None));
     let checkpoints = Checkpoints::new(folder.clone(), training.ema.is_some());
-    let record = StageRecord::new(run.join("metrics.jsonl"), Stage::Pretrain, None);
+    let record = StageRecord::new(run.join(RECORD), Stage::Pretrain, None);
     let mut epochs = record.epochs().map_err(CheckpointError::Record)?;
     let (good, damaged) = checkpoints.last_good(epochs.len());
     epochs.truncate(good.unwrap_or(0));

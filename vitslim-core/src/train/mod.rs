@@ -38,6 +38,7 @@ pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
 pub use load::{CheckpointError, Loaded, load_pretrained};
 pub(crate) use memory::hush_out_of_memory;
 pub use parallel::{Devices, NamedDevice};
+pub(crate) use record::{RECORD, forget_retraining};
 pub use stage::{StageRun, Trained, checkpoint_folder, train};
 pub(crate) use step::cross_entropy;
 pub use stepper::Stepper;

@@ -367,7 +367,7 @@ mod tests {
             *begun += 1;
             both.notify_all();
             let (_begun, late) =
-                both.wait_timeout_while(begun, Duration::from_secs(20), |begun| *begun % 2 == 1).unwrap();
+                both.wait_timeout_while(begun, Duration::from_secs(120), |begun| *begun % 2 == 1).unwrap();
             assert!(!late.timed_out(), "it was alone");
             self.vit.forward(images)
         }

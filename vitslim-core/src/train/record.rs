@@ -16,6 +16,9 @@ use super::mask_statistics::MaskStatistics;
 use crate::data::Stage;
 use crate::whole_file::write_whole;
 
+/// File of the record, in the folder of a run.
+pub(crate) const RECORD: &str = "metrics.jsonl";
+
 /// Values by name; one that is not finite is written as null.
 pub(super) type Values = BTreeMap<String, Option<f64>>;
 
@@ -164,6 +167,16 @@ impl StageRecord {
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         file.write_all(as_text(&line)?.as_bytes())
     }
+}
+
+/// Removes what the record in the folder `run` says of the retraining of the sub-network `subnet`.
+///
+/// # Errors
+///
+/// When it cannot be read or written.
+pub(crate) fn forget_retraining(run: &Path, subnet: &str) -> Result<(), Error> {
+    let record = StageRecord::new(run.join(RECORD), Stage::Retrain, Some(subnet));
+    if record.entries()?.is_empty() { Ok(()) } else { record.cut_back(0) }
 }
 
 fn as_text(line: &Line) -> Result<String, Error> {

@@ -12,12 +12,10 @@ use super::TrainError;
 use super::checkpoint::Checkpoints;
 use super::ending::{Chosen, is_complete};
 use super::events::write_stage_events;
-use super::record::StageRecord;
+use super::record::{RECORD, StageRecord};
 use super::stage::StageRun;
 use crate::terminal::say;
 use crate::whole_file::{remove, write_whole};
-
-const RECORD: &str = "metrics.jsonl";
 
 /// File beside the checkpoints of a trial, which says of which shared stage they are.
 const IDENTITY: &str = "identity";

@@ -23,7 +23,7 @@ use super::metrics::{EmaAccuracyMetric, PenaltyMetric};
 use super::optimizer::{optimizer, scheduler};
 use super::parallel::{Devices, Team};
 use super::progress::StageProgress;
-use super::record::StageRecord;
+use super::record::{RECORD, StageRecord};
 use super::share::take_over;
 use super::step::{StepSettings, Trainee};
 use super::take_up::take_up;
@@ -146,7 +146,7 @@ impl StageRun<'_> {
 /// When it is interrupted, the loss is not finite, burn refuses the settings, a file cannot be read or written, a checkpoint
 /// is that of another network, or the device fails.
 pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M>, TrainError> {
-    let record = StageRecord::new(run.folder.join("metrics.jsonl"), run.stage, run.subnet);
+    let record = StageRecord::new(run.folder.join(RECORD), run.stage, run.subnet);
     let folder = run.folder.join(checkpoint_folder(run.stage, run.subnet));
     let checkpoints = Checkpoints::new(folder, run.training.ema.is_some());
     let watch = Watch::new(run.interrupter.clone());

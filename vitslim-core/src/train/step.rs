@@ -266,7 +266,7 @@ mod tests {
 
     use super::*;
     use crate::models::{DistilledVit, Vit, VitConfig};
-    use crate::selftest::slicing::random_model;
+    use crate::selftest::slicing::{random, random_model};
     use crate::slim::{MaskSet, MaskSpec, describe};
     use crate::train::read;
 
@@ -350,8 +350,8 @@ mod tests {
     fn the_loss_of_two_heads_is_their_mean_and_both_are_trained() {
         let device = Device::flex();
         let labels = Tensor::from_data(TensorData::from([2_i64, 0, 1]), &device);
-        let draw = || Tensor::<2>::random([3, 4], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
-        let training = || Tensor::from_inner(draw()).require_grad();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut training = || Tensor::from_inner(random::<2>([3, 4], &mut rng, &device)).require_grad();
         let (class, distillation) = (training(), training());
         let loss = |logits: Logits| cross_entropy(&logits, &Tensor::from_inner(labels.clone()), 0.1);
         let [first, second] = [&class, &distillation].map(|head| host(loss(head.clone().into()))[0]);

@@ -15,6 +15,16 @@ fn stdout(output: &Output) -> String {
 }
 
 #[test]
+fn a_number_of_threads_that_is_none_is_refused() {
+    let workspace = Workspace::new();
+    let mut command = workspace.command(VITSLIM, &["devices"]);
+    let output = command.env("RAYON_NUM_THREADS", "two").output().unwrap();
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(printed.contains("RAYON_NUM_THREADS is `two`, but it is the number"), "{printed}");
+}
+
+#[test]
 fn devices_are_listed() {
     let workspace = Workspace::new();
     let devices = |args: &[&str]| {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use super::data::{SHORT, write_folder, write_idx};
@@ -33,6 +35,21 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// The tensors of a safetensors file, which are f32, in f64.
+fn in_f64(bytes: &[u8]) -> Vec<u8> {
+    let tensors = SafeTensors::deserialize(bytes).unwrap();
+    let wide = tensors.iter().map(|(name, tensor)| {
+        let values = tensor.data().chunks(4).map(|v| f32::from_le_bytes([v[0], v[1], v[2], v[3]]));
+        let values: Vec<u8> = values.flat_map(|value| f64::from(value).to_le_bytes()).collect();
+        (name.to_owned(), tensor.shape().to_vec(), values)
+    });
+    let wide: Vec<_> = wide.collect();
+    let views = wide
+        .iter()
+        .map(|(name, shape, values)| (name, TensorView::new(Dtype::F64, shape.clone(), values).unwrap()));
+    safetensors::serialize(views, None).unwrap()
+}
+
 #[test]
 fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refused() {
     let workspace = Workspace::new();
@@ -59,6 +76,14 @@ fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refu
             assert_eq!(found["network"], label);
         }
     }
+    // Weights that other tools saved, in numbers of another width.
+    let saved = workspace.path(RUN).join("subnets").join(first).join("model.safetensors");
+    let bytes = std::fs::read(&saved).unwrap();
+    std::fs::write(&saved, in_f64(&bytes)).unwrap();
+    let found = evaluated(&workspace, &format!("{RUN}/{first}"), &[]);
+    assert_eq!(found["top1"], summary["subnets"][0]["top1_retrained"]);
+    std::fs::write(&saved, bytes).unwrap();
+
     let output = workspace.vitslim(&["eval", &format!("{RUN}/{first}")]);
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     let top1 = format!("{:.4}", summary["subnets"][0]["top1_retrained"].as_f64().unwrap());

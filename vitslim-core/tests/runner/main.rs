@@ -3,6 +3,7 @@
 mod architectures;
 mod bench;
 mod broken;
+mod budgets;
 mod check;
 mod data;
 mod devices;

@@ -154,6 +154,12 @@ fn a_frozen_search_goes_on_frozen() {
     reference.assert_same_end(&reference.workspace, "repaired");
 }
 
+/// Presses Ctrl-C. A shell has `kill` where there is no program of that name.
+pub fn interrupt(child: &Child) {
+    let interrupt = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").arg("-c").arg(interrupt).status().unwrap().success());
+}
+
 #[test]
 fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     let reference = reference();
@@ -162,8 +168,7 @@ fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     command.arg("run").arg(&reference.file).arg("--out").arg(workspace.path("runs"));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     wait_for_epochs(&workspace.path("runs/tiny/seed=3"), 1, &mut child);
-    let interrupt = format!("kill -INT {}", child.id());
-    assert!(Command::new("sh").arg("-c").arg(interrupt).status().unwrap().success());
+    interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(130), "{printed}");
@@ -202,7 +207,7 @@ fn two_processes_never_work_in_one_folder() {
     let mut first = spawn(&workspace, &reference.file);
     let lock = workspace.path("runs/tiny/seed=3/experiment.ron");
     let started = Instant::now();
-    while !lock.exists() && started.elapsed() < Duration::from_secs(30) {
+    while !lock.exists() && started.elapsed() < Duration::from_secs(120) {
         std::thread::sleep(Duration::from_millis(5));
     }
     let second = workspace.vitslim(&["run", reference.file.to_str().unwrap()]);

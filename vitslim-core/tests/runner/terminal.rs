@@ -28,11 +28,12 @@ fn without_a_terminal_there_are_plain_lines_one_a_stage() {
         assert!(!bytes.contains(&0x1b) && !bytes.contains(&b'\r'), "{}", text(bytes));
     }
     let printed = text(&output.stderr);
-    let lines: Vec<&str> = printed.lines().collect();
+    // A stage that takes long says so between.
+    let lines: Vec<&str> = printed.lines().filter(|line| line.contains(" in 00:")).collect();
     let titles: Vec<&str> = lines.iter().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
     assert_eq!(titles, ["pretrain", "search", "retrain share-0.5-0.5-0.7", "retrain share-0.1"], "{printed}");
     for line in &lines {
-        for part in ["epoch", " in 00:0", " images/s, loss ", ", held-out top-1 0."] {
+        for part in ["epoch", " images/s, loss ", ", held-out top-1 0."] {
             assert!(line.contains(part), "no `{part}` in `{line}`");
         }
     }
@@ -68,7 +69,7 @@ fn a_reader_that_goes_away_does_not_matter() {
     drop(child.stdout.take());
     let mut first = String::new();
     BufReader::new(child.stderr.take().unwrap()).read_line(&mut first).unwrap();
-    assert!(first.starts_with("pretrain: 2 epochs"), "{first}");
+    assert!(first.starts_with("pretrain: "), "{first}");
     assert!(child.wait().unwrap().success());
     assert!(workspace.path("runs/tiny/seed=3/summary.json").exists());
 }
@@ -80,7 +81,13 @@ fn on_a_terminal(workspace: &Workspace, arguments: &str, environment: &[(&str, &
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR"] {
         command.env_remove(name);
     }
-    let output = command.env("TERM", "xterm").envs(environment.iter().copied()).stdin(Stdio::null()).output();
+    // By which `script` runs the line.
+    let output = command
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output();
     String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
 }
 
@@ -113,9 +120,7 @@ fn on_a_terminal_a_stage_has_one_line_that_is_drawn_over() {
     let workspace = Workspace::new();
     workspace.write("tiny.ron", TINY);
     let shown = on_a_terminal(&workspace, "run tiny.ron", &[]);
-    for part in
-        ["pretrain: epoch 1/2, ", "s left, run ", "\r\x1b[2K", "retrain share-0.1: 1 epoch in 00:00:0"]
-    {
+    for part in ["pretrain: epoch 1/2, ", "s left, run ", "\r\x1b[2K", "retrain share-0.1: 1 epoch in 00:0"] {
         assert!(shown.contains(part), "no {part:?} in {shown:?}");
     }
     assert!(!on_a_terminal(&workspace, "run tiny.ron --fresh --quiet", &[]).contains("pretrain"));

@@ -133,6 +133,7 @@ fn a_folder_that_may_not_be_written_to() {
     std::fs::create_dir(&out).unwrap();
     mode(&out, 0o555);
     mode(&workspace.path(""), 0o755);
+    mode(&file, 0o644);
     let mut command = workspace.command(VITSLIM, &["run", "tiny.ron", "--out", "locked"]);
     command.env("NO_COLOR", "1");
     if std::fs::metadata(&file).unwrap().uid() == 0 {

@@ -61,6 +61,10 @@ impl Workspace {
     pub fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(self.0.path());
+        // They would win over `NO_COLOR`.
+        for colours in ["FORCE_COLOR", "CLICOLOR_FORCE"] {
+            command.env_remove(colours);
+        }
         command
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use burn::train::Interrupter;
 
 use super::super::INTERRUPTED;
+use super::super::threads::THREADS;
 use super::trial::Trial;
 use super::{BUSY, END};
 use crate::experiment::Document;
@@ -91,7 +92,7 @@ impl Worker {
         let name = format!("--trial={}", trial.trial().unwrap_or_default());
         let mut command = Command::new(program()?);
         command.args(["run", "-", &name]).args(&self.arguments);
-        command.env("RAYON_NUM_THREADS", self.threads.to_string());
+        command.env(THREADS, self.threads.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         if let Some(input) = &mut child.stdin {
             input.write_all(trial.root().to_string().as_bytes())?;

@@ -8,8 +8,13 @@ use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Pixel, Rgb, RgbImage,
 };
 
+use crate::attempt::attempt;
+
 /// How much longer than the other a side may be: resizing such a strip would fill the memory.
 const MOST_ELONGATED: u32 = 100;
+
+/// Bytes that an image may have: a damaged header can ask for any number.
+const MOST_BYTES: u64 = 1 << 29;
 
 /// An image as it is used, and what was ignored of it.
 #[derive(Debug)]
@@ -31,7 +36,8 @@ pub(in super::super) fn read_image(path: &Path) -> Result<Decoded, String> {
     if bytes.is_empty() {
         return Err("is empty".to_owned());
     }
-    decode(&bytes)
+    // Decoders of JPEG have panicked on damaged files.
+    attempt(|| decode(&bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
 }
 
 fn decode(bytes: &[u8]) -> Result<Decoded, String> {
@@ -52,6 +58,12 @@ fn decode(bytes: &[u8]) -> Result<Decoded, String> {
     let (width, height) = decoder.dimensions();
     if width.max(height) > width.min(height).saturating_mul(MOST_ELONGATED) {
         return Err(format!("has {width} x {height} pixels, too long a strip to be resized"));
+    }
+    if decoder.total_bytes() > MOST_BYTES {
+        return Err(format!(
+            "has {width} x {height} pixels, more than the {} MiB that are read",
+            MOST_BYTES >> 20
+        ));
     }
     // EXIF that cannot be read turns nothing.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

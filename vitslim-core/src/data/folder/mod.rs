@@ -17,6 +17,9 @@ use super::{DataError, Dataset, ImageShape, Preparation};
 use check::Report;
 use scan::{Found, scan};
 
+/// Height and width that images are resized to at most; larger numbers are slips of the keyboard.
+const MOST_PIXELS: usize = 1 << 14;
+
 /// How a folder of images is read.
 #[derive(Clone, Debug)]
 pub struct ImageFolder {
@@ -59,6 +62,12 @@ pub enum FolderHeldOut {
 /// than may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
     let ImageFolder { path, image_size, resize, skip_at_most, held_out } = folder;
+    let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
+    if let Some((setting, pixels)) = settings.into_iter().find(|(_, pixels)| **pixels > MOST_PIXELS) {
+        let reason =
+            format!("is {pixels}, but images are read in at most {MOST_PIXELS} x {MOST_PIXELS} pixels");
+        return Err(DataError::setting(setting, reason));
+    }
     if resize < image_size {
         let reason = format!("is {resize}, but {image_size} pixels are cut out of what is resized");
         return Err(DataError::setting(&["resize"], reason));

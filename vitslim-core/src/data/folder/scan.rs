@@ -33,6 +33,8 @@ struct Skipped {
     outside: Vec<PathBuf>,
     dangling: Vec<PathBuf>,
     loops: Vec<PathBuf>,
+    /// Folders of classes whose names no file of results could hold.
+    nameless: Vec<PathBuf>,
 }
 
 /// Finds the images below `root`, whose folders are the classes.
@@ -101,7 +103,13 @@ impl Found {
     fn add(&mut self, entry: DirEntry) {
         let kind = entry.file_type();
         match entry.depth() {
-            1 if kind.is_dir() => self.classes.push(entry.file_name().to_string_lossy().into_owned()),
+            1 if kind.is_dir() => {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if entry.file_name().to_str().is_none() {
+                    self.skipped.nameless.push(entry.into_path());
+                }
+                self.classes.push(name);
+            }
             _ if kind.is_dir() => {}
             _ if !kind.is_file() || !is_image(entry.path()) => self.skipped.no_images.push(entry.into_path()),
             1 => self.skipped.outside.push(entry.into_path()),
@@ -117,6 +125,10 @@ impl Found {
 
     /// Checks that there are classes, and images in each of them.
     fn complete(self) -> Result<Self, DataError> {
+        if let Some(nameless) = self.skipped.nameless.first() {
+            let reason = "is a class whose name is not UTF-8: rename the folder";
+            return Err(DataError::file(nameless, reason));
+        }
         let looked_for =
             format!("looked for files that end with {}", EXTENSIONS.map(|e| format!(".{e}")).join(", "));
         if self.classes.is_empty() {
@@ -146,7 +158,7 @@ impl Found {
 
     /// A line on what was left out.
     pub(super) fn note(&self) -> Option<String> {
-        let Skipped { hidden, no_images, outside, dangling, loops } = &self.skipped;
+        let Skipped { hidden, no_images, outside, dangling, loops, nameless: _ } = &self.skipped;
         let kinds = [
             (hidden, "hidden"),
             (no_images, "no image"),

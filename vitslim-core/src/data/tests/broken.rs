@@ -81,6 +81,7 @@ const FOLDER: &[Case] = &[
     ("no classes", |f| { remove(f, "train/cat"); remove(f, "train/dog"); f.png("train/0.png", 8, 8, [0; 3]); }, "train` has images, but no folders of classes around them"),
     ("nothing at all", |f| { remove(f, "train/cat"); remove(f, "train/dog"); }, "train` has no folders of classes"),
     ("no images", |f| { remove(f, "train/dog"); for i in 0..4 { remove(f, &format!("train/cat/{i}.png")); } }, "train` has no images"),
+    ("a name in Latin-1", |f| { use std::os::unix::ffi::OsStrExt; std::fs::create_dir(f.path().join("train").join(std::ffi::OsStr::from_bytes(b"caf\xe9"))).unwrap(); }, "is a class whose name is not UTF-8: rename the folder"),
     ("text", |f| { f.write("train/cat/x.jpg", "no image"); }, "train/cat/x.jpg` is no JPEG, PNG or WebP image"),
     ("a GIF", |f| { f.write("train/cat/x.png", "GIF89a\x08\0\x08\0"); }, "train/cat/x.png` is no JPEG, PNG or WebP image"),
     ("an empty image", |f| { f.write("train/cat/x.jpeg", ""); }, "train/cat/x.jpeg` is empty"),
@@ -146,7 +147,15 @@ fn settings_that_do_not_fit() {
     assert_eq!(place, ["augment", "crop_padding"]);
     assert_eq!(text, "`augment.crop_padding` is 3, but the images have 3 pixels");
 
+    let error = idx(files.path(), 257, &preparation(0.25)).unwrap_err();
+    assert_eq!(error.place(), ["classes"]);
+    assert_eq!(error.to_string(), "`classes` is 257, but a label is a byte: there are at most 256");
+
     let files = Files::folder();
+    let large = ImageFolder { resize: 20_000, ..image_folder_of(&files) };
+    let error = image_folder(&large, &preparation(0.25)).unwrap_err();
+    assert_eq!(error.place(), ["resize"]);
+    assert!(error.to_string().contains("at most 16384 x 16384 pixels"), "{error}");
     let small = ImageFolder { resize: 7, ..image_folder_of(&files) };
     let error = image_folder(&small, &preparation(0.25)).unwrap_err();
     assert_eq!(error.to_string(), "`resize` is 7, but 8 pixels are cut out of what is resized");

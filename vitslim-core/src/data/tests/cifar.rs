@@ -53,3 +53,14 @@ fn the_files_or_the_folder_around_them() {
     assert_eq!(around.normalisation, within.normalisation);
     assert_eq!([around.test.label(0), around.test.label(3)], [9, 6]);
 }
+
+#[test]
+fn a_label_and_a_pixel_that_could_begin_a_web_page_do_not() {
+    let files = Files::new();
+    let mut first = record(&[10, 60], 0);
+    first[2] = b'<';
+    files.write("train.bin", [first, cifar100_file()].concat());
+    files.write("test.bin", cifar100_file());
+    let data = cifar100(files.path(), CifarLabels::Fine, &preparation(0.5)).unwrap();
+    assert_eq!(data.train.len() + data.held_out.len(), 5);
+}

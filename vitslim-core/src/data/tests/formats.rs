@@ -142,6 +142,15 @@ fn a_jpeg_that_is_cut_off_anywhere_is_refused() {
 }
 
 #[test]
+fn an_image_that_would_fill_the_memory_is_refused() {
+    let mut bytes = jpeg();
+    let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
+    bytes[frame + 5..frame + 9].fill(0xff);
+    let told = read_image(&Files::new().write("x", &bytes)).unwrap_err();
+    assert_eq!(told, "has 65535 x 65535 pixels, more than the 512 MiB that are read");
+}
+
+#[test]
 fn webp_is_read() {
     let mut bytes = std::io::Cursor::new(Vec::new());
     RgbImage::from_pixel(2, 1, image::Rgb([1, 2, 3])).write_to(&mut bytes, image::ImageFormat::WebP).unwrap();

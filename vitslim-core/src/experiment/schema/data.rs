@@ -19,7 +19,7 @@ pub enum Data {
     Idx {
         /// The folder that holds `train-images-idx3-ubyte` and the others.
         path: PathBuf,
-        /// Number of classes; labels are less than it.
+        /// Number of classes, at most 256; labels are less than it.
         #[serde(default = "ten")]
         classes: Count,
         /// Share of the training images that is held out, each class in proportion, by the seed.
@@ -58,7 +58,7 @@ pub enum Data {
     ImageFolder {
         /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`.
         path: PathBuf,
-        /// Height and width in pixels of what the model sees: the middle of an image.
+        /// Height and width in pixels of what the model sees: the middle of an image; at most 16384.
         #[serde(default = "image_size")]
         #[schemars(extend("unit" = "pixels"))]
         image_size: Count,

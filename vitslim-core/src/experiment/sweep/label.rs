@@ -107,7 +107,8 @@ fn value(node: &Node) -> String {
     }
 }
 
-fn shortened(text: String, longest: usize) -> String {
+/// `text`, or as much of it as has room in `longest` characters, with digits of its hash behind it.
+pub(crate) fn shortened(text: String, longest: usize) -> String {
     if text.len() <= longest { text } else { with_hash(&text, &text, longest) }
 }
 

@@ -3,6 +3,7 @@
 mod label;
 mod values;
 
+pub(crate) use self::label::shortened;
 use self::label::{Labels, Swept};
 use self::values::{WORDS, Written};
 use super::fault::{Fault, Faults};

@@ -87,10 +87,10 @@ impl ConvNextConfig {
             );
             return fault("kernel_size", message);
         }
-        if !self.layer_scale.is_finite() {
+        if !(self.layer_scale as f32).is_finite() {
             return fault(
                 "layer_scale",
-                format!("`layer_scale` is a finite number, not {}", self.layer_scale),
+                format!("`layer_scale` is a number that is finite in 32 bits, not {:e}", self.layer_scale),
             );
         }
         limits::mlp_ratio(self.mlp_ratio, self.hidden(narrowest))?;
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(small().check(), Ok(()));
         assert_eq!(ConvNextConfig::default().check(), Ok(()));
         type Change = fn(&mut ConvNextConfig);
-        let cases: [(&str, Change, &str); 20] = [
+        let cases: [(&str, Change, &str); 21] = [
             ("image_size", |c| c.image_size = 0, "at least 1"),
             ("patch_size", |c| c.image_size = 28, "patches that do: 1, 2, 7, 14"),
             ("patch_size", |c| c.patch_size = 5, "patches that do: 1, 2, 4, 8, 16"),
@@ -166,6 +166,7 @@ mod tests {
             ("mlp_ratio", |c| c.mlp_ratio = 0.2, "no hidden units"),
             ("mlp_ratio", |c| c.mlp_ratio = f64::INFINITY, "no hidden units"),
             ("layer_scale", |c| c.layer_scale = f64::NAN, "finite"),
+            ("layer_scale", |c| c.layer_scale = 1e39, "finite in 32 bits"),
             ("drop_path", |c| c.drop_path = 1.0, "0 to below 1"),
         ];
         for (field, change, said) in cases {

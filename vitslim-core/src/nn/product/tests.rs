@@ -11,6 +11,7 @@ use crate::data::ImageShape;
 use crate::graph::{capture, macs};
 use crate::models::{Architecture, Vit, VitConfig};
 use crate::nn::{Conv2dConfig, LinearConfig};
+use crate::selftest::slicing::random;
 use crate::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
 
 /// Of the logits' scale: a product is off by at most half of bf16's last place, 2^-9, and errors add up over layers.
@@ -54,11 +55,11 @@ fn factors_are_rounded_sums_and_biases_are_not() {
 #[test]
 fn layers_take_and_give_f32_in_both_directions() {
     let device = Device::flex().autodiff();
-    let normal = Distribution::Normal(0.0, 1.0);
-    let x = Tensor::<3>::random([2, 5, 24], normal, &device).require_grad();
-    let images = Tensor::<4>::random([2, 3, 9, 9], normal, &device).require_grad();
-    let layer = LinearConfig::new(24, 7).init(&device);
-    let conv = Conv2dConfig::new([3, 4], [2, 2]).init(&device);
+    let mut draw = Randomise(ChaCha8Rng::seed_from_u64(1));
+    let x = random::<3>([2, 5, 24], &mut draw.0, &device).require_grad();
+    let images = random::<4>([2, 3, 9, 9], &mut draw.0, &device).require_grad();
+    let layer = LinearConfig::new(24, 7).init(&device).map(&mut draw);
+    let conv = Conv2dConfig::new([3, 4], [2, 2]).init(&device).map(&mut draw);
     let values = |precision: Precision| {
         precision.within(|| {
             let linear = layer.forward(x.clone());
@@ -95,7 +96,8 @@ impl ModuleMapper for Randomise {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         param.map(|old| {
             let values = (0..old.dims().iter().product()).map(|_| self.0.random_range(-0.3_f32..0.3));
-            Tensor::from_data(TensorData::new(values.collect::<Vec<_>>(), old.dims()), &old.device())
+            let values = TensorData::new(values.collect::<Vec<_>>(), old.dims());
+            Tensor::from_data(values, &old.device()).set_require_grad(old.is_require_grad())
         })
     }
 }

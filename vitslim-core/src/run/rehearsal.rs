@@ -1,0 +1,156 @@
+//! A run without its trainings: each of its networks is made, and its forward pass recorded, so that what would fail in the end fails
+//! before the night.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+
+use super::pipeline::{RunError, initial};
+use super::prepare::Prepared;
+use crate::attempt::attempt;
+use crate::data::{Moment, Stage};
+use crate::graph::{classes, macs};
+use crate::models::Architecture;
+use crate::slim::MaskSet;
+
+/// Parameters and MACs for one image.
+pub(crate) type Size = (usize, u64);
+
+/// The sizes of the dense network, and of the sub-network of each budget by [`random_masks`].
+///
+/// # Errors
+///
+/// When one of them cannot be made, or does not take the images, or has an answer for other classes.
+pub(crate) fn rehearse<A: Architecture>(prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
+    let device = Device::flex();
+    let image = prepared.data.shape;
+    let dense = initial(prepared, &device).map_err(RunError::Config)?.valid();
+    let mut sizes = vec![(Module::num_params(&dense), macs(&dense, image)?)];
+    check_classes(prepared, &dense)?;
+    let masks = random_masks(prepared, &device);
+    for budget in &prepared.budgets {
+        let plan = prepared.plan(&masks, budget)?;
+        let sliced = attempt(|| dense.clone().slim(&plan))
+            .map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
+        sizes.push((Module::num_params(&sliced), macs(&sliced, image)?));
+    }
+    Ok(sizes)
+}
+
+/// Checks that `model` has an answer for each class of the data.
+///
+/// # Errors
+///
+/// When it has more or fewer, or its forward pass cannot be recorded.
+pub(crate) fn check_classes<A: Architecture>(prepared: &Prepared<A>, model: &A) -> Result<(), RunError> {
+    let (network, data) = (classes(model, prepared.data.shape)?, prepared.data.classes);
+    if network == data { Ok(()) } else { Err(RunError::Classes { network, data }) }
+}
+
+/// Masks that are drawn at random, by the seed: sizes differ from layer to layer as those of a search do.
+pub(crate) fn random_masks<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> MaskSet {
+    let seed = prepared.experiment.seed;
+    let mut generator = Moment { seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
+    MaskSet::new(&prepared.searched, device).map_values(|_, old| {
+        let drawn: Vec<f32> = (0..old.dims()[0]).map(|_| generator.random()).collect();
+        Tensor::from_data(TensorData::new(drawn, old.dims()), device)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::conv::ConvTranspose2dConfig;
+    use burn::train::Interrupter;
+    use vitslim_macros::Slimmable;
+
+    use super::super::{Setting, execute};
+    use super::*;
+    use crate::experiment::Document;
+    use crate::models::{ConfigError, Logits, Vit, VitConfig};
+    use crate::train::Devices;
+
+    /// A ViT with something wrong.
+    #[derive(Module, Debug, Slimmable)]
+    struct Flawed<const FLAW: u8> {
+        #[slim]
+        vit: Vit,
+    }
+
+    const NONE: u8 = 0;
+    const UNMADE: u8 = 1;
+    const FAILS: u8 = 2;
+    const FEWER_CLASSES: u8 = 3;
+    const UNCOUNTED: u8 = 4;
+    const DENSE_ONLY: u8 = 5;
+
+    impl<const FLAW: u8> Architecture for Flawed<FLAW> {
+        type Config = VitConfig;
+
+        fn presets() -> Vec<(&'static str, VitConfig)> {
+            Vec::new()
+        }
+
+        fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+            assert!(FLAW != UNMADE, "attempt to divide by zero");
+            Ok(Self { vit: Vit::init(config, device)? })
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            let hidden = self.vit.blocks[0].mlp.fc1.weight.dims()[1];
+            match FLAW {
+                FAILS => images.reshape([7, 7]).into(),
+                FEWER_CLASSES => self.vit.forward(images).class.slice([0..1, 0..2]).into(),
+                UNCOUNTED => {
+                    let other = ConvTranspose2dConfig::new([1, 1], [1, 1]).init(&images.device());
+                    self.vit.forward(other.forward(images))
+                }
+                _ => {
+                    assert!(FLAW != DENSE_ONLY || hidden == 32, "not 32 hidden units");
+                    self.vit.forward(images)
+                }
+            }
+        }
+    }
+
+    /// What a run says that is refused, and has trained nothing then.
+    fn told<const FLAW: u8>() -> String {
+        let text = "Experiment(name: \"a\", model: (architecture: \"flawed\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
+                    data: Random(image_size: 8, channels: 1, classes: 3, images: 100), \
+                    pretrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3)), \
+                    search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
+                    budgets: [Share({ \"hidden\": 0.5 })])";
+        let document = Document::parse("a.ron", text, &[]).unwrap();
+        let prepared = match Prepared::<Flawed<FLAW>>::new(&document) {
+            Ok(prepared) => prepared,
+            Err(error) => return error.to_string(),
+        };
+        let out = tempfile::tempdir().unwrap();
+        let setting = Setting {
+            out: out.path(),
+            devices: &Devices::one("cpu", Device::flex()),
+            device_name: "cpu",
+            afresh: false,
+            interrupter: Interrupter::new(),
+            loader_threads: None,
+            quiet: true,
+        };
+        let answer = execute(&prepared, &setting);
+        let is_trained = out.path().join("a/seed=0/metrics.jsonl").exists();
+        assert_eq!(answer.is_ok(), is_trained);
+        answer.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_network_that_would_fail_in_the_end_is_told_before_anything_is_trained() {
+        assert_eq!(told::<NONE>(), "");
+        for (told, expected) in [
+            (told::<UNMADE>(), "the network cannot be made (attempt to divide by zero)"),
+            (told::<FAILS>(), "the forward pass fails ("),
+            (told::<FEWER_CLASSES>(), "the network has 2 classes, but the data have 3"),
+            (told::<UNCOUNTED>(), "the forward pass uses `ConvTranspose2d`, whose multiply-adds"),
+            (told::<DENSE_ONLY>(), "the forward pass fails (not 32 hidden units)"),
+        ] {
+            assert!(told.contains(expected), "not `{expected}` but `{told}`");
+        }
+    }
+}
