@@ -1,5 +1,6 @@
 //! Files that are there whole or not at all.
 
+use std::fs::File;
 use std::io::{Error, ErrorKind, Write};
 use std::path::Path;
 
@@ -13,19 +14,12 @@ use tempfile::Builder;
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mut beside = temporary().tempfile_in(folder).map_err(what_the_system_says)?;
-    // Through the file itself, whose errors do not name the file beside.
+    // Made as any other file, so that not only its owner can read it, and errors do not name it.
+    let mut beside = Builder::new().make_in(folder, |path| File::create_new(path))?;
     beside.as_file_mut().write_all(bytes)?;
     beside.as_file().sync_all()?;
     beside.persist(path).map_err(|error| error.error)?;
     Ok(())
-}
-
-/// The error without the name of the file beside, which is of no use to anyone: the file that was to be written is named by
-/// who reports it.
-fn what_the_system_says(error: Error) -> Error {
-    let cause = error.get_ref().and_then(|named| named.source()?.downcast_ref::<Error>());
-    cause.and_then(Error::raw_os_error).map_or(error, Error::from_raw_os_error)
 }
 
 /// What to do about a file that cannot be used, for the help of an error.
@@ -57,16 +51,4 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// A temporary file with the mode of any other: left alone, only its owner could read it.
-fn temporary() -> Builder<'static, 'static> {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut builder = Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder
 }

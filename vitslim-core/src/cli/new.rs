@@ -34,7 +34,7 @@ enum NewError {
     #[error("there is a `{}` already", .0.display())]
     #[diagnostic(help("give another name, or move it away"))]
     Exists(PathBuf),
-    #[error("cannot write `{}`: {source}", .path.display())]
+    #[error("cannot write `{}`", .path.display())]
     Write { path: PathBuf, source: std::io::Error },
 }
 

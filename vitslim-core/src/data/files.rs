@@ -85,7 +85,7 @@ impl DataFile {
         let begins = |page: &&str| {
             text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes()))
         };
-        if WEB_PAGE.iter().any(|page| begins(&page)) {
+        if WEB_PAGE.iter().any(begins) {
             return Err(file.fault("is a web page, not data: the download went wrong"));
         }
         match FOREIGN.iter().find(|(magic, _)| text.starts_with(magic)) {

@@ -20,7 +20,7 @@ use super::trials::Trials;
 #[derive(Debug, Error, Diagnostic)]
 pub enum LoadError {
     /// The file cannot be opened.
-    #[error("cannot read `{}`: {source}", .path.display())]
+    #[error("cannot read `{}`", .path.display())]
     Read {
         /// The file.
         path: PathBuf,

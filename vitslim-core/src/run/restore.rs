@@ -45,7 +45,7 @@ pub enum RestoreError {
     #[diagnostic(help("give the command of the run again: it goes on where it was stopped"))]
     Unfinished(PathBuf),
     /// A file cannot be read.
-    #[error("cannot read `{}`: {source}", .path.display())]
+    #[error("cannot read `{}`", .path.display())]
     Read {
         /// The file.
         path: PathBuf,

@@ -134,14 +134,22 @@ fn a_folder_that_may_not_be_written_to() {
     mode(&out, 0o555);
     mode(&workspace.path(""), 0o755);
     mode(&file, 0o644);
-    let mut command = workspace.command(VITSLIM, &["run", "tiny.ron", "--out", "locked"]);
-    command.env("NO_COLOR", "1");
-    if std::fs::metadata(&file).unwrap().uid() == 0 {
-        command.uid(65534).gid(65534);
-    }
+    let by_root = std::fs::metadata(&file).unwrap().uid() == 0;
+    let as_nobody = |args: &[&str]| {
+        let mut command = workspace.command(VITSLIM, args);
+        command.env("NO_COLOR", "1");
+        if by_root {
+            command.uid(65534).gid(65534);
+        }
+        command.output()
+    };
     // Nobody may not even start a binary that lies in somebody's own folder.
-    let Ok(output) = command.output() else { return };
+    let Ok(output) = as_nobody(&["run", "tiny.ron", "--out", "locked"]) else { return };
     assert_failed(&output, &["cannot make `locked/tiny/seed=3`", "Permission denied", "you may write there"]);
+    mode(&workspace.path(""), 0o555);
+    let output = as_nobody(&["new", "other"]).unwrap();
+    assert_failed(&output, &["cannot write `other.ron`", "Permission denied"]);
+    mode(&workspace.path(""), 0o755);
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
 }
 

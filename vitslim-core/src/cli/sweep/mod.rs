@@ -54,7 +54,7 @@ pub(super) enum SweepError {
         trials: usize,
     },
     /// A file could not be written.
-    #[error("cannot write `{}`: {source}", .path.display())]
+    #[error("cannot write `{}`", .path.display())]
     File {
         /// The file.
         path: PathBuf,
