@@ -57,12 +57,12 @@ const PLANTED: &[Planted] = &[
     (
         "a layer that is cut along another axis",
         checked_part::<features::OwnLayer<{ features::OTHER_AXIS }>>,
-        &["a layer cannot be cut by one unit"],
+        &["the output of `blocks.0.fc1` cannot be cut by one unit", "does `SlimLayer::select` of this layer"],
     ),
     (
         "a layer whose values change when it is cut",
         checked_part::<features::OwnLayer<{ features::RESCALED }>>,
-        &["`blocks.0.hidden`"],
+        &["`blocks.0.hidden`", "`blocks.*.fc1.weight`", "does `SlimLayer::scale` of this layer multiply it?"],
     ),
     (
         "a gate behind a norm",

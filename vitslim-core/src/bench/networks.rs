@@ -6,10 +6,9 @@ use burn::tensor::Device;
 use super::{Benched, Network, Work, WorkKind};
 use crate::data::Batch;
 use crate::experiment::{Document, Masks, Training};
-use crate::graph::macs;
 use crate::models::Architecture;
 use crate::nn::Precision;
-use crate::run::{DENSE, Prepared, RunError, Target, check_classes, initial, random_masks, restore};
+use crate::run::{DENSE, Prepared, RunError, Target, checked_macs, cut_at_random, restore};
 use crate::slim::{MaskSet, Slim};
 use crate::train::{EvaluateError, Stepper, read};
 
@@ -59,22 +58,6 @@ pub fn networks<A: Architecture>(
     })
 }
 
-/// The dense network as initialised, and a sub-network for each budget by masks that are drawn at random: sizes differ from
-/// layer to layer as those of a search do.
-fn cut_at_random<A: Architecture>(
-    prepared: &Prepared<A>,
-    device: &Device,
-) -> Result<Vec<(String, A)>, RunError> {
-    let dense = initial(prepared, device).map_err(RunError::Config)?.valid();
-    let masks = random_masks(prepared, device);
-    let mut models = vec![(DENSE.to_owned(), dense.clone())];
-    for budget in &prepared.budgets {
-        let plan = prepared.plan(&masks, budget)?;
-        models.push((budget.label.clone(), dense.slim(&plan)?));
-    }
-    Ok(models)
-}
-
 fn restored<A: Architecture>(
     prepared: &Prepared<A>,
     targets: &[Target],
@@ -93,8 +76,7 @@ struct Bench<'a, A: Architecture> {
 
 impl<A: Architecture> Bench<'_, A> {
     fn network(&self, name: String, model: A) -> Result<Network, RunError> {
-        let (params, macs) = (Module::num_params(&model), macs(&model, self.prepared.data.shape)?);
-        check_classes(self.prepared, &model)?;
+        let (params, macs) = (Module::num_params(&model), checked_macs(self.prepared, &model)?);
         let mut work = vec![self.step(WorkKind::Training, Slim::dense(model.clone()), &Masks::default())?];
         if name == DENSE {
             let masks = MaskSet::new(&self.prepared.searched, self.setting.device);
@@ -151,7 +133,7 @@ mod tests {
             let prepared = Prepared::<Vit>::new(&document).unwrap();
             let models = cut_at_random(&prepared, &Device::flex()).unwrap();
             let macs: Vec<_> =
-                models.iter().map(|(_, model)| macs(model, prepared.data.shape).unwrap() as f64).collect();
+                models.iter().map(|(_, model)| checked_macs(&prepared, model).unwrap() as f64).collect();
             assert_eq!(macs.len(), 1 + expected.len(), "{name}");
             for block in models[1..].iter().flat_map(|(_, model)| &model.blocks) {
                 let hidden = block.mlp.fc1.weight.dims()[1];

@@ -83,14 +83,15 @@ pub fn check_architecture<A: Architecture>(
             return check;
         }
     };
-    // A layer of an author's own may fail to be cut.
-    match attempt(|| Axes::of(model)) {
-        Ok(axes) => check.undeclared = axes.undeclared,
-        Err(said) => {
-            check.reasons.push(Reason::new(format!("a layer cannot be cut by one unit ({said})")));
-            return check;
-        }
+    let axes = Axes::of(model);
+    if let Some((layer, side, said)) = axes.uncut {
+        let reason = Reason::new(format!("the {side} of `{layer}` cannot be cut by one unit ({said})"));
+        check
+            .reasons
+            .push(reason.with_help("does `SlimLayer::select` of this layer select along that side?"));
+        return check;
     }
+    check.undeclared = axes.undeclared;
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let device = Device::flex();
     let model = randomised(model.clone(), &mut rng);

@@ -5,6 +5,7 @@ use super::amended::{Amendment, ParameterAxis, Place};
 use super::blame::Culprit;
 use super::parameters::{Parameter, parameters};
 use super::pattern::{dimension_around, pattern, split};
+use crate::attempt::attempt;
 use crate::models::Architecture;
 use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
 
@@ -150,6 +151,8 @@ pub(super) struct Axes {
     carried: Vec<(String, usize)>,
     /// Borrowed dimensions that nobody declares.
     pub undeclared: Vec<String>,
+    /// Of a layer that panics when it is cut: what it is called, its side, and what it says.
+    pub uncut: Option<(String, String, String)>,
 }
 
 #[derive(Debug)]
@@ -200,9 +203,14 @@ impl DimensionMapper for ListAxes {
         let place = Place::of(&axis, side);
         if !self.axes.axes.iter().any(|known| known.place == place) {
             let device = layer.devices().into_iter().next().unwrap_or_default();
-            // Every layer takes this cut: `describe` has asked.
             let left = index_tensor(&axis.without_first(layer.extent(side)), &device);
-            let left = parameters(&layer.clone().select(side, left));
+            let left = match attempt(|| layer.clone().select(side, left)) {
+                Ok(left) => parameters(&left),
+                Err(said) => {
+                    self.axes.uncut.get_or_insert((axis.layer.clone(), side.name(), said));
+                    return layer;
+                }
+            };
             for (parameter, left) in parameters(&layer).iter().zip(&left) {
                 let path = match parameter.path.as_str() {
                     "" => axis.layer.clone(),

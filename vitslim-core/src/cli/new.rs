@@ -35,6 +35,7 @@ enum NewError {
     #[diagnostic(help("give another name, or move it away"))]
     Exists(PathBuf),
     #[error("cannot write `{}`", .path.display())]
+    #[diagnostic(help("it is written into the current folder: go to one that you may write to"))]
     Write { path: PathBuf, source: std::io::Error },
 }
 

@@ -42,13 +42,17 @@ pub fn capture<M: Architecture>(
     Ok(record(model, image, batch)?.0)
 }
 
-/// How many classes `model` tells apart on an image.
+/// Multiply-adds of `model` for one image, as [`macs`] has it, and how many classes it tells apart.
 ///
 /// # Errors
 ///
-/// As those of [`capture`].
-pub(crate) fn classes<M: Architecture>(model: &M, image: ImageShape) -> Result<usize, GraphError> {
-    Ok(record(model, image, 1)?.1)
+/// As those of [`macs`].
+pub(crate) fn macs_and_classes<M: Architecture>(
+    model: &M,
+    image: ImageShape,
+) -> Result<(u64, usize), GraphError> {
+    let (graph, classes) = record(model, image, 1)?;
+    Ok((macs_of_graph(&graph)?, classes))
 }
 
 /// The forward pass, and the number of its logits.

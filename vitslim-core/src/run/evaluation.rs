@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::dataset::dataset;
 use super::pipeline::RunError;
-use super::prepare::{PrepareError, Prepared};
+use super::prepare::{Known, PrepareError, Prepared};
 use super::restore::restore;
 use super::target::Target;
 use crate::experiment::{Document, Faults};
@@ -140,15 +140,17 @@ fn prepare_other_data<A: Architecture>(document: &Document, folder: &str) -> Res
     let own = dataset(document, &experiment.data, experiment.seed).map_err(OtherDataError::Normalisation)?;
     let mut document = document.clone();
     document.set_string(&["data", "path"], "--data", folder).map_err(PrepareError::from)?;
-    let prepared = Prepared::<A>::new(&document)?;
-    let mut names = own.class_names.iter().zip(&prepared.data.class_names).enumerate();
-    if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
-        return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
+    let mut known = Known::default();
+    if let Some(other) = known.data(&document, &mut Vec::new()) {
+        let mut names = own.class_names.iter().zip(&other.class_names).enumerate();
+        if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
+            return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
+        }
+        if own.classes != other.classes {
+            return Err(OtherDataError::Count { own: own.classes, other: other.classes }.into());
+        }
     }
-    let (own_count, other) = (own.class_names.len(), prepared.data.class_names.len());
-    if own_count != other {
-        return Err(OtherDataError::Count { own: own_count, other }.into());
-    }
+    let prepared = Prepared::<A>::of_sweep(&document, &mut known)?;
     let data = prepared.data.normalised_by(own.normalisation);
     Ok(Prepared { data, ..prepared })
 }

@@ -9,14 +9,28 @@ use miette::Diagnostic;
 use thiserror::Error;
 use walkdir::WalkDir;
 
-use super::growth::{grow, outgrown};
+use super::growth::{Growth, grow, growth};
 use crate::data::Normalisation;
 use crate::train::RECORD;
 use crate::whole_file::{remedy, remove, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
+///
+/// The summary is removed first: a run without it is not complete, whatever else is left of it.
 const RESULTS: [&str; 7] =
-    [NORMALISATION, RECORD, "tensorboard", "masks.safetensors", "checkpoints", "subnets", "summary.json"];
+    [SUMMARY, NORMALISATION, RECORD, "tensorboard", "masks.safetensors", "checkpoints", SUBNETS];
+
+/// File that a run writes last.
+pub(super) const SUMMARY: &str = "summary.json";
+
+/// Folder of the sub-networks.
+pub(super) const SUBNETS: &str = "subnets";
+
+/// File of a sub-network's results, which is written last.
+pub(super) const RESULT: &str = "result.json";
+
+/// The experiment, every default spelled out.
+pub(super) const EXPERIMENT: &str = "experiment.ron";
 
 /// File by which a folder is locked.
 pub(super) const LOCK: &str = "lock";
@@ -51,8 +65,9 @@ pub enum FolderError {
     /// Another experiment's results are there.
     #[error("`{}` holds the results of another experiment of this name", .path.display())]
     #[diagnostic(help(
-        "there it says `{there}`, here `{here}`; to go on from the same search, add budgets and change nothing else; or give \
-         another folder with `--out`, another name with `--set 'name=\"...\"'`, or delete the folder"
+        "there it says `{there}`, here `{here}`; give another folder with `--out`, another name with `--set \
+         'name=\"...\"'`, or delete the folder. A run that sweeps nothing goes on from its search if budgets are added behind \
+         those that are there, and nothing else is changed"
     ))]
     OtherExperiment {
         /// The folder.
@@ -62,6 +77,12 @@ pub enum FolderError {
         /// That line here.
         here: String,
     },
+    /// There is nothing left of a search to go on from.
+    #[error("`{}` has not all of its checkpoints any more, so that no budget can be added", .0.display())]
+    #[diagnostic(help(
+        "bring them back, give another folder with `--out`, another name with `--set 'name=\"...\"'`, or begin anew with `--fresh`"
+    ))]
+    Bare(PathBuf),
     /// The run began with other data.
     #[error("the data changed since this run began: its pixels are normalised otherwise than `{}` says", .path.display())]
     #[diagnostic(help(
@@ -92,37 +113,55 @@ pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Erro
 }
 
 impl RunFolder {
-    /// Makes and locks the folder, and writes `experiment.ron` into it. What an earlier run of the very same experiment, or
-    /// of one with fewer budgets, left stays, to go on from, unless the run is to begin `afresh`. Another experiment takes the
-    /// folder over where nothing has been trained yet.
+    /// Makes the folder, and locks it.
     ///
     /// # Errors
     ///
-    /// When the folder cannot be written, another process works in it, or another experiment's results are there.
-    pub fn begin(
-        out: &Path,
-        name: &str,
-        trial: &str,
-        experiment: &str,
-        afresh: bool,
-    ) -> Result<Self, FolderError> {
+    /// When it cannot be made, or another process works in it.
+    pub fn open(out: &Path, name: &str, trial: &str) -> Result<Self, FolderError> {
         let path = out.join(name).join(trial);
         std::fs::create_dir_all(&path).map_err(io("make", &path))?;
-        let folder = Self { _lock: lock(&path)?, path };
-        Self::check(&folder.path, experiment)?;
-        match folder.read("experiment.ron")?.filter(|_| !afresh) {
-            Some(there) if there == experiment => {}
-            Some(there) if let Some(outgrown) = outgrown(&folder.path, &there, experiment) => {
-                grow(&folder.path, &outgrown)?;
-            }
-            _ => folder.remove_results()?,
-        }
-        folder.write("experiment.ron", experiment.as_bytes())?;
-        Ok(folder)
+        Ok(Self { _lock: lock(&path)?, path })
     }
 
-    /// That the folder `path` can be used for `experiment`: there is nothing yet, or it is that of this very experiment, or of
-    /// one that it only adds budgets to.
+    /// Writes `experiment.ron`, and what pixels are normalised by. What an earlier run of the very same experiment left stays, to
+    /// go on from, unless the run is to begin `afresh`; what one with fewer budgets left stays if the folder `grows`. Another
+    /// experiment takes the folder over where nothing has been trained yet.
+    ///
+    /// # Errors
+    ///
+    /// When another experiment's results are there, or those of other data, or a file cannot be read or written.
+    pub fn begin(
+        &self,
+        experiment: &str,
+        normalisation: &Normalisation,
+        afresh: bool,
+        grows: bool,
+    ) -> Result<(), FolderError> {
+        let there = self.read(EXPERIMENT)?.filter(|_| !afresh);
+        let growth = match &there {
+            Some(there) if grows && there != experiment && Self::has_results(&self.path) => {
+                growth(&self.path, there, experiment)
+            }
+            _ => None,
+        };
+        match growth {
+            _ if there.as_deref() == Some(experiment) => {}
+            Some(Growth::More(gone)) => {
+                self.check_normalisation(normalisation)?;
+                grow(&self.path, &gone)?;
+            }
+            Some(Growth::Bare) => return Err(FolderError::Bare(self.path.clone())),
+            None => {
+                Self::check(&self.path, experiment)?;
+                self.remove_results()?;
+            }
+        }
+        self.write(EXPERIMENT, experiment.as_bytes())?;
+        self.keep_normalisation(normalisation)
+    }
+
+    /// That the folder `path` can be used for `experiment`: there is nothing yet, or it is that of this very experiment.
     ///
     /// # Errors
     ///
@@ -131,9 +170,9 @@ impl RunFolder {
         if !path.is_dir() || !Self::has_results(path) {
             return Ok(());
         }
-        let file = path.join("experiment.ron");
+        let file = path.join(EXPERIMENT);
         match std::fs::read_to_string(&file) {
-            Ok(there) if there == experiment || outgrown(path, &there, experiment).is_some() => Ok(()),
+            Ok(there) if there == experiment => Ok(()),
             Ok(there) => Err(Self::other_experiment(path, &there, experiment)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(Self::other_experiment(path, "(no experiment.ron)", experiment))
@@ -159,11 +198,15 @@ impl RunFolder {
     }
 
     /// Records what the pixels are normalised by; a run that goes on has to find what it began with.
-    ///
-    /// # Errors
-    ///
-    /// When the file says otherwise, or cannot be read or written.
-    pub fn keep_normalisation(&self, normalisation: &Normalisation) -> Result<(), FolderError> {
+    fn keep_normalisation(&self, normalisation: &Normalisation) -> Result<(), FolderError> {
+        match self.check_normalisation(normalisation)? {
+            Some(text) => self.write(NORMALISATION, format!("{text}\n").as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// What is to be recorded of `normalisation`, unless it is already.
+    fn check_normalisation(&self, normalisation: &Normalisation) -> Result<Option<String>, FolderError> {
         let path = self.path.join(NORMALISATION);
         let here = serde_json::to_string(normalisation).map_err(|error| FolderError::Io {
             action: "write",
@@ -171,8 +214,8 @@ impl RunFolder {
             source: error.into(),
         })?;
         match self.read(NORMALISATION)? {
-            None => self.write(NORMALISATION, format!("{here}\n").as_bytes()),
-            Some(there) if there.trim_end() == here => Ok(()),
+            None => Ok(Some(here)),
+            Some(there) if there.trim_end() == here => Ok(None),
             Some(there) => Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here }),
         }
     }
@@ -268,11 +311,20 @@ fn lock(path: &Path) -> Result<File, FolderError> {
 mod tests {
     use super::*;
 
+    fn normalisation() -> Normalisation {
+        Normalisation { white: 255, mean: vec![0.5], deviation: vec![1.0], images: 9 }
+    }
+
+    fn begin(out: &Path, trial: &str, experiment: &str, afresh: bool) -> Result<RunFolder, FolderError> {
+        let folder = RunFolder::open(out, "a", trial)?;
+        folder.begin(experiment, &normalisation(), afresh, true)?;
+        Ok(folder)
+    }
+
     #[test]
     fn the_same_experiment_goes_on_or_begins_afresh_and_another_is_refused() {
         let out = tempfile::tempdir().unwrap();
-        let begin =
-            |experiment: &str, afresh| RunFolder::begin(out.path(), "a", "seed=1", experiment, afresh);
+        let begin = |experiment: &str, afresh| begin(out.path(), "seed=1", experiment, afresh);
         let folder = begin("one", false).unwrap();
         folder.write("subnets/x/plan.ron", b"x").unwrap();
         folder.write("summary.json", b"{}").unwrap();
@@ -287,9 +339,9 @@ mod tests {
         std::fs::create_dir_all(untrained.join("checkpoints/pretrain")).unwrap();
         std::fs::write(untrained.join("experiment.ron"), "one").unwrap();
         std::fs::write(untrained.join(NORMALISATION), "{}").unwrap();
-        let taken = RunFolder::begin(out.path(), "a", "seed=2", "two", false).unwrap();
+        let taken = super::tests::begin(out.path(), "seed=2", "two", false).unwrap();
         assert_eq!(taken.read("experiment.ron").unwrap().as_deref(), Some("two"));
-        assert_eq!(taken.read(NORMALISATION).unwrap(), None);
+        assert_eq!(taken.check_normalisation(&normalisation()).unwrap(), None);
         begin("one", false).unwrap();
         assert!(path.join("summary.json").exists());
 
@@ -302,7 +354,7 @@ mod tests {
     #[test]
     fn a_folder_in_use_is_refused_with_its_holder() {
         let out = tempfile::tempdir().unwrap();
-        let begin = || RunFolder::begin(out.path(), "a", "seed=1", "one", false);
+        let begin = || RunFolder::open(out.path(), "a", "seed=1");
         let folder = begin().unwrap();
         let error = begin().unwrap_err().to_string();
         assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");

@@ -1,15 +1,22 @@
-//! An experiment that asks for more of a search that a folder holds: budgets that are new.
+//! An experiment that asks for more of a search that a folder holds: for budgets that are new.
 
-use std::fs::read_dir;
 use std::path::{Path, PathBuf};
 
-use super::folder::{FolderError, io};
+use super::folder::{FolderError, RESULT, SUBNETS, SUMMARY, io};
 use super::keys::label;
-use super::pipeline::{RESULT, SUBNETS};
 use crate::data::Stage;
 use crate::experiment::{Budget, CutRule, Document, Experiment};
-use crate::train::{RECORD, checkpoint_folder, forget_retraining};
+use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
 use crate::whole_file::remove;
+
+/// How an experiment goes on from another, in whose folder it is to be run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// It asks for more. Of the sub-networks of before, those of these labels were only begun, and are not asked for any more.
+    More(Vec<String>),
+    /// It asks for more, but what was trained has not left all that it would go on from.
+    Bare,
+}
 
 /// An experiment as far as its search, and what comes after it.
 struct Outline {
@@ -41,32 +48,44 @@ impl Outline {
     }
 }
 
-/// What has to go from the folder `path`, which the experiment `there` has filled, before that of `here` can go on from the same
-/// search: labels of sub-networks that were only begun. `None` where it cannot, or would lose one that was trained.
-pub(super) fn outgrown(path: &Path, there: &str, here: &str) -> Option<Vec<String>> {
+/// How the experiment `here` goes on from `there`, by which the folder `path` was filled; `None` where it is another, or where
+/// something that was trained would be lost.
+pub(super) fn growth(path: &Path, there: &str, here: &str) -> Option<Growth> {
     let (there, here) = (Outline::read(there)?, Outline::read(here)?);
     if there.search != here.search {
         return None;
     }
-    let gone = there.subnets.into_iter().filter(|subnet| !here.subnets.contains(subnet));
-    let gone: Vec<String> = gone.map(|(label, _)| label).collect();
-    (!gone.iter().any(|label| is_trained(path, label))).then_some(gone)
+    let is_finished = |label: &str| path.join(SUBNETS).join(label).join(RESULT).exists();
+    let (kept, gone): (Vec<_>, Vec<_>) =
+        there.subnets.into_iter().partition(|subnet| here.subnets.contains(subnet));
+    if gone.iter().any(|(label, _)| is_finished(label) || has_checkpoint(path, Stage::Retrain, Some(label))) {
+        return None;
+    }
+    let Experiment { pretrain, search, .. } = &there.search;
+    let searched = || {
+        pretrain.as_ref().is_none_or(|training| is_whole(path, Stage::Pretrain, None, training))
+            && is_whole(path, Stage::Search, None, &search.training())
+    };
+    let mut finished = kept.iter().filter(|(label, _)| is_finished(label)).peekable();
+    let is_bare = finished.peek().is_some() && !searched()
+        || finished.any(|(label, experiment)| {
+            let retrain = experiment.retrain.as_ref();
+            retrain.is_some_and(|training| !is_whole(path, Stage::Retrain, Some(label), training))
+        });
+    match is_bare {
+        true => Some(Growth::Bare),
+        false => Some(Growth::More(gone.into_iter().map(|(label, _)| label).collect())),
+    }
 }
 
-/// Whether the sub-network `label` has cost time.
-fn is_trained(path: &Path, label: &str) -> bool {
-    let checkpoints = path.join(checkpoint_folder(Stage::Retrain, Some(label)));
-    path.join(SUBNETS).join(label).join(RESULT).exists()
-        || read_dir(checkpoints).is_ok_and(|mut files| files.next().is_some())
-}
-
-/// Removes from the folder `path` what is not true of it any more, the sub-networks `outgrown` among it.
-pub(super) fn grow(path: &Path, outgrown: &[String]) -> Result<(), FolderError> {
+/// Removes from the folder `path` what is not true of it any more, the sub-networks of the labels `gone` among it.
+pub(super) fn grow(path: &Path, gone: &[String]) -> Result<(), FolderError> {
     let removed = |path: PathBuf| remove(&path).map_err(io("remove", &path));
-    removed(path.join("summary.json"))?;
-    for label in outgrown {
+    removed(path.join(SUMMARY))?;
+    for label in gone {
         removed(path.join(SUBNETS).join(label))?;
         removed(path.join(checkpoint_folder(Stage::Retrain, Some(label))))?;
+        removed(path.join(events_folder(Stage::Retrain.name(), Some(label))))?;
         forget_retraining(path, label).map_err(io("write", &path.join(RECORD)))?;
     }
     Ok(())

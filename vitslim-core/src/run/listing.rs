@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use walkdir::WalkDir;
 
+use super::folder::EXPERIMENT;
 use super::sharing::SHARED;
 use super::state::{RunState, failure, summary};
 use crate::report::ListedRun;
@@ -22,7 +23,7 @@ pub fn runs(folder: &Path) -> Vec<ListedRun> {
         if !entry.file_type().is_dir() {
             continue;
         }
-        let is_run = entry.path().join("experiment.ron").is_file();
+        let is_run = entry.path().join(EXPERIMENT).is_file();
         if is_run {
             found.push(entry.path().to_owned());
         }

@@ -31,7 +31,7 @@ pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};
 pub(crate) use prepare::Known;
 pub use prepare::{PrepareError, Prepared};
-pub(crate) use rehearsal::{Size, check_classes, random_masks, rehearse};
+pub(crate) use rehearsal::{Size, checked_macs, cut_at_random, rehearse};
 pub use restore::{RestoreError, Restored, restore};
 pub(crate) use sharing::SHARED;
 pub use state::{RunState, failure, forget_failure, record_failure, summary};

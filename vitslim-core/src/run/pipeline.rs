@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::evaluation::OtherDataError;
-use super::folder::{FolderError, RunFolder};
+use super::folder::{FolderError, RESULT, RunFolder, SUBNETS, SUMMARY};
 use super::keys::PreparedBudget;
 use super::outlook::epochs_later;
 use super::prepare::{PrepareError, Prepared};
@@ -35,12 +35,6 @@ use crate::train::{
 
 /// Held-out images on which hard-masked and sliced networks are compared.
 const COMPARED_IMAGES: usize = 256;
-
-/// Folder of the sub-networks.
-pub(super) const SUBNETS: &str = "subnets";
-
-/// File of a sub-network's results, which is written last.
-pub(super) const RESULT: &str = "result.json";
 
 /// A run that failed, or something else that was done with an experiment or a run.
 #[derive(Debug, Error, Diagnostic)]
@@ -71,9 +65,7 @@ pub enum RunError {
     Evaluate(#[from] EvaluateError),
     /// MACs could not be counted.
     #[error(transparent)]
-    #[diagnostic(help(
-        "this is a mistake in the architecture, not in the experiment; `vitslim check` says more of it"
-    ))]
+    #[diagnostic(help("`vitslim check` with this experiment says more of it"))]
     Graph(#[from] GraphError),
     /// The network has other classes than the data.
     #[error("the network has {network} classes, but the data have {data}")]
@@ -85,6 +77,17 @@ pub enum RunError {
         network: usize,
         /// Those of the data.
         data: usize,
+    },
+    /// A budget leaves no token.
+    #[error("the sub-network `{label}` has nothing to classify by: {error}")]
+    #[diagnostic(help(
+        "give the tokens of this budget a larger share; the run goes on from its search then"
+    ))]
+    Tokenless {
+        /// Label of the sub-network.
+        label: String,
+        /// Where.
+        error: RankError,
     },
     /// A layer panics when it is cut.
     #[error("the sub-network `{label}` cannot be cut out ({said})")]
@@ -163,15 +166,17 @@ pub fn execute<A: Architecture>(
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
-    let folder = RunFolder::begin(setting.out, experiment.name.as_str(), &trial, &resolved, setting.afresh)?;
-    folder.keep_normalisation(&prepared.data.normalisation)?;
-    if let Some(summary) = read_json::<Summary>(&folder, "summary.json")? {
+    rehearse(prepared)?;
+    let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
+    // The trials of a sweep share their searches instead.
+    let grows = prepared.swept.is_none();
+    folder.begin(&resolved, &prepared.data.normalisation, setting.afresh, grows)?;
+    if let Some(summary) = read_json::<Summary>(&folder, SUMMARY)? {
         if !setting.quiet {
             say("this run is complete; `--fresh` begins it anew");
         }
         return Ok((folder, summary));
     }
-    rehearse(prepared)?;
     let run = Run {
         prepared,
         folder: &folder,
@@ -206,7 +211,7 @@ pub fn execute<A: Architecture>(
         search,
         subnets,
     };
-    run.save_json(&summary, "summary.json")?;
+    run.save_json(&summary, SUMMARY)?;
     Ok((folder, summary))
 }
 
@@ -260,7 +265,8 @@ impl<A: Architecture> Run<'_, A> {
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
         let plan = self.prepared.plan(&searched.masks, budget)?;
-        leaves_tokens(&plan, &self.prepared.dimensions)?;
+        leaves_tokens(&plan, &self.prepared.dimensions)
+            .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
         self.folder.write(&file("plan.ron"), plan_as_ron(&plan)?.as_bytes())?;
         let base = match experiment.cut {
             CutRule::Fold => searched.model.fold(&searched.masks),

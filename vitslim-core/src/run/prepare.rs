@@ -134,6 +134,7 @@ pub enum PrepareError {
     Dimensions(#[from] DimensionError),
     /// A layer panics when it is asked for its sizes.
     #[error("a layer of the architecture cannot tell the sizes of its sides ({0})")]
+    #[diagnostic(help("this is a mistake in the architecture, not in the experiment"))]
     Sizes(String),
     /// The configuration cannot be written.
     #[error("the configuration of the architecture cannot be written as RON: {0}")]

@@ -7,48 +7,63 @@ use rand::RngExt;
 
 use super::pipeline::{RunError, initial};
 use super::prepare::Prepared;
+use super::target::DENSE;
 use crate::attempt::attempt;
 use crate::data::{Moment, Stage};
-use crate::graph::{classes, macs};
+use crate::graph::macs_and_classes;
 use crate::models::Architecture;
-use crate::slim::MaskSet;
+use crate::slim::{MaskSet, keep_a_token};
 
 /// Parameters and MACs for one image.
 pub(crate) type Size = (usize, u64);
 
-/// The sizes of the dense network, and of the sub-network of each budget by [`random_masks`].
+/// The sizes of the dense network, and of the sub-network of each budget by [`cut_at_random`].
 ///
 /// # Errors
 ///
 /// When one of them cannot be made, or does not take the images, or has an answer for other classes.
 pub(crate) fn rehearse<A: Architecture>(prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
-    let device = Device::flex();
-    let image = prepared.data.shape;
-    let dense = initial(prepared, &device).map_err(RunError::Config)?.valid();
-    let mut sizes = vec![(Module::num_params(&dense), macs(&dense, image)?)];
-    check_classes(prepared, &dense)?;
-    let masks = random_masks(prepared, &device);
-    for budget in &prepared.budgets {
-        let plan = prepared.plan(&masks, budget)?;
-        let sliced = attempt(|| dense.clone().slim(&plan))
-            .map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
-        sizes.push((Module::num_params(&sliced), macs(&sliced, image)?));
-    }
-    Ok(sizes)
+    let models = cut_at_random(prepared, &Device::flex())?;
+    models.iter().map(|(_, model)| Ok((Module::num_params(model), checked_macs(prepared, model)?))).collect()
 }
 
-/// Checks that `model` has an answer for each class of the data.
+/// MACs of `model` for one image, for which it has an answer for each class of the data.
 ///
 /// # Errors
 ///
-/// When it has more or fewer, or its forward pass cannot be recorded.
-pub(crate) fn check_classes<A: Architecture>(prepared: &Prepared<A>, model: &A) -> Result<(), RunError> {
-    let (network, data) = (classes(model, prepared.data.shape)?, prepared.data.classes);
-    if network == data { Ok(()) } else { Err(RunError::Classes { network, data }) }
+/// When it has answers for more or fewer, or its forward pass cannot be recorded.
+pub(crate) fn checked_macs<A: Architecture>(prepared: &Prepared<A>, model: &A) -> Result<u64, RunError> {
+    let (macs, network) = macs_and_classes(model, prepared.data.shape)?;
+    let data = prepared.data.classes;
+    if network == data { Ok(macs) } else { Err(RunError::Classes { network, data }) }
 }
 
-/// Masks that are drawn at random, by the seed: sizes differ from layer to layer as those of a search do.
-pub(crate) fn random_masks<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> MaskSet {
+/// The dense network as initialised, and a sub-network for each budget by masks that are drawn at random: sizes differ from
+/// layer to layer as those of a search do.
+///
+/// # Errors
+///
+/// When one of them cannot be made.
+pub(crate) fn cut_at_random<A: Architecture>(
+    prepared: &Prepared<A>,
+    device: &Device,
+) -> Result<Vec<(String, A)>, RunError> {
+    let dense = initial(prepared, device).map_err(RunError::Config)?.valid();
+    let masks = random_masks(prepared, device);
+    let mut models = vec![(DENSE.to_owned(), dense.clone())];
+    for budget in &prepared.budgets {
+        let mut plan = prepared.plan(&masks, budget)?;
+        // A search might have left some where these masks do not.
+        keep_a_token(&mut plan, &prepared.dimensions);
+        let sliced = attempt(|| dense.clone().slim(&plan))
+            .map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
+        models.push((budget.label.clone(), sliced));
+    }
+    Ok(models)
+}
+
+/// Masks that are drawn at random, by the seed.
+fn random_masks<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> MaskSet {
     let seed = prepared.experiment.seed;
     let mut generator = Moment { seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
     MaskSet::new(&prepared.searched, device).map_values(|_, old| {

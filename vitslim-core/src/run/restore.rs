@@ -10,7 +10,8 @@ use burn::tensor::{DType, Device, Tensor};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::pipeline::{SUBNETS, initial};
+use super::folder::SUBNETS;
+use super::pipeline::initial;
 use super::prepare::Prepared;
 use super::target::Target;
 use crate::models::{Architecture, ConfigError};

@@ -5,15 +5,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::folder::{FolderError, LOCK, RunFolder};
+use super::folder::{FolderError, LOCK, RunFolder, SUMMARY};
 use crate::report::Summary;
 use crate::whole_file::{remove, write_whole};
 
 /// File that says why a trial failed: in its first line in one sentence.
 const FAILURE: &str = "failure.txt";
-
-/// File that a run writes last.
-pub(super) const SUMMARY: &str = "summary.json";
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -105,7 +102,7 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let folder = out.path().join("a/seed=1");
         assert_eq!(RunState::of(&folder), RunState::Waiting);
-        let run = RunFolder::begin(out.path(), "a", "seed=1", "x", false).unwrap();
+        let run = RunFolder::open(out.path(), "a", "seed=1").unwrap();
         assert_eq!(RunState::of(&folder), RunState::Running);
         run.write("metrics.jsonl", b"{}\n").unwrap();
         drop(run);

@@ -5,11 +5,8 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::pipeline::{RESULT, SUBNETS};
+use super::folder::{EXPERIMENT, RESULT, SUBNETS};
 use crate::experiment::did_you_mean;
-
-/// The file by which a folder is known as that of a run.
-const EXPERIMENT: &str = "experiment.ron";
 
 /// A network of a run: `runs/a/seed=1` is the dense one, `runs/a/seed=1/subnets/share-0.5` a sub-network, as is
 /// `runs/a/seed=1/share-0.5`.

@@ -38,9 +38,7 @@ pub enum RankError {
         index: usize,
     },
     /// A network without tokens.
-    #[error(
-        "this budget leaves no token at `{0}`, and nothing stands before the tokens: give them a larger share"
-    )]
+    #[error("no token is left at `{0}`, and nothing stands before the tokens")]
     NoTokens(String),
     /// The values could not be read from the device.
     #[error("the masks of `{dimension}` could not be read from the device: {reason}")]
@@ -148,17 +146,33 @@ pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
     }
 }
 
-/// Checks that some token is left at each gate: without any there is nothing to classify by.
+/// The first gate at which `plan` leaves no token, nor anything before the units: there is nothing to classify by then.
+fn empty_gate<'a>(plan: &Plan, dimensions: &'a [Dimension]) -> Option<&'a str> {
+    let is_empty = |dimension: &&Dimension| {
+        matches!(dimension.kind, DimensionKind::Tokens { prefix: 0, .. })
+            && plan.get(&dimension.path).is_some_and(|cut| cut.keep.is_empty())
+    };
+    dimensions.iter().find(is_empty).map(|dimension| dimension.path.as_str())
+}
+
+/// Checks that some token is left at each gate.
 ///
 /// # Errors
 ///
 /// When a gate, and what stands before its units, has none.
 pub(crate) fn leaves_tokens(plan: &Plan, dimensions: &[Dimension]) -> Result<(), RankError> {
-    let empty = dimensions.iter().find(|dimension| {
-        matches!(dimension.kind, DimensionKind::Tokens { prefix: 0, .. })
-            && plan.get(&dimension.path).is_some_and(|cut| cut.keep.is_empty())
-    });
-    empty.map_or(Ok(()), |dimension| Err(RankError::NoTokens(dimension.path.clone())))
+    empty_gate(plan, dimensions).map_or(Ok(()), |path| Err(RankError::NoTokens(path.to_owned())))
+}
+
+/// Makes `plan` keep the first token at a gate that would have none: the first of those that arrive there.
+pub(crate) fn keep_a_token(plan: &mut Plan, dimensions: &[Dimension]) {
+    while let Some(empty) = empty_gate(plan, dimensions) {
+        let gates = dimensions.iter().filter(|dimension| dimension.is_tokens());
+        let before = gates.take_while(|gate| gate.path != empty).last();
+        let arriving = before.and_then(|gate| plan.get(&gate.path)?.keep.first().copied());
+        let Some(cut) = plan.get_mut(empty) else { return };
+        cut.keep = vec![arriving.unwrap_or(0)];
+    }
 }
 
 #[cfg(test)]
@@ -182,5 +196,16 @@ mod tests {
         assert_eq!(cut(0, &[3]), Ok(()));
         assert_eq!(cut(1, &[]), Ok(()));
         assert_eq!(cut(0, &[]), Err(RankError::NoTokens("b.tokens".to_owned())));
+
+        let gates = ["a.tokens", "b.tokens", "c.tokens"].map(|path| gate(path, 0));
+        let mut plan = Plan::whole(&gates);
+        for (path, keep) in [("a.tokens", vec![2, 3]), ("b.tokens", vec![]), ("c.tokens", vec![])] {
+            plan.get_mut(path).unwrap().keep = keep;
+        }
+        keep_a_token(&mut plan, &gates);
+        assert_eq!(
+            gates.map(|gate| plan.get(&gate.path).unwrap().keep.clone()),
+            [vec![2, 3], vec![2], vec![2]]
+        );
     }
 }

@@ -125,7 +125,7 @@ impl Checkpoints {
     }
 
     /// Epochs of which there is a file, in order.
-    fn epochs(&self) -> Vec<usize> {
+    pub(super) fn epochs(&self) -> Vec<usize> {
         let Ok(entries) = std::fs::read_dir(&self.folder) else { return Vec::new() };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut epochs: Vec<usize> =

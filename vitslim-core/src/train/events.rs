@@ -9,14 +9,17 @@ use super::tensorboard::{Point, PointValue, write_events};
 /// Writes the event file of a stage anew from its lines in `metrics.jsonl`, so that both always say the same, also after a
 /// restart. A stage is a run of TensorBoard's: `pretrain`, `search`, `retrain/share-0.5`.
 pub(super) fn write_stage_events(run: &Path, record: &StageRecord) -> Result<(), TrainError> {
-    let folder = record
-        .subnet()
-        .map_or_else(|| PathBuf::from(record.stage()), |subnet| Path::new(record.stage()).join(subnet));
-    let folder = run.join("tensorboard").join(folder);
+    let folder = run.join(events_folder(record.stage(), record.subnet()));
     let entries = record.entries().map_err(|error| record.error(error))?;
     let points: Vec<Point> = entries.iter().flat_map(points).collect();
     write_events(&folder, &points).map_err(|source| TrainError::File { path: folder, source })?;
     Ok(())
+}
+
+/// Where the event file of a stage is, in the run's folder.
+pub(crate) fn events_folder(stage: &str, subnet: Option<&str>) -> PathBuf {
+    let folder = Path::new("tensorboard").join(stage);
+    subnet.map_or(folder.clone(), |subnet| folder.join(subnet))
 }
 
 /// What a line says, by epoch or by step.

@@ -134,11 +134,16 @@ impl StageRecord {
         Ok(last.map_or(0.0, |line| line.entry.seconds))
     }
 
-    /// Removes the lines after epoch `epoch` of the stage, those of later stages among them, and a torn line.
+    /// Removes the lines after epoch `epoch` of the stage, those of later stages among them, and a torn line. Of sub-networks none
+    /// depends on another.
     pub(super) fn cut_back(&self, epoch: usize) -> Result<(), Error> {
         let lines = self.lines()?;
         let begin = lines.iter().position(|line| self.is_ours(line)).unwrap_or(lines.len());
-        let kept = lines[begin..].iter().filter(|line| self.is_ours(line) && line.entry.epoch <= epoch);
+        let stays = |line: &&Line| match self.is_ours(line) {
+            true => line.entry.epoch <= epoch,
+            false => self.subnet.is_some(),
+        };
+        let kept = lines[begin..].iter().filter(stays);
         let mut text = String::new();
         for line in lines[..begin].iter().chain(kept) {
             text.push_str(&as_text(line)?);
@@ -249,8 +254,10 @@ mod tests {
         let (_folder, record) = record("", Stage::Search, None);
         record.cut_back(0).unwrap();
         assert_eq!(record.lines().unwrap().len(), 4);
-        let (_folder, record) = self::record("", Stage::Retrain, Some("c"));
-        record.cut_back(0).unwrap();
-        assert_eq!(record.lines().unwrap().len(), 12);
+        for (subnet, left) in [("a", 10), ("b", 8), ("c", 12)] {
+            let (_folder, record) = self::record("", Stage::Retrain, Some(subnet));
+            record.cut_back(0).unwrap();
+            assert_eq!(record.lines().unwrap().len(), left, "{subnet}");
+        }
     }
 }

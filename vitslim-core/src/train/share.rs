@@ -14,6 +14,7 @@ use super::ending::{Chosen, is_complete};
 use super::events::write_stage_events;
 use super::record::{RECORD, StageRecord};
 use super::stage::StageRun;
+use super::take_up::has_all;
 use crate::terminal::say;
 use crate::whole_file::{remove, write_whole};
 
@@ -64,10 +65,7 @@ pub(super) fn take_over(
 /// Whether the stage in `folder` is there, whole.
 fn is_good(run: &StageRun, folder: &Path) -> bool {
     let record = StageRecord::new(folder.join(RECORD), run.stage, None);
-    let Ok(epochs) = record.epochs() else { return false };
-    let chosen = Chosen::of(&epochs, run.training).filter(|_| is_complete(&epochs, run.training));
-    let checkpoints = Checkpoints::new(folder.to_owned(), run.training.ema.is_some());
-    chosen.is_some_and(|chosen| checkpoints.is_good(chosen.epoch) && checkpoints.is_good(epochs.len()))
+    has_all(&record, &Checkpoints::new(folder.to_owned(), run.training.ema.is_some()), run.training)
 }
 
 /// Removes what this trial has of the stage, if it was made when something was other than it is now: the code, the device, the

@@ -1,10 +1,14 @@
 //! Where a stage goes on after it was stopped.
 
+use std::path::Path;
+
 use super::TrainError;
 use super::checkpoint::Checkpoints;
-use super::ending::{best_epoch, is_complete};
-use super::record::StageRecord;
-use super::stage::StageRun;
+use super::ending::{Chosen, best_epoch, is_complete};
+use super::record::{RECORD, StageRecord};
+use super::stage::{StageRun, checkpoint_folder};
+use crate::data::Stage;
+use crate::experiment::Training;
 use crate::terminal::say;
 use crate::whole_file::remove;
 
@@ -51,4 +55,23 @@ pub(super) fn take_up(
         record.cut_back(begun.unwrap_or(0)).map_err(|error| record.error(error))?;
     }
     Ok((begun, complete))
+}
+
+/// Whether the folder `run` has all of a stage that was trained by `training`: its record, and the checkpoints that go on.
+pub(crate) fn is_whole(run: &Path, stage: Stage, subnet: Option<&str>, training: &Training) -> bool {
+    let checkpoints = Checkpoints::new(run.join(checkpoint_folder(stage, subnet)), training.ema.is_some());
+    has_all(&StageRecord::new(run.join(RECORD), stage, subnet), &checkpoints, training)
+}
+
+/// Whether `record` is that of a whole stage, and `checkpoints` has those that go on.
+pub(super) fn has_all(record: &StageRecord, checkpoints: &Checkpoints, training: &Training) -> bool {
+    let Ok(epochs) = record.epochs() else { return false };
+    let chosen = Chosen::of(&epochs, training).filter(|_| is_complete(&epochs, training));
+    chosen.is_some_and(|chosen| checkpoints.is_good(chosen.epoch) && checkpoints.is_good(epochs.len()))
+}
+
+/// Whether the folder `run` has any checkpoint of a stage.
+pub(crate) fn has_checkpoint(run: &Path, stage: Stage, subnet: Option<&str>) -> bool {
+    let checkpoints = Checkpoints::new(run.join(checkpoint_folder(stage, subnet)), false);
+    !checkpoints.epochs().is_empty()
 }

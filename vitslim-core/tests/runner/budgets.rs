@@ -19,13 +19,14 @@ fn with_one_budget(workspace: &Workspace) -> std::path::PathBuf {
     file
 }
 
+/// The run is refused, for `reason`, and as complete as before.
 #[track_caller]
-fn assert_refused(workspace: &Workspace, file: &Path, args: &[&str]) {
+fn assert_refused(workspace: &Workspace, file: &Path, args: &[&str], reason: &[&str]) {
     let summary = std::fs::read(workspace.path(RUN).join("summary.json")).unwrap();
     let output = workspace.vitslim(&[&["run", file.to_str().unwrap()], args].concat());
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(1), "{args:?}: {printed}");
-    for part in ["holds the results of another experiment", "add budgets and change nothing else"] {
+    for part in reason {
         assert!(printed.contains(part), "{args:?} does not say `{part}` but: {printed}");
     }
     assert_eq!(std::fs::read(workspace.path(RUN).join("summary.json")).unwrap(), summary);
@@ -49,33 +50,81 @@ fn a_budget_that_is_added_is_cut_out_of_the_same_search() {
     let resolved =
         |workspace: &Workspace| std::fs::read_to_string(workspace.path(RUN).join("experiment.ron"));
     assert_eq!(resolved(&workspace).unwrap(), resolved(&whole).unwrap());
+    assert_eq!(repeatable(workspace.run(&file, &["--fresh"])), expected);
+}
+
+/// One that comes before it in the file is trained first, and both are whole then.
+#[test]
+fn a_sub_network_that_is_half_trained_goes_on_behind_one_that_is_added() {
+    let longer = |text: &str| text.replace("retrain: (epochs: 1", "retrain: (epochs: 2");
+    let whole = Workspace::new();
+    let expected = repeatable(whole.run(&whole.write("tiny.ron", &longer(TINY)), &[]));
+
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &longer(&TINY.replace(FIRST, "")));
+    workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    for unfinished in ["summary.json", "subnets/share-0.1/result.json"] {
+        std::fs::remove_file(run.join(unfinished)).unwrap();
+    }
+    for part in ["model", "optimizer", "learning_rate"] {
+        std::fs::remove_file(run.join(format!("checkpoints/retrain/share-0.1/{part}-2.ckpt"))).unwrap();
+    }
+    workspace.write("tiny.ron", &longer(TINY));
+    assert_eq!(repeatable(workspace.run(&file, &[])), expected);
+    let epochs = |run: &Path, subnet: &str| -> Vec<Value> {
+        let lines = metrics(run).into_iter();
+        lines.filter(|line| line["subnet"] == subnet && line["step"].is_null()).collect()
+    };
+    for subnet in ["share-0.1", "share-0.5-0.5-0.7"] {
+        assert_eq!(epochs(&run, subnet), epochs(&whole.path(RUN), subnet));
+        assert_eq!(epochs(&run, subnet).len(), 2);
+    }
 }
 
 #[test]
 fn what_was_trained_is_not_lost_by_a_change() {
     let workspace = Workspace::new();
     let file = with_one_budget(&workspace);
+    let run = workspace.path(RUN);
     let other_budget = "budgets=[Share({\"hidden\": 0.2})]";
+    let more = "budgets=[Share({\"hidden\": 0.1}), Share({\"hidden\": 0.2})]";
+    let another = ["holds the results of another experiment", "if budgets are added behind"];
     for set in
         [other_budget, "retrain.epochs=2", "cut=Hard", "round_to=4", "search.epochs=3", "pretrain.epochs=3"]
     {
-        assert_refused(&workspace, &file, &["--set", set]);
+        assert_refused(&workspace, &file, &["--set", set], &another);
     }
+    // Trials of a sweep share their searches in another way.
+    assert_refused(&workspace, &file, &["--set", more, "--set", "seed=Sweep([3])"], &another[..1]);
+
+    let spoilt = |name: &str| {
+        let (file, aside) = (run.join(name), workspace.path("aside"));
+        std::fs::rename(&file, &aside).unwrap();
+        move || std::fs::rename(&aside, &file).unwrap()
+    };
+    for lost in ["checkpoints/pretrain/model-2.ckpt", "checkpoints/search", "checkpoints/retrain"] {
+        let bring_back = spoilt(lost);
+        assert_refused(&workspace, &file, &["--set", more], &["has not all of its checkpoints any more"]);
+        bring_back();
+    }
+    let bring_back = spoilt("normalisation.json");
+    std::fs::write(run.join("normalisation.json"), "{}").unwrap();
+    assert_refused(&workspace, &file, &["--set", more], &["the data changed since this run began"]);
+    bring_back();
 
     // A sub-network that was only begun is nothing to lose.
-    let run = workspace.path(RUN);
     for begun in ["summary.json", "subnets/share-0.1/result.json"] {
         std::fs::remove_file(run.join(begun)).unwrap();
     }
     std::fs::remove_dir_all(run.join("checkpoints/retrain/share-0.1")).unwrap();
-    let searched = std::fs::read(run.join("masks.safetensors")).unwrap().len();
+    let before = metrics(&run);
     workspace.run(&file, &["--set", other_budget]);
-    assert!(!run.join("subnets/share-0.1").exists() && run.join("subnets/share-0.2/result.json").exists());
+    for gone in ["subnets", "checkpoints/retrain", "tensorboard/retrain"] {
+        assert!(!run.join(gone).join("share-0.1").exists() && run.join(gone).join("share-0.2").exists());
+    }
     let lines = metrics(&run);
-    let stages =
-        |stage: &str| lines.iter().filter(|line| line["stage"] == stage && line["step"].is_null()).count();
-    assert_eq!([stages("pretrain"), stages("search"), stages("retrain")], [2, 2, 1]);
-    assert!(lines.iter().all(|line| line["subnet"] != "share-0.1"));
-    assert_eq!(std::fs::read(run.join("masks.safetensors")).unwrap().len(), searched);
+    let kept: Vec<_> = before.into_iter().filter(|line| line["stage"] != "retrain").collect();
+    assert!(lines.starts_with(&kept) && lines[kept.len()..].iter().all(|line| line["subnet"] == "share-0.2"));
     assert_eq!(json(&run.join("summary.json"))["subnets"].as_array().unwrap().len(), 1);
 }

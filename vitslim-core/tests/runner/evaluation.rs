@@ -191,8 +191,12 @@ fn a_label_that_means_another_class_is_refused() {
     for part in ["train", "val"] {
         write_folder(&workspace.path("other"), part, 5, "png");
     }
-    let told = "`classes` is 2, but the data has 3";
-    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "experiment.ron"]);
+    for part in ["train", "val"] {
+        let folder = workspace.path("other").join(part);
+        std::fs::rename(folder.join("left"), folder.join("zero")).unwrap();
+    }
+    let told = "the run's data have 2 classes, but those of `--data` have 3";
+    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "that it was trained with"]);
 }
 
 #[test]

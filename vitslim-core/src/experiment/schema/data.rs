@@ -63,7 +63,7 @@ pub enum Data {
         #[schemars(extend("unit" = "pixels"))]
         image_size: Count,
         /// Pixels to which the shorter side is resized before the middle is cut out; at least `image_size`, which it is
-        /// if left out. 256 is usual for 224.
+        /// if left out, and at most 16384. 256 is usual for 224.
         #[serde(default)]
         #[schemars(extend("unit" = "pixels"))]
         resize: Option<Count>,
