@@ -44,7 +44,7 @@ pub fn networks<A: Architecture>(
 ) -> Result<Benched, RunError> {
     let prepared = Prepared::<A>::new(document)?;
     let models = match source {
-        Source::Experiment => cut_at_random(&prepared, setting.device)?,
+        Source::Experiment => cut_at_random(&prepared, setting.device)?.collect::<Result<_, _>>()?,
         Source::Run(targets) => restored(&prepared, targets, setting.device)?,
     };
     let bench = Bench { prepared: &prepared, training: prepared.experiment.search.training(), setting };
@@ -132,6 +132,7 @@ mod tests {
             let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
             let prepared = Prepared::<Vit>::new(&document).unwrap();
             let models = cut_at_random(&prepared, &Device::flex()).unwrap();
+            let models: Vec<_> = models.map(Result::unwrap).collect();
             let macs: Vec<_> =
                 models.iter().map(|(_, model)| checked_macs(&prepared, model).unwrap() as f64).collect();
             assert_eq!(macs.len(), 1 + expected.len(), "{name}");
@@ -161,8 +162,10 @@ mod tests {
         };
         let hidden = |seed: usize| {
             let document = Document::parse("a.ron", &text(seed), &[]).unwrap();
-            let models = cut_at_random(&Prepared::<Vit>::new(&document).unwrap(), &Device::flex()).unwrap();
-            models[1].1.blocks.iter().map(|block| block.mlp.fc1.weight.dims()[1]).collect::<Vec<_>>()
+            let prepared = Prepared::<Vit>::new(&document).unwrap();
+            let mut models = cut_at_random(&prepared, &Device::flex()).unwrap();
+            let (_, model) = models.nth(1).unwrap().unwrap();
+            model.blocks.iter().map(|block| block.mlp.fc1.weight.dims()[1]).collect::<Vec<_>>()
         };
         assert_eq!(hidden(1), hidden(1));
         assert_eq!(hidden(1).iter().sum::<usize>(), 64);

@@ -77,8 +77,8 @@ pub enum FolderError {
         /// That line here.
         here: String,
     },
-    /// There is nothing left of a search to go on from.
-    #[error("`{}` has not all of its checkpoints any more, so that no budget can be added", .0.display())]
+    /// Something is not left that a run would go on from.
+    #[error("`{}` has not all of its checkpoints and of `metrics.jsonl` any more, so that no budget can be added", .0.display())]
     #[diagnostic(help(
         "bring them back, give another folder with `--out`, another name with `--set 'name=\"...\"'`, or begin anew with `--fresh`"
     ))]
@@ -125,7 +125,7 @@ impl RunFolder {
     }
 
     /// Writes `experiment.ron`, and what pixels are normalised by. What an earlier run of the very same experiment left stays, to
-    /// go on from, unless the run is to begin `afresh`; what one with fewer budgets left stays if the folder `grows`. Another
+    /// go on from, unless the run is to begin `afresh`; so does what one with fewer budgets left, if the folder `grows`. Another
     /// experiment takes the folder over where nothing has been trained yet.
     ///
     /// # Errors
@@ -138,15 +138,15 @@ impl RunFolder {
         afresh: bool,
         grows: bool,
     ) -> Result<(), FolderError> {
-        let there = self.read(EXPERIMENT)?.filter(|_| !afresh);
+        let there = self.read(EXPERIMENT)?;
         let growth = match &there {
-            Some(there) if grows && there != experiment && Self::has_results(&self.path) => {
-                growth(&self.path, there, experiment)
-            }
+            Some(there) if there == experiment => Some(Growth::None),
+            Some(there) if grows && Self::has_results(&self.path) => growth(&self.path, there, experiment),
             _ => None,
         };
         match growth {
-            _ if there.as_deref() == Some(experiment) => {}
+            Some(_) if afresh => self.remove_results()?,
+            Some(Growth::None) => {}
             Some(Growth::More(gone)) => {
                 self.check_normalisation(normalisation)?;
                 grow(&self.path, &gone)?;

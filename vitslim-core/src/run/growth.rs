@@ -12,6 +12,8 @@ use crate::whole_file::remove;
 /// How an experiment goes on from another, in whose folder it is to be run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Growth {
+    /// It asks for the same.
+    None,
     /// It asks for more. Of the sub-networks of before, those of these labels were only begun, and are not asked for any more.
     More(Vec<String>),
     /// It asks for more, but what was trained has not left all that it would go on from.
@@ -55,6 +57,9 @@ pub(super) fn growth(path: &Path, there: &str, here: &str) -> Option<Growth> {
     if there.search != here.search {
         return None;
     }
+    if there.subnets == here.subnets {
+        return Some(Growth::None);
+    }
     let is_finished = |label: &str| path.join(SUBNETS).join(label).join(RESULT).exists();
     let (kept, gone): (Vec<_>, Vec<_>) =
         there.subnets.into_iter().partition(|subnet| here.subnets.contains(subnet));
@@ -67,7 +72,8 @@ pub(super) fn growth(path: &Path, there: &str, here: &str) -> Option<Growth> {
             && is_whole(path, Stage::Search, None, &search.training())
     };
     let mut finished = kept.iter().filter(|(label, _)| is_finished(label)).peekable();
-    let is_bare = finished.peek().is_some() && !searched()
+    let has_trained = path.join(SUMMARY).exists() || finished.peek().is_some();
+    let is_bare = has_trained && !searched()
         || finished.any(|(label, experiment)| {
             let retrain = experiment.retrain.as_ref();
             retrain.is_some_and(|training| !is_whole(path, Stage::Retrain, Some(label), training))
@@ -83,10 +89,10 @@ pub(super) fn grow(path: &Path, gone: &[String]) -> Result<(), FolderError> {
     let removed = |path: PathBuf| remove(&path).map_err(io("remove", &path));
     removed(path.join(SUMMARY))?;
     for label in gone {
+        forget_retraining(path, label).map_err(io("mend", &path.join(RECORD)))?;
         removed(path.join(SUBNETS).join(label))?;
         removed(path.join(checkpoint_folder(Stage::Retrain, Some(label))))?;
         removed(path.join(events_folder(Stage::Retrain.name(), Some(label))))?;
-        forget_retraining(path, label).map_err(io("write", &path.join(RECORD)))?;
     }
     Ok(())
 }

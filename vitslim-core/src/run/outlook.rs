@@ -3,8 +3,8 @@
 use crate::data::Stage;
 use crate::experiment::Experiment;
 
-/// Epochs of the stages that come after this one. When a stage has to train, all later ones have to, from their
-/// beginning: what an earlier run left of them is removed. Only sub-networks behind a budget that was added may be complete.
+/// Epochs of the stages that come after this one. When pretraining or search have to train, all later stages have to, from their
+/// beginning: what an earlier run left of them is removed. Of sub-networks, a later one may be complete and is counted nevertheless.
 pub(super) fn epochs_later(experiment: &Experiment, stage: Stage, subnets_later: usize) -> usize {
     let search = if stage == Stage::Pretrain { experiment.search.epochs.get() } else { 0 };
     let retrain = experiment.retrain.as_ref().map_or(0, |retrain| retrain.epochs.get());

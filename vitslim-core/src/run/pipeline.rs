@@ -81,7 +81,7 @@ pub enum RunError {
     /// A budget leaves no token.
     #[error("the sub-network `{label}` has nothing to classify by: {error}")]
     #[diagnostic(help(
-        "give the tokens of this budget a larger share; the run goes on from its search then"
+        "give the tokens of this budget a larger share; a run that sweeps nothing goes on from its search then"
     ))]
     Tokenless {
         /// Label of the sub-network.

@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
+use super::keys::PreparedBudget;
 use super::pipeline::{RunError, initial};
 use super::prepare::Prepared;
 use super::target::DENSE;
@@ -12,7 +13,7 @@ use crate::attempt::attempt;
 use crate::data::{Moment, Stage};
 use crate::graph::macs_and_classes;
 use crate::models::Architecture;
-use crate::slim::{MaskSet, keep_a_token};
+use crate::slim::{MaskSet, can_leave_tokens, keep_a_token};
 
 /// Parameters and MACs for one image.
 pub(crate) type Size = (usize, u64);
@@ -23,8 +24,8 @@ pub(crate) type Size = (usize, u64);
 ///
 /// When one of them cannot be made, or does not take the images, or has an answer for other classes.
 pub(crate) fn rehearse<A: Architecture>(prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
-    let models = cut_at_random(prepared, &Device::flex())?;
-    models.iter().map(|(_, model)| Ok((Module::num_params(model), checked_macs(prepared, model)?))).collect()
+    let size = |(_, model): (String, A)| Ok((Module::num_params(&model), checked_macs(prepared, &model)?));
+    cut_at_random(prepared, &Device::flex())?.map(|cut| cut.and_then(size)).collect()
 }
 
 /// MACs of `model` for one image, for which it has an answer for each class of the data.
@@ -39,27 +40,30 @@ pub(crate) fn checked_macs<A: Architecture>(prepared: &Prepared<A>, model: &A) -
 }
 
 /// The dense network as initialised, and a sub-network for each budget by masks that are drawn at random: sizes differ from
-/// layer to layer as those of a search do.
+/// layer to layer as those of a search do. One after the other, since all together may not fit into memory.
 ///
 /// # Errors
 ///
-/// When one of them cannot be made.
-pub(crate) fn cut_at_random<A: Architecture>(
-    prepared: &Prepared<A>,
+/// When one of them cannot be made, or a budget leaves no token whatever the masks.
+pub(crate) fn cut_at_random<'a, A: Architecture>(
+    prepared: &'a Prepared<A>,
     device: &Device,
-) -> Result<Vec<(String, A)>, RunError> {
+) -> Result<impl Iterator<Item = Result<(String, A), RunError>> + use<'a, A>, RunError> {
     let dense = initial(prepared, device).map_err(RunError::Config)?.valid();
     let masks = random_masks(prepared, device);
-    let mut models = vec![(DENSE.to_owned(), dense.clone())];
-    for budget in &prepared.budgets {
+    let whole = (DENSE.to_owned(), dense.clone());
+    let cut = move |budget: &PreparedBudget| {
+        let label = budget.label.clone();
+        can_leave_tokens(&prepared.dimensions, &budget.rankings)
+            .map_err(|error| RunError::Tokenless { label: label.clone(), error })?;
         let mut plan = prepared.plan(&masks, budget)?;
         // A search might have left some where these masks do not.
         keep_a_token(&mut plan, &prepared.dimensions);
         let sliced = attempt(|| dense.clone().slim(&plan))
-            .map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
-        models.push((budget.label.clone(), sliced));
-    }
-    Ok(models)
+            .map_err(|said| RunError::Uncut { label: label.clone(), said })??;
+        Ok((label, sliced))
+    };
+    Ok(std::iter::once(Ok(whole)).chain(prepared.budgets.iter().map(cut)))
 }
 
 /// Masks that are drawn at random, by the seed.

@@ -36,6 +36,6 @@ pub(crate) use mask::index_tensor;
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use plan::{Cut, Plan, PlanError};
 pub use rank::{RankError, Ranking, kept_count, rank};
-pub(crate) use rank::{drop_cut_tokens, keep_a_token, leaves_tokens};
+pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens};
 pub use round::round;
 pub use vitslim_macros::Slimmable;

@@ -164,6 +164,26 @@ pub(crate) fn leaves_tokens(plan: &Plan, dimensions: &[Dimension]) -> Result<(),
     empty_gate(plan, dimensions).map_or(Ok(()), |path| Err(RankError::NoTokens(path.to_owned())))
 }
 
+/// Checks that `rankings` can leave a token at each gate, whatever the masks: the last gate of a ranking has one only if it is kept at
+/// all of them, the earlier ones first.
+///
+/// # Errors
+///
+/// When one keeps fewer tokens than it has gates, with nothing before their units.
+pub(crate) fn can_leave_tokens(dimensions: &[Dimension], rankings: &[Ranking]) -> Result<(), RankError> {
+    for ranking in rankings {
+        let ranked = dimensions.iter().filter(|dimension| ranking.dimensions.contains(&dimension.path));
+        let gates: Vec<_> = ranked
+            .filter(|dimension| matches!(dimension.kind, DimensionKind::Tokens { prefix: 0, .. }))
+            .collect();
+        let tokens = gates.iter().map(|gate| gate.units()).sum();
+        if let Some(last) = gates.last().filter(|_| kept_count(tokens, ranking.share) < gates.len()) {
+            return Err(RankError::NoTokens(last.path.clone()));
+        }
+    }
+    Ok(())
+}
+
 /// Makes `plan` keep the first token at a gate that would have none: the first of those that arrive there.
 pub(crate) fn keep_a_token(plan: &mut Plan, dimensions: &[Dimension]) {
     while let Some(empty) = empty_gate(plan, dimensions) {
@@ -198,6 +218,9 @@ mod tests {
         assert_eq!(cut(0, &[]), Err(RankError::NoTokens("b.tokens".to_owned())));
 
         let gates = ["a.tokens", "b.tokens", "c.tokens"].map(|path| gate(path, 0));
+        let ranked = |share| can_leave_tokens(&gates, &[Ranking::named(&gates, "tokens", share)]);
+        assert_eq!((kept_count(12, 0.25), ranked(0.25)), (3, Ok(())));
+        assert_eq!(ranked(0.16), Err(RankError::NoTokens("c.tokens".to_owned())));
         let mut plan = Plan::whole(&gates);
         for (path, keep) in [("a.tokens", vec![2, 3]), ("b.tokens", vec![]), ("c.tokens", vec![])] {
             plan.get_mut(path).unwrap().keep = keep;

@@ -50,7 +50,13 @@ fn a_budget_that_is_added_is_cut_out_of_the_same_search() {
     let resolved =
         |workspace: &Workspace| std::fs::read_to_string(workspace.path(RUN).join("experiment.ron"));
     assert_eq!(resolved(&workspace).unwrap(), resolved(&whole).unwrap());
-    assert_eq!(repeatable(workspace.run(&file, &["--fresh"])), expected);
+
+    // With a budget more, and its checkpoints gone, it can still begin anew.
+    std::fs::remove_dir_all(workspace.path(RUN).join("checkpoints")).unwrap();
+    let third = "budgets=[Share({\"head_dim\": 0.5, \"hidden\": 0.5, \"tokens\": 0.7}), Share({\"hidden\": 0.1}), Share({\"hidden\": 0.9})]";
+    let fresh = repeatable(workspace.run(&file, &["--fresh", "--set", third]));
+    let first_two = |summary: &Value| summary["subnets"].as_array().unwrap()[..2].to_vec();
+    assert_eq!(first_two(&fresh), first_two(&expected));
 }
 
 /// One that comes before it in the file is trained first, and both are whole then.
@@ -98,20 +104,34 @@ fn what_was_trained_is_not_lost_by_a_change() {
     // Trials of a sweep share their searches in another way.
     assert_refused(&workspace, &file, &["--set", more, "--set", "seed=Sweep([3])"], &another[..1]);
 
-    let spoilt = |name: &str| {
-        let (file, aside) = (run.join(name), workspace.path("aside"));
+    let spoilt_to = |name: &str, aside: &str| {
+        let (file, aside) = (run.join(name), workspace.path(aside));
         std::fs::rename(&file, &aside).unwrap();
         move || std::fs::rename(&aside, &file).unwrap()
     };
+    let spoilt = |name: &str| spoilt_to(name, "aside");
     for lost in ["checkpoints/pretrain/model-2.ckpt", "checkpoints/search", "checkpoints/retrain"] {
         let bring_back = spoilt(lost);
-        assert_refused(&workspace, &file, &["--set", more], &["has not all of its checkpoints any more"]);
+        assert_refused(&workspace, &file, &["--set", more], &["has not all of its checkpoints and"]);
         bring_back();
     }
     let bring_back = spoilt("normalisation.json");
     std::fs::write(run.join("normalisation.json"), "{}").unwrap();
     assert_refused(&workspace, &file, &["--set", more], &["the data changed since this run began"]);
     bring_back();
+
+    let bring_back = spoilt("subnets");
+    let without_search = spoilt_to("checkpoints/search", "aside too");
+    assert_refused(&workspace, &file, &["--set", more], &["has not all of its checkpoints and"]);
+    without_search();
+    bring_back();
+
+    // The same, as another version would write it.
+    let experiment = std::fs::read_to_string(run.join("experiment.ron")).unwrap();
+    std::fs::write(run.join("experiment.ron"), format!("// written otherwise\n{experiment}")).unwrap();
+    let summary = json(&run.join("summary.json"));
+    assert_eq!(workspace.run(&file, &[]), summary, "times too");
+    assert_eq!(std::fs::read_to_string(run.join("experiment.ron")).unwrap(), experiment);
 
     // A sub-network that was only begun is nothing to lose.
     for begun in ["summary.json", "subnets/share-0.1/result.json"] {
