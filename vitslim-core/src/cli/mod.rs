@@ -7,6 +7,7 @@ mod check;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod cuda_trouble;
+mod default_device;
 mod device;
 mod device_list;
 mod devices;
@@ -108,6 +109,7 @@ impl Command {
 /// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong, 130 when a run was
 /// stopped by Ctrl-C.
 pub fn main(registry: Registry) -> ExitCode {
+    default_device::set_to_the_cpu();
     allocator::keep_freed_memory();
     file_limit::report_files_over_the_limit();
     keep_words_whole();
