@@ -113,7 +113,7 @@ impl Known {
             return Ok(dimensions.clone());
         }
         let model = attempt(|| A::init(config, &Device::flex()))
-            .map_err(|said| document.fault(&["model"], format!("the network cannot be made ({said})"), None))?
+            .map_err(|said| unmade(document, &said))?
             .map_err(|error| config_fault(document, error))?;
         let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
         self.dimensions.insert(written, dimensions.clone());
@@ -243,10 +243,15 @@ impl<A: Architecture> Prepared<A> {
     }
 }
 
+/// An architecture that panics, with these words.
+fn unmade(document: &Document, said: &str) -> Faults {
+    document.fault(&["model"], format!("the network cannot be made ({said})"), None)
+}
+
 /// What the architecture itself says of `config`, without making the network.
 fn checked<A: Architecture>(document: &Document, config: &A::Config) -> Result<(), Faults> {
     attempt(|| A::check(config))
-        .map_err(|said| document.fault(&["model"], format!("the network cannot be made ({said})"), None))?
+        .map_err(|said| unmade(document, &said))?
         .map_err(|error| config_fault(document, error))
 }
 

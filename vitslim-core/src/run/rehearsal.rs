@@ -79,14 +79,12 @@ fn random_masks<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> Mas
 #[cfg(test)]
 mod tests {
     use burn::nn::conv::ConvTranspose2dConfig;
-    use burn::train::Interrupter;
     use vitslim_macros::Slimmable;
 
-    use super::super::{Setting, execute};
+    use super::super::tests::execute_quietly;
     use super::*;
     use crate::experiment::Document;
     use crate::models::{ConfigError, Logits, Vit, VitConfig};
-    use crate::train::Devices;
 
     /// A ViT with something wrong.
     #[derive(Module, Debug, Slimmable)]
@@ -144,16 +142,7 @@ mod tests {
             Err(error) => return error.to_string(),
         };
         let out = tempfile::tempdir().unwrap();
-        let setting = Setting {
-            out: out.path(),
-            devices: &Devices::one("cpu", Device::flex()),
-            device_name: "cpu",
-            afresh: false,
-            interrupter: Interrupter::new(),
-            loader_threads: None,
-            quiet: true,
-        };
-        let answer = execute(&prepared, &setting);
+        let answer = execute_quietly(&prepared, out.path());
         let is_trained = out.path().join("a/seed=0/metrics.jsonl").exists();
         assert_eq!(answer.is_ok(), is_trained);
         answer.err().map(|error| error.to_string()).unwrap_or_default()

@@ -55,6 +55,14 @@ fn run<const HELD_OUT: usize>(out: &Path, sets: &[&str]) -> Result<Summary, RunE
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let document = Document::parse("a.ron", text, &sets).unwrap();
     let prepared = Prepared::<Hungry<HELD_OUT>>::new(&document)?;
+    execute_quietly(&prepared, out)
+}
+
+/// Runs `prepared` on the CPU.
+pub(super) fn execute_quietly<A: Architecture>(
+    prepared: &Prepared<A>,
+    out: &Path,
+) -> Result<Summary, RunError> {
     let setting = Setting {
         out,
         devices: &Devices::one("cpu", Device::flex()),
@@ -64,7 +72,7 @@ fn run<const HELD_OUT: usize>(out: &Path, sets: &[&str]) -> Result<Summary, RunE
         loader_threads: None,
         quiet: true,
     };
-    execute(&prepared, &setting).map(|(_, summary)| summary)
+    execute(prepared, &setting).map(|(_, summary)| summary)
 }
 
 fn said(error: RunError) -> (String, String) {
