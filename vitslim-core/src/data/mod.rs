@@ -4,6 +4,7 @@
 //! makes batches of one of its parts. All that can be wrong with files is found while reading, before anything is trained.
 
 mod augment;
+mod batch;
 mod cifar;
 mod dataset;
 mod digits;
@@ -23,14 +24,16 @@ mod split;
 mod tests;
 
 pub use augment::Augment;
+pub use batch::{Batch, Order};
 pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use dataset::{Dataset, ImageShape, Preparation};
 pub use digits::digits;
+pub use epoch::Epoch;
 pub use error::DataError;
 pub(crate) use files::check_folder;
 pub use folder::{FolderHeldOut, ImageFolder, image_folder};
 pub use idx::idx;
-pub use loader::{Batch, Loader, Order};
+pub use loader::Loader;
 pub use noise::random;
 pub use normalisation::Normalisation;
 pub use part::Part;

@@ -5,6 +5,7 @@ mod architecture;
 pub mod convnext;
 mod deit;
 mod limits;
+mod parameter;
 #[cfg(test)]
 mod published;
 pub mod swin;
@@ -13,5 +14,6 @@ mod vit;
 pub use architecture::{Architecture, ConfigError, Logits};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use deit::DistilledVit;
+pub use parameter::Parameter;
 pub use swin::{Swin, SwinConfig};
 pub use vit::{Attention, Block, Mlp, PatchEmbed, Vit, VitConfig};
