@@ -13,10 +13,10 @@ use super::prove::{Proof, prove};
 use super::repair::Axes;
 use super::subject::{Subject, images};
 use super::tokens::check_tokens;
-use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::graph::{GraphError, macs};
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::{CheckedDimension, Reason};
 use crate::slim::describe;
 

@@ -10,8 +10,8 @@ use super::parameters::{Change, changed, parameters};
 use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
-use crate::attempt::attempt;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::Reason;
 use crate::slim::{DimensionMapper, Factor, HasAxis, Plan, PlanError, Scope, Side};
 

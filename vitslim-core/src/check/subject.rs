@@ -5,9 +5,9 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::amended::{Amended, Amendment};
-use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::selftest::{furthest, slicing::random};
 use crate::slim::{Dimension, Plan, Slimmable};
 

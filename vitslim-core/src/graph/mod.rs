@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor};
 use burn_capture::{CaptureBackend, CaptureError, CapturedGraph, TensorId};
 use thiserror::Error;
 
-use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
+use crate::panics::attempt;
 
 pub use macs::{macs, macs_of_graph};
 

@@ -24,8 +24,8 @@ pub use comparison::Comparison;
 pub(crate) use comparison::furthest;
 pub use failure::Failure;
 
-use crate::kernels::is_cpu;
-use crate::panic_message::panic_message;
+use crate::device::is_cpu;
+use crate::panics::panic_message;
 use crate::report::CheckReport;
 
 /// What a check measured, or what is wrong.

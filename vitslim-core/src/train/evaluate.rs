@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::memory::{catch_out_of_memory, is_out_of_memory};
 use crate::data::{DataError, Part};
-use crate::kernels::near;
+use crate::device::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
 

@@ -24,8 +24,8 @@ use super::parallel::{DeviceFailure, Team};
 use super::record::{Entry, StageRecord, Values};
 use super::step::{StepOutput, Trainee};
 use crate::data::Batch;
+use crate::device::near;
 use crate::experiment::Training;
-use crate::kernels::near;
 use crate::models::Architecture;
 
 /// How a stage is trained. burn's own loop has no place for an average of the weights or for lines between epochs.

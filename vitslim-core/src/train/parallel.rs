@@ -10,9 +10,9 @@ use burn::train::TrainOutput;
 
 use super::step::{Share, StepOutput, Trainee};
 use crate::data::Batch;
-use crate::kernels::near;
+use crate::device::near;
 use crate::models::Architecture;
-use crate::panic_message::panic_message;
+use crate::panics::panic_message;
 use crate::terminal::one_line;
 
 /// The devices of a run. The first has the weights, and it alone evaluates, measures and slices; the others compute their

@@ -13,7 +13,7 @@ use indicatif::{FormattedDuration, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::meter::{field_of, value_of};
 use super::stage::StageRun;
-use crate::kernels::is_cpu;
+use crate::device::is_cpu;
 use crate::terminal::say;
 
 /// Time between two plain lines.

@@ -8,7 +8,7 @@ use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Pixel, Rgb, RgbImage,
 };
 
-use crate::attempt::attempt;
+use crate::panics::attempt;
 
 /// How much longer than the other a side may be: resizing such a strip would fill the memory.
 const MOST_ELONGATED: u32 = 100;
