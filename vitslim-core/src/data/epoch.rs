@@ -12,11 +12,11 @@ use rand::seq::SliceRandom;
 use thiserror::Error;
 
 use super::loader::{Batch, Order};
-use super::{DataError, Moment, Part};
+use super::{DataError, Moment, Split};
 
 /// What the batches of an epoch are.
 pub(super) struct Plan {
-    part: Arc<Part>,
+    part: Arc<Split>,
     indices: Vec<usize>,
     batch: usize,
     order: Order,
@@ -26,7 +26,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The images `range` of `part`, `batch` at a time.
     pub(super) fn new(
-        part: Arc<Part>,
+        part: Arc<Split>,
         range: Range<usize>,
         batch: usize,
         order: Order,

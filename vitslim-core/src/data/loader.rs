@@ -8,7 +8,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::epoch::{Epoch, Plan};
-use super::{Part, Stage};
+use super::{Split, Stage};
 
 /// Threads that read the images of a folder ahead, unless a loader is told otherwise.
 const FOLDER_THREADS: usize = 2;
@@ -83,7 +83,7 @@ pub enum Order {
 /// A batch depends on seed, stage, epoch and step alone: it is the same for any number of threads.
 #[derive(Debug)]
 pub struct Loader {
-    part: Arc<Part>,
+    part: Arc<Split>,
     range: Range<usize>,
     batch: usize,
     order: Order,
@@ -96,7 +96,7 @@ impl Loader {
     /// Batches of at most `batch` images of `part`, at least 1.
     ///
     /// Images in memory are prepared when a batch is asked for, those of a folder ahead of it by two threads.
-    pub fn new(part: Arc<Part>, batch: usize, order: Order, device: Device) -> Self {
+    pub fn new(part: Arc<Split>, batch: usize, order: Order, device: Device) -> Self {
         let range = 0..part.len();
         let threads = if part.reads_files() { FOLDER_THREADS } else { 0 };
         Self { part, range, batch, order, device, threads, epochs_begun: AtomicUsize::new(0) }

@@ -21,7 +21,7 @@ use super::prepare::{PrepareError, Prepared};
 use super::rehearsal::rehearse;
 use super::restore::RestoreError;
 use super::sharing::Sharing;
-use crate::data::{ImageShape, Moment, Part, Stage};
+use crate::data::{ImageShape, Moment, Split, Stage};
 use crate::experiment::{CutRule, Faults, Masks, Training};
 use crate::graph::{GraphError, macs};
 use crate::models::{Architecture, ConfigError};
@@ -228,8 +228,8 @@ struct Run<'a, A: Architecture> {
     sharing: Option<Sharing>,
     device: &'a Device,
     setting: &'a Setting<'a>,
-    train: Arc<Part>,
-    held_out: Arc<Part>,
+    train: Arc<Split>,
+    held_out: Arc<Split>,
 }
 
 impl<A: Architecture> Run<'_, A> {

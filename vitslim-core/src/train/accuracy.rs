@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::evaluate::{BATCH, EvaluateError, logits};
-use crate::data::Part;
+use crate::data::Split;
 use crate::models::Architecture;
 use crate::nn::Precision;
 
@@ -39,7 +39,7 @@ pub struct ClassAccuracy {
 /// When a logit is not finite, an image cannot be read, or the device fails.
 pub fn accuracy<M: Architecture>(
     model: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<Accuracy, EvaluateError> {
@@ -64,7 +64,7 @@ pub fn accuracy<M: Architecture>(
 /// As those of [`accuracy`].
 pub fn top1<M: Architecture>(
     model: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<f64, EvaluateError> {

@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::memory::{catch_out_of_memory, is_out_of_memory};
-use crate::data::{DataError, Part};
+use crate::data::{DataError, Split};
 use crate::device::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
@@ -55,7 +55,7 @@ impl EvaluateError {
 pub fn difference<M: Architecture>(
     reference: &M,
     other: &M,
-    part: &Part,
+    part: &Split,
     images: usize,
     device: &Device,
 ) -> Result<f64, EvaluateError> {
@@ -113,7 +113,7 @@ pub(crate) fn read<M: Architecture>(
 pub fn throughput<M: Architecture>(
     dense: &M,
     subnet: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<[f64; 2], EvaluateError> {

@@ -28,7 +28,7 @@ use super::share::take_over;
 use super::step::{StepSettings, Trainee};
 use super::take_up::take_up;
 use super::watch::{NotFinite, Trouble, Watch};
-use crate::data::{Loader, Order, Part, Stage};
+use crate::data::{Loader, Order, Split, Stage};
 use crate::experiment::{Freeze, Masks, Training};
 use crate::models::Architecture;
 use crate::nn::Precision;
@@ -58,9 +58,9 @@ pub struct StageRun<'a> {
     /// Seed of the experiment.
     pub seed: u64,
     /// What it trains on.
-    pub train: Arc<Part>,
+    pub train: Arc<Split>,
     /// What it is validated on after each epoch.
-    pub held_out: Arc<Part>,
+    pub held_out: Arc<Split>,
     /// Where it computes.
     pub devices: &'a Devices,
     /// Folder of the run, for `metrics.jsonl` and checkpoints.

@@ -28,7 +28,7 @@ fn batches(loader: &Loader, epochs: usize) -> Batches {
     batches
 }
 
-fn idx_part() -> Arc<Part> {
+fn idx_part() -> Arc<Split> {
     let preparation = Preparation { augment: AUGMENT, ..preparation(0.1) };
     Arc::new(idx(Files::idx().path(), 2, &preparation).unwrap().train)
 }
