@@ -34,6 +34,6 @@ pub use prepare::{PrepareError, Prepared};
 pub(crate) use rehearsal::{Size, checked_macs, cut_at_random, rehearse};
 pub use restore::{RestoreError, Restored, restore};
 pub(crate) use sharing::SHARED;
-pub use state::{RunState, failure, forget_failure, record_failure, summary};
+pub use state::{failure, forget_failure, record_failure, summary};
 pub(crate) use target::DENSE;
 pub use target::{Target, TargetError};
