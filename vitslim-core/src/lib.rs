@@ -31,6 +31,7 @@ pub mod selftest;
 pub mod slim;
 mod terminal;
 pub mod train;
+pub mod values;
 mod whole_file;
 
 /// What the file of a model needs.

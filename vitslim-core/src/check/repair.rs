@@ -2,7 +2,7 @@
 
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
-use super::blame::Culprit;
+use super::culprit::Culprit;
 use super::parameters::{Parameter, parameters};
 use super::pattern::{dimension_around, pattern, split};
 use crate::models::Architecture;

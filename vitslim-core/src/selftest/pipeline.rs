@@ -10,7 +10,10 @@ use burn::tensor::Device;
 use burn::train::Interrupter;
 use serde_json::Value;
 
-use super::{Check, Checked, Comparison, Failure, is_cpu};
+use super::check::{Check, Checked};
+use super::comparison::Comparison;
+use super::failure::Failure;
+use crate::device::is_cpu;
 use crate::experiment::Document;
 use crate::models::Vit;
 use crate::report::Summary;

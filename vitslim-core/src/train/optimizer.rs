@@ -95,10 +95,9 @@ mod tests {
     use super::*;
     use crate::experiment::{Document, Search};
     use crate::models::{
-        Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig,
+        Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
     };
     use crate::nn::Precision;
-    use crate::selftest::slicing::random_model;
     use crate::slim::{MaskSet, MaskSpec, Slim, describe};
     use crate::train::layer_decay::layers;
     use crate::train::step::{StepSettings, Trainee};

@@ -265,10 +265,10 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::models::{DistilledVit, Vit, VitConfig};
-    use crate::selftest::slicing::{random, random_model};
+    use crate::models::{DistilledVit, Vit, VitConfig, random_model};
     use crate::slim::{MaskSet, MaskSpec, describe};
     use crate::train::read;
+    use crate::values::random;
 
     fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
         tensor.into_data().convert::<f64>().try_into_vec().unwrap()
