@@ -8,12 +8,12 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use super::batch::{Batch, Order};
-use super::{DataError, Moment, Part};
+use super::{DataError, Moment, Split};
 
 /// Which images are in which batch.
 #[derive(Debug)]
 struct Batches {
-    part: Arc<Part>,
+    part: Arc<Split>,
     indices: Vec<usize>,
     batch: usize,
     order: Order,
@@ -21,7 +21,7 @@ struct Batches {
 }
 
 impl Batches {
-    fn new(part: Arc<Part>, batch: usize, order: Order, epoch: usize) -> Self {
+    fn new(part: Arc<Split>, batch: usize, order: Order, epoch: usize) -> Self {
         let mut indices: Vec<usize> = (0..part.len()).collect();
         if let Order::Shuffled { seed, stage } = order {
             indices.shuffle(&mut Moment { seed, stage, epoch, step: 0 }.generator());
@@ -65,7 +65,7 @@ pub struct Epoch {
 
 impl Epoch {
     pub(super) fn new(
-        part: Arc<Part>,
+        part: Arc<Split>,
         batch: usize,
         order: Order,
         epoch: usize,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::Part;
+use super::Split;
 use super::batch::Order;
 use super::epoch::Epoch;
 
@@ -16,7 +16,7 @@ const FOLDER_THREADS: usize = 2;
 /// A batch depends on seed, stage, epoch and step alone: it is the same for any number of threads.
 #[derive(Clone, Debug)]
 pub struct Loader {
-    part: Arc<Part>,
+    part: Arc<Split>,
     batch: usize,
     order: Order,
     device: Device,
@@ -27,7 +27,7 @@ impl Loader {
     /// Batches of at most `batch` images of `part`, at least 1, on `device`.
     ///
     /// Images in memory are prepared when a batch is asked for, those of a folder ahead of it by two threads.
-    pub fn new(part: Arc<Part>, batch: usize, order: Order, device: Device) -> Self {
+    pub fn new(part: Arc<Split>, batch: usize, order: Order, device: Device) -> Self {
         let threads = if part.reads_files() { FOLDER_THREADS } else { 0 };
         Self { part, batch, order, device, threads }
     }

@@ -6,8 +6,7 @@ pub mod convnext;
 mod deit;
 mod limits;
 mod parameter;
-#[cfg(test)]
-mod published;
+mod random;
 pub mod swin;
 mod vit;
 
@@ -15,5 +14,6 @@ pub use architecture::{Architecture, ConfigError, Logits};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use deit::DistilledVit;
 pub use parameter::Parameter;
+pub use random::random_model;
 pub use swin::{Swin, SwinConfig};
 pub use vit::{Attention, Block, Mlp, PatchEmbed, Vit, VitConfig};

@@ -10,10 +10,10 @@ use super::initial::initial;
 use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use super::target::DENSE;
-use crate::attempt::attempt;
 use crate::data::{Moment, Stage};
 use crate::graph::macs_and_classes;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::slim::{MaskSet, can_leave_tokens, keep_a_token};
 
 /// Parameters and MACs for one image.

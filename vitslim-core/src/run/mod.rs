@@ -40,6 +40,6 @@ pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
 pub use setting::Setting;
 pub(crate) use sharing::SHARED;
-pub use state::{RunState, failure, forget_failure, record_failure, summary};
+pub use state::{failure, forget_failure, record_failure, summary};
 pub(crate) use target::DENSE;
 pub use target::{Target, TargetError};

@@ -19,7 +19,7 @@ use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
 use super::setting::Setting;
 use super::sharing::Sharing;
-use crate::data::{ImageShape, Part, Stage};
+use crate::data::{ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
 use crate::models::Architecture;
@@ -100,8 +100,8 @@ struct Run<'a, A: Architecture> {
     sharing: Option<Sharing>,
     device: &'a Device,
     setting: &'a Setting<'a>,
-    train: Arc<Part>,
-    held_out: Arc<Part>,
+    train: Arc<Split>,
+    held_out: Arc<Split>,
 }
 
 impl<A: Architecture> Run<'_, A> {

@@ -9,7 +9,10 @@ use std::time::Duration;
 use burn::tensor::Device;
 use serde_json::Value;
 
-use super::{Check, Checked, Comparison, Failure, is_cpu};
+use super::check::{Check, Checked};
+use super::comparison::Comparison;
+use super::failure::Failure;
+use crate::device::is_cpu;
 use crate::experiment::Document;
 use crate::models::Vit;
 use crate::report::Summary;

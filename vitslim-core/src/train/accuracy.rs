@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 
 use super::evaluate::{BATCH, EvaluateError, answers};
-use crate::data::{Batch, DataError, Loader, Order, Part};
+use crate::data::{Batch, DataError, Loader, Order, Split};
 use crate::models::Architecture;
 use crate::nn::Precision;
 
@@ -42,7 +42,7 @@ pub struct ClassAccuracy {
 /// When a logit is not finite, an image cannot be read, or the device fails.
 pub fn accuracy<M: Architecture>(
     model: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<Accuracy, EvaluateError> {
@@ -60,7 +60,7 @@ pub fn accuracy<M: Architecture>(
 /// As those of [`accuracy`].
 pub fn top1<M: Architecture>(
     model: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<f64, EvaluateError> {

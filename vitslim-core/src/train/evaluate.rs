@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::memory::{catch_out_of_memory, is_out_of_memory};
 use super::step::cross_entropy;
-use crate::data::{Batch, DataError, Part};
-use crate::kernels::near;
+use crate::data::{Batch, DataError, Split};
+use crate::device::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
 
@@ -56,7 +56,7 @@ impl EvaluateError {
 pub fn difference<M: Architecture>(
     reference: &M,
     other: &M,
-    part: &Part,
+    part: &Split,
     images: usize,
     device: &Device,
 ) -> Result<f64, EvaluateError> {
@@ -140,7 +140,7 @@ pub(crate) fn read<M: Architecture>(
 pub fn throughput<M: Architecture>(
     dense: &M,
     subnet: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<[f64; 2], EvaluateError> {

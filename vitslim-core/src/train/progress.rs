@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::{FormattedDuration, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::stage::StageRun;
-use crate::kernels::is_cpu;
+use crate::device::is_cpu;
 use crate::terminal::say;
 
 /// Time between two plain lines.

@@ -11,10 +11,10 @@ use super::team::{Devices, NamedDevice, Team};
 use super::trainer::{Trainer, TrainerSettings};
 use crate::data::Batch;
 use crate::experiment::Masks;
-use crate::models::{Architecture, ConfigError, Logits, VitConfig};
+use crate::models::{Architecture, ConfigError, Logits, VitConfig, random_model};
 use crate::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Precision};
-use crate::selftest::slicing::{random, random_model};
 use crate::slim::{Slim, Slimmable};
+use crate::values::random;
 
 /// A convolution whose channels are normalised, averaged and classified.
 #[derive(Module, Debug, Slimmable)]

@@ -9,7 +9,7 @@ use super::interrupter::Interrupter;
 use super::memory::is_out_of_memory;
 use super::team::{DeviceFailure, Devices};
 use super::trainer::{StepError, TrainerSettings};
-use crate::data::{Loader, Order, Part, Stage};
+use crate::data::{Loader, Order, Split, Stage};
 use crate::experiment::{Freeze, Masks, Training};
 use crate::nn::Precision;
 
@@ -33,9 +33,9 @@ pub struct StageRun<'a> {
     /// Seed of the experiment.
     pub seed: u64,
     /// What it trains on.
-    pub train: Arc<Part>,
+    pub train: Arc<Split>,
     /// What it is validated on after each epoch.
-    pub held_out: Arc<Part>,
+    pub held_out: Arc<Split>,
     /// Where it computes.
     pub devices: &'a Devices,
     /// Folder of the run, for `metrics.jsonl` and checkpoints.

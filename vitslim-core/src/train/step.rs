@@ -138,11 +138,11 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::models::{DistilledVit, Vit};
-    use crate::selftest::slicing::{random, random_model};
+    use crate::models::{DistilledVit, Vit, random_model};
     use crate::slim::{MaskSet, describe};
     use crate::train::fixture::{batch, step_settings, vit, vit_config};
     use crate::train::read;
+    use crate::values::random;
 
     fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
         tensor.into_data().convert::<f64>().try_into_vec().unwrap()

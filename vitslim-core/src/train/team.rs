@@ -11,9 +11,9 @@ use thiserror::Error;
 
 use super::step::{Computed, StepSettings};
 use crate::data::Batch;
-use crate::kernels::near;
+use crate::device::near;
 use crate::models::Architecture;
-use crate::panic_message::panic_message;
+use crate::panics::panic_message;
 use crate::slim::Slim;
 use crate::terminal::one_line;
 

@@ -11,7 +11,7 @@ use super::super::Registry;
 use super::super::run::{RunArgs, run_one};
 use super::{BUSY, END, trial_folder};
 use crate::experiment::Document;
-use crate::panic_message::panic_message;
+use crate::panics::panic_message;
 use crate::run::{FolderError, RunError, record_failure};
 use crate::terminal::one_line;
 use crate::train::{Interrupter, TrainError};

@@ -14,8 +14,8 @@ use super::trial::Trial;
 use super::worker::{Outcome, Worker, log};
 use crate::cli::run::RunArgs;
 use crate::experiment::Trials;
-use crate::report::{SweepReport, TrialReport};
-use crate::run::{RunState, failure, summary};
+use crate::report::{RunState, SweepReport, TrialReport};
+use crate::run::{failure, summary};
 use crate::train::Interrupter;
 use crate::whole_file::write_whole;
 

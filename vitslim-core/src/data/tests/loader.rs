@@ -19,7 +19,7 @@ fn batches(loader: &Loader, epochs: std::ops::RangeInclusive<usize>) -> Batches 
     epochs.flat_map(|epoch| loader.epoch(epoch)).map(read).collect()
 }
 
-fn idx_part() -> Arc<Part> {
+fn idx_part() -> Arc<Split> {
     let preparation = Preparation { augment: AUGMENT, ..preparation(0.1) };
     Arc::new(idx(Files::idx().path(), 2, &preparation).unwrap().train)
 }

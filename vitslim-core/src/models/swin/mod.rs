@@ -134,13 +134,13 @@ impl Slimmable for Swin {
         let last = layers.len().saturating_sub(1);
 
         mapper.lend(&[("width", width(0))]);
-        let patch_embed = mapper.nested("patch_embed", patch_embed);
+        let patch_embed = patch_embed.map_nested("patch_embed", mapper);
         mapper.close();
 
         let mut stage = |(number, stage): (usize, Stage)| {
             mapper.lend(&[("former", width(number.saturating_sub(1))), ("width", width(number))]);
             mapper.enter("layers");
-            let stage = mapper.nested(&number.to_string(), stage);
+            let stage = stage.map_nested(&number.to_string(), mapper);
             mapper.exit();
             mapper.close();
             stage
@@ -149,7 +149,7 @@ impl Slimmable for Swin {
 
         mapper.lend(&[("width", width(last))]);
         let norm = mapper.axis::<Output, _>("norm", norm, Output, &[Factor::Units("width")], true);
-        let head = mapper.nested("head", head);
+        let head = head.map_nested("head", mapper);
         mapper.close();
         Self { patch_embed, pos_drop, layers, norm, head }
     }

@@ -119,8 +119,8 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::models::random_model;
     use crate::models::{ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
-    use crate::selftest::slicing::random_model;
     use crate::train::fixture::{search, searched};
 
     fn learning_rates(settings: &str, epochs: usize) -> Vec<f64> {

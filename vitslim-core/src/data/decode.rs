@@ -8,7 +8,7 @@ use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Pixel, Rgb, RgbImage,
 };
 
-use crate::attempt::attempt;
+use crate::panics::attempt;
 
 /// How much longer than the other a side may be: resizing such a strip would fill the memory.
 const MOST_ELONGATED: u32 = 100;
@@ -18,8 +18,8 @@ const MOST_BYTES: u64 = 1 << 29;
 
 /// An image as it is used, and what was ignored of it.
 #[derive(Debug)]
-pub(in super::super) struct Decoded {
-    pub(in super::super) image: RgbImage,
+pub(super) struct Decoded {
+    pub(super) image: RgbImage,
     /// Whether its EXIF says that it is to be turned or mirrored.
     pub(super) is_rotated: bool,
     /// Whether it has an alpha channel or a transparent color.
@@ -31,7 +31,7 @@ pub(in super::super) struct Decoded {
 /// # Errors
 ///
 /// What is wrong with the file, a sentence whose subject it is.
-pub(in super::super) fn read_image(path: &Path) -> Result<Decoded, String> {
+pub(super) fn read_image(path: &Path) -> Result<Decoded, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.is_empty() {
         return Err("is empty".to_owned());

@@ -1,30 +1,11 @@
-use burn::module::Module;
+//! Attention over heads of any size.
+
 use burn::tensor::Tensor;
 
 use super::product;
-
-/// How the features of an attention layer split into heads, and attention over them. Heads need not be of one size:
-/// after slicing each keeps the dims that its masks left it, and an empty head is gone.
-#[derive(Module, Debug)]
-pub struct HeadLayout {
-    /// Dims of each head, in the order of the features.
-    pub sizes: Vec<usize>,
-    /// What the scores are multiplied by: `head_dim^-0.5` of the *original* head size, also after slicing, so that the
-    /// sliced attention equals the masked one.
-    pub scale: f64,
-}
+use crate::slim::HeadLayout;
 
 impl HeadLayout {
-    /// `heads` heads of `head_dim` dims each.
-    pub fn new(heads: usize, head_dim: usize) -> Self {
-        Self { sizes: vec![head_dim; heads], scale: (head_dim as f64).powf(-0.5) }
-    }
-
-    /// Number of features: the dims of all heads.
-    pub fn features(&self) -> usize {
-        self.sizes.iter().sum()
-    }
-
     /// Multi-head self-attention on queries, keys and values that lie side by side. Neighbouring heads of one size are
     /// computed together.
     ///

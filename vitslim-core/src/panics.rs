@@ -1,17 +1,17 @@
-//! Code of an architecture that may panic: burn does where shapes do not fit.
+//! Panics as errors: burn panics where shapes do not fit, and where a device fails.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
-use crate::panic_message::panic_message;
 use crate::terminal::one_line;
 
 thread_local! {
     static ATTEMPTS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `work` answers, or what its panic says, on one line. The panic is not printed.
+/// The result of `work`, or the message of its panic on one line. The panic is not printed.
 pub(crate) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     hush();
     let before = ATTEMPTS.replace(true);
@@ -20,7 +20,7 @@ pub(crate) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     answer.map_err(|panic| words(panic_message(&*panic).unwrap_or("it does not say why")))
 }
 
-/// Keeps panics of attempts from being printed, in this thread only.
+/// Keeps the panics of attempts from being printed, on their own threads only.
 fn hush() {
     static HUSHED: Once = Once::new();
     HUSHED.call_once(|| {
@@ -33,12 +33,18 @@ fn hush() {
     });
 }
 
-/// Burn's frame around the operation and the reason, taken away.
+/// `message` without the frame that burn puts around an operation and its reason.
 fn words(message: &str) -> String {
     let message = one_line(message);
     let message = message.replace("=== Tensor Operation Error === Operation: ", "");
     let message = message.replace("Shape { dims: ", "").replace("] }", "]");
     message.replace("Reason: 1. ", "").trim_end_matches(['.', ' ']).to_owned()
+}
+
+/// The message of a caught panic, if it has one.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> Option<&str> {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
 }
 
 #[cfg(test)]

@@ -1,18 +1,16 @@
 //! What is bf16 and what stays f32, of layers and of a whole network.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{DType, Device, Distribution, TensorData};
+use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use burn_ir::{FloatOperationIr, ModuleOperationIr, OperationIr};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-use super::*;
-use crate::data::ImageShape;
-use crate::graph::{capture, macs};
-use crate::models::{Architecture, Vit, VitConfig};
-use crate::nn::{Conv2dConfig, LinearConfig};
-use crate::selftest::slicing::random;
-use crate::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
+use vitslim_core::data::ImageShape;
+use vitslim_core::graph::{capture, macs};
+use vitslim_core::models::{Architecture, Vit, VitConfig};
+use vitslim_core::nn::{Conv2dConfig, HeadLayout, Linear, LinearConfig, Precision};
+use vitslim_core::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
+use vitslim_core::values::random;
 
 /// Of the logits' scale: a product is off by at most half of bf16's last place, 2^-9, and errors add up over layers.
 const TOLERANCE: f64 = 0.02;
@@ -39,14 +37,16 @@ fn factors_are_rounded_sums_and_biases_are_not() {
     let x = tensor::<2>([[1.0 + 1.0 / 512.0, 1.0 + 1.0 / 128.0]]);
     let weight = tensor::<2>([[1.0, 0.0], [0.0, 1.0 + 1.0 / 512.0]]);
     let bias = tensor::<1>([0.0, 1.0 / 1024.0]);
-    let linear = || host(linear(x.clone(), weight.clone(), Some(bias.clone())));
+    let layer = Linear { weight: Param::from_tensor(weight), bias: Some(Param::from_tensor(bias)) };
+    let linear = || host(layer.forward(x.clone()));
     assert_eq!(Precision::Bf16.within(linear), [1.0, 1.0 + 1.0 / 128.0 + 1.0 / 1024.0]);
     assert!(Precision::F32.within(linear)[0] > 1.0);
 
     // A sum in bf16 would stay at 256.
     let many = Precision::Bf16.within(|| {
         let ones = Tensor::<2>::ones([1, 300], &x.device());
-        host(super::linear(ones.clone(), ones.transpose(), None))
+        let layer = Linear { weight: Param::from_tensor(ones.clone().transpose()), bias: None };
+        host(layer.forward(ones))
     });
     assert_eq!(many, [300.0]);
 }
@@ -64,7 +64,7 @@ fn layers_take_and_give_f32_in_both_directions() {
         precision.within(|| {
             let linear = layer.forward(x.clone());
             let conv_output = conv.forward(images.clone());
-            let heads = super::super::HeadLayout { sizes: vec![5, 2, 1], scale: 0.4 };
+            let heads = HeadLayout { sizes: vec![5, 2, 1], scale: 0.4 };
             let attention = heads.attend(x.clone());
             let gradients = (linear.clone().square().sum()
                 + conv_output.clone().square().sum()

@@ -1,17 +1,40 @@
-//! Where operations are called from.
+//! Where operations are computed: whether that is the CPU, what its vector instructions are, and which thread calls them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-use super::is_cpu;
+/// Whether `device` is the CPU, with autodiff or without.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(_) => {
+            matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+        }
+        _ => false,
+    }
+}
 
-/// Does `work`, which calls many operations on `device`. On the CPU one of the threads that compute does it, and need not hand over
-/// each operation to the others and wait: that takes as long as a small operation itself. Work that comes while another's goes on
-/// stays in its own thread; else a thread that waits for a part of an operation of the first could begin all of it.
+/// The widest vector instructions of this processor, which the fused operations use.
+pub(crate) fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::Arch::new() {
+        pulp::Arch::V4(_) => "AVX-512",
+        pulp::Arch::V3(_) => "AVX2",
+        _ => "SSE2",
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    if cfg!(target_arch = "aarch64") { "NEON" } else { "no vector instructions" }
+}
+
+/// Runs `work`, which calls many operations on `device`. On the CPU it runs on one of the compute threads, so that no operation has to be
+/// handed to another thread and waited for: for a small operation, the handover takes as long as the operation. Only one `work` at a time
+/// runs there; any other stays on its own thread, since a compute thread that waits for part of an operation of the first could otherwise
+/// start all of the second.
 ///
-/// What is local to a thread, such as a precision, must be set in `work`. It must not wait for operations of other threads: the
-/// thread that computes those may have begun `work` while it waited.
+/// Set thread-local state, such as a precision, inside `work`. `work` must not wait for operations of other threads: the compute thread
+/// that has to run them may be the one that `work` is on.
 pub(crate) fn near<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
     static TAKEN: AtomicBool = AtomicBool::new(false);
 

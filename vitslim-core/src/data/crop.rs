@@ -5,17 +5,17 @@ use image::imageops::{FilterType, resize};
 
 /// Resizing and cutting, in pixels.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Crop {
+pub(super) struct Crop {
     /// Shorter side after resizing; at least `size`.
-    pub(in super::super) resize: usize,
+    pub(super) resize: usize,
     /// Height and width of the middle that is cut out.
-    pub(in super::super) size: usize,
+    pub(super) size: usize,
 }
 
 impl Crop {
     /// Resizes the shorter side of `image` (bicubic) and puts the middle into `values`, `[3, size, size]`. An image whose
     /// shorter side has that length already is not resampled.
-    pub(in super::super) fn apply(self, image: RgbImage, values: &mut [u8]) {
+    pub(super) fn apply(self, image: RgbImage, values: &mut [u8]) {
         let (width, height) = image.dimensions();
         let shorter = width.min(height);
         let scaled = |side: u32| (u64::from(side) * self.resize as u64 / u64::from(shorter)) as u32;

@@ -1,10 +1,11 @@
-//! Presets are the networks that were published.
+//! The presets are the published networks, by their parameters and multiply-adds.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConvNext, Swin};
-use crate::graph::{macs_of_graph, tensor_id};
+use super::capture::tensor_id;
+use super::macs_of_graph;
+use crate::models::{Architecture, ConvNext, Swin};
 
 /// Parameters and multiply-adds of an image of 224 x 224. The weights are recorded too, as what is still to be drawn.
 fn counts<A: Architecture>(config: &A::Config) -> (usize, u64) {
