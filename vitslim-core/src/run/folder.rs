@@ -215,7 +215,11 @@ impl RunFolder {
         })?;
         match self.read(NORMALISATION)? {
             None => Ok(Some(here)),
-            Some(there) if there.trim_end() == here => Ok(None),
+            Some(there)
+                if serde_json::from_str(&there).is_ok_and(|there: Normalisation| there == *normalisation) =>
+            {
+                Ok(None)
+            }
             Some(there) => Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here }),
         }
     }
@@ -312,7 +316,7 @@ mod tests {
     use super::*;
 
     fn normalisation() -> Normalisation {
-        Normalisation { white: 255, mean: vec![0.5], deviation: vec![1.0], images: 9 }
+        Normalisation { white: 255, mean: vec![0.5], std: vec![1.0], images: 9 }
     }
 
     fn begin(out: &Path, trial: &str, experiment: &str, afresh: bool) -> Result<RunFolder, FolderError> {
@@ -349,6 +353,17 @@ mod tests {
         assert!(!path.join("summary.json").exists());
         assert!(!path.join("subnets").exists());
         assert!(path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_run_whose_normalisation_an_earlier_version_wrote_goes_on() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = begin(out.path(), "seed=1", "one", false).unwrap();
+        let older = folder.read(NORMALISATION).unwrap().unwrap().replace("\"std\"", "\"deviation\"");
+        folder.write(NORMALISATION, older.as_bytes()).unwrap();
+        assert_eq!(folder.check_normalisation(&normalisation()).unwrap(), None);
+        folder.write(NORMALISATION, older.replace("0.5", "0.6").as_bytes()).unwrap();
+        assert!(matches!(folder.check_normalisation(&normalisation()), Err(FolderError::OtherData { .. })));
     }
 
     #[test]
