@@ -14,7 +14,7 @@ use super::subject::{Outcome, Subject};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::Reason;
-use crate::slim::{DimensionMapper, Factor, HasAxis, Plan, PlanError, Scope, Side};
+use crate::slim::{DimensionMapper, Factor, HasAxis, PlanError, Scope, Side};
 
 /// Most parameters or repairs in a message.
 const TOLD: usize = 3;

@@ -5,6 +5,7 @@
 //! trained.
 
 mod augment;
+mod batch;
 mod cifar;
 mod crop;
 mod dataset;
@@ -27,14 +28,16 @@ mod split;
 mod tests;
 
 pub use augment::Augment;
+pub use batch::{Batch, Order};
 pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use dataset::{Dataset, Preparation};
 pub use digits::digits;
+pub use epoch::Epoch;
 pub use error::DataError;
 pub(crate) use files::check_folder;
 pub use folder::{FolderHeldOut, ImageFolder, image_folder};
 pub use idx::idx;
-pub use loader::{Batch, Loader, Order};
+pub use loader::Loader;
 pub use noise::random;
 pub use normalisation::Normalisation;
 pub use random::{Moment, Stage};

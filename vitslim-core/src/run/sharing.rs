@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::identity::{Circumstances, Identities, code};
 use super::keys::PreparedBudget;
-use super::pipeline::Setting;
 use super::prepare::Prepared;
+use super::setting::Setting;
 use crate::data::Stage;
 use crate::device::is_cpu;
 use crate::models::Architecture;

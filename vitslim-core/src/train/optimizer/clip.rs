@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 /// Scales `gradients` of `module` so that their norm is at most `largest`: one norm over all parameters, and the formula of
 /// PyTorch's `clip_grad_norm_`.
-pub(super) fn clip<M: Module>(module: &M, gradients: &mut GradientsParams, largest: f64) {
+pub(in crate::train) fn clip<M: Module>(module: &M, gradients: &mut GradientsParams, largest: f64) {
     let mut squares = Squares { gradients, sum: None };
     module.visit(&mut squares);
     let Some(sum) = squares.sum else { return };

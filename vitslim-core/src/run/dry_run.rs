@@ -1,12 +1,13 @@
-//! A run without its trainings: each of its networks is made, and its forward pass recorded, so that what would fail in the end fails
-//! before the night.
+//! A run without its training: each of its networks is made and its forward pass recorded, so that what would fail at the end fails
+//! at once.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
+use super::error::RunError;
+use super::initial::initial;
 use super::keys::PreparedBudget;
-use super::pipeline::{RunError, initial};
 use super::prepare::Prepared;
 use super::target::DENSE;
 use crate::data::{Moment, Stage};
@@ -23,7 +24,7 @@ pub(crate) type Size = (usize, u64);
 /// # Errors
 ///
 /// When one of them cannot be made, or does not take the images, or has an answer for other classes.
-pub(crate) fn rehearse<A: Architecture>(prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
+pub(crate) fn dry_run<A: Architecture>(prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
     let size = |(_, model): (String, A)| Ok((Module::num_params(&model), checked_macs(prepared, &model)?));
     cut_at_random(prepared, &Device::flex())?.map(|cut| cut.and_then(size)).collect()
 }

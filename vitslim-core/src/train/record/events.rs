@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::TrainError;
-use super::record::{Entry, StageRecord};
 use super::tensorboard::{Point, PointValue, write_events};
+use super::{Entry, StageRecord};
+use crate::train::TrainError;
 
 /// Writes the event file of a stage anew from its lines in `metrics.jsonl`, so that both always say the same, also after a
 /// restart. A stage is a run of TensorBoard's: `pretrain`, `search`, `retrain/share-0.5`.
-pub(super) fn write_stage_events(run: &Path, record: &StageRecord) -> Result<(), TrainError> {
+pub(in crate::train) fn write_stage_events(run: &Path, record: &StageRecord) -> Result<(), TrainError> {
     let folder = run.join(events_folder(record.stage(), record.subnet()));
     let entries = record.entries().map_err(|error| record.error(error))?;
     let points: Vec<Point> = entries.iter().flat_map(points).collect();
@@ -53,7 +53,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::train::mask_statistics::MaskStatistics;
+    use crate::train::record::mask_statistics::MaskStatistics;
 
     #[test]
     fn epochs_and_steps_have_series_of_their_own() {

@@ -1,4 +1,4 @@
-//! An experiment that asks for more of a search that a folder holds: for budgets that are new.
+//! A run that is extended: its experiment asks for further budgets of the search that its folder holds.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use crate::whole_file::remove;
 
 /// How an experiment goes on from another, in whose folder it is to be run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Growth {
+pub(super) enum Extension {
     /// It asks for the same.
     None,
     /// It asks for more. Of the sub-networks of before, those of these labels were only begun, and are not asked for any more.
@@ -52,13 +52,13 @@ impl Outline {
 
 /// How the experiment `here` goes on from `there`, by which the folder `path` was filled; `None` where it is another, or where
 /// something that was trained would be lost.
-pub(super) fn growth(path: &Path, there: &str, here: &str) -> Option<Growth> {
+pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extension> {
     let (there, here) = (Outline::read(there)?, Outline::read(here)?);
     if there.search != here.search {
         return None;
     }
     if there.subnets == here.subnets {
-        return Some(Growth::None);
+        return Some(Extension::None);
     }
     let is_finished = |label: &str| path.join(SUBNETS).join(label).join(RESULT).exists();
     let (kept, gone): (Vec<_>, Vec<_>) =
@@ -79,13 +79,13 @@ pub(super) fn growth(path: &Path, there: &str, here: &str) -> Option<Growth> {
             retrain.is_some_and(|training| !is_whole(path, Stage::Retrain, Some(label), training))
         });
     match is_bare {
-        true => Some(Growth::Bare),
-        false => Some(Growth::More(gone.into_iter().map(|(label, _)| label).collect())),
+        true => Some(Extension::Bare),
+        false => Some(Extension::More(gone.into_iter().map(|(label, _)| label).collect())),
     }
 }
 
 /// Removes from the folder `path` what is not true of it any more, the sub-networks of the labels `gone` among it.
-pub(super) fn grow(path: &Path, gone: &[String]) -> Result<(), FolderError> {
+pub(super) fn extend(path: &Path, gone: &[String]) -> Result<(), FolderError> {
     let removed = |path: PathBuf| remove(&path).map_err(io("remove", &path));
     removed(path.join(SUMMARY))?;
     for label in gone {

@@ -10,24 +10,24 @@ use burn::tensor::Tensor;
 /// After `n` steps `average = average + (1 - d) * (weights - average)` with `d = min(decay, (1 + n) / (10 + n))`, so that the first
 /// steps are not drowned by the random start; as TensorFlow's `ExponentialMovingAverage` has it.
 #[derive(Debug)]
-pub(super) struct Ema<M: Module> {
+pub(in crate::train) struct Ema<M: Module> {
     average: M,
     decay: f64,
 }
 
 impl<M: Module> Ema<M> {
     /// Begins with the weights of `module`, which is in validation mode.
-    pub(super) fn new(module: M, decay: f64) -> Self {
+    pub(in crate::train) fn new(module: M, decay: f64) -> Self {
         Self { average: module, decay }
     }
 
     /// The module with averaged weights, in validation mode.
-    pub(super) fn average(&self) -> &M {
+    pub(in crate::train) fn average(&self) -> &M {
         &self.average
     }
 
     /// Takes in the weights of `module`, in validation mode, after `steps` steps of training.
-    pub(super) fn update(&mut self, module: &M, steps: usize) {
+    pub(in crate::train) fn update(&mut self, module: &M, steps: usize) {
         let mut weights = Weights::default();
         module.visit(&mut weights);
         let steps = steps as f64;

@@ -1,22 +1,24 @@
-//! Steps of training that several devices share.
+//! The devices that compute a step together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
 use burn::module::Module;
-use burn::tensor::Device;
-use burn::train::TrainOutput;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use thiserror::Error;
 
-use super::step::{Share, StepOutput, Trainee};
+use super::step::{Computed, StepSettings};
 use crate::data::Batch;
 use crate::device::near;
 use crate::models::Architecture;
 use crate::panics::panic_message;
+use crate::slim::Slim;
 use crate::terminal::one_line;
 
 /// The devices of a run. The first has the weights, and it alone evaluates, measures and slices; the others compute their
-/// share of each training batch.
+/// images of each training batch.
 #[derive(Clone, Debug)]
 pub struct Devices {
     /// The first.
@@ -35,29 +37,33 @@ impl Devices {
 /// A device, and how a user calls it.
 #[derive(Clone, Debug)]
 pub struct NamedDevice {
-    /// Its name: `cuda:0`.
+    /// `cpu`, `cuda:0`.
     pub name: String,
-    /// The device.
+    /// Without autodiff.
     pub device: Device,
 }
 
-/// A device that broke off a step.
-#[derive(Debug)]
-pub(super) struct DeviceFailure {
-    pub(super) device: String,
-    pub(super) reason: String,
+/// A device that failed in a step.
+#[derive(Clone, Debug, Error)]
+#[error("{device} failed: {reason}")]
+pub struct DeviceFailure {
+    /// Its name, and its place among several: `` `cuda:1` (device 2 of 2) ``.
+    pub device: String,
+    /// What it said, on one line.
+    pub reason: String,
 }
 
-/// The devices of a training at work, each after the first in a thread of its own. The thread stays: CUDA keeps memory and a
+/// The devices at work, each after the first in a thread of its own. The threads stay from step to step: CUDA keeps memory and a
 /// queue of work for each.
 pub(super) struct Team {
     first: Member,
     others: Vec<Worker>,
 }
 
-/// A device on the autodiff backend, and what a failure of it is reported by.
+/// A device on the autodiff backend.
 #[derive(Clone)]
 struct Member {
+    /// How an error names it.
     place: String,
     device: Device,
 }
@@ -70,7 +76,7 @@ struct Worker {
 }
 
 type Work = Box<dyn FnOnce() + Send>;
-type Shared = Result<Share, DeviceFailure>;
+type Answer = Result<Computed, DeviceFailure>;
 
 impl Team {
     pub(super) fn new(devices: &Devices) -> Self {
@@ -86,42 +92,62 @@ impl Team {
         Self { first: member((1, &devices.first)), others: others.collect() }
     }
 
-    /// Computes a step of `trainee`, which is on the first device, as is `batch`. Each device computes one share of the batch,
-    /// in its order; a batch of few images leaves the last ones idle.
+    /// Gradients of `batch`, and its cross entropy, penalty and number of right answers, `[3]`. `slim` and `batch` are on the
+    /// first device. Each device computes its images of the batch, in its order; a batch of few images leaves the last ones idle.
     ///
     /// # Errors
     ///
-    /// When a device fails, which is told by the first that did.
-    pub(super) fn step<M: Architecture>(
+    /// When a device fails: the first that did, in their order.
+    pub(super) fn compute<M: Architecture>(
         &self,
-        trainee: Trainee<M>,
+        slim: &Slim<M>,
+        settings: StepSettings,
         batch: Batch,
-    ) -> Result<TrainOutput<StepOutput>, DeviceFailure> {
+    ) -> Result<(GradientsParams, Tensor<1>), DeviceFailure> {
         let images = batch.len();
-        let mut shares = batch.clone().parts(1 + self.others.len());
-        let first = shares.next();
+        let mut parts = batch.parts(1 + self.others.len());
+        let first = parts.next();
         let begun: Vec<_> = self
             .others
             .iter()
-            .zip(shares)
-            .map(|(worker, share)| (worker, worker.begin(&trainee, share, images, &self.first.device)))
+            .zip(parts)
+            .map(|(worker, part)| (worker, worker.begin(slim, settings, part, images, &self.first.device)))
             .collect();
-        let mut done: Vec<Shared> = Vec::new();
-        let here = trainee.clone();
-        done.extend(first.map(|share| self.first.attempt(move || here.share(share, images))));
+        let mut answers: Vec<Answer> = Vec::new();
+        answers.extend(first.map(|part| {
+            let slim = slim.clone();
+            let compute = move || Computed::of(&slim, settings, part, images);
+            // One device alone waits for nobody.
+            if begun.is_empty() { self.first.begin(compute) } else { self.first.attempt(compute) }
+        }));
         // All are waited for, so that none still computes when an error ends the training.
-        done.extend(begun.into_iter().map(|(worker, share)| worker.end(&share)));
-        let shares = done.into_iter().collect::<Result<Vec<_>, _>>()?;
-        self.on_first(move || trainee.join(&batch, shares))
+        answers.extend(begun.into_iter().map(|(worker, answer)| worker.end(&answer)));
+        let computed = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let slim = slim.clone();
+        self.on_first(move || Computed::sum(&slim, computed))
     }
 
-    /// Does `work` that is the first device's alone, and does not wait for it.
+    /// Does `work`, which is the first device's alone, without waiting for the device.
     ///
     /// # Errors
     ///
     /// When the device fails.
     pub(super) fn on_first<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
         self.first.begin(work)
+    }
+
+    /// Waits until the first device has done all that was begun.
+    ///
+    /// # Errors
+    ///
+    /// When it failed.
+    pub(super) fn wait(&self) -> Result<(), DeviceFailure> {
+        self.first.attempt(|| ())
+    }
+
+    /// The failure of the first device for `reason`, where its results are read.
+    pub(super) fn first_failure(&self, reason: &str) -> DeviceFailure {
+        self.first.failure(reason)
     }
 }
 
@@ -153,23 +179,25 @@ impl Worker {
         Self { member, work: Some(work), thread: thread.ok() }
     }
 
-    /// Lets the device compute `share` and bring the result `home`.
+    /// Lets the device compute `part` of a batch of `images`, and bring the result `home`.
     fn begin<M: Architecture>(
         &self,
-        trainee: &Trainee<M>,
-        share: Batch,
+        slim: &Slim<M>,
+        settings: StepSettings,
+        part: Batch,
         images: usize,
         home: &Device,
-    ) -> Receiver<Shared> {
+    ) -> Receiver<Answer> {
         let (answer, answers) = channel();
-        let (member, trainee, home) = (self.member.clone(), trainee.clone(), home.clone().inner());
+        let (member, slim, home) = (self.member.clone(), slim.clone(), home.clone().inner());
         let work = move || {
-            let share = member.attempt(|| {
-                let trainee = trainee.fork(&member.device);
-                trainee.share(share.moved_to(&member.device), images).moved_to(&home, &trainee)
+            let computed = member.attempt(|| {
+                let slim = slim.fork(&member.device);
+                let part = part.moved_to(&member.device);
+                Computed::of(&slim, settings, part, images).moved_to(&home, &slim)
             });
             // It fails when nobody waits any more.
-            let _ = answer.send(share);
+            let _ = answer.send(computed);
         };
         if let Some(queue) = &self.work {
             // If it fails, so does the wait for the answer.
@@ -179,8 +207,8 @@ impl Worker {
     }
 
     /// Waits for what was begun.
-    fn end(&self, share: &Receiver<Shared>) -> Shared {
-        share
+    fn end(&self, answer: &Receiver<Answer>) -> Answer {
+        answer
             .recv()
             .unwrap_or_else(|_| Err(self.member.failure("its thread could not be started, or broke off")))
     }
@@ -201,137 +229,84 @@ mod tests {
     use std::sync::{Condvar, Mutex};
     use std::time::Duration;
 
-    use burn::module::{ModuleVisitor, Param};
-    use burn::optim::GradientsParams;
-    use burn::tensor::{Distribution, Tensor, TensorData};
-    use burn::train::TrainStep;
+    use burn::module::{Module, ModuleVisitor, Param};
 
-    use super::super::step::StepSettings;
-    use super::super::watch::Watch;
     use super::*;
     use crate::models::{ConfigError, Logits, Vit, VitConfig};
     use crate::nn::Precision;
-    use crate::slim::{MaskSet, MaskSpec, Slim, Slimmable, describe};
+    use crate::slim::{MaskSet, Slimmable, describe};
+    use crate::train::fixture::{batch, step_settings, vit};
 
     fn cpus(count: usize) -> Devices {
         let cpu = NamedDevice { name: "cpu".to_owned(), device: Device::flex() };
         Devices { first: cpu.clone(), others: vec![cpu; count - 1] }
     }
 
-    fn trainee(clip: Option<f64>) -> Trainee<Vit> {
-        trainee_in(Precision::F32, clip)
-    }
-
-    fn trainee_in(precision: Precision, clip: Option<f64>) -> Trainee<Vit> {
-        let device = Device::flex().autodiff();
-        let config = VitConfig {
-            image_size: 8,
-            patch_size: 4,
-            channels: 1,
-            classes: 10,
-            dim: 12,
-            heads: 2,
-            depth: 2,
-            ..VitConfig::default()
-        };
-        let model = Vit::init(&config, &device).unwrap();
-        let spec = MaskSpec { weight: 0.01, init: 0.5, ..MaskSpec::default() };
-        let searched: Vec<_> = describe(&model).unwrap().into_iter().map(|d| (d, spec)).collect();
-        let masks = MaskSet::new(&searched, &device);
-        let settings = StepSettings { parts: 1, label_smoothing: 0.1, clip, precision };
-        Trainee::new(Slim { model, masks }, settings, Watch::default())
-    }
-
-    fn batch(images: usize) -> Batch {
-        let device = Device::flex().autodiff();
-        let labels: Vec<i64> = (0..10).cycle().take(images).collect();
-        let labels = Tensor::from_data(TensorData::new(labels, [images]), &device);
-        let images = Tensor::random([images, 1, 8, 8], Distribution::Normal(0.0, 1.0), &device);
-        Batch { images, labels, epoch: 1, step: 1, seed: 5 }
+    fn training() -> Slim<Vit> {
+        vit().train().fork(&Device::flex().autodiff())
     }
 
     fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
         tensor.into_data().try_into_vec().unwrap()
     }
 
-    /// Losses, penalty, logits and all gradients of a step, by path.
-    fn values(trainee: &Trainee<Vit>, step: TrainOutput<StepOutput>) -> Vec<f32> {
+    /// What a step measured, and all its gradients, by path.
+    fn computed(devices: usize, slim: &Slim<Vit>, settings: StepSettings, batch: &Batch) -> Vec<f32> {
         struct Gradients(GradientsParams, Vec<f32>);
         impl ModuleVisitor for Gradients {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 self.1.extend(bits(self.0.get::<D>(param.id).unwrap()));
             }
         }
-        let StepOutput { cross_entropy, penalty, logits, .. } = step.item;
-        let values = [bits(cross_entropy), bits(penalty), bits(logits)].concat();
-        let mut gradients = Gradients(step.grads, values);
-        trainee.visit(&mut gradients);
+        let team = Team::new(&cpus(devices));
+        let (gradients, measured) = team.compute(slim, settings, batch.clone()).unwrap();
+        let mut gradients = Gradients(gradients, bits(measured));
+        slim.visit(&mut gradients);
         gradients.1
     }
 
-    fn shared(devices: usize, trainee: &Trainee<Vit>, batch: &Batch) -> Vec<f32> {
-        let step = Team::new(&cpus(devices)).step(trainee.clone(), batch.clone());
-        values(trainee, step.map_err(|failure| failure.reason).unwrap())
+    fn furthest(a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len());
+        a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
     }
 
     /// Batches that all devices have a part of, that leave the last one a smaller part, and that are too small for all of them.
     #[test]
     fn devices_do_what_one_does_part_by_part_to_the_last_bit() {
-        let settings = [
-            (Precision::F32, None, 1e-5),
-            (Precision::F32, Some(0.3), 1e-5),
-            // A product that lies between two numbers of bf16 may be rounded either way.
-            (Precision::Bf16, None, 2e-2),
-        ];
-        for (precision, clip, tolerance) in settings {
-            let whole = trainee_in(precision, clip);
-            let in_parts = |parts| {
-                let settings = StepSettings { parts, label_smoothing: 0.1, clip, precision };
-                Trainee::new(whole.slim.clone(), settings, Watch::default())
-            };
+        let slim = training();
+        // A product that lies between two numbers of bf16 may be rounded either way.
+        for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Bf16, 2e-2)] {
+            let settings = StepSettings { label_smoothing: 0.1, precision, ..step_settings() };
             for images in [12, 7, 3, 1] {
                 let batch = batch(images);
-                let expected = values(&whole, TrainStep::step(&whole, batch.clone()));
-                for devices in [1, 2, 3, 4] {
-                    let one_by_one = in_parts(devices);
-                    let one_by_one = values(&one_by_one, TrainStep::step(&one_by_one, batch.clone()));
-                    let shared = shared(devices, &whole, &batch);
-                    assert!(shared == one_by_one, "{images} images on {devices} devices");
-                    assert_eq!(shared.len(), expected.len());
-                    let furthest =
-                        shared.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                    assert!(furthest < tolerance, "{images} images on {devices} devices: {furthest}");
+                let whole = computed(1, &slim, settings, &batch);
+                for devices in 1..=4 {
+                    let one_by_one = computed(1, &slim, StepSettings { parts: devices, ..settings }, &batch);
+                    let together = computed(devices, &slim, settings, &batch);
+                    assert!(together == one_by_one, "{images} images on {devices} devices");
+                    assert!(furthest(&together, &whole) < tolerance, "{images} images on {devices} devices");
                 }
             }
         }
     }
 
     #[test]
-    fn each_device_computes_its_share_in_parts() {
-        let batch = batch(12);
-        let whole = trainee(None);
-        let settings = StepSettings { parts: 3, label_smoothing: 0.1, clip: None, precision: Precision::F32 };
-        let in_parts = Trainee::new(whole.slim.clone(), settings, Watch::default());
-        let expected = shared(1, &whole, &batch);
-        let in_parts = shared(2, &in_parts, &batch);
-        let furthest = in_parts.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    fn each_device_computes_its_images_in_parts() {
+        let (slim, batch) = (training(), batch(12));
+        let whole = computed(1, &slim, step_settings(), &batch);
+        let in_parts = computed(2, &slim, StepSettings { parts: 3, ..step_settings() }, &batch);
+        let furthest = furthest(&whole, &in_parts);
         assert!(furthest > 0.0 && furthest < 1e-5, "{furthest}");
     }
 
     #[test]
     fn the_penalty_counts_once_on_any_number_of_devices() {
-        let trainee = trainee(None);
-        let units: usize =
-            describe(&trainee.slim.model).unwrap().iter().map(|dimension| dimension.units()).sum();
+        let slim = training();
+        let units: usize = describe(&slim.model).unwrap().iter().map(|dimension| dimension.units()).sum();
         let expected = 0.01 * 0.5 * units as f32;
         for devices in [1, 2, 3] {
-            let step =
-                Team::new(&cpus(devices)).step(trainee.clone(), batch(5)).map_err(|failure| failure.reason);
-            let penalty = bits(step.unwrap().item.penalty)[0];
-            assert!(
-                (penalty - expected).abs() < 1e-5 * expected,
-                "{devices} devices: {penalty}, not {expected}"
-            );
+            let penalty = computed(devices, &slim, step_settings(), &batch(5))[1];
+            assert!((penalty - expected).abs() < 1e-5 * expected, "{devices} devices: {penalty}");
         }
     }
 
@@ -375,10 +350,7 @@ mod tests {
 
     #[test]
     fn devices_compute_at_the_same_time_and_one_that_fails_is_named() {
-        let vit = trainee(None);
-        let slim = Slim { model: Pair { vit: vit.slim.model }, masks: MaskSet::default() };
-        let settings = StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 };
-        let trainee = Trainee::new(slim, settings, Watch::default());
+        let slim = Slim { model: Pair { vit: training().model }, masks: MaskSet::default() };
         let team = Team::new(&cpus(3));
         // The third has nothing to compute of two images; of six it has the last two.
         for (images, failing) in [(6, true), (2, false), (6, true)] {
@@ -386,13 +358,10 @@ mod tests {
             if failing {
                 batch.images = batch.images.slice_fill(4..6, BRIGHT);
             }
-            match team.step(trainee.clone(), batch) {
-                Err(DeviceFailure { device, reason }) => {
-                    assert!(failing);
-                    assert_eq!(
-                        (device.as_str(), reason.as_str()),
-                        ("`cpu` (device 3 of 3)", "out of memory")
-                    );
+            match team.compute(&slim, step_settings(), batch) {
+                Err(failure) => {
+                    assert!(failing, "{failure}");
+                    assert_eq!(failure.to_string(), "`cpu` (device 3 of 3) failed: out of memory");
                 }
                 Ok(_) => assert!(!failing),
             }

@@ -1,5 +1,5 @@
-//! Stages that trials of a sweep have in common. The trial that comes first trains it, those that come meanwhile wait, and all
-//! others take it over: checkpoints and record, as if they had trained it themselves.
+//! Stages that trials of a sweep have in common. The first trial to need one trains it, others that need it meanwhile wait, and
+//! later ones copy it: checkpoints and record, as if they had trained it themselves.
 //!
 //! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last.
 
@@ -9,12 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::TrainError;
-use super::checkpoint::Checkpoints;
-use super::ending::{Chosen, is_complete};
-use super::events::write_stage_events;
-use super::record::{RECORD, StageRecord};
+use super::record::{RECORD, write_stage_events};
+use super::resume::StageFiles;
 use super::stage::StageRun;
-use super::take_up::has_all;
 use crate::terminal::say;
 use crate::whole_file::{remove, write_whole};
 
@@ -31,65 +28,49 @@ pub(super) struct Claim {
     _lock: File,
 }
 
-/// Takes the stage of `run` over from another trial, if one has trained it; waits for one that does. Else this trial has to train
-/// it, and has the right to. `None` if nothing is shared, or nothing is to be trained.
+/// Copies the stage of `run` from another trial, if one has trained it; waits for one that does. Else this trial has to train
+/// it, and gets the right to. `None` if nothing is shared, or nothing is left to train.
 ///
 /// # Errors
 ///
 /// When it is interrupted while it waits, or files cannot be read or written.
-pub(super) fn take_over(
-    run: &StageRun,
-    record: &StageRecord,
-    checkpoints: &Checkpoints,
-) -> Result<Option<Claim>, TrainError> {
+pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
     let Some(folder) = &run.shared else { return Ok(None) };
     let failed = |source| TrainError::File { path: folder.clone(), source };
-    forget_another(run, folder, record, checkpoints).map_err(failed)?;
+    forget_another(run, folder, files).map_err(failed)?;
     let claim = claim(run, folder)?;
-    // One that is damaged is trained anew, and put in its place.
-    if !is_good(run, folder) {
+    let shared = StageFiles::of_shared(folder, run.stage, run.training);
+    // One that is damaged is trained again, and put in its place.
+    if !shared.is_whole(run.training) {
         return Ok(Some(claim));
     }
-    let epochs = record.epochs().map_err(|error| record.error(error))?;
-    let own = Chosen::of(&epochs, run.training).filter(|_| is_complete(&epochs, run.training));
-    if own.is_none_or(|own| !checkpoints.is_good(own.epoch)) {
-        import(run, folder, record, checkpoints).map_err(failed)?;
-        write_stage_events(run.folder, record)?;
+    if !files.is_whole(run.training) {
+        import(run, folder, files).map_err(failed)?;
+        write_stage_events(run.folder, &files.record)?;
         if !run.quiet {
-            say(format_args!("{}: taken over from another trial", run.title()));
+            say(format_args!("{}: copied from another trial", run.title()));
         }
     }
     Ok(None)
 }
 
-/// Whether the stage in `folder` is there, whole.
-fn is_good(run: &StageRun, folder: &Path) -> bool {
-    let record = StageRecord::new(folder.join(RECORD), run.stage, None);
-    has_all(&record, &Checkpoints::new(folder.to_owned(), run.training.ema.is_some()), run.training)
-}
-
 /// Removes what this trial has of the stage, if it was made when something was other than it is now: the code, the device, the
-/// data. By the name of the shared stage it is known.
-fn forget_another(
-    run: &StageRun,
-    folder: &Path,
-    record: &StageRecord,
-    checkpoints: &Checkpoints,
-) -> Result<(), Error> {
-    let known = checkpoints.folder().join(IDENTITY);
+/// data. The name of the shared stage tells.
+fn forget_another(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
+    let known = files.checkpoints.folder().join(IDENTITY);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     if std::fs::read_to_string(&known).is_ok_and(|there| there == name) {
         return Ok(());
     }
-    forget(run, record, checkpoints)?;
+    forget(run, files)?;
     write_whole(&known, name.as_bytes())
 }
 
 /// Removes the stage and what was made from it.
-fn forget(run: &StageRun, record: &StageRecord, checkpoints: &Checkpoints) -> Result<(), Error> {
+fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
     run.dependents.iter().try_for_each(|path| remove(path))?;
-    record.cut_back(0)?;
-    let Ok(entries) = std::fs::read_dir(checkpoints.folder()) else { return Ok(()) };
+    files.record.cut_back(0)?;
+    let Ok(entries) = std::fs::read_dir(files.checkpoints.folder()) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();
         if path.is_file() && path.file_name().is_some_and(|name| name != IDENTITY) {
@@ -115,21 +96,16 @@ fn claim(run: &StageRun, folder: &Path) -> Result<Claim, TrainError> {
             return Err(TrainError::Interrupted { stage: run.stage.name(), epoch: 1 });
         }
         if !std::mem::replace(&mut told, true) {
-            say(format_args!("{}: another trial is at it; waiting for its end", run.title()));
+            say(format_args!("{}: another trial is training it; waiting", run.title()));
         }
         std::thread::sleep(WAIT);
     }
 }
 
-fn import(
-    run: &StageRun,
-    folder: &Path,
-    record: &StageRecord,
-    checkpoints: &Checkpoints,
-) -> Result<(), Error> {
-    forget(run, record, checkpoints)?;
-    link_checkpoints(folder, checkpoints.folder())?;
-    record.adopt(&folder.join(RECORD))
+fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
+    forget(run, files)?;
+    link_checkpoints(folder, files.checkpoints.folder())?;
+    files.record.adopt(&folder.join(RECORD))
 }
 
 impl Claim {
@@ -138,10 +114,10 @@ impl Claim {
     /// # Errors
     ///
     /// When a file cannot be written.
-    pub(super) fn publish(self, record: &StageRecord, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+    pub(super) fn publish(self, files: &StageFiles) -> Result<(), TrainError> {
         let publish = || {
-            link_checkpoints(checkpoints.folder(), &self.folder)?;
-            write_whole(&self.folder.join(RECORD), record.detached()?.as_bytes())
+            link_checkpoints(files.checkpoints.folder(), &self.folder)?;
+            write_whole(&self.folder.join(RECORD), files.record.detached()?.as_bytes())
         };
         publish().map_err(|source| TrainError::File { path: self.folder.clone(), source })
     }

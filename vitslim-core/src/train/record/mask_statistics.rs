@@ -15,34 +15,37 @@ const BINS: usize = 20;
 
 /// The masks of one dimension, as the factors that they multiply by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct MaskStatistics {
-    pub(super) mean: f64,
+pub(in crate::train) struct MaskStatistics {
+    pub(in crate::train) mean: f64,
     /// Fraction of the masks that are less than 0.05 away from 0.
     #[serde(rename = "share_under_0.05")]
-    pub(super) share_under_0_05: f64,
-    pub(super) histogram: Histogram,
+    pub(in crate::train) share_under_0_05: f64,
+    pub(in crate::train) histogram: Histogram,
 }
 
 /// How many values are in each of 20 equal bins from the least value to the largest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Histogram {
-    pub(super) min: f64,
-    pub(super) max: f64,
-    pub(super) counts: Vec<usize>,
+pub(in crate::train) struct Histogram {
+    pub(in crate::train) min: f64,
+    pub(in crate::train) max: f64,
+    pub(in crate::train) counts: Vec<usize>,
 }
 
-/// Statistics of each dimension, by its path. Those whose masks are no finite numbers are left out: the loss is then none
-/// either, which stops the run.
-pub(super) fn statistics(masks: &MaskSet) -> BTreeMap<String, MaskStatistics> {
-    let of = |values: Tensor<1>| {
-        let values = values.into_data().convert::<f64>().try_into_vec::<f64>().ok()?;
-        MaskStatistics::of(&values)
-    };
-    masks.iter().filter_map(|mask| Some((mask.path.clone(), of(mask.activated())?))).collect()
+/// Statistics of each dimension, by its path, in one read of the device. Those whose masks are no finite numbers are left out:
+/// the loss is then none either, which stops the run.
+pub(in crate::train) fn statistics(masks: &MaskSet) -> BTreeMap<String, MaskStatistics> {
+    let activated: Vec<_> = masks.iter().map(|mask| mask.activated()).collect();
+    if activated.is_empty() {
+        return BTreeMap::new();
+    }
+    let counts: Vec<_> = activated.iter().map(|activated| activated.dims()[0]).collect();
+    let mut values = Tensor::cat(activated, 0).into_data().iter::<f64>().collect::<Vec<_>>().into_iter();
+    let mut of = |count: usize| MaskStatistics::of(&values.by_ref().take(count).collect::<Vec<_>>());
+    masks.iter().zip(counts).filter_map(|(mask, count)| Some((mask.path.clone(), of(count)?))).collect()
 }
 
 impl MaskStatistics {
-    pub(super) fn of(values: &[f64]) -> Option<Self> {
+    pub(in crate::train) fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
             return None;
         }

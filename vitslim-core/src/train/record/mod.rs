@@ -2,25 +2,39 @@
 //!
 //! Lines are appended. One that a crash tore is no line: it is cut off when the stage goes on, and its epoch is done again.
 
+mod events;
+mod mask_statistics;
+mod meter;
+mod tensorboard;
+
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use burn::train::checkpoint::CheckpointerError;
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
-use super::ending::HeldOut;
-use super::mask_statistics::MaskStatistics;
+use super::early_stopping::HeldOut;
 use crate::data::Stage;
 use crate::whole_file::write_whole;
+
+pub(crate) use events::events_folder;
+pub(in crate::train) use events::write_stage_events;
+pub(in crate::train) use mask_statistics::{MaskStatistics, statistics};
+pub use meter::Place;
+pub(in crate::train) use meter::{Meter, MeterError};
 
 /// File of the record, in the folder of a run.
 pub(crate) const RECORD: &str = "metrics.jsonl";
 
 /// Values by name; one that is not finite is written as null.
-pub(super) type Values = BTreeMap<String, Option<f64>>;
+pub(in crate::train) type Values = BTreeMap<String, Option<f64>>;
+
+/// A value by its name.
+pub(in crate::train) fn value(name: &str, value: f64) -> (String, Option<f64>) {
+    (name.to_owned(), value.is_finite().then_some(value))
+}
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,64 +48,55 @@ struct Line {
 
 /// What a line says of its stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Entry {
-    pub(super) epoch: usize,
+pub(in crate::train) struct Entry {
+    pub(in crate::train) epoch: usize,
     /// Step of the stage, from 1, if the line is not of a whole epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) step: Option<usize>,
+    pub(in crate::train) step: Option<usize>,
     /// Seconds that the stage took until here, over all restarts.
-    pub(super) seconds: f64,
+    pub(in crate::train) seconds: f64,
     /// Means over the epoch, or over its steps since the line before; the learning rate is that of the last step.
-    pub(super) train: Values,
+    pub(in crate::train) train: Values,
     /// Of a whole epoch.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) held_out: Values,
+    pub(in crate::train) held_out: Values,
     /// Of each dimension that is searched.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) masks: BTreeMap<String, MaskStatistics>,
+    pub(in crate::train) masks: BTreeMap<String, MaskStatistics>,
 }
 
 /// The lines of one stage in `metrics.jsonl`.
 #[derive(Clone, Debug)]
-pub(super) struct StageRecord {
+pub(in crate::train) struct StageRecord {
     path: PathBuf,
     stage: &'static str,
     subnet: Option<String>,
 }
 
 impl StageRecord {
-    pub(super) fn new(path: PathBuf, stage: Stage, subnet: Option<&str>) -> Self {
+    pub(in crate::train) fn new(path: PathBuf, stage: Stage, subnet: Option<&str>) -> Self {
         Self { path, stage: stage.name(), subnet: subnet.map(str::to_owned) }
     }
 
     /// Name of the stage.
-    pub(super) fn stage(&self) -> &'static str {
+    pub(in crate::train) fn stage(&self) -> &'static str {
         self.stage
     }
 
     /// Label of the sub-network, when retraining.
-    pub(super) fn subnet(&self) -> Option<&str> {
+    pub(in crate::train) fn subnet(&self) -> Option<&str> {
         self.subnet.as_deref()
     }
 
     /// What the lines of the stage say.
-    pub(super) fn entries(&self) -> Result<Vec<Entry>, Error> {
+    pub(in crate::train) fn entries(&self) -> Result<Vec<Entry>, Error> {
         let lines = self.lines()?.into_iter();
         Ok(lines.filter(|line| self.is_ours(line)).map(|line| line.entry).collect())
     }
 
     /// The error of a stage whose record cannot be used.
-    pub(super) fn error(&self, source: Error) -> TrainError {
+    pub(in crate::train) fn error(&self, source: Error) -> TrainError {
         TrainError::File { path: self.path.clone(), source }
-    }
-
-    /// The error of a stage whose checkpoint cannot be written to the folder `path`.
-    pub(super) fn unsaved(&self, path: &Path, error: CheckpointerError) -> TrainError {
-        let source = match error {
-            CheckpointerError::IOError(source) => source,
-            other => Error::other(other.to_string()),
-        };
-        TrainError::Unsaved { stage: self.stage, path: path.to_owned(), source }
     }
 
     /// All whole lines of the file. One that was torn by a crash, which has no end, is left out.
@@ -116,7 +121,7 @@ impl StageRecord {
     }
 
     /// Held-out top-1 of each recorded epoch of the stage.
-    pub(super) fn epochs(&self) -> Result<Vec<HeldOut>, Error> {
+    pub(in crate::train) fn epochs(&self) -> Result<Vec<HeldOut>, Error> {
         let lines = self.lines()?;
         let ours = lines.iter().filter(|line| self.is_ours(line) && line.entry.step.is_none());
         let in_order = ours.zip(1..).take_while(|(line, epoch)| line.entry.epoch == *epoch);
@@ -128,7 +133,7 @@ impl StageRecord {
     }
 
     /// Seconds that the recorded epochs took.
-    pub(super) fn seconds(&self) -> Result<f64, Error> {
+    pub(in crate::train) fn seconds(&self) -> Result<f64, Error> {
         let lines = self.lines()?;
         let last = lines.iter().rev().find(|line| self.is_ours(line));
         Ok(last.map_or(0.0, |line| line.entry.seconds))
@@ -136,7 +141,7 @@ impl StageRecord {
 
     /// Removes the lines after epoch `epoch` of the stage, those of later stages among them, and a torn line. Of sub-networks none
     /// depends on another.
-    pub(super) fn cut_back(&self, epoch: usize) -> Result<(), Error> {
+    pub(in crate::train) fn cut_back(&self, epoch: usize) -> Result<(), Error> {
         let lines = self.lines()?;
         let begin = lines.iter().position(|line| self.is_ours(line)).unwrap_or(lines.len());
         let stays = |line: &&Line| match self.is_ours(line) {
@@ -152,13 +157,13 @@ impl StageRecord {
     }
 
     /// The lines of the stage as a text of its own, without the label of a sub-network.
-    pub(super) fn detached(&self) -> Result<String, Error> {
+    pub(in crate::train) fn detached(&self) -> Result<String, Error> {
         let line = |entry| as_text(&Line { stage: self.stage.to_owned(), subnet: None, entry });
         self.entries()?.into_iter().map(line).collect()
     }
 
     /// Adds the lines of the file `path`, which [`StageRecord::detached`] made of this stage in another run, as those of this run.
-    pub(super) fn adopt(&self, path: &Path) -> Result<(), Error> {
+    pub(in crate::train) fn adopt(&self, path: &Path) -> Result<(), Error> {
         let theirs = Self { path: path.to_owned(), stage: self.stage, subnet: None };
         let line =
             |entry| as_text(&Line { stage: self.stage.to_owned(), subnet: self.subnet.clone(), entry });
@@ -167,7 +172,7 @@ impl StageRecord {
     }
 
     /// Adds a line of the stage.
-    pub(super) fn append(&self, entry: Entry) -> Result<(), Error> {
+    pub(in crate::train) fn append(&self, entry: Entry) -> Result<(), Error> {
         let line = Line { stage: self.stage.to_owned(), subnet: self.subnet.clone(), entry };
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         file.write_all(as_text(&line)?.as_bytes())

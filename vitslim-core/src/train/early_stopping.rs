@@ -58,18 +58,9 @@ impl Chosen {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-    use crate::experiment::Document;
-
-    /// A stage of 9 epochs with `settings`.
-    pub(in super::super) fn training(settings: &str) -> Training {
-        let text = format!(
-            "Experiment(name: \"a\", model: (architecture: \"vit\"), data: Digits, search: (epochs: 9, {settings} \
-             optimizer: AdamW(lr: 0.1), dimensions: {{ \"hidden\": (weight: 0) }}), budgets: [Share({{ \"hidden\": 0.5 }})])"
-        );
-        Document::parse("a.ron", &text, &[]).unwrap().experiment().unwrap().search.training()
-    }
+    use crate::train::fixture::training;
 
     fn epochs(values: &[(f64, Option<f64>)]) -> Vec<HeldOut> {
         values.iter().map(|&(top1, top1_ema)| HeldOut { top1, top1_ema }).collect()
