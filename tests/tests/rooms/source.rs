@@ -74,7 +74,7 @@ impl Source {
         steps.first()?;
         for (index, step) in steps.iter().enumerate() {
             let file = self.0.get(&module)?;
-            let child = [&module[..], &[step.clone()]].concat();
+            let child = [&module[..], std::slice::from_ref(step)].concat();
             let export = file.exports.iter().find(|(name, _)| name == step);
             // A function may have the name of its module, so that the last step is an export first.
             match (export, self.0.contains_key(&child)) {
