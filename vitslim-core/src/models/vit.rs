@@ -1,4 +1,4 @@
-//! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020), with the names of timm's parts.
+//! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020). Names of parts are timm's.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -266,7 +266,7 @@ pub struct Vit {
     /// The class token, `[1, 1, dim]`.
     #[slim(axis(2) = [width], gate)]
     pub cls_token: Param<Tensor<3>>,
-    /// Learned positions of class token and patches, `[1, tokens, dim]`.
+    /// Position embedding of class token and patches, `[1, tokens, dim]`.
     #[slim(axis(2) = [width], gate)]
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout after the embedding.

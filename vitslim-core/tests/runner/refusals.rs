@@ -18,7 +18,7 @@ const BROKEN: [(&str, &str, &[&str]); 23] = [
     ("patch_size: 4", "patch_size: 4, image_size: 32", &["`image_size` is 32, but the data has 8"]),
     ("patch_size: 4", "patch_size: 4, classes: 7", &["`classes` is 7, but the data has 10"]),
     ("patch_size: 4", "patchsize: 4", &["unknown field `patchsize`", "did you mean `patch_size`"]),
-    ("drop_path: 0.1", "drop_path: 1.0", &["`drop_path` is a probability from 0 to below 1, not 1"]),
+    ("drop_path: 0.1", "drop_path: 1.0", &["`drop_path` must be a probability from 0 to below 1, not 1"]),
     ("dim: 16", "dim: 0", &["`dim` must be at least 1"]),
     ("mlp_ratio: 2", "mlp_ratio: -2", &["has no hidden units"]),
     ("\"hidden\": 0.5", "\"hidden\": 1.5", &["greater than 0 and at most 1", "tiny.ron:19:"]),
