@@ -8,9 +8,8 @@ use walkdir::WalkDir;
 
 use super::workspace::{Workspace, said};
 
-/// Where a `cargo test -p` finds its package.
-const PACKAGES: [(&str, &str); 3] =
-    [("vitslim-core", "vitslim-core"), ("vitslim-macros", "vitslim-macros"), ("vitslim-tests", "tests")];
+/// What git, builds, runs and fuzzing leave.
+const LEFT: [&str; 4] = [".git", "target", "runs", "artifacts"];
 
 /// The file that the documents tell a reader to write.
 const OF_THE_READER: &str = "mine.ron";
@@ -36,11 +35,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-/// The files of the repository with this extension, without what builds and runs leave.
+/// The files of the repository with this extension.
 fn files(extension: &str) -> Vec<PathBuf> {
-    let left = ["target", "runs", "artifacts", ".git"];
     let entries = WalkDir::new(root()).sort_by_file_name().into_iter();
-    let entries = entries.filter_entry(|entry| !left.iter().any(|name| entry.file_name() == *name));
+    let entries = entries.filter_entry(|entry| !LEFT.iter().any(|left| entry.file_name() == *left));
     let paths = entries.map(|entry| entry.unwrap().into_path());
     paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }
@@ -218,55 +216,59 @@ fn links_lead_to_files_and_headings() {
 }
 
 #[test]
-fn paths_and_tests_that_they_name_exist() {
-    let folders: Vec<String> = fs::read_dir(root())
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| {
-            entry.path().is_dir() && !["target", "runs"].iter().any(|left| entry.file_name() == *left)
-        })
-        .map(|entry| format!("{}/", entry.file_name().display()))
-        .collect();
-    let sources: Vec<(PathBuf, String)> =
-        files("rs").into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect();
-    let has_function = |folder: &Path, name: &str| {
-        sources.iter().any(|(path, text)| path.starts_with(folder) && text.contains(&format!("fn {name}")))
-    };
+fn paths_that_they_name_exist() {
+    let entries = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap());
+    let folders =
+        entries.filter(|entry| entry.path().is_dir() && !LEFT.iter().any(|left| entry.file_name() == *left));
+    let folders: Vec<String> = folders.map(|entry| format!("{}/", entry.file_name().display())).collect();
+    for document in Document::all() {
+        for path in document.inline_code().filter(|code| !code.contains(['*', '<', ' '])) {
+            let is_ours = folders.iter().any(|folder| path.starts_with(folder));
+            assert!(
+                !is_ours || root().join(path).exists(),
+                "{}: there is no `{path}`",
+                document.path.display()
+            );
+        }
+    }
+}
+
+/// Names of packages, source files, their folders and functions.
+fn names() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in files("rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        let functions = text.lines().filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next());
+        names.extend(functions.map(str::to_owned));
+        let parts = path.strip_prefix(root()).unwrap().with_extension("");
+        names.extend(parts.iter().map(|part| part.display().to_string()));
+    }
+    for path in files("toml") {
+        let text = fs::read_to_string(path).unwrap();
+        names.extend(
+            text.lines()
+                .filter_map(|line| Some(line.strip_prefix("name = \"")?.trim_end_matches('"').to_owned())),
+        );
+    }
+    names
+}
+
+#[test]
+fn tests_that_they_name_exist() {
+    let names = names();
     for document in Document::all() {
         let place = document.path.display();
-        let in_blocks =
-            document.blocks.iter().filter(|block| block.kind == "sh").flat_map(|block| block.text.lines());
+        let in_blocks = document.blocks.iter().filter(|block| block.kind == "sh");
+        let in_blocks = in_blocks.flat_map(|block| block.text.lines());
         for code in document.inline_code().chain(in_blocks) {
-            if folders.iter().any(|folder| code.starts_with(folder)) && !code.contains(['*', '<', ' ']) {
-                assert!(root().join(code).exists(), "{place}: there is no `{code}`");
+            let command = code.split_once("cargo test ").map_or("", |(_, command)| command);
+            let words = command.split([' ', ':']).filter(|word| !word.is_empty() && !word.starts_with('-'));
+            for word in words {
+                assert!(names.iter().any(|name| name.starts_with(word)), "{place}: no `{word}` for `{code}`");
             }
-            let is_name = code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-            if is_name && code.matches('_').count() >= 3 {
-                assert!(has_function(&root(), code), "{place}: there is no function `{code}`");
-            }
-            let Some((_, test)) = code.split_once("cargo test -p ") else { continue };
-            let test = words(test);
-            let folder = PACKAGES.iter().find(|(package, _)| *package == test[0]);
-            let folder = root().join(folder.unwrap_or_else(|| panic!("{place}: no package for `{code}`")).1);
-            let filter = match test.get(1).map(String::as_str) {
-                Some("--test") => {
-                    let target = folder.join("tests").join(&test[2]);
-                    assert!(
-                        target.is_dir() || target.with_extension("rs").is_file(),
-                        "{place}: no target for `{code}`"
-                    );
-                    test.get(3)
-                }
-                Some("--lib") => test.get(2),
-                _ => None,
-            };
-            for part in filter.iter().flat_map(|filter| filter.split("::")).filter(|part| !part.is_empty()) {
-                let is_module = sources.iter().any(|(path, _)| {
-                    path.starts_with(&folder)
-                        && (path.file_stem().unwrap() == part || path.parent().unwrap().ends_with(part))
-                });
-                assert!(is_module || has_function(&folder, part), "{place}: no test for `{code}`");
-            }
+            let is_test = document.path.ends_with("CONTRIBUTING.md") && code.matches('_').count() >= 3;
+            let is_test = is_test && code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            assert!(!is_test || names.contains(code), "{place}: there is no test `{code}`");
         }
     }
 }
