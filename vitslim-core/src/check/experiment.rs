@@ -3,10 +3,10 @@
 use burn::module::Module;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
-use crate::attempt::attempt;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Document, Fault, Faults};
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
 use crate::run::{Known, Network, Prepared, config, config_fault, keys};
 use crate::slim::{Dimension, MaskSpec, describe};

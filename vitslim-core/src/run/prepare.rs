@@ -9,10 +9,10 @@ use thiserror::Error;
 use super::config::{config, config_fault, default};
 use super::dataset::{dataset, folder};
 use super::keys::{Network, PreparedBudget, keys};
-use crate::attempt::attempt;
 use crate::data::{Batch, DataError, Dataset};
 use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of};
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
 
 /// An experiment with everything that it names.
