@@ -123,7 +123,7 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
 
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
-    let told = "search: the checkpoint of epoch 4 is damaged; the one before it is used";
+    let told = "search: the checkpoint of epoch 4 is damaged; going on from the one before";
     assert!(printed.contains(told), "{printed}");
     reference.assert_same_end(&reference.workspace, "repaired");
 
@@ -134,7 +134,7 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     }
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
-    let told = "pretrain: the checkpoint of epoch 3 is damaged; the stage begins anew";
+    let told = "pretrain: the checkpoint of epoch 3 is damaged; the stage starts again";
     assert!(printed.contains(told), "{printed}");
     reference.assert_same_end(&reference.workspace, "begun anew");
 }
@@ -148,7 +148,7 @@ fn a_frozen_search_goes_on_frozen() {
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
     assert!(
-        printed.contains("search: the checkpoint of epoch 2 is not whole; the one before it is used"),
+        printed.contains("search: the checkpoint of epoch 2 is incomplete; going on from the one before"),
         "{printed}"
     );
     reference.assert_same_end(&reference.workspace, "repaired");
