@@ -44,7 +44,11 @@ pub mod prelude {
     pub use crate::slim::Slimmable;
 }
 
-/// Compiles and runs the Rust of the README.
+/// Compiles and runs the Rust of the documents.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/architectures.md")]
+    struct Architectures;
+}
