@@ -27,7 +27,6 @@ pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use dataset::{Dataset, ImageShape, Preparation};
 pub use digits::digits;
 pub use error::DataError;
-pub(crate) use files::check_folder;
 pub use folder::{FolderHeldOut, ImageFolder, image_folder};
 pub use idx::idx;
 pub use loader::{Batch, Loader, Order};

@@ -17,16 +17,6 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     /// Named configurations.
     fn presets() -> Vec<(&'static str, Self::Config)>;
 
-    /// Whether the configuration describes a model, without making one: where a file has other mistakes, this is told beside them.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Architecture::init`], as far as they can be told.
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        let _ = config;
-        Ok(())
-    }
-
     /// A freshly initialised model.
     ///
     /// # Errors

@@ -20,16 +20,17 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{config, config_fault, default};
+pub(crate) use config::{config, config_fault, default, facts};
+pub(crate) use dataset::dataset;
 pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};
 pub use keys::PreparedBudget;
-pub(crate) use keys::{Network, keys};
+pub(crate) use keys::keys;
 pub use listing::runs;
 pub(crate) use pipeline::initial;
 pub use pipeline::{RunError, Setting, execute};
-pub(crate) use prepare::Known;
+pub(crate) use prepare::{Known, batches};
 pub use prepare::{PrepareError, Prepared};
 pub(crate) use rehearsal::{Size, checked_macs, cut_at_random, rehearse};
 pub use restore::{RestoreError, Restored, restore};

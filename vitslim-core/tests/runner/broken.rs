@@ -242,7 +242,7 @@ fn of_a_folder_of_images_nothing_false_is_said_and_nothing_is_read_first() {
     let text = TINY.replace("Digits", data).replace("batch: 128", "batch: 16");
     for (right, wrong, expected) in [
         ("label_smoothing: 0.1", "label_smoothing: Sweep([0.1, 1])", &["`label_smoothing`: must"][..]),
-        ("seed: 3", "seed: Sweep([1, 2, 1])", &["`1` is the same trial twice"]),
+        ("seed: 3", "seed: Sweep([1, 2, 1])", &["`1` gives the same trial twice"]),
         ("heads: 2", "heads: 2, dimm: 3", &["unknown field `dimm`"]),
         ("\"hidden\": 0.1", "\"hiden\": 0.1", &["no dimension matches \"hiden\""]),
         ("dim: 16, depth", "dim: 15, dimm: 3, depth", &["unknown field `dimm`"]),
