@@ -10,15 +10,14 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use vitslim_core::models::{
-    Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig,
+    Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
 };
-use vitslim_core::selftest::slicing::{
-    PlanKind, draw_plan, random, random_model, relative_difference, trains_after_slicing,
-};
+use vitslim_core::selftest::slicing::{PlanKind, draw_plan, relative_difference, trains_after_slicing};
 use vitslim_core::slim::{
     Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe, kept_count,
     rank,
 };
+use vitslim_core::values::random;
 
 const TOLERANCE: f64 = 1e-10;
 

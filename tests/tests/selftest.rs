@@ -1,5 +1,5 @@
 //! The checks of `vitslim selftest`, on the CPU. What another folder of the parity group's files holds is checked where
-//! `VITSLIM_PARITY_DIR` names it. The layers are checked beside the fused operations, in vitslim-core.
+//! `VITSLIM_PARITY_DIR` names it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -25,6 +25,11 @@ fn parity() {
 #[test]
 fn slicing() {
     assert_passed(Group::Slicing);
+}
+
+#[test]
+fn layers() {
+    assert_passed(Group::Layers);
 }
 
 #[test]

@@ -12,17 +12,17 @@
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
 
-mod attempt;
 pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod data;
+mod device;
 pub mod experiment;
 pub mod graph;
 mod kernels;
 pub mod models;
 pub mod nn;
-mod panic_message;
+mod panics;
 pub mod plan;
 pub mod reference;
 pub mod report;
@@ -31,6 +31,7 @@ pub mod selftest;
 pub mod slim;
 mod terminal;
 pub mod train;
+pub mod values;
 mod whole_file;
 
 /// What the file of a model needs.

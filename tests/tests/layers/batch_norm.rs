@@ -3,8 +3,8 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use vitslim_core::prelude::*;
-use vitslim_core::selftest::slicing::random;
 use vitslim_core::slim::{Plan, describe};
+use vitslim_core::values::random;
 
 use crate::convolutions::ConvNormConv;
 use crate::harness::{Masks, Network, host, input, masks, network};

@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, FloatDType, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vitslim_core::selftest::slicing::random;
 use vitslim_core::slim::{Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
+use vitslim_core::values::random;
 
 const TOLERANCE: f64 = 1e-10;
 

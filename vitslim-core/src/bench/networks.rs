@@ -10,7 +10,7 @@ use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::run::{DENSE, Prepared, RunError, Target, checked_macs, cut_at_random, restore};
 use crate::slim::{MaskSet, Slim};
-use crate::train::{EvaluateError, Stepper, read};
+use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings, read};
 
 /// Where the networks come from.
 #[derive(Clone, Debug)]
@@ -88,9 +88,18 @@ impl<A: Architecture> Bench<'_, A> {
     }
 
     fn step(&self, kind: WorkKind, slim: Slim<A>, masks: &Masks) -> Result<Work, RunError> {
-        let mut stepper = Stepper::new(slim, &self.training, masks, self.precision(), self.setting.device)?;
+        let settings = TrainerSettings {
+            training: &self.training,
+            masks,
+            freeze: None,
+            precision: self.precision(),
+            devices: &Devices::one("device", self.setting.device.clone()),
+            steps: 1,
+            read_every: 1,
+        };
+        let mut trainer = Trainer::new(slim, settings)?;
         let batch = self.batch(&self.setting.device.clone().autodiff())?;
-        Ok(Work { kind, once: Box::new(move || stepper.step(batch.clone())) })
+        Ok(Work { kind, once: Box::new(move || trainer.timed_step(batch.clone())) })
     }
 
     fn inference(&self, model: A) -> Result<Work, RunError> {

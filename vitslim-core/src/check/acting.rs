@@ -4,9 +4,10 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::parameters::{Change, changed, parameters};
 use super::pattern::pattern;
-use super::subject::{Subject, TOLERANCE, relative_difference};
+use super::subject::{Subject, TOLERANCE};
 use crate::models::Architecture;
 use crate::slim::{DimensionAxis, DimensionMapper, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor};
+use crate::values::relative_difference;
 
 /// What slicing takes from the parameters of one pattern, along one annotated axis.
 #[derive(Clone, Debug)]

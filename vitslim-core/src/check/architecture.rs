@@ -8,17 +8,17 @@ use rand_chacha::ChaCha8Rng;
 
 use super::dimensions::with_costs;
 use super::gradient::check_gradients;
-use super::parameters::randomised;
 use super::prove::{Proof, prove};
 use super::repair::Axes;
 use super::subject::{Subject, images};
 use super::tokens::check_tokens;
-use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::graph::{GraphError, macs};
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::{CheckedDimension, Reason};
 use crate::slim::describe;
+use crate::values::randomised;
 
 /// Multiply-adds that are spent on random shares, in all.
 const MACS_OF_ROUNDS: u64 = 6_000_000_000;

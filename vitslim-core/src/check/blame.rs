@@ -6,31 +6,18 @@ use burn::tensor::Tensor;
 
 use super::acting::{Taken, acting, is_left_by_its_gate, taken};
 use super::amended::{Amendment, ParameterAxis, Place};
+use super::culprit::Culprit;
 use super::parameters::{Change, changed, parameters};
 use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
-use crate::attempt::attempt;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::Reason;
-use crate::slim::{DimensionMapper, Factor, HasAxis, Plan, PlanError, Scope, Side};
+use crate::slim::{DimensionMapper, Factor, HasAxis, PlanError, Scope, Side};
 
 /// More parameters or repairs than these are no help.
 const TOLD: usize = 3;
-
-/// A mask set for which the networks differ, with as few dimensions as can be.
-pub(super) struct Culprit<'a, A: Architecture> {
-    /// The network.
-    pub subject: &'a Subject<A>,
-    /// What the mask set cuts.
-    pub cuts: &'a str,
-    /// The mask set.
-    pub plan: Plan,
-    /// The dimensions that it cuts.
-    pub guilty: Vec<usize>,
-    /// How the networks differ.
-    pub outcome: Outcome,
-}
 
 /// What is wrong with `culprit`. At most `attempts` other annotations are tried.
 pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> Reason {

@@ -1,10 +1,10 @@
 //! Every dimension with what a unit of it costs.
 
 use super::pattern::{pattern, patterns};
-use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::graph::macs;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::{CheckedCarrier, CheckedDimension};
 use crate::slim::{Dimension, Plan, parameters_per_unit};
 

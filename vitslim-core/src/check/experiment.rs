@@ -3,10 +3,10 @@
 use burn::module::Module;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
-use crate::attempt::attempt;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{Fault, Trial};
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
 use crate::run::{batches, config, config_fault, dataset, facts, keys};
 use crate::slim::{Dimension, MaskSpec, describe};

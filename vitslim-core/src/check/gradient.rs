@@ -6,10 +6,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::pattern::patterns;
 use super::subject::{Subject, images};
-use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
 use crate::nn::draw::seeded;
+use crate::panics::attempt;
 use crate::report::Reason;
 use crate::slim::{Dimension, Mask, MaskSet, MaskSpec};
 use crate::train::cross_entropy;

@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 
 use super::pattern::patterns;
-use crate::attempt::attempt;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::report::{ListedArchitecture, ListedDimension};
 use crate::run::default;
 use crate::slim::describe;

@@ -32,6 +32,7 @@ mod acting;
 mod amended;
 mod architecture;
 mod blame;
+mod culprit;
 mod dimensions;
 mod experiment;
 mod gradient;

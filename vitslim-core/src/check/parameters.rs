@@ -1,11 +1,7 @@
 //! Parameters of a model by their paths.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, TensorData};
-use rand::RngExt;
-use rand_chacha::ChaCha8Rng;
-
-use super::pattern::split;
+use burn::tensor::Tensor;
 
 /// A parameter of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,30 +78,5 @@ impl<C: Change> ModuleMapper for Changing<'_, C> {
             Some(value) => param.map(|_| value),
             None => param,
         }
-    }
-}
-
-/// Every parameter random: biases, shifts and tokens too, since a bias of 0 would hide that it was left out.
-///
-/// Weights are so small that what goes through them keeps its size, and the deepest network answers with numbers that tell
-/// something.
-pub(super) fn randomised<M: Module>(model: M, rng: &mut ChaCha8Rng) -> M {
-    changed(model, &mut Randomise(rng))
-}
-
-struct Randomise<'a>(&'a mut ChaCha8Rng);
-
-impl Change for Randomise<'_> {
-    fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>> {
-        let shape = value.dims();
-        let largest = shape.iter().copied().max().unwrap_or(1).max(1);
-        let inputs = shape.iter().product::<usize>() / largest;
-        // Uniform values below this have a variance of one over the inputs.
-        let most = (3.0 / inputs.max(3) as f64).sqrt();
-        // A variance is positive.
-        let range = if split(path).1 == "running_var" { 0.5..1.5 } else { -most..most };
-        let values: Vec<f64> =
-            (0..shape.iter().product()).map(|_| self.0.random_range(range.clone())).collect();
-        Some(Tensor::from_data(TensorData::new(values, shape), &value.device()))
     }
 }

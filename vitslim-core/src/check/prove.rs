@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use burn::module::Module;
 use rand_chacha::ChaCha8Rng;
 
-use super::blame::{Culprit, blame};
+use super::blame::blame;
+use super::culprit::Culprit;
 use super::pattern::{pattern, patterns};
 use super::plans::{cuts_something, restored, trials};
 use super::subject::{Outcome, Subject};

@@ -2,11 +2,11 @@
 
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
-use super::blame::Culprit;
+use super::culprit::Culprit;
 use super::parameters::{Parameter, parameters};
 use super::pattern::{dimension_around, pattern, split};
-use crate::attempt::attempt;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
 
 /// Changes of the annotations, any of which makes the culprit's networks the same; empty where none is found within

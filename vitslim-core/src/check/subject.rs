@@ -5,11 +5,11 @@ use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use super::amended::{Amended, Amendment};
-use crate::attempt::attempt;
 use crate::data::ImageShape;
 use crate::models::Architecture;
-use crate::selftest::{furthest, slicing::random};
+use crate::panics::attempt;
 use crate::slim::{Dimension, Plan, Slimmable};
+use crate::values::{random, relative_difference};
 
 /// By how much logits may differ, over the largest of them. In f64, sums in another order differ by 1e-13.
 pub const TOLERANCE: f64 = 1e-9;
@@ -71,13 +71,6 @@ impl<A: Architecture> Subject<A> {
             .try_into_vec()
             .map_err(|error| format!("{error:?}"))
     }
-}
-
-/// Largest difference, over the largest value of `expected`; infinite where one is no number or the sizes differ.
-pub(super) fn relative_difference(expected: &[f64], found: &[f64]) -> f64 {
-    let scale = expected.iter().fold(1e-3_f64, |scale, value| scale.max(value.abs()));
-    let difference = furthest(found, expected) / scale;
-    if expected.len() == found.len() && difference.is_finite() { difference } else { f64::INFINITY }
 }
 
 /// Random images, `[count, channels, height, width]`.

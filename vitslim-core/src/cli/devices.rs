@@ -3,7 +3,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use super::device::{CudaDriver, look};
 use super::print;
-use crate::kernels::instructions;
+use crate::device::instructions;
 use crate::report::{Cpu, Cuda, Devices};
 
 /// Lists where can be computed: the CPU, and the CUDA devices or why there are none.

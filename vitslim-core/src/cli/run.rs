@@ -1,7 +1,6 @@
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use burn::train::Interrupter;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 use miette::{Diagnostic, IntoDiagnostic};
@@ -15,6 +14,7 @@ use crate::experiment::{Document, Trial};
 use crate::report::table;
 use crate::run::Setting;
 use crate::terminal::say;
+use crate::train::Interrupter;
 
 /// More trials at once than any machine has use for.
 const MOST_JOBS: u64 = 256;
@@ -156,6 +156,6 @@ fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), ctrlc::Error> {
             std::process::exit(INTERRUPTED.into());
         }
         say("stopping after this batch; once more stops at once");
-        interrupter.stop(None);
+        interrupter.stop();
     })
 }

@@ -91,7 +91,7 @@ impl Form {
         let train = self.images(&folder, self.train)?;
         let test = self.images(&folder, &[self.test])?;
         let (classes, _) = self.labels[self.label];
-        Dataset::split(train, test, (0..classes).map(|class| class.to_string()).collect(), preparation)
+        Dataset::hold_out(train, test, (0..classes).map(|class| class.to_string()).collect(), preparation)
     }
 
     /// The folder of the files: `path`, or the one in it that unpacking the archive makes.

@@ -6,12 +6,14 @@ use rand::seq::index::sample;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::augment::Augment;
+use super::error::DataError;
+use super::holdout::hold_out;
 use super::images::Images;
-use super::normalisation::Histogram;
-use super::part::Chosen;
+use super::normalisation::{Histogram, Normalisation};
 use super::random::Choice;
-use super::split::split;
-use super::{Augment, DataError, Normalisation, Part};
+use super::shape::ImageShape;
+use super::split::{Chosen, Split};
 
 /// Images of a folder from which the normalisation is computed: all of them would be read once for nothing else.
 const SAMPLED_IMAGES: usize = 2000;
@@ -28,29 +30,13 @@ pub struct Dataset {
     /// What the pixels of all parts are normalised by, computed from the training part.
     pub normalisation: Normalisation,
     /// To train on.
-    pub train: Part,
+    pub train: Split,
     /// To decide by.
-    pub held_out: Part,
+    pub held_out: Split,
     /// To report.
-    pub test: Part,
+    pub test: Split,
     /// What a user should know of the data, a line each: what was skipped, which class has no image.
     pub notes: Vec<String>,
-}
-
-/// Size of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageShape {
-    /// Number of channels.
-    pub channels: usize,
-    /// Height and width in pixels.
-    pub size: usize,
-}
-
-impl ImageShape {
-    /// Number of values an image has.
-    pub fn values(self) -> usize {
-        self.channels * self.size * self.size
-    }
 }
 
 /// What is done with images that have been read.
@@ -66,13 +52,13 @@ pub struct Preparation {
 
 impl Dataset {
     /// Holds out a share of `train`.
-    pub(super) fn split(
+    pub(super) fn hold_out(
         train: Images,
         test: Images,
         class_names: Vec<String>,
         preparation: &Preparation,
     ) -> Result<Self, DataError> {
-        let (kept, held_out) = split(&train.labels, preparation.held_out, preparation.seed)?;
+        let (kept, held_out) = hold_out(&train.labels, preparation.held_out, preparation.seed)?;
         let train = Arc::new(train);
         let held_out = Chosen { images: train.clone(), indices: held_out };
         let train = Chosen { images: train, indices: kept };
@@ -89,7 +75,7 @@ impl Dataset {
     pub fn normalised_by(self, normalisation: Normalisation) -> Self {
         let table = normalisation.table();
         let [train, held_out, test] =
-            [self.train, self.held_out, self.test].map(|part| part.with_table(&table));
+            [self.train, self.held_out, self.test].map(|split| split.with_table(&table));
         Self { normalisation, train, held_out, test, ..self }
     }
 
@@ -97,18 +83,18 @@ impl Dataset {
     /// done to them. Of images in files, size and time of change stand for the pixels.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        [&self.train, &self.held_out, &self.test].into_iter().for_each(|part| part.fingerprint(&mut hash));
+        [&self.train, &self.held_out, &self.test].into_iter().for_each(|split| split.fingerprint(&mut hash));
         format!("{:x}", hash.finalize())
     }
 
-    /// Computes the normalisation of `parts`, which are train, held-out and test, and applies it.
+    /// Computes the normalisation of `splits`, which are train, held-out and test, and applies it.
     pub(super) fn assemble(
-        parts: [Chosen; 3],
+        splits: [Chosen; 3],
         class_names: Vec<String>,
         augment: Augment,
         seed: u64,
     ) -> Result<Self, DataError> {
-        let train = &parts[0];
+        let train = &splits[0];
         let shape = train.images.shape;
         if augment.crop_padding as usize >= shape.size {
             let reason = format!("is {}, but the images have {} pixels", augment.crop_padding, shape.size);
@@ -117,15 +103,15 @@ impl Dataset {
         let normalisation = normalisation(train, seed)?;
         let notes = missing_classes(train, &class_names).into_iter().collect();
         let table = normalisation.table();
-        let [train, held_out, test] = parts;
+        let [train, held_out, test] = splits;
         Ok(Self {
             shape,
             classes: class_names.len(),
             class_names,
             normalisation,
-            train: Part::new(train, &table, augment),
-            held_out: Part::new(held_out, &table, Augment::default()),
-            test: Part::new(test, &table, Augment::default()),
+            train: Split::new(train, &table, augment),
+            held_out: Split::new(held_out, &table, Augment::default()),
+            test: Split::new(test, &table, Augment::default()),
             notes,
         })
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flate2::read::GzDecoder;
 
 use super::images::{Images, Pixels};
-use super::part::Chosen;
+use super::split::Chosen;
 use super::{Augment, DataError, Dataset, ImageShape};
 
 const IMAGES: &[u8] = include_bytes!("../../data/digits/digits.csv.gz");
@@ -67,7 +67,7 @@ fn indices(name: &str, count: usize) -> Result<Vec<usize>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Part;
+    use crate::data::Split;
 
     #[test]
     fn three_parts_with_each_class_in_proportion() {
@@ -75,7 +75,8 @@ mod tests {
         assert_eq!([data.train.len(), data.held_out.len(), data.test.len()], [1097, 200, 500]);
         for part in [&data.train, &data.held_out, &data.test] {
             for class in 0..10 {
-                let count = |part: &Part| (0..part.len()).filter(|&index| part.label(index) == class).count();
+                let count =
+                    |part: &Split| (0..part.len()).filter(|&index| part.label(index) == class).count();
                 let all = [&data.train, &data.held_out, &data.test].map(count).iter().sum::<usize>();
                 let proportion = all as f64 * part.len() as f64 / 1797.0;
                 assert!((count(part) as f64 - proportion).abs() <= 1.5, "class {class}: {proportion}");

@@ -1,45 +1,35 @@
 //! One pass over the images: which are in which batch, and who prepares it.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use burn::data::dataloader::{DataLoaderIterator, Progress};
-use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
-use thiserror::Error;
 
-use super::loader::{Batch, Order};
-use super::{DataError, Moment, Part};
+use super::batch::{Batch, Order};
+use super::{DataError, Moment, Split};
 
-/// What the batches of an epoch are.
-pub(super) struct Plan {
-    part: Arc<Part>,
+/// Which images are in which batch.
+#[derive(Debug)]
+struct Batches {
+    part: Arc<Split>,
     indices: Vec<usize>,
     batch: usize,
     order: Order,
     epoch: usize,
 }
 
-impl Plan {
-    /// The images `range` of `part`, `batch` at a time.
-    pub(super) fn new(
-        part: Arc<Part>,
-        range: Range<usize>,
-        batch: usize,
-        order: Order,
-        epoch: usize,
-    ) -> Self {
-        let mut indices: Vec<usize> = range.collect();
+impl Batches {
+    fn new(part: Arc<Split>, batch: usize, order: Order, epoch: usize) -> Self {
+        let mut indices: Vec<usize> = (0..part.len()).collect();
         if let Order::Shuffled { seed, stage } = order {
             indices.shuffle(&mut Moment { seed, stage, epoch, step: 0 }.generator());
         }
         Self { part, indices, batch, order, epoch }
     }
 
-    fn batches(&self) -> usize {
+    fn len(&self) -> usize {
         self.indices.len().div_ceil(self.batch)
     }
 
@@ -63,9 +53,10 @@ impl Plan {
     }
 }
 
-/// The batches of a plan, in order.
-pub(super) struct Epoch {
-    plan: Arc<Plan>,
+/// The batches of an epoch, in order.
+#[derive(Debug)]
+pub struct Epoch {
+    batches: Arc<Batches>,
     device: Device,
     threads: Threads,
     steps_done: usize,
@@ -73,32 +64,38 @@ pub(super) struct Epoch {
 }
 
 impl Epoch {
-    pub(super) fn begin(plan: Plan, threads: usize, device: Device) -> Self {
-        let plan = Arc::new(plan);
-        let threads = Threads::start(&plan, threads.min(plan.batches()));
-        Self { plan, device, threads, steps_done: 0, failed: false }
+    pub(super) fn new(
+        part: Arc<Split>,
+        batch: usize,
+        order: Order,
+        epoch: usize,
+        threads: usize,
+        device: Device,
+    ) -> Self {
+        let batches = Arc::new(Batches::new(part, batch, order, epoch));
+        let threads = Threads::start(&batches, threads.min(batches.len()));
+        Self { batches, device, threads, steps_done: 0, failed: false }
     }
 
-    fn batch(&self, step: usize) -> Result<Batch, DatasetError> {
-        let values = match self.threads.values(step) {
-            Some(prepared) => prepared.map_err(DatasetError::new)?.map_err(DatasetError::new)?,
-            None => self.plan.values(step).map_err(DatasetError::new)?,
-        };
+    fn batch(&self, step: usize) -> Result<Batch, DataError> {
+        let Batches { part, epoch, .. } = &*self.batches;
+        // A thread that could not be started, or broke off, has prepared nothing.
+        let values = self.threads.values(step).unwrap_or_else(|| self.batches.values(step))?;
         Ok(Batch {
-            images: self.plan.part.tensor(values, &self.device),
-            labels: self.plan.part.labels(self.plan.indices(step), &self.device),
-            epoch: self.plan.epoch,
+            images: part.tensor(values, &self.device),
+            labels: part.labels(self.batches.indices(step), &self.device),
+            epoch: *epoch,
             step,
-            seed: self.plan.moment(step).map_or(0, Moment::device_seed),
+            seed: self.batches.moment(step).map_or(0, Moment::device_seed),
         })
     }
 }
 
 impl Iterator for Epoch {
-    type Item = Result<Batch, DatasetError>;
+    type Item = Result<Batch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed || self.steps_done == self.plan.batches() {
+        if self.failed || self.steps_done == self.batches.len() {
             return None;
         }
         self.steps_done += 1;
@@ -108,15 +105,9 @@ impl Iterator for Epoch {
     }
 }
 
-impl DataLoaderIterator<Batch> for Epoch {
-    fn progress(&self) -> Progress {
-        let images = self.plan.indices.len();
-        Progress::new(images.min(self.steps_done * self.plan.batch), images, Some("images".into()))
-    }
-}
-
 /// Threads that prepare batches ahead. The first of `n` prepares the steps 1, `n + 1`, `2 n + 1` and so on, the next one 2, `n + 2`,
 /// ...: whoever asks in turn gets them in order. Dropping it ends them.
+#[derive(Debug)]
 struct Threads {
     queues: Vec<Receiver<Prepared>>,
     handles: Vec<JoinHandle<()>>,
@@ -125,37 +116,31 @@ struct Threads {
 /// The values of a batch, or why there are none.
 type Prepared = Result<Vec<f32>, DataError>;
 
-#[derive(Debug, Error)]
-#[error("a thread that prepares batches could not be started, or broke off")]
-struct BrokenOff;
-
 impl Threads {
-    fn start(plan: &Arc<Plan>, threads: usize) -> Self {
+    fn start(batches: &Arc<Batches>, threads: usize) -> Self {
         let mut started = Self { queues: Vec::new(), handles: Vec::new() };
         for thread in 0..threads {
             // One batch lies ready while the next is made.
             let (sender, queue) = sync_channel(1);
             started.queues.push(queue);
-            let plan = plan.clone();
-            let work = move || prepare(&plan, (thread + 1..=plan.batches()).step_by(threads), &sender);
-            // If it cannot be started, its queue is closed, and the first to ask is told so.
+            let batches = batches.clone();
+            let work = move || prepare(&batches, (thread + 1..=batches.len()).step_by(threads), &sender);
+            // If it cannot be started, its queue is closed, and whoever asks prepares the batch.
             started.handles.extend(Builder::new().name(format!("loader-{thread}")).spawn(work));
         }
         started
     }
 
-    /// Waits for the values of a step, if there are threads to prepare it.
-    fn values(&self, step: usize) -> Option<Result<Prepared, BrokenOff>> {
-        if self.queues.is_empty() {
-            return None;
-        }
-        Some(self.queues[(step - 1) % self.queues.len()].recv().map_err(|_| BrokenOff))
+    /// Waits for the values of a step; `None` where no thread prepares it.
+    fn values(&self, step: usize) -> Option<Prepared> {
+        let queues = self.queues.len();
+        if queues == 0 { None } else { self.queues[(step - 1) % queues].recv().ok() }
     }
 }
 
-fn prepare(plan: &Plan, steps: impl Iterator<Item = usize>, sender: &SyncSender<Prepared>) {
+fn prepare(batches: &Batches, steps: impl Iterator<Item = usize>, sender: &SyncSender<Prepared>) {
     for step in steps {
-        let values = plan.values(step);
+        let values = batches.values(step);
         let failed = values.is_err();
         // It fails when nobody will ask for more.
         if sender.send(values).is_err() || failed {
@@ -168,7 +153,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.queues.clear();
         for handle in self.handles.drain(..) {
-            // One that broke off has been told of by `values`.
+            // What one that broke off did not prepare, `values` was not given.
             let _ = handle.join();
         }
     }

@@ -46,7 +46,7 @@ pub fn idx(path: &Path, classes: usize, preparation: &Preparation) -> Result<Dat
         );
         return Err(DataError::file(&test_file, reason));
     }
-    Dataset::split(train, test, (0..classes).map(|class| class.to_string()).collect(), preparation)
+    Dataset::hold_out(train, test, (0..classes).map(|class| class.to_string()).collect(), preparation)
 }
 
 /// Images and labels of one part, and the file of the images.

@@ -5,7 +5,8 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::folder::{Crop, read_image};
+use super::crop::Crop;
+use super::decode::read_image;
 use super::{DataError, ImageShape};
 
 /// Labelled images before normalisation.

@@ -1,36 +1,43 @@
 //! Images to train on, and how they come in batches.
 //!
 //! [`digits`], [`idx`], [`cifar10`], [`cifar100`] and [`image_folder`] read a [`Dataset`], [`random()`] makes one up; a [`Loader`]
-//! makes batches of one of its parts. All that can be wrong with files is found while reading, before anything is trained.
+//! makes batches of one of its splits. All that can be wrong with files is found while reading, before anything is trained.
 
 mod augment;
+mod batch;
 mod cifar;
+mod crop;
 mod dataset;
+mod decode;
 mod digits;
 mod epoch;
 mod error;
 mod files;
 mod folder;
+mod holdout;
 mod idx;
 mod images;
 mod loader;
 mod noise;
 mod normalisation;
-mod part;
 mod random;
+mod shape;
 mod split;
 #[cfg(test)]
 mod tests;
 
 pub use augment::Augment;
+pub use batch::{Batch, Order};
 pub use cifar::{CifarLabels, cifar10, cifar100};
-pub use dataset::{Dataset, ImageShape, Preparation};
+pub use dataset::{Dataset, Preparation};
 pub use digits::digits;
+pub use epoch::Epoch;
 pub use error::DataError;
 pub use folder::{FolderHeldOut, ImageFolder, image_folder};
 pub use idx::idx;
-pub use loader::{Batch, Loader, Order};
+pub use loader::Loader;
 pub use noise::random;
 pub use normalisation::Normalisation;
-pub use part::Part;
 pub use random::{Moment, Stage};
+pub use shape::ImageShape;
+pub use split::Split;

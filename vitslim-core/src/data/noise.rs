@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rand::{Rng, RngExt};
 
 use super::images::{Images, Pixels};
-use super::part::Chosen;
 use super::random::Choice;
+use super::split::Chosen;
 use super::{Augment, DataError, Dataset, ImageShape};
 
 /// Bytes of all images, and classes, beyond which a slip of the keyboard is more likely than an intention.

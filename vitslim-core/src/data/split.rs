@@ -1,80 +1,120 @@
-//! The part of the training images that is held out.
+//! One split of a dataset.
 
-use rand::seq::SliceRandom;
+use std::sync::Arc;
 
-use super::DataError;
-use super::random::Choice;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
-/// Indices of the images that stay to train on and of those that are held out, each ascending. `share` of all is held
-/// out, each class in proportion, by `seed` and nothing else.
-pub(super) fn split(labels: &[u32], share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>), DataError> {
-    let images = labels.len();
-    let held_out = (share * images as f64).round() as usize;
-    if held_out == 0 || held_out == images {
-        let left = if held_out == 0 { "hold out" } else { "train on" };
-        let reason =
-            format!("is {share}, which leaves none of the {images} images of the training files to {left}");
-        return Err(DataError::setting(&["held_out"], reason));
-    }
-    let mut shuffled: Vec<usize> = (0..images).collect();
-    shuffled.shuffle(&mut Choice::HeldOut.generator(seed));
+use super::augment::View;
+use super::images::Images;
+use super::{Augment, DataError, ImageShape};
 
-    let classes = labels.iter().max().map_or(0, |&last| last as usize + 1);
-    let mut sizes = vec![0_usize; classes];
-    for &label in labels {
-        sizes[label as usize] += 1;
-    }
-    // Where in its class an image comes, as a fraction: the first `held_out` of all by this are in proportion.
-    let mut before = vec![0_usize; classes];
-    let mut places: Vec<(f64, usize)> = Vec::with_capacity(images);
-    for index in shuffled {
-        let class = labels[index] as usize;
-        places.push(((before[class] as f64 + 0.5) / sizes[class] as f64, index));
-        before[class] += 1;
-    }
-    places.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let mut indices: Vec<usize> = places.into_iter().map(|(_, index)| index).collect();
-    let mut train = indices.split_off(held_out);
-    train.sort_unstable();
-    indices.sort_unstable();
-    Ok((train, indices))
+/// One split of a dataset: training, held-out or test. Clones share the images.
+///
+/// Images are normalised when they are asked for: in memory they take a byte a value, in files nothing.
+#[derive(Clone, Debug)]
+pub struct Split {
+    images: Arc<Images>,
+    /// Which of them are in this split.
+    indices: Arc<[usize]>,
+    /// For each channel what becomes of each pixel value.
+    table: Arc<[[f32; 256]]>,
+    /// What a shuffled loader does to the images.
+    augment: Augment,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_class_in_proportion_and_each_image_once() {
-        let labels: Vec<u32> = (0..1000).map(|index| if index < 700 { 0 } else { 1 + index % 3 }).collect();
-        let (train, held_out) = split(&labels, 0.1, 3).unwrap();
-        let count = |class| held_out.iter().filter(|&&index| labels[index] == class).count();
-        assert_eq!([0, 1, 2, 3].map(count), [70, 10, 10, 10]);
-        let mut all = [train.clone(), held_out.clone()].concat();
-        all.sort_unstable();
-        assert_eq!(all, (0..1000).collect::<Vec<_>>());
-        assert!(train.is_sorted() && held_out.is_sorted());
-
-        assert_eq!(split(&labels, 0.1, 3).unwrap(), (train, held_out.clone()));
-        assert_ne!(split(&labels, 0.1, 4).unwrap().1, held_out);
+impl Split {
+    pub(super) fn new(chosen: Chosen, table: &[[f32; 256]], augment: Augment) -> Self {
+        Self { images: chosen.images, indices: chosen.indices.into(), table: table.into(), augment }
     }
 
-    #[test]
-    fn small_classes_share_what_is_held_out() {
-        let labels: Vec<u32> = (0..300).map(|index| index % 100).collect();
-        let (_, held_out) = split(&labels, 0.1, 0).unwrap();
-        assert_eq!(held_out.len(), 30);
-        let mut classes: Vec<_> = held_out.iter().map(|&index| labels[index]).collect();
-        classes.sort_unstable();
-        classes.dedup();
-        assert_eq!(classes.len(), 30);
+    pub(super) fn with_table(self, table: &[[f32; 256]]) -> Self {
+        Self { table: table.into(), ..self }
     }
 
-    #[test]
-    fn nothing_left_is_a_mistake() {
-        let error = split(&[0, 1, 2, 3], 0.1, 0).unwrap_err();
-        let told = "`held_out` is 0.1, which leaves none of the 4 images of the training files to hold out";
-        assert_eq!(error.to_string(), told);
-        assert!(split(&[0, 1], 0.9, 0).unwrap_err().to_string().ends_with("to train on"));
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+
+    /// What an image is.
+    pub fn shape(&self) -> ImageShape {
+        self.images.shape
+    }
+
+    /// Whether images are read from files when they are asked for.
+    pub fn reads_files(&self) -> bool {
+        self.images.are_files()
+    }
+
+    /// The images `indices`, normalised, `[images, channels, height, width]`.
+    ///
+    /// # Errors
+    ///
+    /// When the file of an image cannot be read.
+    pub fn images(&self, indices: &[usize], device: &Device) -> Result<Tensor<4>, DataError> {
+        Ok(self.tensor(self.values(indices, None)?, device))
+    }
+
+    /// The labels of the images `indices`, `[images]`.
+    pub fn labels(&self, indices: &[usize], device: &Device) -> Tensor<1, Int> {
+        let labels: Vec<i64> = indices.iter().map(|&index| self.label(index) as i64).collect();
+        Tensor::from_data(TensorData::new(labels, [indices.len()]), device)
+    }
+
+    /// The label of the image `index`.
+    pub fn label(&self, index: usize) -> usize {
+        self.images.labels[self.indices[index]] as usize
+    }
+
+    /// The normalised values of the images `indices`, augmented if there is something to draw from.
+    pub(super) fn values(
+        &self,
+        indices: &[usize],
+        mut draws: Option<ChaCha8Rng>,
+    ) -> Result<Vec<f32>, DataError> {
+        let shape = self.shape();
+        let mut image = vec![0; shape.values()];
+        let mut values = Vec::with_capacity(indices.len() * shape.values());
+        for &index in indices {
+            self.images.read(self.indices[index], &mut image)?;
+            let view = draws.as_mut().map_or_else(View::default, |draws| self.augment.draw(draws));
+            view.append(&image, shape, &self.table, &mut values);
+        }
+        Ok(values)
+    }
+
+    /// Puts into `hash` what the images of this split are, and what is done to them.
+    pub(super) fn fingerprint(&self, hash: &mut Sha256) {
+        hash.update(format!("{:?} {} {:?}", self.shape(), self.len(), self.augment));
+        self.table.as_flattened().iter().for_each(|value| hash.update(value.to_le_bytes()));
+        self.indices.iter().for_each(|&index| self.images.fingerprint(index, hash));
+    }
+
+    /// Values of images as a tensor `[images, channels, height, width]`.
+    pub(super) fn tensor(&self, values: Vec<f32>, device: &Device) -> Tensor<4> {
+        let ImageShape { channels, size } = self.shape();
+        let images = values.len() / self.shape().values();
+        Tensor::from_data(TensorData::new(values, [images, channels, size, size]), device)
+    }
+}
+
+/// Some of the images there are.
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    pub(super) images: Arc<Images>,
+    pub(super) indices: Vec<usize>,
+}
+
+impl Chosen {
+    pub(super) fn all(images: Images) -> Self {
+        let indices = (0..images.labels.len()).collect();
+        Self { images: Arc::new(images), indices }
     }
 }

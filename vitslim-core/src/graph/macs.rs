@@ -1,7 +1,7 @@
 use burn_capture::CapturedGraph;
 use burn_ir::{FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
 
-use super::{GraphError, capture};
+use super::capture::{GraphError, capture, record};
 use crate::data::ImageShape;
 use crate::models::Architecture;
 
@@ -13,6 +13,19 @@ use crate::models::Architecture;
 /// When the forward pass cannot be recorded, or has an operation whose multiply-adds are not known.
 pub fn macs<M: Architecture>(model: &M, image: ImageShape) -> Result<u64, GraphError> {
     macs_of_graph(&capture(model, image, 1)?)
+}
+
+/// Multiply-adds of `model` for one image, and how many classes it tells apart.
+///
+/// # Errors
+///
+/// As those of [`macs`].
+pub(crate) fn macs_and_classes<M: Architecture>(
+    model: &M,
+    image: ImageShape,
+) -> Result<(u64, usize), GraphError> {
+    let (graph, classes) = record(model, image, 1)?;
+    Ok((macs_of_graph(&graph)?, classes))
 }
 
 /// Multiply-adds of a captured forward pass, all images of its batch together.

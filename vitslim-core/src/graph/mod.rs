@@ -1,95 +1,10 @@
 //! A forward pass as a graph of operations with shapes, recorded without computing anything, and what is read off it.
 
+mod capture;
 mod macs;
+#[cfg(test)]
+mod published;
 
-use burn::tensor::{Device, Tensor};
-use burn_capture::{CaptureBackend, CaptureError, CapturedGraph, TensorId};
-use thiserror::Error;
-
-use crate::attempt::attempt;
-use crate::data::ImageShape;
-use crate::models::Architecture;
-
+pub use capture::{GraphError, capture};
+pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
-
-/// A forward pass that could not be recorded.
-#[derive(Debug, Error)]
-pub enum GraphError {
-    /// The capture failed.
-    #[error("the forward pass could not be recorded: {0:?}")]
-    Capture(CaptureError),
-    /// The forward pass panics.
-    #[error("the forward pass fails ({0})")]
-    Forward(String),
-    /// A tensor of the forward pass left the recording.
-    #[error("the forward pass moved a tensor to another device, so that it could not be recorded: {0}")]
-    Tensor(String),
-    /// An operation with work in it that is not known.
-    #[error("the forward pass uses `{0}`, whose multiply-adds vitslim cannot count yet")]
-    Uncounted(String),
-}
-
-/// The forward pass of `model` on `batch` images.
-///
-/// # Errors
-///
-/// When it fails, or cannot be recorded.
-pub fn capture<M: Architecture>(
-    model: &M,
-    image: ImageShape,
-    batch: usize,
-) -> Result<CapturedGraph, GraphError> {
-    Ok(record(model, image, batch)?.0)
-}
-
-/// Multiply-adds of `model` for one image, as [`macs`] has it, and how many classes it tells apart.
-///
-/// # Errors
-///
-/// As those of [`macs`].
-pub(crate) fn macs_and_classes<M: Architecture>(
-    model: &M,
-    image: ImageShape,
-) -> Result<(u64, usize), GraphError> {
-    let (graph, classes) = record(model, image, 1)?;
-    Ok((macs_of_graph(&graph)?, classes))
-}
-
-/// The forward pass, and the number of its logits.
-fn record<M: Architecture>(
-    model: &M,
-    image: ImageShape,
-    batch: usize,
-) -> Result<(CapturedGraph, usize), GraphError> {
-    let recorder = Device::capture();
-    let mut outcome = Ok(0);
-    let graph = recorder.capture_scope(|scope| {
-        // What the forward pass makes itself is of the type that the rest is computed in.
-        let _ = recorder.clone().configure(Device::flex().settings().float_dtype);
-        let model = model.valid().to_device(&recorder);
-        let images = Tensor::<4>::zeros([batch, image.channels, image.size, image.size], &Device::flex())
-            .to_device(&recorder);
-        let forward = attempt(|| model.forward(images.clone()).mean()).map_err(GraphError::Forward);
-        let recorded = forward.and_then(|logits| {
-            let ids = tensor_id(&images).and_then(|input| Ok((input, tensor_id(&logits)?)));
-            Ok((ids.map_err(GraphError::Tensor)?, logits.dims()[1]))
-        });
-        match recorded {
-            Ok(((input, output), classes)) => {
-                outcome = Ok(classes);
-                scope.complete([input], [output])
-            }
-            Err(error) => {
-                outcome = Err(error);
-                scope.complete([], [])
-            }
-        }
-    });
-    let classes = outcome?;
-    Ok((graph.map_err(GraphError::Capture)?, classes))
-}
-
-pub(crate) fn tensor_id<const D: usize>(tensor: &Tensor<D>) -> Result<TensorId, String> {
-    let primitive = tensor.clone().try_into_primitive::<CaptureBackend>();
-    primitive.map(|primitive| primitive.id()).map_err(|error| format!("{error:?}"))
-}

@@ -14,7 +14,6 @@ mod flex;
 mod gelu;
 mod layer_norm;
 mod linear;
-mod near;
 mod parts;
 mod product;
 #[cfg(test)]
@@ -22,11 +21,11 @@ mod tests;
 mod vector;
 
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
-use burn::tensor::{DType, Device, Tensor, activation, module};
+use burn::tensor::{DType, Tensor, activation, module};
+
+use crate::device::is_cpu;
 
 pub(crate) use adamw::AdamWStep;
-pub(crate) use near::near;
-pub(crate) use vector::instructions;
 
 /// The operations. Their shapes are those of the functions of this module, which panic where they do not fit, as burn's own
 /// operations do.
@@ -102,17 +101,6 @@ pub(crate) trait Backwards: Backend {
         heads: Vec<usize>,
         scale: f64,
     ) -> FloatTensor<Self>;
-}
-
-/// Whether `device` is the CPU, differentiating or not.
-pub(crate) fn is_cpu(device: &Device) -> bool {
-    match device.as_dispatch() {
-        DispatchDevice::Flex(_) => true,
-        DispatchDevice::Autodiff(_) => {
-            matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
-        }
-        _ => false,
-    }
 }
 
 /// Whether `x` is where the operations are.

@@ -13,18 +13,6 @@ pub(super) fn vectorised<T>(compute: impl FnOnce() -> T) -> T {
     Arch::new().dispatch(compute)
 }
 
-/// The vector instructions that [`vectorised`] finds here.
-pub(crate) fn instructions() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    match Arch::new() {
-        Arch::V4(_) => "AVX-512",
-        Arch::V3(_) => "AVX2",
-        _ => "SSE2",
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    if cfg!(target_arch = "aarch64") { "NEON" } else { "no vector instructions" }
-}
-
 /// Lanes of a sum: independent sums that the compiler keeps in one vector, whatever its width, so that the order of additions
 /// is always the same.
 pub(super) const LANES: usize = 16;

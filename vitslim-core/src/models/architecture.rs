@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use super::parameter::Parameter;
 use crate::slim::Slimmable;
 
 /// What the runner needs of a model. All that an author implements beside `forward` and the derive.
@@ -28,6 +29,17 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     ///
     /// - images: `[batch, channels, height, width]`
     fn forward(&self, images: Tensor<4>) -> Logits;
+
+    /// Whether weight decay applies to `parameter`. By default to the weights of layers, and not to biases, norms, scales, tokens
+    /// and positions, as timm has it.
+    fn decays(parameter: &Parameter) -> bool {
+        parameter.is_weight()
+    }
+
+    /// Whether a search with `freeze: Weights` leaves `parameter` as it is. By default it trains the norms only.
+    fn freezes(parameter: &Parameter) -> bool {
+        !parameter.is_of_norm()
+    }
 }
 
 /// What a model says of a batch.

@@ -5,13 +5,15 @@ mod architecture;
 pub mod convnext;
 mod deit;
 mod limits;
-#[cfg(test)]
-mod published;
+mod parameter;
+mod random;
 pub mod swin;
 mod vit;
 
 pub use architecture::{Architecture, ConfigError, Logits};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use deit::DistilledVit;
+pub use parameter::Parameter;
+pub use random::random_model;
 pub use swin::{Swin, SwinConfig};
 pub use vit::{Attention, Block, Mlp, PatchEmbed, Vit, VitConfig};

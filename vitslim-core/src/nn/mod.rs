@@ -1,12 +1,14 @@
-//! The layers that models are written with, and the two that know about slimming: [`HeadLayout`], which computes
-//! attention over heads of any size, and [`TokenGate`], which scales and removes tokens.
+//! The layers that models are written with.
 //!
-//! The other layers carry the names and the fields of Burn's own, so that checkpoints load into them alike. They differ
-//! where slimming needs it: a [`LayerNorm`], [`RmsNorm`] or [`GroupNorm`] remembers its original width, a [`BatchNorm`] shares its
-//! running statistics with its gated copy only, and the layers of a branch work at size 0. Burn's own linear layer,
-//! convolutions and embedding can be annotated too; its convolutions need at least one channel, so take ours where a budget may
-//! cut all.
+//! They have the names and fields of Burn's own layers, so that the same checkpoints load into them, and differ where slimming needs it:
+//! [`LayerNorm`], [`RmsNorm`] and [`GroupNorm`] remember their original width, a [`BatchNorm`] shares its running statistics only with its
+//! gated copy, and every layer of a branch works at size 0. Burn's own linear layer, convolutions and embedding can be annotated too, but
+//! its convolutions need at least one channel: where a budget may cut all of them, use ours.
+//!
+//! Two more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, and [`TokenGate`] scales and removes
+//! tokens.
 
+mod attention;
 mod batch_norm;
 mod conv1d;
 mod conv2d;
@@ -16,7 +18,6 @@ mod drop_path;
 mod dropout;
 mod embedding;
 mod group_norm;
-mod head_layout;
 mod init;
 mod layer_norm;
 mod linear;
@@ -33,11 +34,11 @@ pub use drop_path::DropPath;
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use group_norm::{GroupNorm, GroupNormConfig};
-pub use head_layout::HeadLayout;
 pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Gelu, Linear, LinearConfig};
 pub use precision::Precision;
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use running_state::RunningState;
-pub use token_gate::TokenGate;
+
+pub use crate::slim::{HeadLayout, TokenGate};

@@ -94,6 +94,3 @@ pub(super) fn attention(
     }
     bf16(activation::softmax(scores, 3)).matmul(bf16(v)).cast(full)
 }
-
-#[cfg(test)]
-mod tests;

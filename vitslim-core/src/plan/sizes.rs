@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::models::Architecture;
-use crate::run::{Prepared, RunError, Size, rehearse};
+use crate::run::{Prepared, RunError, Size, dry_run};
 
 /// Sizes that are known, by what they depend on.
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl Sizes {
         if let Some(known) = keys.iter().map(|key| self.0.get(key).copied()).collect() {
             return Ok(known);
         }
-        let sizes = rehearse(prepared)?;
+        let sizes = dry_run(prepared)?;
         self.0.extend(keys.into_iter().zip(sizes.iter().copied()));
         Ok(sizes)
     }

@@ -9,7 +9,7 @@ use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
 use crate::run::{Prepared, RunError, initial};
 use crate::slim::Slim;
-use crate::train::{EvaluateError, Stepper};
+use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings};
 
 /// Steps that are measured, after one that warms up; the fastest counts.
 const MEASURED: usize = 2;
@@ -58,16 +58,24 @@ fn step_seconds<A: Architecture>(
 ) -> Result<f64, RunError> {
     let experiment = &prepared.experiment;
     let model = initial(prepared, device).map_err(RunError::Config)?.valid();
-    let mut stepper =
-        Stepper::new(Slim::dense(model), training, &Masks::default(), experiment.precision, device)?;
+    let settings = TrainerSettings {
+        training,
+        masks: &Masks::default(),
+        freeze: None,
+        precision: experiment.precision,
+        devices: &Devices::one("device", device.clone()),
+        steps: 1,
+        read_every: 1,
+    };
+    let mut trainer = Trainer::new(Slim::dense(model), settings)?;
     let batch = prepared
         .first_batch(training.batch.get(), &device.clone().autodiff())
         .map_err(EvaluateError::from)?;
-    stepper.step(batch.clone())?;
+    trainer.timed_step(batch.clone())?;
     let mut fastest = f64::INFINITY;
     for _ in 0..MEASURED {
         let started = Instant::now();
-        stepper.step(batch.clone())?;
+        trainer.timed_step(batch.clone())?;
         fastest = fastest.min(started.elapsed().as_secs_f64());
     }
     Ok(fastest)

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use comfy_table::CellAlignment;
 use serde::{Serialize, Serializer};
 
+use super::run_state::RunState;
 use super::table::{fraction, lines, plain, push, trial_name};
-use crate::run::RunState;
 
 /// What the path of a run leaves to what is told of it.
 const NAME_WIDTH: usize = 40;

@@ -9,6 +9,7 @@ mod experiment_check;
 mod listing;
 mod plan;
 mod reason;
+mod run_state;
 mod summary;
 mod sweep;
 mod table;
@@ -22,6 +23,7 @@ pub use experiment_check::{CheckedCarrier, CheckedData, CheckedDimension, Experi
 pub use listing::{ListedRun, Listing};
 pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
+pub use run_state::RunState;
 pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 pub use sweep::{SweepReport, TrialReport};
 pub use table::table;

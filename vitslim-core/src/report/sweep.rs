@@ -6,9 +6,9 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::run_state::RunState;
+use super::summary::{SubnetSummary, Summary};
 use super::table::{fraction, lines, plain, push, short, trial_name};
-use super::{SubnetSummary, Summary};
-use crate::run::RunState;
 
 /// What the name of a trial leaves to the numbers beside it.
 const NAME_WIDTH: usize = 30;

@@ -1,15 +1,13 @@
 //! How often a network of a run is right.
 
 use burn::tensor::Device;
-use miette::Diagnostic;
-use thiserror::Error;
 
 use super::dataset::dataset;
-use super::pipeline::RunError;
+use super::error::{OtherDataError, RunError};
 use super::prepare::{Known, Prepared};
 use super::restore::restore;
 use super::target::Target;
-use crate::experiment::{Faults, Trial};
+use crate::experiment::Trial;
 use crate::models::Architecture;
 use crate::report::{ClassEvaluation, Evaluation};
 use crate::terminal::say;
@@ -48,43 +46,6 @@ pub struct EvaluationSetting<'a> {
     pub device: &'a Device,
     /// How results name the device.
     pub device_name: &'a str,
-}
-
-/// Other data that cannot be had.
-#[derive(Debug, Error, Diagnostic)]
-pub enum OtherDataError {
-    /// The data are in no folder.
-    #[error("`--data` names a folder, but this run's data, `{0}`, are in none")]
-    #[diagnostic(help("leave `--data` out"))]
-    NoFolder(&'static str),
-    /// What the network's pixels were normalised by cannot be told.
-    #[error("other data are normalised as those of the run were, but these cannot be read: {0}")]
-    #[diagnostic(help("the run's own data must be where its `experiment.ron` says"))]
-    Normalisation(Faults),
-    /// There are more or fewer classes there.
-    #[error("the run's data have {own} classes, but those of `--data` have {other}")]
-    #[diagnostic(help(
-        "a network answers for the classes that it was trained with: give data that have the same"
-    ))]
-    Count {
-        /// Classes of the run's data.
-        own: usize,
-        /// Classes of the other data.
-        other: usize,
-    },
-    /// A label means another class there.
-    #[error("the label {label} is `{own}` in the run's data, but `{other}` in those of `--data`")]
-    #[diagnostic(help(
-        "the folders of the classes must have the same names, since they are numbered in alphabetical order"
-    ))]
-    Classes {
-        /// The first label that differs.
-        label: usize,
-        /// Its class in the run's data.
-        own: String,
-        /// Its class in the other data.
-        other: String,
-    },
 }
 
 /// How often the network that `target` names is right on a part of its run's data, or on such data in another folder. `trial` is

@@ -9,8 +9,6 @@ use miette::Diagnostic;
 use thiserror::Error;
 use walkdir::WalkDir;
 
-use super::growth::{Growth, grow, growth};
-use crate::data::Normalisation;
 use crate::train::RECORD;
 use crate::whole_file::{remedy, remove, write_whole};
 
@@ -39,7 +37,7 @@ pub(super) const LOCK: &str = "lock";
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// What the pixels were normalised by.
-const NORMALISATION: &str = "normalisation.json";
+pub(super) const NORMALISATION: &str = "normalisation.json";
 
 /// The folder `<out>/<experiment>/<trial>`, locked as long as this lives.
 #[derive(Debug)]
@@ -124,43 +122,6 @@ impl RunFolder {
         Ok(Self { _lock: lock(&path)?, path })
     }
 
-    /// Writes `experiment.ron`, and what pixels are normalised by. What an earlier run of the very same experiment left stays, to
-    /// go on from, unless the run is to begin `afresh`; so does what one with fewer budgets left, if the folder `grows`. Another
-    /// experiment takes the folder over where nothing has been trained yet.
-    ///
-    /// # Errors
-    ///
-    /// When another experiment's results are there, or those of other data, or a file cannot be read or written.
-    pub fn begin(
-        &self,
-        experiment: &str,
-        normalisation: &Normalisation,
-        afresh: bool,
-        grows: bool,
-    ) -> Result<(), FolderError> {
-        let there = self.read(EXPERIMENT)?;
-        let growth = match &there {
-            Some(there) if there == experiment => Some(Growth::None),
-            Some(there) if grows && Self::has_results(&self.path) => growth(&self.path, there, experiment),
-            _ => None,
-        };
-        match growth {
-            Some(_) if afresh => self.remove_results()?,
-            Some(Growth::None) => {}
-            Some(Growth::More(gone)) => {
-                self.check_normalisation(normalisation)?;
-                grow(&self.path, &gone)?;
-            }
-            Some(Growth::Bare) => return Err(FolderError::Bare(self.path.clone())),
-            None => {
-                Self::check(&self.path, experiment)?;
-                self.remove_results()?;
-            }
-        }
-        self.write(EXPERIMENT, experiment.as_bytes())?;
-        self.keep_normalisation(normalisation)
-    }
-
     /// That the folder `path` can be used for `experiment`: there is nothing yet, or it is that of this very experiment.
     ///
     /// # Errors
@@ -197,29 +158,6 @@ impl RunFolder {
         and_then()
     }
 
-    /// Records what the pixels are normalised by; a run that goes on has to find what it began with.
-    fn keep_normalisation(&self, normalisation: &Normalisation) -> Result<(), FolderError> {
-        match self.check_normalisation(normalisation)? {
-            Some(text) => self.write(NORMALISATION, format!("{text}\n").as_bytes()),
-            None => Ok(()),
-        }
-    }
-
-    /// What is to be recorded of `normalisation`, unless it is already.
-    fn check_normalisation(&self, normalisation: &Normalisation) -> Result<Option<String>, FolderError> {
-        let path = self.path.join(NORMALISATION);
-        let here = serde_json::to_string(normalisation).map_err(|error| FolderError::Io {
-            action: "write",
-            path: path.clone(),
-            source: error.into(),
-        })?;
-        match self.read(NORMALISATION)? {
-            None => Ok(Some(here)),
-            Some(there) if there.trim_end() == here => Ok(None),
-            Some(there) => Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here }),
-        }
-    }
-
     fn other_experiment(path: &Path, there: &str, here: &str) -> FolderError {
         let differing = there.lines().zip(here.lines()).find(|(there, here)| there != here);
         let (there, here) = differing.unwrap_or(("", ""));
@@ -245,7 +183,7 @@ impl RunFolder {
         })
     }
 
-    fn remove_results(&self) -> Result<(), FolderError> {
+    pub(super) fn remove_results(&self) -> Result<(), FolderError> {
         RESULTS
             .iter()
             .map(|name| self.path.join(name))
@@ -310,46 +248,6 @@ fn lock(path: &Path) -> Result<File, FolderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn normalisation() -> Normalisation {
-        Normalisation { white: 255, mean: vec![0.5], deviation: vec![1.0], images: 9 }
-    }
-
-    fn begin(out: &Path, trial: &str, experiment: &str, afresh: bool) -> Result<RunFolder, FolderError> {
-        let folder = RunFolder::open(out, "a", trial)?;
-        folder.begin(experiment, &normalisation(), afresh, true)?;
-        Ok(folder)
-    }
-
-    #[test]
-    fn the_same_experiment_goes_on_or_begins_afresh_and_another_is_refused() {
-        let out = tempfile::tempdir().unwrap();
-        let begin = |experiment: &str, afresh| begin(out.path(), "seed=1", experiment, afresh);
-        let folder = begin("one", false).unwrap();
-        folder.write("subnets/x/plan.ron", b"x").unwrap();
-        folder.write("summary.json", b"{}").unwrap();
-        std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
-        let path = folder.path().to_owned();
-        drop(folder);
-
-        let error = begin("two", true).unwrap_err();
-        assert!(matches!(error, FolderError::OtherExperiment { .. }), "{error}");
-        // A run that failed before its first epoch leaves nothing to lose.
-        let untrained = out.path().join("a/seed=2");
-        std::fs::create_dir_all(untrained.join("checkpoints/pretrain")).unwrap();
-        std::fs::write(untrained.join("experiment.ron"), "one").unwrap();
-        std::fs::write(untrained.join(NORMALISATION), "{}").unwrap();
-        let taken = super::tests::begin(out.path(), "seed=2", "two", false).unwrap();
-        assert_eq!(taken.read("experiment.ron").unwrap().as_deref(), Some("two"));
-        assert_eq!(taken.check_normalisation(&normalisation()).unwrap(), None);
-        begin("one", false).unwrap();
-        assert!(path.join("summary.json").exists());
-
-        begin("one", true).unwrap();
-        assert!(!path.join("summary.json").exists());
-        assert!(!path.join("subnets").exists());
-        assert!(path.join("notes.txt").exists());
-    }
 
     #[test]
     fn a_folder_in_use_is_refused_with_its_holder() {

@@ -7,8 +7,8 @@ use walkdir::WalkDir;
 
 use super::folder::EXPERIMENT;
 use super::sharing::SHARED;
-use super::state::{RunState, failure, summary};
-use crate::report::ListedRun;
+use super::state::{failure, summary};
+use crate::report::{ListedRun, RunState};
 
 /// Folders between the one that is listed and the runs in it: those of experiments, and some around them.
 const DEPTH: usize = 5;

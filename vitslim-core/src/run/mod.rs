@@ -1,19 +1,23 @@
 //! A run: an experiment checked against its model, its stages in order, the folder that they fill, and what is made of
 //! that folder.
 
+mod begin;
 mod config;
 mod dataset;
+mod dry_run;
+mod error;
 mod evaluation;
+mod extend;
 mod folder;
-mod growth;
 mod identity;
+mod initial;
 mod keys;
 mod listing;
-mod outlook;
 mod pipeline;
 mod prepare;
-mod rehearsal;
+mod remaining;
 mod restore;
+mod setting;
 mod sharing;
 mod state;
 mod target;
@@ -22,19 +26,21 @@ mod tests;
 
 pub(crate) use config::{config, config_fault, default, facts};
 pub(crate) use dataset::dataset;
-pub use evaluation::{EvaluationSetting, OtherDataError, PartName, evaluate};
+pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
+pub use error::{OtherDataError, RunError};
+pub use evaluation::{EvaluationSetting, PartName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};
+pub(crate) use initial::initial;
 pub use keys::PreparedBudget;
 pub(crate) use keys::keys;
 pub use listing::runs;
-pub(crate) use pipeline::initial;
-pub use pipeline::{RunError, Setting, execute};
+pub use pipeline::execute;
 pub(crate) use prepare::{Known, batches};
 pub use prepare::{PrepareError, Prepared};
-pub(crate) use rehearsal::{Size, checked_macs, cut_at_random, rehearse};
 pub use restore::{RestoreError, Restored, restore};
+pub use setting::Setting;
 pub(crate) use sharing::SHARED;
-pub use state::{RunState, failure, forget_failure, record_failure, summary};
+pub use state::{failure, forget_failure, record_failure, summary};
 pub(crate) use target::DENSE;
 pub use target::{Target, TargetError};

@@ -1,158 +1,37 @@
 //! The stages in order: pretrain, search, and for each budget cut, slice, retrain, measure.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
-use burn::train::Interrupter;
-use miette::Diagnostic;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use thiserror::Error;
 
-use super::evaluation::OtherDataError;
-use super::folder::{FolderError, RESULT, RunFolder, SUBNETS, SUMMARY};
+use super::begin::begin;
+use super::dry_run::dry_run;
+use super::error::RunError;
+use super::folder::{RESULT, RunFolder, SUBNETS, SUMMARY};
+use super::initial::initial;
 use super::keys::PreparedBudget;
-use super::outlook::epochs_later;
-use super::prepare::{PrepareError, Prepared};
-use super::rehearsal::rehearse;
-use super::restore::RestoreError;
+use super::prepare::Prepared;
+use super::remaining::remaining_epochs;
+use super::setting::Setting;
 use super::sharing::Sharing;
-use crate::data::{ImageShape, Moment, Part, Stage};
-use crate::experiment::{CutRule, Faults, Masks, Training};
-use crate::graph::{GraphError, macs};
-use crate::models::{Architecture, ConfigError};
+use crate::data::{ImageShape, Split, Stage};
+use crate::experiment::{CutRule, Masks, Training};
+use crate::graph::macs;
+use crate::models::Architecture;
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
-use crate::slim::{MaskSet, Plan, PlanError, RankError, Slim, leaves_tokens};
+use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    Devices, EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1,
-    train,
+    EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
 };
 
 /// Held-out images on which hard-masked and sliced networks are compared.
 const COMPARED_IMAGES: usize = 256;
-
-/// A run that failed, or something else that was done with an experiment or a run.
-#[derive(Debug, Error, Diagnostic)]
-pub enum RunError {
-    /// The experiment cannot be run.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Prepare(#[from] PrepareError),
-    /// The folder cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Folder(#[from] FolderError),
-    /// A network of the run cannot be made from its files.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Restore(#[from] RestoreError),
-    /// Other data were asked for that cannot be had.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    OtherData(#[from] OtherDataError),
-    /// A stage failed.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Train(#[from] TrainError),
-    /// A network could not be evaluated.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Evaluate(#[from] EvaluateError),
-    /// MACs could not be counted.
-    #[error(transparent)]
-    #[diagnostic(help("`vitslim check` with this experiment says more of it"))]
-    Graph(#[from] GraphError),
-    /// The network has other classes than the data.
-    #[error("the network has {network} classes, but the data have {data}")]
-    #[diagnostic(help(
-        "a field `classes` in the configuration of the architecture is filled in from the data"
-    ))]
-    Classes {
-        /// Those of the network.
-        network: usize,
-        /// Those of the data.
-        data: usize,
-    },
-    /// A budget leaves no token.
-    #[error("the sub-network `{label}` has nothing to classify by: {error}")]
-    #[diagnostic(help(
-        "give the tokens of this budget a larger share; a run that sweeps nothing goes on from its search then"
-    ))]
-    Tokenless {
-        /// Label of the sub-network.
-        label: String,
-        /// Where.
-        error: RankError,
-    },
-    /// A layer panics when it is cut.
-    #[error("the sub-network `{label}` cannot be cut out ({said})")]
-    #[diagnostic(help(
-        "this is a mistake in the architecture, not in the experiment; `vitslim check` says more of it"
-    ))]
-    Uncut {
-        /// Label of the sub-network.
-        label: String,
-        /// What the panic says.
-        said: String,
-    },
-    /// The masks could not be ranked.
-    #[error(transparent)]
-    Rank(#[from] RankError),
-    /// A plan could not be carried out.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The architecture refuses on this device what it took on the CPU.
-    #[error("the model cannot be made: {0}")]
-    Config(ConfigError),
-    /// A result could not be put into its file's form.
-    #[error("cannot write {what}: {reason}")]
-    Format {
-        /// What.
-        what: &'static str,
-        /// Why.
-        reason: String,
-    },
-}
-
-impl RunError {
-    /// The mistakes of the file, if that is what is wrong.
-    pub(crate) fn faults(&self) -> Option<&Faults> {
-        match self {
-            Self::Prepare(PrepareError::Faults(faults)) => Some(faults),
-            _ => None,
-        }
-    }
-}
-
-impl From<Faults> for RunError {
-    fn from(faults: Faults) -> Self {
-        Self::Prepare(faults.into())
-    }
-}
-
-/// How and where an experiment is run.
-#[derive(Clone)]
-pub struct Setting<'a> {
-    /// Folder under which the run's folder is.
-    pub out: &'a Path,
-    /// Where to compute.
-    pub devices: &'a Devices,
-    /// How results name the devices.
-    pub device_name: &'a str,
-    /// Whether to begin afresh, whatever an earlier run left.
-    pub afresh: bool,
-    /// Stops the run after the batch at hand.
-    pub interrupter: Interrupter,
-    /// Threads that prepare training batches ahead, where not those of [`Loader::new`](crate::data::Loader::new).
-    pub loader_threads: Option<usize>,
-    /// Shows no progress.
-    pub quiet: bool,
-}
 
 /// Runs a prepared experiment, from where an earlier run of it was stopped, and leaves its folder.
 ///
@@ -166,14 +45,14 @@ pub fn execute<A: Architecture>(
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
-    rehearse(prepared)?;
+    dry_run(prepared)?;
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
     // The trials of a sweep share their searches instead.
-    let grows = prepared.swept.is_none();
-    folder.begin(&resolved, &prepared.data.normalisation, setting.afresh, grows)?;
+    let may_extend = prepared.swept.is_none();
+    begin(&folder, &resolved, &prepared.data.normalisation, setting.afresh, may_extend)?;
     if let Some(summary) = read_json::<Summary>(&folder, SUMMARY)? {
         if !setting.quiet {
-            say("this run is complete; `--fresh` begins it anew");
+            say("this run is complete; `--fresh` starts it again");
         }
         return Ok((folder, summary));
     }
@@ -215,21 +94,14 @@ pub fn execute<A: Architecture>(
     Ok((folder, summary))
 }
 
-/// The dense model before any training, by the seed.
-pub(crate) fn initial<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> Result<A, ConfigError> {
-    let moment = Moment { seed: prepared.experiment.seed, stage: Stage::Pretrain, epoch: 0, step: 0 };
-    device.seed(moment.device_seed());
-    A::init(&prepared.config, device)
-}
-
 struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
     sharing: Option<Sharing>,
     device: &'a Device,
     setting: &'a Setting<'a>,
-    train: Arc<Part>,
-    held_out: Arc<Part>,
+    train: Arc<Split>,
+    held_out: Arc<Split>,
 }
 
 impl<A: Architecture> Run<'_, A> {
@@ -328,7 +200,7 @@ impl<A: Architecture> Run<'_, A> {
             let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
             sharing.folder(self.prepared, stage, budget)
         });
-        let later = epochs_later(&self.prepared.experiment, stage, self.subnets_after(subnet));
+        let remaining = remaining_epochs(&self.prepared.experiment, stage, self.subnets_after(subnet));
         let run = StageRun {
             stage,
             subnet,
@@ -346,7 +218,7 @@ impl<A: Architecture> Run<'_, A> {
             shared,
             interrupter: self.setting.interrupter.clone(),
             loader_threads: self.setting.loader_threads,
-            images_later: later * self.train.len(),
+            images_later: remaining * self.train.len(),
             quiet: self.setting.quiet,
         };
         train(slim, &run)

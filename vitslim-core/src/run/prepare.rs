@@ -9,10 +9,10 @@ use thiserror::Error;
 use super::config::{Facts, config, config_fault, facts};
 use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
-use crate::attempt::attempt;
 use crate::data::{Batch, DataError, Dataset};
 use crate::experiment::{Data, Experiment, Fault, Faults, Training, Trial};
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
 
 /// An experiment with everything that it names.

@@ -11,7 +11,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::folder::SUBNETS;
-use super::pipeline::initial;
+use super::initial::initial;
 use super::prepare::Prepared;
 use super::target::Target;
 use crate::models::{Architecture, ConfigError};

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::identity::{Circumstances, Identities, code};
 use super::keys::PreparedBudget;
-use super::pipeline::Setting;
 use super::prepare::Prepared;
+use super::setting::Setting;
 use crate::data::Stage;
-use crate::kernels::is_cpu;
+use crate::device::is_cpu;
 use crate::models::Architecture;
 
 /// Folder of the shared stages, beside the trials; no trial and no experiment can be called so.

@@ -3,30 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::folder::{FolderError, LOCK, RunFolder, SUMMARY};
-use crate::report::Summary;
+use crate::report::{RunState, Summary};
 use crate::whole_file::{remove, write_whole};
 
 /// File that says why a trial failed: in its first line in one sentence.
 const FAILURE: &str = "failure.txt";
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunState {
-    /// All is done.
-    Complete,
-    /// A process works on it.
-    Running,
-    /// It ended with an error.
-    Failed,
-    /// It has begun, and goes on when its command is given again.
-    Stopped,
-    /// Nothing has been trained yet.
-    Waiting,
-}
 
 impl RunState {
     /// That of the run in `folder`.
@@ -41,17 +23,6 @@ impl RunState {
             Self::Stopped
         } else {
             Self::Waiting
-        }
-    }
-
-    /// One word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Running => "running",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-            Self::Waiting => "waiting",
         }
     }
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use burn::train::Interrupter;
 use miette::Diagnostic;
 use vitslim_macros::Slimmable;
 
@@ -12,7 +11,7 @@ use super::{Prepared, RunError, Setting, execute};
 use crate::experiment::Document;
 use crate::models::{Architecture, ConfigError, Logits, Vit, VitConfig};
 use crate::report::Summary;
-use crate::train::Devices;
+use crate::train::{Devices, Interrupter};
 
 /// Images that there is memory for in training.
 const ROOM: usize = 10;

@@ -4,9 +4,11 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, activation, module};
 
-use super::comparison::host;
+use super::check::{Check, Checked, rounds};
+use super::comparison::{Comparison, host};
 use super::draw::{Draw, Values};
-use super::{Check, Checked, Comparison, Failure, is_cpu, rounds};
+use super::failure::Failure;
+use crate::device::is_cpu;
 use crate::nn::{Gelu, HeadLayout, LayerNorm, Linear, TokenGate};
 
 pub(super) const CHECKS: &[Check] = &[

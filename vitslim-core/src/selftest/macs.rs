@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::check::{Check, Checked};
+use super::comparison::Comparison;
 use super::configs::{small_convnext, small_swin};
+use super::failure::Failure;
 use super::slicing::cut_at;
-use super::{Check, Checked, Comparison, Failure};
 use crate::data::ImageShape;
 use crate::graph::{capture, macs, macs_of_graph};
 use crate::models::{Architecture, ConvNext, ConvNextConfig, Swin, SwinConfig, Vit, VitConfig};

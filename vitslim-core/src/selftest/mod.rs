@@ -4,141 +4,19 @@
 //! A check is a function of the device under test. It tells what it measured, or what is wrong; what it compares with
 //! comes with the binary or is computed on the CPU.
 
+mod check;
 mod comparison;
 mod configs;
-pub mod draw;
+mod draw;
 mod failure;
+mod group;
 mod layers;
 mod macs;
 pub mod parity;
 mod pipeline;
 pub mod slicing;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
-
-use burn::tensor::Device;
-use clap::ValueEnum;
-
+pub use check::{Check, Checked};
 pub use comparison::Comparison;
-pub(crate) use comparison::furthest;
 pub use failure::Failure;
-
-use crate::kernels::is_cpu;
-use crate::panic_message::panic_message;
-use crate::report::CheckReport;
-
-/// What a check measured, or what is wrong.
-pub type Checked = Result<String, Failure>;
-
-/// A claim that can be checked.
-#[derive(Clone, Copy, Debug)]
-pub struct Check {
-    /// Its name, unique in its group.
-    pub name: &'static str,
-    /// Checks it on a device.
-    pub run: fn(&Device) -> Checked,
-}
-
-/// Checks of one subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Group {
-    /// Numbers of the original PyTorch code, and of timm.
-    Parity,
-    /// Hard-masked networks equal sliced ones.
-    Slicing,
-    /// Layers and their gradients equal small operations on the CPU.
-    Layers,
-    /// Multiply-adds of the recorded forward pass.
-    Macs,
-    /// A whole run: it learns, and goes on where it was stopped.
-    Pipeline,
-}
-
-impl Group {
-    /// All groups, in the order in which they are checked.
-    pub fn all() -> &'static [Self] {
-        Self::value_variants()
-    }
-
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Parity => "parity",
-            Self::Slicing => "slicing",
-            Self::Layers => "layers",
-            Self::Macs => "macs",
-            Self::Pipeline => "pipeline",
-        }
-    }
-
-    /// Its checks.
-    pub fn checks(self) -> &'static [Check] {
-        match self {
-            Self::Parity => parity::CHECKS,
-            Self::Slicing => slicing::CHECKS,
-            Self::Layers => layers::CHECKS,
-            Self::Macs => macs::CHECKS,
-            Self::Pipeline => pipeline::CHECKS,
-        }
-    }
-}
-
-/// Runs every check of `groups` on `device`, and tells `told` of each as it ends. One that panics has failed, and the rest
-/// goes on.
-pub fn selftest(device: &Device, groups: &[Group], mut told: impl FnMut(&CheckReport)) -> Vec<CheckReport> {
-    let checks = groups.iter().flat_map(|group| group.checks().iter().map(|check| (group.name(), check)));
-    let report = |(group, check): (&'static str, &Check)| {
-        let report = report(group, check, device);
-        told(&report);
-        report
-    };
-    checks.map(report).collect()
-}
-
-fn report(group: &'static str, check: &Check, device: &Device) -> CheckReport {
-    let started = Instant::now();
-    // Burn panics where a device fails.
-    let checked = catch_unwind(AssertUnwindSafe(|| (check.run)(device)));
-    let checked = checked.unwrap_or_else(|panic| {
-        let said = panic_message(&*panic).unwrap_or("it does not say why");
-        Err(Failure::new(format!("panicked: {said}")))
-    });
-    let (passed, told) = match checked {
-        Ok(measured) => (true, measured),
-        Err(failure) => (false, failure.to_string()),
-    };
-    CheckReport { group, name: check.name, passed, told, seconds: started.elapsed().as_secs_f64() }
-}
-
-/// How often something is drawn at random. On a GPU each new shape compiles kernels and tries which are fastest, which
-/// takes longer than to compute.
-fn rounds(device: &Device, on_the_cpu: u64) -> u64 {
-    if is_cpu(device) { on_the_cpu } else { on_the_cpu.div_ceil(5) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_panics_has_failed_with_its_message() {
-        let panics = [
-            Check { name: "text", run: |_| panic!("out of order") },
-            Check { name: "formatted", run: |device| panic!("{} out of order", u8::from(is_cpu(device))) },
-        ];
-        let told = panics.map(|check| report("group", &check, &Device::flex()));
-        assert_eq!(told.each_ref().map(|told| told.passed), [false, false]);
-        assert_eq!(told.map(|told| told.told), ["panicked: out of order", "panicked: 1 out of order"]);
-    }
-
-    #[test]
-    fn every_group_has_checks_of_different_names() {
-        for group in Group::all() {
-            let mut names: Vec<_> = group.checks().iter().map(|check| check.name).collect();
-            assert!(!names.is_empty(), "{group:?}");
-            names.sort_unstable();
-            assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
-        }
-    }
-}
+pub use group::{Group, selftest};

@@ -7,15 +7,17 @@ use std::thread;
 use std::time::Duration;
 
 use burn::tensor::Device;
-use burn::train::Interrupter;
 use serde_json::Value;
 
-use super::{Check, Checked, Comparison, Failure, is_cpu};
+use super::check::{Check, Checked};
+use super::comparison::Comparison;
+use super::failure::Failure;
+use crate::device::is_cpu;
 use crate::experiment::{Document, Trial};
 use crate::models::Vit;
 use crate::report::Summary;
 use crate::run::{EvaluationSetting, PartName, Prepared, RunError, Setting, Target, evaluate, execute};
-use crate::train::{Devices, TrainError};
+use crate::train::{Devices, Interrupter, TrainError};
 
 pub(super) const CHECKS: &[Check] =
     &[Check { name: "learns", run: learns }, Check { name: "resumes", run: resumes }];
@@ -212,7 +214,7 @@ fn stop_after(lines: usize, prepared: &Prepared<Vit>, out: &Path, device: &Devic
             while recorded() < lines && !over.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(1));
             }
-            interrupter.stop(None);
+            interrupter.stop();
         });
         let _over = Over(&over);
         run(prepared, out, device, interrupter.clone())

@@ -2,17 +2,20 @@
 //!
 //! In f32 here; vitslim's own tests draw many more by the same functions in f64.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::comparison::{furthest, host};
-use super::{Check, Checked, Comparison, Failure, configs, rounds};
-use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig};
+use super::check::{Check, Checked, rounds};
+use super::comparison::{Comparison, host};
+use super::configs;
+use super::failure::Failure;
+use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
 use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
+use crate::values::{self, random};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "ragged_heads", run: |device| masked_equals_sliced(device, PlanKind::Ragged, 1e-5) },
@@ -109,43 +112,14 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
     plan
 }
 
-/// Values from -1 to 1.
-pub fn random<const D: usize>(shape: [usize; D], rng: &mut ChaCha8Rng, device: &Device) -> Tensor<D> {
-    let values: Vec<f64> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-/// Every parameter random, biases and norms too: a bias of 0 would hide a bias that was left out.
-struct Randomise<'a>(&'a mut ChaCha8Rng);
-
-impl ModuleMapper for Randomise<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|old| random(old.dims(), self.0, &old.device()) * 0.5)
-    }
-}
-
-/// A network whose every parameter is random.
-///
-/// # Errors
-///
-/// When there is no such network.
-pub fn random_model<A: Architecture>(
-    config: &A::Config,
-    rng: &mut ChaCha8Rng,
-    device: &Device,
-) -> Result<A, Failure> {
-    Ok(A::init(config, device)?.map(&mut Randomise(rng)))
-}
-
 /// Largest difference between the logits of `a` and `b`, over the largest logit of `a`.
 ///
 /// # Errors
 ///
 /// When the device fails.
 pub fn relative_difference<A: Architecture>(a: &A, b: &A, images: &Tensor<4>) -> Result<f64, Failure> {
-    let (a, b) = (host(a.forward(images.clone()).mean())?, host(b.forward(images.clone()).mean())?);
-    let scale = a.iter().fold(1e-3_f64, |scale, value| scale.max(value.abs()));
-    Ok(if a.len() == b.len() { furthest(&a, &b) / scale } else { f64::NAN })
+    let logits = |model: &A| host(model.forward(images.clone()).mean());
+    Ok(values::relative_difference(&logits(a)?, &logits(b)?))
 }
 
 /// A network, a plan for it, and images.

@@ -1,9 +1,9 @@
 //! What a unit costs in parameters.
 
-use super::dimension::{DimensionAxis, DimensionMapper, Scope, Slimmable};
-use super::layer::{Side, SlimLayer};
-use super::mask::index_tensor;
-use crate::nn::HeadLayout;
+use super::head_layout::HeadLayout;
+use super::layer::{Side, SlimLayer, index_tensor};
+use super::mapper::{DimensionAxis, DimensionMapper, Scope};
+use super::slimmable::Slimmable;
 
 /// The parameters that go when one unit of a dimension of the dense model is cut and nothing else: path and number, in
 /// the order of the traversal. Token gates are not listed, a token costs none.
@@ -53,31 +53,5 @@ impl DimensionMapper for Count {
 
     fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
         if self.alone.contains(&axis.dimension) { self.add(axis, layer, side) } else { layer }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::module::Module;
-    use burn::tensor::Device;
-
-    use super::*;
-    use crate::models::{Architecture, Vit, VitConfig};
-    use crate::slim::{Plan, describe};
-
-    #[test]
-    fn a_unit_costs_what_goes_when_it_is_cut() {
-        let config =
-            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 2, ..VitConfig::default() };
-        let model = Vit::init(&config, &Device::flex()).unwrap();
-        let dimensions = describe(&model).unwrap();
-        let costs = parameters_per_unit(&model);
-        assert_eq!(costs.len(), 5);
-        for (path, cost) in costs {
-            let mut plan = Plan::whole(&dimensions);
-            plan.get_mut(&path).unwrap().keep.remove(1);
-            let left = model.slim(&plan).unwrap().num_params();
-            assert_eq!(model.num_params() - left, cost, "{path}");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a layer must be able to do to carry a prunable dimension: one small trait, implemented once a side.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The input features of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +162,13 @@ pub fn select_param<const D: usize>(
     kept: &Tensor<1, Int>,
 ) -> Param<Tensor<D>> {
     param.map(|value| value.select(axis, kept.clone()).detach())
+}
+
+/// `indices` as a tensor to select by.
+pub(crate) fn index_tensor(indices: &[usize], device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+    let count = indices.len();
+    Tensor::from_data(TensorData::new(indices, [count]), device)
 }
 
 macro_rules! param_axis {

@@ -3,11 +3,12 @@
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param,
 };
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Dimension, DimensionKind};
+use super::dimension::{Dimension, DimensionKind};
+use super::layer::index_tensor;
 
 /// How many masks a dimension gets. One that is not grouped has no other than `Unit`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -190,12 +191,6 @@ impl MaskSet {
             .map(|mask| mask.activated().abs().sum() * mask.spec.weight)
             .reduce(|sum, term| sum + term)
     }
-}
-
-pub(crate) fn index_tensor(indices: &[usize], device: &Device) -> Tensor<1, Int> {
-    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-    let count = indices.len();
-    Tensor::from_data(TensorData::new(indices, [count]), device)
 }
 
 // Written by hand, since the derive names parameters by fields, and these are named by paths.

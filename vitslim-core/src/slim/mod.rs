@@ -1,41 +1,52 @@
 //! The idea itself: dimensions of a model, masks on them, gating by the masks, and slicing by a plan. Knows no
 //! architecture.
 //!
-//! | step | file |
+//! | what | file |
 //! | --- | --- |
-//! | what a layer can do | `layer` |
-//! | the traversal that the derive writes | `dimension`, `asked` |
-//! | which dimensions a model has | `describe` |
+//! | what a layer must be able to do | `layer` |
+//! | what an attention and a block say of their heads and tokens | `head_layout`, `token_gate` |
+//! | the traversal of a model | `mapper`, `bounds` |
+//! | the dimensions that a model has | `dimension`, `describe` |
 //! | a learnable mask for each searched dimension | `mask` |
 //! | weights multiplied by masks | `gate` |
 //! | trained masks and a budget make a plan | `rank`, `plan` |
-//! | what is left is a multiple of 8 | `round` |
+//! | kept counts rounded to multiples of 8 | `round` |
 //! | the sub-network that a plan leaves | `slice` |
+//! | what a model can do with all that | `slimmable`, `masked_model` |
 //! | what a unit costs | `count` |
 
-mod asked;
+mod bounds;
 mod count;
 mod describe;
 mod dimension;
 mod gate;
+mod head_layout;
 mod layer;
+mod mapper;
 mod mask;
+mod masked_model;
 mod plan;
 mod rank;
 mod round;
 mod slice;
+mod slimmable;
+mod token_gate;
 
 #[doc(hidden)]
-pub use asked::{HasAxis, Is, IsModule};
+pub use bounds::{HasAxis, Is, IsModule};
 pub use count::parameters_per_unit;
-pub use describe::{Carrier, Dimension, DimensionError, DimensionKind, describe};
-pub use dimension::{DimensionAxis, DimensionMapper, Factor, Scope, Slimmable};
-pub use gate::Slim;
+pub use describe::DimensionError;
+pub use dimension::{Carrier, Dimension, DimensionKind};
+pub use head_layout::HeadLayout;
+pub(crate) use layer::index_tensor;
 pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param};
-pub(crate) use mask::index_tensor;
+pub use mapper::{DimensionAxis, DimensionMapper, Factor, Scope};
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
+pub use masked_model::Slim;
 pub use plan::{Cut, Plan, PlanError};
 pub use rank::{RankError, Ranking, kept_count, rank};
 pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens};
 pub use round::round;
+pub use slimmable::{Slimmable, describe};
+pub use token_gate::TokenGate;
 pub use vitslim_macros::Slimmable;

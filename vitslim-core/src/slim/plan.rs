@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::describe::{Dimension, DimensionKind};
+use super::describe::DimensionError;
+use super::dimension::{Dimension, DimensionKind};
 
 /// Which units of every dimension stay. Written to and read from RON as it stands.
 ///
@@ -95,7 +97,7 @@ pub enum PlanError {
     },
     /// The dimensions of the model cannot be told.
     #[error(transparent)]
-    Dimension(#[from] super::describe::DimensionError),
+    Dimension(#[from] DimensionError),
 }
 
 /// Units of each group, shown as `64` or `3 x 64` or `16 + 13 + 9`.
@@ -195,6 +197,13 @@ impl Cut {
             Some(unit) => Err(PlanError::Units { dimension: self.dimension.clone(), units, unit }),
             None => Ok(()),
         }
+    }
+
+    /// 1 for each unit that stays and 0 for each other one, `[units]`.
+    pub(super) fn factors(&self, device: &Device) -> Tensor<1> {
+        let mut factors = vec![0.0_f32; self.units()];
+        self.keep.iter().for_each(|&unit| factors[unit] = 1.0);
+        Tensor::from_data(TensorData::new(factors, [self.units()]), device)
     }
 
     /// The kept units of each group.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::describe::{Dimension, DimensionKind};
+use super::dimension::{Dimension, DimensionKind};
 use super::mask::{Mask, MaskSet};
 use super::plan::Plan;
 

@@ -1,6 +1,6 @@
 //! Sizes that a processor likes: multiples of the width of its vectors.
 
-use super::describe::Dimension;
+use super::dimension::Dimension;
 use super::mask::{Granularity, MaskSet};
 use super::plan::Plan;
 use super::rank::{RankError, read};

@@ -2,64 +2,19 @@
 
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 
-use super::describe::describe;
-use super::dimension::{DimensionAxis, DimensionMapper, Scope, Slimmable};
-use super::gate::{detached, device_of, gate};
-use super::layer::{Side, SlimLayer};
-use super::mask::index_tensor;
+use super::head_layout::HeadLayout;
+use super::layer::{Side, SlimLayer, index_tensor};
+use super::mapper::{DimensionAxis, DimensionMapper, Scope};
 use super::plan::{Cut, Plan, PlanError};
-use crate::nn::{HeadLayout, TokenGate};
+use super::token_gate::TokenGate;
 
-/// See [`Slimmable::slim`].
-pub(super) fn slim<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
-    plan.check(&describe(model)?)?;
-    let mut error = None;
-    let sliced = detached(model, |model| slice(model, plan, true, &mut error));
-    error.map_or(Ok(sliced), Err)
-}
-
-/// See [`Slimmable::hard_mask`].
-pub(super) fn hard_mask<M: Slimmable>(model: &M, plan: &Plan) -> Result<M, PlanError> {
-    let dimensions = describe(model)?;
-    plan.check(&dimensions)?;
-    let mut error = None;
-    let masked = detached(model, |model| {
-        let device = device_of(&model);
-        let features = dimensions.iter().filter(|dimension| !dimension.is_tokens());
-        let factors = features.filter_map(|dimension| {
-            let cut = plan.get(&dimension.path)?;
-            let mut factors = vec![0.0_f32; cut.units()];
-            cut.keep.iter().for_each(|&unit| factors[unit] = 1.0);
-            let factors = Tensor::from_data(TensorData::new(factors, [cut.units()]), &device);
-            Some((dimension.path.clone(), factors))
-        });
-        slice(gate(model, factors.collect()), plan, false, &mut error)
-    });
-    error.map_or(Ok(masked), Err)
-}
-
-/// The model with the cuts of `plan` carried out, or of tokens only without `features`. A layer that cannot be cut so stays as
-/// it is, and the first of them is told in `error`, also where it is not to be cut.
-fn slice<M: Slimmable>(model: M, plan: &Plan, features: bool, error: &mut Option<PlanError>) -> M {
-    let mut slice = Slice {
-        scope: Scope::default(),
-        device: device_of(&model),
-        features,
-        cuts: plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect(),
-        orders: HashMap::new(),
-        groups: HashMap::new(),
-        tokens_left: None,
-        error,
-    };
-    model.map_dimensions(&mut slice)
-}
-
-struct Slice<'a> {
+/// Carries out the cuts of a plan. A layer that cannot be cut as the plan says stays as it is, and the first such layer is the `error`.
+pub(super) struct Slice<'a> {
     scope: Scope,
     device: Device,
-    /// Whether features are cut, or their layers only asked.
+    /// Whether features are cut; otherwise only tokens are, and the layers are only asked whether they could be.
     features: bool,
     cuts: HashMap<&'a str, &'a Cut>,
     /// Kept units in the order that a layout gave them.
@@ -68,10 +23,25 @@ struct Slice<'a> {
     groups: HashMap<String, (Vec<usize>, usize)>,
     /// The prunable tokens that left the gate before.
     tokens_left: Option<Vec<usize>>,
-    error: &'a mut Option<PlanError>,
+    /// Why a layer could not be cut.
+    pub(super) error: Option<PlanError>,
 }
 
-impl Slice<'_> {
+impl<'a> Slice<'a> {
+    /// Cuts by `plan` on `device`: tokens, and `features` if they are to be cut.
+    pub(super) fn new(plan: &'a Plan, features: bool, device: Device) -> Self {
+        Self {
+            scope: Scope::default(),
+            device,
+            features,
+            cuts: plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect(),
+            orders: HashMap::new(),
+            groups: HashMap::new(),
+            tokens_left: None,
+            error: None,
+        }
+    }
+
     fn select<S: Side, L: SlimLayer<S>>(
         &mut self,
         axis: DimensionAxis,

@@ -1,9 +1,11 @@
 //! How often a model is right.
 
+use std::sync::Arc;
+
 use burn::tensor::Device;
 
-use super::evaluate::{BATCH, EvaluateError, logits};
-use crate::data::Part;
+use super::evaluate::{BATCH, EvaluateError, answers};
+use crate::data::{Batch, DataError, Loader, Order, Split};
 use crate::models::Architecture;
 use crate::nn::Precision;
 
@@ -32,28 +34,22 @@ pub struct ClassAccuracy {
     pub top1: Option<f64>,
 }
 
-/// How often `model`, in validation mode and computed in `precision`, is right on `part`. Of equal logits, that of the lower class counts as larger.
+/// How often `model`, in validation mode and computed in `precision`, is right on `part`. Of equal logits, that of the lower
+/// class counts as larger.
 ///
 /// # Errors
 ///
 /// When a logit is not finite, an image cannot be read, or the device fails.
 pub fn accuracy<M: Architecture>(
     model: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<Accuracy, EvaluateError> {
-    let indices: Vec<usize> = (0..part.len()).collect();
-    let mut counts = Counts::default();
-    for indices in indices.chunks(BATCH) {
-        let images = part.images(indices, device)?;
-        let logits = logits(model, images, precision)?;
-        let classes = logits.len() / indices.len();
-        for (logits, &index) in logits.chunks(classes).zip(indices) {
-            counts.add(logits, part.label(index));
-        }
-    }
-    Ok(counts.accuracy())
+    let batches = Loader::new(Arc::new(part.clone()), BATCH, Order::AsIs, device.clone());
+    let measured = measure(std::slice::from_ref(model), batches.epoch(1), precision)?;
+    let measured = measured.into_iter().next();
+    Ok(measured.map_or_else(|| Counts::default().accuracy(), |measured| measured.accuracy))
 }
 
 /// Fraction of the images of `part` whose largest logit is that of their label. `model` is in validation mode and computed
@@ -64,11 +60,46 @@ pub fn accuracy<M: Architecture>(
 /// As those of [`accuracy`].
 pub fn top1<M: Architecture>(
     model: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<f64, EvaluateError> {
     Ok(accuracy(model, part, precision, device)?.top1)
+}
+
+/// Loss and accuracy of a model on a split.
+pub(super) struct Measured {
+    /// Mean cross entropy, without label smoothing.
+    pub(super) loss: f64,
+    pub(super) accuracy: Accuracy,
+}
+
+/// Loss and accuracy of each of `models` on `batches`. Every image is read once, whatever the number of models.
+///
+/// # Errors
+///
+/// Those of [`accuracy`].
+pub(super) fn measure<M: Architecture>(
+    models: &[M],
+    batches: impl Iterator<Item = Result<Batch, DataError>>,
+    precision: Precision,
+) -> Result<Vec<Measured>, EvaluateError> {
+    let mut counted: Vec<(f64, Counts)> = models.iter().map(|_| Default::default()).collect();
+    for batch in batches {
+        let batch = batch?;
+        let labels = batch.labels.to_data().iter::<i64>().map(|label| label as usize).collect::<Vec<_>>();
+        for (model, (loss, counts)) in models.iter().zip(&mut counted) {
+            let (logits, mean_loss) = answers(model, &batch, precision)?;
+            *loss += mean_loss * labels.len() as f64;
+            let classes = logits.len() / labels.len();
+            logits.chunks(classes).zip(&labels).for_each(|(logits, label)| counts.add(logits, *label));
+        }
+    }
+    let measured = counted.into_iter().map(|(loss, counts)| {
+        let accuracy = counts.accuracy();
+        Measured { loss: loss / accuracy.images as f64, accuracy }
+    });
+    Ok(measured.collect())
 }
 
 /// Images of each class, and how many of them were right.

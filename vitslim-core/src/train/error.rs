@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::checkpoint::UnfitCheckpoint;
 use crate::whole_file::remedy;
 
 /// A stage that did not end well.
@@ -64,16 +65,9 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// A checkpoint does not fit.
-    #[error("the checkpoint of epoch {epoch} of {stage} does not fit the network: {reason}")]
-    #[diagnostic(help("if the architecture was changed since, begin anew with `--fresh`"))]
-    Unfit {
-        /// Name of the stage.
-        stage: &'static str,
-        /// The epoch.
-        epoch: usize,
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    #[diagnostic(help("if the architecture was changed since, start again with `--fresh`"))]
+    Unfit(#[from] UnfitCheckpoint),
     /// The memory of the device is not enough.
     #[error("{stage} ran out of memory on the device, {work}")]
     #[diagnostic(help("{remedy}"))]

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, TensorReadError};
 use miette::Diagnostic;
 use thiserror::Error;
 
 use super::memory::{catch_out_of_memory, is_out_of_memory};
-use crate::data::{DataError, Part};
-use crate::kernels::near;
+use super::step::cross_entropy;
+use crate::data::{Batch, DataError, Split};
+use crate::device::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
 
@@ -55,7 +56,7 @@ impl EvaluateError {
 pub fn difference<M: Architecture>(
     reference: &M,
     other: &M,
-    part: &Part,
+    part: &Split,
     images: usize,
     device: &Device,
 ) -> Result<f64, EvaluateError> {
@@ -73,13 +74,39 @@ pub fn difference<M: Architecture>(
     Ok(if scale > 0.0 { difference / scale } else { difference })
 }
 
+/// The logits that `model`, computed in `precision`, gives for `batch`, image by image, and their mean cross entropy. They must be
+/// finite.
+pub(super) fn answers<M: Architecture>(
+    model: &M,
+    batch: &Batch,
+    precision: Precision,
+) -> Result<(Vec<f64>, f64), EvaluateError> {
+    let (device, images) = (batch.images.device(), batch.len());
+    let (model, batch) = (model.clone(), batch.clone());
+    let forward = move || {
+        let logits = precision.within(|| model.forward(batch.images));
+        let loss = cross_entropy(&logits, &batch.labels, 0.0);
+        let logits = logits.mean().try_into_data()?;
+        Ok((logits, loss.try_into_scalar::<f64>()?))
+    };
+    let (logits, loss) = catch_out_of_memory(|| near(&device, forward))
+        .map_err(|_| EvaluateError::OutOfMemory(images))?
+        .map_err(|error: TensorReadError| EvaluateError::device(error, images))?;
+    Ok((finite(logits)?, loss))
+}
+
 /// The logits that `model`, computed in `precision`, gives for `images`, which must be finite, image by image.
-pub(super) fn logits<M: Architecture>(
+fn logits<M: Architecture>(
     model: &M,
     images: Tensor<4>,
     precision: Precision,
 ) -> Result<Vec<f64>, EvaluateError> {
-    let values = read(model, images, precision)?.convert::<f64>().try_into_vec::<f64>();
+    finite(read(model, images, precision)?)
+}
+
+/// The values of `logits`, which must be finite.
+fn finite(logits: TensorData) -> Result<Vec<f64>, EvaluateError> {
+    let values = logits.convert::<f64>().try_into_vec::<f64>();
     let values = values.map_err(|error| EvaluateError::Device(error.to_string()))?;
     match values.iter().all(|value| value.is_finite()) {
         true => Ok(values),
@@ -113,7 +140,7 @@ pub(crate) fn read<M: Architecture>(
 pub fn throughput<M: Architecture>(
     dense: &M,
     subnet: &M,
-    part: &Part,
+    part: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<[f64; 2], EvaluateError> {

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 
-use crate::panic_message::panic_message;
+use crate::panics::panic_message;
 
 /// What cubecl and the CUDA driver say of an allocation that failed, or that no device could serve.
 const SIGNS: [&str; 3] =

@@ -1,46 +1,42 @@
-//! Training, on burn-train, and what is measured of the result.
+//! Training, and what is measured of its result.
+//!
+//! [`Trainer`] takes one step, [`train`] a whole stage.
 
 mod accuracy;
-mod adamw;
 mod checkpoint;
-mod clip;
-mod ema;
-mod ending;
+mod early_stopping;
 mod error;
 mod evaluate;
-mod events;
-mod fit;
-mod freeze;
-mod layer_decay;
-mod load;
-mod mask_statistics;
+#[cfg(test)]
+mod fixture;
+mod interrupter;
 mod memory;
-mod meter;
-mod metrics;
 mod optimizer;
-mod parallel;
 mod progress;
 mod record;
+mod resume;
 #[cfg(test)]
 mod running_statistics;
-mod share;
+mod shared;
 mod stage;
 mod step;
-mod stepper;
-mod take_up;
-mod tensorboard;
-mod watch;
+mod team;
+mod train_loop;
+mod trainer;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
+pub use checkpoint::UnfitCheckpoint;
 pub use error::TrainError;
 pub(crate) use evaluate::read;
 pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
-pub(crate) use events::events_folder;
-pub use load::{CheckpointError, Loaded, load_pretrained};
+pub use interrupter::Interrupter;
 pub(crate) use memory::hush_out_of_memory;
-pub use parallel::{Devices, NamedDevice};
-pub(crate) use record::{RECORD, forget_retraining};
-pub use stage::{StageRun, Trained, checkpoint_folder, train};
+pub use record::Place;
+pub(crate) use record::{RECORD, events_folder, forget_retraining};
+pub use resume::{CheckpointError, Loaded, checkpoint_folder, load_pretrained};
+pub(crate) use resume::{has_checkpoint, is_whole};
+pub use stage::StageRun;
 pub(crate) use step::cross_entropy;
-pub use stepper::Stepper;
-pub(crate) use take_up::{has_checkpoint, is_whole};
+pub use team::{DeviceFailure, Devices, NamedDevice};
+pub use train_loop::{Trained, train};
+pub use trainer::{StepError, Trainer, TrainerSettings};

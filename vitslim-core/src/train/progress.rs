@@ -1,19 +1,11 @@
 //! What the terminal shows while a stage runs: a line that is drawn again and again, or plain lines where there is no terminal.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
-use burn::train::metric::{MetricDefinition, MetricId, MetricName};
-use burn::train::renderer::{
-    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation, MetricsRendererTraining,
-};
-use burn::train::{Interrupter, LearnerSummary};
 use indicatif::{FormattedDuration, HumanDuration, ProgressBar, ProgressStyle};
 
-use super::meter::{field_of, value_of};
 use super::stage::StageRun;
-use crate::kernels::is_cpu;
+use crate::device::is_cpu;
 use crate::terminal::say;
 
 /// Time between two plain lines.
@@ -33,7 +25,6 @@ pub struct StageProgress {
     images_done: usize,
     /// Images that are trained on in later stages.
     images_later: usize,
-    interrupter: Interrupter,
     /// Whether the device compiles what it computes, at the first step.
     compiles: bool,
     training: bool,
@@ -41,7 +32,6 @@ pub struct StageProgress {
     trained: Duration,
     split_started: Instant,
     line_printed: Instant,
-    names: HashMap<MetricId, MetricName>,
     loss: Option<f64>,
     held_out_top1: Option<f64>,
 }
@@ -54,46 +44,79 @@ enum Shown {
 }
 
 impl StageProgress {
-    /// Progress of the stage of `run`, which has `epochs` epochs.
-    pub(super) fn new(run: &StageRun, epochs: usize) -> Self {
+    /// Progress of the stage of `run`, which begins after `done` epochs.
+    pub(super) fn new(run: &StageRun, done: usize) -> Self {
         let title = run.title();
         let shown = match run.quiet {
             true => Shown::Nothing,
             false => line(&title).map_or(Shown::Lines, Shown::Line),
         };
-        let progress =
-            Self::of(title, shown, epochs, run.train.len(), run.images_later, run.interrupter.clone());
-        Self { compiles: !is_cpu(&run.devices.first.device), ..progress }
-    }
-
-    fn of(
-        title: String,
-        shown: Shown,
-        epochs: usize,
-        images_an_epoch: usize,
-        images_later: usize,
-        interrupter: Interrupter,
-    ) -> Self {
         let now = Instant::now();
         Self {
             title,
             shown,
-            epochs,
-            done: 0,
-            done_before: 0,
-            images_an_epoch,
+            epochs: run.training.epochs.get(),
+            done,
+            done_before: done,
+            images_an_epoch: run.train.len(),
             images_done: 0,
-            images_later,
-            interrupter,
-            compiles: false,
+            images_later: run.images_later,
+            compiles: !is_cpu(&run.devices.first.device),
             training: false,
             started: now,
             trained: Duration::ZERO,
             split_started: now,
             line_printed: now,
-            names: HashMap::new(),
             loss: None,
             held_out_top1: None,
+        }
+    }
+
+    /// An epoch begins to train.
+    pub(super) fn begin_training(&mut self) {
+        self.training = true;
+        self.split_started = Instant::now();
+        // The first step may take minutes, and nothing is told before it is done.
+        if self.compiles && self.images_since_start() == 0 {
+            match &self.shown {
+                Shown::Lines => self.print(),
+                Shown::Line(_) | Shown::Nothing => self.show(),
+            }
+        }
+    }
+
+    /// A step of `images` images was taken; `loss` is the mean of the epoch, as far as it is known.
+    pub(super) fn step(&mut self, images: usize, loss: Option<f64>) {
+        self.images_done += images;
+        self.loss = loss.or(self.loss);
+        self.show();
+    }
+
+    /// The epoch is trained, and validated next.
+    pub(super) fn begin_validation(&mut self) {
+        self.trained += self.split_started.elapsed();
+        self.training = false;
+    }
+
+    /// The epoch is done, with this `loss` in training and this held-out top-1.
+    pub(super) fn end_epoch(&mut self, held_out_top1: Option<f64>) {
+        self.done += 1;
+        self.images_done = 0;
+        self.held_out_top1 = held_out_top1;
+        self.show();
+    }
+
+    /// The stage came to its end.
+    pub(super) fn end(self) {
+        self.clear();
+        if let (false, Some(outcome)) = (matches!(self.shown, Shown::Nothing), self.outcome()) {
+            say(format_args!("{}: {outcome}", self.title));
+        }
+    }
+
+    fn clear(&self) {
+        if let Shown::Line(line) = &self.shown {
+            line.finish_and_clear();
         }
     }
 
@@ -133,18 +156,15 @@ impl StageProgress {
     fn state(&self) -> String {
         let epoch = (self.done + 1).min(self.epochs);
         if self.compiles && self.images_since_start() == 0 {
-            return format!(
-                "epoch {epoch}/{}, compiling for the device; later runs find it done",
-                self.epochs
-            );
+            return format!("epoch {epoch}/{}, compiling for the device; later runs reuse it", self.epochs);
         }
         let [stage, run] = self.left().map(HumanDuration);
         format!("epoch {epoch}/{}, {}, {stage:#} left, run {run:#}", self.epochs, self.measured())
     }
 
-    /// What came of it, or `None` when it did not come to its end.
+    /// What came of it, or `None` when no epoch was done.
     fn outcome(&self) -> Option<String> {
-        if self.done == self.done_before || self.interrupter.should_stop() {
+        if self.done == self.done_before {
             return None;
         }
         let took = FormattedDuration(self.started.elapsed());
@@ -170,105 +190,11 @@ impl StageProgress {
     }
 }
 
-impl TrainingProgressLogger for StageProgress {
-    fn start(&mut self, _: usize, first_epoch: usize, _: Option<usize>, _: Option<&str>) {
-        self.started = Instant::now();
-        self.done = first_epoch.saturating_sub(1);
-        self.done_before = self.done;
+/// Also where an error ends the stage.
+impl Drop for StageProgress {
+    fn drop(&mut self) {
+        self.clear();
     }
-
-    fn update_epoch(&mut self, epoch: usize) {
-        self.done = epoch;
-        self.images_done = 0;
-        self.show();
-    }
-
-    fn start_split(&mut self, split: &str, _: usize) {
-        self.training = split == "train";
-        self.split_started = Instant::now();
-        // The first step may take minutes, and nothing is told before it is done.
-        if self.compiles && self.training && self.images_since_start() == 0 {
-            match &self.shown {
-                Shown::Lines => self.print(),
-                Shown::Line(_) | Shown::Nothing => self.show(),
-            }
-        }
-    }
-
-    fn update_split(&mut self, images: usize) {
-        if self.training {
-            self.images_done = images;
-            self.show();
-        }
-    }
-
-    fn end_split(&mut self) {
-        if self.training {
-            self.trained += self.split_started.elapsed();
-            self.training = false;
-        }
-    }
-
-    fn end(&mut self) {
-        if let Shown::Line(line) = &self.shown {
-            line.finish_and_clear();
-        }
-        if let (false, Some(outcome)) = (matches!(self.shown, Shown::Nothing), self.outcome()) {
-            say(format_args!("{}: {outcome}", self.title));
-        }
-    }
-
-    fn log_event_training(&mut self, _: String) {}
-}
-
-impl MetricsRendererTraining for StageProgress {
-    fn update_train(&mut self, state: MetricState) {
-        if let Some(("loss", loss)) = self.read(state) {
-            self.loss = Some(loss);
-        }
-    }
-
-    fn update_valid(&mut self, state: MetricState) {
-        if let Some(("top1", top1)) = self.read(state) {
-            self.held_out_top1 = Some(top1);
-        }
-    }
-
-    /// By default it would be printed on standard output, which is for the results of the run.
-    fn on_train_end(&mut self, _: Option<LearnerSummary>) -> Result<(), Box<dyn std::error::Error>> {
-        Ok(())
-    }
-}
-
-impl StageProgress {
-    /// The field and value of a metric's running mean.
-    fn read(&self, state: MetricState) -> Option<(&'static str, f64)> {
-        let MetricState::Numeric(entry, Some(value)) = state else { return None };
-        let name = self.names.get(&entry.metric_id)?;
-        Some((field_of(name), value_of(name, value.current())))
-    }
-}
-
-impl MetricsRenderer for StageProgress {
-    fn manual_close(&mut self) {}
-
-    fn register_metric(&mut self, definition: MetricDefinition) {
-        self.names.insert(definition.metric_id, definition.name);
-    }
-}
-
-// The traits come together, but no evaluation goes through the renderer.
-impl MetricsRendererEvaluation for StageProgress {
-    fn update_test(&mut self, _: EvaluationName, _: MetricState) {}
-}
-
-impl EvaluationProgressLogger for StageProgress {
-    fn start_global_progress(&mut self, _: usize) {}
-    fn start_test(&mut self, _: &str, _: usize) {}
-    fn update_test_progress(&mut self, _: usize) {}
-    fn end_test(&mut self) {}
-    fn end_global_progress(&mut self) {}
-    fn log_event_evaluation(&mut self, _: String) {}
 }
 
 /// A line to draw over, where standard error is a terminal.
@@ -286,14 +212,25 @@ mod tests {
 
     /// Ten seconds after it began, with an epoch of two behind it and a quarter of the other.
     fn progress() -> StageProgress {
-        let mut progress =
-            StageProgress::of("search".into(), Shown::Nothing, 2, 100, 300, Interrupter::new());
-        progress.start(0, 1, None, None);
-        progress.update_epoch(1);
-        progress.images_done = 25;
-        progress.started = Instant::now() - Duration::from_secs(10);
-        progress.trained = Duration::from_secs(5);
-        progress
+        let now = Instant::now();
+        StageProgress {
+            title: "search".into(),
+            shown: Shown::Nothing,
+            epochs: 2,
+            done: 1,
+            done_before: 0,
+            images_an_epoch: 100,
+            images_done: 25,
+            images_later: 300,
+            compiles: false,
+            training: false,
+            started: now - Duration::from_secs(10),
+            trained: Duration::from_secs(5),
+            split_started: now,
+            line_printed: now,
+            loss: None,
+            held_out_top1: None,
+        }
     }
 
     /// What `work` answers when the machine lets it go on without a pause, which would count as time that has passed.
@@ -325,29 +262,29 @@ mod tests {
 
     #[test]
     fn a_device_that_compiles_says_so_until_its_first_step_is_done() {
-        let mut progress = StageProgress { compiles: true, images_done: 0, ..progress() };
-        progress.start(0, 2, None, None);
-        assert_eq!(progress.state(), "epoch 2/2, compiling for the device; later runs find it done");
-        progress.start_split("train", 100);
-        progress.update_split(25);
+        let mut progress = progress();
+        (progress.compiles, progress.images_done, progress.done_before) = (true, 0, 1);
+        assert_eq!(progress.state(), "epoch 2/2, compiling for the device; later runs reuse it");
+        progress.begin_training();
+        progress.step(25, None);
         assert!(progress.state().contains("images/s"), "{}", progress.state());
     }
 
     #[test]
     fn the_outcome_is_told_of_what_was_done() {
         let mut progress = progress();
-        progress.start(0, 1, None, None);
-        progress.started = Instant::now() - Duration::from_secs(10);
+        progress.done_before = 1;
         assert_eq!(progress.outcome(), None);
-        progress.update_epoch(2);
-        assert_eq!(
-            progress.outcome().unwrap(),
-            "2 epochs in 00:00:10, 40 images/s, loss -, held-out top-1 -"
-        );
-        progress.start(0, 2, None, None);
-        progress.update_epoch(2);
-        assert!(progress.outcome().unwrap().starts_with("epochs 2 to 2 in 00:00:00"));
-        progress.interrupter.stop(None);
-        assert_eq!(progress.outcome(), None);
+        progress.done_before = 0;
+        progress.begin_training();
+        progress.step(75, Some(0.25));
+        progress.begin_validation();
+        progress.end_epoch(Some(0.5));
+        assert_eq!((progress.images(), progress.training), (200, false));
+        progress.trained = Duration::from_secs(5);
+        let outcome = progress.outcome().unwrap();
+        assert_eq!(outcome, "2 epochs in 00:00:10, 40 images/s, loss 0.2500, held-out top-1 0.5000");
+        progress.done_before = 1;
+        assert!(progress.outcome().unwrap().starts_with("epochs 2 to 2 in 00:00:10"));
     }
 }

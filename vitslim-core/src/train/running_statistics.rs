@@ -1,20 +1,20 @@
 //! Tests: the running statistics of a batch norm while it is trained.
 
 use burn::module::Module;
-use burn::optim::AdamWConfig;
 use burn::tensor::{Device, Tensor, TensorData};
-use burn::train::TrainStep;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::parallel::{Devices, NamedDevice, Team};
-use super::step::{StepSettings, Trainee};
-use super::watch::Watch;
+use super::fixture::{searched, step_settings, training};
+use super::step::StepSettings;
+use super::team::{Devices, NamedDevice, Team};
+use super::trainer::{Trainer, TrainerSettings};
 use crate::data::Batch;
-use crate::models::{Architecture, ConfigError, Logits, VitConfig};
+use crate::experiment::Masks;
+use crate::models::{Architecture, ConfigError, Logits, VitConfig, random_model};
 use crate::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Precision};
-use crate::selftest::slicing::{random, random_model};
-use crate::slim::{MaskSet, MaskSpec, Slim, Slimmable, describe};
+use crate::slim::{Slim, Slimmable};
+use crate::values::random;
 
 /// A convolution whose channels are normalised, averaged and classified.
 #[derive(Module, Debug, Slimmable)]
@@ -49,17 +49,13 @@ impl Architecture for Net {
 }
 
 /// A search of a network with settled running statistics.
-fn trainee(parts: usize) -> Trainee<Net> {
+fn search() -> Slim<Net> {
     let device = Device::flex();
     // Not from the generator of the device, which tests beside this one draw from.
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let model: Net =
         random_model(&VitConfig::default(), &mut rng, &device).unwrap_or_else(|failure| panic!("{failure}"));
-    let spec = MaskSpec { weight: 0.01, init: 0.5, ..MaskSpec::default() };
-    let searched: Vec<_> = describe(&model).unwrap().into_iter().map(|d| (d, spec)).collect();
-    let masks = MaskSet::new(&searched, &device);
-    let settings = StepSettings { parts, label_smoothing: 0.0, clip: Some(0.3), precision: Precision::F32 };
-    Trainee::new(Slim { model, masks }, settings, Watch::default()).train().fork(&device.autodiff())
+    searched(model)
 }
 
 fn batch() -> Batch {
@@ -73,18 +69,18 @@ fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().unwrap()
 }
 
-fn statistics(trainee: &Trainee<Net>) -> Vec<f32> {
-    let norm = &trainee.slim.model.norm;
+fn statistics(slim: &Slim<Net>) -> Vec<f32> {
+    let norm = &slim.model.norm;
     [bits(norm.running_mean.value()), bits(norm.running_var.value())].concat()
 }
 
 /// What becomes of the running statistics when `images` are trained on.
-fn expected(trainee: &Trainee<Net>, images: Tensor<4>) -> Vec<f32> {
-    let read = trainee.slim.model.conv.forward(images).swap_dims(0, 1).flatten::<2>(1, 3);
+fn expected(slim: &Slim<Net>, images: Tensor<4>) -> Vec<f32> {
+    let read = slim.model.conv.forward(images).swap_dims(0, 1).flatten::<2>(1, 3);
     let mean = read.clone().mean_dim(1);
     let variance = (read - mean.clone()).square().mean_dim(1);
     let of_batch = [bits(mean), bits(variance)].concat();
-    statistics(trainee).iter().zip(of_batch).map(|(old, new)| old * 0.9 + new * 0.1).collect()
+    statistics(slim).iter().zip(of_batch).map(|(old, new)| old * 0.9 + new * 0.1).collect()
 }
 
 fn assert_close(found: &[f32], expected: &[f32]) {
@@ -98,40 +94,45 @@ fn assert_close(found: &[f32], expected: &[f32]) {
 fn of_several_devices_the_statistics_of_the_first_count() {
     let cpu = NamedDevice { name: "cpu".to_owned(), device: Device::flex() };
     let batch = batch();
-    for others in [0, 1, 2] {
+    let gradient = |others: usize, slim: &Slim<Net>, parts| {
         let team = Team::new(&Devices { first: cpu.clone(), others: vec![cpu.clone(); others] });
+        let settings = StepSettings { parts, ..step_settings() };
+        let (gradients, _) = team.compute(slim, settings, batch.clone()).unwrap();
+        bits(gradients.get::<4>(slim.model.conv.weight.id).unwrap())
+    };
+    let training = || search().train().fork(&Device::flex().autodiff());
+    for others in [0, 1, 2] {
         let mut before = None;
         for _ in 0..5 {
-            let whole = trainee(1);
-            let share = batch.clone().parts(1 + others).next().unwrap();
-            let expected = expected(&whole, share.images);
-            let step = team.step(whole.clone(), batch.clone()).map_err(|failure| failure.reason).unwrap();
-            let found = statistics(&whole);
+            let together = training();
+            let first = batch.clone().parts(1 + others).next().unwrap();
+            let expected = expected(&together, first.images);
+            let gradient_together = gradient(others, &together, 1);
+            let found = statistics(&together);
             assert_close(&found, &expected);
             assert_eq!(*before.get_or_insert_with(|| found.clone()), found);
-
-            let in_parts = trainee(1 + others);
-            let one_by_one = TrainStep::step(&in_parts, batch.clone());
-            let gradient = |trainee: &Trainee<Net>, step: &burn::train::TrainOutput<_>| {
-                bits(step.grads.get::<4>(trainee.slim.model.conv.weight.id).unwrap())
-            };
-            assert_eq!(gradient(&whole, &step), gradient(&in_parts, &one_by_one));
+            assert_eq!(gradient_together, gradient(0, &training(), 1 + others));
         }
     }
 }
 
 #[test]
 fn statistics_outlive_the_step_and_go_on() {
-    let mut trainee = trainee(1);
-    let mut optimizer = AdamWConfig::new().init();
-    let batch = batch();
+    let settings = TrainerSettings {
+        training: &training(""),
+        masks: &Masks::default(),
+        freeze: None,
+        precision: Precision::F32,
+        devices: &Devices::one("cpu", Device::flex()),
+        steps: 3,
+        read_every: 1,
+    };
+    let mut trainer = Trainer::new(search(), settings).unwrap();
     for _ in 0..3 {
-        let expected = expected(&trainee, batch.images.clone());
-        let step = TrainStep::step(&trainee, batch.clone());
-        trainee = optimizer.step(1e-2, trainee, step.grads);
-        assert_close(&statistics(&trainee), &expected);
+        let expected = expected(&trainer.slim(), batch().images.inner());
+        trainer.step(batch()).unwrap();
+        assert_close(&statistics(&trainer.slim()), &expected);
     }
-    let saved = trainee.valid().into_record();
-    let loaded = self::trainee(1).load_record(saved);
-    assert_eq!(statistics(&loaded), statistics(&trainee));
+    let saved = trainer.slim().into_record();
+    assert_eq!(statistics(&search().load_record(saved)), statistics(&trainer.slim()));
 }

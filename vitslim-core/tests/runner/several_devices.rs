@@ -2,13 +2,12 @@
 
 use std::process::Stdio;
 
-use burn::train::Interrupter;
 use serde_json::Value;
 use vitslim_core::experiment::Document;
 use vitslim_core::models::{Vit, VitConfig};
 use vitslim_core::prelude::*;
 use vitslim_core::run::{Prepared, RunError, Setting, execute};
-use vitslim_core::train::{Devices, NamedDevice, TrainError};
+use vitslim_core::train::{Devices, Interrupter, NamedDevice, TrainError};
 
 use super::resume::{metrics, wait_for_epochs};
 use super::training::tensors;

@@ -5,17 +5,16 @@ use std::io::{BufRead, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use burn::train::Interrupter;
 use miette::IntoDiagnostic;
 
 use super::super::Registry;
 use super::super::run::{RunArgs, run_one};
 use super::{BUSY, END, trial_folder};
 use crate::experiment::Document;
-use crate::panic_message::panic_message;
+use crate::panics::panic_message;
 use crate::run::{FolderError, RunError, record_failure};
 use crate::terminal::one_line;
-use crate::train::TrainError;
+use crate::train::{Interrupter, TrainError};
 
 /// Runs the trial called `name`. Why it failed is left in its folder.
 ///
@@ -50,7 +49,7 @@ fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) {
     std::thread::spawn(move || {
         let mut byte = [0];
         while matches!(input.read(&mut byte), Ok(1)) {
-            interrupter.stop(None);
+            interrupter.stop();
         }
         std::process::exit(super::super::INTERRUPTED.into());
     });

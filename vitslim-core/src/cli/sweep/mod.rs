@@ -10,7 +10,6 @@ mod worker;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use burn::train::Interrupter;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -22,6 +21,7 @@ use super::{Registry, device_list, print};
 use crate::experiment::Trials;
 use crate::plan::Planning;
 use crate::report::SweepPlan;
+use crate::train::Interrupter;
 
 pub(super) use self::attached::run_attached;
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use burn::train::Interrupter;
+use crate::train::Interrupter;
 
 /// Time between two looks at trials that another process works on.
 const LOOK: Duration = Duration::from_millis(200);
@@ -86,7 +86,7 @@ mod tests {
     fn nothing_is_next_once_it_is_to_stop() {
         let queue = Queue::new(vec![1]);
         let interrupter = Interrupter::new();
-        interrupter.stop(None);
+        interrupter.stop();
         assert_eq!(queue.next(&interrupter, |_| false), None);
     }
 }

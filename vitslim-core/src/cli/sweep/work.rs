@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use burn::train::Interrupter;
 use serde_json::Value;
 
 use super::SweepError;
@@ -15,8 +14,9 @@ use super::trial::Trial;
 use super::worker::{Outcome, Worker, log};
 use crate::cli::run::RunArgs;
 use crate::experiment::Trials;
-use crate::report::{SweepReport, TrialReport};
-use crate::run::{RunState, failure, summary};
+use crate::report::{RunState, SweepReport, TrialReport};
+use crate::run::{failure, summary};
+use crate::train::Interrupter;
 use crate::whole_file::write_whole;
 
 /// A sweep that is run.
@@ -109,7 +109,7 @@ impl<'a> Sweep<'a> {
                 self.display.say(&format!("{} failed: {reason}\n  its log: {}", trial.name, log.display()));
                 self.failures().insert(index, reason.clone());
                 if self.args.fail_fast {
-                    self.interrupter.stop(None);
+                    self.interrupter.stop();
                 }
             }
         }

@@ -9,13 +9,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use burn::train::Interrupter;
-
 use super::super::INTERRUPTED;
 use super::super::threads::THREADS;
 use super::trial::Trial;
 use super::{BUSY, END};
 use crate::run::{failure, forget_failure, program, record_failure};
+use crate::train::Interrupter;
 
 /// Time between two looks whether the sweep is to stop.
 const LOOK: Duration = Duration::from_millis(100);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use super::super::DataError;
-use super::decode::read_image;
+use super::super::decode::read_image;
 use super::scan::Found;
 
 /// Unreadable images that are named one by one.

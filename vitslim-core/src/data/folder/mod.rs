@@ -1,18 +1,14 @@
 //! A folder of images, one folder a class, as ImageNet is laid out.
 
 mod check;
-mod crop;
-mod decode;
 mod scan;
 
 use std::path::PathBuf;
 
-pub(super) use crop::Crop;
-pub(super) use decode::read_image;
-
+use super::crop::Crop;
 use super::files::check_folder;
 use super::images::{Images, Pixels};
-use super::part::Chosen;
+use super::split::Chosen;
 use super::{DataError, Dataset, ImageShape, Preparation};
 use check::Report;
 use scan::{Found, scan};
@@ -108,7 +104,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     let class_names = train.classes.clone();
     let (train, test) = (images(train, crop), images(test, crop));
     let mut dataset = match val {
-        None => Dataset::split(train, test, class_names, preparation)?,
+        None => Dataset::hold_out(train, test, class_names, preparation)?,
         Some(val) => {
             let parts = [train, images(val, crop), test].map(Chosen::all);
             Dataset::assemble(parts, class_names, preparation.augment, preparation.seed)?

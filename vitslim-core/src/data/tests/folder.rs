@@ -1,6 +1,6 @@
 use super::*;
 
-fn labels(part: &Part) -> Vec<usize> {
+fn labels(part: &Split) -> Vec<usize> {
     (0..part.len()).map(|index| part.label(index)).collect()
 }
 

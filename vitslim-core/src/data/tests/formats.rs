@@ -2,7 +2,7 @@
 
 use png::{BitDepth, ColorType};
 
-use super::super::folder::read_image;
+use super::super::decode::read_image;
 use super::*;
 
 fn png(

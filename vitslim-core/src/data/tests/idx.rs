@@ -71,7 +71,7 @@ fn fashion_mnist_has_the_mean_and_deviation_that_everybody_uses() {
     let Normalisation { mean, deviation, .. } = &data.normalisation;
     assert!((mean[0] - 0.2860).abs() < 1e-3 && (deviation[0] - 0.3530).abs() < 1e-3);
     for class in 0..10 {
-        let count = |part: &Part| (0..part.len()).filter(|&index| part.label(index) == class).count();
+        let count = |part: &Split| (0..part.len()).filter(|&index| part.label(index) == class).count();
         assert_eq!([&data.train, &data.held_out, &data.test].map(count), [5_400, 600, 1_000]);
     }
 }

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use burn::data::dataloader::DataLoader;
 use burn::tensor::Device;
 
 use super::*;
@@ -11,24 +10,16 @@ const AUGMENT: Augment = Augment { crop_padding: 1, flip: true };
 /// Values, labels and seed of every batch of `epochs` epochs.
 type Batches = Vec<(Vec<f32>, Vec<i64>, u64)>;
 
-fn batches(loader: &Loader, epochs: usize) -> Batches {
-    let mut batches = Vec::new();
-    for _ in 0..epochs {
-        let mut epoch = loader.iter();
-        for batch in epoch.by_ref() {
-            let Batch { images, labels, seed, .. } = batch.unwrap();
-            batches.push((
-                images.into_data().try_to_vec::<f32>().unwrap(),
-                labels.into_data().convert::<i64>().try_to_vec::<i64>().unwrap(),
-                seed,
-            ));
-        }
-        assert!(epoch.progress().is_completed());
-    }
-    batches
+fn batches(loader: &Loader, epochs: std::ops::RangeInclusive<usize>) -> Batches {
+    let read = |batch: Result<Batch, DataError>| {
+        let Batch { images, labels, seed, .. } = batch.unwrap();
+        let labels = labels.into_data().convert::<i64>().try_to_vec::<i64>().unwrap();
+        (images.into_data().try_to_vec::<f32>().unwrap(), labels, seed)
+    };
+    epochs.flat_map(|epoch| loader.epoch(epoch)).map(read).collect()
 }
 
-fn idx_part() -> Arc<Part> {
+fn idx_part() -> Arc<Split> {
     let preparation = Preparation { augment: AUGMENT, ..preparation(0.1) };
     Arc::new(idx(Files::idx().path(), 2, &preparation).unwrap().train)
 }
@@ -41,13 +32,13 @@ fn the_same_batches_for_any_number_of_threads() {
     for (part, batch) in [(idx_part(), 5), (folder, 4)] {
         let of = |threads| {
             let loader = Loader::new(part.clone(), batch, ORDER, Device::flex());
-            batches(&loader.with_threads(threads), 2)
+            batches(&loader.with_threads(threads), 1..=2)
         };
         let expected = of(0);
         for threads in [1, 2, 5] {
             assert!(of(threads) == expected, "{threads} threads");
         }
-        assert_eq!(batches(&Loader::new(part.clone(), batch, ORDER, Device::flex()), 2), expected);
+        assert_eq!(batches(&Loader::new(part.clone(), batch, ORDER, Device::flex()), 1..=2), expected);
         let (first, second) = expected.split_at(expected.len() / 2);
         assert_ne!(first, second);
     }
@@ -56,11 +47,9 @@ fn the_same_batches_for_any_number_of_threads() {
 #[test]
 fn an_epoch_is_drawn_again_from_its_number() {
     let loader = || Loader::new(idx_part(), 5, ORDER, Device::flex());
-    let three = batches(&loader(), 3);
-    assert_eq!(batches(&loader().after(2), 1), three[16..]);
-    let moved = loader().after(1);
-    let moved = moved.to_device(&Device::flex());
-    let first = moved.iter().next().unwrap().unwrap();
+    let three = batches(&loader(), 1..=3);
+    assert_eq!(batches(&loader(), 3..=3), three[16..]);
+    let first = loader().epoch(2).next().unwrap().unwrap();
     assert_eq!((first.epoch, first.step, first.seed), (2, 1, three[8].2));
 }
 
@@ -70,8 +59,8 @@ fn batches_of_any_size_have_every_image_once() {
     for (batch, expected) in [(1, vec![1; 36]), (31, vec![31, 5]), (36, vec![36]), (1000, vec![36])] {
         for threads in [0, 3] {
             let loader = Loader::new(part.clone(), batch, ORDER, Device::flex()).with_threads(threads);
-            assert_eq!(loader.batches(), expected.len());
-            let found = batches(&loader, 1);
+            assert_eq!(loader.len(), expected.len());
+            let found = batches(&loader, 1..=1);
             let sizes: Vec<usize> = found.iter().map(|(_, labels, _)| labels.len()).collect();
             assert_eq!(sizes, expected);
             for (values, labels, _) in &found {
@@ -86,7 +75,7 @@ fn batches_of_any_size_have_every_image_once() {
 #[test]
 fn only_shuffled_batches_are_augmented() {
     let part = idx_part();
-    let values = |order| batches(&Loader::new(part.clone(), 36, order, Device::flex()), 1).remove(0).0;
+    let values = |order| batches(&Loader::new(part.clone(), 36, order, Device::flex()), 1..=1).remove(0).0;
     assert_eq!(values(Order::AsIs), part.values(&(0..36).collect::<Vec<_>>(), None).unwrap());
     let augmented = values(ORDER);
     // A crop that lies a pixel off brings in a row or column of the mean.
@@ -98,7 +87,7 @@ fn an_iterator_that_is_dropped_early_ends_its_threads() {
     let part = idx_part();
     let loader = Loader::new(part.clone(), 1, ORDER, Device::flex()).with_threads(3);
     for taken in [0, 1, 4] {
-        let mut epoch = loader.iter();
+        let mut epoch = loader.epoch(1);
         for _ in 0..taken {
             epoch.next().unwrap().unwrap();
         }
@@ -116,7 +105,7 @@ fn an_image_that_vanishes_is_told_once_and_ends_the_epoch() {
     std::fs::remove_dir_all(files.path().join("train/dog")).unwrap();
     for threads in [0, 1, 2] {
         let loader = Loader::new(part.clone(), 2, Order::AsIs, Device::flex()).with_threads(threads);
-        let mut epoch = loader.iter();
+        let mut epoch = loader.epoch(1);
         let told = epoch.by_ref().find_map(Result::err).unwrap().to_string();
         assert!(told.contains("train/dog/") && told.contains("cannot be read"), "{told}");
         assert!(epoch.next().is_none());
@@ -126,7 +115,7 @@ fn an_image_that_vanishes_is_told_once_and_ends_the_epoch() {
 #[test]
 fn parts_are_the_batch_in_its_order_and_draw_for_themselves() {
     let loader = Loader::new(idx_part(), 5, ORDER, Device::flex());
-    let batch = loader.iter().next().unwrap().unwrap();
+    let batch = loader.epoch(1).next().unwrap().unwrap();
     let whole: Vec<f32> = batch.images.clone().into_data().try_to_vec().unwrap();
     for (parts, sizes) in [(1, vec![5]), (2, vec![3, 2]), (4, vec![2, 2, 1]), (9, vec![1; 5])] {
         let parts: Vec<_> = batch.clone().parts(parts).collect();

@@ -100,7 +100,7 @@ fn image_folder_of(files: &Files) -> ImageFolder {
 }
 
 /// The pixels of image `index` before normalisation, `[channels, height, width]`.
-fn pixels(data: &Dataset, part: &Part, index: usize) -> Vec<u8> {
+fn pixels(data: &Dataset, part: &Split, index: usize) -> Vec<u8> {
     let values = part.values(&[index], None).unwrap();
     let Normalisation { white, mean, deviation, .. } = &data.normalisation;
     let size = data.shape.size * data.shape.size;

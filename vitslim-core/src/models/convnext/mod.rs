@@ -67,7 +67,7 @@ impl Slimmable for Stage {
             (norm, mapper.axis::<Output, _>("1", conv, Output, &width, true))
         });
         mapper.exit();
-        Self { downsample, blocks: mapper.nested("blocks", blocks) }
+        Self { downsample, blocks: blocks.map_nested("blocks", mapper) }
     }
 }
 
@@ -125,7 +125,7 @@ impl Slimmable for ConvNext {
         let mut stage = |(number, stage): (usize, Stage)| {
             mapper.lend(&[("former", width(number.saturating_sub(1))), ("width", width(number))]);
             mapper.enter("stages");
-            let stage = mapper.nested(&number.to_string(), stage);
+            let stage = stage.map_nested(&number.to_string(), mapper);
             mapper.exit();
             mapper.close();
             stage
@@ -133,7 +133,7 @@ impl Slimmable for ConvNext {
         let stages = stages.into_iter().enumerate().map(&mut stage).collect();
 
         mapper.lend(&[("width", width(last))]);
-        let head = mapper.nested("head", head);
+        let head = head.map_nested("head", mapper);
         mapper.close();
         Self { stem: (conv, norm), stages, head }
     }

@@ -8,7 +8,7 @@ mod window;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConfigError, Logits};
+use super::{Architecture, ConfigError, Logits, Parameter};
 use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use crate::slim::{DimensionMapper, Factor, Output, Slimmable};
 
@@ -134,13 +134,13 @@ impl Slimmable for Swin {
         let last = layers.len().saturating_sub(1);
 
         mapper.lend(&[("width", width(0))]);
-        let patch_embed = mapper.nested("patch_embed", patch_embed);
+        let patch_embed = patch_embed.map_nested("patch_embed", mapper);
         mapper.close();
 
         let mut stage = |(number, stage): (usize, Stage)| {
             mapper.lend(&[("former", width(number.saturating_sub(1))), ("width", width(number))]);
             mapper.enter("layers");
-            let stage = mapper.nested(&number.to_string(), stage);
+            let stage = stage.map_nested(&number.to_string(), mapper);
             mapper.exit();
             mapper.close();
             stage
@@ -149,7 +149,7 @@ impl Slimmable for Swin {
 
         mapper.lend(&[("width", width(last))]);
         let norm = mapper.axis::<Output, _>("norm", norm, Output, &[Factor::Units("width")], true);
-        let head = mapper.nested("head", head);
+        let head = head.map_nested("head", mapper);
         mapper.close();
         Self { patch_embed, pos_drop, layers, norm, head }
     }
@@ -185,5 +185,10 @@ impl Architecture for Swin {
         let x = self.pos_drop.forward(self.patch_embed.forward(images));
         let x = self.layers.iter().fold(x, |x, stage| stage.forward(x));
         self.head.forward(self.norm.forward(x)).into()
+    }
+
+    /// As in timm, positions are spared.
+    fn decays(parameter: &Parameter) -> bool {
+        parameter.is_weight() && parameter.name() != "relative_position_bias_table"
     }
 }

@@ -10,7 +10,7 @@ mod own_rules;
 mod selection;
 mod timm;
 
-use super::Check;
+use super::check::Check;
 
 pub use fixture::FOLDER_VARIABLE;
 

@@ -1,0 +1,38 @@
+//! An image of any size to the middle of it, in the size of the model.
+
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+
+/// Resizing and cutting, in pixels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crop {
+    /// Shorter side after resizing; at least `size`.
+    pub(super) resize: usize,
+    /// Height and width of the middle that is cut out.
+    pub(super) size: usize,
+}
+
+impl Crop {
+    /// Resizes the shorter side of `image` (bicubic) and puts the middle into `values`, `[3, size, size]`. An image whose
+    /// shorter side has that length already is not resampled.
+    pub(super) fn apply(self, image: RgbImage, values: &mut [u8]) {
+        let (width, height) = image.dimensions();
+        let shorter = width.min(height);
+        let scaled = |side: u32| (u64::from(side) * self.resize as u64 / u64::from(shorter)) as u32;
+        let image = match shorter as usize == self.resize {
+            true => image,
+            false => resize(&image, scaled(width), scaled(height), FilterType::CatmullRom),
+        };
+        let (left, top) =
+            ((image.width() as usize - self.size) / 2, (image.height() as usize - self.size) / 2);
+        let stride = image.width() as usize;
+        let pixels = image.as_raw();
+        for (channel, values) in values.chunks_exact_mut(self.size * self.size).enumerate() {
+            for (y, row) in values.chunks_exact_mut(self.size).enumerate() {
+                for (x, value) in row.iter_mut().enumerate() {
+                    *value = pixels[3 * ((top + y) * stride + left + x) + channel];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Where operations are computed: whether that is the CPU, what its vector instructions are, and which thread calls them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::backend::DispatchDevice;
+use burn::tensor::Device;
+
+/// Whether `device` is the CPU, with autodiff or without.
+pub(crate) fn is_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(_) => {
+            matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+        }
+        _ => false,
+    }
+}
+
+/// The widest vector instructions of this processor, which the fused operations use.
+pub(crate) fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::Arch::new() {
+        pulp::Arch::V4(_) => "AVX-512",
+        pulp::Arch::V3(_) => "AVX2",
+        _ => "SSE2",
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    if cfg!(target_arch = "aarch64") { "NEON" } else { "no vector instructions" }
+}
+
+/// Runs `work`, which calls many operations on `device`. On the CPU it runs on one of the compute threads, so that no operation has to be
+/// handed to another thread and waited for: for a small operation, the handover takes as long as the operation. Only one `work` at a time
+/// runs there; any other stays on its own thread, since a compute thread that waits for part of an operation of the first could otherwise
+/// start all of the second.
+///
+/// Set thread-local state, such as a precision, inside `work`. `work` must not wait for operations of other threads: the compute thread
+/// that has to run them may be the one that `work` is on.
+pub(crate) fn near<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+
+    /// Lets others in, also after a panic.
+    struct Place;
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            TAKEN.store(false, Ordering::Release);
+        }
+    }
+
+    if !is_cpu(device) || TAKEN.swap(true, Ordering::Acquire) {
+        return work();
+    }
+    let _place = Place;
+    rayon::scope(|_| work())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The number of this thread among those that compute.
+    fn here() -> Option<usize> {
+        rayon::current_thread_index()
+    }
+
+    /// What `work` answers once it is near, since other tests may be meanwhile.
+    fn once_near<T: Send>(work: impl Fn() -> T + Sync) -> T {
+        let attempt = |_| {
+            let answer = near(&Device::flex(), || here().map(|_| work()));
+            answer.or_else(|| {
+                thread::sleep(Duration::from_millis(1));
+                None
+            })
+        };
+        (0..60_000).find_map(attempt).expect("never near")
+    }
+
+    #[test]
+    fn one_thread_at_a_time_is_near() {
+        let nested = once_near(|| (here(), near(&Device::flex(), here)));
+        assert_eq!(nested.0, nested.1);
+        let beside = || thread::scope(|scope| scope.spawn(|| near(&Device::flex(), here)).join().unwrap());
+        assert_eq!(once_near(beside), None);
+    }
+
+    #[test]
+    fn a_panic_gives_the_place_back() {
+        let panicked = catch_unwind(|| once_near(|| panic!("in a thread that computes")));
+        assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"in a thread that computes"));
+        once_near(|| ());
+    }
+}

@@ -1,0 +1,148 @@
+//! What an annotated model can do. Each operation is a [`DimensionMapper`] that the model is mapped by.
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::describe::{Describe, DimensionError};
+use super::dimension::Dimension;
+use super::gate::Gate;
+use super::mapper::DimensionMapper;
+use super::mask::MaskSet;
+use super::plan::{Plan, PlanError};
+use super::slice::Slice;
+
+/// A module whose dimensions can be gated and sliced. Written by `#[derive(Slimmable)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not slimmable",
+    label = "`#[slim]` marks a field whose type has `#[derive(Slimmable)]`",
+    note = "if `{Self}` is a struct of yours, put `#[derive(Slimmable)]` on it",
+    note = "if it is a layer such as `Linear`, name its axis instead: `#[slim(output = [hidden])]`",
+    note = "if it has nothing to prune, remove the `#[slim]`"
+)]
+pub trait Slimmable: Module {
+    /// Takes the module apart, hands every annotated part to `mapper`, and puts it together again.
+    ///
+    /// Order: the scope is opened; layouts; token gates, axes and nested fields in the order of the fields (of one
+    /// field, its axes in the order written); the scope is closed. A nested field stands between
+    /// [`enter`](DimensionMapper::enter) and [`exit`](DimensionMapper::exit).
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self;
+
+    /// Maps the module as the field `name` of the struct that `mapper` is in, for a traversal written by hand.
+    fn map_nested<M: DimensionMapper>(self, name: &str, mapper: &mut M) -> Self {
+        mapper.enter(name);
+        let module = self.map_dimensions(mapper);
+        mapper.exit();
+        module
+    }
+
+    /// The model with its weights multiplied by `masks`: of the same type, computing the gated function. Gradients reach
+    /// weights and masks alike. Call it before each forward pass of a search; it costs a pass over the gated weights.
+    fn gate(&self, masks: &MaskSet) -> Self {
+        self.clone().map_dimensions(&mut Gate::by(masks.unit_factors()))
+    }
+
+    /// The model with the values of `masks` folded into its weights for good, to be sliced and retrained from there. Token masks are not
+    /// folded: a token is there or it is not.
+    fn fold(&self, masks: &MaskSet) -> Self {
+        let masks = masks.valid();
+        let features = masks.iter().filter(|mask| !mask.is_tokens());
+        let factors = features.map(|mask| (mask.path.clone(), mask.unit_factors()));
+        detached(self, |model| model.map_dimensions(&mut Gate::by(factors)))
+    }
+
+    /// The model with every unit that `plan` cuts multiplied by 0 and its cut tokens removed: what [`slim`](Self::slim)
+    /// must compute, with the weights still there.
+    ///
+    /// # Errors
+    ///
+    /// When the plan does not belong to this model.
+    fn hard_mask(&self, plan: &Plan) -> Result<Self, PlanError> {
+        cut(self, plan, Features::Masked)
+    }
+
+    /// The sub-network that `plan` leaves: of the same type, with the cut rows and columns gone.
+    ///
+    /// # Errors
+    ///
+    /// When the plan does not belong to this model, for instance because the model is sliced already.
+    fn slim(&self, plan: &Plan) -> Result<Self, PlanError> {
+        cut(self, plan, Features::Removed)
+    }
+}
+
+impl<T: Slimmable> Slimmable for Vec<T> {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        let items = self.into_iter().enumerate();
+        items.map(|(index, item)| item.map_nested(&index.to_string(), mapper)).collect()
+    }
+}
+
+impl<T: Slimmable, const N: usize> Slimmable for [T; N] {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        let mut index = 0;
+        self.map(|item| {
+            let item = item.map_nested(&index.to_string(), mapper);
+            index += 1;
+            item
+        })
+    }
+}
+
+impl<T: Slimmable> Slimmable for Option<T> {
+    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
+        self.map(|item| item.map_dimensions(mapper))
+    }
+}
+
+/// The dimensions of `model`, in the order of its traversal.
+///
+/// # Errors
+///
+/// When the sizes of its layers contradict its annotations.
+pub fn describe<M: Slimmable>(model: &M) -> Result<Vec<Dimension>, DimensionError> {
+    let mut describe = Describe::default();
+    model.clone().map_dimensions(&mut describe);
+    describe.finish()
+}
+
+/// What becomes of the features that a plan cuts.
+#[derive(Clone, Copy, PartialEq)]
+enum Features {
+    /// They are multiplied by 0.
+    Masked,
+    /// They are gone.
+    Removed,
+}
+
+/// `model` with the cuts of `plan`. Tokens that it cuts are gone, whatever becomes of features.
+fn cut<M: Slimmable>(model: &M, plan: &Plan, features: Features) -> Result<M, PlanError> {
+    let dimensions = describe(model)?;
+    plan.check(&dimensions)?;
+    let mut error = None;
+    let cut = detached(model, |mut model| {
+        let device = device_of(&model);
+        if features == Features::Masked {
+            let masked = dimensions.iter().filter(|dimension| !dimension.is_tokens());
+            let cuts = masked.filter_map(|dimension| plan.get(&dimension.path));
+            model = model
+                .map_dimensions(&mut Gate::by(cuts.map(|cut| (cut.dimension.clone(), cut.factors(&device)))));
+        }
+        let mut slice = Slice::new(plan, features == Features::Removed, device);
+        let model = model.map_dimensions(&mut slice);
+        error = slice.error;
+        model
+    });
+    error.map_or(Ok(cut), Err)
+}
+
+/// What `change` makes of the model outside autodiff, taken back to training if the model was. A parameter that is
+/// changed on an autodiff device would be no leaf of the graph any more, and never move again, silently.
+fn detached<M: Module>(model: &M, change: impl FnOnce(M) -> M) -> M {
+    let trains = device_of(model).is_autodiff();
+    let changed = change(model.valid());
+    if trains { changed.train() } else { changed }
+}
+
+fn device_of<M: Module>(model: &M) -> Device {
+    model.devices().into_iter().next().unwrap_or_default()
+}

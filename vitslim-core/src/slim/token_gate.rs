@@ -1,0 +1,48 @@
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
+
+/// Where tokens are pruned. A block calls [`keep`](Self::keep) on its input and [`scale`](Self::scale) on what its branches read; the
+/// residual stream itself is never scaled.
+///
+/// The first `prefix` tokens (class, distillation) have no mask: they are not prunable, cost nothing, and count in no
+/// share.
+#[derive(Module, Debug)]
+pub struct TokenGate {
+    /// Number of tokens that leave this gate, prefix included.
+    pub tokens: usize,
+    /// Number of leading tokens that are never pruned.
+    pub prefix: usize,
+    /// During a search: the factor of each token, `[tokens]`.
+    pub(crate) factors: Option<Tensor<1>>,
+    /// After slicing: which of the tokens that arrive stay, `[tokens]`.
+    pub(crate) kept: Option<Tensor<1, Int>>,
+}
+
+impl TokenGate {
+    /// A gate for `tokens` tokens, of which the first `prefix` are not prunable.
+    pub fn new(tokens: usize, prefix: usize) -> Self {
+        Self { tokens, prefix, factors: None, kept: None }
+    }
+
+    /// Whether tokens were cut here.
+    pub fn is_sliced(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// The gate with `masks` (`[tokens - prefix]`) on its prunable tokens.
+    pub(crate) fn gated(mut self, masks: Tensor<1>) -> Self {
+        let factors = match self.prefix {
+            0 => masks,
+            prefix => Tensor::cat(vec![Tensor::ones([prefix], &masks.device()), masks], 0),
+        };
+        self.factors = Some(factors);
+        self
+    }
+
+    /// The gate that keeps the arriving tokens `kept` (prefix included).
+    pub(crate) fn sliced(mut self, kept: Tensor<1, Int>) -> Self {
+        self.tokens = kept.dims()[0];
+        self.kept = Some(kept);
+        self
+    }
+}

@@ -1,0 +1,204 @@
+//! What steps measured. It stays on the device until a line of the record needs it, so that no step waits for the one before.
+
+use std::fmt;
+
+use burn::tensor::{ExecutionError, Tensor};
+use thiserror::Error;
+
+use super::{Values, value};
+
+/// Losses and right answers of steps.
+pub(in crate::train) struct Meter {
+    /// Steps that may lie on the device unread.
+    most: usize,
+    unread: Vec<Unread>,
+    since_line: Sums,
+    since_epoch: Sums,
+    reads: usize,
+}
+
+struct Unread {
+    place: Place,
+    images: usize,
+    /// Cross entropy, penalty and number of right answers, `[3]`.
+    measured: Tensor<1>,
+}
+
+/// A step of a stage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Step of that epoch, from 1.
+    pub step: usize,
+    /// Learning rate of the step, where parameters differ that of most.
+    pub learning_rate: f64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {} of epoch {}", self.step, self.epoch)
+    }
+}
+
+/// What is wrong with what steps measured.
+#[derive(Debug, Error)]
+pub(in crate::train) enum MeterError {
+    /// A loss is not finite: the first of those that were not read yet.
+    #[error("the loss is {loss}")]
+    NotFinite { place: Place, loss: f64 },
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] ExecutionError),
+}
+
+#[derive(Default)]
+struct Sums {
+    steps: usize,
+    images: usize,
+    /// Each step's times its images.
+    loss: f64,
+    /// Of the steps.
+    penalty: f64,
+    right: f64,
+}
+
+impl Meter {
+    /// A meter that lets `most` steps lie on the device, at least 1.
+    pub(in crate::train) fn new(most: usize) -> Self {
+        Self { most, unread: Vec::new(), since_line: Sums::default(), since_epoch: Sums::default(), reads: 0 }
+    }
+
+    /// Takes in a step of `images` images, which `measured` cross entropy, penalty and number of right answers, `[3]`.
+    pub(in crate::train) fn add(&mut self, place: Place, images: usize, measured: Tensor<1>) {
+        self.unread.push(Unread { place, images, measured });
+    }
+
+    /// Whether it has to be read before the next step.
+    pub(in crate::train) fn is_full(&self) -> bool {
+        self.unread.len() >= self.most
+    }
+
+    /// Waits for the device to end all steps that were added, and reads what they measured.
+    ///
+    /// # Errors
+    ///
+    /// When a loss is not finite, or the device failed.
+    pub(in crate::train) fn read(&mut self) -> Result<(), MeterError> {
+        let unread = std::mem::take(&mut self.unread);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        self.reads += 1;
+        let measured = unread.iter().map(|step| step.measured.clone()).collect();
+        let values: Vec<f64> = Tensor::cat(measured, 0).try_into_data()?.iter::<f64>().collect();
+        for (Unread { place, images, .. }, measured) in unread.iter().zip(values.chunks_exact(3)) {
+            let (cross_entropy, penalty, right) = (measured[0], measured[1], measured[2]);
+            let loss = cross_entropy + penalty;
+            if !loss.is_finite() {
+                return Err(MeterError::NotFinite { place: *place, loss });
+            }
+            for sums in [&mut self.since_line, &mut self.since_epoch] {
+                sums.steps += 1;
+                sums.images += images;
+                sums.loss += cross_entropy * *images as f64;
+                sums.penalty += penalty;
+                sums.right += right;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mean loss of the epoch so far, as far as it was read.
+    pub(in crate::train) fn loss(&self) -> Option<f64> {
+        (self.since_epoch.images > 0).then(|| self.since_epoch.loss / self.since_epoch.images as f64)
+    }
+
+    /// Means since the last line that was taken, as far as they were read.
+    pub(in crate::train) fn take_line(&mut self) -> Values {
+        std::mem::take(&mut self.since_line).means()
+    }
+
+    /// Means of the epoch that ended, as far as they were read. A new one begins.
+    pub(in crate::train) fn take_epoch(&mut self) -> Values {
+        self.since_line = Sums::default();
+        std::mem::take(&mut self.since_epoch).means()
+    }
+
+    /// How often it waited for the device.
+    #[cfg(test)]
+    pub(in crate::train) fn reads(&self) -> usize {
+        self.reads
+    }
+}
+
+impl Sums {
+    fn means(&self) -> Values {
+        if self.steps == 0 {
+            return Values::new();
+        }
+        let images = self.images as f64;
+        Values::from([
+            value("loss", self.loss / images),
+            value("penalty", self.penalty / self.steps as f64),
+            value("top1", self.right / images),
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn add(meter: &mut Meter, step: usize, images: usize, measured: [f32; 3]) {
+        meter.add(
+            Place { epoch: 1, step, learning_rate: 0.1 },
+            images,
+            Tensor::from_floats(measured, &Device::flex()),
+        );
+    }
+
+    fn values(values: [f64; 3]) -> Values {
+        ["loss", "penalty", "top1"].into_iter().zip(values).map(|(name, mean)| value(name, mean)).collect()
+    }
+
+    #[test]
+    fn a_short_batch_counts_for_its_images_only() {
+        let mut meter = Meter::new(10);
+        add(&mut meter, 1, 3, [1.0, 0.5, 3.0]);
+        add(&mut meter, 2, 1, [5.0, 0.25, 0.0]);
+        assert_eq!((meter.loss(), meter.reads()), (None, 0));
+        meter.read().unwrap();
+        assert_eq!((meter.loss(), meter.reads()), (Some(2.0), 1));
+        assert_eq!(meter.take_line(), values([2.0, 0.375, 0.75]));
+        assert_eq!(meter.take_line(), Values::new());
+    }
+
+    #[test]
+    fn an_epoch_ends_what_is_gathered_for_its_next_line() {
+        let mut meter = Meter::new(10);
+        add(&mut meter, 1, 2, [1.0, 0.0, 1.0]);
+        meter.read().unwrap();
+        meter.take_line();
+        add(&mut meter, 2, 2, [3.0, 0.0, 2.0]);
+        meter.read().unwrap();
+        assert_eq!(meter.take_epoch(), values([2.0, 0.0, 0.75]));
+        assert_eq!(meter.take_line(), Values::new());
+        assert_eq!(meter.loss(), None);
+    }
+
+    #[test]
+    fn it_is_full_with_as_many_steps_as_it_may_hold_and_names_the_first_that_is_not_finite() {
+        let mut meter = Meter::new(3);
+        for (step, loss) in [(1, 1.0), (2, f32::NAN), (3, f32::INFINITY)] {
+            assert!(!meter.is_full());
+            add(&mut meter, step, 1, [loss, 0.0, 0.0]);
+        }
+        assert!(meter.is_full());
+        let Err(MeterError::NotFinite { place, loss }) = meter.read() else { panic!("it is finite") };
+        assert_eq!(place, Place { epoch: 1, step: 2, learning_rate: 0.1 });
+        assert!(loss.is_nan());
+    }
+}

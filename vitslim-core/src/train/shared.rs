@@ -1,0 +1,143 @@
+//! Stages that trials of a sweep have in common. The first trial to need one trains it, others that need it meanwhile wait, and
+//! later ones copy it: checkpoints and record, as if they had trained it themselves.
+//!
+//! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last.
+
+use std::fs::{File, TryLockError};
+use std::io::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::TrainError;
+use super::record::{RECORD, write_stage_events};
+use super::resume::StageFiles;
+use super::stage::StageRun;
+use crate::terminal::say;
+use crate::whole_file::{remove, write_whole};
+
+/// File beside the checkpoints of a trial, which says of which shared stage they are.
+const IDENTITY: &str = "identity";
+
+/// Time between two looks at a stage that another trial trains.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// The right to train a shared stage, until this is dropped or its process ends.
+#[derive(Debug)]
+pub(super) struct Claim {
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// Copies the stage of `run` from another trial, if one has trained it; waits for one that does. Else this trial has to train
+/// it, and gets the right to. `None` if nothing is shared, or nothing is left to train.
+///
+/// # Errors
+///
+/// When it is interrupted while it waits, or files cannot be read or written.
+pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
+    let Some(folder) = &run.shared else { return Ok(None) };
+    let failed = |source| TrainError::File { path: folder.clone(), source };
+    forget_another(run, folder, files).map_err(failed)?;
+    let claim = claim(run, folder)?;
+    let shared = StageFiles::of_shared(folder, run.stage, run.training);
+    // One that is damaged is trained again, and put in its place.
+    if !shared.is_whole(run.training) {
+        return Ok(Some(claim));
+    }
+    if !files.is_whole(run.training) {
+        import(run, folder, files).map_err(failed)?;
+        write_stage_events(run.folder, &files.record)?;
+        if !run.quiet {
+            say(format_args!("{}: copied from another trial", run.title()));
+        }
+    }
+    Ok(None)
+}
+
+/// Removes what this trial has of the stage, if it was made when something was other than it is now: the code, the device, the
+/// data. The name of the shared stage tells.
+fn forget_another(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
+    let known = files.checkpoints.folder().join(IDENTITY);
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    if std::fs::read_to_string(&known).is_ok_and(|there| there == name) {
+        return Ok(());
+    }
+    forget(run, files)?;
+    write_whole(&known, name.as_bytes())
+}
+
+/// Removes the stage and what was made from it.
+fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
+    run.dependents.iter().try_for_each(|path| remove(path))?;
+    files.record.cut_back(0)?;
+    let Ok(entries) = std::fs::read_dir(files.checkpoints.folder()) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_file() && path.file_name().is_some_and(|name| name != IDENTITY) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn claim(run: &StageRun, folder: &Path) -> Result<Claim, TrainError> {
+    let failed = |source: Error| TrainError::File { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut options = File::options();
+    let lock = options.write(true).create(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
+    let mut told = run.quiet;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Claim { folder: folder.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        if run.interrupter.should_stop() {
+            return Err(TrainError::Interrupted { stage: run.stage.name(), epoch: 1 });
+        }
+        if !std::mem::replace(&mut told, true) {
+            say(format_args!("{}: another trial is training it; waiting", run.title()));
+        }
+        std::thread::sleep(WAIT);
+    }
+}
+
+fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
+    forget(run, files)?;
+    link_checkpoints(folder, files.checkpoints.folder())?;
+    files.record.adopt(&folder.join(RECORD))
+}
+
+impl Claim {
+    /// Leaves the stage, which is complete, to the other trials.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    pub(super) fn publish(self, files: &StageFiles) -> Result<(), TrainError> {
+        let publish = || {
+            link_checkpoints(files.checkpoints.folder(), &self.folder)?;
+            write_whole(&self.folder.join(RECORD), files.record.detached()?.as_bytes())
+        };
+        publish().map_err(|source| TrainError::File { path: self.folder.clone(), source })
+    }
+}
+
+/// Puts the checkpoints in `from` into `to` as well. A checkpoint is never written to again, so that a link will do.
+fn link_checkpoints(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let file = entry?.path();
+        let Some(name) = file.file_name().filter(|_| file.extension().is_some_and(|end| end == "ckpt"))
+        else {
+            continue;
+        };
+        let target = to.join(name);
+        remove(&target)?;
+        // Not every file system has links.
+        if std::fs::hard_link(&file, &target).is_err() {
+            write_whole(&target, &std::fs::read(&file)?)?;
+        }
+    }
+    Ok(())
+}
