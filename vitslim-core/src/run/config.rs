@@ -130,7 +130,7 @@ mod tests {
         dim: usize,
     }
 
-    #[derive(Deserialize)]
+    #[derive(Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Unchecked {
         image_size: usize,
@@ -189,7 +189,7 @@ mod tests {
             assert_eq!(told(model, FACTS), Ok(Some(expected)), "{model}");
         }
         let wrong = told("config: (dim: 64, image_size: 32)", FACTS).unwrap_err();
-        assert_eq!(wrong, ["f.ron:1:65: `image_size` is 32, but the data have 8"]);
+        assert_eq!(wrong, ["f.ron:1:62: `image_size` is 32, but the data have 8"]);
     }
 
     #[test]

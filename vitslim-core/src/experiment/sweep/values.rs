@@ -44,7 +44,7 @@ pub(super) fn read(node: &Node) -> Result<Written, Fault> {
 
 fn wrong(node: &Node, word: &str) -> Fault {
     let (form, meaning) = match word {
-        "Sweep" => ("Sweep([a, b])", "one trial for each value"),
+        "Sweep" => ("Sweep([a, b])", "one trial per value"),
         "Range" => ("Range(from, to, steps)", "evenly spaced values"),
         "LogRange" => ("LogRange(from, to, steps)", "values at equal ratios"),
         _ => ("Seeds(n)", "the seeds from 0 to n - 1"),
