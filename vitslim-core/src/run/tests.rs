@@ -53,7 +53,7 @@ fn run<const HELD_OUT: usize>(out: &Path, sets: &[&str]) -> Result<Summary, RunE
                 budgets: [Share({ \"hidden\": 0.5 })])";
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let document = Document::parse("a.ron", text, &sets).unwrap();
-    let prepared = Prepared::<Hungry<HELD_OUT>>::new(&document)?;
+    let prepared = Prepared::<Hungry<HELD_OUT>>::new(&document.trial().unwrap())?;
     execute_quietly(&prepared, out)
 }
 
