@@ -19,7 +19,6 @@ pub mod data;
 mod device;
 pub mod experiment;
 pub mod graph;
-mod kernels;
 pub mod models;
 pub mod nn;
 mod panics;
