@@ -28,13 +28,13 @@ pub(crate) fn instructions() -> &'static str {
     if cfg!(target_arch = "aarch64") { "NEON" } else { "no vector instructions" }
 }
 
-/// Runs `work`, which calls many operations on `device`. On the CPU it runs on one of the compute threads, so that no operation has to be
-/// handed to another thread and waited for: for a small operation, the handover takes as long as the operation. Only one `work` at a time
-/// runs there; any other stays on its own thread, since a compute thread that waits for part of an operation of the first could otherwise
-/// start all of the second.
+/// Runs `work`, which calls many operations on `device`. On the CPU it runs on one of the compute threads, so that no
+/// operation has to be handed to another thread and waited for: for a small operation, the handover takes as long as the
+/// operation. Only one `work` at a time runs there; any other stays on its own thread, since a compute thread that waits for
+/// part of an operation of the first could otherwise start all of the second.
 ///
-/// Set thread-local state, such as a precision, inside `work`. `work` must not wait for operations of other threads: the compute thread
-/// that has to run them may be the one that `work` is on.
+/// Set thread-local state, such as a precision, inside `work`. `work` must not wait for operations of other threads: the
+/// compute thread that has to run them may be the one that `work` is on.
 pub(crate) fn near<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
     static TAKEN: AtomicBool = AtomicBool::new(false);
 

@@ -13,7 +13,8 @@ pub fn random<const D: usize>(shape: [usize; D], rng: &mut ChaCha8Rng, device: &
 
 /// `model` with every parameter random: biases, shifts and tokens too, since a bias of 0 would hide that it was left out.
 ///
-/// Weights are small enough that their outputs are as large as their inputs, so that even the deepest network has logits worth comparing.
+/// Weights are small enough that their outputs are as large as their inputs, so that even the deepest network has logits
+/// worth comparing.
 pub fn randomised<M: Module>(model: M, rng: &mut ChaCha8Rng) -> M {
     model.map(&mut Randomise { path: Vec::new(), rng })
 }

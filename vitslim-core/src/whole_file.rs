@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Files that are written whole or not at all.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write};
@@ -6,15 +6,16 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-/// Writes `bytes` to `path`, whatever happens meanwhile: beside it, synced, then renamed. Makes the folders that lack.
+/// Writes `bytes` to `path` in a way that no crash leaves a partial file: to a file beside it, which is synced and then
+/// renamed. Creates missing folders.
 ///
 /// # Errors
 ///
-/// When it cannot be written; what was there before is then still there.
+/// When it cannot be written. The old file, if any, is still there.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    // Made as any other file, so that not only its owner can read it, and errors do not name it.
+    // Created like any other file, so that not only its owner can read it, and errors do not name it.
     let mut beside = Builder::new().make_in(folder, |path| File::create_new(path))?;
     beside.as_file_mut().write_all(bytes)?;
     beside.as_file().sync_all()?;
@@ -22,29 +23,27 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// What to do about a file that cannot be used, for the help of an error.
+/// What to do about a file that cannot be read or written, for the help of an error.
 pub(crate) fn remedy(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "make room and give the same command again: the run goes on from the last file that is whole"
+            "free some space and run the same command again: it resumes from the last complete file"
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "see to it that you may write there, or give another folder with `--out`"
+            "make the folder writable, or choose another with `--out`"
         }
         ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
-            "a file is where a folder must be, or the other way round: move it away, or give another folder with `--out`"
+            "there is a file where a folder must be, or the other way round: move it, or choose another folder with `--out`"
         }
-        _ => {
-            "when that is mended, give the same command again: the run goes on from the last file that is whole"
-        }
+        _ => "when that is fixed, run the same command again: it resumes from the last complete file",
     }
 }
 
-/// Removes the file or folder at `path`, if it is there.
+/// Removes the file or folder at `path`, if it exists.
 ///
 /// # Errors
 ///
-/// When it is there and cannot be removed.
+/// When it exists and cannot be removed.
 pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     match removed {

@@ -156,12 +156,12 @@ const PLANTED: &[Planted] = &[
     (
         "a branch without gradient",
         checked_part::<features::BranchDetached>,
-        &["`blocks.*.hidden` never reaches the loss", "nothing detach it"],
+        &["`blocks.*.hidden` never reaches the loss", "does nothing detach it"],
     ),
     (
         "a factor that does not divide",
         checked_part::<features::Indivisible>,
-        &["the output of `blocks.0.fc1` has 8 features, which is no multiple of 3", "`blocks.0.hidden`"],
+        &["the output of `blocks.0.fc1` has 8 features, which is not a multiple of 3", "`blocks.0.hidden`"],
     ),
     (
         "sizes that disagree",
@@ -304,5 +304,5 @@ fn images_and_classes_that_do_not_fit_are_told() {
     };
     assert_eq!(told(4, 3), "");
     assert_eq!(told(4, 4), "the network has 3 classes, but the data have 4");
-    assert!(told(5, 3).starts_with("the network takes no images of 1 x 5 x 5"), "{}", told(5, 3));
+    assert!(told(5, 3).starts_with("the network does not take images of 1 x 5 x 5"), "{}", told(5, 3));
 }

@@ -25,8 +25,8 @@ fn convolutions(groups: usize) -> Convolutions {
 fn the_input_of_a_depthwise_convolution() {
     assert_eq!(
         describe(&convolutions(6)).unwrap_err().to_string(),
-        "the input of `grouped` cannot carry `outer`: each output channel of a depthwise convolution reads one input channel, so \
-         that both are one dimension: write only its `output = [...]`, and it reads what is left of that"
+        "the input of `grouped` cannot carry `outer`: input and output of a depthwise convolution are one dimension, since each \
+         output channel reads one input channel: write only its `output = [...]`, and the input follows"
     );
 }
 
@@ -35,8 +35,9 @@ fn single_channels_of_a_group() {
     let error = describe(&convolutions(2)).unwrap_err().to_string();
     assert_eq!(
         error,
-        "the input of `grouped` cannot carry `outer`: the convolution has 2 groups of 3 channels, and single channels of a group \
-         cannot go: let a unit be a whole group, as in `output = [hidden, 3]`, or a channel of each, as in `[2, hidden]`"
+        "the input of `grouped` cannot carry `outer`: the convolution has 2 groups of 3 channels, and a single channel of one \
+         group cannot be cut: make a unit a whole group, as in `output = [hidden, 3]`, or one channel of each group, as in \
+         `[2, hidden]`"
     );
     assert_eq!(convolutions(2).slim(&Plan { cuts: vec![] }).unwrap_err().to_string(), error);
     assert!(describe(&convolutions(1)).is_ok());
@@ -55,7 +56,7 @@ fn whole_groups_at_the_input() {
     let conv = |groups| Conv2dConfig::new([6, 6], [1, 1]).with_groups(groups).init(&device());
     let model = GroupsAtTheInput { before: conv(1), grouped: conv(2) };
     let error = describe(&model).unwrap_err().to_string();
-    assert!(error.ends_with("where whole groups go, write only its `output = [...]`"), "{error}");
+    assert!(error.ends_with("to cut whole groups, write only its `output = [...]`"), "{error}");
 }
 
 /// A layer that does not work with a single feature.
@@ -103,7 +104,7 @@ fn a_cut_that_the_layer_does_not_work_with() {
     for (keep, refused) in [(vec![2], true), (vec![], false), (vec![0, 3], false)] {
         plan.cuts[0].keep = keep;
         let (sliced, masked) = (model.slim(&plan).err(), model.hard_mask(&plan).err());
-        let expected = "the plan cuts `hidden`, and the output of `variance` cannot be cut so: a variance of one feature is 0, \
+        let expected = "the plan cuts `hidden`, but the output of `variance` cannot be cut like that: a variance of one feature is 0, \
                         keep two";
         assert_eq!(sliced.as_ref().map(ToString::to_string), refused.then(|| expected.to_owned()));
         assert_eq!(masked, sliced);
@@ -154,7 +155,7 @@ fn an_axis_of_groups_of_another_size_or_with_a_gate() {
     );
     assert_eq!(
         describe(&attention(2, Some(GatedBias { table: table(2) }))).unwrap_err().to_string(),
-        "the axis(0) of `bias.gated.table` names only the groups of `head_dim`, whose masks multiply its units: remove its `gate`"
+        "the axis(0) of `bias.gated.table` names only the groups of `head_dim`, but masks multiply units: remove its `gate`"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Which parameters of units that are masked still act.
+//! Which parameters of masked units still act.
 
 use burn::tensor::{Tensor, TensorData};
 
@@ -9,24 +9,24 @@ use crate::models::Architecture;
 use crate::slim::{DimensionAxis, DimensionMapper, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor};
 use crate::values::relative_difference;
 
-/// What slicing takes from the parameters of one pattern, along one annotated axis.
+/// The values that slicing removes from the parameters of one pattern, along one annotated axis.
 #[derive(Clone, Debug)]
 pub(super) struct Taken {
     /// Pattern of the parameter: `blocks.*.mlp.fc1.bias`.
     pub parameter: String,
-    /// Pattern of the layer that is annotated.
+    /// Pattern of the annotated layer.
     pub layer: String,
-    /// The side that is annotated.
+    /// The annotated side.
     pub side: String,
     /// Pattern of the dimension.
     pub dimension: String,
     /// Whether the dimension's mask multiplies there.
     pub gated: bool,
-    /// For each parameter of the pattern, its path and which of its values are taken.
+    /// Path of each parameter of the pattern, and which of its values are removed.
     values: Vec<(String, Vec<bool>)>,
 }
 
-/// What `plan` takes from `model`, in the order of the traversal.
+/// What `plan` removes from `model`, in the order of the traversal.
 pub(super) fn taken<M: Slimmable>(model: &M, plan: &Plan) -> Vec<Taken> {
     let mut taking = Taking { scope: Scope::default(), plan, taken: Vec::new() };
     model.clone().map_dimensions(&mut taking);
@@ -50,7 +50,7 @@ impl DimensionMapper for Taking<'_> {
         };
         let device = layer.devices().into_iter().next().unwrap_or_default();
         let kept = index_tensor(&axis.features(&cut.keep, cut.units()), &device);
-        // A layer whose values are their own numbers tells by what is left of it which values it gives away.
+        // With each value replaced by its index, what is left of the layer tells which values it removes.
         let numbered = changed(layer.clone(), &mut Number);
         let mut left = Left::default();
         changed(numbered.select(side, kept), &mut left);
@@ -59,7 +59,7 @@ impl DimensionMapper for Taking<'_> {
             let mut values = vec![true; count];
             let stay = left.0.iter().find(|(path, _)| *path == parameter.path);
             let stay = stay.into_iter().flat_map(|(_, stay)| stay);
-            // A layer of an author's own may do more than select, and leave what is no number of a value.
+            // A layer of an author's own may do more than select, and leave what is not an index.
             stay.for_each(|&value| values.get_mut(value).into_iter().for_each(|taken| *taken = false));
             if !values.contains(&true) {
                 continue;
@@ -87,7 +87,7 @@ impl DimensionMapper for Taking<'_> {
     }
 }
 
-/// Sets each value to its number.
+/// Sets each value to its index.
 struct Number;
 
 impl Change for Number {
@@ -98,7 +98,7 @@ impl Change for Number {
     }
 }
 
-/// Reads the numbers that are left, parameter by parameter.
+/// Reads the indices that are left, parameter by parameter.
 #[derive(Default)]
 struct Left(Vec<(String, Vec<usize>)>);
 
@@ -110,7 +110,7 @@ impl Change for Left {
     }
 }
 
-/// Those of `taken` on which the hard-masked network still depends: it should not, since the sliced one has not got them.
+/// The parameters of `taken` that the hard-masked network still depends on, although the sliced network lacks them.
 pub(super) fn acting<A: Architecture>(subject: &Subject<A>, plan: &Plan, taken: &[Taken]) -> Vec<Taken> {
     let masked = |model: &A| -> Option<Vec<f64>> { subject.logits(&model.hard_mask(plan).ok()?).ok() };
     let Some(expected) = masked(&subject.model) else { return Vec::new() };
@@ -121,7 +121,7 @@ pub(super) fn acting<A: Architecture>(subject: &Subject<A>, plan: &Plan, taken: 
     taken.iter().filter(depends).cloned().collect()
 }
 
-/// Changes the values that are taken.
+/// Changes the values that are removed.
 struct Disturb<'a>(&'a Taken);
 
 impl Change for Disturb<'_> {
@@ -129,12 +129,12 @@ impl Change for Disturb<'_> {
         let (_, taken) = self.0.values.iter().find(|(known, _)| known == path)?;
         let shift: Vec<f64> = taken.iter().map(|taken| if *taken { 0.5 } else { 0.0 }).collect();
         let shift = Tensor::from_data(TensorData::new(shift, value.dims()), &value.device());
-        // Some become larger, some change their sign.
+        // Some values grow, others change sign.
         Some(value.clone() + shift)
     }
 }
 
-/// Whether hard masking leaves values of `taken` other than 0.
+/// Whether hard masking leaves any value of `taken` other than 0.
 pub(super) fn is_left_by_its_gate<A: Architecture>(subject: &Subject<A>, plan: &Plan, taken: &Taken) -> bool {
     let Ok(masked) = subject.model.hard_mask(plan) else { return false };
     let mut largest = Largest { taken, found: 0.0 };

@@ -1,4 +1,4 @@
-//! A model whose annotations are read otherwise than they are written: to see which change would make them right.
+//! A model with changed annotations, to find the change that makes them right.
 
 use burn::module::{Module, ModuleDisplay, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor};
@@ -9,25 +9,25 @@ use crate::slim::{
     DimensionAxis, DimensionMapper, Output, Scope, Side, SlimLayer, Slimmable, scale_param, select_param,
 };
 
-/// A change of the annotations, wherever the pattern fits.
+/// A change of the annotations, wherever its patterns match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Amendment {
-    /// The mask multiplies here too.
+    /// Also gate here.
     Gate(Place),
-    /// The axis has these factors before and after the dimension.
+    /// Use these factors before and after the dimension.
     Factors { place: Place, outer: usize, inner: usize },
-    /// The axis is not that of the dimension.
+    /// Take the dimension off this axis.
     Remove(Place),
-    /// These axes of parameters are axes of the dimension.
+    /// Annotate these axes of parameters with the dimension.
     Add { dimension: String, axes: Vec<ParameterAxis>, outer: usize, inner: usize, gated: bool },
 }
 
-/// The axis of an annotated layer.
+/// An annotated side of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     /// Pattern of the layer: `blocks.*.mlp.fc1`.
     pub layer: String,
-    /// Which side.
+    /// The side.
     pub side: String,
     /// Pattern of the dimension.
     pub dimension: String,
@@ -42,7 +42,7 @@ pub(super) struct ParameterAxis {
     pub axis: usize,
 }
 
-/// `model`, annotated otherwise.
+/// `model` with other annotations.
 #[derive(Module, Debug)]
 pub(super) struct Amended<A: Module> {
     /// The model.
@@ -52,7 +52,7 @@ pub(super) struct Amended<A: Module> {
 }
 
 impl<A: Slimmable + ModuleDisplay> Amended<A> {
-    /// `model` with `amendments`; without any, as it is written.
+    /// `model` with `amendments` of its annotations.
     pub fn new(model: A, amendments: Vec<Amendment>) -> Self {
         Self { model, amendments }
     }
@@ -109,7 +109,7 @@ impl<M: DimensionMapper> DimensionMapper for Amending<'_, M> {
 }
 
 impl Place {
-    /// Where `axis` is.
+    /// The place of `axis`.
     pub fn of<S: Side>(axis: &DimensionAxis, side: S) -> Self {
         Self { layer: pattern(&axis.layer), side: side.name(), dimension: pattern(&axis.dimension) }
     }

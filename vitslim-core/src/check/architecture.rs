@@ -1,4 +1,4 @@
-//! An architecture, put to the proof.
+//! Checks the annotations of an architecture.
 
 use std::sync::OnceLock;
 
@@ -20,36 +20,36 @@ use crate::report::{CheckedDimension, Reason};
 use crate::slim::describe;
 use crate::values::randomised;
 
-/// Multiply-adds that are spent on random shares, in all.
+/// Multiply-adds to spend on random shares.
 const MACS_OF_ROUNDS: u64 = 6_000_000_000;
 
-/// Multiply-adds that are spent on finding which annotation is missing.
+/// Multiply-adds to spend on finding the missing annotation.
 const MACS_OF_ATTEMPTS: u64 = 300_000_000_000;
 
-/// What was found of an architecture.
+/// What was found about an architecture.
 #[derive(Clone, Debug, Default)]
 pub struct ArchitectureCheck {
-    /// Multiply-adds of the dense network for one image, where they can be counted.
+    /// Multiply-adds of the dense network for one image, if they can be counted.
     pub macs: Option<u64>,
     /// Every dimension.
     pub dimensions: Vec<CheckedDimension>,
-    /// Borrowed dimensions that nobody declares, and that are not prunable therefore.
+    /// Borrowed dimensions that no enclosing struct declares, so that they are not prunable.
     pub undeclared: Vec<String>,
-    /// Mask sets for which the hard-masked and the sliced network were found to be the same function.
+    /// Number of mask sets for which the hard-masked and the sliced network agree.
     pub plans: usize,
-    /// The largest difference of their logits, over the largest logit.
+    /// Largest difference of their logits over the largest logit.
     pub largest_difference: f64,
     /// Whether the mask of every dimension gets a gradient.
     pub gradients: bool,
-    /// What is wrong with it.
+    /// What is wrong.
     pub reasons: Vec<Reason>,
 }
 
-/// The CPU, computing in f64: set once in a process, before its first tensor.
+/// The CPU in f64. The precision is set once per process, before its first tensor.
 ///
 /// # Errors
 ///
-/// When the process computes in another precision already.
+/// When the process already computes in another precision.
 pub fn f64_device() -> Result<Device, Reason> {
     static CONFIGURED: OnceLock<bool> = OnceLock::new();
     let mut device = Device::flex();
@@ -58,13 +58,13 @@ pub fn f64_device() -> Result<Device, Reason> {
     });
     match configured {
         true => Ok(device),
-        false => Err(Reason::new("this process computes in f32 already, and a proof needs f64")
+        false => Err(Reason::new("this process already computes in f32, but the check needs f64")
             .with_help("call `f64_device` before the first tensor is made")),
     }
 }
 
-/// Proves the annotations of `model`, which is on [`f64_device`], on random images of the size `image`: its own parameters do not
-/// matter. `classes` are those of the data.
+/// Proves the annotations of `model`, which must be on [`f64_device`], with random parameters and random images of size
+/// `image`. `classes` is the number of classes of the data.
 pub fn check_architecture<A: Architecture>(
     model: &A,
     image: ImageShape,
@@ -79,7 +79,7 @@ pub fn check_architecture<A: Architecture>(
             return check;
         }
         Err(said) => {
-            check.reasons.push(Reason::new(format!("a layer cannot tell the sizes of its sides ({said})")));
+            check.reasons.push(Reason::new(format!("the sizes of a layer cannot be read ({said})")));
             return check;
         }
     };
@@ -102,7 +102,7 @@ pub fn check_architecture<A: Architecture>(
     }
     match macs(&subject.model, image) {
         Ok(macs) => check.macs = Some(macs),
-        // It has answered already.
+        // It did not fail a moment ago.
         Err(GraphError::Forward(said)) => {
             check.reasons.push(Reason::new(format!("the forward pass cannot be recorded ({said})")));
         }
@@ -120,7 +120,7 @@ pub fn check_architecture<A: Architecture>(
         prove(&subject, tokens_are_wrong, rounds, attempts, &mut rng);
     (check.plans, check.largest_difference) = (plans, largest_difference);
     check.reasons.extend(reasons);
-    // Soft masks on gates that do not fit their tokens would fail for the same reason once more.
+    // Soft masks on token gates of the wrong size would fail for the same reason again.
     if !tokens_are_wrong {
         let without = check_gradients(&subject, image, &mut rng);
         check.gradients = without.is_empty();
@@ -129,7 +129,7 @@ pub fn check_architecture<A: Architecture>(
     check
 }
 
-/// The dense network takes the images, and has an answer for each class.
+/// Checks that the dense network takes the images, and has a finite logit for each class.
 fn answers<A: Architecture>(
     subject: &Subject<A>,
     image: ImageShape,
@@ -138,7 +138,7 @@ fn answers<A: Architecture>(
     let ImageShape { channels, size } = image;
     let logits = subject.dense().map_err(|said| {
         Reason::new(format!(
-            "the network takes no images of {channels} x {size} x {size}: its forward pass fails ({said})"
+            "the network does not take images of {channels} x {size} x {size}: its forward pass fails ({said})"
         ))
     })?;
     let [_, found] = logits.dims();
@@ -151,6 +151,6 @@ fn answers<A: Architecture>(
     let values = logits.into_data().convert::<f64>().try_into_vec::<f64>().unwrap_or_default();
     match values.iter().all(|value| value.is_finite()) {
         true => Ok(()),
-        false => Err(Reason::new("with random weights, the network answers with values that are not finite")),
+        false => Err(Reason::new("with random weights, the logits of the network are not finite")),
     }
 }

@@ -1,4 +1,4 @@
-//! Where a hard-masked and a sliced network differ: which dimension, which layer, and what is likely missing.
+//! Why a hard-masked and a sliced network differ: the dimension, the layer, and what is probably missing.
 
 use std::collections::HashMap;
 
@@ -16,16 +16,16 @@ use crate::panics::attempt;
 use crate::report::Reason;
 use crate::slim::{DimensionMapper, Factor, HasAxis, PlanError, Scope, Side};
 
-/// More parameters or repairs than these are no help.
+/// Most parameters or repairs in a message.
 const TOLD: usize = 3;
 
-/// What is wrong with `culprit`. At most `attempts` other annotations are tried.
+/// What is wrong with `culprit`, found with at most `attempts` other annotations.
 pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> Reason {
     let subject = culprit.subject;
     let names: Vec<String> = culprit.guilty.iter().map(|&index| name(subject, index)).collect();
     let names = names.join(" and ");
     let tokens = culprit.guilty.iter().all(|&index| subject.dimensions[index].is_tokens());
-    // A layer may take some cuts only, and says which.
+    // A layer that only takes some cuts says so itself.
     if let Ok(Err(error @ PlanError::Layer { .. })) = attempt(|| subject.model.slim(&culprit.plan)) {
         return Reason::new(format!("{names}: with {}, {error}", culprit.cuts));
     }
@@ -33,24 +33,24 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> R
         Outcome::Fails(said) if tokens => cut_tokens_fail(culprit, &names, said),
         Outcome::Fails(said) if culprit.guilty.iter().all(|&index| culprit.plan.cuts[index].keep.is_empty()) => {
             Reason::new(format!("{names}: with all its units cut, the forward pass fails ({said})")).with_help(
-                "a budget over several layers may empty one of them: where there is no feature, return early, as \
+                "a budget over several layers may leave one of them without units: return early if there are no features, as \
                  `HeadLayout::attend` does",
             )
         }
         Outcome::Fails(said) => {
-            let message = format!("{names}: sliced, its layers do not fit each other ({said})");
+            let message = format!("{names}: after slicing, layers do not fit each other ({said})");
             let repairs = repairs(culprit, &[], attempts);
             Reason::new(with_layers(message, &repairs)).with_help(match repairs.is_empty() {
                 false => told(&subject.model, &repairs),
                 true => format!(
-                    "a layer that reads or writes it is not annotated, or is annotated as another: is it one of {}?",
+                    "a layer that reads or writes it is not annotated, or annotated with another dimension: is it one of {}?",
                     unannotated(culprit)
                 ),
             })
         }
         Outcome::Differ(difference) | Outcome::Same(difference) => {
             let mut message = format!(
-                "{names}: hard-masked and sliced network differ by {difference:.1e} of the largest logit, with {}",
+                "{names}: with {}, the hard-masked and the sliced network differ by {difference:.1e} of the largest logit",
                 culprit.cuts
             );
             let taken = taken(&subject.model, &culprit.plan);
@@ -69,14 +69,14 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> R
             let repairs = repairs(culprit, &acting, attempts);
             Reason::new(with_layers(message, &repairs)).with_help(match (repairs.is_empty(), acting.is_empty()) {
                 (false, _) => told(&subject.model, &repairs),
-                (true, false) => "is a gate missing there, or is a layer annotated that has other units?".to_owned(),
+                (true, false) => "is a gate missing there, or is a layer with other units annotated?".to_owned(),
                 (true, true) => counted(culprit),
             })
         }
     }
 }
 
-/// `blocks.0.mlp.hidden` and how many are like it.
+/// A dimension and the number of others like it: `blocks.0.mlp.hidden` (and 11 like it).
 fn name<A: Architecture>(subject: &Subject<A>, index: usize) -> String {
     let path = &subject.dimensions[index].path;
     match subject.others_like(index) {
@@ -85,7 +85,7 @@ fn name<A: Architecture>(subject: &Subject<A>, index: usize) -> String {
     }
 }
 
-/// How the parameters of `taken` act.
+/// Says how the parameters of `taken` act.
 fn acts(taken: &Taken) -> String {
     let Taken { parameter, side, dimension, .. } = taken;
     let (_, unit) = split(dimension);
@@ -97,16 +97,16 @@ fn acts(taken: &Taken) -> String {
     }
 }
 
-/// Whether a layer's own gate leaves what acts as it is.
+/// Help for a layer that is gated, but whose gate leaves a parameter unscaled.
 fn unscaled<A: Architecture>(culprit: &Culprit<A>, acting: &[Taken]) -> Option<String> {
     let is_left = |taken: &&Taken| taken.gated && is_left_by_its_gate(culprit.subject, &culprit.plan, taken);
     let Taken { parameter, layer, .. } = acting.iter().find(is_left)?;
     Some(format!(
-        "`{layer}` is gated there, but its mask leaves `{parameter}` as it is: does `SlimLayer::scale` of this layer multiply it?"
+        "`{layer}` is gated there, but `{parameter}` stays as it is: does `SlimLayer::scale` of this layer multiply it?"
     ))
 }
 
-/// The layers of the first repair, where the message has not named them.
+/// The message with the parameters of the first repair, if that annotates any.
 fn with_layers(message: String, repairs: &[Vec<Amendment>]) -> String {
     let Some(Amendment::Add { axes, dimension, .. }) =
         repairs.first().and_then(|repair| repair.iter().find(|a| matches!(a, Amendment::Add { .. })))
@@ -125,14 +125,14 @@ fn told<A: Architecture>(model: &A, repairs: &[Vec<Amendment>]) -> String {
         repair.iter().map(|amendment| writer.told(amendment)).collect::<Vec<_>>().join("; and ")
     };
     let told: Vec<String> = repairs.iter().take(TOLD).map(one).collect();
-    format!("{}: with that they are the same", told.join("; or "))
+    format!("{}: with that, the two agree", told.join("; or "))
 }
 
-/// Puts amendments into the words of the annotations.
+/// Writes amendments as annotations.
 struct Writer {
     /// Names of the groups of grouped dimensions, by pattern.
     groups: HashMap<String, &'static str>,
-    /// Types of the structs that hold parameters, by pattern of the parameter.
+    /// Type of the struct that holds each parameter, by pattern.
     holders: HashMap<String, String>,
     axes: Axes,
 }
@@ -150,14 +150,11 @@ impl Writer {
         match amendment {
             Amendment::Gate(Place { layer, side, dimension }) => {
                 let (_, unit) = split(dimension);
-                format!("write `gate` after the `{side}` of `{layer}`, where it is `{unit}`")
+                format!("write `gate` after the `{side}` of `{layer}`, where that is `{unit}`")
             }
             Amendment::Factors { place, outer, inner } => {
                 let list = self.list(&place.dimension, *outer, *inner);
-                format!(
-                    "write `{} = {list}` on `{}`, whose factors are in this order",
-                    place.side, place.layer
-                )
+                format!("write `{} = {list}` on `{}`: its factors are in this order", place.side, place.layer)
             }
             Amendment::Remove(Place { layer, side, dimension }) => {
                 let (_, unit) = split(dimension);
@@ -167,7 +164,7 @@ impl Writer {
                 let list = self.list(dimension, *outer, *inner);
                 let gate = if *gated { ", gate" } else { "" };
                 let (field, side) = self.field(&axes[0]);
-                // Of a layer that is annotated itself, the parameter is left out by the layer.
+                // The layer is annotated, so it is the layer that leaves the parameter out.
                 if let (Some(layer), _) = split(&field)
                     && self.axes.has(layer, dimension)
                 {
@@ -188,7 +185,7 @@ impl Writer {
         format!("[{}]", factors.join(", "))
     }
 
-    /// The field to annotate for `axis`, and how: that of a layer, or the parameter itself.
+    /// The field to annotate for `axis`, a layer or the parameter itself, and the key.
     fn field(&self, axis: &ParameterAxis) -> (String, String) {
         let ParameterAxis { parameter, axis } = axis;
         let (layer, last) = split(parameter);
@@ -229,7 +226,7 @@ impl DimensionMapper for GroupNames {
     }
 }
 
-/// Nothing that was removed acts, and yet the number of units makes a difference.
+/// Help if no removed unit acts: then something depends on the number of units.
 fn counted<A: Architecture>(culprit: &Culprit<A>) -> String {
     let taken = taken(&culprit.subject.model, &culprit.plan);
     let mut layers: Vec<String> = Vec::new();
@@ -240,13 +237,13 @@ fn counted<A: Architecture>(culprit: &Culprit<A>) -> String {
         }
     }
     format!(
-        "nothing acts for the units that were removed, so that something between {} counts them, as a mean, a softmax or a norm \
-         over them does; `vitslim_core::nn::LayerNorm` keeps its original width",
+        "no removed unit acts, so something between {} counts them, as a mean, a softmax or a norm over them does; \
+         `vitslim_core::nn::LayerNorm` remembers its original width",
         layers.join(" and ")
     )
 }
 
-/// Parameters that are not annotated and have a size that fits.
+/// Parameters with an axis that is not annotated and whose size fits.
 fn unannotated<A: Architecture>(culprit: &Culprit<A>) -> String {
     let axes = Axes::of(&culprit.subject.model);
     let units: Vec<usize> =
@@ -265,7 +262,7 @@ fn unannotated<A: Architecture>(culprit: &Culprit<A>) -> String {
     names.join(", ")
 }
 
-/// Something has as many tokens as there were before some were cut.
+/// The reason if the forward pass fails with tokens cut: something has the number of tokens from before the cut.
 fn cut_tokens_fail<A: Architecture>(culprit: &Culprit<A>, names: &str, said: &str) -> Reason {
     let subject = culprit.subject;
     let message = format!("{names}: with tokens cut, the forward pass fails ({said})");
@@ -288,14 +285,14 @@ fn cut_tokens_fail<A: Architecture>(culprit: &Culprit<A>, names: &str, said: &st
         Some((parameter, axis)) => Reason::new(format!(
             "{message}; axis {axis} of `{parameter}` keeps tokens that were cut"
         ))
-        .with_help("what is added to tokens or multiplied with them by position must act before the first `keep`"),
+        .with_help("add or multiply by position before the first `keep`"),
         None => Reason::new(message).with_help(
-            "after `keep`, the forward pass must take the number of tokens from the tensor: is a number of tokens written down?",
+            "after `keep`, the forward pass must take the number of tokens from the tensor: does it use a fixed number?",
         ),
     }
 }
 
-/// Takes the last values along an axis away.
+/// Removes the last values along an axis.
 struct Shorten<'a> {
     parameter: &'a str,
     axis: usize,

@@ -1,4 +1,4 @@
-//! Every dimension with what a unit of it costs.
+//! The cost of a unit of each dimension.
 
 use super::pattern::{pattern, patterns};
 use crate::data::ImageShape;
@@ -8,8 +8,8 @@ use crate::panics::attempt;
 use crate::report::{CheckedCarrier, CheckedDimension};
 use crate::slim::{Dimension, Plan, parameters_per_unit};
 
-/// The dimensions of `model`, which has `dense` multiply-adds, each with what goes when one of its units is cut and nothing
-/// else. A token is gone from its gate on.
+/// The dimensions of `model`, which has `dense` multiply-adds, each with the cost of one unit: what is saved when that unit
+/// is cut and nothing else. A token is cut from its gate on.
 pub(super) fn with_costs<A: Architecture>(
     model: &A,
     image: ImageShape,
@@ -56,7 +56,8 @@ struct Macs<'a, A> {
 }
 
 impl<A: Architecture> Macs<'_, A> {
-    /// Of each dimension, given the parameters of its units. `None` where it has no unit, or cannot be sliced.
+    /// Multiply-adds of a unit of each dimension, given the parameters of a unit of each. `None` without units, or if
+    /// slicing fails.
     fn per_unit(&self, parameters: &[usize]) -> Vec<Option<u64>> {
         let mut found = vec![None; self.dimensions.len()];
         for (_, members) in patterns(self.dimensions) {
@@ -66,8 +67,8 @@ impl<A: Architecture> Macs<'_, A> {
                     == (&self.dimensions[first].groups, parameters[first])
             };
             let saved = self.saved(&[first]);
-            // Cut together, dimensions that cost the same save so many times as much: a forward pass is recorded twice instead
-            // of once for each.
+            // If their units cost the same, cutting one in each saves that many times as much: two recorded forward passes
+            // instead of one for each dimension.
             let same = members.iter().all(alike)
                 && !self.dimensions[first].is_tokens()
                 && saved.is_some_and(|saved| self.saved(&members) == Some(saved * members.len() as u64));
@@ -78,7 +79,7 @@ impl<A: Architecture> Macs<'_, A> {
         found
     }
 
-    /// What the first unit of each of `cut` saves.
+    /// What is saved by cutting the first unit of each dimension of `cut`.
     fn saved(&self, cut: &[usize]) -> Option<u64> {
         let mut plan = Plan::whole(self.dimensions);
         for &index in cut {

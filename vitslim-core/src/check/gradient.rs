@@ -1,4 +1,4 @@
-//! Every dimension reaches the loss.
+//! Whether the masks of every dimension reach the loss.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
@@ -14,13 +14,13 @@ use crate::report::Reason;
 use crate::slim::{Dimension, Mask, MaskSet, MaskSpec};
 use crate::train::cross_entropy;
 
-/// Dropout may keep a mask from the loss; hardly so many times.
+/// Dropout may keep a mask from the loss, but hardly this many times.
 const DRAWS: usize = 6;
 
 /// Images of a batch.
 const BATCH: usize = 2;
 
-/// The dimensions whose masks get no gradient from the cross entropy of random labels, with random masks on all of them.
+/// Dimensions whose masks get no gradient from the cross entropy of random labels, with random masks on all dimensions.
 pub(super) fn check_gradients<A: Architecture>(
     subject: &Subject<A>,
     image: ImageShape,
@@ -47,11 +47,11 @@ pub(super) fn check_gradients<A: Architecture>(
     told(subject, &missing)
 }
 
-/// The gradient of a dimension's mask.
+/// The gradient of the masks of a dimension.
 #[derive(Debug)]
 struct Gradient {
     path: String,
-    /// The largest of its values; `None` where there is no gradient.
+    /// The largest absolute value; `None` without a gradient.
     largest: Option<f64>,
 }
 
@@ -132,9 +132,9 @@ fn never_reaches(which: &str, dimension: &Dimension) -> Reason {
         .map(|carrier| format!("`{}`", carrier.layer))
         .collect();
     Reason::new(message).with_help(match gates.is_empty() {
-        true => "no axis of it is gated: write `gate` after one".to_owned(),
+        true => "none of its axes is gated: write `gate` after one".to_owned(),
         false => format!(
-            "it is gated at {}: does the forward pass use that, and nothing detach it?",
+            "it is gated at {}: does the forward pass use that, and does nothing detach it?",
             gates.join(", ")
         ),
     })

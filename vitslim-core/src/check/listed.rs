@@ -1,4 +1,4 @@
-//! What can be told of an architecture without an experiment.
+//! The description of an architecture without an experiment.
 
 use burn::tensor::Device;
 
@@ -9,8 +9,8 @@ use crate::report::{ListedArchitecture, ListedDimension};
 use crate::run::default;
 use crate::slim::describe;
 
-/// The architecture `A`, registered as `name`: its presets, and the dimensions of its default configuration. Where a configuration has
-/// no default, they are those of the first preset.
+/// The architecture `A`, registered as `name`: its presets, and the dimensions of its default configuration or, if that has
+/// no default, of its first preset.
 pub fn listed<A: Architecture>(name: &str) -> ListedArchitecture {
     let presets = A::presets();
     let (of, config) = match (default::<A>(), presets.first()) {

@@ -1,32 +1,34 @@
-//! `vitslim check`: before a night is spent on a search, the file, the data and the annotations of the architecture.
+//! `vitslim check`: checks the experiment, its data and the annotations of its architecture, before a night is spent on a
+//! search.
 //!
-//! The proof of the annotations: for many mask sets, the network whose masked weights are 0 and the one without them
-//! answer alike, in f64. Where they do not, it is narrowed down to a dimension; then to the parameters of the removed units on
-//! which the masked network still depends; and then it is tried which other annotation makes the two the same.
+//! The annotations are proved in f64: for many mask sets, the network whose masked weights are 0 and the network without
+//! them must have the same logits. If they differ, the mask set is narrowed down to a dimension, and that to the parameters
+//! of removed units that the masked network still depends on; then other annotations are tried, to find one that makes the
+//! two agree.
 //!
 //! | step | file |
 //! | --- | --- |
 //! | the experiment, its data and its network | `experiment` |
-//! | a network, every parameter random | `architecture`, `subject`, `parameters` |
-//! | what a unit costs | `dimensions` |
+//! | a network with random parameters | `architecture`, `subject`, `parameters` |
+//! | the cost of a unit | `dimensions` |
 //! | where token gates act | `tokens` |
-//! | which mask sets are compared | `plans` |
-//! | masked against sliced, narrowed down | `prove` |
-//! | which parameters still act, and which annotation is missing | `blame`: `acting`, `repair`, `amended` |
-//! | every mask reaches the loss | `gradient` |
+//! | the mask sets that are compared | `plans` |
+//! | masked against sliced, narrowed down | `prove`, `culprit` |
+//! | which parameters still act, and which annotation is missing | `blame`, `acting`, `repair`, `amended` |
+//! | whether every mask reaches the loss | `gradient` |
 //!
 //! # What it cannot see
 //!
-//! Masked and sliced network are the same, and yet the annotation may not be meant so:
+//! Masked and sliced network can agree although the annotation is not what you meant:
 //!
-//! - two sets of units that could be pruned apart and share one name: they are cut together;
-//! - a dimension that is gated twice one after the other, before an activation and after it: a soft mask acts squared, a hard
-//!   one does not tell;
-//! - heads and head dims exchanged in the `HeadLayout` itself: all layers agree on it;
-//! - a token gate with too small a prefix, so that a class token can be cut;
-//! - `TokenGate::scale` on the residual stream instead of on what a branch reads;
-//! - an axis that is prunable and annotated nowhere;
-//! - code that takes another way at other values, or only while training.
+//! - two sets of units that could be pruned separately share one name, and are cut together;
+//! - a dimension is gated twice in a row, before and after an activation: soft masks then act squared, which hard masks do
+//!   not show;
+//! - heads and head dims are exchanged in the `HeadLayout` itself, so that all layers agree;
+//! - a token gate has too small a prefix, so that a class token can be cut;
+//! - `TokenGate::scale` is called on the residual stream instead of on what a branch reads;
+//! - a prunable axis is not annotated at all;
+//! - the forward pass takes another path for other values, or only in training.
 
 mod acting;
 mod amended;

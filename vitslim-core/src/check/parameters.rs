@@ -1,4 +1,4 @@
-//! Parameters of a model by their paths.
+//! The parameters of a model by path.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -6,11 +6,11 @@ use burn::tensor::Tensor;
 /// A parameter of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parameter {
-    /// Where it is: `blocks.0.mlp.fc1.weight`.
+    /// Path in the model: `blocks.0.mlp.fc1.weight`.
     pub path: String,
     /// The type of the struct that holds it: `Linear`.
     pub holder: String,
-    /// Its sizes.
+    /// Its shape.
     pub shape: Vec<usize>,
 }
 
@@ -47,9 +47,9 @@ impl ModuleVisitor for List {
     }
 }
 
-/// What is done with each float parameter.
+/// A change of the float parameters of a model.
 pub(super) trait Change {
-    /// What becomes of `value`, the parameter at `path`; `None` leaves it as it is.
+    /// The new value of the parameter at `path`; `None` leaves it as it is.
     fn change<const D: usize>(&mut self, path: &str, value: &Tensor<D>) -> Option<Tensor<D>>;
 }
 

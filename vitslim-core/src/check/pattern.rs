@@ -1,8 +1,8 @@
-//! Paths that differ in their numbers only: those of one field of one struct, in however many blocks.
+//! Patterns of paths: paths of the same field in different blocks differ only in numbers.
 
 use crate::slim::Dimension;
 
-/// `path` with a `*` for every number: `blocks.*.mlp.hidden`. An annotation is written once for all that have it.
+/// `path` with `*` for every number: `blocks.*.mlp.hidden`. All paths of a pattern share one annotation.
 pub(super) fn pattern(path: &str) -> String {
     let step = |step| if is_number(step) { "*" } else { step };
     path.split('.').map(step).collect::<Vec<_>>().join(".")
@@ -12,7 +12,7 @@ fn is_number(step: &str) -> bool {
     !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The patterns of `dimensions`, in the order of their first, each with the indices of its members.
+/// The patterns of `dimensions`, in the order of their first members, each with the indices of its members.
 pub(super) fn patterns(dimensions: &[Dimension]) -> Vec<(String, Vec<usize>)> {
     let mut patterns: Vec<(String, Vec<usize>)> = Vec::new();
     for (index, dimension) in dimensions.iter().enumerate() {
@@ -25,7 +25,7 @@ pub(super) fn patterns(dimensions: &[Dimension]) -> Vec<(String, Vec<usize>)> {
     patterns
 }
 
-/// The dimension of the pattern `dimension` that the struct around `path` declares, if it is around it.
+/// The dimension of the pattern `dimension` whose struct contains `path`, if one does.
 pub(super) fn dimension_around(dimension: &str, path: &str) -> Option<String> {
     let (scope, name) = split(dimension);
     let depth = scope.map_or(0, |scope| scope.split('.').count());
@@ -37,7 +37,7 @@ pub(super) fn dimension_around(dimension: &str, path: &str) -> Option<String> {
     }
 }
 
-/// `blocks.0.mlp` and `hidden` of `blocks.0.mlp.hidden`.
+/// Splits off the last step: `blocks.0.mlp` and `hidden` of `blocks.0.mlp.hidden`.
 pub(super) fn split(path: &str) -> (Option<&str>, &str) {
     match path.rsplit_once('.') {
         Some((scope, name)) => (Some(scope), name),

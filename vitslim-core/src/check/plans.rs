@@ -1,4 +1,4 @@
-//! Which mask sets are compared.
+//! The mask sets to compare.
 
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -7,17 +7,17 @@ use rand_chacha::ChaCha8Rng;
 use super::pattern::patterns;
 use crate::slim::{Cut, Dimension, Plan, drop_cut_tokens};
 
-/// A mask set that is compared.
+/// A mask set to compare.
 #[derive(Clone, Debug)]
 pub(super) struct Trial {
-    /// What it cuts, after "with": `some units of hidden cut`.
+    /// What it cuts, to follow "with": `some units of hidden cut`.
     pub cuts: String,
     /// Which units stay.
     pub plan: Plan,
 }
 
-/// Mask sets for a network of `dimensions`: some units of each pattern alone; and all dimensions together: one unit
-/// cut, one unit left, whole groups and whole layers cut, and `rounds` times a random share.
+/// Mask sets for a network with `dimensions`: some units of each pattern alone; and of all dimensions together one unit cut,
+/// one unit left, whole groups cut, whole layers cut, and `rounds` times a random share cut.
 pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8Rng) -> Vec<Trial> {
     let mut trials = Vec::new();
     let patterns = patterns(dimensions);
@@ -55,7 +55,7 @@ pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8R
             cut.keep.retain(|unit| !(start..start + cut.of[gone]).contains(unit));
         }
     });
-    // A dimension that is ranked alone always keeps a unit.
+    // A ranking of one dimension always keeps a unit.
     let alone = |index: usize| patterns.iter().any(|(_, members)| members[..] == [index]);
     all("whole layers cut", &mut |index, cut, rng| {
         if !alone(index) && !dimensions[index].is_tokens() && rng.random() {
@@ -77,7 +77,7 @@ pub(super) fn cuts_something(plan: &Plan) -> bool {
     plan.cuts.iter().any(|cut| cut.keep.len() < cut.units())
 }
 
-/// `plan` with all units of the dimensions for which `whole` holds.
+/// `plan` with all units of each dimension for which `whole` holds.
 pub(super) fn restored(dimensions: &[Dimension], plan: &Plan, whole: impl Fn(usize) -> bool) -> Plan {
     let mut plan = plan.clone();
     for (index, cut) in plan.cuts.iter_mut().enumerate() {
@@ -96,7 +96,7 @@ fn drawn(
 ) -> Plan {
     let mut plan = Plan::whole(dimensions);
     for index in 0..plan.cuts.len() {
-        // What an earlier token gate cut does not arrive at this one.
+        // Tokens that an earlier gate cut do not arrive here.
         drop_cut_tokens(&mut plan, dimensions);
         draw(index, &mut plan.cuts[index], rng);
     }
@@ -104,7 +104,7 @@ fn drawn(
     plan
 }
 
-/// Keeps about `share` of what `cut` keeps, at least one unit, and cuts at least one if there are two.
+/// Keeps about `share` of the units of `cut`, but at least one, and cuts at least one if there are two.
 fn thin(cut: &mut Cut, share: f64, rng: &mut ChaCha8Rng) {
     let before = cut.keep.clone();
     if before.len() < 2 {

@@ -1,4 +1,4 @@
-//! Hard-masked and sliced networks are the same function, or whose fault it is.
+//! Compares hard-masked and sliced networks, and narrows down where they differ.
 
 use std::collections::HashSet;
 
@@ -14,19 +14,19 @@ use crate::models::Architecture;
 use crate::report::Reason;
 use crate::slim::Plan;
 
-/// What was compared.
+/// The result of the comparisons.
 #[derive(Debug, Default)]
 pub(super) struct Proof {
-    /// Mask sets for which the hard-masked and the sliced network were found to be the same function.
+    /// Number of mask sets for which the hard-masked and the sliced network agree.
     pub plans: usize,
-    /// The largest difference of their logits, over the largest logit.
+    /// Largest difference of their logits over the largest logit.
     pub largest_difference: f64,
-    /// Where they are not the same function.
+    /// Why they differ for others.
     pub reasons: Vec<Reason>,
 }
 
-/// Compares the hard-masked with the sliced network for many mask sets. What is found to be wrong is kept whole
-/// from there on, so that all are found; so are tokens whose gates are known to be wrong.
+/// Compares the hard-masked with the sliced network for many mask sets. A dimension that was found to be wrong is no longer
+/// cut, so that other mistakes are found too; nor are tokens if their gates are known to be wrong.
 pub(super) fn prove<A: Architecture>(
     subject: &Subject<A>,
     tokens_are_wrong: bool,
@@ -56,7 +56,7 @@ pub(super) fn prove<A: Architecture>(
             let plan = narrowed(subject, plan);
             let guilty = guilty(&plan);
             wrong.extend(guilty.iter().map(|&index| pattern(&subject.dimensions[index].path)));
-            // What one token gate cuts, all later ones cut: they are whole only together.
+            // All token gates must be kept whole together, since later ones cut what an earlier one cuts.
             if guilty.iter().any(|&index| subject.dimensions[index].is_tokens()) {
                 wrong.extend(tokens());
             }
@@ -68,13 +68,13 @@ pub(super) fn prove<A: Architecture>(
     proof
 }
 
-/// The dimensions that `plan` cuts.
+/// Indices of the dimensions that `plan` cuts.
 fn guilty(plan: &Plan) -> Vec<usize> {
     let cut = |index: &usize| plan.cuts[*index].keep.len() < plan.cuts[*index].units();
     (0..plan.cuts.len()).filter(cut).collect()
 }
 
-/// `plan`, which fails, with as many dimensions whole as can be while it still fails.
+/// `plan`, which fails, with as many dimensions kept whole as possible so that it still fails.
 fn narrowed<A: Architecture>(subject: &Subject<A>, mut plan: Plan) -> Plan {
     let dimensions = &subject.dimensions;
     let fails = |plan: &Plan| cuts_something(plan) && !subject.compare(plan, &[]).is_same();
@@ -84,7 +84,7 @@ fn narrowed<A: Architecture>(subject: &Subject<A>, mut plan: Plan) -> Plan {
             plan = without;
         }
     }
-    // Of a mistake in a struct, the first that has it tells enough.
+    // One instance of a struct with a mistake is enough.
     for (_, members) in patterns(dimensions) {
         for member in &members {
             let alone = restored(dimensions, &plan, |index| index != *member && members.contains(&index));
@@ -98,7 +98,7 @@ fn narrowed<A: Architecture>(subject: &Subject<A>, mut plan: Plan) -> Plan {
 }
 
 impl<A: Architecture + Module> Subject<A> {
-    /// How many dimensions there are beside `index` with its pattern.
+    /// Number of other dimensions with the pattern of dimension `index`.
     pub(super) fn others_like(&self, index: usize) -> usize {
         let name = pattern(&self.dimensions[index].path);
         self.dimensions.iter().filter(|other| pattern(&other.path) == name).count() - 1

@@ -1,4 +1,4 @@
-//! Which other annotations would make the hard-masked and the sliced network the same.
+//! Finds other annotations with which the hard-masked and the sliced network agree.
 
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
@@ -9,8 +9,7 @@ use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
 
-/// Changes of the annotations, any of which makes the culprit's networks the same; empty where none is found within
-/// `attempts`.
+/// Changes of the annotations, each of which makes the networks of `culprit` agree; empty if none is found in `attempts`.
 pub(super) fn repairs<A: Architecture>(
     culprit: &Culprit<A>,
     acting: &[Taken],
@@ -36,12 +35,12 @@ pub(super) fn repairs<A: Architecture>(
             .filter(|amendments| works(amendments))
             .collect();
         if !found.is_empty() {
-            // Any gate may be the one that is meant; of the others, the first asks for the least.
+            // Any of the gates may be the one that was meant; of other changes, the first is the smallest.
             let told = if std::ptr::eq(single, &gates) { found.len() } else { 1 };
             return found.into_iter().take(told).collect();
         }
     }
-    // Two mistakes at once: what was annotated in place of another, what needs a gate too, two at once.
+    // Two changes: an annotation on the wrong layer, an annotation that needs a gate elsewhere, or two missing ones.
     let first = [&removals[..], &additions, &factors].concat();
     let second = [&additions[..], &gates].concat();
     for one in &first {
@@ -57,7 +56,7 @@ pub(super) fn repairs<A: Architecture>(
 fn gates(axes: &Axes, dimensions: &[&Dimension], acting: &[Taken]) -> Vec<Amendment> {
     let mut places: Vec<&Place> =
         axes.of_dimensions(dimensions).filter(|axis| !axis.gated).map(|axis| &axis.place).collect();
-    // What acts is most likely what lacks a gate.
+    // Layers that act are most likely to lack a gate.
     let acts =
         |place: &Place| acting.iter().any(|taken| taken.layer == place.layer && taken.side == place.side);
     places.sort_by_key(|place| !acts(place));
@@ -74,7 +73,7 @@ fn factors(axes: &Axes, dimensions: &[&Dimension]) -> Vec<Amendment> {
         .collect()
 }
 
-/// Ways to write `count` as a number before and one after the dimension.
+/// Ways to split `count` into a factor before and a factor after the dimension.
 fn divisions(count: usize) -> impl Iterator<Item = (usize, usize)> {
     (1..=count)
         .rev()
@@ -82,7 +81,7 @@ fn divisions(count: usize) -> impl Iterator<Item = (usize, usize)> {
         .map(move |outer| (outer, count / outer))
 }
 
-/// Axes that are not annotated and might be those of one of `dimensions`, by their size.
+/// Axes that are not annotated, but have a size that fits one of `dimensions`.
 fn additions<A: Architecture>(
     culprit: &Culprit<A>,
     axes: &Axes,
@@ -92,7 +91,7 @@ fn additions<A: Architecture>(
     for dimension in dimensions.iter().filter(|dimension| !dimension.is_tokens() && dimension.units() > 0) {
         let name = pattern(&dimension.path);
         let mut known: Vec<String> = Vec::new();
-        // The dimension reaches what lies inside of the struct that declares it.
+        // A dimension can only be named inside the struct that declares it.
         let candidates: Vec<Parameter> = parameters(&culprit.subject.model)
             .into_iter()
             .filter(|parameter| {
@@ -114,7 +113,7 @@ fn additions<A: Architecture>(
                 let of =
                     |parameter: &Parameter, axis| ParameterAxis { parameter: pattern(&parameter.path), axis };
                 let alone = vec![of(parameter, axis)];
-                // A bias goes with the outputs of its weight, a shift with its scale.
+                // A bias belongs to the output of its weight, and a shift to its scale.
                 let beside = candidates.iter().filter(|other| {
                     *other != parameter
                         && other.shape == [parameter.shape[axis]]
@@ -138,20 +137,20 @@ fn additions<A: Architecture>(
             }
         }
     }
-    // First those that need no gate.
+    // Those without a gate first.
     additions.sort_by_key(|addition| matches!(addition, Amendment::Add { gated: true, .. }));
     additions
 }
 
-/// The annotated axes of a model, one of each pattern.
+/// The annotated axes of a model, one for each pattern.
 #[derive(Debug, Default)]
 pub(super) struct Axes {
     axes: Vec<AnnotatedAxis>,
-    /// Patterns of parameters and the number of their axis that carries a dimension.
+    /// Patterns of parameters, with the index of an axis that carries a dimension.
     carried: Vec<(String, usize)>,
-    /// Borrowed dimensions that nobody declares.
+    /// Borrowed dimensions that no enclosing struct declares.
     pub undeclared: Vec<String>,
-    /// Of a layer that panics when it is cut: what it is called, its side, and what it says.
+    /// A layer that panics when it is cut: its path, the side, and the message.
     pub uncut: Option<(String, String, String)>,
 }
 
@@ -178,12 +177,12 @@ impl Axes {
         self.axes.iter().filter(named)
     }
 
-    /// Whether an axis of `layer` is annotated as `dimension`.
+    /// Whether an axis of `layer` is annotated with `dimension`.
     pub fn has(&self, layer: &str, dimension: &str) -> bool {
         self.axes.iter().any(|axis| axis.place.layer == layer && axis.place.dimension == dimension)
     }
 
-    /// Whether a dimension runs along axis `axis` of `parameter` already.
+    /// Whether axis `axis` of `parameter` carries a dimension already.
     pub fn carries(&self, parameter: &str, axis: usize) -> bool {
         self.carried.contains(&(pattern(parameter), axis))
     }

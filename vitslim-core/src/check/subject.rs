@@ -1,4 +1,4 @@
-//! A network that is put to the proof: hard-masked against sliced.
+//! The network under test: hard-masked against sliced.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -11,12 +11,12 @@ use crate::panics::attempt;
 use crate::slim::{Dimension, Plan, Slimmable};
 use crate::values::{random, relative_difference};
 
-/// By how much logits may differ, over the largest of them. In f64, sums in another order differ by 1e-13.
+/// Largest difference of logits, over the largest logit, that counts as equal. In f64, another order of sums makes 1e-13.
 pub const TOLERANCE: f64 = 1e-9;
 
-/// A network and the input that it is asked with.
+/// A network and its input.
 pub(super) struct Subject<A: Module> {
-    /// The network, every parameter random.
+    /// The network, with random parameters.
     pub model: A,
     /// Its dimensions.
     pub dimensions: Vec<Dimension>,
@@ -24,14 +24,14 @@ pub(super) struct Subject<A: Module> {
     pub image: Tensor<4>,
 }
 
-/// What came of comparing a hard-masked with a sliced network.
+/// The result of comparing a hard-masked with a sliced network.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
-    /// They are the same function: the difference of the logits, over the largest of them.
+    /// They agree: the largest difference of the logits, over the largest logit.
     Same(f64),
-    /// They are not.
+    /// They differ by this much.
     Differ(f64),
-    /// One of them cannot be computed, as burn says.
+    /// One of them fails, with this message of burn's.
     Fails(String),
 }
 
@@ -47,7 +47,7 @@ impl<A: Architecture> Subject<A> {
         attempt(|| self.model.forward(self.image.clone()).mean())
     }
 
-    /// Compares what `plan` masks with what it slices, of the network with `amendments`.
+    /// Compares the network hard-masked and sliced by `plan`, with `amendments` of its annotations.
     pub fn compare(&self, plan: &Plan, amendments: &[Amendment]) -> Outcome {
         match self.difference(plan, amendments) {
             Err(said) => Outcome::Fails(said),
@@ -58,14 +58,14 @@ impl<A: Architecture> Subject<A> {
 
     fn difference(&self, plan: &Plan, amendments: &[Amendment]) -> Result<f64, String> {
         let amended = Amended::new(self.model.clone(), amendments.to_vec());
-        // What does not fit, fails in the sliced network, which is the faster one too.
+        // The sliced network first: it is faster, and fails if layers do not fit.
         let sliced = attempt(|| amended.slim(plan))?.map_err(|error| error.to_string())?;
         let sliced = self.logits(&sliced.model)?;
         let masked = attempt(|| amended.hard_mask(plan))?.map_err(|error| error.to_string())?;
         Ok(relative_difference(&self.logits(&masked.model)?, &sliced))
     }
 
-    /// The logits that `model` has for the image.
+    /// The logits of `model` for the image.
     pub fn logits(&self, model: &A) -> Result<Vec<f64>, String> {
         attempt(|| model.forward(self.image.clone()).mean().into_data().convert::<f64>())?
             .try_into_vec()

@@ -1,4 +1,4 @@
-//! Token gates: where they act is read off the recorded forward pass.
+//! Checks where token gates act in the recorded forward pass.
 
 use burn::tensor::Device;
 use burn_capture::CapturedGraph;
@@ -13,15 +13,15 @@ use crate::nn::TokenGate;
 use crate::report::Reason;
 use crate::slim::{DimensionMapper, Scope, index_tensor};
 
-/// A token gate where it acts.
+/// A place in the forward pass where a token gate acts.
 struct Acting {
-    /// Its number, as declared.
+    /// Index of the gate, in the order of declaration.
     gate: usize,
-    /// Tokens that arrive there.
+    /// Number of tokens that arrive there.
     arriving: usize,
 }
 
-/// What is wrong with the token gates: one that does not act, acts for another number of tokens, or before one that is
+/// What is wrong with token gates: a gate does not act, acts on another number of tokens, or acts before one that is
 /// declared earlier.
 pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageShape) -> Vec<Reason> {
     let mut mark = Mark { scope: Scope::default(), gates: Vec::new() };
@@ -39,9 +39,7 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
                     "with the tokens of {} selected, the forward pass fails ({said})",
                     names.join(", ")
                 ))
-                .with_help(
-                    "is each gate made for the number of tokens that arrive at it, prefix tokens included?",
-                ),
+                .with_help("is each gate made for the number of tokens that arrive at it, prefix included?"),
             ];
         }
         Err(error) => return vec![Reason::new(format!("the token gates cannot be found: {error}"))],
@@ -51,7 +49,7 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
     let mut told = Vec::new();
     for (number, gate) in gates.iter().enumerate() {
         let here: Vec<&Acting> = acting.iter().filter(|acting| acting.gate == number).collect();
-        // Of a mistake in a struct, the first that has it tells enough.
+        // One instance of a struct with a mistake is enough.
         let name = pattern(&gate.path);
         if let Some(reason) = gate.wrong(&here)
             && !told.contains(&name)
@@ -64,11 +62,11 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
         let [earlier, later] = [pair[0].gate, pair[1].gate].map(|gate| &gates[gate].path);
         reasons.push(
             Reason::new(format!(
-                "the token gate `{earlier}` acts before `{later}`, which is declared before it: tokens that one of them cut would be \
-                 looked for in the other"
+                "the token gate `{earlier}` acts before `{later}`, which is declared before it: the second to act would look for tokens \
+                 that the first has cut"
             ))
             .with_help(format!(
-                "declare token gates in the order in which they act: the field of `{earlier}` before that of `{later}`"
+                "declare token gates in the order in which they act: `{earlier}` before `{later}`"
             )),
         );
     }
@@ -96,7 +94,7 @@ impl Gate {
                     "the token gate `{path}` is made for {tokens} tokens, but {arriving} arrive at it"
                 ))
                 .with_help(
-                    "`TokenGate::new(tokens, prefix)` takes the number of all tokens, prefix included",
+                    "`TokenGate::new(tokens, prefix)` takes the total number of tokens, prefix included",
                 ),
             ),
             more => Some(
@@ -104,13 +102,13 @@ impl Gate {
                     "the forward pass calls `keep` of the token gate `{path}` {} times",
                     more.len()
                 ))
-                .with_help("a gate removes its tokens once: give each place a gate of its own"),
+                .with_help("a gate can remove tokens only once: use a separate gate for each place"),
             ),
         }
     }
 }
 
-/// Makes each gate select by an index that is its number. Nothing is computed from it.
+/// Makes each gate select by an index that identifies it. Nothing is computed with it.
 struct Mark {
     scope: Scope,
     gates: Vec<Gate>,
@@ -129,7 +127,7 @@ impl DimensionMapper for Mark {
     }
 }
 
-/// More than the tokens of any network.
+/// More than the number of tokens of any network.
 const MARK: usize = 1 << 24;
 
 /// The gates in the order in which they act.

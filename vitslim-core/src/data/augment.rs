@@ -1,4 +1,4 @@
-//! Training images that are not twice the same.
+//! Augmentation of training images.
 
 use rand::{Rng, RngExt};
 use schemars::JsonSchema;
@@ -6,21 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use super::ImageShape;
 
-/// What is done to training images, anew in each epoch.
+/// Random changes to training images, drawn anew in each epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Augment {
-    /// Pixels by which an image is moved at most in each direction; less than its size. What comes in from outside is the mean color.
+    /// Most pixels that an image is shifted by in each direction; less than its size. The border is filled with the mean
+    /// colour.
     #[serde(default)]
     #[schemars(extend("unit" = "pixels"))]
     pub crop_padding: u32,
-    /// Whether every second image, at random, is mirrored left to right.
+    /// Whether half of the images, chosen at random, are mirrored left to right.
     #[serde(default)]
     pub flip: bool,
 }
 
 impl Augment {
-    /// Draws what happens to one image. All is drawn, whatever the settings, so that one setting leaves the others alone.
+    /// Draws the view of one image. Everything is drawn whatever the settings, so that a setting does not change what others
+    /// draw.
     pub(super) fn draw(self, generator: &mut impl Rng) -> View {
         let padding = i64::from(self.crop_padding);
         let down = generator.random_range(-padding..=padding) as isize;
@@ -30,20 +32,20 @@ impl Augment {
     }
 }
 
-/// How an image is looked at.
+/// A shifted and possibly mirrored view of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct View {
-    /// Pixels by which the crop lies lower than the image.
+    /// Pixels by which the view is shifted down.
     down: isize,
-    /// Pixels by which it lies further to the right.
+    /// Pixels by which it is shifted to the right.
     right: isize,
-    /// Whether the crop is mirrored.
+    /// Whether it is mirrored left to right.
     flip: bool,
 }
 
 impl View {
-    /// Appends what is seen of `image`, `[channels, height, width]`, to `values`, normalised by `table`. Outside of the
-    /// image all is 0, the mean.
+    /// Appends the view of `image`, `[channels, height, width]`, to `values`, normalised by `table`. Outside the image every
+    /// value is 0, the mean.
     pub(super) fn append(self, image: &[u8], shape: ImageShape, table: &[[f32; 256]], values: &mut Vec<f32>) {
         let size = shape.size;
         let within =

@@ -1,4 +1,4 @@
-//! CIFAR-10 and CIFAR-100 in their binary form: label bytes, then 32 x 32 pixels of red, of green and of blue.
+//! CIFAR-10 and CIFAR-100 in their binary format: label bytes, then 32 x 32 pixels each of red, green and blue.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::{DataError, Dataset, ImageShape, Preparation};
 
 const SHAPE: ImageShape = ImageShape { channels: 3, size: 32 };
 
-/// More than any file of this form has, so that what is no such file is not read for ever.
+/// More bytes than any file of this format has, so that reading another file ends.
 const TOO_MANY_BYTES: usize = 1 << 31;
 
 /// Which of the two labels of CIFAR-100 is the class.
@@ -29,7 +29,7 @@ pub enum CifarLabels {
 ///
 /// # Errors
 ///
-/// When a file is missing, is not made of whole records, or has a label that does not exist.
+/// When a file is missing, does not consist of whole records, or has an unknown label.
 pub fn cifar10(path: &Path, preparation: &Preparation) -> Result<Dataset, DataError> {
     CIFAR10.dataset(path, preparation)
 }
@@ -38,7 +38,7 @@ pub fn cifar10(path: &Path, preparation: &Preparation) -> Result<Dataset, DataEr
 ///
 /// # Errors
 ///
-/// As [`cifar10`].
+/// Those of [`cifar10`].
 pub fn cifar100(path: &Path, labels: CifarLabels, preparation: &Preparation) -> Result<Dataset, DataError> {
     match labels {
         CifarLabels::Fine => CIFAR100.dataset(path, preparation),
@@ -52,7 +52,7 @@ struct Form {
     folder: &'static str,
     train: &'static [&'static str],
     test: &'static str,
-    /// Number of classes of each label byte, and what it is called.
+    /// Number of classes and name of each label byte.
     labels: &'static [(usize, &'static str)],
     /// Which label byte is the class.
     label: usize,
@@ -94,13 +94,13 @@ impl Form {
         Dataset::hold_out(train, test, (0..classes).map(|class| class.to_string()).collect(), preparation)
     }
 
-    /// The folder of the files: `path`, or the one in it that unpacking the archive makes.
+    /// The folder with the files: `path`, or the folder in it that unpacking the archive creates.
     fn folder(&self, path: &Path) -> PathBuf {
         let inner = path.join(self.folder);
         if inner.is_dir() { inner } else { path.to_owned() }
     }
 
-    /// The images of `files`, one file after another.
+    /// The images of all `files`.
     fn images(&self, folder: &Path, files: &[&str]) -> Result<Images, DataError> {
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for name in files {
@@ -117,9 +117,11 @@ impl Form {
         if bytes.len() % record != 0 {
             let found = bytes.len();
             let other = FORMS.into_iter().find(|form| found % form.record() == 0);
-            let hint = other.map_or_else(String::new, |form| format!("; it may be of `{}`", form.name));
-            let reason =
-                format!("has {found} bytes, which are no whole records of `{name}` ({record} bytes){hint}");
+            let hint =
+                other.map_or_else(String::new, |form| format!("; it may be a file of `{}`", form.name));
+            let reason = format!(
+                "has {found} bytes, which is not a whole number of `{name}` records ({record} bytes each){hint}"
+            );
             return Err(file.fault(reason));
         }
         for (image, record) in bytes.chunks_exact(record).enumerate() {
@@ -143,7 +145,7 @@ impl Form {
         self.labels.len() + SHAPE.values()
     }
 
-    /// `fault`, with a hint if `folder` holds the other dataset.
+    /// `fault`, with help if `folder` has the other dataset.
     fn hint(&self, folder: &Path, fault: DataError) -> DataError {
         let held = |form: &&&Form| form.name != self.name && form.folder(folder).join(form.test).exists();
         match FORMS.iter().find(held) {

@@ -1,20 +1,20 @@
-//! An image of any size to the middle of it, in the size of the model.
+//! Cuts the middle out of an image, in the size of the model's input.
 
 use image::RgbImage;
 use image::imageops::{FilterType, resize};
 
-/// Resizing and cutting, in pixels.
+/// Sizes in pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crop {
-    /// Shorter side after resizing; at least `size`.
+    /// Length of the shorter side after resizing; at least `size`.
     pub(super) resize: usize,
-    /// Height and width of the middle that is cut out.
+    /// Height and width of the centre crop.
     pub(super) size: usize,
 }
 
 impl Crop {
-    /// Resizes the shorter side of `image` (bicubic) and puts the middle into `values`, `[3, size, size]`. An image whose
-    /// shorter side has that length already is not resampled.
+    /// Resizes `image` by its shorter side (bicubic) and puts the centre crop into `values`, `[3, size, size]`. An image
+    /// whose shorter side already has that length is not resampled.
     pub(super) fn apply(self, image: RgbImage, values: &mut [u8]) {
         let (width, height) = image.dimensions();
         let shorter = width.min(height);

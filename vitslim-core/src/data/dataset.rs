@@ -1,4 +1,4 @@
-//! A dataset put together from images that have been read.
+//! A dataset, made from the images that a reader found.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use super::random::Choice;
 use super::shape::ImageShape;
 use super::split::{Chosen, Split};
 
-/// Images of a folder from which the normalisation is computed: all of them would be read once for nothing else.
+/// Images of a folder that the normalisation is computed from. Using all would mean to decode all of them once just for that.
 const SAMPLED_IMAGES: usize = 2000;
 
-/// Labelled images in three parts. The held-out part drives every decision; the test part is only reported.
+/// Labelled images in three splits. The held-out split is used for every decision, the test split only for reporting.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// What an image is.
@@ -27,26 +27,27 @@ pub struct Dataset {
     pub classes: usize,
     /// Names of the classes, in the order of their labels.
     pub class_names: Vec<String>,
-    /// What the pixels of all parts are normalised by, computed from the training part.
+    /// The normalisation of all splits, computed from the training split.
     pub normalisation: Normalisation,
-    /// To train on.
+    /// The training split.
     pub train: Split,
-    /// To decide by.
+    /// The held-out split.
     pub held_out: Split,
-    /// To report.
+    /// The test split.
     pub test: Split,
-    /// What a user should know of the data, a line each: what was skipped, which class has no image.
+    /// What a user should know about the data, one line each: what was skipped, which class has no image.
     pub notes: Vec<String>,
 }
 
-/// What is done with images that have been read.
+/// How images that a reader found become a dataset.
 #[derive(Clone, Copy, Debug)]
 pub struct Preparation {
-    /// Share of the training images that is held out.
+    /// Share of the training images to hold out.
     pub held_out: f64,
-    /// What is done to training images.
+    /// Augmentation of training images.
     pub augment: Augment,
-    /// Seed of the experiment: which images are held out, and from which of a folder the normalisation is computed.
+    /// Seed of the experiment, which decides which images are held out, and which images of a folder the normalisation is
+    /// computed from.
     pub seed: u64,
 }
 
@@ -70,7 +71,7 @@ impl Dataset {
         )
     }
 
-    /// The same images, normalised by `normalisation`, which has as many channels as they have.
+    /// The same images with another `normalisation`, which must have as many channels.
     #[must_use]
     pub fn normalised_by(self, normalisation: Normalisation) -> Self {
         let table = normalisation.table();
@@ -79,15 +80,15 @@ impl Dataset {
         Self { normalisation, train, held_out, test, ..self }
     }
 
-    /// A text that is another if anything about the images is: which are in which part, their order, labels and pixels, what is
-    /// done to them. Of images in files, size and time of change stand for the pixels.
+    /// A text that changes with anything about the images: their splits, order, labels, pixels, normalisation and
+    /// augmentation. For images in files, size and modification time stand for the pixels.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         [&self.train, &self.held_out, &self.test].into_iter().for_each(|split| split.fingerprint(&mut hash));
         format!("{:x}", hash.finalize())
     }
 
-    /// Computes the normalisation of `splits`, which are train, held-out and test, and applies it.
+    /// A dataset of the training, held-out and test `splits`, with the normalisation of the first.
     pub(super) fn assemble(
         splits: [Chosen; 3],
         class_names: Vec<String>,
@@ -138,12 +139,12 @@ fn normalisation(train: &Chosen, seed: u64) -> Result<Normalisation, DataError> 
     histogram.normalisation(images.white).ok_or_else(|| {
         DataError::setting(
             &["path"],
-            "leads to training images whose pixels are all the same: nothing can be learnt",
+            "leads to training images whose pixels are all the same: there is nothing to learn",
         )
     })
 }
 
-/// A line on the classes without a training image.
+/// A note on classes without a training image.
 fn missing_classes(train: &Chosen, class_names: &[String]) -> Option<String> {
     let mut present = vec![false; class_names.len()];
     for &index in &train.indices {

@@ -1,4 +1,4 @@
-//! An image file to pixels.
+//! Reads an image file.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -10,33 +10,33 @@ use image::{
 
 use crate::panics::attempt;
 
-/// How much longer than the other a side may be: resizing such a strip would fill the memory.
+/// How many times as long as the other a side may be: resizing a longer strip would fill the memory.
 const MOST_ELONGATED: u32 = 100;
 
-/// Bytes that an image may have: a damaged header can ask for any number.
+/// Most bytes of a decoded image: a damaged header can announce any number.
 const MOST_BYTES: u64 = 1 << 29;
 
-/// An image as it is used, and what was ignored of it.
+/// The pixels of an image, and what was ignored.
 #[derive(Debug)]
 pub(super) struct Decoded {
     pub(super) image: RgbImage,
-    /// Whether its EXIF says that it is to be turned or mirrored.
+    /// Whether its EXIF asks to rotate or mirror it.
     pub(super) is_rotated: bool,
-    /// Whether it has an alpha channel or a transparent color.
+    /// Whether it has an alpha channel or a transparent colour.
     pub(super) is_transparent: bool,
 }
 
-/// Reads the image at `path`. Content decides about the format, not the name.
+/// Reads the image at `path`. The format is that of the content, whatever the name.
 ///
 /// # Errors
 ///
-/// What is wrong with the file, a sentence whose subject it is.
+/// What is wrong with the file, a sentence without its subject.
 pub(super) fn read_image(path: &Path) -> Result<Decoded, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.is_empty() {
         return Err("is empty".to_owned());
     }
-    // Decoders of JPEG have panicked on damaged files.
+    // JPEG decoders have been known to panic on damaged files.
     attempt(|| decode(&bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
 }
 
@@ -47,7 +47,7 @@ fn decode(bytes: &[u8]) -> Result<Decoded, String> {
         .map_err(|error| format!("cannot be read: {error}"))?;
     match reader.format() {
         Some(ImageFormat::Png | ImageFormat::WebP) => {}
-        // The decoder makes up what is missing.
+        // The decoder would make up the missing part.
         Some(ImageFormat::Jpeg) if is_cut_off(bytes) => {
             return Err("is a JPEG that ends too early".to_owned());
         }
@@ -65,14 +65,14 @@ fn decode(bytes: &[u8]) -> Result<Decoded, String> {
             MOST_BYTES >> 20
         ));
     }
-    // EXIF that cannot be read turns nothing.
+    // EXIF that cannot be read is ignored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let is_transparent = decoder.color_type().has_alpha();
     let image = rgb(DynamicImage::from_decoder(decoder).map_err(damaged)?);
     Ok(Decoded { image, is_rotated: orientation != Orientation::NoTransforms, is_transparent })
 }
 
-/// Three channels of 8 bits: gray is repeated, alpha dropped, of 16 bits the upper 8 are taken.
+/// Three channels of 8 bits: gray is repeated, alpha is dropped, and of 16 bits the upper 8 are used.
 fn rgb(image: DynamicImage) -> RgbImage {
     match image {
         DynamicImage::ImageLuma16(image) => upper_bits(&image),
@@ -88,13 +88,13 @@ fn upper_bits<P: Pixel<Subpixel = u16>>(image: &ImageBuffer<P, Vec<u16>>) -> Rgb
     RgbImage::from_fn(image.width(), image.height(), upper)
 }
 
-/// Whether a JPEG has no end: its segments are followed from one to the next, since thumbnails within them have an end
-/// of their own.
+/// Whether a JPEG lacks its end marker. Segments are followed one by one, since thumbnails inside them have end markers of
+/// their own.
 fn is_cut_off(jpeg: &[u8]) -> bool {
     const END: u8 = 0xd9;
     let mut rest = jpeg.get(2..).unwrap_or_default();
     loop {
-        // Whatever is between segments is passed over: entropy-coded data, in which 0xff is followed by 0 or a restart marker.
+        // Skips the entropy-coded data between segments, where 0xff is followed by 0 or a restart marker.
         let marker =
             rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff));
         let Some(at) = marker else { return true };

@@ -1,4 +1,4 @@
-//! The digits that come with vitslim; `data/digits/README.md` says where they are from.
+//! The digits that come with vitslim. `data/digits/README.md` says where they are from.
 
 use std::io::Read;
 use std::path::Path;
@@ -14,18 +14,18 @@ const IMAGES: &[u8] = include_bytes!("../../data/digits/digits.csv.gz");
 const SPLIT: &str = include_str!("../../data/digits/split.csv");
 const SHAPE: ImageShape = ImageShape { channels: 1, size: 8 };
 
-/// 1797 handwritten digits, 8 x 8 pixels: 1097 to train, 200 held out, 500 to test, always the same.
+/// 1797 handwritten digits of 8 x 8 pixels: 1097 for training, 200 held out, 500 for the test. The splits are fixed.
 ///
 /// # Errors
 ///
-/// When the files that were compiled in are damaged.
+/// When the files in the binary are damaged.
 pub fn digits() -> Result<Dataset, DataError> {
     let images = Arc::new(read_images()?);
-    let parts = ["train", "held_out", "test"].map(|name| indices(name, images.labels.len()));
-    let [train, held_out, test] = parts;
-    let parts = [train?, held_out?, test?].map(|indices| Chosen { images: images.clone(), indices });
+    let splits = ["train", "held_out", "test"].map(|name| indices(name, images.labels.len()));
+    let [train, held_out, test] = splits;
+    let splits = [train?, held_out?, test?].map(|indices| Chosen { images: images.clone(), indices });
     let class_names = (0..10).map(|class| class.to_string()).collect();
-    Dataset::assemble(parts, class_names, Augment::default(), 0)
+    Dataset::assemble(splits, class_names, Augment::default(), 0)
 }
 
 fn read_images() -> Result<Images, DataError> {
@@ -55,11 +55,11 @@ fn read_images() -> Result<Images, DataError> {
     Ok(Images { shape: SHAPE, white: 16, labels, pixels: Pixels::Memory(pixels) })
 }
 
-/// The indices of the images, `count` in all, that `name` stands for in the split.
+/// The indices of the images of split `name`, out of `count`.
 fn indices(name: &str, count: usize) -> Result<Vec<usize>, DataError> {
     let fault = |reason: &str| DataError::file(Path::new("split.csv"), format!("is damaged: {reason}"));
     let line = SPLIT.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(','));
-    let indices = line.ok_or_else(|| fault("a part is missing"))?.split(',');
+    let indices = line.ok_or_else(|| fault("a split is missing"))?.split(',');
     let index = |text: &str| text.parse().ok().filter(|&index: &usize| index < count);
     indices.map(|text| index(text).ok_or_else(|| fault("an index is not that of an image"))).collect()
 }
@@ -70,22 +70,22 @@ mod tests {
     use crate::data::Split;
 
     #[test]
-    fn three_parts_with_each_class_in_proportion() {
+    fn three_splits_with_each_class_in_proportion() {
         let data = digits().unwrap();
         assert_eq!([data.train.len(), data.held_out.len(), data.test.len()], [1097, 200, 500]);
-        for part in [&data.train, &data.held_out, &data.test] {
+        for split in [&data.train, &data.held_out, &data.test] {
             for class in 0..10 {
                 let count =
-                    |part: &Split| (0..part.len()).filter(|&index| part.label(index) == class).count();
+                    |split: &Split| (0..split.len()).filter(|&index| split.label(index) == class).count();
                 let all = [&data.train, &data.held_out, &data.test].map(count).iter().sum::<usize>();
-                let proportion = all as f64 * part.len() as f64 / 1797.0;
-                assert!((count(part) as f64 - proportion).abs() <= 1.5, "class {class}: {proportion}");
+                let proportion = all as f64 * split.len() as f64 / 1797.0;
+                assert!((count(split) as f64 - proportion).abs() <= 1.5, "class {class}: {proportion}");
             }
         }
     }
 
     #[test]
-    fn no_image_is_in_two_parts() {
+    fn no_image_is_in_two_splits() {
         let mut indices: Vec<usize> = SPLIT
             .lines()
             .flat_map(|line| line.split(',').skip(1).map(|index| index.parse().unwrap()))
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_are_those_of_the_file_normalised_by_the_training_part() {
+    fn pixels_are_those_of_the_file_normalised_by_the_training_split() {
         let (all, data) = (read_images().unwrap(), digits().unwrap());
         // The first line of the file.
         let Pixels::Memory(pixels) = &all.pixels else { panic!("{all:?}") };
@@ -103,7 +103,7 @@ mod tests {
         let values = data.train.values(&(0..1097).collect::<Vec<_>>(), None).unwrap();
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let square = values.iter().map(|pixel| pixel * pixel).sum::<f32>();
-        let deviation = (square / values.len() as f32).sqrt();
-        assert!(mean.abs() < 1e-4 && (deviation - 1.0).abs() < 1e-4, "{mean} {deviation}");
+        let std = (square / values.len() as f32).sqrt();
+        assert!(mean.abs() < 1e-4 && (std - 1.0).abs() < 1e-4, "{mean} {std}");
     }
 }

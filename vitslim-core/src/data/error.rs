@@ -4,27 +4,27 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Data that cannot be used. Displayed, it is a sentence in lower case that names the file or the setting.
+/// Data that cannot be used. The message is a sentence in lower case that starts with the file or the setting.
 #[derive(Debug, Error)]
 pub enum DataError {
     /// A file or folder that cannot be used.
     #[error("`{}` {reason}", .path.display())]
     File {
-        /// Which one.
+        /// Its path.
         path: PathBuf,
-        /// What is wrong with it, a sentence whose subject it is.
+        /// What is wrong with it, a sentence without its subject.
         reason: String,
-        /// What to do about it, where the reason does not say it.
+        /// What to do about it, if the reason does not say so.
         help: Option<String>,
     },
     /// A setting that does not fit the data.
     #[error("`{}` {reason}", .setting.join("."))]
     Setting {
-        /// Its place within `data`, as in `["augment", "crop_padding"]`.
+        /// Its path within `data`: `["augment", "crop_padding"]`.
         setting: &'static [&'static str],
-        /// What is wrong with it, a sentence whose subject it is.
+        /// What is wrong with it, a sentence without its subject.
         reason: String,
-        /// What to do about it, where the reason does not say it.
+        /// What to do about it, if the reason does not say so.
         help: Option<String>,
     },
 }
@@ -45,7 +45,7 @@ impl DataError {
         self
     }
 
-    /// The setting at fault: the path, if it is a file.
+    /// The setting to point at: for a file, the path.
     pub fn place(&self) -> &'static [&'static str] {
         match self {
             Self::File { .. } => &["path"],
@@ -53,7 +53,7 @@ impl DataError {
         }
     }
 
-    /// What to do, where there is more to say than the message does.
+    /// What to do, if the message does not say so.
     pub fn help(&self) -> Option<&str> {
         let (Self::File { help, .. } | Self::Setting { help, .. }) = self;
         help.as_deref()

@@ -1,4 +1,4 @@
-//! Files and folders as a user gives them.
+//! Opens the files and folders that a user names.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::DataError;
 
-/// What a file begins with that is not the data it is said to be.
+/// How files begin that are not data, and what to say about them.
 const FOREIGN: [(&[u8], &str); 5] = [
     (b"version https://git-lfs", "is a pointer of git LFS, not the data itself: run `git lfs pull`"),
     (b"PK\x03\x04", "is a zip archive: unpack it"),
@@ -17,14 +17,14 @@ const FOREIGN: [(&[u8], &str); 5] = [
     (b"\x80\x02}", "is a Python pickle: the binary version of the data is needed"),
 ];
 
-/// What a web page begins with; a `<` alone may be a pixel.
+/// How web pages begin. A `<` alone might be a pixel.
 const WEB_PAGE: [&str; 7] = ["<!doctype", "<html", "<head", "<body", "<title", "<script", "<?xml"];
 
 /// Checks that `path` is a folder.
 ///
 /// # Errors
 ///
-/// When it is none, or cannot be read.
+/// When it is not one, or cannot be read.
 pub(crate) fn check_folder(path: &Path) -> Result<(), DataError> {
     if path.as_os_str().is_empty() {
         return Err(DataError::setting(&["path"], "is empty: it must be the folder that holds the data"));
@@ -59,7 +59,7 @@ pub(super) fn find(folder: &Path, names: &[String]) -> Result<PathBuf, DataError
     })
 }
 
-/// A file of data that is being read. Content decides whether it is decompressed, not its name.
+/// A data file that is being read, decompressed if its content is gzip, whatever its name.
 pub(super) struct DataFile {
     path: PathBuf,
     reader: Box<dyn BufRead>,
@@ -94,7 +94,7 @@ impl DataFile {
         }
     }
 
-    /// The next `bytes` of it, or as many as there are.
+    /// The next `bytes` bytes, or as many as there are.
     pub(super) fn read(&mut self, bytes: usize) -> Result<Vec<u8>, DataError> {
         let mut read = Vec::new();
         let result = (&mut self.reader).take(bytes as u64).read_to_end(&mut read);
@@ -102,7 +102,7 @@ impl DataFile {
         Ok(read)
     }
 
-    /// A fault of this file.
+    /// An error about this file.
     pub(super) fn fault(&self, reason: impl Into<String>) -> DataError {
         DataError::file(&self.path, reason)
     }

@@ -5,8 +5,8 @@ use rand::seq::SliceRandom;
 use super::DataError;
 use super::random::Choice;
 
-/// Indices of the images that stay to train on and of those that are held out, each ascending. `share` of all is held
-/// out, each class in proportion, by `seed` and nothing else.
+/// The indices of the training images and of the held-out images, each ascending. A `share` of all images is held out, each
+/// class in proportion, chosen by `seed` alone.
 pub(super) fn hold_out(labels: &[u32], share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>), DataError> {
     let images = labels.len();
     let held_out = (share * images as f64).round() as usize;
@@ -24,7 +24,7 @@ pub(super) fn hold_out(labels: &[u32], share: f64, seed: u64) -> Result<(Vec<usi
     for &label in labels {
         sizes[label as usize] += 1;
     }
-    // Where in its class an image comes, as a fraction: the first `held_out` of all by this are in proportion.
+    // The position of each image in its class, as a fraction: the first `held_out` images by it have each class in proportion.
     let mut before = vec![0_usize; classes];
     let mut places: Vec<(f64, usize)> = Vec::with_capacity(images);
     for index in shuffled {

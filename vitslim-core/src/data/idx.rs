@@ -1,4 +1,4 @@
-//! The format of MNIST, Fashion-MNIST and their like: a header of big-endian sizes, then bytes.
+//! The format of MNIST and Fashion-MNIST: a header of big-endian sizes, then bytes.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::files::{DataFile, check_folder, find};
 use super::images::{Images, Pixels};
 use super::{DataError, Dataset, ImageShape, Preparation};
 
-/// The type byte of unsigned bytes, and of all there is.
+/// The type byte of unsigned bytes, and all type bytes that exist.
 const BYTES: u8 = 0x08;
 const TYPES: [(u8, &str); 6] = [
     (BYTES, "unsigned bytes"),
@@ -18,18 +18,19 @@ const TYPES: [(u8, &str); 6] = [
     (0x0e, "64-bit floats"),
 ];
 
-/// Classes that a byte can tell apart.
+/// Most classes that a label byte can name.
 const MOST_CLASSES: usize = 256;
 
-/// Reads the four files of MNIST's names in the folder `path`, `train-images-idx3-ubyte` and so on: with `-` or `.` before
-/// `idx`, with `.gz` behind or not. Content decides about gzip. Gray square images of any size, labels below `classes`.
+/// Reads the four files of MNIST in the folder `path`: `train-images-idx3-ubyte` and so on, with `-` or `.` before `idx` and
+/// with or without `.gz`. A file is decompressed if its content is gzip. Images are gray and square, of any size; labels are
+/// below `classes`.
 ///
-/// The test part is the `t10k` files.
+/// The test split is the `t10k` files.
 ///
 /// # Errors
 ///
-/// When a file is missing, is not what its name says, has more or less data than its header announces, or does not fit
-/// the others.
+/// When a file is missing, is not what its name says, has more or less data than its header announces, or does not fit the
+/// others.
 pub fn idx(path: &Path, classes: usize, preparation: &Preparation) -> Result<Dataset, DataError> {
     if classes > MOST_CLASSES {
         let reason = format!("is {classes}, but a label is a byte: there are at most {MOST_CLASSES}");
@@ -49,7 +50,7 @@ pub fn idx(path: &Path, classes: usize, preparation: &Preparation) -> Result<Dat
     Dataset::hold_out(train, test, (0..classes).map(|class| class.to_string()).collect(), preparation)
 }
 
-/// Images and labels of one part, and the file of the images.
+/// Images and labels of one split, and the file of the images.
 fn pair(folder: &Path, part: &str, classes: usize) -> Result<(Images, PathBuf), DataError> {
     let (images_file, [count, height, width], pixels) = read(folder, part, IMAGES)?;
     let (labels_file, [_], labels) = read(folder, part, LABELS)?;
@@ -61,7 +62,7 @@ fn pair(folder: &Path, part: &str, classes: usize) -> Result<(Images, PathBuf), 
         let name = images_file.file_name().unwrap_or_default().display();
         let found = labels.len();
         let reason =
-            format!("has {found} labels, but `{name}` has {count} images: are both of the same part?");
+            format!("has {found} labels, but `{name}` has {count} images: do both belong to the same split?");
         return Err(DataError::file(&labels_file, reason));
     }
     if let Some(image) = labels.iter().position(|&label| usize::from(label) >= classes) {
@@ -80,18 +81,18 @@ fn pair(folder: &Path, part: &str, classes: usize) -> Result<(Images, PathBuf), 
     Ok((images, images_file))
 }
 
-/// What a file with `N` dimensions holds.
+/// What a file with `N` dimensions contains.
 #[derive(Clone, Copy)]
 struct Content<const N: usize> {
     name: &'static str,
-    /// What the file beside it holds.
+    /// What the file beside it contains.
     other: &'static str,
 }
 
 const IMAGES: Content<3> = Content { name: "images", other: "labels" };
 const LABELS: Content<1> = Content { name: "labels", other: "images" };
 
-/// The file of a part, the sizes in its header, and the bytes behind it.
+/// A file of a split, the sizes in its header, and the bytes after it.
 fn read<const N: usize>(
     folder: &Path,
     part: &str,
@@ -138,7 +139,7 @@ fn read<const N: usize>(
     if announced == 0 {
         return Err(file.fault(format!("has no {name}: its header announces {shape} bytes")));
     }
-    // One byte more, so that data that goes on is noticed, and the checksum at the end of a gzip file is verified.
+    // One byte more, to notice if there is more data, and to verify the checksum at the end of a gzip file.
     let bytes = file.read(announced.saturating_add(1))?;
     let found = bytes.len();
     match found.cmp(&announced) {

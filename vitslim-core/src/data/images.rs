@@ -1,4 +1,4 @@
-//! Labelled images as they lie in memory or in files.
+//! Labelled images, in memory or in files.
 
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -13,7 +13,7 @@ use super::{DataError, ImageShape};
 #[derive(Debug)]
 pub(super) struct Images {
     pub(super) shape: ImageShape,
-    /// The pixel value that counts as 1.
+    /// The pixel value that is taken as 1.
     pub(super) white: u8,
     /// The class of each image.
     pub(super) labels: Vec<u32>,
@@ -23,14 +23,14 @@ pub(super) struct Images {
 /// Where the pixels are.
 #[derive(Debug)]
 pub(super) enum Pixels {
-    /// Here, images one after another, each `[channels, height, width]`.
+    /// In memory: images one after another, each `[channels, height, width]`.
     Memory(Vec<u8>),
-    /// In a file an image, read when they are asked for.
+    /// One file per image, read on demand.
     Files(Vec<PathBuf>, Crop),
 }
 
 impl Images {
-    /// Puts image `index` into `image`, `[channels, height, width]`.
+    /// Reads image `index` into `image`, `[channels, height, width]`.
     pub(super) fn read(&self, index: usize, image: &mut [u8]) -> Result<(), DataError> {
         match &self.pixels {
             Pixels::Memory(pixels) => {
@@ -46,7 +46,7 @@ impl Images {
         }
     }
 
-    /// Puts into `hash` what image `index` is: its label, and its pixels or its file as it is now.
+    /// Hashes image `index`: its label, and its pixels or the current state of its file.
     pub(super) fn fingerprint(&self, index: usize, hash: &mut Sha256) {
         hash.update(self.labels[index].to_le_bytes());
         match &self.pixels {
@@ -57,7 +57,7 @@ impl Images {
             Pixels::Files(paths, _) => {
                 let path = &paths[index];
                 hash.update(path.as_os_str().as_encoded_bytes());
-                // Of a file that is gone, who reads it says so.
+                // A file that is gone is reported by whoever reads it.
                 if let Ok(file) = path.metadata() {
                     let changed = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
                     hash.update(file.len().to_le_bytes());

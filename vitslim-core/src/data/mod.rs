@@ -1,7 +1,8 @@
-//! Images to train on, and how they come in batches.
+//! Datasets of labelled images, and batches of them.
 //!
-//! [`digits`], [`idx`], [`cifar10`], [`cifar100`] and [`image_folder`] read a [`Dataset`], [`random()`] makes one up; a [`Loader`]
-//! makes batches of one of its splits. All that can be wrong with files is found while reading, before anything is trained.
+//! [`digits`], [`idx`], [`cifar10`], [`cifar100`] and [`image_folder`] read a [`Dataset`], and [`random()`] generates one; a
+//! [`Loader`] makes batches of one of its splits. Whatever is wrong with the files is found while reading, before anything is
+//! trained.
 
 mod augment;
 mod batch;
@@ -33,7 +34,6 @@ pub use dataset::{Dataset, Preparation};
 pub use digits::digits;
 pub use epoch::Epoch;
 pub use error::DataError;
-pub(crate) use files::check_folder;
 pub use folder::{FolderHeldOut, ImageFolder, image_folder};
 pub use idx::idx;
 pub use loader::Loader;

@@ -1,4 +1,4 @@
-//! Random pixels and labels: to measure speed, or to try an experiment before the data are there.
+//! Random pixels and labels, to measure speed or to try an experiment before its data are there.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use super::random::Choice;
 use super::split::Chosen;
 use super::{Augment, DataError, Dataset, ImageShape};
 
-/// Bytes of all images, and classes, beyond which a slip of the keyboard is more likely than an intention.
+/// More bytes or classes than these are taken for a typing error.
 const MOST_BYTES: f64 = 4e9;
 const MOST_CLASSES: usize = 1_000_000;
 
-/// `images` images of random pixels with random labels of `classes` classes, by `seed`: eight tenths to train, a tenth held
-/// out, a tenth to test.
+/// `images` images with random pixels and random labels of `classes` classes, by `seed`: eight tenths for training, one
+/// tenth held out, one tenth for the test.
 ///
 /// # Errors
 ///
@@ -40,12 +40,12 @@ pub fn random(shape: ImageShape, classes: usize, images: usize, seed: u64) -> Re
     let labels = (0..images).map(|_| generator.random_range(0..classes as u32)).collect();
     let all = Arc::new(Images { shape, white: 255, labels, pixels: Pixels::Memory(pixels) });
 
-    let part = |indices: std::ops::Range<usize>| Chosen { images: all.clone(), indices: indices.collect() };
+    let split = |indices: std::ops::Range<usize>| Chosen { images: all.clone(), indices: indices.collect() };
     let [held_out, test] = [images - 2 * tenth, images - tenth];
-    let parts = [part(0..held_out), part(held_out..test), part(test..images)];
+    let splits = [split(0..held_out), split(held_out..test), split(test..images)];
     let class_names = (0..classes).map(|class| class.to_string()).collect();
-    let data = Dataset::assemble(parts, class_names, Augment::default(), seed)?;
-    // Which classes chance left out says nothing.
+    let data = Dataset::assemble(splits, class_names, Augment::default(), seed)?;
+    // Classes without an image mean nothing here.
     Ok(Dataset { notes: Vec::new(), ..data })
 }
 
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_pixels_and_labels_are_as_asked_and_by_the_seed() {
+    fn splits_pixels_and_labels_are_as_asked_and_by_the_seed() {
         let data = random(SHAPE, 7, 205, 3).unwrap();
         assert_eq!([data.train.len(), data.held_out.len(), data.test.len()], [165, 20, 20]);
         assert_eq!((data.shape, data.classes, data.class_names.len()), (SHAPE, 7, 7));

@@ -1,33 +1,35 @@
-//! Mean and deviation of pixels, channel by channel.
+//! Mean and std of pixels, channel by channel.
 
 use serde::{Deserialize, Serialize};
 
 use super::ImageShape;
 
-/// What pixels are normalised by: `(pixel / white - mean) / deviation`, channel by channel.
+/// How pixels are normalised: `(pixel / white - mean) / std`, channel by channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normalisation {
-    /// The pixel value that counts as 1.
+    /// The pixel value that is taken as 1.
     pub white: u8,
-    /// Mean of each channel over the training part, where `white` is 1.
+    /// Mean of each channel over the training split, in units of `white`.
     pub mean: Vec<f32>,
-    /// Standard deviation of each channel, alike; 1 for a channel that is the same everywhere.
-    pub deviation: Vec<f32>,
-    /// Number of training images from which they were computed.
+    /// Standard deviation of each channel, in units of `white`; 1 for a channel that is constant. Earlier versions wrote it as
+    /// `deviation`.
+    #[serde(alias = "deviation")]
+    pub std: Vec<f32>,
+    /// Number of training images they were computed from.
     pub images: usize,
 }
 
 impl Normalisation {
-    /// For each channel what becomes of each pixel value.
+    /// The normalised value of each pixel value, for each channel.
     pub(super) fn table(&self) -> Vec<[f32; 256]> {
-        let channel = |(mean, deviation): (&f32, &f32)| {
-            std::array::from_fn(|pixel| (pixel as f32 / f32::from(self.white) - mean) / deviation)
+        let channel = |(mean, std): (&f32, &f32)| {
+            std::array::from_fn(|pixel| (pixel as f32 / f32::from(self.white) - mean) / std)
         };
-        self.mean.iter().zip(&self.deviation).map(channel).collect()
+        self.mean.iter().zip(&self.std).map(channel).collect()
     }
 }
 
-/// How often each pixel value occurs in each channel. Counts are exact, whatever the order of the images.
+/// How often each pixel value occurs in each channel. Counts are exact, so the order of the images does not matter.
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
     counts: Vec<[u64; 256]>,
@@ -60,7 +62,7 @@ impl Histogram {
         self
     }
 
-    /// Mean and deviation, or `None` if the pixels of every channel are all the same.
+    /// Mean and std, or `None` if every channel is constant.
     pub(super) fn normalisation(&self, white: u8) -> Option<Normalisation> {
         let moments = |counts: &[u64; 256]| {
             let values = || counts.iter().enumerate().map(|(pixel, &count)| (pixel as f64, count as f64));
@@ -74,11 +76,11 @@ impl Histogram {
         if !self.counts.iter().any(varies) {
             return None;
         }
-        let (mean, deviation) = self.counts.iter().map(moments).unzip();
-        let mut normalisation = Normalisation { white, mean, deviation, images: self.images };
-        for (deviation, counts) in normalisation.deviation.iter_mut().zip(&self.counts) {
+        let (mean, std) = self.counts.iter().map(moments).unzip();
+        let mut normalisation = Normalisation { white, mean, std, images: self.images };
+        for (std, counts) in normalisation.std.iter_mut().zip(&self.counts) {
             if !varies(counts) {
-                *deviation = 1.0;
+                *std = 1.0;
             }
         }
         Some(normalisation)
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mean_and_deviation_of_known_pixels() {
+    fn mean_and_std_of_known_pixels() {
         let shape = ImageShape { channels: 2, size: 2 };
         let mut first = Histogram::new(2);
         first.add(&[0, 0, 255, 255, 51, 51, 51, 51], shape);
@@ -99,10 +101,19 @@ mod tests {
         let normalisation = first.merge(second).normalisation(255).unwrap();
         assert_eq!(
             normalisation,
-            Normalisation { white: 255, mean: vec![0.5, 0.2], deviation: vec![0.5, 1.0], images: 2 }
+            Normalisation { white: 255, mean: vec![0.5, 0.2], std: vec![0.5, 1.0], images: 2 }
         );
         let table = normalisation.table();
         assert_eq!([table[0][0], table[0][255], table[1][51]], [-1.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_is_read() {
+        let read = |name: &str| {
+            serde_json::from_str(&format!(r#"{{"white":255,"mean":[0.5],"{name}":[0.25],"images":9}}"#))
+        };
+        let expected = Normalisation { white: 255, mean: vec![0.5], std: vec![0.25], images: 9 };
+        assert_eq!((read("std").unwrap(), read("deviation").unwrap()), (expected.clone(), expected));
     }
 
     #[test]

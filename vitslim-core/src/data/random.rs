@@ -1,5 +1,5 @@
-//! Where randomness comes from: from the place in the run and nothing else, so that an epoch that is begun again draws
-//! what it drew before.
+//! Random generators. Each is seeded only by its place in the run, so that an epoch that starts again draws what it drew
+//! before.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// The name used in files and on the terminal.
+    /// Its name in files and on the terminal.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pretrain => "pretrain",
@@ -45,13 +45,12 @@ impl Moment {
         generator([self.seed, self.stage as u64, self.epoch as u64, self.step as u64])
     }
 
-    /// A seed for what draws its own numbers.
+    /// A seed for what has a generator of its own.
     pub fn device_seed(self) -> u64 {
         self.generator().next_u64()
     }
 
-    /// What the augmentation of this moment is drawn from: another stream of the same key, so that it has nothing in
-    /// common with what the device draws.
+    /// The generator of this moment's augmentation: another stream of the same key, independent of what the device draws.
     pub fn augmentation(self) -> ChaCha8Rng {
         let mut generator = self.generator();
         generator.set_stream(1);
@@ -59,19 +58,19 @@ impl Moment {
     }
 }
 
-/// What is drawn once for a dataset, before any stage.
+/// A draw that is made once for a dataset, before any stage.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Choice {
     /// Which images are held out.
     HeldOut,
-    /// From which images the normalisation is computed.
+    /// Which images the normalisation is computed from.
     Sample,
-    /// Random images themselves.
+    /// The pixels and labels of random images.
     Noise,
 }
 
 impl Choice {
-    /// A generator for this choice alone. No moment has its key: stages are counted from 0.
+    /// A generator for this choice alone. No moment has its key, since stages are numbered from 0.
     pub(super) fn generator(self, seed: u64) -> ChaCha8Rng {
         generator([seed, u64::MAX, self as u64, 0])
     }

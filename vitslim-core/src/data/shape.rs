@@ -1,4 +1,4 @@
-/// Size of an image.
+/// Channels and size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageShape {
     /// Number of channels.
@@ -8,7 +8,7 @@ pub struct ImageShape {
 }
 
 impl ImageShape {
-    /// Number of values an image has.
+    /// Number of values of an image.
     pub fn values(self) -> usize {
         self.channels * self.size * self.size
     }

@@ -12,15 +12,15 @@ use super::{Augment, DataError, ImageShape};
 
 /// One split of a dataset: training, held-out or test. Clones share the images.
 ///
-/// Images are normalised when they are asked for: in memory they take a byte a value, in files nothing.
+/// Images are normalised on demand: until then, those in memory take one byte per value, and those in files nothing.
 #[derive(Clone, Debug)]
 pub struct Split {
     images: Arc<Images>,
-    /// Which of them are in this split.
+    /// The indices of those in this split.
     indices: Arc<[usize]>,
-    /// For each channel what becomes of each pixel value.
+    /// The normalised value of each pixel value, for each channel.
     table: Arc<[[f32; 256]]>,
-    /// What a shuffled loader does to the images.
+    /// The augmentation of a shuffled loader.
     augment: Augment,
 }
 
@@ -43,12 +43,12 @@ impl Split {
         self.indices.is_empty()
     }
 
-    /// What an image is.
+    /// Channels and size of an image.
     pub fn shape(&self) -> ImageShape {
         self.images.shape
     }
 
-    /// Whether images are read from files when they are asked for.
+    /// Whether images are read from files on demand.
     pub fn reads_files(&self) -> bool {
         self.images.are_files()
     }
@@ -73,7 +73,7 @@ impl Split {
         self.images.labels[self.indices[index]] as usize
     }
 
-    /// The normalised values of the images `indices`, augmented if there is something to draw from.
+    /// The normalised values of the images `indices`, augmented by `draws` if given.
     pub(super) fn values(
         &self,
         indices: &[usize],
@@ -90,14 +90,14 @@ impl Split {
         Ok(values)
     }
 
-    /// Puts into `hash` what the images of this split are, and what is done to them.
+    /// Hashes the images of this split, their normalisation and their augmentation.
     pub(super) fn fingerprint(&self, hash: &mut Sha256) {
         hash.update(format!("{:?} {} {:?}", self.shape(), self.len(), self.augment));
         self.table.as_flattened().iter().for_each(|value| hash.update(value.to_le_bytes()));
         self.indices.iter().for_each(|&index| self.images.fingerprint(index, hash));
     }
 
-    /// Values of images as a tensor `[images, channels, height, width]`.
+    /// `values` as a tensor `[images, channels, height, width]`.
     pub(super) fn tensor(&self, values: Vec<f32>, device: &Device) -> Tensor<4> {
         let ImageShape { channels, size } = self.shape();
         let images = values.len() / self.shape().values();
@@ -105,7 +105,7 @@ impl Split {
     }
 }
 
-/// Some of the images there are.
+/// A selection of images.
 #[derive(Clone, Debug)]
 pub(super) struct Chosen {
     pub(super) images: Arc<Images>,

@@ -1,5 +1,7 @@
 //! Numbers as researchers type them: what Rust and Python both read, and what both read from a string (`.5`, `1.`).
 
+use unicode_ident::is_xid_continue;
+
 /// Whether a number starts here.
 pub(super) fn begins(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -17,16 +19,16 @@ fn is_not_finite(word: &str) -> bool {
 }
 
 fn word_length(text: &str) -> usize {
-    text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len())
+    text.find(|c: char| !is_xid_continue(c)).unwrap_or(text.len())
 }
 
-/// Bytes of the number that starts here, with whatever is glued to it.
+/// Length in bytes of the number that starts here, with the letters attached to it.
 pub(super) fn length(text: &str) -> usize {
     let hexadecimal = text.trim_start_matches(['+', '-']).starts_with("0x");
     let mut before = ' ';
     for (offset, c) in text.char_indices() {
         let sign = matches!(c, '+' | '-') && (offset == 0 || matches!(before, 'e' | 'E') && !hexadecimal);
-        if !sign && !c.is_alphanumeric() && c != '_' && c != '.' {
+        if !sign && !is_xid_continue(c) && c != '.' {
             return offset;
         }
         before = c;
@@ -122,21 +124,21 @@ fn finite(text: &str, value: f64, zero: bool) -> Result<f64, String> {
     if is_not_finite(text.trim_start_matches(['+', '-'])) {
         Err(format!("must be a finite number, but is `{text}`"))
     } else if !value.is_finite() {
-        Err(format!("must be a finite number, but `{text}` is too large to be held"))
+        Err(format!("must be a finite number, but `{text}` is too large"))
     } else if zero && !written_zero {
-        Err(format!("must not vanish, but `{text}` is so small that it would become 0"))
+        Err(format!("must not be so small: `{text}` would become 0"))
     } else {
         Ok(value)
     }
 }
 
-/// The number in a spelling that every reader of RON takes.
+/// The number in a spelling that every parser of RON accepts.
 pub(super) fn canonical(text: &str) -> String {
     let plain = text.replace('_', "");
     let plain = plain.strip_prefix('+').unwrap_or(&plain);
     match (integer(plain), float(plain)) {
         (None, Ok(value)) => format!("{value:?}"),
-        // Of -0 the sign would be lost, and with it what is wrong with it.
+        // -0 would lose its sign, for which fields refuse it.
         (Some(value), _) if value != 0 => value.to_string(),
         _ => plain.to_owned(),
     }

@@ -9,21 +9,21 @@ use crate::panics::attempt;
 /// A forward pass that could not be recorded.
 #[derive(Debug, Error)]
 pub enum GraphError {
-    /// The capture failed.
+    /// Burn could not record it.
     #[error("the forward pass could not be recorded: {0:?}")]
     Capture(CaptureError),
-    /// The forward pass panics.
+    /// The forward pass panicked.
     #[error("the forward pass fails ({0})")]
     Forward(String),
-    /// A tensor of the forward pass left the recording.
+    /// A tensor left the recording.
     #[error("the forward pass moved a tensor to another device, so that it could not be recorded: {0}")]
     Tensor(String),
-    /// An operation with work in it that is not known.
+    /// An operation whose multiply-adds are not known.
     #[error("the forward pass uses `{0}`, whose multiply-adds vitslim cannot count yet")]
     Uncounted(String),
 }
 
-/// The forward pass of `model` on `batch` images.
+/// Records the forward pass of `model` on `batch` images.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub fn capture<M: Architecture>(
     Ok(record(model, image, batch)?.0)
 }
 
-/// The forward pass, and the number of its logits.
+/// The recorded forward pass, and its number of classes.
 pub(super) fn record<M: Architecture>(
     model: &M,
     image: ImageShape,
@@ -45,7 +45,7 @@ pub(super) fn record<M: Architecture>(
     let recorder = Device::capture();
     let mut outcome = Ok(0);
     let graph = recorder.capture_scope(|scope| {
-        // What the forward pass makes itself is of the type that the rest is computed in.
+        // Tensors that the forward pass creates get the float type of the others.
         let _ = recorder.clone().configure(Device::flex().settings().float_dtype);
         let model = model.valid().to_device(&recorder);
         let images = Tensor::<4>::zeros([batch, image.channels, image.size, image.size], &Device::flex())

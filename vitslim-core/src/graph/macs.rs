@@ -5,8 +5,8 @@ use super::capture::{GraphError, capture, record};
 use crate::data::ImageShape;
 use crate::models::Architecture;
 
-/// Multiply-adds of `model` for one image: matrix products, convolutions and attention only. Biases, norms, activations,
-/// softmax and additions are not counted (fvcore's convention).
+/// Multiply-adds of `model` for one image: of matrix products, convolutions and attention. As in fvcore, biases, norms,
+/// activations, softmax and additions are not counted.
 ///
 /// # Errors
 ///
@@ -15,11 +15,11 @@ pub fn macs<M: Architecture>(model: &M, image: ImageShape) -> Result<u64, GraphE
     macs_of_graph(&capture(model, image, 1)?)
 }
 
-/// Multiply-adds of `model` for one image, and how many classes it tells apart.
+/// Multiply-adds of `model` for one image, and its number of classes.
 ///
 /// # Errors
 ///
-/// As those of [`macs`].
+/// Those of [`macs`].
 pub(crate) fn macs_and_classes<M: Architecture>(
     model: &M,
     image: ImageShape,
@@ -28,7 +28,7 @@ pub(crate) fn macs_and_classes<M: Architecture>(
     Ok((macs_of_graph(&graph)?, classes))
 }
 
-/// Multiply-adds of a captured forward pass, all images of its batch together.
+/// Multiply-adds of a recorded forward pass, for all images of its batch together.
 ///
 /// # Errors
 ///
@@ -42,7 +42,7 @@ fn macs_of(operation: &OperationIr) -> Result<u64, GraphError> {
     Ok(match operation {
         OperationIr::Float(_, FloatOperationIr::Matmul(matmul)) => elements(&matmul.out) * last(&matmul.lhs),
         OperationIr::Module(ModuleOperationIr::Linear(linear)) => elements(&linear.out) * last(&linear.x),
-        // The weight holds all the factors of one output channel: `[out, in / groups, ...kernel]`.
+        // `[out, in / groups, ...kernel]` has the weights of each output channel.
         OperationIr::Module(ModuleOperationIr::Conv1d(conv)) => {
             elements(&conv.out) * per_channel(&conv.weight)
         }

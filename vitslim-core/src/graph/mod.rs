@@ -1,4 +1,4 @@
-//! A forward pass as a graph of operations with shapes, recorded without computing anything, and what is read off it.
+//! The forward pass as a graph of operations with shapes, recorded without computing anything, and what is counted in it.
 
 mod capture;
 mod macs;

@@ -4,25 +4,25 @@ use rayon::prelude::*;
 
 use super::vector::{PART, vectorised};
 
-/// What a step of AdamW (Loshchilov and Hutter, 2019, algorithm 2) multiplies and divides by, in f32 as burn's own does.
+/// The coefficients of an AdamW step (Loshchilov and Hutter 2019, algorithm 2), in f32 as burn's own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdamWStep {
     /// Decay of the first moment.
     pub(crate) beta_1: f32,
     /// Decay of the second moment.
     pub(crate) beta_2: f32,
-    /// Number of this step, from 1 on.
+    /// Number of this step, from 1.
     pub(crate) time: i32,
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub(crate) epsilon: f32,
     /// The learning rate.
     pub(crate) lr: f64,
-    /// What the weight decay takes off, times the learning rate.
+    /// Weight decay times learning rate.
     pub(crate) decay: f64,
 }
 
-/// Updates parameters and moments by their gradient. Each operation is rounded as if it stood alone, so that the results are those of
-/// burn's AdamW, bit by bit.
+/// Updates parameters and moments by the gradient. Each operation is rounded separately, so that the results are
+/// bit-identical to those of burn's AdamW.
 pub(super) fn step(
     parameters: &mut [f32],
     gradient: &[f32],
@@ -51,7 +51,7 @@ pub(super) fn step(
         );
     };
     if parameters.len() <= PART {
-        // Handing it to another thread would take longer.
+        // Handing this to another thread would take longer.
         return update(parameters, gradient, moment_1, moment_2);
     }
     let parts = parameters

@@ -1,5 +1,5 @@
-//! Self-attention on queries, keys and values that lie side by side in each token: `[q | k | v]`, each of all heads one after
-//! the other, heads of any sizes.
+//! Self-attention on tokens of the form `[q | k | v]`, where each of the three has the features of all heads in order. Heads
+//! may have any size.
 
 use super::parts::{computed_with, part};
 use super::product::{Matrix, Output, Write, product};
@@ -12,7 +12,7 @@ struct Head<'a> {
     v: Matrix<'a>,
 }
 
-/// The heads of one image, `[tokens, 3 * features]`, and where each begins.
+/// The heads of one image, `[tokens, 3 * features]`, each with the index of its first feature.
 fn heads<'a>(qkv: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = (usize, Head<'a>)> {
     let features: usize = sizes.iter().sum();
     let qkv = Matrix::row_major(qkv, 3 * features);
@@ -25,8 +25,7 @@ fn heads<'a>(qkv: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = (usize, He
     })
 }
 
-/// Scores of a head, `[tokens, tokens]`. Rows are filled up to whole vectors, so that no values are left over for slower
-/// instructions.
+/// Scores of a head, `[tokens, tokens]`. Rows are padded to whole vectors, so that no values are left for slower instructions.
 struct Scores {
     values: Vec<f32>,
     tokens: usize,
@@ -39,7 +38,7 @@ impl Scores {
         Self { values: vec![0.0; tokens * row_stride], tokens, row_stride }
     }
 
-    /// Replaces the scores by `a * b`, and what fills their rows up by `filling`.
+    /// Replaces the scores by `a * b`, and the padding by `filling`.
     fn multiply(&mut self, a: Matrix, b: Matrix, filling: f32, parallel: bool) {
         let all = Output { values: &mut self.values, row_stride: self.row_stride, first: 0 };
         product(all, a, b, Write::Replace, parallel);
@@ -75,7 +74,8 @@ pub(super) fn forward(qkv: &[f32], tokens: usize, sizes: &[usize], scale: f32) -
     output
 }
 
-/// Gradient of `qkv` from that of the output. The scores are computed again: they take more memory than time.
+/// Gradient of `qkv` from that of the output. The scores are computed again, since keeping them costs more memory than this
+/// costs time.
 pub(super) fn backward(
     qkv: &[f32],
     gradient: &[f32],

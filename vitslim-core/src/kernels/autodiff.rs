@@ -1,4 +1,4 @@
-//! The operations on a device that differentiates: each calls the one below and says what its gradients are.
+//! The operations with autodiff: each calls the operation of the inner backend and says what its gradients are.
 
 use std::fmt::Debug;
 
@@ -10,8 +10,8 @@ use burn::backend::{Autodiff, Backend};
 
 use super::{Backwards, Kernels};
 
-/// Gradients of the `N` inputs from the state of an operation and the gradient of its output; of those that are not asked
-/// for, what is computed for itself is left out.
+/// The gradients of the `N` inputs from the state of an operation and the gradient of its output. Gradients that are not needed
+/// may be left out.
 type Gradient<B, S, const N: usize> = fn(S, FloatTensor<B>, [bool; N]) -> [Option<FloatTensor<B>>; N];
 
 struct Operation<B: Backend, S, const N: usize>(Gradient<B, S, N>);
@@ -64,7 +64,7 @@ impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
-        // What no gradient needs is not kept until the backward pass.
+        // Keep only what a gradient needs until the backward pass.
         let for_weight = weight.is_tracked().then(|| xv.clone());
         let for_x = x.is_tracked().then(|| wv.clone());
         operation!(

@@ -1,4 +1,4 @@
-//! The operations on burn-flex: its tensors as slices, and slices as its tensors.
+//! The operations on burn-flex, whose tensors are turned into slices and back.
 
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
@@ -31,7 +31,7 @@ fn with_last(mut shape: Shape, size: usize) -> Shape {
     shape
 }
 
-/// Runs `compute` on `tensor` as a matrix: as it lies, if its strides go forward.
+/// Runs `compute` on `tensor` as a matrix, without copying it if its strides are not negative.
 fn as_matrix<T>(tensor: &FlexTensor, compute: impl FnOnce(Matrix) -> T) -> T {
     let (rows, columns) = (tensor.shape()[0], tensor.shape()[1]);
     let strides = tensor.layout().strides();
@@ -55,7 +55,7 @@ fn norm<'a>(
     Norm { gamma, beta, factors, epsilon: epsilon as f32, width }
 }
 
-/// A contiguous tensor's values, to be written over. A tensor that is held elsewhere too is copied first.
+/// The values of a contiguous tensor, to be overwritten. A tensor with other owners is copied first.
 fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     let (start, size) = (tensor.layout().start_offset(), tensor.layout().num_elements());
     &mut tensor.storage_mut::<f32>()[start..start + size]
@@ -70,7 +70,7 @@ impl Updates for Flex {
         step: AdamWStep,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let gradient = gradient.to_contiguous();
-        // Each is dropped when it is contiguous, so that nobody else holds what is written over.
+        // Drops each original, so that what is overwritten has no other owner.
         let [mut parameters, mut moment_1, mut moment_2] =
             [parameters, moment_1, moment_2].map(|tensor| tensor.to_contiguous());
         adamw::step(

@@ -41,7 +41,7 @@ pub(super) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
     })
 }
 
-/// `Phi(x)`, and `e^(-x^2 / 2)`. The error function is that of Abramowitz and Stegun 7.1.26, right to 1.5e-7.
+/// `Phi(x)` and `e^(-x^2 / 2)`. The error function is Abramowitz and Stegun 7.1.26, accurate to 1.5e-7.
 #[inline(always)]
 fn normal(x: f32) -> (f32, f32) {
     let exponential = exp(-0.5 * x * x);

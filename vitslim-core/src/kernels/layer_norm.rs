@@ -1,36 +1,36 @@
-//! Layer normalisation over rows of features, some of which may have been sliced away.
+//! Layer normalisation over rows of features, some of which may be sliced away.
 //!
-//! Of `width` features `kept` are there; the others are 0. With `mean = sum(x) / width`, `variance = (sum((x - mean)^2) + (width -
-//! kept) * mean^2) / width` and `r = 1 / sqrt(variance + epsilon)` the output is `gamma * (x - mean) * r + beta`. The variance does
-//! not change with the mean, so that the gradient is the one of any layer normalisation, with means over `width`.
+//! Of `width` features, `kept` are left; the others count as 0. With `mean = sum(x) / width`,
+//! `variance = (sum((x - mean)^2) + (width - kept) * mean^2) / width` and `r = 1 / sqrt(variance + epsilon)`, the output is
+//! `gamma * (x - mean) * r + beta`. The gradient is that of an ordinary layer normalisation, with means over `width`.
 //!
-//! The rows are tokens, image by image. Where tokens have factors, the output of each is multiplied by its own, in the same pass.
+//! Rows are tokens, image by image. If tokens have factors, the output of each is multiplied by its factor in the same pass.
 
 use super::parts::{Unwritten, computed, computed_with, part};
 use super::vector::{sum, sum2, vectorised};
 
-/// Rows of a part. Sums over the rows are added up part by part, so that the number must not depend on the number of threads.
+/// Rows of a part. It must not depend on the number of threads, since sums over the rows are added up part by part.
 const ROWS: usize = 64;
 
-/// What the rows are normalised with.
+/// The parameters of the norm.
 #[derive(Clone, Copy)]
 pub(super) struct Norm<'a> {
     pub(super) gamma: &'a [f32],
     pub(super) beta: &'a [f32],
-    /// Of each token of an image.
+    /// The factor of each token of an image.
     pub(super) factors: Option<&'a [f32]>,
     pub(super) epsilon: f32,
     pub(super) width: usize,
 }
 
 impl Norm<'_> {
-    /// Factor of row `row`.
+    /// The factor of row `row`.
     #[inline(always)]
     fn factor(&self, row: usize) -> f32 {
         self.factors.map_or(1.0, |factors| factors[row % factors.len()])
     }
 
-    /// Mean and reciprocal deviation of a row.
+    /// Mean and reciprocal std of a row.
     #[inline(always)]
     fn moments(&self, x: &[f32]) -> (f32, f32) {
         let width = self.width as f32;
@@ -41,7 +41,7 @@ impl Norm<'_> {
     }
 }
 
-/// `x` is rows of as many features as `gamma` and `beta` have.
+/// The output; `x` is rows with as many features as `gamma` and `beta`.
 pub(super) fn forward(x: &[f32], norm: Norm) -> Vec<f32> {
     let kept = norm.gamma.len();
     computed(x.len(), ROWS * kept, |number, output| {
@@ -76,11 +76,11 @@ pub(super) struct Gradients {
     pub(super) factors: Option<Vec<f32>>,
 }
 
-/// Gradients of a part of the rows, besides those of `x`.
+/// Gradients that a part of the rows adds to, other than that of `x`.
 struct Sums {
     gamma: Vec<f32>,
     beta: Vec<f32>,
-    /// Of the factor of each row.
+    /// The gradient of the factor of each row.
     factors: Vec<f32>,
 }
 
@@ -132,11 +132,11 @@ fn add(sum: &mut [f32], values: &[f32]) {
 struct Rows<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
-    /// Number of the first among all rows.
+    /// Index of its first row.
     first: usize,
 }
 
-/// Gradient of a row; those of what rows share are added to `sums`. `normalised` is scratch space for a row.
+/// The gradient of a row. Gradients of the parameters are added to `sums`. `normalised` is scratch space for a row.
 #[inline(always)]
 fn backward_row<'a>(
     of_x: Unwritten<'a>,

@@ -1,31 +1,31 @@
-//! A linear layer with its bias.
+//! A linear layer with a bias.
 //!
-//! Threads compute products part by part. Each sum is over the same values in the same order for any number of threads.
+//! Threads compute products part by part. Each sum adds the same values in the same order for any number of threads.
 
 use super::parts::{Unwritten, computed, computed_by_tasks, part};
 use super::product::{Matrix, Output, Write, product, written_product};
 use super::vector::{LANES, vectorised};
 
-/// Most rows of a part of a product: few enough for the cache of one thread, enough to be worth packing the other matrix.
+/// Most rows of a part of a product: few enough for one thread's cache, enough to be worth packing the other matrix.
 const MOST_ROWS: usize = 256;
 
 /// Fewest rows of a part of a product.
 const FEWEST_ROWS: usize = 32;
 
-/// Most rows of the product for the gradient of the weight that are summed at once. `gemm` sums as many or more, so that their order
-/// is the same however the gradient is cut into blocks.
+/// Most rows that the product for the gradient of the weight sums at once. `gemm` sums at least as many, so the order of
+/// additions is the same however the gradient is cut into blocks.
 const MOST_SUMMED: usize = 512;
 
-/// Rows of a sum for the gradient of the bias.
+/// Rows per partial sum for the gradient of the bias.
 const SUMMED: usize = 64;
 
-/// Rows of the parts of a product of `rows` rows: as many parts of equal size as threads of a machine divide best.
+/// Rows of each part of a product of `rows` rows: parts of equal size, in a number that common thread counts divide.
 fn rows_of_part(rows: usize) -> usize {
     let parts = rows.div_ceil(MOST_ROWS).next_multiple_of(4);
     rows.div_ceil(parts).max(FEWEST_ROWS)
 }
 
-/// `x * weight + bias`; `x` is rows of as many features as `weight` has rows.
+/// `x * weight + bias`; `x` is rows with as many features as `weight` has rows.
 pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
     let (d_input, d_output) = (weight.rows, weight.columns);
     let weight = weight.rows();
@@ -45,22 +45,23 @@ pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
     })
 }
 
-/// Gradients of the inputs that are asked for.
+/// The gradients that were asked for.
 pub(super) struct Gradients {
     pub(super) x: Option<Vec<f32>>,
     pub(super) weight: Option<Vec<f32>>,
     pub(super) bias: Option<Vec<f32>>,
 }
 
-/// What a thread computes at once.
+/// The unit of work of a thread.
 enum Task<'a> {
-    /// A block of the gradient of the weight, from the columns of both that it comes from.
+    /// A block of the gradient of the weight, from columns of `x` and `gradient`.
     Block { x: Matrix<'a>, gradient: Matrix<'a> },
-    /// Rows of the gradient of the input, and sums of the same rows of the gradient of the output.
+    /// Rows of the gradient of the input, and sums over the same rows of the gradient of the output.
     Rows { gradient: Matrix<'a> },
 }
 
-/// Gradients from that of the output: of the input if `weight` is given, of the weight if `x` is, of the bias if `of_bias`.
+/// Gradients from that of the output: of the input if `weight` is given, of the weight if `x` is given, of the bias if
+/// `of_bias`.
 pub(super) fn backward(
     x: Option<Matrix>,
     weight: Option<Matrix>,
@@ -107,16 +108,16 @@ pub(super) fn backward(
     }
 }
 
-/// Rows and columns of a block of a matrix of `rows` and `columns`. The larger the blocks, the less is packed, and the fewer threads
-/// have one. More columns than twice what `gemm` computes at once, 128 with AVX-512, make it pack the other matrix too, whose values lie
-/// far apart.
+/// Rows and columns of a block of a matrix with `rows` and `columns`. Larger blocks mean less packing, but fewer threads
+/// with work. More columns than twice what `gemm` computes at once (128 with AVX-512) make it pack the other matrix too,
+/// whose values are far apart in memory.
 fn size_of_block(rows: usize, columns: usize) -> [usize; 2] {
     let [most_rows, most_columns] = if rayon::current_num_threads() > 2 { [96, 192] } else { [192, 256] };
     [length_of_block(rows, most_rows, 1), length_of_block(columns, most_columns, LANES)]
 }
 
-/// Lengths that are about equal, of whole steps. The last is never 1 where others are not: `gemm` sums a row or a column alone in
-/// another order.
+/// The length of blocks of about equal length, a multiple of `step`. The last block is never alone with length 1: `gemm`
+/// sums a single row or column in another order.
 fn length_of_block(size: usize, most: usize, step: usize) -> usize {
     let length = size.div_ceil(size.div_ceil(most)).next_multiple_of(step);
     let lengths = (length..size).step_by(step);
@@ -172,7 +173,7 @@ fn joined(blocks: Vec<f32>, d_input: usize, d_output: usize) -> Vec<f32> {
     })
 }
 
-/// Sums of each [`SUMMED`] rows, if there is a place for them.
+/// The sums over each [`SUMMED`] rows, if there is room for them.
 fn sums_of_rows<'a>(sums: Unwritten<'a>, rows: Matrix) -> &'a mut [f32] {
     let sums = sums.cleared();
     vectorised(
@@ -202,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_cover_a_matrix_and_none_has_a_row_or_column_alone() {
+    fn blocks_cover_a_matrix_and_none_is_a_single_row_or_column() {
         for (most, step) in [(96, 1), (192, 1), (192, LANES), (256, LANES)] {
             for size in 1..20_000 {
                 let length = length_of_block(size, most, step);

@@ -1,11 +1,11 @@
-//! Fused operations for the CPU, behind the layers of [`nn`](crate::nn).
+//! Fused operations for the CPU, used by the layers of [`nn`](crate::nn) and the optimizer.
 //!
-//! burn-flex computes a layer normalisation and an attention that are differentiated from small operations, each a pass over
-//! memory, most of them in one thread, and its GELU value by value. Here each is one operation with its own backward pass,
-//! added to burn by its extension point. On any other device than the CPU, in any other precision than f32, and where a
-//! bias or a shift is missing, a layer uses burn's stock operations.
+//! With autodiff, burn-flex computes layer normalisation and attention as many small operations, each a pass over memory and
+//! mostly on one thread, and GELU value by value. Here, each is one operation with its own backward pass, added through burn's
+//! extension point. On other devices than the CPU, in other precisions than f32, and without a bias or shift, layers use burn's
+//! stock operations.
 //!
-//! Sums are over fixed parts in a fixed order, so that results are the same bits for any number of threads.
+//! Sums are over fixed parts in a fixed order, so that results are bit-identical for any number of threads.
 
 mod adamw;
 mod attention;
@@ -27,8 +27,7 @@ use crate::device::is_cpu;
 
 pub(crate) use adamw::AdamWStep;
 
-/// The operations. Their shapes are those of the functions of this module, which panic where they do not fit, as burn's own
-/// operations do.
+/// The operations. The functions of this module check their shapes, and panic if they do not fit, as burn's own operations do.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Kernels: Backend {
     fn fused_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -59,7 +58,7 @@ pub(crate) trait Kernels: Backend {
     fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self>;
 }
 
-/// The update of parameters, which is not differentiated.
+/// The parameter update, which is not differentiated.
 #[backend_extension(Flex)]
 pub(crate) trait Updates: Backend {
     /// The parameters after a step, and their moments.
@@ -72,11 +71,11 @@ pub(crate) trait Updates: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
 
-/// Gradients of the operations' inputs. `gradient` is that of the output.
+/// Gradients of the inputs of the operations. `gradient` is the gradient of the output.
 pub(crate) trait Backwards: Backend {
     fn fused_gelu_backward(x: FloatTensor<Self>, gradient: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Of the input if `weight` is given, of the weight if `x` is, and of the bias if `of_bias`.
+    /// Gradients of the input if `weight` is given, of the weight if `x` is given, and of the bias if `of_bias`.
     fn fused_linear_backward(
         x: Option<FloatTensor<Self>>,
         weight: Option<FloatTensor<Self>>,
@@ -84,7 +83,7 @@ pub(crate) trait Backwards: Backend {
         of_bias: bool,
     ) -> [Option<FloatTensor<Self>>; 3];
 
-    /// Of input, gamma, beta and, if they are given, factors.
+    /// Gradients of input, gamma, beta and, if given, factors.
     fn fused_layer_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -103,12 +102,12 @@ pub(crate) trait Backwards: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// Whether `x` is where the operations are.
+/// Whether there are fused operations for `x`.
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
     is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
 }
 
-/// Whether there is a fused step of AdamW for `tensors`: parameters, gradient and moments.
+/// Whether there is a fused AdamW step for `tensors`: parameters, gradient and moments.
 pub(crate) fn has_adamw<const D: usize>(tensors: [&Tensor<D>; 4]) -> bool {
     tensors.into_iter().all(|tensor| {
         let differentiates = matches!(tensor.device().as_dispatch(), DispatchDevice::Autodiff(_));
@@ -116,7 +115,7 @@ pub(crate) fn has_adamw<const D: usize>(tensors: [&Tensor<D>; 4]) -> bool {
     })
 }
 
-/// The parameters after a step of AdamW, and their moments, all of one shape. Only where [`has_adamw`] says so.
+/// The parameters after an AdamW step, and their moments, all of one shape. Only if [`has_adamw`] says so.
 pub(crate) fn adamw<const D: usize>(
     parameters: Tensor<D>,
     gradient: Tensor<D>,
@@ -125,7 +124,11 @@ pub(crate) fn adamw<const D: usize>(
     step: AdamWStep,
 ) -> (Tensor<D>, Tensor<D>, Tensor<D>) {
     let shapes = [gradient.dims(), moment_1.dims(), moment_2.dims()];
-    assert_eq!(shapes, [parameters.dims(); 3], "AdamW: gradient or moments do not fit the parameters");
+    assert_eq!(
+        shapes,
+        [parameters.dims(); 3],
+        "AdamW: gradient or moments do not have the shape of the parameters"
+    );
     let (parameters, moment_1, moment_2) = Dispatch::fused_adamw(
         parameters.into_dispatch(),
         gradient.into_dispatch(),
@@ -159,8 +162,8 @@ pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Opti
 }
 
 /// Layer normalisation of `x`, `[..., kept]`, over its last axis, as if there were `width - kept` more features of value 0.
-/// `gamma` and `beta` are `[kept]`. Where there are `factors`, `[tokens]`, `x` is `[..., tokens, kept]`, and the output of each
-/// token is multiplied by its own. `None` where there is no fused one.
+/// `gamma` and `beta` are `[kept]`. With `factors`, `[tokens]`, `x` is `[..., tokens, kept]`, and the output of each token is
+/// multiplied by its factor. `None` if there is no fused operation for `x`.
 pub(crate) fn layer_norm<const D: usize>(
     x: &Tensor<D>,
     gamma: &Tensor<1>,
@@ -191,8 +194,9 @@ pub(crate) fn layer_norm<const D: usize>(
     })
 }
 
-/// Self-attention on queries, keys and values that lie side by side, `[batch, tokens, 3 * features]`, of heads with `heads`
-/// dims each, `features` in all, not 0. The output is `[batch, tokens, features]`. `None` where there is no fused one.
+/// Self-attention on queries, keys and values in one tensor, `[batch, tokens, 3 * features]`, of heads with `heads` dims
+/// each and `features`, at least 1, in all. The output is `[batch, tokens, features]`. `None` if there is no fused operation
+/// for `qkv`.
 pub(crate) fn attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
     (is_fused(qkv) && scale > 0.0).then(|| {
         let features: usize = heads.iter().sum();

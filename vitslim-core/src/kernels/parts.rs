@@ -1,10 +1,11 @@
-//! Values that are computed part by part, each written once, by the thread that computes it.
+//! Values that are computed part by part, each part written once by the thread that computes it.
 
 use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-/// Places for values. Whoever writes all of them has them as values; to clear them first would be a pass over memory.
+/// Uninitialised values. Whoever writes all of them gets them as values, which saves the pass over memory that clearing them
+/// first takes.
 pub(super) struct Unwritten<'a>(&'a mut [MaybeUninit<f32>]);
 
 impl<'a> Unwritten<'a> {
@@ -13,12 +14,12 @@ impl<'a> Unwritten<'a> {
         self.0.len()
     }
 
-    /// All 0.
+    /// All values 0.
     pub(super) fn cleared(self) -> &'a mut [f32] {
         self.each(std::iter::repeat(0.0))
     }
 
-    /// The first of `values`, as many as there are places.
+    /// The first of `values`, as many as fit.
     #[inline(always)]
     pub(super) fn each(self, values: impl Iterator<Item = f32>) -> &'a mut [f32] {
         let mut written = 0;
@@ -34,7 +35,7 @@ impl<'a> Unwritten<'a> {
         }
     }
 
-    /// Rows of `columns` values, each written by `write`, which is given its number.
+    /// Rows of `columns` values. `write` gets the index of a row and writes it.
     #[inline(always)]
     pub(super) fn by_rows(
         self,
@@ -53,7 +54,7 @@ impl<'a> Unwritten<'a> {
         }
     }
 
-    /// What `write` writes through the pointer to the first place.
+    /// The values that `write` writes through the pointer to the first.
     ///
     /// # Safety
     ///
@@ -66,7 +67,7 @@ impl<'a> Unwritten<'a> {
     }
 }
 
-/// `size` values, of which `compute` writes each part of `part` values, given its number.
+/// `size` values. `compute` gets the index of each part of `part` values and writes it.
 pub(super) fn computed(
     size: usize,
     part: usize,
@@ -75,8 +76,8 @@ pub(super) fn computed(
     computed_with(size, part, || (), |(), number, part| (compute(number, part), ())).0
 }
 
-/// As [`computed`], with scratch space that `compute` finds as a part before left it, and what it gives for each part beside
-/// the values, in the order of the parts.
+/// Like [`computed`], with scratch space, which keeps what earlier parts left in it, and with another result of `compute`
+/// for each part, in the order of the parts.
 pub(super) fn computed_with<S, T: Send>(
     size: usize,
     part: usize,
@@ -100,8 +101,8 @@ pub(super) fn computed_with<S, T: Send>(
     (values, given)
 }
 
-/// `N` tensors by tasks, each of which writes the next part of every tensor, of the length that `tasks` says. Threads take the tasks
-/// in their order: where the long ones come first, no thread waits for long at the end.
+/// `N` tensors, computed by tasks. Each task writes the next part of every tensor, of the lengths in `tasks`. Threads take
+/// tasks in order: put long ones first, so that no thread waits long at the end.
 pub(super) fn computed_by_tasks<const N: usize>(
     tasks: &[[usize; N]],
     compute: impl for<'a> Fn(usize, [Unwritten<'a>; N]) -> [&'a mut [f32]; N] + Sync,

@@ -1,4 +1,4 @@
-//! Matrix products of parts of slices, by the `gemm` crate.
+//! Matrix products on slices, by the `gemm` crate.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use gemm::Parallelism;
 
 use super::parts::{Unwritten, computed};
 
-/// Rows and columns of a square that is copied at once, so that both its sides stay in the nearest cache.
+/// Side of the squares that a matrix is copied in, so that both source and target stay in the first cache.
 const TILE: usize = 32;
 
 /// A matrix in a slice: the value of row `i` and column `j` is at `i * row_stride + j * column_stride`.
@@ -20,7 +20,7 @@ pub(super) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows of `columns` values, one after the other.
+    /// A matrix of rows of `columns` values, one after the other.
     pub(super) fn row_major(values: &'a [f32], columns: usize) -> Self {
         assert!(columns > 0, "a matrix without columns");
         let rows = values.len() / columns;
@@ -37,7 +37,7 @@ impl<'a> Matrix<'a> {
         Self { values: &self.values[first * self.row_stride..], rows, ..self }
     }
 
-    /// Its values row by row, one after the other: as they lie, or copied.
+    /// The values row by row, copied if they are not stored like that.
     pub(super) fn rows(&self) -> Cow<'a, [f32]> {
         let Self { values, rows, columns, row_stride, column_stride } = *self;
         if column_stride == 1 && row_stride == columns {
@@ -69,7 +69,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Where a product goes: rows of `row_stride` values each, written from the value `first` on.
+/// Where a product is written: into rows of `row_stride` values, from value `first` on.
 pub(super) struct Output<'a> {
     pub(super) values: &'a mut [f32],
     pub(super) row_stride: usize,
@@ -83,7 +83,7 @@ pub(super) enum Write {
     Add,
 }
 
-/// Writes `a * b` to `output`, with all threads if `parallel`. What is computed does not depend on their number.
+/// Writes `a * b` to `output`, with all threads if `parallel`. The result does not depend on their number.
 pub(super) fn product(output: Output, a: Matrix, b: Matrix, write: Write, parallel: bool) {
     let Output { values, row_stride, first } = output;
     if a.rows == 0 || b.columns == 0 {
@@ -99,7 +99,7 @@ pub(super) fn product(output: Output, a: Matrix, b: Matrix, write: Write, parall
     }
 }
 
-/// `a * b`, row by row, by one thread.
+/// `a * b`, row by row, on one thread.
 pub(super) fn written_product<'a>(output: Unwritten<'a>, a: Matrix, b: Matrix) -> &'a mut [f32] {
     assert_eq!(Some(output.len()), a.rows.checked_mul(b.columns), "the output does not fit");
     if a.columns == 0 {
@@ -112,17 +112,17 @@ pub(super) fn written_product<'a>(output: Unwritten<'a>, a: Matrix, b: Matrix) -
     }
 }
 
-/// The last place that is read or written. Strides that overflow lead nowhere.
+/// The last index that is read or written, unless it overflows.
 fn last(rows: usize, row_stride: usize, columns: usize, column_stride: usize) -> Option<usize> {
     let row = rows.saturating_sub(1).checked_mul(row_stride)?;
     row.checked_add(columns.saturating_sub(1).checked_mul(column_stride)?)
 }
 
-/// Writes `a * b`, or adds it, from `first` on, to rows that begin `row_stride` places after one another.
+/// Writes or adds `a * b` from `first` on, to rows that start `row_stride` values apart.
 ///
 /// # Safety
 ///
-/// All places that are written to must be there, and no rows overlap.
+/// The memory of all rows must exist, and rows must not overlap.
 #[allow(unsafe_code)]
 unsafe fn multiply(first: *mut f32, row_stride: usize, a: Matrix, b: Matrix, write: Write, parallel: bool) {
     assert_eq!(a.columns, b.rows, "the matrices do not fit");

@@ -1,4 +1,5 @@
-//! What the layers' checks of `vitslim selftest` do not see, which compare values and gradients with those of burn's stock operations.
+//! What the layers' checks of `vitslim selftest` do not see, which compare values and gradients with those of burn's stock
+//! operations.
 
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;

@@ -1,20 +1,20 @@
-//! Loops over slices that the compiler turns into vector instructions.
+//! Loops over slices that compile to vector instructions.
 
 use pulp::Arch;
 
-/// Values that a thread works on at once: few enough for its nearest cache, enough to be worth a task.
+/// Values of a task: few enough for the first cache of a core, enough to be worth a task.
 pub(super) const PART: usize = 8192;
 
-/// Runs `compute` compiled for the widest vector instructions that this processor has. `compute` and all that it calls
-/// must be inlined, else it stays compiled for the least that any processor has, with library calls for `mul_add`: mark them
-/// `#[inline(always)]`, and write loops with `for` and not with `for_each`.
+/// Runs `compute` compiled for the widest vector instructions of this processor. `compute` and everything that it calls must
+/// be inlined: mark them `#[inline(always)]`, and write loops with `for`, not `for_each`. Otherwise they are compiled for
+/// any processor, with library calls for `mul_add`.
 #[inline(always)]
 pub(super) fn vectorised<T>(compute: impl FnOnce() -> T) -> T {
     Arch::new().dispatch(compute)
 }
 
-/// Lanes of a sum: independent sums that the compiler keeps in one vector, whatever its width, so that the order of additions
-/// is always the same.
+/// Lanes of a sum: independent sums that the compiler keeps in vectors of whatever width, so that the order of additions is
+/// always the same.
 pub(super) const LANES: usize = 16;
 
 /// Sum of `f` over the pairs of `a` and `b`.
@@ -52,12 +52,12 @@ pub(super) fn largest(a: &[f32]) -> f32 {
     lanes.into_iter().chain(rest).fold(f32::NEG_INFINITY, f32::max)
 }
 
-/// `e^x` for `x <= 0`, to 2e-7 of it: after Cephes' `expf`, `2^n * p(r)` with `x = n ln 2 + r`. Below -87 it is 0: products with
-/// numbers as small as `e^-87` take a hundred times as long as others.
+/// `e^x` for `x <= 0`, with a relative error of 2e-7: as Cephes' `expf`, `2^n * p(r)` with `x = n ln 2 + r`. Below -87 it is 0:
+/// products with numbers as small as `e^-87` are a hundred times slower.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    /// So large that a sum with it has no digits after the point, and `n` in its last bits. A conversion of floats to integers
-    /// by `as` looks at each value for what does not fit, and so is no vector instruction.
+    /// So large that a sum with it has no fraction, and `n` in its last bits. (`as` checks each value for what does not fit
+    /// an integer, and so does not compile to a vector instruction.)
     const ROUND: f32 = 12_582_912.0;
 
     let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_exponential_is_right_to_its_last_digits() {
+    fn the_exponential_is_accurate_to_its_last_digits() {
         for step in 0..=870_000 {
             let x = -(step as f32) * 1e-4;
             let exact = f64::from(x).exp();

@@ -8,31 +8,21 @@ use thiserror::Error;
 use super::parameter::Parameter;
 use crate::slim::Slimmable;
 
-/// What the runner needs of a model. All that an author implements beside `forward` and the derive.
+/// What the runner needs of a model: all that an author implements beside the derive.
 ///
 /// Fields of the configuration called `image_size`, `channels` and `classes` are filled in from the data.
 pub trait Architecture: Slimmable + ModuleDisplay + 'static {
-    /// What an experiment writes under `config`.
+    /// The configuration: what an experiment writes under `config`.
     type Config: Serialize + DeserializeOwned + JsonSchema + Clone;
 
-    /// Named configurations.
+    /// Configurations that an experiment can refer to by name.
     fn presets() -> Vec<(&'static str, Self::Config)>;
-
-    /// Whether the configuration describes a model, without making one: where a file has other mistakes, this is told beside them.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Architecture::init`], as far as they can be told.
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        let _ = config;
-        Ok(())
-    }
 
     /// A freshly initialised model.
     ///
     /// # Errors
     ///
-    /// When the configuration describes no model; the error names the field, so that the runner can point at it.
+    /// When the configuration is not possible. The error names the field, and the runner points at its line in the file.
     fn init(config: &Self::Config, device: &Device) -> Result<Self, ConfigError>;
 
     /// # Shapes
@@ -52,18 +42,18 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     }
 }
 
-/// What a model says of a batch.
+/// The output of a model for a batch.
 #[derive(Clone, Debug)]
 pub struct Logits {
     /// `[batch, classes]`
     pub class: Tensor<2>,
-    /// Those of a second head on a distillation token, `[batch, classes]`, of a model that has one. Training minimises the
+    /// The logits of a second head on a distillation token, `[batch, classes]`, if the model has one. Training minimises the
     /// mean of the two losses.
     pub distillation: Option<Tensor<2>>,
 }
 
 impl Logits {
-    /// What counts at inference, `[batch, classes]`: the mean of the heads (DeiT, Touvron et al. 2020, section 4).
+    /// The prediction, `[batch, classes]`: the mean of the heads (DeiT, Touvron et al. 2020, section 4).
     pub fn mean(self) -> Tensor<2> {
         match self.distillation {
             Some(distillation) => (self.class + distillation) / 2.0,
@@ -78,18 +68,18 @@ impl From<Tensor<2>> for Logits {
     }
 }
 
-/// A configuration that describes no model.
+/// A configuration that is not possible.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct ConfigError {
-    /// The field that is at fault.
+    /// The field with the mistake.
     pub field: &'static str,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what to write instead.
     pub message: String,
 }
 
 impl ConfigError {
-    /// An error of `field`.
+    /// A mistake in `field`.
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
         Self { field, message: message.into() }
     }
@@ -100,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_inference_the_mean_of_the_heads_counts() {
+    fn the_prediction_is_the_mean_of_the_heads() {
         let device = Device::flex();
         let head = |values: [f32; 2]| Tensor::<2>::from_data([values], &device);
         let values = |logits: Logits| logits.mean().into_data().try_into_vec::<f32>().unwrap();

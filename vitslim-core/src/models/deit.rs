@@ -1,5 +1,5 @@
-//! The distilled DeiT (Touvron et al. 2020): a Vision Transformer with a distillation token and a second head on it, with
-//! the names of timm's parts.
+//! The distilled DeiT (Touvron et al. 2020): a Vision Transformer with a distillation token and a second head on it. Names
+//! of parts are timm's.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -9,11 +9,10 @@ use super::{Architecture, ConfigError, Logits};
 use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, normal};
 use crate::slim::Slimmable;
 
-/// Class and distillation token stand before the patches.
+/// Class and distillation token come before the patches.
 const PREFIX: usize = 2;
 
-/// A Vision Transformer that classifies by two tokens. Both heads are trained, each by the labels; at inference their mean
-/// counts.
+/// A Vision Transformer that classifies by two tokens. Both heads are trained on the labels; the prediction is their mean.
 #[derive(Module, Debug, Slimmable)]
 pub struct DistilledVit {
     /// Embeds the patches.
@@ -25,7 +24,7 @@ pub struct DistilledVit {
     /// The distillation token, `[1, 1, dim]`.
     #[slim(axis(2) = [width], gate)]
     pub dist_token: Param<Tensor<3>>,
-    /// Learned positions of both tokens and the patches, `[1, tokens, dim]`.
+    /// Position embedding of both tokens and the patches, `[1, tokens, dim]`.
     #[slim(axis(2) = [width], gate)]
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout after the embedding.
@@ -54,10 +53,6 @@ impl Architecture for DistilledVit {
             ("deit_small_distilled_patch16_224", size(384, 6)),
             ("deit_base_distilled_patch16_224", size(768, 12)),
         ]
-    }
-
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
     }
 
     fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {

@@ -1,11 +1,11 @@
-//! What holds for the configuration of every architecture.
+//! Checks that the configurations of several architectures share.
 
 use super::ConfigError;
 
-/// Where a size is taken for a slip of the keyboard and not for a network.
+/// More parameters are taken for a typing error.
 const MOST_PARAMETERS: f64 = 1e11;
 
-/// Fields whose sizes must be at least 1.
+/// Checks sizes, each with its field: they must be at least 1.
 pub(super) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> {
     match sizes.iter().find(|(_, size)| *size == 0) {
         Some((field, _)) => Err(ConfigError::new(field, format!("`{field}` must be at least 1"))),
@@ -13,18 +13,18 @@ pub(super) fn sizes(sizes: &[(&'static str, usize)]) -> Result<(), ConfigError> 
     }
 }
 
-/// Fields whose values are probabilities of dropping something.
+/// Checks drop rates, each with its field: they must be probabilities below 1.
 pub(super) fn rates(rates: &[(&'static str, f64)]) -> Result<(), ConfigError> {
     match rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate)) {
         Some((field, rate)) => {
-            let message = format!("`{field}` is a probability from 0 to below 1, not {rate}");
+            let message = format!("`{field}` must be a probability from 0 to below 1, not {rate}");
             Err(ConfigError::new(field, message))
         }
         None => Ok(()),
     }
 }
 
-/// That an MLP, which has `hidden` units as `ratio` times the width, has any.
+/// Checks the `mlp_ratio` of an MLP that has `hidden` units with it.
 pub(super) fn mlp_ratio(ratio: f64, hidden: usize) -> Result<(), ConfigError> {
     if ratio.is_finite() && hidden > 0 {
         return Ok(());
@@ -33,13 +33,13 @@ pub(super) fn mlp_ratio(ratio: f64, hidden: usize) -> Result<(), ConfigError> {
     Err(ConfigError::new("mlp_ratio", message))
 }
 
-/// That images of `image` pixels split into patches of `patch`, which each of the `stages` but the first merges two by two.
+/// Checks that images of `image` pixels split into patches of `patch` that every stage but the first can merge two by two.
 pub(super) fn stages(image: usize, patch: usize, stages: usize) -> Result<(), ConfigError> {
     let most = image.trailing_zeros() as usize + 1;
     if stages > most {
         let message = format!(
-            "images of {image} pixels cannot be halved {} times, as often as {stages} stages merge patches: they can have at \
-             most {most} stages",
+            "{stages} stages merge patches {} times, but images of {image} pixels cannot be halved that often: at most {most} \
+             stages are possible",
             stages - 1
         );
         return Err(ConfigError::new("depths", message));
@@ -50,8 +50,8 @@ pub(super) fn stages(image: usize, patch: usize, stages: usize) -> Result<(), Co
     };
     if !fits(patch) {
         let message = format!(
-            "patches of {patch} do not divide images of {image} pixels so that {stages} stages can merge them two by two; \
-             patches that do: {}",
+            "images of {image} pixels do not split into patches of {patch} that {stages} stages can merge two by two; patch \
+             sizes that work: {}",
             those_that_work(image, fits)
         );
         return Err(ConfigError::new("patch_size", message));
@@ -59,18 +59,19 @@ pub(super) fn stages(image: usize, patch: usize, stages: usize) -> Result<(), Co
     Ok(())
 }
 
-/// The numbers up to `end`, from 1, that `works` takes, as a sentence lists them; not those that nobody would read to.
+/// The numbers from 1 to `end` for which `works` holds, as a list in a sentence, as far as anybody would read.
 pub(super) fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> String {
     let numbers: Vec<_> =
         (1..=end.min(1 << 16)).filter(|number| works(*number)).map(|number| number.to_string()).collect();
     numbers.join(", ")
 }
 
-/// How many parameters the network may have; `field` is what makes it so large.
+/// Checks the number of parameters; `field` is what makes the network so large.
 pub(super) fn parameters(field: &'static str, parameters: f64) -> Result<(), ConfigError> {
     if parameters > MOST_PARAMETERS {
-        let message =
-            format!("this network would have {parameters:.1e} parameters; {MOST_PARAMETERS:.0e} are allowed");
+        let message = format!(
+            "this network would have {parameters:.1e} parameters; at most {MOST_PARAMETERS:.0e} are allowed"
+        );
         return Err(ConfigError::new(field, message));
     }
     Ok(())

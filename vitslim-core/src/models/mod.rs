@@ -1,4 +1,4 @@
-//! Architectures. Each is a file, or a folder, written as a researcher would write it, with the layers of [`crate::nn`] and
+//! Architectures. Each is a file or a folder, written as a researcher would write it, with the layers of [`crate::nn`] and
 //! `#[derive(Slimmable)]`.
 
 mod architecture;

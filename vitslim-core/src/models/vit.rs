@@ -1,4 +1,4 @@
-//! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020), with the names of timm's parts.
+//! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020). Names of parts are timm's.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -266,7 +266,7 @@ pub struct Vit {
     /// The class token, `[1, 1, dim]`.
     #[slim(axis(2) = [width], gate)]
     pub cls_token: Param<Tensor<3>>,
-    /// Learned positions of class token and patches, `[1, tokens, dim]`.
+    /// Position embedding of class token and patches, `[1, tokens, dim]`.
     #[slim(axis(2) = [width], gate)]
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout after the embedding.
@@ -296,10 +296,6 @@ impl Architecture for Vit {
             ("deit_small_patch16_224", deit(384, 6)),
             ("deit_base_patch16_224", deit(768, 12)),
         ]
-    }
-
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
     }
 
     fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {

@@ -6,8 +6,8 @@ use super::product;
 use crate::slim::HeadLayout;
 
 impl HeadLayout {
-    /// Multi-head self-attention on queries, keys and values that lie side by side. Neighbouring heads of one size are
-    /// computed together.
+    /// Multi-head self-attention on queries, keys and values in one tensor. Neighbouring heads of the same size are computed
+    /// together.
     ///
     /// # Shapes
     ///
@@ -21,7 +21,7 @@ impl HeadLayout {
         }
     }
 
-    /// As [`attend`](Self::attend), with `bias` added to the scaled scores, before the softmax.
+    /// Like [`attend`](Self::attend), with `bias` added to the scaled scores before the softmax.
     ///
     /// # Shapes
     ///
@@ -32,12 +32,12 @@ impl HeadLayout {
         self.attend_side_by_side(qkv, Some(bias))
     }
 
-    /// Multi-head attention on separate queries, keys and values. `bias` is added to the scaled scores, before the softmax:
-    /// sequence `b` of the batch gets bias `b % n`. So one bias is for all with `n = 1`, as relative positions are, and a
-    /// window has its own where a batch is ordered (image, window) and `n` is the windows of an image.
+    /// Multi-head attention on separate queries, keys and values. `bias` is added to the scaled scores before the softmax:
+    /// sequence `b` of the batch gets `bias[b % n]`. With `n = 1` all sequences share one bias, as with relative positions;
+    /// with a batch ordered (image, window) and `n` windows per image, each window has its own.
     ///
-    /// Its heads are those of `sizes`: a parameter that it is made of follows them by `axis(N) = [heads]`. Where no head is
-    /// left the output has no features, and `bias` is not looked at.
+    /// The heads of `bias` are those of `sizes`; annotate the parameter that it is made from with `axis(N) = [heads]`. If no
+    /// head is left, the output has no features and `bias` is ignored.
     ///
     /// # Shapes
     ///
@@ -48,7 +48,7 @@ impl HeadLayout {
     ///
     /// # Panics
     ///
-    /// When the bias has another number of heads.
+    /// When the bias has a different number of heads.
     pub fn attend_separate(
         &self,
         q: Tensor<3>,
@@ -75,14 +75,14 @@ impl HeadLayout {
         self.by_size(bias, |part, start, width| qkv.clone().narrow(2, part * features + start, width))
     }
 
-    /// The attention of each run of heads of one size, side by side. `part(0, start, width)` are `width` features of the
+    /// The attention of each run of heads of the same size, concatenated. `part(0, start, width)` is `width` features of the
     /// queries from `start` on, `part(1, ..)` of the keys, `part(2, ..)` of the values.
     fn by_size(&self, bias: Option<Tensor<4>>, part: impl Fn(usize, usize, usize) -> Tensor<3>) -> Tensor<3> {
         if let Some(bias) = &bias {
             let (heads, of) = (bias.dims()[1], self.sizes.len());
             assert!(
                 heads == 1 || heads == of,
-                "a bias of {heads} heads, and there are {of}: let it follow them by `axis(N) = [heads]`"
+                "the bias has {heads} heads, but there are {of}: annotate its parameter with `axis(N) = [heads]`"
             );
         }
         let mut attended = Vec::new();
@@ -111,7 +111,7 @@ impl HeadLayout {
     }
 }
 
-/// `bias` of `count` heads from `head` on, for each sequence of the batch or for all.
+/// The `bias` of `count` heads from `head` on, one for each sequence of the batch or one for all.
 fn bias_of(bias: Tensor<4>, head: usize, count: usize, batch: usize) -> Tensor<4> {
     let [n, heads, ..] = bias.dims();
     let bias = if heads == 1 { bias } else { bias.narrow(1, head, count) };
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[should_panic(expected = "a bias of 2 heads, and there are 4")]
+    #[should_panic(expected = "the bias has 2 heads, but there are 4")]
     fn a_bias_of_other_heads_panics() {
         let layout = HeadLayout { sizes: vec![3, 3, 2, 2], scale: 0.7 };
         layout.attend_with_bias(random([1, 5, 30]), random([1, 2, 5, 5]));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn attention_is_that_of_each_head_for_itself() {
+    fn attention_is_that_of_each_head_by_itself() {
         let (batch, queries, keys) = (4, 3, 5);
         let layout = HeadLayout { sizes: vec![3, 0, 2, 2, 1], scale: 0.7 };
         let features = layout.features();

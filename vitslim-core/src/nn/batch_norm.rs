@@ -13,13 +13,13 @@ pub struct BatchNormConfig {
     /// Added to the variance. 1e-5 as in PyTorch.
     #[config(default = 1e-5)]
     pub epsilon: f64,
-    /// What a batch counts for in the running statistics, from 0 to 1.
+    /// Weight of a batch in the running statistics, from 0 to 1.
     #[config(default = 0.1)]
     pub momentum: f64,
 }
 
 impl BatchNormConfig {
-    /// A norm with gamma 1 and beta 0, of inputs with mean 0 and variance 1.
+    /// A norm with gamma 1, beta 0, running mean 0 and running variance 1.
     pub fn init(&self, device: &Device) -> BatchNorm {
         let channels = [self.num_features];
         BatchNorm {
@@ -33,16 +33,15 @@ impl BatchNormConfig {
     }
 }
 
-/// Batch normalisation (Ioffe and Szegedy 2015): by the statistics of the batch on a device that differentiates, else by the
-/// running ones.
+/// Batch normalisation (Ioffe and Szegedy 2015): with the statistics of the batch on an autodiff device, otherwise with the
+/// running statistics.
 ///
-/// Gate the norm and not the convolution before it: the norm divides by the deviation of what it reads, and would take a mask
-/// there out again. The running statistics are those of inputs that no mask multiplies: they are selected, never scaled.
+/// Gate the norm and not the convolution before it: the norm divides by the std of its input, which would undo a mask there.
+/// The input of the norm is therefore never masked, and slicing selects the running statistics without scaling them.
 ///
-/// Running statistics change in the forward pass; the running variance is that of the batch as it is, as in Burn (PyTorch's is
-/// multiplied by `n / (n - 1)`). A gated copy shares those of the model, so that a search trains them. Of
-/// several devices, those of the first count, as in PyTorch's data parallelism. A batch that is accumulated in parts
-/// updates them once a part.
+/// The forward pass updates the running statistics, with the biased variance of the batch, as in Burn (PyTorch multiplies it by
+/// `n / (n - 1)`). A gated copy shares them with the model, so that a search trains them. With several devices, those of the
+/// first count, as in PyTorch's data parallelism. A batch that is accumulated in parts updates them once per part.
 #[derive(Module, Debug)]
 pub struct BatchNorm {
     /// Scale, `[channels]`.
@@ -53,7 +52,7 @@ pub struct BatchNorm {
     pub running_mean: RunningState,
     /// Running variance, `[channels]`.
     pub running_var: RunningState,
-    /// What a batch counts for in the running statistics.
+    /// Weight of a batch in the running statistics.
     pub momentum: f64,
     /// Added to the variance.
     pub epsilon: f64,

@@ -14,13 +14,13 @@ pub struct Conv1dConfig {
     pub channels_out: usize,
     /// Length of the kernel.
     pub kernel_size: usize,
-    /// Length of a step.
+    /// Step of the kernel.
     #[config(default = 1)]
     pub stride: usize,
-    /// Zeros at either end.
+    /// Zeros added at each end.
     #[config(default = 0)]
     pub padding: usize,
-    /// Groups that the channels are split into, each convolved for itself; as many as channels is a depthwise convolution.
+    /// Groups of channels that are convolved separately; with as many groups as channels the convolution is depthwise.
     #[config(default = 1)]
     pub groups: usize,
     /// Whether a bias is added.
@@ -29,7 +29,7 @@ pub struct Conv1dConfig {
 }
 
 impl Conv1dConfig {
-    /// A convolution with normal weights of deviation 0.02 and a bias of 0.
+    /// A convolution with normal weights of std 0.02 and a bias of 0.
     ///
     /// # Panics
     ///
@@ -47,18 +47,18 @@ impl Conv1dConfig {
     }
 }
 
-/// A 1-d convolution. How one with groups is annotated is told at [`Conv2d`](super::Conv2d).
+/// A 1-d convolution. [`Conv2d`](super::Conv2d) says how to annotate one with groups.
 #[derive(Module, Debug)]
 pub struct Conv1d {
     /// `[channels_out, channels_in / groups, kernel]`
     pub weight: Param<Tensor<3>>,
     /// `[channels_out]`
     pub bias: Option<Param<Tensor<1>>>,
-    /// Length of a step.
+    /// Step of the kernel.
     pub stride: usize,
-    /// Zeros at either end.
+    /// Zeros added at each end.
     pub padding: usize,
-    /// Groups that are left.
+    /// Number of groups; slicing may remove some.
     pub groups: usize,
 }
 

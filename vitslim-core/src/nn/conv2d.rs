@@ -12,13 +12,13 @@ pub struct Conv2dConfig {
     pub channels: [usize; 2],
     /// Height and width of the kernel.
     pub kernel_size: [usize; 2],
-    /// Height and width of a step.
+    /// Vertical and horizontal step of the kernel.
     #[config(default = "[1, 1]")]
     pub stride: [usize; 2],
-    /// Rows of zeros above and below, columns left and right.
+    /// Rows of zeros added above and below, and columns added left and right.
     #[config(default = "[0, 0]")]
     pub padding: [usize; 2],
-    /// Groups that the channels are split into, each convolved for itself; as many as channels is a depthwise convolution.
+    /// Groups of channels that are convolved separately; with as many groups as channels the convolution is depthwise.
     #[config(default = 1)]
     pub groups: usize,
     /// Whether a bias is added.
@@ -27,7 +27,7 @@ pub struct Conv2dConfig {
 }
 
 impl Conv2dConfig {
-    /// A convolution with normal weights of deviation 0.02 and a bias of 0.
+    /// A convolution with normal weights of std 0.02 and a bias of 0.
     ///
     /// # Panics
     ///
@@ -48,21 +48,23 @@ impl Conv2dConfig {
 
 /// A 2-d convolution.
 ///
-/// The input and the output of a *depthwise* one, which has as many groups as channels, are one dimension: annotate its
-/// `output = [hidden]` only, and it reads what is left of that. Of any other with groups, either a unit is a whole group,
-/// which goes from what it reads too: `output = [hidden, 4]` of groups of 4, and nothing for the input. Or a unit is a
-/// channel of each group, at the input or the output: `[2, hidden]` of 2 groups.
+/// Annotating a convolution with groups:
+///
+/// - *Depthwise*, with as many groups as channels, input and output are one dimension. Annotate only `output = [hidden]`; the
+///   input follows.
+/// - A unit can be a whole group, whose input channels go too. With groups of 4, annotate only `output = [hidden, 4]`.
+/// - A unit can be one channel of each group. With 2 groups, annotate the input or the output as `[2, hidden]`.
 #[derive(Module, Debug)]
 pub struct Conv2d {
     /// `[channels_out, channels_in / groups, kernel_height, kernel_width]`
     pub weight: Param<Tensor<4>>,
     /// `[channels_out]`
     pub bias: Option<Param<Tensor<1>>>,
-    /// Height and width of a step.
+    /// Vertical and horizontal step of the kernel.
     pub stride: [usize; 2],
-    /// Rows of zeros above and below, columns left and right.
+    /// Rows of zeros added above and below, and columns added left and right.
     pub padding: [usize; 2],
-    /// Groups that are left.
+    /// Number of groups; slicing may remove some.
     pub groups: usize,
 }
 
@@ -81,7 +83,7 @@ impl Conv2d {
         product::conv2d(input, self.weight.val(), bias, options)
     }
 
-    /// The output as a sequence, computed as by [`forward_channels_last`](Self::forward_channels_last).
+    /// The output of [`forward_channels_last`](Self::forward_channels_last) as a sequence.
     ///
     /// # Shapes
     ///
@@ -91,8 +93,9 @@ impl Conv2d {
         self.forward_channels_last(input).flatten(1, 2)
     }
 
-    /// The output as norms and linear layers take it. Where patches do not overlap, one matrix product computes it, which is
-    /// faster than [`forward`](Self::forward) on the CPU. Pixels that fill no patch are left out, as there.
+    /// The output with channels last, as norms and linear layers take it. If patches do not overlap, one matrix product
+    /// computes it, which is faster than [`forward`](Self::forward) on the CPU. Pixels that do not fill a patch are ignored,
+    /// as in `forward`.
     ///
     /// # Shapes
     ///
@@ -105,7 +108,7 @@ impl Conv2d {
             return self.forward(input).permute([0, 2, 3, 1]);
         }
         let [batch, channels, height, width] = input.dims();
-        assert_eq!(channels, channels_in, "the input does not have the channels of the weight");
+        assert_eq!(channels, channels_in, "the input does not have as many channels as the weight");
         let (rows, columns) = (height / kernel_height, width / kernel_width);
         let patch = channels_in * kernel_height * kernel_width;
         let patches = input
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn channels_last_and_patches_are_the_convolution_whatever_the_stride() {
         let device = Device::flex();
-        // 7 x 9 pixels: some fill no patch.
+        // 7 x 9 pixels: some do not fill a patch.
         let images = Tensor::<4>::random([2, 3, 7, 9], Distribution::Normal(0.0, 1.0), &device);
         for (stride, padding, groups) in [
             ([2, 3], [0, 0], 1),
@@ -151,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn without_input_channels_each_place_has_the_bias() {
+    fn without_input_channels_each_output_is_the_bias() {
         let device = Device::flex();
         let mut conv = Conv2dConfig::new([1, 2], [2, 2]).with_stride([2, 2]).init(&device);
         conv.weight = Param::from_tensor(Tensor::zeros([2, 0, 2, 2], &device));

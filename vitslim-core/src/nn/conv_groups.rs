@@ -1,26 +1,26 @@
-//! How the weight of a convolution, `[channels_out, channels_in / groups, ...kernel]`, is gated and sliced.
+//! Gating and slicing the weight of a convolution, `[channels_out, channels_in / groups, ...kernel]`.
 //!
-//! Output channels lie group after group, and so do input channels. Two kinds of cut leave a convolution: whole groups go,
-//! with their input channels, or all groups lose equally many channels. Which of them it is lies in the axis: `[hidden, 4]`
-//! of groups of 4 makes each unit a group, `[2, hidden]` of 2 groups makes it a channel of each.
+//! Output channels are ordered by group, and so are input channels. After a cut it is still a convolution if either whole
+//! groups go, with their input channels, or every group loses the same number of channels. The axis says which: with groups
+//! of 4, `[hidden, 4]` makes each unit a group; with 2 groups, `[2, hidden]` makes each unit one channel of each group.
 
 use burn::module::Param;
 use burn::tensor::{Int, Tensor};
 
 use crate::slim::{scale_param, select_param};
 
-/// What a cut leaves.
+/// What is left after a cut.
 enum Left {
-    /// Whole groups, so many.
+    /// This many whole groups.
     Whole(usize),
-    /// All groups, of equal size.
+    /// All groups, each with the same number of channels.
     Equal,
 }
 
-/// What the channels `kept` leave of `groups` of `size` channels, if that is a convolution.
+/// What the channels `kept` leave of `groups` of `size` channels each, if that is still a convolution.
 fn left(kept: &[usize], groups: usize, size: usize) -> Option<Left> {
     if kept.is_empty() {
-        // All of them, of no channels.
+        // All groups, without channels.
         return Some(Left::Equal);
     }
     let same_group = |channels: &[usize]| channels.windows(2).all(|pair| pair[0] / size == pair[1] / size);
@@ -33,7 +33,7 @@ fn left(kept: &[usize], groups: usize, size: usize) -> Option<Left> {
     equal.then_some(Left::Equal)
 }
 
-/// See `SlimLayer::check`, of the input.
+/// `SlimLayer::check` of the input.
 pub(super) fn check_input(in_a_group: usize, groups: usize, kept: &[usize]) -> Result<(), String> {
     if groups == 1 || kept.len() == groups * in_a_group {
         return Ok(());
@@ -41,19 +41,19 @@ pub(super) fn check_input(in_a_group: usize, groups: usize, kept: &[usize]) -> R
     match left(kept, groups, in_a_group) {
         Some(Left::Equal) => Ok(()),
         Some(Left::Whole(_)) if in_a_group == 1 => Err(
-            "each output channel of a depthwise convolution reads one input channel, so that both are one dimension: write \
-             only its `output = [...]`, and it reads what is left of that"
+            "input and output of a depthwise convolution are one dimension, since each output channel reads one input channel: \
+             write only its `output = [...]`, and the input follows"
                 .into(),
         ),
         Some(Left::Whole(_)) => Err(format!(
-            "the convolution has {groups} groups, and one that reads nothing must go from its output: where whole groups go, \
+            "the convolution has {groups} groups, and a group without input must go from the output too: to cut whole groups, \
              write only its `output = [...]`"
         )),
         None => Err(unequal(groups, in_a_group)),
     }
 }
 
-/// See `SlimLayer::check`, of the output.
+/// `SlimLayer::check` of the output.
 pub(super) fn check_output(out_in_a_group: usize, groups: usize, kept: &[usize]) -> Result<(), String> {
     match groups == 1 || left(kept, groups, out_in_a_group).is_some() {
         true => Ok(()),
@@ -63,12 +63,12 @@ pub(super) fn check_output(out_in_a_group: usize, groups: usize, kept: &[usize])
 
 fn unequal(groups: usize, size: usize) -> String {
     format!(
-        "the convolution has {groups} groups of {size} channels, and single channels of a group cannot go: let a unit be a \
-         whole group, as in `output = [hidden, {size}]`, or a channel of each, as in `[{groups}, hidden]`"
+        "the convolution has {groups} groups of {size} channels, and a single channel of one group cannot be cut: make a unit a \
+         whole group, as in `output = [hidden, {size}]`, or one channel of each group, as in `[{groups}, hidden]`"
     )
 }
 
-/// Groups that are left when only `kept` of `groups * size` output channels are.
+/// The number of groups after only `kept` of `groups * size` output channels are left.
 pub(super) fn groups_left(kept: &Tensor<1, Int>, groups: usize, size: usize) -> usize {
     if groups == 1 {
         return 1;
@@ -88,7 +88,7 @@ pub(super) fn scale_input<const D: usize>(
 ) -> Param<Tensor<D>> {
     match groups {
         1 => scale_param(weight, 1, factors),
-        // Burn does not reshape tensors of size 0; without output channels there is nothing to multiply.
+        // Burn does not reshape tensors of size 0, and without output channels there is nothing to multiply.
         _ if weight.dims()[0] == 0 => weight,
         _ => weight.map(|weight| {
             by_input_channel(weight, groups, |weight| weight * factors.clone().unsqueeze_dim::<2>(1))
@@ -96,13 +96,13 @@ pub(super) fn scale_input<const D: usize>(
     }
 }
 
-/// `weight` with only the input channels `kept`, equally many of each group.
+/// `weight` with only the input channels `kept`, the same number from each group.
 pub(super) fn select_input<const D: usize>(
     weight: Param<Tensor<D>>,
     groups: usize,
     kept: &Tensor<1, Int>,
 ) -> Param<Tensor<D>> {
-    // Without input channels there is nothing to bring into order.
+    // Without input channels there is nothing to reorder.
     if groups == 1 || kept.dims() == [0] {
         return select_param(weight, 1, kept);
     }
@@ -112,7 +112,7 @@ pub(super) fn select_input<const D: usize>(
     weight.map(|weight| by_input_channel(weight, groups, |weight| weight.select(0, kept.clone())).detach())
 }
 
-/// `weight` after `change` of it as `[channels_in, ...]`.
+/// `weight` after `change`, which gets and returns it as `[channels_in, ...]`.
 fn by_input_channel<const D: usize>(
     weight: Tensor<D>,
     groups: usize,
@@ -136,13 +136,13 @@ pub(super) fn assert_divides(groups: usize, channels: [usize; 2]) {
     let divides = groups > 0 && channels.iter().all(|channels| channels.is_multiple_of(groups));
     assert!(
         divides,
-        "a convolution: {groups} groups do not divide {} and {} channels",
+        "convolution: {groups} groups do not divide {} and {} channels",
         channels[0], channels[1]
     );
 }
 
-/// What a convolution of `x` without channels still adds, its bias; `None` where it has some. Not every backend convolves
-/// tensors of size 0. `weight` is the weight's shape.
+/// The output of a convolution without input or output channels: its bias. `None` if it has both, since not every backend
+/// convolves tensors of size 0. `weight` is the shape of the weight.
 pub(super) fn without_channels<const D: usize>(
     x: &Tensor<D>,
     weight: [usize; D],

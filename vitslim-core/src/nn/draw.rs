@@ -1,7 +1,7 @@
-//! What layers draw at random while a network is trained.
+//! The random draws of layers in training.
 //!
-//! The generator of a burn device is one for the whole process. Here each draw is seeded by the part of a batch that it is
-//! for, so that a part draws the same whichever device computes it, and whatever other devices do at the same time.
+//! A burn device has one generator for the whole process. Here, each draw is seeded by the part of the batch that it is for, so
+//! that a part draws the same on any device, whatever other devices do at the same time.
 
 use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 thread_local! {
-    /// Seeds of what is drawn in this thread.
+    /// Seeds of the draws of this thread.
     static SEEDS: RefCell<Option<ChaCha8Rng>> = const { RefCell::new(None) };
 }
 
-/// Does `work`, whose layers draw by `seed` on `device`. What is drawn in other ways is seeded too, but only at the beginning.
+/// Runs `work`, whose layers draw by `seed` on `device`. Draws that do not come from our layers are seeded only once, at its
+/// start.
 pub(crate) fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
     SEEDS.set(Some(ChaCha8Rng::seed_from_u64(seed)));
     {
@@ -26,7 +27,7 @@ pub(crate) fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) ->
     work()
 }
 
-/// Takes the seeds away, also when `work` panics: the thread may do other work after it.
+/// Removes the seeds, also when `work` panics: the thread may do other work afterwards.
 struct Forget;
 
 impl Drop for Forget {
@@ -35,7 +36,7 @@ impl Drop for Forget {
     }
 }
 
-/// A tensor of random values, by the seed of the work that this thread does, if it has one.
+/// A tensor of random values, by the seed of this thread's work if it has one.
 pub(super) fn random<const D: usize>(shape: Shape, distribution: Distribution, device: &Device) -> Tensor<D> {
     let seed = SEEDS.with_borrow_mut(|seeds| seeds.as_mut().map(Rng::next_u64));
     let Some(seed) = seed else { return Tensor::random(shape, distribution, device) };
@@ -44,7 +45,7 @@ pub(super) fn random<const D: usize>(shape: Shape, distribution: Distribution, d
     Tensor::random(shape, distribution, device)
 }
 
-/// Nobody seeds the generator between another's seed and draw.
+/// Held from seeding to drawing, so that no other thread seeds the generator in between.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -3,8 +3,8 @@ use burn::tensor::{Distribution, Tensor};
 
 use super::draw::random;
 
-/// Stochastic depth (Huang et al. 2016, per sample as in timm's `DropPath`): while training, a sample skips the branch
-/// with probability `rate`, and the branches that stay are divided by `1 - rate`.
+/// Stochastic depth (Huang et al. 2016; per sample, as timm's `DropPath`): in training, a sample skips the branch with
+/// probability `rate`, and a branch that stays is divided by `1 - rate`.
 #[derive(Module, Debug)]
 pub struct DropPath {
     /// Probability of skipping the branch, at least 0 and below 1.
@@ -12,7 +12,7 @@ pub struct DropPath {
 }
 
 impl DropPath {
-    /// Drops with probability `rate`.
+    /// Skips the branch with probability `rate`.
     pub fn new(rate: f64) -> Self {
         Self { rate }
     }

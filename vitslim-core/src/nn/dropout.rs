@@ -3,10 +3,10 @@ use burn::tensor::{Distribution, Tensor};
 
 use super::draw::random;
 
-/// Dropout (Srivastava et al. 2014): while training, a value is set to 0 with probability `prob`, and those that stay are
+/// Dropout (Srivastava et al. 2014): in training, a value is set to 0 with probability `prob`, and a value that stays is
 /// divided by `1 - prob`.
 ///
-/// Burn's own draws from a generator that all devices share: trained on several, a network with it is not the same twice.
+/// Burn's own draws from a generator that all devices share, so that training on several devices is not reproducible with it.
 #[derive(Module, Debug)]
 pub struct Dropout {
     /// Probability of setting a value to 0, at least 0 and below 1.
@@ -14,7 +14,7 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Drops with probability `prob`.
+    /// Sets values to 0 with probability `prob`.
     pub fn new(prob: f64) -> Self {
         Self { prob }
     }

@@ -15,13 +15,13 @@ pub struct EmbeddingConfig {
 }
 
 impl EmbeddingConfig {
-    /// Normal vectors of deviation 0.02.
+    /// A table of normal vectors of std 0.02.
     pub fn init(&self, device: &Device) -> Embedding {
         Embedding { weight: normal([self.n_embedding, self.d_model], device) }
     }
 }
 
-/// A table of vectors. Its output is prunable; what it reads are numbers of vectors and no features.
+/// A table of vectors. Only its output is prunable: it reads indices, not features.
 #[derive(Module, Debug)]
 pub struct Embedding {
     /// `[n_embedding, d_model]`
@@ -29,7 +29,7 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// The vectors of these numbers.
+    /// The vectors at the given indices.
     ///
     /// # Shapes
     ///

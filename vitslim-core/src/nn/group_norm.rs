@@ -7,7 +7,7 @@ use crate::slim::{Output, SlimLayer, index_tensor, scale_param, select_param};
 /// Configuration of a [`GroupNorm`].
 #[derive(Config, Debug)]
 pub struct GroupNormConfig {
-    /// Number of groups that the channels are split into.
+    /// Number of groups of channels.
     pub num_groups: usize,
     /// Number of channels.
     pub num_channels: usize,
@@ -25,7 +25,7 @@ impl GroupNormConfig {
     pub fn init(&self, device: &Device) -> GroupNorm {
         let (groups, channels) = (self.num_groups, self.num_channels);
         let divides = groups > 0 && channels.is_multiple_of(groups);
-        assert!(divides, "a group norm: {groups} groups do not divide {channels} channels");
+        assert!(divides, "group norm: {groups} groups do not divide {channels} channels");
         GroupNorm {
             gamma: Param::from_tensor(Tensor::ones([channels], device)),
             beta: Some(Param::from_tensor(Tensor::zeros([channels], device))),
@@ -37,11 +37,11 @@ impl GroupNormConfig {
     }
 }
 
-/// Group normalisation (Wu and He 2018): each group of channels of each image is normalised for itself.
+/// Group normalisation (Wu and He 2018): each group of channels of each image is normalised separately.
 ///
-/// It keeps the groups that it was made with: channels that are gone count as zeros in the statistics of their group, which
-/// is what they are in the hard-masked network. So any channels may be cut, and groups may end up of different sizes. As
-/// with a [`LayerNorm`](super::LayerNorm), the layer that it reads must be gated as well as the norm itself.
+/// It remembers its original groups: removed channels count as zeros in the statistics of their group, as in the hard-masked
+/// network. So any channels may be cut, and groups may end up with different sizes. As with a [`LayerNorm`](super::LayerNorm),
+/// gate both the norm and the layer before it.
 #[derive(Module, Debug)]
 pub struct GroupNorm {
     /// Scale, `[channels]`.
@@ -54,7 +54,7 @@ pub struct GroupNorm {
     pub epsilon: f64,
     /// Channels of a group before any slicing.
     pub group_width: usize,
-    /// After slicing: the group that each channel belongs to, `[channels]`.
+    /// After slicing: the group of each channel, `[channels]`.
     group_of: Option<Tensor<1, Int>>,
 }
 
@@ -94,7 +94,7 @@ impl GroupNorm {
         output.reshape(shape)
     }
 
-    /// For each channel the sum over its group, `[batch, channels]` both.
+    /// The sum over the group of each channel, `[batch, channels]` both.
     fn of_group(&self, values: Tensor<2>) -> Tensor<2> {
         let [batch, channels] = values.dims();
         match &self.group_of {

@@ -29,8 +29,8 @@ impl LayerNormConfig {
 
 /// Layer normalisation over the last axis.
 ///
-/// It keeps the width that it was made for: a norm over a sliced width takes the features that are gone as zeros, which
-/// is what they are in the hard-masked network, so that both compute the same.
+/// It remembers its original width: after slicing, removed features count as zeros, as in the hard-masked network, so that both
+/// compute the same.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     /// Scale, `[d_model]`.
@@ -82,7 +82,7 @@ impl LayerNorm {
         if kept == self.width {
             return module::layer_norm(input, gamma, beta, self.epsilon);
         }
-        // Sums over the original width, to which each removed feature adds 0 to the mean and mean^2 to the variance.
+        // Sums over the original width: each removed feature adds 0 to the mean and mean^2 to the variance.
         let width = self.width as f64;
         let mean = input.clone().sum_dim(D - 1) / width;
         let centered = input - mean.clone();

@@ -19,7 +19,7 @@ pub struct LinearConfig {
 }
 
 impl LinearConfig {
-    /// A layer with normal weights of deviation 0.02 and a bias of 0.
+    /// A layer with normal weights of std 0.02 and a bias of 0.
     pub fn init(&self, device: &Device) -> Linear {
         Linear {
             weight: normal([self.d_input, self.d_output], device),
@@ -45,7 +45,7 @@ impl Linear {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let [d_input, d_output] = self.weight.dims();
         let bias = self.bias.as_ref().map(Param::val);
-        // What a branch without units still adds is its bias; not every backend multiplies matrices of size 0.
+        // A branch without units still adds its bias, and not every backend multiplies matrices of size 0.
         if d_input == 0 || d_output == 0 {
             let mut shape = input.dims();
             shape[D - 1] = d_output;
@@ -59,8 +59,8 @@ impl Linear {
     }
 }
 
-/// `weight` saved as it lies. A layer of Burn's with a layout of columns is saved transposed, and burn 0.22.1 can load that
-/// into a layer without weights only: a sliced one has some.
+/// `weight` that is saved in its memory order. A layer of Burn's with a column layout is saved transposed, and burn 0.22.1 can
+/// load that only into a layer whose weights are not initialised yet, which those of a sliced layer are.
 fn saved_as_it_lies(weight: Param<Tensor<2>>) -> Param<Tensor<2>> {
     weight.save_mapper(|weight| weight).load_mapper(|weight| weight)
 }
@@ -106,7 +106,7 @@ macro_rules! slim_linear {
 slim_linear!(Linear);
 slim_linear!(burn::nn::Linear);
 
-/// The exact GELU, `x * Phi(x)` with the error function (not its tanh approximation).
+/// The exact GELU: `x * Phi(x)` with the error function, not the tanh approximation.
 #[derive(Module, Debug, Default)]
 pub struct Gelu;
 

@@ -1,12 +1,13 @@
 //! The layers that models are written with.
 //!
-//! They have the names and fields of Burn's own layers, so that the same checkpoints load into them, and differ where slimming needs it:
-//! [`LayerNorm`], [`RmsNorm`] and [`GroupNorm`] remember their original width, a [`BatchNorm`] shares its running statistics only with its
-//! gated copy, and every layer of a branch works at size 0. Burn's own linear layer, convolutions and embedding can be annotated too, but
-//! its convolutions need at least one channel: where a budget may cut all of them, use ours.
+//! They have the names and fields of Burn's own layers, so that the same checkpoints load into them, and differ where
+//! slimming needs it: [`LayerNorm`], [`RmsNorm`] and [`GroupNorm`] remember their original width, a [`BatchNorm`] shares its
+//! running statistics only with its gated copy, and every layer of a branch works at size 0. Burn's own linear layer,
+//! convolutions and embedding can be annotated too, but its convolutions need at least one channel: where a budget may cut
+//! all of them, use ours.
 //!
-//! Two more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, and [`TokenGate`] scales and removes
-//! tokens.
+//! Two more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, and [`TokenGate`] scales
+//! and removes tokens.
 
 mod attention;
 mod batch_norm;

@@ -3,16 +3,16 @@ use std::cell::Cell;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What matrix products are computed in. Parameters, gradients, sums with a bias, norms, activations, softmax and loss are f32
-/// whatever it is.
+/// The precision of matrix products. Parameters, gradients, sums with a bias, norms, activations, softmax and loss are
+/// always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Precision {
-    /// f32. On CUDA burn rounds factors to TF32 where that is faster, and has no switch for it.
+    /// f32. On CUDA, burn rounds factors to TF32 where that is faster, and cannot be told not to.
     #[default]
     F32,
-    /// f32 with factors that may be rounded to TF32: what `F32` is on CUDA. There is none on the CPU.
+    /// f32 whose factors may be rounded to TF32: the same as `F32` on CUDA. The CPU has no TF32.
     Tf32,
-    /// Factors and products rounded to bf16, and summed in f32. Layers of [`nn`](crate::nn) do it; Burn's own stay f32.
+    /// Factors and products rounded to bf16, sums in f32. Only layers of [`nn`](crate::nn) do so; Burn's own stay f32.
     Bf16,
 }
 
@@ -21,24 +21,25 @@ thread_local! {
 }
 
 impl Precision {
-    /// Runs `forward`, usually a forward pass, in this precision: the layers of [`nn`](crate::nn) that it calls in this
-    /// thread multiply in it, as under PyTorch's `autocast`. The backward pass follows the forward pass, wherever it runs.
+    /// Runs `forward`, usually a forward pass, in this precision, like PyTorch's `autocast`: the layers of [`nn`](crate::nn)
+    /// that it calls on this thread multiply in it. The backward pass has the precision of the forward pass, wherever it
+    /// runs.
     ///
-    /// It is set for a forward pass and not in the layers, so that it reaches every layer, annotated or not, and so that no
-    /// weight is ever kept in less than f32.
+    /// The precision is set for a forward pass and not in the layers, so that it applies to every layer, annotated or not, and
+    /// weights always stay f32.
     pub fn within<T>(self, forward: impl FnOnce() -> T) -> T {
         let _before = Restore(CURRENT.replace(self));
         forward()
     }
 
-    /// The precision of the forward pass that this thread is in; `F32` outside of [`within`](Self::within). A layer of your
-    /// own can follow it.
+    /// The precision of the current forward pass on this thread; `F32` outside of [`within`](Self::within). Layers of your
+    /// own can ask for it.
     pub fn current() -> Self {
         CURRENT.get()
     }
 }
 
-/// Puts the precision back, also when a forward pass panics.
+/// Restores the previous precision, also when a forward pass panics.
 struct Restore(Precision);
 
 impl Drop for Restore {

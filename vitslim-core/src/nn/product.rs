@@ -1,7 +1,7 @@
-//! The products of layers, in the [`Precision`] of the forward pass.
+//! The matrix products of layers, in the [`Precision`] of the forward pass.
 //!
-//! In bf16 the factors are cast where they are multiplied, weights after their gating, and the product is cast back. A cast
-//! is differentiable: gradients of factors are products in bf16 too, and arrive at the parameters as f32.
+//! In bf16, factors are cast right before they are multiplied, gated weights included, and the product is cast back. Casts are
+//! differentiable: the gradients of factors are products in bf16 too, and reach the parameters as f32.
 
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{FloatDType, Tensor, activation, module};
@@ -49,8 +49,8 @@ pub(super) fn conv1d(
     }
 }
 
-/// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in / groups, ...kernel]`,
-/// and `bias`, `[channels_out]`.
+/// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in / groups,
+/// ...kernel]`, and `bias`, `[channels_out]`.
 pub(super) fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -68,7 +68,7 @@ pub(super) fn conv2d(
     }
 }
 
-/// Self-attention of heads of any size as one operation, see [`kernels::attention`]; `None` where there is none.
+/// Self-attention over heads of any size as one operation ([`kernels::attention`]); `None` where there is no such operation.
 pub(super) fn fused_attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
     if is_bf16() { None } else { kernels::attention(qkv, heads, scale) }
 }
@@ -86,7 +86,7 @@ pub(super) fn attention(
         let options = AttentionModuleOptions { scale: Some(scale), ..Default::default() };
         return module::attention(q, k, v, None, bias, options);
     }
-    // Not burn's own, whose softmax would be in bf16 where it is differentiated.
+    // Not burn's own, whose softmax would be in bf16 on an autodiff device.
     let full = q.dtype();
     let mut scores = bf16(q).matmul(bf16(k).swap_dims(2, 3)).cast(full) * scale;
     if let Some(bias) = bias {

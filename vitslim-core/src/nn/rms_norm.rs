@@ -27,7 +27,7 @@ impl RmsNormConfig {
 
 /// Root mean square normalisation over the last axis (Zhang and Sennrich 2019): `x / sqrt(mean(x^2) + epsilon) * gamma`.
 ///
-/// As a [`LayerNorm`](super::LayerNorm), it keeps the width that it was made for: features that are gone count as zeros.
+/// Like a [`LayerNorm`](super::LayerNorm), it remembers its original width: removed features count as zeros.
 #[derive(Module, Debug)]
 pub struct RmsNorm {
     /// Scale, `[d_model]`.

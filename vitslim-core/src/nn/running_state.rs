@@ -6,12 +6,12 @@ use burn::module::{
 };
 use burn::tensor::{Device, Tensor};
 
-/// A statistic that training updates in passing, `[channels]`, no parameter: it has no gradient and is not counted, and is saved
-/// beside the weights.
+/// A statistic that the forward pass of training updates, `[channels]`. It is saved with the weights, but is not a
+/// parameter: it has no gradient and is not counted.
 ///
-/// Clones share it, so that what a gated copy of a layer sees arrives in the layer itself. One on another device, in validation
-/// mode, or mapped has its own from there on: it is no other's to change. Burn's own is shared by forks too, and averages what its
-/// threads saw in the order in which they come.
+/// Clones share the value, so that what a gated copy of a layer sees reaches the layer itself. Moving to another device,
+/// changing to or from validation mode, and mapping make a copy that no longer shares it. (Burn's own running state is also
+/// shared by forks, and averages the updates of its threads in the order in which they happen to arrive.)
 #[derive(Clone, Debug)]
 pub struct RunningState {
     id: ParamId,
@@ -19,7 +19,7 @@ pub struct RunningState {
 }
 
 impl RunningState {
-    /// One of `value`.
+    /// A statistic that starts at `value`.
     pub fn new(value: Tensor<1>) -> Self {
         Self::with_id(ParamId::new(), value)
     }
@@ -28,17 +28,17 @@ impl RunningState {
         Self { id, value: Arc::new(Mutex::new(value)) }
     }
 
-    /// The statistic.
+    /// The current value.
     pub fn value(&self) -> Tensor<1> {
         self.lock().clone()
     }
 
-    /// Replaces it, for all clones.
+    /// Replaces the value, for all clones.
     pub fn update(&self, value: Tensor<1>) {
         *self.lock() = value.detach();
     }
 
-    /// One of what `map` makes of the value, which shares nothing with this.
+    /// A copy of `map(value)`, which shares nothing with this.
     pub(crate) fn mapped(&self, map: impl FnOnce(Tensor<1>) -> Tensor<1>) -> Self {
         Self::with_id(self.id, map(self.value()))
     }

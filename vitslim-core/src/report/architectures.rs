@@ -1,4 +1,4 @@
-//! The architectures that experiments may name, as a list and as JSON.
+//! The architectures that an experiment can name, as a list and as JSON.
 
 use serde::Serialize;
 
@@ -7,44 +7,44 @@ use super::table::push;
 /// The registered architectures.
 #[derive(Clone, Debug, Serialize)]
 pub struct Architectures {
-    /// In the order in which they were registered.
+    /// In the order of registration.
     pub architectures: Vec<ListedArchitecture>,
 }
 
 /// An architecture, its presets and its dimensions.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedArchitecture {
-    /// The name by which experiments call it.
+    /// The name that experiments use.
     pub name: String,
     /// Names of its presets.
     pub presets: Vec<String>,
-    /// Of which configuration the dimensions are: `the default configuration`, or a preset's name.
+    /// The configuration that the dimensions are of: `the default configuration`, or the name of a preset.
     pub of: String,
-    /// The dimensions of that configuration, those of one struct together.
+    /// The dimensions of that configuration, grouped by pattern.
     pub dimensions: Vec<ListedDimension>,
-    /// Why there are none to be told.
+    /// Why there are none, if there is a reason.
     pub trouble: Option<String>,
 }
 
-/// The dimensions of one struct.
+/// Dimensions whose paths differ only in numbers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ListedDimension {
-    /// The name by which experiments call it.
+    /// The name that experiments use.
     pub name: String,
     /// Its path, with `*` for every number.
     pub path: String,
     /// Whether its units are token positions.
     pub of_tokens: bool,
-    /// In how many places it is.
+    /// Number of dimensions with this pattern.
     pub places: usize,
-    /// The fewest units that it has in one.
+    /// Units of the smallest.
     pub least_units: usize,
-    /// The most.
+    /// Units of the largest.
     pub most_units: usize,
 }
 
 impl Architectures {
-    /// An entry for each.
+    /// A text with an entry for each architecture.
     pub fn list(&self) -> String {
         self.architectures.iter().map(ListedArchitecture::entry).collect::<Vec<_>>().join("\n")
     }

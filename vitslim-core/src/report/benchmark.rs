@@ -1,20 +1,20 @@
-//! How fast networks are, as a table and as JSON.
+//! The speed of networks, as a table and as JSON.
 
 use comfy_table::CellAlignment;
 use serde::Serialize;
 
 use super::table::{lines, plain, short};
 
-/// Networks that were measured side by side.
+/// Networks measured side by side.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Benchmark {
-    /// Where it was computed.
+    /// The device.
     pub device: String,
-    /// Images of a batch.
+    /// Images per batch.
     pub batch: usize,
-    /// Rounds in which everything was measured once.
+    /// Rounds; each measures everything once.
     pub rounds: usize,
-    /// The experiments that the networks are of.
+    /// The experiments of the networks.
     pub experiments: Vec<BenchedExperiment>,
 }
 
@@ -25,15 +25,15 @@ pub struct BenchedExperiment {
     pub name: String,
     /// Name of the trial.
     pub trial: String,
-    /// What the networks multiply matrices in.
+    /// The precision of matrix products.
     pub precision: String,
     /// Height and width of an image in pixels.
     pub image_size: usize,
     /// Channels of an image.
     pub channels: usize,
-    /// The dense network, and sub-networks.
+    /// The dense network and sub-networks.
     pub networks: Vec<BenchedNetwork>,
-    /// How many times as long as a training step of the dense network a search step takes.
+    /// Duration of a search step over that of a training step of the dense network.
     pub search_over_training: Option<Spread>,
 }
 
@@ -42,44 +42,44 @@ pub struct BenchedExperiment {
 pub struct BenchedNetwork {
     /// `dense`, or the label of the sub-network.
     pub name: String,
-    /// Parameters.
+    /// Number of parameters.
     pub params: usize,
     /// Multiply-adds for one image.
     pub macs: u64,
-    /// A step of training: forward, backward and update.
+    /// A training step: forward, backward and update.
     pub training: Option<Timing>,
-    /// A step of a search; `None` for a sub-network, which is not searched.
+    /// A search step; `None` for a sub-network, which is not searched.
     pub search: Option<Timing>,
-    /// Inference.
+    /// A forward pass in inference.
     pub inference: Option<Timing>,
-    /// How many times as fast as the dense network it trains.
+    /// Training speed over that of the dense network.
     pub training_speedup: Option<Spread>,
-    /// How many times as fast as the dense network it infers.
+    /// Inference speed over that of the dense network.
     pub inference_speedup: Option<Spread>,
 }
 
-/// How long a batch takes.
+/// The time that a batch takes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Timing {
-    /// Of a batch.
+    /// Milliseconds per batch.
     pub milliseconds: Spread,
-    /// At the median.
+    /// Images per second, at the median time.
     pub images_per_second: f64,
 }
 
 /// Median and quartiles.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
-    /// A quarter of the values lies below.
+    /// A quarter of the values is below.
     pub lower: f64,
-    /// Half of the values lies below.
+    /// Half of the values is below.
     pub median: f64,
-    /// Three quarters of the values lie below.
+    /// Three quarters of the values are below.
     pub upper: f64,
 }
 
 impl Spread {
-    /// Of `values`, of which there is at least one. Between two values it is interpolated.
+    /// The quartiles of `values`, of which there must be at least one, with linear interpolation.
     pub fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
@@ -94,7 +94,8 @@ impl Spread {
 }
 
 impl Benchmark {
-    /// Each experiment with its networks, in at most 80 columns while labels are short; below, what the columns mean.
+    /// Each experiment with its networks, in at most 80 columns as long as labels are short, and a line that explains the
+    /// columns.
     pub fn table(&self) -> String {
         let experiments = self.experiments.iter().map(BenchedExperiment::table);
         format!(
@@ -150,7 +151,7 @@ impl BenchedExperiment {
     }
 }
 
-/// A number with three digits at least.
+/// A number with at least three digits.
 fn three_digits(value: f64) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     format!("{value:.decimals$}")

@@ -1,4 +1,4 @@
-//! What `vitslim devices` tells.
+//! The report of `vitslim devices`.
 
 use comfy_table::CellAlignment;
 use serde::Serialize;
@@ -10,42 +10,42 @@ use super::table::{lines, plain, push};
 pub struct Devices {
     /// The processor.
     pub cpu: Cpu,
-    /// What there is of CUDA.
+    /// The CUDA driver and devices.
     pub cuda: Cuda,
 }
 
 /// A processor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cpu {
-    /// Its model.
+    /// The model.
     pub name: String,
-    /// Its cores, where the system tells.
+    /// Number of cores, if the system says.
     pub cores: Option<usize>,
-    /// Threads that compute.
+    /// Number of compute threads.
     pub threads: usize,
-    /// The vector instructions that are used.
+    /// The vector instructions in use.
     pub instructions: &'static str,
-    /// Bytes of memory that this process may have.
+    /// Bytes of memory that this process may use.
     pub memory: u64,
 }
 
 /// The NVIDIA driver and its devices.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Cuda {
-    /// Version of the driver, where it tells.
+    /// Version of the driver, if it says.
     pub driver: Option<String>,
-    /// The newest CUDA that the driver is for.
+    /// The newest CUDA version that the driver supports.
     pub version: Option<String>,
     /// The devices, by index.
     pub devices: Vec<CudaDevice>,
-    /// Why none of them can be used, and what to do.
+    /// Why no device can be used, and what to do.
     pub trouble: Option<String>,
 }
 
 /// A GPU.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CudaDevice {
-    /// What `--device` calls it.
+    /// The value for `--device`.
     pub device: String,
     /// Its model.
     pub name: String,
@@ -56,7 +56,7 @@ pub struct CudaDevice {
 }
 
 impl Devices {
-    /// A line a device, and below what is to be said of CUDA; in at most 80 columns while names are short.
+    /// One line per device, and below it the state of CUDA, in at most 80 columns as long as names are short.
     pub fn table(&self) -> String {
         let mut table = plain();
         table.set_header(["device", "name", "memory", ""]);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told() {
+    fn what_is_missing_is_reported() {
         let trouble = Some("it is not there; get it".to_owned());
         let table = devices(Cuda { trouble, ..Cuda::default() }).table();
         assert!(table.ends_with("\nCUDA cannot be used: it is not there; get it\n"), "{table}");

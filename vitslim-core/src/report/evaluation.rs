@@ -1,13 +1,14 @@
-//! How often a network is right, as a table and as JSON.
+//! The accuracy of a network, as a table and as JSON.
 
 use comfy_table::{CellAlignment, ColumnConstraint, Width};
 use serde::Serialize;
 
 use super::table::{fraction, lines, plain};
-/// Columns that the name of a class may take; a longer one is broken.
+
+/// Columns for the name of a class; a longer one is broken.
 const CLASS_WIDTH: u16 = 56;
 
-/// A network's accuracies, which are fractions.
+/// The accuracies of a network, as fractions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Name of the experiment.
@@ -16,19 +17,19 @@ pub struct Evaluation {
     pub trial: String,
     /// `dense`, or the label of the sub-network.
     pub network: String,
-    /// Epochs of pretraining that the dense network has seen; `None` for a sub-network, and without pretraining.
+    /// Epochs of pretraining of the dense network; `None` for a sub-network, and without pretraining.
     pub epoch: Option<usize>,
-    /// Where it was computed.
+    /// The device.
     pub device: String,
-    /// The part of the data: `test` or `held_out`.
+    /// The split: `test` or `held_out`.
     pub part: &'static str,
     /// Number of images.
     pub images: usize,
     /// Fraction of the images whose largest logit is that of their label.
     pub top1: f64,
-    /// Fraction of the images whose label is among the five largest logits; `None` where there are no more classes.
+    /// Fraction of the images whose label is among the five largest logits; `None` with five classes or fewer.
     pub top5: Option<f64>,
-    /// Each class, in the order of the labels.
+    /// The classes, in the order of their labels.
     pub classes: Vec<ClassEvaluation>,
 }
 
@@ -39,12 +40,12 @@ pub struct ClassEvaluation {
     pub name: String,
     /// Number of images.
     pub images: usize,
-    /// Fraction of the images whose largest logit is that of their label; `None` where there is no image.
+    /// Fraction of the images whose largest logit is that of their label; `None` without images.
     pub top1: Option<f64>,
 }
 
 impl Evaluation {
-    /// The whole and the classes, a line each, in at most 80 columns.
+    /// One line for all images and one for each class, in at most 80 columns.
     pub fn table(&self) -> String {
         let mut table = plain();
         table.set_header(["class", "images", "top-1", "top-5"]);
@@ -70,10 +71,10 @@ impl Evaluation {
         }
         let Self { name, trial, network, part, device, .. } = self;
         let few = match self.top5 {
-            None => format!("; among {} classes there is no top-5 to tell", self.classes.len()),
+            None => format!("; {} classes are too few for a top-5", self.classes.len()),
             Some(_) => String::new(),
         };
-        format!("{}\n{network} of {name}, {trial}: the {part} part, on {device}{few}\n", lines(&mut table))
+        format!("{}\n{network} of {name}, {trial}: the {part} split, on {device}{few}\n", lines(&mut table))
     }
 }
 
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_has_the_whole_and_each_class_in_80_columns() {
+    fn a_table_has_all_images_and_each_class_in_80_columns() {
         let table = evaluation(Some(1.0)).table();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         let words = |start: &str| {
@@ -114,6 +115,6 @@ mod tests {
     #[test]
     fn few_classes_have_no_top_5() {
         let table = evaluation(None).table();
-        assert!(table.contains("among 2 classes there is no top-5 to tell"), "{table}");
+        assert!(table.contains("2 classes are too few for a top-5"), "{table}");
     }
 }

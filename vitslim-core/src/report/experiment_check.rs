@@ -1,4 +1,4 @@
-//! What was checked of an experiment, as a table and as JSON.
+//! The report of `vitslim check`, as a table and as JSON.
 
 use comfy_table::CellAlignment;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::reason::Reason;
 use super::table::{lines, plain, push, short};
 
-/// An experiment, its network and its data, before anything is trained.
+/// What was found about an experiment, its network and its data, before anything is trained.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ExperimentCheck {
     /// Name of the experiment.
@@ -21,55 +21,55 @@ pub struct ExperimentCheck {
     pub macs: Option<u64>,
     /// Channels, height and width of an image.
     pub image: Option<[usize; 3]>,
-    /// The data, if they can be read.
+    /// The dataset, if it can be read.
     pub data: Option<CheckedData>,
     /// Every dimension, in the order of the traversal.
     pub dimensions: Vec<CheckedDimension>,
-    /// Borrowed dimensions that nobody declares, and that are not prunable therefore.
+    /// Borrowed dimensions that no enclosing struct declares, so that they are not prunable.
     pub undeclared: Vec<String>,
-    /// Mask sets for which the hard-masked and the sliced network are the same function.
+    /// Number of mask sets for which the hard-masked and the sliced network agree.
     pub plans: usize,
-    /// The largest difference of their logits, over the largest logit, in f64.
+    /// Largest difference of their logits over the largest logit, in f64.
     pub largest_difference: f64,
     /// Whether the mask of every dimension gets a gradient.
     pub gradients: bool,
-    /// Why it is not fit to be run; empty if it is.
+    /// Why the experiment cannot be run; empty if it can.
     pub reasons: Vec<Reason>,
 }
 
-/// Data that can be read.
+/// A dataset that can be read.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckedData {
     /// Channels, height and width of an image.
     pub image: [usize; 3],
     /// Number of classes.
     pub classes: usize,
-    /// Images to train on.
+    /// Number of training images.
     pub train: usize,
-    /// Images to decide by.
+    /// Number of held-out images.
     pub held_out: usize,
-    /// Images to report.
+    /// Number of test images.
     pub test: usize,
-    /// What a user should know of them.
+    /// What a user should know about it.
     pub notes: Vec<String>,
 }
 
-/// A dimension and what a unit of it costs.
+/// A dimension and the cost of its units.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckedDimension {
-    /// Where it lives: `blocks.3.attn.head_dim`.
+    /// Path in the model: `blocks.3.attn.head_dim`.
     pub path: String,
-    /// The path with `*` for every number, the same for all dimensions that one annotation writes.
+    /// The path with `*` for every number, which all dimensions of one annotation share.
     pub pattern: String,
     /// Units of each group.
     pub groups: Vec<usize>,
-    /// Units.
+    /// Number of units.
     pub units: usize,
     /// Whether its units are tokens.
     pub tokens: bool,
-    /// Parameters that go with one unit.
+    /// Parameters of one unit.
     pub params_per_unit: usize,
-    /// Multiply-adds for one image that go with its first unit; a token is gone from its gate on.
+    /// Multiply-adds of its first unit for one image; for a token, from its gate on.
     pub macs_per_unit: Option<u64>,
     /// Whether the experiment searches it.
     pub searched: bool,
@@ -82,18 +82,18 @@ pub struct CheckedDimension {
 pub struct CheckedCarrier {
     /// Path of the layer.
     pub layer: String,
-    /// That path with `*` for every number.
+    /// The path with `*` for every number.
     pub pattern: String,
-    /// Which side: `input`, `output`, `axis(2)`.
+    /// `input`, `output` or `axis(2)`.
     pub side: String,
-    /// Features of that side that belong to one unit.
+    /// Features of the side that belong to one unit.
     pub features_per_unit: usize,
     /// Whether the mask multiplies there.
     pub gated: bool,
 }
 
 impl ExperimentCheck {
-    /// The dimensions of a pattern in one row, the layers below, and what was proved.
+    /// A table with one row per pattern of dimensions, the layers of each, and what was proved.
     pub fn table(&self) -> String {
         let mut text = self.heading();
         if !self.dimensions.is_empty() {
@@ -174,7 +174,7 @@ impl ExperimentCheck {
         lines(&mut table)
     }
 
-    /// The dimensions by their pattern, in the order of the first.
+    /// The dimensions of each pattern, in the order of its first.
     fn patterns(&self) -> Vec<(String, Vec<&CheckedDimension>)> {
         let mut patterns: Vec<(String, Vec<&CheckedDimension>)> = Vec::new();
         for dimension in &self.dimensions {
@@ -187,7 +187,7 @@ impl ExperimentCheck {
         patterns
     }
 
-    /// `hidden lies along the output of fc1 and the input of fc2 (gate)`, a line for each pattern.
+    /// One line per pattern: `blocks.*.mlp.hidden lies along blocks.*.mlp.fc1 (output), blocks.*.mlp.fc2 (input, gate)`.
     fn layers(&self) -> String {
         let mut text = String::new();
         for (pattern, rows) in self.patterns() {

@@ -1,4 +1,4 @@
-//! What `vitslim ls` tells.
+//! The report of `vitslim ls`.
 
 use std::path::{Path, PathBuf};
 
@@ -8,44 +8,44 @@ use serde::{Serialize, Serializer};
 use super::run_state::RunState;
 use super::table::{fraction, lines, plain, push, trial_name};
 
-/// What the path of a run leaves to what is told of it.
+/// Columns for the path of a run.
 const NAME_WIDTH: usize = 40;
 
 /// The runs below a folder.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
-    /// The folder.
+    /// The folder that was listed.
     #[serde(serialize_with = "as_shown")]
     pub folder: PathBuf,
     /// Its runs, in the order of their paths.
     pub runs: Vec<ListedRun>,
 }
 
-/// A run and how far it has come.
+/// A run and its state.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedRun {
-    /// Its folder, as seen from the one that is listed.
+    /// Its folder, relative to the one that was listed.
     #[serde(serialize_with = "as_shown")]
     pub run: PathBuf,
-    /// How far it has come.
+    /// Its state.
     pub state: RunState,
-    /// Where it is, if it is not complete: `search, epoch 3`.
+    /// Where it is, unless it is complete: `search, epoch 3`.
     pub stage: Option<String>,
-    /// Top-1 of its dense network, once it is complete.
+    /// Top-1 of the dense network, once complete.
     pub top1: Option<f64>,
-    /// Number of its sub-networks, once it is complete.
+    /// Number of sub-networks, once complete.
     pub subnets: Option<usize>,
     /// Why it failed.
     pub failure: Option<String>,
 }
 
-/// A path as a terminal shows it, since JSON has none that are not UTF-8.
+/// Writes a path as a terminal shows it, since JSON strings must be UTF-8.
 fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 
 impl Listing {
-    /// A line a run, and below it why those that failed did; in at most 80 columns.
+    /// One line per run, and below it the reasons of failed runs, in at most 80 columns.
     pub fn table(&self) -> String {
         let mut table = plain();
         table.set_header(["\nrun", "\nstate", "\nat", "dense\ntop-1", "sub-\nnetworks"]);

@@ -1,4 +1,4 @@
-//! What `vitslim plan` tells.
+//! The report of `vitslim plan`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,72 +9,72 @@ use serde::Serialize;
 
 use super::table::{lines, plain, push, short, trial_name};
 
-/// What a name leaves to the numbers beside it.
+/// Columns for the name of a trial.
 const NAME_WIDTH: usize = 32;
 
-/// The trials of an experiment before any of them is run.
+/// The trials of an experiment, before any is run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct SweepPlan {
     /// Name of the experiment.
     pub name: String,
-    /// The device that a step was measured on.
+    /// The device that steps were measured on.
     pub device: Option<String>,
-    /// The trials, in the order in which they are run.
+    /// The trials, in the order they will run.
     pub trials: Vec<PlannedTrial>,
 }
 
-/// A trial before it is run.
+/// A trial, before it is run.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlannedTrial {
-    /// Its name, and that of its folder.
+    /// Its name, and the name of its folder.
     pub trial: String,
     /// Parameters of the dense network.
     pub params: usize,
     /// MACs of the dense network for one image.
     pub macs: u64,
-    /// What sub-networks are expected to be.
+    /// The expected sub-networks.
     pub subnets: Vec<PlannedSubnet>,
     /// Its stages, in order.
     pub stages: Vec<PlannedStage>,
-    /// Its file, with every default spelled out.
+    /// Its experiment file, with every default spelled out.
     #[serde(skip)]
     pub resolved: String,
 }
 
-/// A sub-network before it is cut.
+/// A sub-network, before it is cut.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedSubnet {
     /// Its label.
     pub label: String,
-    /// Its parameters, if masks were random.
+    /// Its number of parameters, by random masks.
     pub params: usize,
-    /// Its MACs for one image, if masks were random.
+    /// Its MACs for one image, by random masks.
     pub macs: u64,
 }
 
-/// A stage before it is trained.
+/// A stage, before it is trained.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedStage {
     /// `pretrain`, `search` or `retrain`.
     pub stage: &'static str,
-    /// Its epochs.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Its steps.
+    /// Number of steps.
     pub steps: usize,
-    /// Seconds that it takes, from a step that was measured.
+    /// Expected seconds, from a measured step.
     pub seconds: Option<f64>,
-    /// Stages of the same identity are trained once.
+    /// Its identity: stages with the same identity are trained once.
     pub identity: String,
 }
 
 impl SweepPlan {
-    /// The trials as a table, the networks, and what is trained in all.
+    /// A table of the trials, the expected sub-networks, and the total.
     pub fn table(&self) -> String {
         let mut table = plain();
         table.set_header(["", "\ntrial", "\nparams", "\nMACs", "sub-\nnetworks", "\nsteps", "\ntime"]);
         let mut begun = HashSet::new();
         for (number, trial) in (1..).zip(&self.trials) {
-            // What an earlier trial trains costs this one nothing.
+            // A stage that an earlier trial trains costs this trial nothing.
             let own: Vec<&PlannedStage> =
                 trial.stages.iter().filter(|stage| begun.insert(stage.identity.as_str())).collect();
             table.add_row([
@@ -105,7 +105,7 @@ impl SweepPlan {
         text
     }
 
-    /// The sub-networks that are expected, those of trials that have the same once.
+    /// The expected sub-networks; trials with the same sub-networks are listed together.
     fn push_networks(&self, text: &mut String) {
         let mut told: Vec<(&PlannedTrial, usize)> = Vec::new();
         for trial in &self.trials {
@@ -141,7 +141,7 @@ impl SweepPlan {
         }
     }
 
-    /// What is trained in all: `1 pretraining, 3 searches, 12 retrainings: 4800 steps, 20 minutes`.
+    /// The total: `12 trials: 1 pretraining, 3 searches, 12 retrainings; 4800 steps, about 20 minutes`.
     pub fn total(&self) -> String {
         let mut known = HashSet::new();
         let all = self.trials.iter().flat_map(|trial| &trial.stages);
@@ -169,10 +169,10 @@ impl SweepPlan {
     }
 }
 
-/// Sets of sub-networks that a table has room for.
+/// Most sets of sub-networks in a table.
 const MOST_TOLD: usize = 10;
 
-/// The sum of `seconds` in words, or `-` where one of them is not known.
+/// The sum of `seconds` in words, or `-` if one is not known.
 fn time(seconds: impl Iterator<Item = Option<f64>>) -> String {
     let total: Option<f64> = seconds.sum();
     match total {

@@ -1,23 +1,23 @@
 use serde::Serialize;
 
-/// How far a run has come.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// All is done.
+    /// Everything is done.
     Complete,
-    /// A process works on it.
+    /// A process is working on it.
     Running,
     /// It ended with an error.
     Failed,
-    /// It has begun, and goes on when its command is given again.
+    /// It was started and then stopped; the same command resumes it.
     Stopped,
     /// Nothing has been trained yet.
     Waiting,
 }
 
 impl RunState {
-    /// One word.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",

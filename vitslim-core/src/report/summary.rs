@@ -1,16 +1,16 @@
-//! `summary.json`, which tools read.
+//! `summary.json`, a format that tools read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// A run in numbers. Accuracies are fractions of the test part, MACs are for one image.
+/// The numbers of a run. Accuracies are fractions of the test split; MACs are for one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Name of the experiment.
     pub name: String,
     /// Name of the trial.
     pub trial: String,
-    /// Where it was computed.
+    /// The device.
     pub device: String,
     /// How long the stages took.
     pub seconds: Seconds,
@@ -22,23 +22,23 @@ pub struct Summary {
     pub subnets: Vec<SubnetSummary>,
 }
 
-/// Seconds that each stage took; `None` for one that was skipped.
+/// Seconds that each stage took; `None` if it was skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
-    /// Of pretraining.
+    /// Seconds of pretraining.
     pub pretrain: Option<f64>,
-    /// Of the search.
+    /// Seconds of the search.
     pub search: Option<f64>,
-    /// Of retraining, all sub-networks together.
+    /// Seconds of retraining all sub-networks.
     pub retrain: Option<f64>,
 }
 
 /// The dense network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DenseSummary {
-    /// Parameters.
+    /// Number of parameters.
     pub params: usize,
-    /// Multiply-adds.
+    /// Multiply-adds for one image.
     pub macs: u64,
     /// Top-1 accuracy.
     pub top1: f64,
@@ -47,35 +47,35 @@ pub struct DenseSummary {
 /// The search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchSummary {
-    /// Epochs that it took.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Top-1 accuracy of the network under its trained soft masks.
+    /// Top-1 accuracy of the network with its trained soft masks.
     pub top1_soft: f64,
 }
 
 /// A sub-network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubnetSummary {
-    /// Its name, also of its folder.
+    /// Its name, and the name of its folder.
     pub label: String,
-    /// What was asked.
+    /// Its budget.
     pub budget: BudgetSummary,
     /// Fraction of the prunable units that is kept, for each searched dimension.
     pub kept: Map<String, Value>,
-    /// Parameters.
+    /// Number of parameters.
     pub params: usize,
-    /// Multiply-adds.
+    /// Multiply-adds for one image.
     pub macs: u64,
     /// Top-1 accuracy right after slicing.
     pub top1_sliced: f64,
-    /// Top-1 accuracy after retraining; `None` where that was skipped.
+    /// Top-1 accuracy after retraining; `None` if that was skipped.
     pub top1_retrained: Option<f64>,
-    /// Largest difference between the logits of the hard-masked and the sliced network on the first held-out images,
-    /// over the largest logit.
+    /// Largest difference between the logits of the hard-masked and the sliced network, over the largest logit, on the first
+    /// held-out images.
     pub masked_vs_sliced: f64,
     /// Images per second at a batch of 64.
     pub images_per_second: f64,
-    /// How many times as fast as the dense network, measured side by side.
+    /// Speed over that of the dense network, measured side by side.
     pub speedup: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What is told of a sweep: `sweep.json`, `sweep.csv` and a table, a row a sub-network.
+//! The report of a sweep: `sweep.json`, `sweep.csv` and a table, with one row per sub-network.
 
 use std::collections::BTreeSet;
 
@@ -10,47 +10,47 @@ use super::run_state::RunState;
 use super::summary::{SubnetSummary, Summary};
 use super::table::{fraction, lines, plain, push, short, trial_name};
 
-/// What the name of a trial leaves to the numbers beside it.
+/// Columns for the name of a trial.
 const NAME_WIDTH: usize = 30;
 
-/// What the label of a sub-network leaves.
+/// Columns for the label of a sub-network.
 const LABEL_WIDTH: usize = 15;
 
-/// The trials of a sweep and how far they have come.
+/// The trials of a sweep and their states.
 #[derive(Clone, Debug, Serialize)]
 pub struct SweepReport {
     /// Name of the experiment.
     pub name: String,
-    /// Each trial, in the order in which they are written.
+    /// The trials, in the order of the file.
     pub trials: Vec<TrialReport>,
 }
 
-/// One trial.
+/// A trial and its state.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrialReport {
     /// Its name.
     pub trial: String,
-    /// The values that differ between trials.
+    /// Its values of the settings that differ between trials.
     pub differing: Map<String, Value>,
-    /// How far it has come.
+    /// Its state.
     pub state: RunState,
     /// Why it failed.
     pub failure: Option<String>,
-    /// What it has written, once it is complete.
+    /// Its summary, once complete.
     pub summary: Option<Summary>,
 }
 
 impl SweepReport {
-    /// How many trials are in `state`.
+    /// Number of trials in `state`.
     pub fn count(&self, state: RunState) -> usize {
         self.trials.iter().filter(|trial| trial.state == state).count()
     }
 
-    /// The whole as a table of values with commas between: a row for each sub-network, and one for each trial that has none.
+    /// The sweep as CSV: one row per sub-network, and one for each trial without sub-networks.
     ///
     /// # Errors
     ///
-    /// When a value cannot be written, which none is.
+    /// When the `csv` crate cannot write a value, which does not happen.
     pub fn csv(&self) -> Result<String, csv::Error> {
         let differing = self.differing();
         let summaries = self.trials.iter().filter_map(|trial| trial.summary.as_ref());
@@ -99,7 +99,7 @@ impl SweepReport {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Names of what differs between trials.
+    /// Names of the settings that differ between trials.
     fn differing(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for name in self.trials.iter().flat_map(|trial| trial.differing.keys()) {
@@ -143,7 +143,7 @@ impl SweepReport {
     }
 }
 
-/// What is told of a sub-network beside what it keeps.
+/// Columns of a sub-network after those of the shares it keeps.
 const NUMBERS: [&str; 13] = [
     "params",
     "macs",

@@ -1,17 +1,17 @@
-//! The table that a run ends with.
+//! The table at the end of a run, and what all tables share.
 
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{SubnetSummary, Summary};
 
-/// Columns of a terminal that nobody made wider.
+/// Columns of a standard terminal.
 const WIDTH: usize = 80;
 
-/// What numbers leave to the names of networks, even long ones.
+/// Columns for the name of a network.
 const NAME_WIDTH: usize = 17;
 
-/// The dense network and the sub-networks of a run, and below them what each sub-network keeps, and what the columns
-/// mean; in at most 80 columns: labels break between their numbers.
+/// A table of the dense network and the sub-networks of a run, the shares that each sub-network keeps, and what the columns
+/// mean, in at most 80 columns. Long labels break between their numbers.
 pub fn table(summary: &Summary) -> String {
     let mut table = plain();
     table.set_header([
@@ -55,7 +55,7 @@ pub fn table(summary: &Summary) -> String {
         push(&mut text, &format!("{} keeps {}", subnet.label, kept(subnet)));
     }
     text.push('\n');
-    push(&mut text, "top-1 of the test part, of sub-networks right after slicing and after retraining");
+    push(&mut text, "top-1 on the test split, of sub-networks right after slicing and after retraining");
     push(&mut text, &format!("images/s at a batch of 64 on {}", summary.device));
     push(&mut text, "speed-up over the dense network, measured side by side");
     for subnet in summary.subnets.iter().filter(|subnet| subnet.speedup < 1.0) {
@@ -78,7 +78,7 @@ pub(super) fn plain() -> Table {
     table
 }
 
-/// The lines of `table`, two spaces between columns.
+/// The lines of `table`, with two spaces between columns.
 pub(super) fn lines(table: &mut Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -86,20 +86,20 @@ pub(super) fn lines(table: &mut Table) -> String {
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// The name of a trial in at most `width` columns: `hidden.weight=1e-5,` and below it `seed=1`.
+/// The name of a trial in at most `width` columns, broken after commas: `hidden.weight=1e-5,` and below it `seed=1`.
 pub(super) fn trial_name(name: &str, width: usize) -> String {
-    // A break after a comma comes before any other.
+    // `textwrap` breaks at spaces first.
     let breakable = name.replace(',', ", ");
     let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::fill(&breakable, options).replace(", ", ",")
 }
 
-/// An accuracy.
+/// An accuracy, or `-`.
 pub(super) fn fraction(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.4}"))
 }
 
-/// Adds a sentence, broken to fit.
+/// Adds a sentence to `text`, broken into lines.
 pub(super) fn push(text: &mut String, sentence: &str) {
     text.push_str(&textwrap::fill(sentence, textwrap::Options::new(WIDTH).subsequent_indent("  ")));
     text.push('\n');

@@ -59,7 +59,11 @@ fn check_normalisation(
     })?;
     match folder.read(NORMALISATION)? {
         None => Ok(Some(here)),
-        Some(there) if there.trim_end() == here => Ok(None),
+        Some(there)
+            if serde_json::from_str(&there).is_ok_and(|there: Normalisation| there == *normalisation) =>
+        {
+            Ok(None)
+        }
         Some(there) => Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here }),
     }
 }
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
 
     fn normalisation() -> Normalisation {
-        Normalisation { white: 255, mean: vec![0.5], deviation: vec![1.0], images: 9 }
+        Normalisation { white: 255, mean: vec![0.5], std: vec![1.0], images: 9 }
     }
 
     fn opened(out: &Path, trial: &str, experiment: &str, afresh: bool) -> Result<RunFolder, FolderError> {
@@ -108,5 +112,17 @@ mod tests {
         assert!(!path.join("summary.json").exists());
         assert!(!path.join("subnets").exists());
         assert!(path.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_run_whose_normalisation_an_earlier_version_wrote_goes_on() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = opened(out.path(), "seed=1", "one", false).unwrap();
+        let older = folder.read(NORMALISATION).unwrap().unwrap().replace("\"std\"", "\"deviation\"");
+        folder.write(NORMALISATION, older.as_bytes()).unwrap();
+        assert_eq!(check_normalisation(&folder, &normalisation()).unwrap(), None);
+        folder.write(NORMALISATION, older.replace("0.5", "0.6").as_bytes()).unwrap();
+        let found = check_normalisation(&folder, &normalisation());
+        assert!(matches!(found, Err(FolderError::OtherData { .. })), "{found:?}");
     }
 }

@@ -6,7 +6,7 @@ use super::check::Checked;
 use super::failure::Failure;
 use crate::values::furthest;
 
-/// The comparisons of a check. All are made, and what is furthest off is told.
+/// The comparisons of a check. All are made, and the one that is furthest off, for its tolerance, is reported.
 #[derive(Debug, Default)]
 pub struct Comparison {
     made: usize,
@@ -23,14 +23,14 @@ struct Difference {
 }
 
 impl Difference {
-    /// Over the tolerance.
+    /// The difference over the tolerance.
     fn ratio(&self) -> f64 {
         if self.difference.is_nan() { f64::INFINITY } else { self.difference / self.tolerance }
     }
 }
 
 impl Comparison {
-    /// `difference` is at most `tolerance`, which is above 0.
+    /// `difference` must be at most `tolerance`, which is above 0.
     pub fn within(&mut self, what: impl Into<String>, difference: f64, tolerance: f64) {
         let found = Difference { what: what.into(), difference, tolerance };
         self.made += 1;
@@ -40,7 +40,7 @@ impl Comparison {
         }
     }
 
-    /// No value of `found` is further than `tolerance` from that of `expected`.
+    /// Each value of `found` must be within `tolerance` of that of `expected`.
     pub fn close(&mut self, what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
         if found.len() != expected.len() || found.is_empty() {
             let sizes = format!("{what}: {} values instead of {}", found.len(), expected.len());
@@ -49,14 +49,14 @@ impl Comparison {
         self.within(what, furthest(found, expected), tolerance);
     }
 
-    /// No value of `found` is further than `tolerance` times the largest of `expected` from that of `expected`.
+    /// Each value of `found` must be within `tolerance`, times the largest of `expected`, of that of `expected`.
     pub fn close_for_its_size(&mut self, what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
         let size = expected.iter().fold(1e-3, |most: f64, value| most.max(value.abs()));
         let relative = |values: &[f64]| values.iter().map(|value| value / size).collect::<Vec<_>>();
         self.close(what, &relative(found), &relative(expected), tolerance);
     }
 
-    /// `found` is `expected`.
+    /// `found` must equal `expected`.
     pub fn equal<T: PartialEq + Debug>(&mut self, what: &str, found: &T, expected: &T) {
         if found == expected {
             self.made += 1;
@@ -65,7 +65,7 @@ impl Comparison {
         }
     }
 
-    /// `claim` holds; `told` says what was found.
+    /// `claim` must hold; `told` says what was found.
     pub fn holds(&mut self, claim: bool, told: impl Into<String>) {
         if claim {
             self.made += 1;
@@ -80,7 +80,7 @@ impl Comparison {
         self.unequal.get_or_insert(told);
     }
 
-    /// What was furthest off, or what failed.
+    /// The comparison that is furthest off.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ impl Comparison {
             format!("{what} by {difference:.1e}, allowed {tolerance:.0e}")
         });
         if failed > 0 {
-            // What is near is no news beside what is unequal.
+            // Differences within their tolerance do not matter beside unequal values.
             let furthest = furthest.filter(|_| off);
             let told: Vec<_> = unequal.into_iter().chain(furthest).collect();
             return Err(Failure::new(format!("{failed} of {made} are off: {}", told.join("; "))));
@@ -107,7 +107,7 @@ impl Comparison {
     }
 }
 
-/// The values of `tensor`.
+/// The values of `tensor`, read from its device.
 pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>, Failure> {
     Ok(tensor.into_data().convert::<f64>().try_into_vec()?)
 }

@@ -1,11 +1,11 @@
-//! Small configurations of each architecture.
+//! Small configurations of the architectures.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::models::{ConvNextConfig, SwinConfig, VitConfig};
 
-/// A configuration, and the size of its images, which have one channel.
+/// A random configuration of a ViT, and the size of its images, which have one channel.
 pub(super) fn vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
     let heads = rng.random_range(2..=3);
     let image_size = 2 * rng.random_range(2..=3);
@@ -25,7 +25,8 @@ pub(super) fn vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
     (config, image_size)
 }
 
-/// The same for a Swin Transformer: several windows in the first stage, shifted in its second block, and one window in the last stage.
+/// The same for a Swin Transformer: the first stage has several windows, shifted in its second block, and the last stage has
+/// one.
 pub(super) fn swin(rng: &mut ChaCha8Rng) -> (SwinConfig, usize) {
     let (stages, window) = (rng.random_range(2..=3), rng.random_range(2..=3));
     let image_size = window << (stages - 1);
@@ -47,7 +48,7 @@ pub(super) fn swin(rng: &mut ChaCha8Rng) -> (SwinConfig, usize) {
     (config, image_size)
 }
 
-/// The same for a ConvNeXt, whose stages narrow as well as widen.
+/// The same for a ConvNeXt, whose stages may become narrower or wider.
 pub(super) fn convnext(rng: &mut ChaCha8Rng) -> (ConvNextConfig, usize) {
     let (stages, patch_size) = (rng.random_range(2..=3), rng.random_range(1..=2));
     let image_size = patch_size << (stages - 1);
@@ -65,7 +66,7 @@ pub(super) fn convnext(rng: &mut ChaCha8Rng) -> (ConvNextConfig, usize) {
     (config, image_size)
 }
 
-/// Four windows in the first stage, shifted in its second block, and one in the other.
+/// A Swin with four windows in its first stage, shifted in its second block, and one in the other.
 pub(super) fn small_swin() -> SwinConfig {
     SwinConfig {
         image_size: 8,
@@ -80,7 +81,7 @@ pub(super) fn small_swin() -> SwinConfig {
     }
 }
 
-/// Two stages, none of them smaller than a kernel's taps reach.
+/// A ConvNeXt with two stages, both at least as large as the kernel.
 pub(super) fn small_convnext() -> ConvNextConfig {
     ConvNextConfig {
         image_size: 8,

@@ -1,14 +1,14 @@
-//! Sizes and values drawn at random, the same on every device.
+//! Random sizes and values, the same on every device.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Draws sizes and values.
+/// A generator of sizes and values.
 pub struct Draw(ChaCha8Rng);
 
 impl Draw {
-    /// What `seed` gives.
+    /// The generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
@@ -18,13 +18,13 @@ impl Draw {
         self.0.random_range(1..=most)
     }
 
-    /// Normal values that lie one after the other.
-    pub fn normal<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Values<D> {
-        Values { values: self.values(shape, deviation), stored: shape, shape, lie: Lie::InOrder }
+    /// Normal values, contiguous in memory.
+    pub fn normal<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Values<D> {
+        Values { values: self.values(shape, std), stored: shape, shape, lie: Lie::InOrder }
     }
 
-    /// Normal values that lie in one of the ways in which they may lie.
-    pub fn scattered<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Values<D> {
+    /// Normal values with a random memory layout.
+    pub fn scattered<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Values<D> {
         let last = D - 1;
         let mut stored = shape;
         let lie = match self.size(5) {
@@ -43,23 +43,23 @@ impl Draw {
             }
             _ => Lie::InOrder,
         };
-        Values { values: self.values(stored, deviation), stored, shape, lie }
+        Values { values: self.values(stored, std), stored, shape, lie }
     }
 
-    // Not by the device, whose generator others share. Twelve uniform numbers are as good as normal.
-    fn values<const D: usize>(&mut self, shape: [usize; D], deviation: f64) -> Vec<f64> {
+    // Not from the device, whose generator is shared. The sum of twelve uniform numbers is about normal.
+    fn values<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Vec<f64> {
         let mut value = || (0..12).map(|_| self.0.random::<f64>()).sum::<f64>() - 6.0;
-        (0..shape.iter().product()).map(|_| deviation * value()).collect()
+        (0..shape.iter().product()).map(|_| std * value()).collect()
     }
 }
 
-/// Values, and how they lie in memory.
+/// Values and their memory layout.
 #[derive(Clone, Debug)]
 pub struct Values<const D: usize> {
     values: Vec<f64>,
-    /// Shape as they lie.
+    /// Shape in memory.
     stored: [usize; D],
-    /// Shape as they are used.
+    /// Shape of the tensor.
     shape: [usize; D],
     lie: Lie,
 }
@@ -74,7 +74,7 @@ enum Lie {
 }
 
 impl<const D: usize> Values<D> {
-    /// As a tensor of `device`.
+    /// As a tensor on `device`.
     pub fn on(&self, device: &Device) -> Tensor<D> {
         let tensor = Tensor::from_data(TensorData::new(self.values.clone(), self.stored), device);
         let last = D - 1;
@@ -87,7 +87,7 @@ impl<const D: usize> Values<D> {
         }
     }
 
-    /// As a leaf of the graph of `device`, which differentiates.
+    /// As a leaf of the graph, on an autodiff `device`.
     pub fn leaf(&self, device: &Device) -> Tensor<D> {
         self.on(device).detach().require_grad()
     }

@@ -1,13 +1,13 @@
 use std::error::Error;
 use std::fmt;
 
-/// Why a check failed, in words.
-// No `Error` itself, so that every error becomes one by `?`.
+/// Why a check failed.
+// Not an `Error` itself, so that `?` can turn every error into one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(String);
 
 impl Failure {
-    /// A failure that `reason` tells.
+    /// A failure for `reason`.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }

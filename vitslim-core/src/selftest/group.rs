@@ -10,28 +10,28 @@ use super::{layers, macs, parity, pipeline, slicing};
 use crate::panics::panic_message;
 use crate::report::CheckReport;
 
-/// Checks of one subject.
+/// A group of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Group {
-    /// Numbers of the original PyTorch code, and of timm.
+    /// Numbers from the original PyTorch code, and from timm.
     Parity,
     /// Hard-masked networks equal sliced ones.
     Slicing,
-    /// Layers and their gradients equal small operations on the CPU.
+    /// Layers and their gradients equal stock operations on the CPU.
     Layers,
     /// Multiply-adds of the recorded forward pass.
     Macs,
-    /// A whole run: it learns, and goes on where it was stopped.
+    /// A whole run learns, and resumes where it was stopped.
     Pipeline,
 }
 
 impl Group {
-    /// All groups, in the order in which they are checked.
+    /// All groups, in the order in which they run.
     pub fn all() -> &'static [Self] {
         Self::value_variants()
     }
 
-    /// As it is written.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Parity => "parity",
@@ -54,8 +54,8 @@ impl Group {
     }
 }
 
-/// Runs every check of `groups` on `device`, and tells `told` of each as it ends. One that panics has failed, and the rest
-/// goes on.
+/// Runs every check of `groups` on `device`, and calls `told` with each result. A check that panics has failed; the others
+/// still run.
 pub fn selftest(device: &Device, groups: &[Group], mut told: impl FnMut(&CheckReport)) -> Vec<CheckReport> {
     let checks = groups.iter().flat_map(|group| group.checks().iter().map(|check| (group.name(), check)));
     let report = |(group, check): (&'static str, &Check)| {
@@ -68,7 +68,7 @@ pub fn selftest(device: &Device, groups: &[Group], mut told: impl FnMut(&CheckRe
 
 fn report(group: &'static str, check: &Check, device: &Device) -> CheckReport {
     let started = Instant::now();
-    // Burn panics where a device fails.
+    // Burn panics if a device fails.
     let checked = catch_unwind(AssertUnwindSafe(|| (check.run)(device)));
     let checked = checked.unwrap_or_else(|panic| {
         let said = panic_message(&*panic).unwrap_or("it does not say why");

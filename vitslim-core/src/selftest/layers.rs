@@ -1,5 +1,4 @@
-//! The layers that have fused operations on the CPU, or whatever the device has: values and gradients equal those of small
-//! stock operations on the CPU.
+//! Values and gradients of the layers with fused operations equal those of stock operations on the CPU.
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, activation, module};
@@ -21,15 +20,15 @@ pub(super) const CHECKS: &[Check] = &[
 
 const ROUNDS: u64 = 40;
 
-/// The most by which a value may be off, over the largest. Another device adds in another order, and has exponentials of
-/// its own.
+/// Largest difference of a value, over the largest value. Another device adds in another order and has its own exponential
+/// function.
 fn tolerance(device: &Device) -> f64 {
     if is_cpu(device) { 4e-6 } else { 2e-5 }
 }
 
 type Named = Vec<(&'static str, Vec<f64>)>;
 
-/// The output of an operation, and the gradients of its inputs when `weigh` reaches the output.
+/// The output of an operation, and the gradients of its inputs if that of its output is `weigh`.
 macro_rules! output_and_gradients {
     ($weigh:expr, [$($input:ident),+], $output:expr) => {{
         let output = $output;
@@ -44,7 +43,7 @@ macro_rules! output_and_gradients {
     }};
 }
 
-/// Compares what `compute` gives on `device` with what `stock` gives on the CPU.
+/// Compares the results of `compute` on `device` with those of `stock` on the CPU.
 fn compare(
     comparison: &mut Comparison,
     device: &Device,
@@ -59,8 +58,8 @@ fn compare(
     Ok(())
 }
 
-/// Whether products are in f32: some GPUs round their factors to TF32, ten bits of fraction, unless they are told not to, which
-/// is off by 5e-4 and puts off most of the other checks.
+/// Products must be in f32. Some GPUs round factors to TF32, with ten bits of fraction, unless told not to; that is off by
+/// 5e-4 and makes most of the other checks fail.
 fn matrix_product(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for size in [64, 256] {
@@ -75,7 +74,7 @@ fn matrix_product(device: &Device) -> Checked {
     })
 }
 
-/// The product of square matrices, row by row, in f64.
+/// The product of square matrices in f64, row by row.
 fn product(a: &[f64], b: &[f64], size: usize) -> Vec<f64> {
     let mut product = vec![0.0; size * size];
     for (row, a) in product.chunks_exact_mut(size).zip(a.chunks_exact(size)) {
@@ -105,7 +104,7 @@ fn gelu(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Every other layer may be so large that each of its products has several parts, and the first is.
+/// Every second layer may be so large that each of its products has several parts, and the first one is.
 fn linear(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
@@ -140,13 +139,13 @@ fn linear(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Also where features are gone, which the norm takes as zeros; and where tokens have factors: both outputs side by side.
+/// Also with removed features, which count as zeros, and with factors of tokens; both outputs are concatenated.
 fn layer_norm(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
         let mut draw = Draw::new(round);
         let [batch, tokens, kept] = [4, 90, 90].map(|most| draw.size(most));
-        // Of a feature alone nothing is left to compare.
+        // The norm of a single feature is 0.
         let (kept, gone) = (kept + 1, if round % 2 == 0 { 0 } else { draw.size(30) });
         let x = draw.scattered([batch, tokens, kept], 1.0);
         let [gamma, beta] = [(); 2].map(|()| draw.normal([kept], 1.0));
@@ -191,7 +190,7 @@ fn stock_layer_norm(x: Tensor<3>, [gamma, beta]: [Tensor<1>; 2], gone: usize) ->
     module::layer_norm(whole, gamma, Some(beta), 1e-6).narrow(2, 0, kept)
 }
 
-/// Heads of any sizes, none too.
+/// Heads of any size, also 0.
 fn attention(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
@@ -221,7 +220,7 @@ fn attention(device: &Device) -> Checked {
 
 const ATTENTION_SCALE: f64 = 0.3;
 
-/// Attention of each head by itself, from small operations.
+/// The attention of each head separately, with stock operations.
 fn stock_attention(qkv: Tensor<3>, heads: &[usize]) -> Tensor<3> {
     let features: usize = heads.iter().sum();
     let mut start = 0;

@@ -1,4 +1,4 @@
-//! MACs from the captured graph, against arithmetic, for dense and sliced networks.
+//! MACs from the recorded graph against arithmetic, for dense and sliced networks.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "convnext", run: convnext },
 ];
 
-/// Matrix products and attention of one image. `a` of the formula are kept head dims, `m` kept hidden units.
+/// Matrix products and attention for one image; `a` is the number of kept head dims, `m` that of kept hidden units.
 fn by_arithmetic(config: &VitConfig, plan: &Plan) -> u64 {
     let kept = |path: &str| plan.get(path).map_or(0, |cut| cut.keep.len() as u64);
     let width = kept("width");
@@ -68,7 +68,7 @@ fn presets(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// That of the capture does not matter.
+/// The batch size of the recording only multiplies the count.
 fn batch(device: &Device) -> Checked {
     let config = small();
     let model = Vit::init(&config, device)?;
@@ -81,7 +81,7 @@ fn batch(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// They are what the plan leaves.
+/// After slicing, they are those of what the plan leaves.
 fn sliced(device: &Device) -> Checked {
     let config = small();
     let model = Vit::init(&config, device)?;
@@ -91,7 +91,7 @@ fn sliced(device: &Device) -> Checked {
         ("blocks.0.attn.head_dim", &[0, 4, 5, 8, 9, 11]),
         ("blocks.0.mlp.hidden", &[7]),
         ("blocks.1.tokens", &[5]),
-        // One head is left, and one branch is gone.
+        // One head is left, and one branch is empty.
         ("blocks.1.attn.head_dim", &[6, 7]),
         ("blocks.1.mlp.hidden", &[]),
     ];
@@ -105,7 +105,7 @@ fn sliced(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Kinds of operations of a forward pass, with their number.
+/// The kinds of operations of a forward pass, and the number of each.
 fn operations(model: &Vit, config: &VitConfig) -> Result<BTreeMap<String, usize>, Failure> {
     let captured = capture(model, image(config), 1)?;
     let mut kinds = BTreeMap::new();
@@ -117,7 +117,7 @@ fn operations(model: &Vit, config: &VitConfig) -> Result<BTreeMap<String, usize>
     Ok(kinds)
 }
 
-/// In a sliced network.
+/// A sliced network has exactly the operations of the dense one.
 fn no_mask_is_left(device: &Device) -> Checked {
     let config = small();
     let model = Vit::init(&config, device)?;
@@ -132,7 +132,7 @@ fn no_mask_is_left(device: &Device) -> Checked {
     let dense = operations(&model, &config)?;
     comparison.equal("operations", &operations(&model.slim(&plan)?, &config)?, &dense);
 
-    // Where a mask does multiply in the forward pass, the count shows it.
+    // A mask that multiplies in the forward pass does show in the count.
     let tokens = dimensions.into_iter().filter(|d| d.is_tokens());
     let masks: Vec<_> = tokens.map(|dimension| (dimension, MaskSpec::default())).collect();
     let gated = model.gate(&MaskSet::new(&masks, device));
@@ -142,7 +142,7 @@ fn no_mask_is_left(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Those of the paper, and what a plan leaves of a small one.
+/// Swin-T has the MACs of the paper, and a small Swin those of what a plan leaves.
 fn swin(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     let (_, tiny) = Swin::presets().swap_remove(0);
@@ -168,7 +168,7 @@ fn swin(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Whether the multiply-adds of `model`, for images of 8 x 8, are those of `by_arithmetic` after each of the cuts.
+/// Compares the multiply-adds of `model`, for images of 8 x 8, with those of `by_arithmetic` after each cut.
 fn after_each_cut<A: Architecture>(
     model: &A,
     cuts: &[(&str, &[usize])],
@@ -184,7 +184,7 @@ fn after_each_cut<A: Architecture>(
     Ok(())
 }
 
-/// Matrix products and attention of one image.
+/// Matrix products and attention for one image.
 fn swin_by_arithmetic(config: &SwinConfig, plan: &Plan) -> u64 {
     let kept = |path: String| plan.get(&path).map_or(0, |cut| cut.keep.len() as u64);
     let width = |stage: usize| kept(format!("layers.{stage}.width"));
@@ -206,7 +206,7 @@ fn swin_by_arithmetic(config: &SwinConfig, plan: &Plan) -> u64 {
     total + width(config.depths.len() - 1) * config.classes as u64
 }
 
-/// Those of the paper, and what a plan leaves of a small one.
+/// ConvNeXt-T has the MACs of the paper, and a small ConvNeXt those of what a plan leaves.
 fn convnext(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     let (_, tiny) = ConvNext::presets().swap_remove(0);
@@ -229,7 +229,7 @@ fn convnext(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Matrix products and convolutions of one image.
+/// Matrix products and convolutions for one image.
 fn convnext_by_arithmetic(config: &ConvNextConfig, plan: &Plan) -> u64 {
     let kept = |path: String| plan.get(&path).map_or(0, |cut| cut.keep.len() as u64);
     let width = |stage: usize| kept(format!("stages.{stage}.width"));

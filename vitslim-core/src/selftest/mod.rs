@@ -1,8 +1,8 @@
-//! What vitslim claims, checked on a device: the same checks as in vitslim's own tests, in the binary itself, so that it can
-//! be carried to any machine.
+//! `vitslim selftest`: checks vitslim's claims on a device. These are checks of vitslim's own tests, in the binary, so that
+//! they run on any machine.
 //!
-//! A check is a function of the device under test. It tells what it measured, or what is wrong; what it compares with
-//! comes with the binary or is computed on the CPU.
+//! A check is a function of the device under test. It returns what it measured, or what is wrong. The values that it
+//! compares with come with the binary or are computed on the CPU.
 
 mod check;
 mod comparison;

@@ -1,5 +1,5 @@
-//! A whole run of a small network on the digits, by the same functions as `vitslim run`: it learns, and goes on where it
-//! was stopped.
+//! A whole run of a small network on the digits, with the functions of `vitslim run`: it learns, and resumes where it was
+//! stopped.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use super::check::{Check, Checked};
 use super::comparison::Comparison;
 use super::failure::Failure;
 use crate::device::is_cpu;
-use crate::experiment::Document;
+use crate::experiment::{Document, Trial};
 use crate::models::Vit;
 use crate::report::Summary;
 use crate::run::{EvaluationSetting, PartName, Prepared, RunError, Setting, Target, evaluate, execute};
@@ -22,8 +22,8 @@ use crate::train::{Devices, Interrupter, TrainError};
 pub(super) const CHECKS: &[Check] =
     &[Check { name: "learns", run: learns }, Check { name: "resumes", run: resumes }];
 
-/// All that a checkpoint has to bring back: an average of the weights, clipping, learning rates that differ, batches in
-/// parts, random depth, lines between epochs.
+/// Has everything that a checkpoint must restore: a weight average, clipping, layer-wise learning rates, accumulated
+/// batches, stochastic depth, and lines within epochs.
 const EXPERIMENT: &str = r#"Experiment(
     name: "selftest",
     seed: 3,
@@ -49,23 +49,23 @@ const EXPERIMENT: &str = r#"Experiment(
 )
 "#;
 
-/// The most by which losses, penalties and top-1 may differ between two runs on a GPU, which may add in another order each
-/// time. A learning rate that differs in the sixth digit makes 2e-6 of it, batches in another order or weights of another
-/// epoch more than 1e-2. Larger learning rates would make chaos of rounding.
+/// Largest difference of losses and penalties between two runs on a GPU, which may add in another order each time. A
+/// learning rate that differs in the sixth digit makes 2e-6; batches in another order, or weights of another epoch, make
+/// more than 1e-2. (With larger learning rates, training would amplify rounding.)
 const REORDERED: f64 = 1e-3;
 
-/// The same for fractions of a few hundred images.
+/// The same for accuracies on a few hundred images.
 const FEW_IMAGES: f64 = 0.01;
 
-/// What a run left.
+/// The results of a run.
 struct Ended {
     summary: Summary,
-    /// `metrics.jsonl` without its times.
+    /// `metrics.jsonl` without times.
     metrics: Vec<Value>,
 }
 
-fn document() -> Result<Document, Failure> {
-    Ok(Document::parse("selftest.ron", EXPERIMENT, &[])?)
+fn trial() -> Result<Trial, Failure> {
+    Ok(Document::parse("selftest.ron", EXPERIMENT, &[])?.trial()?)
 }
 
 fn run(
@@ -103,17 +103,17 @@ fn ended(prepared: &Prepared<Vit>, out: &Path, device: &Device) -> Result<Ended,
     Ok(Ended { summary, metrics: text.lines().map(line).collect::<Result<_, Failure>>()? })
 }
 
-/// A value of the training part in each whole epoch of a stage.
+/// A training metric after each epoch of a stage.
 fn of_epochs(ended: &Ended, stage: &str, value: &str) -> Vec<f64> {
     let lines = ended.metrics.iter().filter(|line| line["stage"] == stage && line["step"].is_null());
     lines.map(|line| line["train"][value].as_f64().unwrap_or(f64::NAN)).collect()
 }
 
-/// Every stage does what it is for, and the networks can be evaluated again from their files.
+/// Every stage does its job, and the networks can be evaluated again from their files.
 fn learns(device: &Device) -> Checked {
     let out = tempfile::tempdir()?;
-    let document = document()?;
-    let prepared = Prepared::<Vit>::new(&document)?;
+    let trial = trial()?;
+    let prepared = Prepared::<Vit>::new(&trial)?;
     let ended = ended(&prepared, out.path(), device)?;
 
     let mut comparison = Comparison::default();
@@ -132,7 +132,7 @@ fn learns(device: &Device) -> Checked {
     let subnet = subnets.first().ok_or_else(|| Failure::new("there is no sub-network"))?;
     let retrained = subnet.top1_retrained.unwrap_or(f64::NAN);
     for (network, top1) in [("dense", dense.top1), ("retrained", retrained)] {
-        // There are ten classes.
+        // Chance is 0.1.
         comparison.holds(top1 > 0.3, format!("top-1 of the {network} network is {top1}"));
     }
     comparison.holds(subnet.params < dense.params && subnet.macs < dense.macs, "nothing is cut");
@@ -141,16 +141,16 @@ fn learns(device: &Device) -> Checked {
     let setting = EvaluationSetting { data: None, part: PartName::Test, device, device_name: "selftest" };
     let run = folder(&prepared, out.path());
     for (path, top1) in [(run.clone(), dense.top1), (run.join(&subnet.label), retrained)] {
-        let again = evaluate::<Vit>(&document, &Target::find(&path)?, &setting)?;
+        let again = evaluate::<Vit>(&trial, &Target::find(&path)?, &setting)?;
         comparison.equal("top-1 of the files", &again.top1, &top1);
     }
     comparison.finish()?;
     Ok(format!("{}, top-1 {:.2}", told.join(", "), dense.top1))
 }
 
-/// A run that is stopped in the third epoch of each stage ends as one that is not: on the CPU bit for bit.
+/// A run that is stopped in the third epoch of each stage ends like one that is not; on the CPU bit for bit.
 fn resumes(device: &Device) -> Checked {
-    let prepared = Prepared::<Vit>::new(&document()?)?;
+    let prepared = Prepared::<Vit>::new(&trial()?)?;
     let out = tempfile::tempdir()?;
     let expected = ended(&prepared, out.path(), device)?;
     let out = tempfile::tempdir()?;
@@ -196,14 +196,14 @@ fn resumes(device: &Device) -> Checked {
     Ok(format!("stopped {stopped} times; {}", comparison.finish()?))
 }
 
-/// Where a line stands: `search, epoch 2, step 12`.
+/// The place of a line: `search, epoch 2, step 12`.
 fn place(line: &Value) -> String {
     let stage = line["stage"].as_str().unwrap_or_default();
     let step = line["step"].as_u64().map_or_else(String::new, |step| format!(", step {step}"));
     format!("{stage}, epoch {}{step}", line["epoch"])
 }
 
-/// Runs until `lines` lines are recorded, and then stops. Whether it was still at work.
+/// Runs until `lines` lines are recorded, then stops. Returns whether the run was still going.
 fn stop_after(lines: usize, prepared: &Prepared<Vit>, out: &Path, device: &Device) -> Result<bool, Failure> {
     let interrupter = Interrupter::new();
     let over = AtomicBool::new(false);
@@ -226,7 +226,7 @@ fn stop_after(lines: usize, prepared: &Prepared<Vit>, out: &Path, device: &Devic
     }
 }
 
-/// Tells that a run is over, also by a panic: else who waits for it waits for ever.
+/// Reports that a run is over, even by a panic, so that nobody waits for it for ever.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {

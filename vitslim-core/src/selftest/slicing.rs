@@ -1,6 +1,6 @@
 //! Hard-masked and sliced networks are the same function, for random architectures and plans, and a sliced network trains.
 //!
-//! In f32 here; vitslim's own tests draw many more by the same functions in f64.
+//! The checks are in f32; vitslim's own tests draw many more cases with the same functions in f64.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -53,30 +53,30 @@ pub(super) const CHECKS: &[Check] = &[
 
 const ROUNDS: u64 = 30;
 
-/// How a plan is drawn.
+/// How to draw a plan.
 #[derive(Clone, Copy, Debug)]
 pub enum PlanKind {
-    /// Keeps all.
+    /// Keeps everything.
     Whole,
-    /// Keeps about this share of everything, down to nothing.
+    /// Keeps about this share of each dimension, possibly nothing.
     AnyShare(f64),
-    /// Keeps some dims of each head, and some hidden units.
+    /// Keeps some dims of each head and some hidden units.
     Ragged,
-    /// Keeps one unit of each dimension but the tokens.
+    /// Keeps one unit of each dimension except tokens.
     OneUnit,
-    /// Cuts one head of each block whole.
+    /// Cuts one whole head of each block.
     HeadGone,
-    /// Cuts most branches whole.
+    /// Cuts most branches entirely.
     BranchesGone,
     /// Keeps some tokens.
     Tokens,
     /// Keeps one token beside the class token.
     OneToken,
-    /// Keeps some of the embedding's width.
+    /// Keeps some of the embedding width.
     Width,
 }
 
-/// A plan for a network of `dimensions`.
+/// A random plan for a network with `dimensions`.
 pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng) -> Plan {
     let mut plan = Plan::whole(dimensions);
     let mut left: Option<Vec<usize>> = None;
@@ -159,7 +159,8 @@ fn masked_equals_sliced_of<A: Architecture>(
     comparison.finish()
 }
 
-/// Masking does not say what cutting a token means, so it is compared with blocks that get the tokens that are left.
+/// Masking cannot express a cut token, so the sliced network is compared with one whose blocks get only the tokens that are
+/// left.
 fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
@@ -171,7 +172,7 @@ fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
     comparison.finish()
 }
 
-/// The logits of a dense model each of whose blocks gets the tokens that `plan` leaves there.
+/// The logits of a dense model whose blocks get only the tokens that `plan` leaves.
 fn with_tokens_left(model: &Vit, plan: &Plan, images: Tensor<4>) -> Tensor<2> {
     let patches = model.patch_embed.forward(images);
     let [batch, count, dim] = patches.dims();
@@ -191,7 +192,7 @@ fn with_tokens_left(model: &Vit, plan: &Plan, images: Tensor<4>) -> Tensor<2> {
     model.head.forward(model.norm.forward(x).narrow(1, 0, 1).squeeze_dim::<2>(1))
 }
 
-/// Path and values of every parameter.
+/// Collects path and values of every parameter.
 struct ParameterValues {
     path: Vec<String>,
     found: Result<Vec<(String, Vec<f64>)>, Failure>,
@@ -221,11 +222,11 @@ fn parameter_values<M: Module>(model: &M) -> Result<Vec<(String, Vec<f64>)>, Fai
     values.found
 }
 
-/// After slicing, one training step changes every parameter, however the model was sliced.
+/// After slicing, however it was done, one training step changes every parameter.
 ///
 /// # Errors
 ///
-/// When one does not move.
+/// When a parameter does not change.
 pub fn trains_after_slicing(device: &Device) -> Checked {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let config = VitConfig {
@@ -247,7 +248,7 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
         for cut in &mut plan.cuts {
             match cut.dimension.as_str() {
                 "blocks.1.mlp.hidden" => cut.keep.clone_from(&hidden),
-                // A token that the first block cuts has a position that feeds nothing.
+                // The position of a token that the first block cuts would get no gradient.
                 "blocks.0.tokens" => cut.keep = (0..9).collect(),
                 _ => {}
             }
@@ -256,7 +257,7 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
     let masks: Vec<_> = dimensions.into_iter().map(|d| (d, MaskSpec::default())).collect();
     let masks = MaskSet::new(&masks, &training);
     let mut comparison = Comparison::default();
-    // Of a branch that is gone, the norm before it feeds nothing; all else must still move.
+    // The norm before an empty branch gets no gradient; all else must still change.
     for (case, sliced, unmoved) in [
         ("trained before", model.slim(&plan)?, None),
         ("valid before", model.valid().slim(&plan)?.train(), None),
@@ -279,7 +280,7 @@ fn swin_trains_after_slicing(device: &Device) -> Checked {
     let cuts: [(&str, &[usize]); 4] = [
         ("layers.0.width", &[0, 3, 4]),
         ("layers.1.width", &[1, 2, 3, 7, 8]),
-        // Of two heads one is gone; of three, none has the size of another.
+        // One of two heads is gone, and three have different sizes.
         ("layers.0.blocks.1.attn.head_dim", &[3, 5]),
         ("layers.1.blocks.0.attn.head_dim", &[0, 4, 5, 8, 9, 10]),
     ];
@@ -291,7 +292,8 @@ fn convnext_trains_after_slicing(device: &Device) -> Checked {
     trains_whole_and_cut::<ConvNext>(&configs::small_convnext(), &cuts, device)
 }
 
-/// Whether every parameter moves in a model for images of 8 x 8, and in what random cuts of its branches leave with `cuts`.
+/// Checks that every parameter changes in a model for images of 8 x 8, and in the same model with `cuts` and random cuts of
+/// its branches.
 fn trains_whole_and_cut<A: Architecture>(
     config: &A::Config,
     cuts: &[(&str, &[usize])],
@@ -311,7 +313,7 @@ fn trains_whole_and_cut<A: Architecture>(
     comparison.finish()
 }
 
-/// Whether a training step on four `images` changes every parameter but those whose path starts with `unmoved`.
+/// Checks that a training step on four `images` changes every parameter except those whose path starts with `unmoved`.
 fn every_parameter_moves<A: Architecture>(
     case: &str,
     model: A,
@@ -327,7 +329,7 @@ fn every_parameter_moves<A: Architecture>(
             continue;
         }
         let moved = before.iter().zip(after).filter(|(a, b)| a != b && b.is_finite()).count();
-        // A key's bias shifts all scores of a query alike, so that it has no gradient beyond rounding.
+        // The bias of keys shifts all scores of a query equally, so its gradient is only rounding.
         let expected = if path.ends_with("qkv.bias") { before.len() / 2 } else { before.len() };
         comparison.holds(moved >= expected, format!("{case}: {path}: {moved} of {} moved", before.len()));
     }

@@ -1,12 +1,12 @@
-//! What the derive asks of the types of a struct and its fields, for the words in which the compiler tells that one is
-//! not fit. Each of these traits holds of whatever fits, so that nobody implements one, and the compiler lists no others
-//! that do.
+//! What the derive requires of a struct and of the types of its fields, with the compiler's error if one does not qualify.
+//!
+//! Each trait has a blanket implementation: nobody implements it, and the error does not list every type that does.
 
 use burn::module::Module;
 
 use super::layer::{Side, SlimLayer};
 
-/// Of the struct: to be a Burn module.
+/// The struct must be a Burn module.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a Burn module",
     label = "`#[derive(Slimmable)]` goes with `#[derive(Module)]`",
@@ -17,7 +17,7 @@ pub trait IsModule: Module {}
 #[diagnostic::do_not_recommend]
 impl<T: Module> IsModule for T {}
 
-/// Of a field with an axis: to be a layer with that side.
+/// A field with an axis must be a layer with that side.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no such axis to gate or slice",
     label = "the layer has no such axis",
@@ -30,13 +30,13 @@ pub trait HasAxis<S: Side>: SlimLayer<S> {}
 #[diagnostic::do_not_recommend]
 impl<S: Side, L: SlimLayer<S>> HasAxis<S> for L {}
 
-/// Of a field with an annotation for one type only: to be of that type.
+/// A field whose annotation is for one type only must be of that type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `{T}`",
     label = "the annotation of this field is for one of type `{T}`"
 )]
 pub trait Is<T>: Sized {
-    /// The field with `map` applied to its value.
+    /// `map` applied to the field.
     fn apply(self, map: impl FnOnce(T) -> T) -> Self;
 }
 

@@ -1,12 +1,12 @@
-//! What a unit costs in parameters.
+//! How many parameters a unit has.
 
 use super::head_layout::HeadLayout;
 use super::layer::{Side, SlimLayer, index_tensor};
 use super::mapper::{DimensionAxis, DimensionMapper, Scope};
 use super::slimmable::Slimmable;
 
-/// The parameters that go when one unit of a dimension of the dense model is cut and nothing else: path and number, in
-/// the order of the traversal. Token gates are not listed, a token costs none.
+/// How many parameters go when one unit of each dimension of the dense model is cut and nothing else: path and number, in the
+/// order of the traversal. Token gates are not listed, since a token has no parameters.
 pub fn parameters_per_unit<M: Slimmable>(model: &M) -> Vec<(String, usize)> {
     let mut count = Count { scope: Scope::default(), parameters: Vec::new(), alone: Vec::new() };
     model.valid().map_dimensions(&mut count);
@@ -16,12 +16,12 @@ pub fn parameters_per_unit<M: Slimmable>(model: &M) -> Vec<(String, usize)> {
 struct Count {
     scope: Scope,
     parameters: Vec<(String, usize)>,
-    /// Dimensions whose first unit is the only one of its group, which goes with it.
+    /// Dimensions whose first group has one unit, so that the group goes with the unit.
     alone: Vec<String>,
 }
 
 impl Count {
-    /// Adds what goes with the features of one unit, or of one group, of `axis`.
+    /// Adds the parameters that go with one unit, or one group, of `axis`.
     fn add<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
         let device = layer.devices().into_iter().next().unwrap_or_default();
         let left = index_tensor(&axis.without_first(layer.extent(side)), &device);

@@ -1,4 +1,4 @@
-//! Reads the dimensions off a model.
+//! Reads the dimensions of a model from the model itself.
 
 use thiserror::Error;
 
@@ -11,10 +11,10 @@ use super::token_gate::TokenGate;
 /// Sizes of a model that contradict its annotations.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DimensionError {
-    /// A layer's side is no multiple of the axis' factors.
+    /// The features of a layer's side are not a multiple of the axis's factors.
     #[error(
-        "the {side} of `{layer}` has {extent} features, which is no multiple of {features_per_unit}, the number that its \
-         axis gives to each unit of `{dimension}`"
+        "the {side} of `{layer}` has {extent} features, which is not a multiple of {features_per_unit}, the features per \
+         unit of `{dimension}` that its axis says"
     )]
     Indivisible {
         /// Path of the layer.
@@ -23,9 +23,9 @@ pub enum DimensionError {
         side: String,
         /// Path of the dimension.
         dimension: String,
-        /// Features the side has.
+        /// Features of the side.
         extent: usize,
-        /// Features the annotation gives to a unit.
+        /// Features of a unit, by the annotation.
         features_per_unit: usize,
     },
     /// Two carriers of a dimension have different numbers of units.
@@ -33,15 +33,15 @@ pub enum DimensionError {
     Disagree {
         /// Path of the dimension.
         dimension: String,
-        /// Where it was met first.
+        /// Path of the first layer that carries it.
         first: String,
-        /// Units there.
+        /// Its units there.
         expected: usize,
         /// Path of the layer that disagrees.
         layer: String,
         /// Side of that layer.
         side: String,
-        /// Units it has.
+        /// Its units at that layer.
         found: usize,
     },
     /// A side that cannot carry a dimension.
@@ -56,7 +56,7 @@ pub enum DimensionError {
         /// What the layer says.
         reason: String,
     },
-    /// An axis of groups has another number of them.
+    /// The number of features on an axis of groups is not the number of groups.
     #[error(
         "`{dimension}` has {expected} groups, but the {side} of `{layer}`, whose axis names only the groups, has {extent} \
          features"
@@ -64,18 +64,18 @@ pub enum DimensionError {
     Groups {
         /// Path of the dimension.
         dimension: String,
-        /// Groups that its layout has.
+        /// Groups of its layout.
         expected: usize,
         /// Path of the layer.
         layer: String,
         /// Side of the layer.
         side: String,
-        /// Features the side has.
+        /// Features of the side.
         extent: usize,
     },
     /// A gate on an axis of groups.
     #[error(
-        "the {side} of `{layer}` names only the groups of `{dimension}`, whose masks multiply its units: remove its `gate`"
+        "the {side} of `{layer}` names only the groups of `{dimension}`, but masks multiply units: remove its `gate`"
     )]
     GatedGroups {
         /// Path of the dimension.

@@ -3,11 +3,11 @@
 /// A dimension of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dimension {
-    /// Where it lives: `blocks.3.attn.head_dim`.
+    /// Path in the model: `blocks.3.attn.head_dim`.
     pub path: String,
     /// What its units are.
     pub kind: DimensionKind,
-    /// Units of each group (of each head, say); one group for a dimension that is not grouped.
+    /// Units of each group, of each head for instance; a dimension that is not grouped has one group.
     pub groups: Vec<usize>,
     /// The layers that carry it, in the order of the traversal.
     pub carriers: Vec<Carrier>,
@@ -18,23 +18,23 @@ pub struct Dimension {
 pub enum DimensionKind {
     /// Features of layers.
     Features,
-    /// Token positions at a [`TokenGate`], without its prefix tokens.
+    /// Token positions at a [`TokenGate`](super::TokenGate), without its prefix tokens.
     Tokens {
-        /// Number of prefix tokens that stand before the units.
+        /// Number of prefix tokens before the units.
         prefix: usize,
-        /// Whether tokens were cut here before.
+        /// Whether tokens have been cut here already.
         sliced: bool,
     },
 }
 
-/// A layer's axis along which a dimension lies.
+/// A layer's side that a dimension runs along.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Carrier {
     /// Path of the layer: `blocks.3.attn.qkv`.
     pub layer: String,
-    /// Which side: `input`, `output`, `axis(2)`.
+    /// `input`, `output` or `axis(2)`.
     pub side: String,
-    /// Features of that side that belong to one unit.
+    /// Features of the side that belong to one unit.
     pub features_per_unit: usize,
     /// Whether the dimension's mask multiplies here.
     pub gated: bool,
@@ -51,7 +51,7 @@ impl Dimension {
         matches!(self.kind, DimensionKind::Tokens { .. })
     }
 
-    /// The last part of the path, by which experiments name the dimension: `head_dim`.
+    /// The last part of the path, which experiments name the dimension by: `head_dim`.
     pub fn name(&self) -> &str {
         self.path.rsplit('.').next().unwrap_or(&self.path)
     }

@@ -1,13 +1,13 @@
 use burn::module::Module;
 
-/// How the features of an attention layer split into heads. Heads need not be of one size: after slicing, each has the dims that its masks
-/// left it, and an empty head is gone. Attention over the heads is in [`nn`](crate::nn): [`attend`](Self::attend).
+/// How the features of an attention layer split into heads. Heads can have different sizes: after slicing, each has the dims
+/// that its masks left it, and an empty head is gone. [`attend`](Self::attend) computes the attention.
 #[derive(Module, Debug)]
 pub struct HeadLayout {
     /// Dims of each head, in the order of the features.
     pub sizes: Vec<usize>,
-    /// What the scores are multiplied by: `head_dim^-0.5` of the *original* head size, also after slicing, so that the
-    /// sliced attention equals the masked one.
+    /// What the scores are multiplied by: `head_dim^-0.5` of the *original* head size, even after slicing, so that the sliced
+    /// attention equals the masked one.
     pub scale: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What a layer must be able to do to carry a prunable dimension: one small trait, implemented once a side.
+//! What a layer must do to carry a prunable dimension: one small trait, implemented for each side.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Input;
 
-/// The output features of a layer. A norm has these only: what it reads, it writes.
+/// The output features of a layer. A norm has only these: it writes the features that it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Output;
 
@@ -43,9 +43,9 @@ impl<const A: usize> Side for Axis<A> {
 ///
 /// # A layer of your own
 ///
-/// Implement it once for each side that is prunable, and annotate the layer like the built-in ones. A layer says how many
-/// features the side has, and how its parameters are multiplied and selected along it; [`scale_param`] and
-/// [`select_param`] do that for one axis of one parameter. Here an activation with a learned slope for each feature:
+/// Implement it for each side that is prunable, and annotate the layer like the built-in ones. A layer says how many features
+/// the side has, and how its parameters are multiplied and selected along it; [`scale_param`] and [`select_param`] do that for
+/// one axis of one parameter. This is an activation with a learned slope for each feature:
 ///
 /// ```
 /// use burn::tensor::Int;
@@ -107,10 +107,10 @@ impl<const A: usize> Side for Axis<A> {
 /// # }
 /// ```
 ///
-/// What a layer of your own must keep to, so that what is cut is what was masked: with features multiplied by 0 it computes what
-/// it computes without them. Layers that work on each feature for itself do. One that takes a mean over the features, as a norm
-/// does, must remember how many there were. One that is left without features must return an output of size 0, and not
-/// every operation of Burn does. A layer that takes some cuts only says so in [`check`](Self::check).
+/// One rule: with some features multiplied by 0, the layer must compute what it computes without them. A layer that treats
+/// each feature separately does. One that takes a mean over the features, as a norm does, must remember how many there were.
+/// Without any feature, a layer must return an output of size 0, which not every operation of Burn does. A layer that can only
+/// take some cuts says so in [`check`](Self::check).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be gated or sliced along its {S} side",
     label = "this layer has no such axis"
@@ -119,32 +119,32 @@ pub trait SlimLayer<S: Side>: Module {
     /// Number of features along the side.
     fn extent(&self, side: S) -> usize;
 
-    /// Whether the layer works with only the features `kept` of the side, in that order. Most layers take any, and leave this
-    /// method out.
+    /// Whether the layer works with only the features `kept` of the side, in that order. Most layers do with any, and leave
+    /// this method out.
     ///
-    /// A dimension is searched unit by unit. So it is asked for all features and for those without one unit when the
-    /// dimensions of a model are described, before anything is trained: a side that refuses these can carry no dimension, or
-    /// not with such units. It is asked again for what a plan keeps.
+    /// It is called before anything is trained, when the dimensions of a model are described, with all features and with those
+    /// that are left without one unit: a side that refuses either cannot carry the dimension. It is called again with the
+    /// features that a plan keeps.
     ///
     /// # Errors
     ///
-    /// Why not, and what to write instead, to stand after "the output of `conv` cannot carry `hidden`: ".
+    /// Why not, and what to write instead, to follow "the output of `conv` cannot carry `hidden`: ".
     fn check(&self, _side: S, _kept: &[usize]) -> Result<(), String> {
         Ok(())
     }
 
-    /// The layer with feature `i` of the side multiplied by `factors[i]`, bias included where the side is the output.
+    /// The layer with feature `i` of the side multiplied by `factors[i]`, including the bias if the side is the output.
     /// `factors`: `[extent]`.
     fn scale(self, side: S, factors: Tensor<1>) -> Self;
 
-    /// The layer with only the features `kept` left, in that order. `kept`: `[features]`, indices below the extent that
-    /// [`check`](Self::check) takes.
+    /// The layer with only the features `kept`, in that order. `kept`: `[features]`, indices below the extent that passed
+    /// [`check`](Self::check).
     fn select(self, side: S, kept: Tensor<1, Int>) -> Self;
 }
 
-/// `param` multiplied by `factors` (`[size of axis]`) along `axis`, with the same id, so that the gradient still
-/// belongs to the original parameter. It is mapped and not made anew: a new one outside autodiff would be frozen when it
-/// is taken back to training.
+/// `param` multiplied by `factors` (`[size of axis]`) along `axis`. It keeps its id, so that the gradient still belongs to the
+/// original parameter, and is mapped rather than made anew: a parameter made outside autodiff would be frozen when the model
+/// goes back to training.
 pub fn scale_param<const D: usize>(
     param: Param<Tensor<D>>,
     axis: usize,

@@ -1,32 +1,33 @@
 //! The one traversal of a model that everything else is built on.
 //!
-//! A *dimension* is a named set of prunable units of a module: the hidden units of an MLP, the dims of its attention heads, the token
-//! positions that enter a block. `#[derive(Slimmable)]` writes [`Slimmable::map_dimensions`](super::Slimmable::map_dimensions), which hands
-//! every annotated part of a model to a [`DimensionMapper`]. To describe, gate, slice or count a model is one mapper each.
+//! A *dimension* is a named set of prunable units of a module: the hidden units of an MLP, the dims of its attention heads,
+//! the token positions that enter a block. `#[derive(Slimmable)]` writes
+//! [`Slimmable::map_dimensions`](super::Slimmable::map_dimensions), which hands every annotated part of a model to a
+//! [`DimensionMapper`]. To describe, gate, slice or count a model is one mapper each.
 
 use super::bounds::{HasAxis, Is, IsModule};
 use super::head_layout::HeadLayout;
 use super::layer::{Side, SlimLayer};
 use super::token_gate::TokenGate;
 
-/// One factor of an axis, outermost first: `[3, heads, head_dim]` is `Count(3), Groups("heads"), Units("head_dim")`.
+/// A factor of an axis. Written outermost first, `[3, heads, head_dim]` is `Count(3), Groups("heads"), Units("head_dim")`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Factor {
-    /// A plain number of repetitions, also one read from a `usize` field.
+    /// A number of repetitions: a literal, or a `usize` field.
     Count(usize),
-    /// The groups of a grouped dimension: of the one that follows, or without one the axis has an entry for each group.
+    /// The groups of a grouped dimension: of the units that follow; or, if none follow, the axis has one entry for each group.
     Groups(&'static str),
     /// The units of a dimension.
     Units(&'static str),
 }
 
-/// An axis, resolved: feature `(r * units + u) * inner + i` of a layer's side belongs to unit `u`, for every `r` below
-/// `outer` and `i` below `inner`. On an axis of groups it is groups that are counted so.
+/// A resolved axis: feature `(r * units + u) * inner + i` of a layer's side belongs to unit `u`, for every `r` below `outer`
+/// and `i` below `inner`. On an axis of groups, `u` counts groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DimensionAxis {
-    /// Path of the dimension, for example `blocks.3.attn.head_dim`.
+    /// Path of the dimension: `blocks.3.attn.head_dim`.
     pub dimension: String,
-    /// Path of the layer, for example `blocks.3.attn.qkv`.
+    /// Path of the layer: `blocks.3.attn.qkv`.
     pub layer: String,
     /// Product of the factors before the dimension.
     pub outer: usize,
@@ -42,7 +43,7 @@ impl DimensionAxis {
         self.outer * self.inner
     }
 
-    /// The features of all units but the first, of a side with `extent` features.
+    /// The features of every unit but the first, of a side with `extent` features.
     pub(crate) fn without_first(&self, extent: usize) -> Vec<usize> {
         let units = extent.checked_div(self.features_per_unit()).unwrap_or(0);
         self.features(&(1..units).collect::<Vec<_>>(), units)
@@ -60,20 +61,20 @@ impl DimensionAxis {
     }
 }
 
-/// What a traversal does with the parts of a model: one implementation for each thing that can be done to dimensions.
+/// What a traversal does with the parts of a model: one implementation for each operation on dimensions.
 ///
-/// An implementation keeps a [`Scope`] and says what happens to a layout, a token gate and an axis; what it does not speak
-/// of stays as it is. The other methods are called by the code that the derive writes.
+/// An implementation keeps a [`Scope`] and overrides what happens to a layout, a token gate or an axis; by default each stays
+/// as it is. The other methods are called by the code that the derive writes.
 pub trait DimensionMapper: Sized {
-    /// Where the traversal stands.
+    /// Where the traversal is.
     fn scope(&mut self) -> &mut Scope;
 
-    /// The layout of the grouped dimension at the path given. Always comes before that dimension's axes.
+    /// The layout of the grouped dimension at a path. It always comes before the axes of that dimension.
     fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
         layout
     }
 
-    /// The token gate of the dimension at the path given.
+    /// The token gate of the dimension at a path.
     fn map_tokens(&mut self, _: &str, gate: TokenGate) -> TokenGate {
         gate
     }
@@ -83,8 +84,8 @@ pub trait DimensionMapper: Sized {
         layer
     }
 
-    /// An annotated axis with an entry for each group of a dimension, and none for its units: a bias of each head. Masks
-    /// multiply units, so that none acts here; what changes the groups of the layout must change this axis alike.
+    /// One annotated axis with an entry for each group of a dimension instead of each unit: a bias for each head, say. Masks
+    /// multiply units, so none applies here, but whatever changes the groups of the layout must change this axis too.
     fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
         layer
     }
@@ -95,8 +96,8 @@ pub trait DimensionMapper: Sized {
         self.scope().open(dimensions);
     }
 
-    /// Opens a scope in which each name means the dimension at a path, relative to where the traversal stands. For a
-    /// traversal written by hand, of a model whose dimension the derive cannot name: the width of a stage that the next
+    /// Opens a scope in which each name stands for the dimension at a path, relative to where the traversal is. For a traversal
+    /// written by hand, of a model with a dimension that the derive cannot name, such as the width of a stage that the next
     /// stage reads too ([`Swin`](crate::models::Swin)).
     fn lend(&mut self, dimensions: &[(&'static str, String)]) {
         self.scope().lend(dimensions);
@@ -120,7 +121,7 @@ pub trait DimensionMapper: Sized {
         self.scope().path.pop();
     }
 
-    /// The layout field of the dimension `dimension`, declared by the struct that stands open, in groups named `groups`.
+    /// The layout field of `dimension`, which the current struct declares, in groups named `groups`.
     #[doc(hidden)]
     fn layout<L: Is<HeadLayout>>(&mut self, groups: &'static str, dimension: &'static str, layout: L) -> L {
         self.scope().declare_groups(groups, dimension);
@@ -137,8 +138,8 @@ pub trait DimensionMapper: Sized {
         gate.apply(|gate| self.map_tokens(&path, gate))
     }
 
-    /// The axis `factors` of the layer in the field `field`. A borrowed dimension that no enclosing struct declares is
-    /// not prunable there: the layer stays as it is.
+    /// The axis `factors` of the layer in the field `field`. If it is of a borrowed dimension that no enclosing struct
+    /// declares, it is not prunable, and the layer stays as it is.
     #[doc(hidden)]
     fn axis<S: Side, L: HasAxis<S>>(
         &mut self,
@@ -168,7 +169,7 @@ pub trait DimensionMapper: Sized {
     }
 }
 
-/// Where a traversal stands: the path of fields, and the dimensions that the enclosing structs declare.
+/// Where a traversal is: the path of fields, and the dimensions that the enclosing structs declare.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     path: Vec<String>,
@@ -176,12 +177,12 @@ pub struct Scope {
     undeclared: Vec<String>,
 }
 
-/// What a struct declares.
+/// The dimensions that a struct declares.
 #[derive(Clone, Debug)]
 struct Declared {
-    /// Names of dimensions, each with its path.
+    /// Name and path of each dimension.
     dimensions: Vec<(&'static str, String)>,
-    /// Names of groups, each with the dimension that they group.
+    /// Name of the groups of each grouped dimension, and the name of that dimension.
     groups: Vec<(&'static str, &'static str)>,
 }
 
@@ -214,12 +215,12 @@ impl Scope {
         self.declared.pop();
     }
 
-    /// Path of `field` of the struct that stands open.
+    /// Path of `field` of the current struct.
     fn path_of(&self, field: &str) -> String {
         join(&self.path, field)
     }
 
-    /// The dimension `name`, or the one whose groups are called so, as the innermost enclosing struct declares it.
+    /// The dimension called `name`, or whose groups are called so, in the innermost enclosing struct that declares one.
     pub(crate) fn resolve(&mut self, name: &str) -> Option<Resolved> {
         let resolved = self.declared.iter().rev().find_map(|declared| {
             let path_of =
@@ -238,7 +239,7 @@ impl Scope {
         resolved
     }
 
-    /// Paths of the borrowed dimensions met so far that no enclosing struct declares.
+    /// Paths of the borrowed dimensions found so far that no enclosing struct declares.
     pub fn undeclared(&self) -> &[String] {
         &self.undeclared
     }

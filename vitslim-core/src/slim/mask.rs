@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 use super::dimension::{Dimension, DimensionKind};
 use super::layer::index_tensor;
 
-/// How many masks a dimension gets. One that is not grouped has no other than `Unit`.
+/// How many masks a dimension gets. For a dimension that is not grouped, only `Unit` is possible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Granularity {
-    /// One mask a unit.
+    /// One mask per unit.
     #[default]
     Unit,
-    /// One mask a group, for whole heads.
+    /// One mask per group: whole heads are pruned.
     Group,
-    /// One mask a position, shared by all groups, so that all heads keep the same dims.
+    /// One mask per position, shared by all groups: all heads keep the same dims.
     Uniform,
 }
 
 impl Granularity {
-    /// Whether it means something for `dimension`: a mask per group needs groups, one per position equally long ones.
+    /// Whether it is possible for `dimension`: `Group` needs groups, `Uniform` groups of equal size.
     pub fn fits(self, dimension: &Dimension) -> bool {
         match self {
             Self::Unit => true,
@@ -33,7 +33,7 @@ impl Granularity {
     }
 }
 
-/// What turns a mask's trained value into the factor that multiplies.
+/// The function from a mask's trained value to the factor that it multiplies by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Activation {
     /// The value itself.
@@ -41,7 +41,7 @@ pub enum Activation {
     Identity,
     /// tanh of the value.
     Tanh,
-    /// The logistic function of the value.
+    /// The sigmoid of the value.
     Sigmoid,
 }
 
@@ -55,16 +55,16 @@ impl Activation {
     }
 }
 
-/// How the masks of a dimension are made and penalised.
+/// How the masks of a dimension are initialised and penalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaskSpec {
-    /// How many masks it gets.
+    /// How many masks the dimension gets.
     pub granularity: Granularity,
-    /// From value to factor.
+    /// The function from value to factor.
     pub activation: Activation,
-    /// The value, before the activation, that every mask starts at.
+    /// Initial value of every mask, before the activation.
     pub init: f64,
-    /// What the l1 norm of its activated masks is multiplied by in the penalty.
+    /// Weight of the l1 norm of the activated masks in the penalty.
     pub weight: f64,
 }
 
@@ -79,7 +79,7 @@ impl Default for MaskSpec {
 pub struct Mask {
     /// Path of the dimension.
     pub path: String,
-    /// How they are made.
+    /// How they are initialised and penalised.
     pub spec: MaskSpec,
     /// Trained values before the activation, `[masks]`.
     pub values: Param<Tensor<1>>,
@@ -88,7 +88,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Masks for `dimension`, all at their initial value.
+    /// Masks for `dimension`, at their initial value.
     pub fn new(dimension: &Dimension, spec: MaskSpec, device: &Device) -> Self {
         let count = match spec.granularity {
             Granularity::Unit => dimension.units(),
@@ -104,7 +104,7 @@ impl Mask {
         }
     }
 
-    /// Whether they lie on token positions.
+    /// Whether they mask token positions.
     pub fn is_tokens(&self) -> bool {
         matches!(self.kind, DimensionKind::Tokens { .. })
     }
@@ -114,7 +114,7 @@ impl Mask {
         self.spec.activation.forward(self.values.val())
     }
 
-    /// Which mask each unit belongs to, `[units]` indices.
+    /// The index of the mask of each unit, `[units]`.
     pub fn mask_of_unit(&self) -> Vec<usize> {
         let groups = self.groups.iter();
         match self.spec.granularity {
@@ -139,15 +139,15 @@ impl Mask {
     }
 }
 
-/// All masks of a model, in the order of its traversal: only the dimensions that are searched have one. Its parameters
-/// are named by the paths of the dimensions.
+/// The masks of all searched dimensions of a model, in the order of its traversal. As a module, its parameters are named by the
+/// paths of the dimensions.
 #[derive(Clone, Debug, Default)]
 pub struct MaskSet {
     masks: Vec<Mask>,
 }
 
 impl MaskSet {
-    /// A mask for each of `searched`.
+    /// Masks for each of the `searched` dimensions.
     pub fn new(searched: &[(Dimension, MaskSpec)], device: &Device) -> Self {
         let mask = |(dimension, spec): &(Dimension, MaskSpec)| Mask::new(dimension, *spec, device);
         Self { masks: searched.iter().map(mask).collect() }
@@ -168,7 +168,7 @@ impl MaskSet {
         self.masks.iter().find(|mask| mask.path == path)
     }
 
-    /// The masks with the values of each replaced by `values(path, old)`.
+    /// The masks with each value tensor replaced by `values(path, old)`.
     pub fn map_values(self, mut values: impl FnMut(&str, Tensor<1>) -> Tensor<1>) -> Self {
         let replace = |mask: Mask| {
             let path = mask.path.clone();
@@ -177,13 +177,13 @@ impl MaskSet {
         Self { masks: self.masks.into_iter().map(replace).collect() }
     }
 
-    /// Path and unit factors (`[units]`) of every dimension.
+    /// Path and unit factors (`[units]`) of each dimension.
     pub(crate) fn unit_factors(&self) -> Vec<(String, Tensor<1>)> {
         self.masks.iter().map(|mask| (mask.path.clone(), mask.unit_factors())).collect()
     }
 
-    /// The sparsity penalty, `[1]`: the sum over dimensions of weight times the l1 norm of the activated masks (checked by
-    /// the golden numbers of the original; a mask that several units share counts once, as there). `None` where no mask has a weight.
+    /// The sparsity penalty, `[1]`: the sum over dimensions of weight times the l1 norm of the activated masks. As in the
+    /// reference, whose golden numbers check it, a mask that several units share counts once. `None` if no mask has a weight.
     pub fn penalty(&self) -> Option<Tensor<1>> {
         self.masks
             .iter()
@@ -193,7 +193,7 @@ impl MaskSet {
     }
 }
 
-// Written by hand, since the derive names parameters by fields, and these are named by paths.
+// By hand, since the derive would name parameters by fields instead of paths.
 impl Module for MaskSet {
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.masks.iter().fold(devices, |devices, mask| mask.values.collect_devices(devices))

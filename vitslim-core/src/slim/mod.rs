@@ -4,7 +4,7 @@
 //! | what | file |
 //! | --- | --- |
 //! | what a layer must be able to do | `layer` |
-//! | what an attention and a block say of their heads and tokens | `head_layout`, `token_gate` |
+//! | the heads of an attention, the tokens of a block | `head_layout`, `token_gate` |
 //! | the traversal of a model | `mapper`, `bounds` |
 //! | the dimensions that a model has | `dimension`, `describe` |
 //! | a learnable mask for each searched dimension | `mask` |

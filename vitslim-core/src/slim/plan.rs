@@ -9,14 +9,14 @@ use thiserror::Error;
 use super::describe::DimensionError;
 use super::dimension::{Dimension, DimensionKind};
 
-/// Which units of every dimension stay. Written to and read from RON as it stands.
+/// Which units of every dimension stay. `plan.ron` is this type.
 ///
-/// It lists all dimensions of the network it was made for, those that are kept whole too, with their dense sizes: so it
-/// cannot be applied to another network, nor twice.
+/// It lists every dimension of the network it was made for with its dense sizes, even those that are kept whole, so that it
+/// cannot be applied to another network, or twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// One cut a dimension, in the order of the traversal.
+    /// One cut per dimension, in the order of the traversal.
     pub cuts: Vec<Cut>,
 }
 
@@ -26,10 +26,10 @@ pub struct Plan {
 pub struct Cut {
     /// Path of the dimension.
     pub dimension: String,
-    /// Units of each group in the network that the plan was made for; one group for a dimension that is not grouped.
+    /// Units of each group in the network that the plan was made for; a dimension that is not grouped has one group.
     pub of: Vec<usize>,
-    /// The units that stay, ascending. Those of a grouped dimension count through all groups; those of a token gate are
-    /// prunable tokens, the prefix left out.
+    /// The units that stay, ascending. The units of a grouped dimension are numbered through all groups; those of a token gate
+    /// are the prunable tokens, without the prefix.
     pub keep: Vec<usize>,
 }
 
@@ -40,14 +40,14 @@ pub enum PlanError {
     #[error("the plan cuts `{0}`, which this model does not have")]
     UnknownDimension(String),
     /// The model has a dimension that the plan does not name.
-    #[error("the plan says nothing of `{0}`, which this model has")]
+    #[error("the plan does not name `{0}`, which this model has")]
     MissingDimension(String),
     /// The plan names a dimension twice.
     #[error("the plan names `{0}` twice")]
     Duplicate(String),
     /// The sizes differ.
     #[error(
-        "the plan was made for {of} units at `{dimension}`, and this model has {found}: it was sliced before, or is another \
+        "the plan was made for {of} units at `{dimension}`, but this model has {found}: it is sliced already, or is another \
          model"
     )]
     Sizes {
@@ -58,33 +58,31 @@ pub enum PlanError {
         /// Sizes in the model.
         found: Sizes,
     },
-    /// Tokens were cut from the model before.
-    #[error("tokens were cut at `{0}` before: cut the dense model by one plan instead")]
+    /// Tokens have been cut from the model already.
+    #[error("tokens have been cut at `{0}` already: cut the dense model with one plan instead")]
     Sliced(String),
     /// The kept units are not a strictly ascending list of existing ones.
     #[error(
-        "the units that the plan keeps of `{dimension}` must ascend and lie below {units}; {unit} does not"
+        "the units that the plan keeps of `{dimension}` must be ascending and below {units}; {unit} is not"
     )]
     Units {
         /// Path of the dimension.
         dimension: String,
-        /// Units it has.
+        /// Number of its units.
         units: usize,
-        /// The first that is wrong.
+        /// The first wrong unit.
         unit: usize,
     },
-    /// A token comes back after it was cut.
-    #[error(
-        "the plan keeps token {token} at `{dimension}`, but an earlier token gate cut it, and a cut token never comes back"
-    )]
+    /// A token is kept after an earlier gate cut it.
+    #[error("the plan keeps token {token} at `{dimension}`, but an earlier token gate cuts it")]
     Resurrected {
         /// Path of the gate.
         dimension: String,
         /// Index of the token among the prunable ones.
         token: usize,
     },
-    /// A layer that does not work with what is left.
-    #[error("the plan cuts `{dimension}`, and the {side} of `{layer}` cannot be cut so: {reason}")]
+    /// A layer that does not work with the features that are left.
+    #[error("the plan cuts `{dimension}`, but the {side} of `{layer}` cannot be cut like that: {reason}")]
     Layer {
         /// Path of the dimension.
         dimension: String,
@@ -95,7 +93,7 @@ pub enum PlanError {
         /// What the layer says.
         reason: String,
     },
-    /// The dimensions of the model cannot be told.
+    /// The model's sizes contradict its annotations.
     #[error(transparent)]
     Dimension(#[from] DimensionError),
 }
@@ -140,11 +138,11 @@ impl Plan {
         self.cuts.iter_mut().find(|cut| cut.dimension == path)
     }
 
-    /// Checks that the plan was made for a network with `dimensions` and is one that can be carried out.
+    /// Checks that the plan was made for a network with `dimensions` and can be carried out.
     ///
     /// # Errors
     ///
-    /// The first thing that does not fit.
+    /// The first mistake.
     pub fn check(&self, dimensions: &[Dimension]) -> Result<(), PlanError> {
         for (index, cut) in self.cuts.iter().enumerate() {
             if self.cuts[..index].iter().any(|other| other.dimension == cut.dimension) {

@@ -1,4 +1,4 @@
-//! From trained masks and a budget to a plan: one global ranking a key.
+//! From trained masks and a budget to a plan: one global ranking for each key of the budget.
 
 use thiserror::Error;
 
@@ -6,12 +6,12 @@ use super::dimension::{Dimension, DimensionKind};
 use super::mask::{Mask, MaskSet};
 use super::plan::Plan;
 
-/// One ranking: the dimensions that are ranked together, and the share of their masks that stays.
+/// Dimensions whose masks are ranked together, and the share of the masks that stays.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     /// Paths of the dimensions.
     pub dimensions: Vec<String>,
-    /// Share of the masks that is kept, above 0 and at most 1.
+    /// Share of the masks to keep, above 0 and at most 1.
     pub share: f64,
 }
 
@@ -27,9 +27,9 @@ impl Ranking {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RankError {
     /// A dimension without masks.
-    #[error("`{0}` was not searched, so that nothing says which of its units to keep")]
+    #[error("`{0}` was not searched, so nothing says which of its units to keep")]
     NotSearched(String),
-    /// A mask that is no number.
+    /// A mask that is NaN.
     #[error("mask {index} of `{dimension}` is not a number: the search diverged; try a lower learning rate")]
     NotANumber {
         /// Path of the dimension.
@@ -37,8 +37,8 @@ pub enum RankError {
         /// Index of the mask.
         index: usize,
     },
-    /// A network without tokens.
-    #[error("no token is left at `{0}`, and nothing stands before the tokens")]
+    /// A gate without any token.
+    #[error("no token is left at `{0}`, and there is no prefix token")]
     NoTokens(String),
     /// The values could not be read from the device.
     #[error("the masks of `{dimension}` could not be read from the device: {reason}")]
@@ -50,21 +50,21 @@ pub enum RankError {
     },
 }
 
-/// How many of `count` masks a share keeps: `count - trunc((1 - share) * count)`, in f64 (the original's count, checked
-/// by `index_examples_n_budget_index` of the golden numbers).
+/// How many of `count` masks a share keeps: `count - trunc((1 - share) * count)`, in f64. The reference counts so; its golden
+/// numbers (`index_examples_n_budget_index`) check it.
 pub fn kept_count(count: usize, share: f64) -> usize {
     count - ((1.0 - share) * count as f64) as usize
 }
 
 /// The plan that keeps the units with the largest masks.
 ///
-/// Each ranking keeps exactly [`kept_count`] of its masks, by their activated value with its sign; ties go to the earlier
-/// layer, then to the lower index. A token is ranked by its largest mask at this and all later gates: so the kept sets
-/// shrink with depth, and a cut token never comes back. What no ranking names is kept whole.
+/// Each ranking keeps exactly [`kept_count`] of its masks, by their activated values, sign included; ties go to the earlier
+/// layer, then to the lower index. A token is ranked by its largest mask at this and all later gates, so that the kept tokens
+/// are nested with depth. A dimension that no ranking names is kept whole.
 ///
 /// # Errors
 ///
-/// When a ranking names a dimension without masks, or a mask is not a number.
+/// When a ranking names a dimension without masks, or a mask is NaN.
 pub fn rank(dimensions: &[Dimension], masks: &MaskSet, rankings: &[Ranking]) -> Result<Plan, RankError> {
     let mut plan = Plan::whole(dimensions);
     for ranking in rankings {
@@ -111,7 +111,7 @@ fn kept_masks(ranked: &[&Dimension], masks: &MaskSet, share: f64) -> Result<Vec<
     Ok(kept)
 }
 
-/// The activated masks, as numbers.
+/// The activated masks, read from the device.
 pub(super) fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
     let data = mask.activated().into_data().convert::<f64>();
     let values = data
@@ -119,7 +119,7 @@ pub(super) fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
         .map_err(|error| RankError::Device { dimension: mask.path.clone(), reason: error.to_string() })?;
     match values.iter().position(|value| value.is_nan()) {
         Some(index) => Err(RankError::NotANumber { dimension: mask.path.clone(), index }),
-        // -0.0 and 0.0 tie.
+        // So that -0.0 and 0.0 tie.
         None => Ok(values.into_iter().map(|value| value + 0.0).collect()),
     }
 }
@@ -134,7 +134,7 @@ fn raise_to_later_gates(ranked: &[&Dimension], values: &mut [Vec<f64>]) {
     }
 }
 
-/// A token that one gate cuts is gone for all later gates, whichever ranking they belong to, or none.
+/// Cuts a token at every gate after the first that cuts it, whichever ranking, if any, that gate belongs to.
 pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
     let mut left: Option<Vec<usize>> = None;
     for dimension in dimensions.iter().filter(|dimension| dimension.is_tokens()) {
@@ -146,7 +146,7 @@ pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
     }
 }
 
-/// The first gate at which `plan` leaves no token, nor anything before the units: there is nothing to classify by then.
+/// The first gate at which `plan` leaves no token, not even a prefix token, so that nothing is left to classify.
 fn empty_gate<'a>(plan: &Plan, dimensions: &'a [Dimension]) -> Option<&'a str> {
     let is_empty = |dimension: &&Dimension| {
         matches!(dimension.kind, DimensionKind::Tokens { prefix: 0, .. })
@@ -155,21 +155,21 @@ fn empty_gate<'a>(plan: &Plan, dimensions: &'a [Dimension]) -> Option<&'a str> {
     dimensions.iter().find(is_empty).map(|dimension| dimension.path.as_str())
 }
 
-/// Checks that some token is left at each gate.
+/// Checks that `plan` leaves a token at each gate, if only a prefix token.
 ///
 /// # Errors
 ///
-/// When a gate, and what stands before its units, has none.
+/// When a gate has none.
 pub(crate) fn leaves_tokens(plan: &Plan, dimensions: &[Dimension]) -> Result<(), RankError> {
     empty_gate(plan, dimensions).map_or(Ok(()), |path| Err(RankError::NoTokens(path.to_owned())))
 }
 
-/// Checks that `rankings` can leave a token at each gate, whatever the masks: the last gate of a ranking has one only if it is kept at
-/// all of them, the earlier ones first.
+/// Checks that `rankings` can leave a token at each gate, whatever the masks are. The last gate of a ranking keeps a token only
+/// if every earlier gate does, which takes one mask for each gate.
 ///
 /// # Errors
 ///
-/// When one keeps fewer tokens than it has gates, with nothing before their units.
+/// When a ranking of gates without a prefix keeps fewer masks than it has gates.
 pub(crate) fn can_leave_tokens(dimensions: &[Dimension], rankings: &[Ranking]) -> Result<(), RankError> {
     for ranking in rankings {
         let ranked = dimensions.iter().filter(|dimension| ranking.dimensions.contains(&dimension.path));
@@ -184,7 +184,7 @@ pub(crate) fn can_leave_tokens(dimensions: &[Dimension], rankings: &[Ranking]) -
     Ok(())
 }
 
-/// Makes `plan` keep the first token at a gate that would have none: the first of those that arrive there.
+/// Makes `plan` keep a token at each gate that would have none: the first that arrives there.
 pub(crate) fn keep_a_token(plan: &mut Plan, dimensions: &[Dimension]) {
     while let Some(empty) = empty_gate(plan, dimensions) {
         let gates = dimensions.iter().filter(|dimension| dimension.is_tokens());

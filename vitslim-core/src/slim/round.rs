@@ -1,18 +1,18 @@
-//! Sizes that a processor likes: multiples of the width of its vectors.
+//! Kept counts rounded to multiples of the width of a processor's vectors, which compute faster.
 
 use super::dimension::Dimension;
 use super::mask::{Granularity, MaskSet};
 use super::plan::Plan;
 use super::rank::{RankError, read};
 
-/// `plan` with what is kept of each head, and of each dimension without heads, rounded to the nearest multiple of `multiple`,
-/// upwards from the middle: the units with the largest masks stay, ties go to the lower index. A head may also keep its whole
-/// size, whatever that is. A dimension that something was kept of keeps something; the last units of a head may go. Tokens
-/// are not rounded, nor is what was not searched.
+/// `plan` with the number of kept units of each head, or of each dimension without heads, rounded to the nearest multiple of
+/// `multiple`, halves up. The units with the largest masks stay; ties go to the lower index. A head may also be kept whole,
+/// whatever its size, or lose all its units, but a dimension that kept any unit keeps some. Tokens and dimensions that were not
+/// searched are not rounded.
 ///
 /// # Errors
 ///
-/// When a mask cannot be read, or is not a number.
+/// When a mask cannot be read, or is NaN.
 pub fn round(
     mut plan: Plan,
     dimensions: &[Dimension],
@@ -34,7 +34,7 @@ pub fn round(
             && let Some(most) = (0..kept.len()).rev().max_by_key(|&group| kept[group])
             && kept[most] > 0
         {
-            // Heads that share their masks stay alike.
+            // Heads that share their masks keep the same dims.
             let raised = |group: &usize| *group == most || mask.spec.granularity == Granularity::Uniform;
             (0..kept.len()).filter(raised).for_each(|group| rounded[group] = multiple);
         }
@@ -56,7 +56,7 @@ fn groups(dimension: &Dimension) -> Vec<std::ops::Range<usize>> {
     ends.zip(&dimension.groups).map(|(end, size)| end - size..end).collect()
 }
 
-/// The multiple of `multiple`, or `size` itself, that is nearest to `kept`; the larger of two.
+/// The nearest to `kept` of the multiples of `multiple` and `size` itself; of two, the larger.
 fn nearest(kept: usize, size: usize, multiple: usize) -> usize {
     let below = kept - kept % multiple;
     let above = (below + multiple).min(size);

@@ -1,4 +1,4 @@
-//! Slicing: the cut rows and columns are really gone.
+//! Slicing: cut rows and columns are removed.
 
 use std::collections::HashMap;
 
@@ -10,18 +10,18 @@ use super::mapper::{DimensionAxis, DimensionMapper, Scope};
 use super::plan::{Cut, Plan, PlanError};
 use super::token_gate::TokenGate;
 
-/// Carries out the cuts of a plan. A layer that cannot be cut as the plan says stays as it is, and the first such layer is the `error`.
+/// Carries out the cuts of a plan. A layer that cannot be cut like that stays as it is, and the first is the `error`.
 pub(super) struct Slice<'a> {
     scope: Scope,
     device: Device,
-    /// Whether features are cut; otherwise only tokens are, and the layers are only asked whether they could be.
+    /// Whether features are removed; if not, only tokens are, and layers are only asked whether they could be cut.
     features: bool,
     cuts: HashMap<&'a str, &'a Cut>,
-    /// Kept units in the order that a layout gave them.
+    /// The kept units of each layout, in their new order.
     orders: HashMap<String, Vec<usize>>,
-    /// Kept groups in the order that a layout gave them, and how many there were.
+    /// The kept groups of each layout, in their new order, and how many there were.
     groups: HashMap<String, (Vec<usize>, usize)>,
-    /// The prunable tokens that left the gate before.
+    /// The prunable tokens that the previous gate kept.
     tokens_left: Option<Vec<usize>>,
     /// Why a layer could not be cut.
     pub(super) error: Option<PlanError>,
@@ -67,8 +67,8 @@ impl DimensionMapper for Slice<'_> {
         &mut self.scope
     }
 
-    /// Heads are sorted by size, so that those of one size lie side by side and are computed together; their order is
-    /// free as long as every layer has the same.
+    /// Sorts heads by size, so that heads of one size are neighbours and computed together. Any order works, as long as every
+    /// layer has the same.
     fn map_layout(&mut self, dimension: &str, mut layout: HeadLayout) -> HeadLayout {
         let Some(cut) = self.cuts.get(dimension) else { return layout };
         let mut heads: Vec<_> = cut.by_group().into_iter().enumerate().collect();

@@ -1,4 +1,4 @@
-//! What an annotated model can do. Each operation is a [`DimensionMapper`] that the model is mapped by.
+//! What an annotated model can do. Each operation maps the model with a [`DimensionMapper`].
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -22,9 +22,9 @@ use super::slice::Slice;
 pub trait Slimmable: Module {
     /// Takes the module apart, hands every annotated part to `mapper`, and puts it together again.
     ///
-    /// Order: the scope is opened; layouts; token gates, axes and nested fields in the order of the fields (of one
-    /// field, its axes in the order written); the scope is closed. A nested field stands between
-    /// [`enter`](DimensionMapper::enter) and [`exit`](DimensionMapper::exit).
+    /// In this order: open the scope; layouts; token gates, axes and nested fields in the order of the fields, and the axes of
+    /// one field in the order written; close the scope. A nested field is mapped between [`enter`](DimensionMapper::enter) and
+    /// [`exit`](DimensionMapper::exit).
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self;
 
     /// Maps the module as the field `name` of the struct that `mapper` is in, for a traversal written by hand.
@@ -35,14 +35,14 @@ pub trait Slimmable: Module {
         module
     }
 
-    /// The model with its weights multiplied by `masks`: of the same type, computing the gated function. Gradients reach
-    /// weights and masks alike. Call it before each forward pass of a search; it costs a pass over the gated weights.
+    /// The model with its weights multiplied by `masks`, of the same type. Gradients reach both weights and masks. Call it
+    /// before each forward pass of a search; it costs one pass over the gated weights.
     fn gate(&self, masks: &MaskSet) -> Self {
         self.clone().map_dimensions(&mut Gate::by(masks.unit_factors()))
     }
 
-    /// The model with the values of `masks` folded into its weights for good, to be sliced and retrained from there. Token masks are not
-    /// folded: a token is there or it is not.
+    /// The model with `masks` multiplied into its weights for good, to be sliced and retrained. Token masks are not folded: a
+    /// token is either kept or cut.
     fn fold(&self, masks: &MaskSet) -> Self {
         let masks = masks.valid();
         let features = masks.iter().filter(|mask| !mask.is_tokens());
@@ -50,8 +50,8 @@ pub trait Slimmable: Module {
         detached(self, |model| model.map_dimensions(&mut Gate::by(factors)))
     }
 
-    /// The model with every unit that `plan` cuts multiplied by 0 and its cut tokens removed: what [`slim`](Self::slim)
-    /// must compute, with the weights still there.
+    /// The model with every unit that `plan` cuts multiplied by 0, and cut tokens removed. It keeps the cut weights, and
+    /// computes what the model that [`slim`](Self::slim) returns must compute.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ pub trait Slimmable: Module {
         cut(self, plan, Features::Masked)
     }
 
-    /// The sub-network that `plan` leaves: of the same type, with the cut rows and columns gone.
+    /// The sub-network that `plan` leaves, of the same type: cut rows and columns are removed.
     ///
     /// # Errors
     ///
@@ -105,16 +105,16 @@ pub fn describe<M: Slimmable>(model: &M) -> Result<Vec<Dimension>, DimensionErro
     describe.finish()
 }
 
-/// What becomes of the features that a plan cuts.
+/// What happens to the features that a plan cuts.
 #[derive(Clone, Copy, PartialEq)]
 enum Features {
     /// They are multiplied by 0.
     Masked,
-    /// They are gone.
+    /// They are removed.
     Removed,
 }
 
-/// `model` with the cuts of `plan`. Tokens that it cuts are gone, whatever becomes of features.
+/// `model` cut by `plan`. Cut tokens are removed either way.
 fn cut<M: Slimmable>(model: &M, plan: &Plan, features: Features) -> Result<M, PlanError> {
     let dimensions = describe(model)?;
     plan.check(&dimensions)?;
@@ -135,8 +135,8 @@ fn cut<M: Slimmable>(model: &M, plan: &Plan, features: Features) -> Result<M, Pl
     error.map_or(Ok(cut), Err)
 }
 
-/// What `change` makes of the model outside autodiff, taken back to training if the model was. A parameter that is
-/// changed on an autodiff device would be no leaf of the graph any more, and never move again, silently.
+/// The model after `change`, which is applied outside autodiff; back in training mode if the model was. A parameter changed on
+/// an autodiff device would no longer be a leaf of the graph: it would silently stop training.
 fn detached<M: Module>(model: &M, change: impl FnOnce(M) -> M) -> M {
     let trains = device_of(model).is_autodiff();
     let changed = change(model.valid());

@@ -1,20 +1,19 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
-/// Where tokens are pruned. A block calls [`keep`](Self::keep) on its input and [`scale`](Self::scale) on what its branches read; the
-/// residual stream itself is never scaled.
+/// Where tokens are pruned. A block calls [`keep`](Self::keep) on its input and [`scale`](Self::scale) on what its branches
+/// read; the residual stream itself is never scaled.
 ///
-/// The first `prefix` tokens (class, distillation) have no mask: they are not prunable, cost nothing, and count in no
-/// share.
+/// The first `prefix` tokens (class, distillation) have no mask: they are not prunable and do not count in any share.
 #[derive(Module, Debug)]
 pub struct TokenGate {
-    /// Number of tokens that leave this gate, prefix included.
+    /// Number of tokens after this gate, prefix included.
     pub tokens: usize,
     /// Number of leading tokens that are never pruned.
     pub prefix: usize,
     /// During a search: the factor of each token, `[tokens]`.
     pub(crate) factors: Option<Tensor<1>>,
-    /// After slicing: which of the tokens that arrive stay, `[tokens]`.
+    /// After slicing: the indices of the arriving tokens that are kept, `[tokens]`.
     pub(crate) kept: Option<Tensor<1, Int>>,
 }
 

@@ -122,7 +122,7 @@ fn what_convnext_does_not_have_is_refused_by_name() {
     let heads = CONVNEXT.replace("kernel_size: 3", "heads: [2, 4]");
     assert_refused(&heads, hidden, &["unknown field `heads`", "tiny.ron:4:"]);
     let preset = "(architecture: \"convnext\", preset: \"convnext_tiny\")";
-    let patches = ["images of 8 pixels so that 4 stages can merge them", "patches that do: 1", "tiny.ron:4:"];
+    let patches = ["that 4 stages can merge two by two", "patch sizes that work: 1", "tiny.ron:4:"];
     assert_refused(preset, hidden, &patches);
 }
 
@@ -148,7 +148,7 @@ fn what_swin_does_not_have_is_refused_by_name() {
     assert_refused(
         preset,
         hidden,
-        &["patches of 4 do not divide images of 8 pixels", "patches that do: 1", "tiny.ron:4:"],
+        &["images of 8 pixels do not split into patches of 4", "patch sizes that work: 1", "tiny.ron:4:"],
     );
     let preset = "(architecture: \"swin\", preset: \"swin_tiny\")";
     assert_refused(preset, hidden, &["unknown preset `swin_tiny`", "swin_tiny_patch4_window7_224"]);

@@ -89,7 +89,7 @@ fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refu
     let top1 = format!("{:.4}", summary["subnets"][0]["top1_retrained"].as_f64().unwrap());
     let all = table.lines().find(|line| line.starts_with("all")).unwrap();
     assert!(all.split_whitespace().nth(2) == Some(&top1), "{table}");
-    assert!(table.lines().count() > 11 && table.contains("the test part"), "{table}");
+    assert!(table.lines().count() > 11 && table.contains("the test split"), "{table}");
 
     let near = format!("{RUN}/share-0.2");
     assert_refused(&workspace, &[&near], &["no sub-network `share-0.2`", "did you mean `share-0.1`", first]);

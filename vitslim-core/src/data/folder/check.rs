@@ -1,4 +1,4 @@
-//! Every image is decoded once before anything is trained.
+//! Decodes every image once, before anything is trained.
 
 use std::path::PathBuf;
 
@@ -8,20 +8,20 @@ use super::super::DataError;
 use super::super::decode::read_image;
 use super::scan::Found;
 
-/// Unreadable images that are named one by one.
+/// Unreadable images that are named.
 const NAMED: usize = 5;
 
-/// What is found out about the images of all parts.
+/// What was found about the images of all splits.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    /// Each with what is wrong with it.
+    /// Images that cannot be read, and why.
     unreadable: Vec<(PathBuf, String)>,
     rotated: usize,
     transparent: usize,
 }
 
 impl Report {
-    /// Decodes the images that were found, and leaves out those that cannot be read.
+    /// Decodes the images of `found`, and leaves out those that cannot be read.
     pub(super) fn check(&mut self, mut found: Found) -> Result<Found, DataError> {
         let decoded: Vec<_> = found
             .files
@@ -47,7 +47,7 @@ impl Report {
         Ok(found)
     }
 
-    /// What a user should know, a line each.
+    /// Notes for the user, one line each.
     ///
     /// # Errors
     ///

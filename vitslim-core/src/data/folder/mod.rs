@@ -1,4 +1,4 @@
-//! A folder of images, one folder a class, as ImageNet is laid out.
+//! A folder of images with one folder per class, the layout of ImageNet.
 
 mod check;
 mod scan;
@@ -13,25 +13,25 @@ use super::{DataError, Dataset, ImageShape, Preparation};
 use check::Report;
 use scan::{Found, scan};
 
-/// Height and width that images are resized to at most; larger numbers are slips of the keyboard.
+/// Largest height and width to resize to; a larger number is taken for a typing error.
 const MOST_PIXELS: usize = 1 << 14;
 
 /// How a folder of images is read.
 #[derive(Clone, Debug)]
 pub struct ImageFolder {
-    /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`.
+    /// The folder with `train/<class>/`, and with `val/<class>/` or `test/<class>/`.
     pub path: PathBuf,
-    /// Height and width in pixels of what a model sees.
+    /// Height and width of the model's input in pixels.
     pub image_size: usize,
-    /// Pixels to which the shorter side is resized before the middle is cut out.
+    /// Length in pixels that the shorter side is resized to before the centre crop.
     pub resize: usize,
-    /// How many images may be unreadable, and are left out. One more is an error.
+    /// Most unreadable images to leave out; more are an error.
     pub skip_at_most: usize,
-    /// What is held out.
+    /// Which images are held out.
     pub held_out: FolderHeldOut,
 }
 
-/// What is held out of a folder of images.
+/// Which images of a folder are held out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FolderHeldOut {
     /// `val/`, if there is `test/` too, otherwise a share of `train/`.
@@ -40,22 +40,22 @@ pub enum FolderHeldOut {
     Share,
 }
 
-/// Reads JPEG, PNG and WebP images of `train/<class>/`, and of `val/` or else `test/` beside it to test, at any depth
-/// below a class. Classes are sorted by name.
+/// Reads JPEG, PNG and WebP images: for training from `train/<class>/`, and for the test from `val/<class>/` or else
+/// `test/<class>/`, at any depth below the class. Classes are sorted by name.
 ///
-/// Every image is decoded once to check it, and again each time that it is in a batch. Its shorter side is resized
-/// (bicubic), the middle cut out. Pixels are as Pillow's `convert("RGB")` gives them: orientation in EXIF is ignored,
-/// transparency dropped, palettes, gray and 1 to 4 bits expanded; of 16 bits the upper 8 are used.
+/// Every image is decoded once to check it, and again whenever it is in a batch. It is resized by its shorter side (bicubic)
+/// and cropped to its centre. Pixels are those of Pillow's `convert("RGB")`: EXIF orientation is ignored, transparency is
+/// dropped, palettes, gray and 1 to 4 bits are expanded, and of 16 bits the upper 8 are used.
 ///
-/// Hidden files and folders, `__MACOSX`, `Thumbs.db`, `desktop.ini` and files that are no images are left out, and
-/// counted in the notes of the dataset. Links are followed; one that leads back to a folder above it is left out.
+/// Hidden files and folders, `__MACOSX`, `Thumbs.db`, `desktop.ini` and files that are not images are left out, and counted
+/// in the notes of the dataset. Links are followed, except those that lead back to a folder above them.
 ///
-/// The normalisation is computed from at most 2000 images of the training part.
+/// The normalisation is computed from at most 2000 training images.
 ///
 /// # Errors
 ///
-/// When a folder is missing or has no images, when the parts have different classes, or when more images cannot be read
-/// than may be left out.
+/// When a folder is missing or has no images, when splits have different classes, or when more images cannot be read than
+/// may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
     let ImageFolder { path, image_size, resize, skip_at_most, held_out } = folder;
     let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
@@ -65,7 +65,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         return Err(DataError::setting(setting, reason));
     }
     if resize < image_size {
-        let reason = format!("is {resize}, but {image_size} pixels are cut out of what is resized");
+        let reason = format!("is {resize}, less than the {image_size} pixels that are cropped from it");
         return Err(DataError::setting(&["resize"], reason));
     }
     check_folder(path)?;
@@ -83,7 +83,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     let train = scan(&path.join("train"))?;
     let test = scan(&path.join(test)).and_then(|test| same_classes(&train, test)).map_err(|error| {
         match val_is_held_out {
-            true => error.with_help("with `held_out: 0.1`, `val` is to test and `test` is left alone"),
+            true => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
             false => error,
         }
     })?;
@@ -106,8 +106,8 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     let mut dataset = match val {
         None => Dataset::hold_out(train, test, class_names, preparation)?,
         Some(val) => {
-            let parts = [train, images(val, crop), test].map(Chosen::all);
-            Dataset::assemble(parts, class_names, preparation.augment, preparation.seed)?
+            let splits = [train, images(val, crop), test].map(Chosen::all);
+            Dataset::assemble(splits, class_names, preparation.augment, preparation.seed)?
         }
     };
     dataset.notes.splice(..0, notes);
@@ -132,12 +132,12 @@ fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {
 fn same_classes(train: &Found, other: Found) -> Result<Found, DataError> {
     let lacking =
         |one: &Found, other: &Found| other.classes.iter().find(|class| !one.classes.contains(class)).cloned();
-    let (part, class, there) = match (lacking(&other, train), lacking(train, &other)) {
+    let (split, class, there) = match (lacking(&other, train), lacking(train, &other)) {
         (Some(class), _) => (&other, class, train),
         (None, Some(class)) => (train, class, &other),
         (None, None) => return Ok(other),
     };
     let there = there.root.display();
-    let reason = format!("has no class `{class}`, but `{there}` has: all parts need the same classes");
-    Err(DataError::file(&part.root, reason))
+    let reason = format!("has no class `{class}`, but `{there}` has: all splits need the same classes");
+    Err(DataError::file(&split.root, reason))
 }

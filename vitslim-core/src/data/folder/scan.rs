@@ -1,4 +1,4 @@
-//! Which images a folder has, and of which class they are.
+//! Finds the images of a folder, and their classes.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::super::DataError;
 
-/// What images end with, in any case.
+/// Extensions of images, in any case.
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"];
 
-/// What systems leave in folders, beside what is hidden.
+/// Files that operating systems leave in folders, besides hidden ones.
 const DROPPINGS: [&str; 3] = ["__MACOSX", "Thumbs.db", "desktop.ini"];
 
-/// The images of one part.
+/// The images of one split.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) root: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Found {
     skipped: Skipped,
 }
 
-/// What is no image of a class.
+/// Files and folders that are not images of a class.
 #[derive(Debug, Default)]
 struct Skipped {
     hidden: Vec<PathBuf>,
@@ -33,11 +33,11 @@ struct Skipped {
     outside: Vec<PathBuf>,
     dangling: Vec<PathBuf>,
     loops: Vec<PathBuf>,
-    /// Folders of classes whose names no file of results could hold.
+    /// Class folders whose names are not UTF-8.
     nameless: Vec<PathBuf>,
 }
 
-/// Finds the images below `root`, whose folders are the classes.
+/// Finds the images below `root`; its folders are the classes.
 pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
     let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
         DataError::file(path, format!("cannot be read: {error}"))
@@ -60,7 +60,7 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
                 match error.loop_ancestor() {
                     Some(_) => found.skipped.loops.push(path),
                     None if missing && is_hidden(&path) => found.skipped.hidden.push(path),
-                    // The check says what is wrong with it.
+                    // The check will say what is wrong with it.
                     None if missing && error.depth() > 1 && is_image(&path) => found.push(path),
                     None if missing => found.skipped.dangling.push(path),
                     None => return Err(unreadable(&path, &error)),
@@ -84,7 +84,7 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
     found.complete()
 }
 
-/// Whether `entry` is a link to a folder that `root` is in. Walking notices links to what is below `root` by itself.
+/// Whether `entry` is a link to a folder above `root`. `WalkDir` itself notices loops below `root`.
 fn leads_up(entry: &DirEntry, root: &Path) -> bool {
     entry.path_is_symlink() && entry.path().canonicalize().is_ok_and(|target| root.starts_with(target))
 }
@@ -117,13 +117,13 @@ impl Found {
         }
     }
 
-    /// Adds a file of the class that was entered last.
+    /// Adds a file of the current class.
     fn push(&mut self, path: PathBuf) {
         self.files.push(path);
         self.labels.push(self.classes.len() as u32 - 1);
     }
 
-    /// Checks that there are classes, and images in each of them.
+    /// Checks that there are classes, and that each has images.
     fn complete(self) -> Result<Self, DataError> {
         if let Some(nameless) = self.skipped.nameless.first() {
             let reason = "is a class whose name is not UTF-8: rename the folder";
@@ -156,7 +156,7 @@ impl Found {
         }
     }
 
-    /// A line on what was left out.
+    /// A note on what was left out.
     pub(super) fn note(&self) -> Option<String> {
         let Skipped { hidden, no_images, outside, dangling, loops, nameless: _ } = &self.skipped;
         let kinds = [

@@ -54,7 +54,7 @@ const IDX: &[Case] = &[
     ("one absurd size", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 4, &[0xff])); }, "in its header, but has only 360"),
     ("no images", |f| { f.write(TRAIN_IMAGES, cut(idx_images(0), 16)); }, "has no images: its header announces 0 x 3 x 3 bytes"),
     ("oblong", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 11, &[9, 0, 0, 0, 1])); }, "has images of 9 x 1 pixels, but only square ones can be used"),
-    ("labels of the other part", |f| { f.write(TRAIN_LABELS, idx_labels(10)); }, "train-labels-idx1-ubyte` has 10 labels, but `train-images-idx3-ubyte` has 40 images: are both of the same part?"),
+    ("labels of the other split", |f| { f.write(TRAIN_LABELS, idx_labels(10)); }, "train-labels-idx1-ubyte` has 10 labels, but `train-images-idx3-ubyte` has 40 images: do both belong to the same split?"),
     ("a label too many", |f| { f.write(TRAIN_LABELS, with(idx_labels(40), 13, &[2])); }, "train-labels-idx1-ubyte` gives image 5 the label 2, but 2 classes go from 0 to 1"),
     ("another size to test", |f| { f.write("t10k-images-idx3-ubyte", with(cut(idx_images(10), 26), 7, &[10, 0, 0, 0, 1, 0, 0, 0, 1])); }, "t10k-images-idx3-ubyte` has images of 1 x 1 pixels, but those of `train-images-idx3-ubyte` are 3 x 3"),
     ("nothing to see", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 16, &[7; 360])); }, "`path` leads to training images whose pixels are all the same"),
@@ -64,8 +64,8 @@ const IDX: &[Case] = &[
 const CIFAR100: &[Case] = &[
     ("missing", |f| remove(f, "test.bin"), "` has no file `test.bin`"),
     ("empty", |f| { f.write("train.bin", ""); }, "train.bin` is empty"),
-    ("cut", |f| { f.write("train.bin", cut(cifar100_file(), 12000)); }, "train.bin` has 12000 bytes, which are no whole records of `Cifar100` (3074 bytes)"),
-    ("CIFAR-10", |f| { f.write("train.bin", cifar10_file()); }, "train.bin` has 12292 bytes, which are no whole records of `Cifar100` (3074 bytes); it may be of `Cifar10`"),
+    ("cut", |f| { f.write("train.bin", cut(cifar100_file(), 12000)); }, "train.bin` has 12000 bytes, which is not a whole number of `Cifar100` records (3074 bytes each)"),
+    ("CIFAR-10", |f| { f.write("train.bin", cifar10_file()); }, "train.bin` has 12292 bytes, which is not a whole number of `Cifar100` records (3074 bytes each); it may be a file of `Cifar10`"),
     ("a fine label", |f| { f.write("train.bin", with(cifar100_file(), 3075, &[100])); }, "train.bin` gives image 1 the fine label 100, but `Cifar100` has 0 to 99"),
     ("a coarse label", |f| { f.write("train.bin", with(cifar100_file(), 3074, &[20])); }, "train.bin` gives image 1 the coarse label 20, but `Cifar100` has 0 to 19"),
     ("the Python version", |f| { f.write("train.bin", b"\x80\x02}q\x01(X"); }, "is a Python pickle: the binary version of the data is needed"),
@@ -170,7 +170,7 @@ fn settings_that_do_not_fit() {
     assert!(error.to_string().contains("at most 16384 x 16384 pixels"), "{error}");
     let small = ImageFolder { resize: 7, ..image_folder_of(&files) };
     let error = image_folder(&small, &preparation(0.25)).unwrap_err();
-    assert_eq!(error.to_string(), "`resize` is 7, but 8 pixels are cut out of what is resized");
+    assert_eq!(error.to_string(), "`resize` is 7, less than the 8 pixels that are cropped from it");
 }
 
 #[test]
@@ -188,5 +188,5 @@ fn advice_where_the_data_is_another_one() {
     files.png("test/0.png", 8, 8, [0; 3]);
     let error = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err();
     assert!(error.to_string().contains("test` has images, but no folders"), "{error}");
-    assert!(error.help().unwrap().starts_with("with `held_out: 0.1`, `val` is to test"));
+    assert!(error.help().unwrap().starts_with("with `held_out: 0.1`, `val` is the test split"));
 }

@@ -15,7 +15,7 @@ fn train_is_shared_out_and_val_is_to_test() {
     let last = pixels(&data, &data.test, 3);
     assert_eq!([last[0], last[64], last[128]], [10, 5, 255]);
     // Green is the same everywhere.
-    assert_eq!(data.normalisation.deviation[1], 1.0);
+    assert_eq!(data.normalisation.std[1], 1.0);
     assert!(data.notes.is_empty(), "{:?}", data.notes);
 }
 

@@ -62,14 +62,14 @@ fn the_normalisation_can_be_recorded() {
 
 #[test]
 #[ignore = "needs `apt-get install dataset-fashion-mnist`"]
-fn fashion_mnist_has_the_mean_and_deviation_that_everybody_uses() {
+fn fashion_mnist_has_the_mean_and_std_that_everybody_uses() {
     let started = std::time::Instant::now();
     let data = idx(Path::new("/usr/share/datasets/fashion-mnist"), 10, &preparation(0.1)).unwrap();
     println!("{:?} in {:?}", data.normalisation, started.elapsed());
     assert_eq!([data.train.len(), data.held_out.len(), data.test.len()], [54_000, 6_000, 10_000]);
     assert_eq!(data.shape, ImageShape { channels: 1, size: 28 });
-    let Normalisation { mean, deviation, .. } = &data.normalisation;
-    assert!((mean[0] - 0.2860).abs() < 1e-3 && (deviation[0] - 0.3530).abs() < 1e-3);
+    let Normalisation { mean, std, .. } = &data.normalisation;
+    assert!((mean[0] - 0.2860).abs() < 1e-3 && (std[0] - 0.3530).abs() < 1e-3);
     for class in 0..10 {
         let count = |part: &Split| (0..part.len()).filter(|&index| part.label(index) == class).count();
         assert_eq!([&data.train, &data.held_out, &data.test].map(count), [5_400, 600, 1_000]);

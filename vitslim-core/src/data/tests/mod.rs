@@ -102,10 +102,10 @@ fn image_folder_of(files: &Files) -> ImageFolder {
 /// The pixels of image `index` before normalisation, `[channels, height, width]`.
 fn pixels(data: &Dataset, part: &Split, index: usize) -> Vec<u8> {
     let values = part.values(&[index], None).unwrap();
-    let Normalisation { white, mean, deviation, .. } = &data.normalisation;
+    let Normalisation { white, mean, std, .. } = &data.normalisation;
     let size = data.shape.size * data.shape.size;
     let pixel = |(place, value): (usize, f32)| {
-        ((value * deviation[place / size] + mean[place / size]) * f32::from(*white)).round() as u8
+        ((value * std[place / size] + mean[place / size]) * f32::from(*white)).round() as u8
     };
     values.into_iter().enumerate().map(pixel).collect()
 }

@@ -12,7 +12,7 @@ use crate::slim::Slimmable;
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width])]
 pub struct ConvNextBlock {
-    /// The depthwise convolution. Gated, or its bias would have a part in the mean of the norm.
+    /// The depthwise convolution. It is gated because its bias would otherwise contribute to the mean of the norm.
     #[slim(output = [width], gate)]
     pub conv_dw: Conv2d,
     /// Norm before the MLP.
@@ -21,7 +21,7 @@ pub struct ConvNextBlock {
     /// The MLP.
     #[slim]
     pub mlp: Mlp,
-    /// Scale of the branch, `[dim]`. Not gated: the MLP before it is.
+    /// Scale of the branch, `[dim]`. It is not gated, since the MLP before it is.
     #[slim(axis(0) = [width])]
     pub gamma: Param<Tensor<1>>,
     /// Stochastic depth.
@@ -48,7 +48,7 @@ impl ConvNextBlock {
     ///
     /// - x, output: `[batch, height, width, dim]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        // A budget over the widths of all stages may empty one, and Burn does not reshape tensors of size 0.
+        // A budget over the widths of all stages may empty one of them, and Burn does not reshape tensors of size 0.
         if x.dims()[3] == 0 {
             return x;
         }

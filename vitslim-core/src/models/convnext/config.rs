@@ -148,9 +148,9 @@ mod tests {
         type Change = fn(&mut ConvNextConfig);
         let cases: [(&str, Change, &str); 21] = [
             ("image_size", |c| c.image_size = 0, "at least 1"),
-            ("patch_size", |c| c.image_size = 28, "patches that do: 1, 2, 7, 14"),
-            ("patch_size", |c| c.patch_size = 5, "patches that do: 1, 2, 4, 8, 16"),
-            ("patch_size", |c| c.patch_size = 32, "2 stages can merge them"),
+            ("patch_size", |c| c.image_size = 28, "patch sizes that work: 1, 2, 7, 14"),
+            ("patch_size", |c| c.patch_size = 5, "patch sizes that work: 1, 2, 4, 8, 16"),
+            ("patch_size", |c| c.patch_size = 32, "2 stages can merge two by two"),
             ("channels", |c| c.channels = 0, "at least 1"),
             ("classes", |c| c.classes = 0, "at least 1"),
             ("dims", |c| c.dims = vec![8, 0], "at least 1"),

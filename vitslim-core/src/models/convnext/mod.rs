@@ -1,6 +1,6 @@
-//! ConvNeXt (Liu et al. 2022), a network without attention and without tokens, with the names of timm's parts.
+//! ConvNeXt (Liu et al. 2022), a network without attention and tokens. Names of parts are timm's.
 //!
-//! What timm has as a `Sequential` is a tuple here, whose parts Burn numbers alike: `stem.0`, `stem.1`.
+//! A `Sequential` of timm's is a tuple here, whose parts Burn numbers alike: `stem.0`, `stem.1`.
 
 mod block;
 mod config;
@@ -20,11 +20,10 @@ fn patchwise(channels: [usize; 2], patch: usize, device: &Device) -> Conv2d {
     Conv2dConfig::new(channels, [patch; 2]).with_stride([patch; 2]).init(device)
 }
 
-/// Blocks of one width, and before them what takes the former stage's output to that width.
+/// The step from the former stage's width, and blocks of one width.
 #[derive(Module, Debug)]
 pub struct Stage {
-    /// Norm over the width of the former stage, and a convolution that halves height and width; the first stage has none
-    /// before it.
+    /// Norm over the width of the former stage, and a convolution that halves height and width; the first stage has none.
     pub downsample: Option<(LayerNorm, Conv2d)>,
     /// The blocks.
     pub blocks: Vec<ConvNextBlock>,
@@ -54,7 +53,7 @@ impl Stage {
     }
 }
 
-/// Not derived: the parts of a tuple have no names to annotate.
+/// By hand, because the parts of a tuple have no names to annotate.
 #[diagnostic::do_not_recommend]
 impl Slimmable for Stage {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
@@ -71,11 +70,11 @@ impl Slimmable for Stage {
     }
 }
 
-/// Classifies by the mean of all places.
+/// Classifies by the mean over all positions.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width])]
 pub struct Head {
-    /// Norm of the mean.
+    /// Norm after the mean.
     #[slim(output = [width], gate)]
     pub norm: LayerNorm,
     /// The classifier.
@@ -96,10 +95,10 @@ impl Head {
 
 /// A ConvNeXt: stages of depthwise convolutions and MLPs.
 ///
-/// Hidden units are prunable, and the width of each stage (`stages.0.width`, ...).
+/// Hidden units and the width of each stage (`stages.0.width`, ...) are prunable.
 #[derive(Module, Debug)]
 pub struct ConvNext {
-    /// Embeds patches, and normalises.
+    /// The patch embedding and its norm.
     pub stem: (Conv2d, LayerNorm),
     /// The stages.
     pub stages: Vec<Stage>,
@@ -107,7 +106,7 @@ pub struct ConvNext {
     pub head: Head,
 }
 
-/// Not derived, for the reasons of [`Swin`](super::Swin) and of [`Stage`].
+/// By hand, for the reasons of [`Swin`](super::Swin) and of [`Stage`].
 #[diagnostic::do_not_recommend]
 impl Slimmable for ConvNext {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
@@ -155,10 +154,6 @@ impl Architecture for ConvNext {
             ("convnext_base", size(128, 27, 0.5)),
             ("convnext_large", size(192, 27, 0.5)),
         ]
-    }
-
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
     }
 
     fn init(config: &ConvNextConfig, device: &Device) -> Result<Self, ConfigError> {

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::config::SwinConfig;
-use super::norm;
+use super::norm::norm;
 use super::window::{WindowAttention, Windows};
 use crate::models::Mlp;
 use crate::nn::{DropPath, LayerNorm};
@@ -57,7 +57,7 @@ impl SwinBlock {
     ///
     /// - x, output: `[batch, side * side, dim]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        // Nothing can be added to a stage that lost its whole width, and no window be made of it.
+        // A stage that lost its whole width has nothing to add to, and no windows.
         if x.dims()[2] == 0 {
             return x;
         }

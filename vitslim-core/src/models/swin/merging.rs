@@ -1,21 +1,20 @@
-//! From one stage to the next.
+//! The step from one stage to the next.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::norm;
+use super::norm::norm;
 use crate::nn::{LayerNorm, Linear, LinearConfig};
 use crate::slim::Slimmable;
 
-/// Makes one patch of each two by two, which halves the sides of the image, and takes the width of the former stage to that
-/// of its own.
+/// Merges patches two by two, which halves the sides of the image, and maps the width of the former stage to that of its own.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [former, width])]
 pub struct PatchMerging {
-    /// Norm over four patches of the former stage.
+    /// Norm over the features of four patches of the former stage.
     #[slim(output = [4, former], gate)]
     pub norm: LayerNorm,
-    /// To one patch of this stage.
+    /// Maps them to one patch of this stage.
     #[slim(input = [4, former], output = [width], gate)]
     pub reduction: Linear,
     /// Patches along each side of the image in the former stage.
@@ -38,7 +37,7 @@ impl PatchMerging {
     /// - output: `[batch, side * side / 4, width]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, patches, former] = x.dims();
-        // A size of 0 means another thing to `reshape`.
+        // `reshape` gives a size of 0 another meaning.
         if former == 0 {
             return self.reduction.forward(Tensor::zeros([batch, patches / 4, 0], &x.device()));
         }

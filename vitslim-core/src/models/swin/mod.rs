@@ -1,20 +1,22 @@
-//! The Swin Transformer (Liu et al. 2021), with the names of timm's parts.
+//! The Swin Transformer (Liu et al. 2021). Names of parts are timm's.
 
 mod block;
 mod config;
 mod merging;
+mod norm;
 mod window;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Logits, Parameter};
-use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, Linear, LinearConfig};
 use crate::slim::{DimensionMapper, Factor, Output, Slimmable};
 
 pub use block::SwinBlock;
 pub use config::SwinConfig;
 pub use merging::PatchMerging;
+use norm::norm;
 pub use window::{WindowAttention, Windows};
 
 /// Splits an image into patches, embeds each, and normalises.
@@ -45,10 +47,10 @@ impl PatchEmbed {
     }
 }
 
-/// Blocks of one width, and before them the merging of the former stage's patches.
+/// The merging of the former stage's patches, and blocks of one width.
 #[derive(Module, Debug, Slimmable)]
 pub struct Stage {
-    /// Merges the patches of the former stage; the first stage has none before it.
+    /// Merges the patches of the former stage; the first stage has none.
     #[slim]
     pub downsample: Option<PatchMerging>,
     /// The blocks.
@@ -100,10 +102,10 @@ impl Head {
     }
 }
 
-/// A Swin Transformer: attention in windows, and stages between which patches are merged.
+/// A Swin Transformer: attention within windows, and stages with patch merging between them.
 ///
-/// Heads, head dims and hidden units are prunable, and the width of each stage (`layers.0.width`, ...). Tokens are not: windows
-/// are full.
+/// Heads, head dims, hidden units and the width of each stage (`layers.0.width`, ...) are prunable. Tokens are not, since
+/// windows must be full.
 #[derive(Module, Debug)]
 pub struct Swin {
     /// Embeds the patches.
@@ -118,14 +120,9 @@ pub struct Swin {
     pub head: Head,
 }
 
-/// Swin's norms have PyTorch's own epsilon, not the one of a ViT.
-fn norm(width: usize, device: &Device) -> LayerNorm {
-    LayerNormConfig::new(width).with_epsilon(1e-5).init(device)
-}
-
-/// Not derived: of the widths, one a stage, each is read outside its stage too, by what embeds or classifies and by the merging
-/// of the next stage. So they are lent to all of these here.
-// As the derive does: an author whose field is not slimmable is not told of all models that are.
+/// By hand, because the width of a stage is also used outside the stage: by the embedding or the classifier, and by the
+/// merging of the next stage. Each is lent to all of these.
+// As the derive does, so that the error for a field that is not slimmable does not list every model that is.
 #[diagnostic::do_not_recommend]
 impl Slimmable for Swin {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
@@ -169,10 +166,6 @@ impl Architecture for Swin {
         ]
     }
 
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
-    }
-
     fn init(config: &SwinConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let last = config.depths.len() - 1;
@@ -191,7 +184,7 @@ impl Architecture for Swin {
         self.head.forward(self.norm.forward(x)).into()
     }
 
-    /// As in timm, positions are spared.
+    /// Positions do not decay, as in timm.
     fn decays(parameter: &Parameter) -> bool {
         parameter.is_weight() && parameter.name() != "relative_position_bias_table"
     }

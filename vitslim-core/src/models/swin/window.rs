@@ -1,4 +1,4 @@
-//! Windows of patches, and attention in them.
+//! Windows of patches, and attention within them.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::nn::{Dropout, HeadLayout, Linear, LinearConfig, normal};
 use crate::slim::Slimmable;
 
-/// Added to the scores of patches that are neighbours only since the shift wraps around, as in the original.
+/// Added to the scores of patches that are neighbours only because the shift wraps around, as in the original.
 const APART: f32 = -100.0;
 
 /// How the patches of an image split into square windows.
@@ -16,15 +16,15 @@ pub struct Windows {
     pub side: usize,
     /// Patches along each side of a window.
     pub size: usize,
-    /// By how many patches the windows are shifted, down and to the right; what leaves the image comes in at its other end.
+    /// Patches by which the windows are shifted down and to the right, wrapping around at the edges of the image.
     pub shift: usize,
-    /// What keeps patches apart that came together so, `[windows, patches, patches]`.
+    /// Separates patches that are neighbours only because of the wrap, `[windows, patches, patches]`.
     mask: Option<Tensor<3>>,
 }
 
 impl Windows {
-    /// Windows of `size` of an image of `side`, which is a multiple of it, or all of the image as one; `shifted` by half of
-    /// their size, if there are several.
+    /// Windows of `size` of an image of `side`, which is a multiple of it or smaller, in which case the image is one window.
+    /// With several windows, `shifted` shifts them by half their size.
     pub fn new(side: usize, size: usize, shifted: bool, device: &Device) -> Self {
         let size = size.min(side);
         let shift = if shifted && size < side { size / 2 } else { 0 };
@@ -32,7 +32,7 @@ impl Windows {
         Self { side, size, shift, mask }
     }
 
-    /// What is added to the scores, `[windows, patches, patches]`, if anything is.
+    /// What to add to the scores, `[windows, patches, patches]`, if anything.
     pub fn mask(&self) -> Option<Tensor<3>> {
         self.mask.clone()
     }
@@ -85,7 +85,7 @@ fn positions(side: usize) -> impl Iterator<Item = (usize, usize)> + Clone {
 }
 
 fn mask(side: usize, size: usize, shift: usize, device: &Device) -> Tensor<3> {
-    // Of the last windows of the shifted image, what lies beyond `side - shift` came from the other end.
+    // In the shifted image, what lies beyond `side - shift` wrapped around.
     let came_around = |place: usize| place >= side - shift;
     let along = side / size;
     let mut values = Vec::with_capacity(along * along * size.pow(4));
@@ -100,7 +100,7 @@ fn mask(side: usize, size: usize, shift: usize, device: &Device) -> Tensor<3> {
     Tensor::from_data(TensorData::new(values, [along * along, size * size, size * size]), device)
 }
 
-/// Which entry of the table of relative positions belongs to each query and key of a window, `[patches * patches]`.
+/// The entry in the table of relative positions for each query and key of a window, `[patches * patches]`.
 fn relative_positions(size: usize, device: &Device) -> Tensor<1, Int> {
     let apart = |query: usize, key: usize| query + size - 1 - key;
     let entries: Vec<i64> = positions(size)
@@ -125,7 +125,7 @@ pub struct WindowAttention {
     /// How features split into heads.
     #[slim(layout = [heads, head_dim])]
     pub heads: HeadLayout,
-    /// Added to the score of two patches, by how many rows and columns they lie apart: `[(2 * size - 1)^2, heads]`.
+    /// Added to the score of two patches, by the rows and columns between them: `[(2 * size - 1)^2, heads]`.
     #[slim(axis(1) = [heads])]
     pub relative_position_bias_table: Param<Tensor<2>>,
     /// Mixes the heads.
@@ -133,7 +133,7 @@ pub struct WindowAttention {
     pub proj: Linear,
     /// Dropout after mixing.
     pub proj_drop: Dropout,
-    /// Entry of the table for each query and key, `[patches * patches]`.
+    /// Index into the table for each query and key, `[patches * patches]`.
     relative_position_index: Tensor<1, Int>,
 }
 
@@ -171,7 +171,7 @@ impl WindowAttention {
         self.proj_drop.forward(self.proj.forward(x))
     }
 
-    /// What is added to the scores: `[windows, heads, patches, patches]`, or `[1, ...]` without a mask.
+    /// What to add to the scores: `[windows, heads, patches, patches]`, or `[1, ...]` without a mask.
     fn bias(&self, patches: usize, mask: Option<Tensor<3>>) -> Tensor<4> {
         let table = self.relative_position_bias_table.val();
         let heads = table.dims()[1];

@@ -1,4 +1,4 @@
-//! Reads the golden numbers, and builds the model that they belong to.
+//! Reads the golden numbers, and builds their model.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::nn::TokenGate;
 use crate::selftest::Failure;
 use crate::slim::{Activation, DimensionMapper, Granularity, MaskSet, MaskSpec, Scope, Slimmable, describe};
 
-/// Names another folder with files of the same form, to be read in place of those in the binary.
+/// Environment variable with a folder of files to read instead of those in the binary.
 pub const FOLDER_VARIABLE: &str = "VITSLIM_PARITY_DIR";
 
 macro_rules! files {
@@ -43,7 +43,7 @@ pub(super) const SUMS: f64 = 1e-4;
 /// The dimensions that the reference searches.
 pub(super) const SEARCHED: [&str; 3] = ["head_dim", "hidden", "tokens"];
 
-/// The three variants, and what granularity their head dims have.
+/// The three variants, and the granularity of their head dims.
 pub(super) const VARIANTS: [(&str, Granularity); 3] =
     [("full", Granularity::Unit), ("head", Granularity::Group), ("uniform", Granularity::Uniform)];
 
@@ -78,7 +78,7 @@ impl Tensors {
         Self(Cow::Borrowed(bytes))
     }
 
-    /// Bytes and shape of a tensor whose values take `N` bytes.
+    /// Bytes and shape of a tensor with values of `N` bytes.
     fn view<const N: usize>(&self, name: &str) -> Result<(Vec<[u8; N]>, Vec<usize>), Failure> {
         let tensors = SafeTensors::deserialize(&self.0)?;
         let view = tensors.tensor(name)?;
@@ -107,8 +107,7 @@ impl Tensors {
     }
 }
 
-/// The model of the golden numbers. `prefix` is the number of tokens without a mask: 0 for the reference, 1 by vitslim's
-/// rules.
+/// The model of the golden numbers. `prefix` is the number of tokens without a mask: 0 in the reference, 1 by vitslim's rules.
 pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
     let config = json::<Selection>("selection.json")?.config;
     let config = VitConfig {
@@ -128,7 +127,7 @@ pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
     Ok(model.map_dimensions(&mut Prefix { scope: Scope::default(), prefix }))
 }
 
-/// `model` with the weights of a file of PyTorch, which must be those of all its parameters and no others.
+/// `model` with the weights of a PyTorch file, which must have exactly its parameters.
 pub(super) fn load<M: Module>(mut model: M, weights: &[u8]) -> Result<M, Failure> {
     let weights = SafetensorsStore::from_bytes(Some(weights.to_vec()));
     let loaded = model.load_from(&mut weights.with_from_adapter(PyTorchToBurnAdapter))?;
@@ -158,7 +157,7 @@ pub(super) fn zeta(path: &str) -> String {
     path.replace("head_dim", "zeta").replace("hidden", "zeta").replace("tokens", "attn.patch_zeta")
 }
 
-/// How the reference makes the masks of a dimension.
+/// How the reference initialises the masks of a dimension.
 pub(super) fn spec(name: &str, granularity: Granularity) -> MaskSpec {
     match name {
         "head_dim" => MaskSpec { granularity, ..MaskSpec::default() },
@@ -167,8 +166,7 @@ pub(super) fn spec(name: &str, granularity: Granularity) -> MaskSpec {
     }
 }
 
-/// Masks for those dimensions of `model` that have one of `names`, with the values of the file, and all the same penalty
-/// weight of 0.01.
+/// Masks for the dimensions of `model` with one of `names`: the values of the file, and a penalty weight of 0.01.
 pub(super) fn masks(
     model: &Vit,
     variant: (&str, Granularity),

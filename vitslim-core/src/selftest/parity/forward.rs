@@ -38,7 +38,7 @@ pub(super) fn soft_logits(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// A search starts where that of the reference starts.
+/// A search starts from the same network as that of the reference.
 pub(super) fn start_of_a_search(device: &Device) -> Checked {
     let io = Tensors::read("io.safetensors")?;
     let model = model(0, device)?;
@@ -51,7 +51,7 @@ pub(super) fn start_of_a_search(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Of every block.
+/// Of every block, dense and under soft masks.
 pub(super) fn activations(device: &Device) -> Checked {
     let io = Tensors::read("io.safetensors")?;
     let model = model(0, device)?;

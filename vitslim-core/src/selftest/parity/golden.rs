@@ -1,4 +1,4 @@
-//! What is in the JSON files.
+//! The format of the JSON files.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 pub(super) struct Selection {
     pub config: Config,
     pub variants: BTreeMap<String, Variant>,
-    /// Units, budget, and the index that the threshold function of the reference gives.
+    /// Number of units, budget, and the index from the threshold function of the reference.
     pub index_examples_n_budget_index: Vec<(usize, f64, usize)>,
     pub deit_totals: BTreeMap<String, Total>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Variant {
     pub cases: Vec<Case>,
 }
 
-/// A budget and what the reference makes of it.
+/// A budget and the result of the reference.
 #[derive(Deserialize)]
 pub(super) struct Case {
     pub budget: Kinds<f64>,
@@ -45,7 +45,7 @@ pub(super) struct Case {
     pub hard_logits: Flat,
 }
 
-/// One for each kind of mask.
+/// One value for each kind of mask.
 #[derive(Deserialize)]
 pub(super) struct Kinds<T> {
     attn: T,
@@ -54,7 +54,7 @@ pub(super) struct Kinds<T> {
 }
 
 impl<T> Kinds<T> {
-    /// That of the dimension's name here.
+    /// The value for a dimension, by its name in vitslim.
     pub fn of(&self, name: &str) -> &T {
         match name {
             "head_dim" => &self.attn,
@@ -86,7 +86,7 @@ pub(super) struct Removed {
 pub(super) struct RemovedCase {
     /// Shares of head dims, hidden units and tokens.
     pub budget: [f64; 3],
-    /// Numbers that are kept of them.
+    /// The numbers of them that are kept.
     pub kept: [f64; 3],
     head_dim: Flat,
     hidden: Flat,
@@ -94,7 +94,7 @@ pub(super) struct RemovedCase {
 }
 
 impl RemovedCase {
-    /// 0 or 1 for each unit of the dimensions of a name.
+    /// 0 or 1 for each unit of the dimensions with this name.
     pub fn of(&self, name: &str) -> &[f64] {
         match name {
             "head_dim" => &self.head_dim.0,
@@ -114,7 +114,7 @@ impl From<Value> for Flat {
         Self(match value {
             Value::Array(items) => items.into_iter().flat_map(|item| Self::from(item).0).collect(),
             Value::Bool(on) => vec![f64::from(u8::from(on))],
-            // What is no number is none that anything equals.
+            // Anything else is NaN, which equals nothing.
             other => vec![other.as_f64().unwrap_or(f64::NAN)],
         })
     }

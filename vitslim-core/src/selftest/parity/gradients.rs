@@ -10,7 +10,7 @@ use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison, Failure};
 use crate::slim::{Granularity, Slimmable};
 
-/// Of the three granularities.
+/// For all three granularities.
 pub(super) fn gradients(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     for variant in VARIANTS {

@@ -1,5 +1,5 @@
-//! Golden numbers of the original PyTorch code, and of an independent program for vitslim's own rules:
-//! `data/parity/README.md` states every formula, and the tolerances. Those of timm for the other architectures are in
+//! Golden numbers from the original PyTorch code, and from an independent program for vitslim's own rules.
+//! `data/parity/README.md` states every formula and the tolerances. Numbers from timm for the other architectures are in
 //! `data/timm`.
 
 mod fixture;

@@ -1,4 +1,4 @@
-//! vitslim's own rules where the original has quirks, against an independent program: `removed.json`, `removed.safetensors`.
+//! vitslim's own rules, where the original has quirks, against an independent program: `removed.json`, `removed.safetensors`.
 
 use burn::tensor::Device;
 

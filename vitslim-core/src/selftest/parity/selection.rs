@@ -1,5 +1,5 @@
-//! The reference's selection, its hard logits and parameter counts, for the three granularities. Its rules live here and
-//! not with vitslim's own (`own_rules`).
+//! The selection, hard logits and parameter counts of the reference, for the three granularities. The rules of the reference
+//! are implemented here; `own_rules` checks vitslim's own.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -11,7 +11,7 @@ use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison, Failure};
 use crate::slim::{Activation, MaskSet, MaskSpec, Plan, Slimmable, describe, kept_count};
 
-/// Which units of each block are kept.
+/// Whether each unit of each block is kept.
 type Kept = Vec<Vec<bool>>;
 
 /// Keeps every value of at least `ascending_sorted(values)[int((1 - budget) * n)]`.
@@ -24,7 +24,7 @@ fn reference_rule(values: &[Vec<f64>], budget: f64) -> Result<(f64, Kept), Failu
     Ok((threshold, kept.collect()))
 }
 
-/// A token that a later block keeps, all earlier blocks keep.
+/// A token that a later block keeps is kept by all earlier blocks.
 fn keep_what_later_blocks_keep(kept: &mut Kept) {
     for block in (1..kept.len()).rev() {
         let (earlier, later) = kept.split_at_mut(block);
@@ -109,7 +109,7 @@ pub(super) fn selection(device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Those of the reference's threshold function.
+/// The counts of the threshold function of the reference.
 pub(super) fn kept_counts(_: &Device) -> Checked {
     let golden: Selection = json("selection.json")?;
     let mut comparison = Comparison::default();
@@ -120,7 +120,7 @@ pub(super) fn kept_counts(_: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Of the presets, and of the model with its masks, as the reference counts them.
+/// The parameters of the presets, and of the model with its masks, as the reference counts them.
 pub(super) fn parameters(device: &Device) -> Checked {
     let golden: Selection = json("selection.json")?;
     let mut comparison = Comparison::default();

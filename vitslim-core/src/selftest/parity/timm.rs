@@ -1,4 +1,4 @@
-//! Swin, ConvNeXt and the distilled DeiT against timm: `data/timm/README.md` says what is in the files.
+//! Swin, ConvNeXt and the distilled DeiT against timm. `data/timm/README.md` describes the files.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, describe};
 
 const CONFIGS: &str = include_str!("../../../data/timm/configs.json");
 
-/// A model of timm, and what it computes.
+/// A model of timm and its results.
 struct Case {
     name: &'static str,
     weights: &'static [u8],
@@ -45,7 +45,7 @@ impl Case {
         load(A::init(&config, device)?, self.weights)
     }
 
-    /// Dense, gated, hard-masked and sliced.
+    /// Compares the dense, gated, hard-masked and sliced model.
     fn compare<A: Architecture>(&self, device: &Device, comparison: &mut Comparison) -> Result<(), Failure> {
         let io = Tensors::from_bytes(self.io);
         let model: A = self.model(device)?;
@@ -102,7 +102,7 @@ fn compare_all<A: Architecture>(cases: &[Case], device: &Device) -> Checked {
     comparison.finish()
 }
 
-/// Its heads one by one too.
+/// Also each head separately.
 pub(super) fn deit_distilled(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
     DEIT_DISTILLED.compare::<DistilledVit>(device, &mut comparison)?;

@@ -1,17 +1,17 @@
-//! What came of a selftest's checks, a line each and as JSON.
+//! The results of a selftest, one line per check and as JSON.
 
 use serde::Serialize;
 
 use crate::terminal::one_line;
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CheckReport {
-    /// The group it is of.
+    /// Its group.
     pub group: &'static str,
     /// Its name.
     pub name: &'static str,
-    /// Whether it holds.
+    /// Whether it passed.
     pub passed: bool,
     /// What was measured, or what is wrong.
     pub told: String,
@@ -19,41 +19,41 @@ pub struct CheckReport {
     pub seconds: f64,
 }
 
-/// What came of all checks.
+/// The results of all checks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SelftestReport {
-    /// Where it was computed.
+    /// The device.
     pub device: String,
-    /// Checks that hold.
+    /// Number of checks that passed.
     pub passed: usize,
-    /// Checks that do not.
+    /// Number of checks that failed.
     pub failed: usize,
-    /// How long it took.
+    /// How long all took together.
     pub seconds: f64,
     /// The checks.
     pub checks: Vec<CheckReport>,
 }
 
 impl CheckReport {
-    /// The line of the check.
+    /// The check on one line.
     pub fn line(&self) -> String {
         let verdict = if self.passed { "pass" } else { "FAIL" };
         let name = format!("{}.{}", self.group, self.name);
-        // A message of several lines stays one of one line.
+        // A message may have several lines.
         let told = one_line(&self.told);
         format!("{verdict}  {name:<29} {:>6.2} s  {told}", self.seconds)
     }
 }
 
 impl SelftestReport {
-    /// What came of `checks` on the device that results call `device`.
+    /// The results of `checks` on `device`.
     pub fn new(device: String, checks: Vec<CheckReport>) -> Self {
         let passed = checks.iter().filter(|check| check.passed).count();
         let seconds = checks.iter().map(|check| check.seconds).sum();
         Self { device, passed, failed: checks.len() - passed, seconds, checks }
     }
 
-    /// The last line.
+    /// The summary on one line.
     pub fn line(&self) -> String {
         let Self { device, passed, failed, seconds, .. } = self;
         format!("{passed} passed, {failed} failed on {device} in {seconds:.0} s")
