@@ -82,7 +82,7 @@ fn name() -> impl Strategy<Value = String> {
         "a", "b", "_x1", "Sweep", "r#a", "r#a.b-c", "é", "e\u{301}", "none", "Some", "None", "true",
         "r#true", "r", "b", "inf", "nan",
     ];
-    prop_oneof![prop::sample::select(&names[..]).prop_map(str::to_owned), "[a-zA-Z_][a-z0-9_]{0,3}"]
+    prop_oneof![prop::sample::select(names.to_vec()).prop_map(str::to_owned), "[a-zA-Z_][a-z0-9_]{0,3}"]
 }
 
 /// Values that hold no others.
@@ -92,7 +92,7 @@ fn leaf() -> impl Strategy<Value = String> {
         "{}", "(,)",
     ];
     prop_oneof![
-        prop::sample::select(&words[..]).prop_map(str::to_owned),
+        prop::sample::select(words.to_vec()).prop_map(str::to_owned),
         name(),
         "[+-]?[0-9]{1,4}",
         "[+-]?[0-9_]{1,3}\\.?[0-9_]{0,3}([eE][+-]?[0-9_]{1,3})?",
@@ -152,7 +152,7 @@ fn slips() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_written_is_read_as_ron_reads_it(text in ron()) {

@@ -43,26 +43,23 @@ pub(super) fn mistake(text: &str) -> Option<(String, &'static str)> {
     if is_not_finite(unsigned) {
         return None;
     }
-    if !underscores_are_between_digits(unsigned) {
+    if !underscores_are_between_digits(radix(unsigned).map_or(unsigned, |(_, digits)| digits)) {
         let message = format!("`{text}` is not a number: an underscore stands between two digits");
         return Some((message, "write for example `1_000` or `0.000_1`"));
     }
-    if radix(unsigned).is_some() {
-        let valid = integer(text).is_some();
-        let message = format!("`{text}` is not a number: it has a digit that its base lacks, or too many");
-        return (!valid).then_some((message, "write a number, for example `64` or `1e-4`"));
-    }
-    if plain.parse::<f64>().is_ok() {
+    let is_number = |text: &str| integer(text).is_some() || text.parse::<f64>().is_ok();
+    if is_number(&plain) {
         return None;
     }
-    let typed =
-        ["f16", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "usize"]
-            .iter()
-            .find_map(|suffix| plain.strip_suffix(suffix))
-            .is_some_and(|number| number.parse::<f64>().is_ok());
-    if typed {
+    let suffixes =
+        ["f16", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "usize"];
+    if suffixes.iter().find_map(|suffix| plain.strip_suffix(suffix)).is_some_and(is_number) {
         let message = format!("`{text}` has a type at its end: a number is written without one");
         return Some((message, "leave the type out, for example `5e-4`"));
+    }
+    if radix(unsigned).is_some() {
+        let message = format!("`{text}` is not a number: it has a digit that its base lacks, or too many");
+        return Some((message, "write a number, for example `64` or `1e-4`"));
     }
     Some((
         format!("`{text}` is not a number"),
@@ -70,9 +67,9 @@ pub(super) fn mistake(text: &str) -> Option<(String, &'static str)> {
     ))
 }
 
-fn underscores_are_between_digits(unsigned: &str) -> bool {
+fn underscores_are_between_digits(digits: &str) -> bool {
     let digit = |c: Option<&u8>| c.is_some_and(u8::is_ascii_hexdigit);
-    let bytes = unsigned.as_bytes();
+    let bytes = digits.as_bytes();
     bytes
         .iter()
         .enumerate()
@@ -158,7 +155,7 @@ mod tests {
         {
             assert!(mistake(good).is_none(), "{good}");
         }
-        for bad in ["5e-4f32", "1__0", "1_", "1.2.3", "0xZZ", "12abc", "1e", "64u8"] {
+        for bad in ["5e-4f32", "1__0", "1_", "1.2.3", "0xZZ", "0b_0", "12abc", "1e", "64u8"] {
             assert!(mistake(bad).is_some(), "{bad}");
         }
     }

@@ -11,7 +11,7 @@ const WIDTH: usize = 80;
 impl Reference {
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        let mut text = String::from("# What an experiment may say\n\n");
+        let mut text = String::from("# The experiment language\n\n");
         text.push_str("Made from the types of the runner by `vitslim schema --format markdown`.\n\n");
         text.push_str("| written | meaning |\n|---|---|\n");
         for (form, meaning) in WORDS {
@@ -40,7 +40,7 @@ impl Reference {
     /// As text in 80 columns.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        paragraph(&mut text, 0, "What an experiment may say.");
+        paragraph(&mut text, 0, "The experiment language.");
         text.push('\n');
         for (form, meaning) in WORDS {
             paragraph(&mut text, 0, form);

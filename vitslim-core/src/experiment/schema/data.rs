@@ -91,8 +91,8 @@ pub enum Data {
         /// Number of classes, at most a million.
         #[serde(default = "thousand")]
         classes: Count,
-        /// Number of images, at least 10 and at most 4 GB of them at a byte a value. 8 of 10 are for training, 1 is held out, 1 is
-        /// for the test.
+        /// Number of images: at least 10, and no more than 4 GB at a byte a value. Eight tenths are for training, one tenth is
+        /// held out, one tenth is the test split.
         #[serde(default = "images")]
         #[schemars(extend("unit" = "images"))]
         images: Count,

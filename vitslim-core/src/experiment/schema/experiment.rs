@@ -33,7 +33,7 @@ pub struct Experiment {
     /// Precision of matrix products, in training and everywhere else.
     #[serde(default)]
     pub precision: Precision,
-    /// The network.
+    /// The network that is searched.
     pub model: Model,
     /// The images.
     pub data: Data,
@@ -78,7 +78,7 @@ impl Experiment {
     }
 }
 
-/// The network that is searched.
+/// A network: its architecture and configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {

@@ -34,7 +34,7 @@ macro_rules! stage {
             /// the patch embedding at the lowest. Left out, all layers train at the same rate.
             #[serde(default)]
             pub layer_decay: Option<LayerDecay>,
-            /// Largest norm of all gradients together; larger gradients are scaled down to it. Left out, none are.
+            /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, they are not clipped.
             #[serde(default)]
             pub clip: Option<Positive>,
             /// Fraction of the target that is spread over all classes.
@@ -77,7 +77,7 @@ pub enum Optimizer {
         /// Decay of the running mean of their squares.
         #[serde(default = "beta2")]
         beta2: Fraction,
-        /// Added to the divisor, which could be 0.
+        /// Added to the divisor, which may be 0.
         #[serde(default = "epsilon")]
         epsilon: Positive,
     },
