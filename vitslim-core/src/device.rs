@@ -2,31 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-/// Whether `device` is the CPU, with autodiff or without.
-pub(crate) fn is_cpu(device: &Device) -> bool {
-    match device.as_dispatch() {
-        DispatchDevice::Flex(_) => true,
-        DispatchDevice::Autodiff(_) => {
-            matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
-        }
-        _ => false,
-    }
-}
-
-/// The widest vector instructions of this processor, which the fused operations use.
-pub(crate) fn instructions() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    match pulp::Arch::new() {
-        pulp::Arch::V4(_) => "AVX-512",
-        pulp::Arch::V3(_) => "AVX2",
-        _ => "SSE2",
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    if cfg!(target_arch = "aarch64") { "NEON" } else { "no vector instructions" }
-}
+pub(crate) use vitslim_kernels::{instructions, is_cpu};
 
 /// Runs `work`, which calls many operations on `device`. On the CPU it runs on one of the compute threads, so that no
 /// operation has to be handed to another thread and waited for: for a small operation, the handover takes as long as the

@@ -19,7 +19,6 @@ pub mod data;
 mod device;
 pub mod experiment;
 pub mod graph;
-mod kernels;
 pub mod models;
 pub mod nn;
 mod panics;
@@ -44,7 +43,11 @@ pub mod prelude {
     pub use crate::slim::Slimmable;
 }
 
-/// Compiles and runs the Rust of the README.
+/// Compiles and runs the Rust of the documents.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/architectures.md")]
+    struct Architectures;
+}

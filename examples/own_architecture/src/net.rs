@@ -27,10 +27,6 @@ impl Architecture for ParallelNet {
         vec![("parallel_tiny", ParallelConfig::default())]
     }
 
-    fn check(config: &ParallelConfig) -> Result<(), ConfigError> {
-        config.check()
-    }
-
     fn init(config: &ParallelConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let patch = [config.patch_size; 2];

@@ -1,4 +1,5 @@
-//! The guide "An architecture of your own" in vitslim's README: its code is that of this crate, and does what is said there.
+//! The guide "An architecture of your own" in `docs/architectures.md`: it shows the code of this crate, which does what the guide
+//! says.
 
 use std::fs;
 use std::path::Path;
@@ -18,14 +19,14 @@ fn printed(args: &[&str]) -> String {
 }
 
 #[test]
-fn the_readme_shows_these_very_files() {
+fn the_guide_shows_these_very_files() {
     let read = |file: &str| fs::read_to_string(Path::new(CRATE).join(file)).expect(file);
-    let readme = read("../../README.md");
+    let guide = read("../../docs/architectures.md");
     for file in ["src/block.rs", "src/net.rs", "src/main.rs"] {
         let block = format!("```rust,ignore\n{}```\n", read(file));
-        assert!(readme.contains(&block), "the README does not show {file} as it is");
+        assert!(guide.contains(&block), "the guide does not show {file} as it is");
     }
-    assert_eq!(readme.matches("```rust,ignore\n").count(), 3, "the README shows code that nothing builds");
+    assert_eq!(guide.matches("```rust,ignore\n").count(), 3, "the guide shows code that nothing builds");
 }
 
 #[test]

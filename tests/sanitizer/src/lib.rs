@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "what only Burn's side of the kernels uses")]
 
-#[path = "../../../vitslim-core/src/kernels"]
+#[path = "../../../vitslim-core/kernels/src"]
 mod kernels {
     pub mod adamw;
     pub mod attention;

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 
 use super::{Benched, Network, Work, WorkKind};
 use crate::data::Batch;
-use crate::experiment::{Document, Masks, Training};
+use crate::experiment::{Masks, Training, Trial};
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::run::{DENSE, Prepared, RunError, Target, checked_macs, cut_at_random, restore};
@@ -32,17 +32,17 @@ pub struct BenchSetting<'a> {
     pub precision_name: &'a str,
 }
 
-/// The networks of the experiment in `document`, or of its run, ready to be measured.
+/// The networks of `trial`, or of its run, ready to be measured.
 ///
 /// # Errors
 ///
 /// When the experiment, its data or a network of the run cannot be used.
 pub fn networks<A: Architecture>(
-    document: &Document,
+    trial: &Trial,
     source: &Source,
     setting: &BenchSetting,
 ) -> Result<Benched, RunError> {
-    let prepared = Prepared::<A>::new(document)?;
+    let prepared = Prepared::<A>::new(trial)?;
     let models = match source {
         Source::Experiment => cut_at_random(&prepared, setting.device)?.collect::<Result<_, _>>()?,
         Source::Run(targets) => restored(&prepared, targets, setting.device)?,
@@ -126,6 +126,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::experiment::Document;
     use crate::models::Vit;
 
     #[test]
@@ -139,7 +140,7 @@ mod tests {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../experiments/{name}.ron"));
             // Fewer images are read faster.
             let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
-            let prepared = Prepared::<Vit>::new(&document).unwrap();
+            let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
             let models = cut_at_random(&prepared, &Device::flex()).unwrap();
             let models: Vec<_> = models.map(Result::unwrap).collect();
             let macs: Vec<_> =
@@ -171,7 +172,7 @@ mod tests {
         };
         let hidden = |seed: usize| {
             let document = Document::parse("a.ron", &text(seed), &[]).unwrap();
-            let prepared = Prepared::<Vit>::new(&document).unwrap();
+            let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
             let mut models = cut_at_random(&prepared, &Device::flex()).unwrap();
             let (_, model) = models.nth(1).unwrap().unwrap();
             model.blocks.iter().map(|block| block.mlp.fc1.weight.dims()[1]).collect::<Vec<_>>()

@@ -4,33 +4,35 @@ use burn::module::Module;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
 use crate::data::{Dataset, ImageShape};
-use crate::experiment::{Document, Fault, Faults};
+use crate::experiment::{Fault, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{Known, Network, Prepared, config, config_fault, keys};
+use crate::run::{batches, config, config_fault, dataset, facts, keys};
 use crate::slim::{Dimension, MaskSpec, describe};
 
 const WITHOUT_DATA: &str =
     "without its data, the network cannot be checked: its configuration does not say for which images it is";
 
-/// Checks the experiment in `document`: its data, its architecture, and whether they fit together. Nothing is trained and nothing is
-/// written.
-///
-/// # Errors
-///
-/// When the file is not an experiment.
-pub fn check_experiment<A: Architecture>(document: &Document) -> Result<ExperimentCheck, Faults> {
-    let experiment = document.experiment()?;
+/// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written.
+pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
+    let experiment = &trial.experiment;
     let mut check = ExperimentCheck {
         name: experiment.name.as_str().to_owned(),
         architecture: experiment.model.architecture.clone(),
         preset: experiment.model.preset.clone(),
         ..ExperimentCheck::default()
     };
-    let mut found = Vec::new();
-    let data = Known::default().data(document, &mut found);
-    check.reasons.extend(reasons(&found));
+    let data = match dataset(trial) {
+        Ok(data) => {
+            check.reasons.extend(reasons(&batches(trial, &data)));
+            Some(data)
+        }
+        Err(faults) => {
+            check.reasons.extend(reasons(&faults));
+            None
+        }
+    };
     check.data = data.as_ref().map(|data| CheckedData {
         image: [data.shape.channels, data.shape.size, data.shape.size],
         classes: data.classes,
@@ -39,36 +41,27 @@ pub fn check_experiment<A: Architecture>(document: &Document) -> Result<Experime
         test: data.test.len(),
         notes: data.notes.clone(),
     });
-    if let Err(faults) = check_network::<A>(document, data.as_ref(), &mut check) {
-        check.reasons.extend(faults);
-        // What can be said without the network.
-        if let Err(found) = Prepared::<A>::mistakes(document, &mut Known::hasty()) {
-            let known = |reason: &Reason| check.reasons.iter().any(|known| known.message == reason.message);
-            let others: Vec<Reason> =
-                reasons(found.iter()).into_iter().filter(|reason| !known(reason)).collect();
-            check.reasons.extend(others);
-        }
+    if let Err(reasons) = check_network::<A>(trial, data.as_ref(), &mut check) {
+        check.reasons.extend(reasons);
     }
-    Ok(check)
+    check
 }
 
 /// What can be said of the network; what must be right before more can be said is an error.
 fn check_network<A: Architecture>(
-    document: &Document,
+    trial: &Trial,
     data: Option<&Dataset>,
     check: &mut ExperimentCheck,
 ) -> Result<(), Vec<Reason>> {
-    let mut found = Vec::new();
-    let config = config::<A>(document, data, &mut found);
-    let config = config.ok_or_else(|| match found.is_empty() {
-        true => vec![Reason::new(WITHOUT_DATA)],
-        false => reasons(&found),
-    })?;
+    let facts = data.map(facts);
+    let config = config::<A>(&trial.document, facts.as_ref().map_or(&[], |facts| &facts[..]))
+        .map_err(|faults| reasons(&faults))?
+        .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
-        .map_err(|error| reasons(config_fault(document, error).iter()))?;
-    let searched = check_keys(document, &model, &mut check.reasons);
+        .map_err(|error| reasons(&config_fault(&trial.document, error)))?;
+    let searched = check_keys(trial, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
     let image = data
         .map(|data| data.shape)
@@ -97,14 +90,14 @@ fn check_network<A: Architecture>(
 
 /// The dimensions that are searched; what is wrong with them or with the budgets is added to `found`.
 fn check_keys<A: Architecture>(
-    document: &Document,
+    trial: &Trial,
     model: &A,
     found: &mut Vec<Reason>,
 ) -> Vec<(Dimension, MaskSpec)> {
     // Where the dimensions cannot be told, the check of the architecture says why.
     let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Vec::new() };
     let mut faults = Vec::new();
-    let (searched, _) = keys(document, Network { dimensions: &dimensions, sure: true }, &mut faults);
+    let (searched, _) = keys(trial, &dimensions, &mut faults);
     found.extend(reasons(&faults));
     searched
 }

@@ -56,15 +56,15 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
     let device = args.device.open(false)?;
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
-        let document = registry.trials(&Document::read(&file, &args.sets)?)?.only()?;
-        let document = match &source {
-            Source::Experiment => document,
-            Source::Run(targets) => document.as_trial(&targets[0].trial()),
+        let trial = registry.trials(&Document::read(&file, &args.sets)?)?.only()?;
+        let trial = match &source {
+            Source::Experiment => trial,
+            Source::Run(targets) => trial.named(&targets[0].trial()),
         };
-        let commands = registry.commands(&document)?;
-        let precision_name = device.precision_name(device.precision(&document)?);
+        let commands = registry.commands(&trial)?;
+        let precision_name = device.precision_name(device.precision(&trial)?);
         let setting = BenchSetting { batch, device: &device.device, precision_name };
-        experiments.push((commands.bench)(&document, &source, &setting)?);
+        experiments.push((commands.bench)(&trial, &source, &setting)?);
     }
     let measured = benchmark(experiments, limit, batch, &device.name).map_err(|error| match error {
         EvaluateError::OutOfMemory(_) => TooLarge { batch, half: batch.div_ceil(2) }.into(),

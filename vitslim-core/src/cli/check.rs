@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::plan::plan_trials;
 use super::{Registry, print};
 use crate::check::f64_device;
-use crate::experiment::{Document, Trials};
+use crate::experiment::{Document, Trial, Trials};
 use crate::plan::Planning;
 use crate::report::{ExperimentCheck, Reason};
 
@@ -61,8 +61,8 @@ pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
     end(&checked.name, checked.reasons)
 }
 
-fn check_trial(registry: &Registry, trial: &Document) -> miette::Result<ExperimentCheck> {
-    Ok((registry.commands(trial)?.check)(trial)?)
+fn check_trial(registry: &Registry, trial: &Trial) -> miette::Result<ExperimentCheck> {
+    Ok((registry.commands(trial)?.check)(trial))
 }
 
 /// Checks each model of a sweep once, and what else the experiment says for all trials.
@@ -71,9 +71,8 @@ fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette
     let mut models = HashSet::new();
     let mut checked = Vec::new();
     for trial in trials.iter() {
-        let model = trial.at(&["model"]).map(ToString::to_string);
-        let data = trial.at(&["data"]).map(ToString::to_string);
-        if models.insert((model, data)) {
+        let written = ["model", "data"].map(|field| trial.document.at(&[field]).map(ToString::to_string));
+        if models.insert(written) {
             checked.push(check_trial(registry, &trial)?);
         }
     }

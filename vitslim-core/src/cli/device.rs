@@ -9,7 +9,7 @@ use thiserror::Error;
 #[cfg(feature = "cuda")]
 pub(super) use super::cuda::look;
 use super::cuda_trouble::{CudaTrouble, CudaVersion};
-use crate::experiment::{Document, Faults};
+use crate::experiment::{Faults, Trial};
 use crate::nn::Precision;
 use crate::report::CudaDevice;
 use crate::terminal::say;
@@ -51,15 +51,16 @@ pub struct OpenDevice {
 }
 
 impl OpenDevice {
-    /// The precision of the experiment in `document`, if the device has it.
+    /// The precision of `trial`, if the device has it.
     ///
     /// # Errors
     ///
-    /// When it has not, where the precision is written; when what is written is not an experiment.
-    pub fn precision(&self, document: &Document) -> Result<Precision, Faults> {
-        let precision = document.experiment()?.precision;
-        let refused =
-            |message: String, help: &str| document.fault(&["precision"], message, Some(help.to_owned()));
+    /// When it has not, where the precision is written.
+    pub fn precision(&self, trial: &Trial) -> Result<Precision, Faults> {
+        let precision = trial.experiment.precision;
+        let refused = |message: String, help: &str| {
+            trial.document.fault(&["precision"], message, Some(help.to_owned()))
+        };
         match precision {
             Precision::Tf32 if self.on_cpu => Err(refused(
                 "there is no TF32 on the CPU, which computes `F32` and `Bf16`".to_owned(),

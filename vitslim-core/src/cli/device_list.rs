@@ -5,7 +5,7 @@ use miette::Diagnostic;
 
 use super::DeviceChoice;
 use super::device::OpenDevice;
-use crate::experiment::Document;
+use crate::experiment::Trial;
 use crate::train::{Devices, NamedDevice};
 
 /// Devices that share the batches of a training: one or more CUDA devices, or the CPU, as often as one likes.
@@ -101,17 +101,14 @@ impl FromStr for DeviceList {
 /// When one cannot be had; one of the experiment at its place.
 pub(super) fn open(
     given: Option<&DeviceList>,
-    document: &Document,
+    trial: &Trial,
     quiet: bool,
 ) -> miette::Result<(Devices, String)> {
-    let written = match given {
-        Some(_) => None,
-        None => document.experiment()?.devices,
-    };
+    let written = if given.is_some() { None } else { trial.experiment.devices.as_ref() };
     let at = |index: usize, message: String, help: Option<String>| {
-        document.fault(&["devices", &index.to_string()], message, help)
+        trial.document.fault(&["devices", &index.to_string()], message, help)
     };
-    let list = match (given, &written) {
+    let list = match (given, written) {
         (Some(given), _) => given.clone(),
         (None, Some(names)) => DeviceList::of(names.iter().map(String::as_str))
             .map_err(|misfit| at(misfit.index, misfit.message, None))?,
@@ -129,9 +126,9 @@ pub(super) fn open(
     };
     let first = open((0, list.first))?;
     let others = (1..).zip(list.others.iter().copied()).map(open).collect::<miette::Result<Vec<_>>>()?;
-    let precision = first.precision(document)?;
+    let precision = first.precision(trial)?;
     for other in &others {
-        other.precision(document)?;
+        other.precision(trial)?;
     }
     let names = std::iter::once(&first).chain(&others).map(|device| device.describe_with(precision));
     let described = described(names);

@@ -36,16 +36,16 @@ pub struct EvalArgs {
 /// Evaluates the network that `args` names.
 pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
-    let document = Document::read(&target.experiment(), &[])?.as_trial(&target.trial());
-    let commands = registry.commands(&document)?;
+    let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
+    let trial = trials.only()?.named(&target.trial());
     let device = args.device.open(false)?;
-    let precision = device.precision(&document)?;
+    let precision = device.precision(&trial)?;
     let setting = EvaluationSetting {
         data: args.data.as_deref(),
         part: args.part,
         device: &device.device,
         device_name: &device.describe_with(precision),
     };
-    let evaluation = (commands.eval)(&document, &target, &setting)?;
+    let evaluation = (registry.commands(&trial)?.eval)(&trial, &target, &setting)?;
     print(args.json, &evaluation, |evaluation| evaluation.table())
 }

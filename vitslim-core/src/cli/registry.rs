@@ -2,15 +2,19 @@ use schemars::Schema;
 
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
-use crate::experiment::{Data, Document, Faults, Node, Trials, Value, did_you_mean};
+use crate::experiment::{Document, Fault, Faults, Node, Trial, Trials, Value, did_you_mean};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
-    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Setting, Target, evaluate, execute,
+    EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, config, evaluate,
+    execute,
 };
 use crate::terminal::say;
+
+/// Where an experiment names its architecture.
+const ARCHITECTURE: [&str; 2] = ["model", "architecture"];
 
 /// The architectures that experiments may name.
 #[derive(Default)]
@@ -18,38 +22,38 @@ pub struct Registry {
     entries: Vec<(&'static str, Commands)>,
 }
 
-/// What the commands do with an experiment of one architecture.
+/// What the commands do with a trial of one architecture.
 #[derive(Clone, Copy)]
 pub(super) struct Commands {
+    /// Finds what is wrong with its configuration, as far as the file tells.
+    mistakes: fn(&Document) -> Vec<Fault>,
     /// Checks it and its architecture.
-    pub check: fn(&Document) -> Result<ExperimentCheck, Faults>,
-    /// Finds all that is wrong with it, short of the annotations of its architecture.
-    mistakes: fn(&Document, &mut Known) -> Result<(), Faults>,
+    pub check: fn(&Trial) -> ExperimentCheck,
     /// Tells what a run of it will be.
-    pub plan: fn(&Document, &mut Planning) -> Result<PlannedTrial, RunError>,
+    pub plan: fn(&Trial, &mut Planning) -> Result<PlannedTrial, RunError>,
     /// Writes it with every default spelled out.
-    pub resolved: fn(&Document) -> Result<String, PrepareError>,
-    /// Checks and runs it.
+    pub resolved: fn(&Trial) -> Result<String, PrepareError>,
+    /// Runs it.
     pub run: Runner,
     /// Evaluates a network of its run.
-    pub eval: fn(&Document, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
-    /// Makes the networks of it, or of its run, that are to be measured.
-    pub bench: fn(&Document, &Source, &BenchSetting) -> Result<Benched, RunError>,
-    /// What is told of the architecture by itself.
+    pub eval: fn(&Trial, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
+    /// Makes the networks to be measured, of the experiment or of its run.
+    pub bench: fn(&Trial, &Source, &BenchSetting) -> Result<Benched, RunError>,
+    /// Describes the architecture.
     listed: fn(&str) -> ListedArchitecture,
-    /// What may be written as its configuration.
+    /// The schema of its configuration.
     config_schema: fn() -> Schema,
 }
 
-type Runner = fn(&Document, &Setting) -> Result<(RunFolder, Summary), RunError>;
+type Runner = fn(&Trial, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
 impl Commands {
     fn of<A: Architecture>() -> Self {
         Self {
+            mistakes: |document| config::<A>(document, &[]).err().into_iter().flatten().collect(),
             check: check_experiment::<A>,
-            mistakes: Prepared::<A>::mistakes,
             plan: plan::<A>,
-            resolved: |document| Prepared::<A>::new(document)?.resolved(),
+            resolved: |trial| Prepared::<A>::new(trial)?.resolved(),
             run: run::<A>,
             eval: evaluate::<A>,
             bench: networks::<A>,
@@ -69,7 +73,7 @@ impl Registry {
             .with::<ConvNext>("convnext")
     }
 
-    /// Adds an architecture under the name by which experiments call it; an earlier one of that name is replaced.
+    /// Adds an architecture under the name that experiments give it, in place of an earlier one of that name.
     pub fn with<A: Architecture>(mut self, name: &'static str) -> Self {
         self.entries.retain(|(known, _)| *known != name);
         self.entries.push((name, Commands::of::<A>()));
@@ -81,7 +85,7 @@ impl Registry {
         self.entries.iter().map(|(name, _)| *name)
     }
 
-    /// What is told of each architecture.
+    /// A description of each architecture.
     pub(super) fn listed(&self) -> Vec<ListedArchitecture> {
         self.entries.iter().map(|(name, commands)| (commands.listed)(name)).collect()
     }
@@ -92,63 +96,49 @@ impl Registry {
         Some(starter(name, &(commands.listed)(known), &(commands.config_schema)()))
     }
 
-    /// What may be written as the configuration of each architecture.
+    /// The schema of each architecture's configuration.
     pub(super) fn config_schemas(&self) -> Vec<(&'static str, Schema)> {
         self.entries.iter().map(|(name, commands)| (*name, (commands.config_schema)())).collect()
     }
 
-    /// The trials of `document`, each of an architecture that is known.
+    /// The trials of `document`.
     ///
     /// # Errors
     ///
-    /// What is wrong with them; then also what is wrong with their data and networks.
+    /// All that is wrong with the file, its models included. What is wrong with its data and networks, the commands find.
     pub(super) fn trials(&self, document: &Document) -> Result<Trials, Faults> {
-        let mut known = Known::hasty();
-        let trials = document.trials_with(|trial| self.mistakes(trial, &mut known))?;
-        // Of the former nothing more can be asked, and the latter are long to read.
-        let first = |trial: Document| self.commands(&trial).is_err() || is_decoded(&trial);
-        if trials.iter().any(first) {
-            trials.each(|trial| self.mistakes(trial, &mut known), |faults| Some(faults))?;
-        }
-        Ok(trials)
+        Trials::new(document, |trial| match trial.at(&ARCHITECTURE) {
+            Some(Node { value: Value::String(name), .. }) => match self.find(trial, name) {
+                Ok(commands) => (commands.mistakes)(trial),
+                Err(unknown) => unknown.into_iter().collect(),
+            },
+            // The types say that it is missing, or no string.
+            _ => Vec::new(),
+        })
     }
 
-    /// What the commands do with the architecture that `document` names.
-    pub(super) fn commands(&self, document: &Document) -> Result<Commands, Faults> {
-        let path = ["model", "architecture"];
-        let Some(Node { value: Value::String(wanted), .. }) = document.at(&path) else {
-            document.experiment()?;
-            return Err(document.fault(&path, "expected the name of an architecture", None));
-        };
-        if let Some((_, commands)) = self.entries.iter().find(|(name, _)| name == wanted) {
-            return Ok(*commands);
-        }
-        let hint = did_you_mean(wanted, self.names());
-        let names: Vec<_> = self.names().collect();
-        let help = format!("architectures: {}", names.join(", "));
-        Err(document.fault(&path, format!("unknown architecture `{wanted}`{hint}"), Some(help)))
+    /// What the commands do with `trial`.
+    ///
+    /// # Errors
+    ///
+    /// When its architecture is unknown.
+    pub(super) fn commands(&self, trial: &Trial) -> Result<Commands, Faults> {
+        self.find(&trial.document, &trial.experiment.model.architecture)
     }
 
-    /// All that is wrong with `document`, short of the annotations of its architecture.
-    fn mistakes(&self, document: &Document, known: &mut Known) -> Result<(), Faults> {
-        match self.commands(document) {
-            Ok(commands) => (commands.mistakes)(document, known),
-            Err(faults) => {
-                let mut found = faults.into_iter().collect();
-                known.data(document, &mut found);
-                document.experiment_with(found).map(drop)
-            }
-        }
+    fn find(&self, document: &Document, wanted: &str) -> Result<Commands, Faults> {
+        let known = self.entries.iter().find(|(name, _)| *name == wanted);
+        known.map(|(_, commands)| *commands).ok_or_else(|| {
+            let hint = did_you_mean(wanted, self.names());
+            let names: Vec<_> = self.names().collect();
+            let help = format!("architectures: {}", names.join(", "));
+            document.fault(&ARCHITECTURE, format!("unknown architecture `{wanted}`{hint}"), Some(help))
+        })
     }
 }
 
-/// Whether its data take long to read.
-fn is_decoded(trial: &Document) -> bool {
-    trial.part::<Data>(&["data"]).is_some_and(|data| data.is_decoded())
-}
-
-fn run<A: Architecture>(document: &Document, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
-    let prepared = Prepared::<A>::new(document)?;
+fn run<A: Architecture>(trial: &Trial, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
+    let prepared = Prepared::<A>::new(trial)?;
     for note in &prepared.data.notes {
         say(format_args!("data: {note}"));
     }

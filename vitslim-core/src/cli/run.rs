@@ -10,7 +10,7 @@ use super::device::DEVICE_HELP;
 use super::device_list::{self, DeviceList};
 use super::sweep::{run_attached, run_sweep};
 use super::{DeviceChoice, INTERRUPTED, Registry};
-use crate::experiment::Document;
+use crate::experiment::{Document, Trial};
 use crate::report::table;
 use crate::run::Setting;
 use crate::terminal::say;
@@ -111,11 +111,11 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
 pub(super) fn run_one(
     registry: &Registry,
     args: &RunArgs,
-    document: &Document,
+    trial: &Trial,
     interrupter: Interrupter,
 ) -> miette::Result<()> {
-    let commands = registry.commands(document)?;
-    let (devices, device_name) = device_list::open(args.device.as_ref(), document, args.quiet)?;
+    let commands = registry.commands(trial)?;
+    let (devices, device_name) = device_list::open(args.device.as_ref(), trial, args.quiet)?;
     let setting = Setting {
         out: &args.out,
         devices: &devices,
@@ -125,7 +125,7 @@ pub(super) fn run_one(
         loader_threads: args.loader_threads,
         quiet: args.quiet,
     };
-    let (folder, summary) = (commands.run)(document, &setting)?;
+    let (folder, summary) = (commands.run)(trial, &setting)?;
     let result = match args.json {
         true => serde_json::to_string_pretty(&summary).into_diagnostic()?,
         false => format!("{}\nresults: {}", table(&summary), folder.path().display()),

@@ -34,7 +34,6 @@ pub use dataset::{Dataset, Preparation};
 pub use digits::digits;
 pub use epoch::Epoch;
 pub use error::DataError;
-pub(crate) use files::check_folder;
 pub use folder::{FolderHeldOut, ImageFolder, image_folder};
 pub use idx::idx;
 pub use loader::Loader;

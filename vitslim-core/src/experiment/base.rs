@@ -1,4 +1,4 @@
-//! `base: "common.ron"`: a file that says what is other than in a file it starts from.
+//! `base: "common.ron"`: a file that starts from another, and says what differs.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ pub(super) const BASE: &str = "base";
 
 const FORM: &str = "`base` is written `\"common.ron\"`, or `[\"a.ron\", \"b.ron\"]`, of which the later overrides the earlier";
 
-/// Reads the experiment that `source` holds, which is the file at `path`, laid over the files that it starts from.
+/// Reads the experiment that `source` holds, the file at `path`, and lays it over the files that it starts from.
 ///
 /// # Errors
 ///
@@ -26,9 +26,9 @@ pub(super) fn read(source: &Arc<Source>, path: &Path) -> Result<Option<Node>, Fa
 }
 
 struct Reader {
-    /// The files on the way from the first to the one at hand.
+    /// The files on the way from the first one to the present one.
     open: Vec<PathBuf>,
-    /// Those that were read before.
+    /// The files that were read before.
     read: HashMap<PathBuf, Result<Node, Faults>>,
 }
 
@@ -37,29 +37,11 @@ impl Reader {
         let Some(mut node) = parse(source, 0)? else { return Ok(None) };
         let Some(base) = take_base(&mut node) else { return Ok(Some(node)) };
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut below: Option<Node> = None;
-        let mut wrong: Option<Faults> = None;
-        for path in paths(&base) {
-            match path.map_err(Faults::from).and_then(|(path, span)| self.file(&folder.join(path), span)) {
-                Ok(next) => {
-                    below = Some(match below {
-                        Some(below) => overlay(below, next),
-                        None => next,
-                    });
-                }
-                Err(faults) => {
-                    wrong = Some(match wrong {
-                        Some(wrong) => wrong.and(faults),
-                        None => faults,
-                    });
-                }
-            }
-        }
-        wrong.map_or(Ok(()), Err)?;
-        Ok(Some(match below {
-            Some(below) => overlay(below, node),
-            None => node,
-        }))
+        let below = Faults::gather(paths(&base).map(|path| {
+            let (path, named_at) = path?;
+            self.file(&folder.join(path), named_at)
+        }))?;
+        Ok(below.into_iter().chain([node]).reduce(overlay))
     }
 
     fn file(&mut self, path: &Path, named_at: &Span) -> Result<Node, Faults> {
@@ -67,7 +49,7 @@ impl Reader {
         let shown = path.display();
         let real = real(path);
         if self.open.contains(&real) {
-            return Err(fault(format!("`{shown}` starts from itself, by way of this")));
+            return Err(fault(format!("`{shown}` starts from itself, through this")));
         }
         if let Some(known) = self.read.get(&real) {
             return known.clone();
@@ -106,7 +88,7 @@ impl Reader {
     }
 }
 
-/// One name for all ways to write the path of a file.
+/// The same path for all spellings of it.
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
@@ -135,7 +117,7 @@ fn path(node: &Node) -> Result<(&str, &Span), Fault> {
             Err(wrong("the path of a file to start from is empty".to_owned()))
         }
         Value::String(path) => Ok((path, &node.span)),
-        _ if sweep::is_sweep(node) => Err(Fault::new(node.head(), "what a file starts from cannot be swept")
+        _ if sweep::is_sweep(node) => Err(Fault::new(node.head(), "`base` cannot be swept")
             .with_help("sweep the values in it, or write a file for each")),
         _ => Err(wrong(format!("expected the path of a file to start from, found {}", node.describe()))),
     }

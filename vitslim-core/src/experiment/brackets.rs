@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::lex::{Kind, Token};
 use super::source::{Source, Span};
 
-/// How deep brackets may be nested: deeper than in any experiment, and not so deep that the stack could overflow.
+/// How deep brackets may be nested: deeper than any experiment needs, and too little to overflow the stack.
 pub(super) const DEEPEST: usize = 64;
 
 /// The index of the closing token for each opening one, and the mistake if they do not match.
@@ -84,7 +84,7 @@ impl Matcher<'_> {
     fn left_open(&self, at: usize) -> Option<usize> {
         let token = &self.tokens[at];
         let opener = *self.open.last()?;
-        // A bracket that ends its line and whose content is not indented says that indentation means nothing here.
+        // If a bracket ends its line and its content is not indented, indentation means nothing here.
         let flat =
             self.tokens[opener + 1].leads && self.tokens[opener + 1].indent <= self.tokens[opener].indent;
         let closed =
@@ -99,7 +99,7 @@ impl Matcher<'_> {
     fn unclosed(&self, opener: usize, at: usize) -> Mistake {
         let closing = self.closing(opener);
         let token = &self.tokens[at];
-        // A bracket that opened on the line before this one was to close there; so was one before something new.
+        // A bracket that opened on the previous line belonged at the end of it; so did one before a new item.
         let goes_on = matches!(token.kind, Kind::Comma | Kind::Close(_) | Kind::End);
         let line = |offset: usize| self.source.place(offset).0;
         let before = self.tokens[at - 1].end;
@@ -134,7 +134,7 @@ impl Matcher<'_> {
             '}' => '{',
             _ => '(',
         };
-        // The line above with the same indentation is the one that should have opened it.
+        // The line above with the same indentation should have opened it.
         let above = (0..at)
             .rev()
             .find(|&i| self.tokens[i].leads && self.tokens[i].indent <= self.tokens[at].indent)

@@ -1,4 +1,4 @@
-//! A file, what it starts from and its `--set` arguments, read into a tree.
+//! A file, the files that it starts from and its `--set` arguments, put together in one tree.
 
 use std::path::{Path, PathBuf};
 
@@ -7,27 +7,25 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use super::base;
-use super::de::{Reading, read};
+use super::de::typed;
 use super::fault::{Fault, Faults};
 use super::keys::KeyError;
 use super::overrides::{self, Override};
-use super::schema::{self, Experiment};
 use super::source::{Source, Span};
 use super::tree::{Name, Node, Value};
-use super::trials::Trials;
 
 /// Why a file could not be read as an experiment.
 #[derive(Debug, Error, Diagnostic)]
 pub enum LoadError {
-    /// The file cannot be opened.
+    /// The file cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// There is a folder where a file should be.
+    /// The path leads to a folder.
     #[error("`{}` is a folder, expected an experiment file such as `experiments/digits.ron`", .0.display())]
     Folder(PathBuf),
     /// The file is not text.
@@ -35,23 +33,22 @@ pub enum LoadError {
     NotText {
         /// The file.
         path: PathBuf,
-        /// Where the text ends.
+        /// The first byte that is not text.
         offset: usize,
     },
-    /// There is nothing in the file.
+    /// The file is empty.
     #[error("`{}` is empty, expected `Experiment(...)`", .0.display())]
     Empty(PathBuf),
-    /// What is written is not an experiment.
+    /// What is written cannot be read as an experiment.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Faults(#[from] Faults),
 }
 
-/// An experiment as written, with what it starts from and the `--set` arguments in it; or one trial of it.
+/// An experiment as written, put together from its file, the files that it starts from and the `--set` arguments; or one trial of it.
 #[derive(Clone, Debug)]
 pub struct Document {
     root: Node,
-    trial: Option<String>,
 }
 
 impl Document {
@@ -91,53 +88,15 @@ impl Document {
             let end = Span::new(&source, text.len(), text.len());
             return Err(Fault::new(end, "expected `Experiment(...)`, found nothing").into());
         };
-        let (read, wrong): (Vec<_>, Vec<_>) =
-            sets.iter().map(|argument| Override::read(argument)).partition(Result::is_ok);
-        if let Some(wrong) = wrong.into_iter().filter_map(Result::err).reduce(Faults::and) {
-            return Err(wrong);
-        }
-        // What one may set depends on those before it, so that here the first mistake is the only one that is sure.
-        for argument in read.into_iter().flatten() {
-            argument.apply(&mut root)?;
-        }
-        Ok(Self { root, trial: None })
+        let arguments = Faults::gather(sets.iter().map(|argument| Override::read(argument)))?;
+        // What an argument may set depends on those before it: only the first mistake is sure.
+        arguments.into_iter().try_for_each(|argument| argument.apply(&mut root))?;
+        Ok(Self { root })
     }
 
-    /// The experiment that the tree `root` is.
+    /// The document with the tree `root`.
     pub(super) fn of_tree(root: Node) -> Self {
-        Self { root, trial: None }
-    }
-
-    /// The trials of the experiment: one, if nothing in it is swept.
-    ///
-    /// # Errors
-    ///
-    /// When a sweep is written wrongly, a trial is not an experiment, or two are the same.
-    pub fn trials(&self) -> Result<Trials, Faults> {
-        self.trials_with(|_| Ok(()))
-    }
-
-    /// [`Document::trials`], where of mistakes all are told: also those of each trial that only `further` knows.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Document::trials`], and of `further` then.
-    pub fn trials_with(
-        &self,
-        further: impl FnMut(&Document) -> Result<(), Faults>,
-    ) -> Result<Trials, Faults> {
-        Trials::of(self, further)
-    }
-
-    /// This experiment, which sweeps nothing, as the trial `name` of a sweep.
-    #[must_use]
-    pub fn as_trial(self, name: &str) -> Self {
-        Self { trial: Some(name.to_owned()), ..self }
-    }
-
-    /// The name of the trial that this is; `None` of an experiment as written.
-    pub fn trial(&self) -> Option<&str> {
-        self.trial.as_deref()
+        Self { root }
     }
 
     /// Sets the string at `path`, as the argument `argument` of the command line asks.
@@ -163,47 +122,19 @@ impl Document {
         self.root.at(path)
     }
 
-    /// The typed experiment. The model's `config` is still text: what it must be, the architecture knows.
-    ///
-    /// # Errors
-    ///
-    /// When what is written is not an experiment.
-    pub fn experiment(&self) -> Result<Experiment, Faults> {
-        self.experiment_with(Vec::new())
+    /// The value at `path`, if it is written and nothing is wrong with it.
+    pub(super) fn part<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        typed(self.at(path)?).ok()
     }
 
-    /// The typed experiment.
-    ///
-    /// # Errors
-    ///
-    /// When what is written is not an experiment, or when something else was `found`: all of that.
-    pub(crate) fn experiment_with(&self, mut found: Vec<Fault>) -> Result<Experiment, Faults> {
-        let Reading { value, faults } = read(&self.root);
-        found.extend(faults);
-        found.extend(schema::validate(self));
-        Faults::check(found)?;
-        value.ok_or_else(|| self.fault(&[], "this experiment cannot be read", None))
-    }
-
-    /// What can be read at `path`; `None` if nothing is written there.
-    pub(crate) fn reading<T: DeserializeOwned>(&self, path: &[&str]) -> Option<Reading<T>> {
-        self.at(path).map(read)
-    }
-
-    /// The value at `path`, if it is written and right.
-    pub(crate) fn part<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
-        let Reading { value, faults } = self.reading(path)?;
-        value.filter(|_| faults.is_empty())
-    }
-
-    /// A fault of the value at `path`, or of the deepest node on the way there if it is not written.
+    /// A mistake in the value at `path`, or in the deepest node on the way there if it is not written.
     pub fn fault(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Faults {
         let (node, whole) = self.deepest(path);
         let span = if whole { node.span.clone() } else { node.head() };
         with_help(Fault::new(span, message), help).into()
     }
 
-    /// A fault of the key or field name that ends `path`, or of the deepest node on the way there.
+    /// A mistake in the key or field name that ends `path`, or in the deepest node on the way there.
     pub fn fault_at_key(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Faults {
         let key = path.split_last().and_then(|(last, parents)| self.at(parents)?.key_span(last));
         match key {
@@ -212,7 +143,7 @@ impl Document {
         }
     }
 
-    /// The fault of a key of the map at `path` that does not fit the model.
+    /// The mistake of a key of the map at `path` that does not fit the model.
     pub fn key_fault(&self, path: &[&str], error: &KeyError) -> Faults {
         let path: Vec<&str> = path.iter().copied().chain([error.key()]).collect();
         self.fault_at_key(&path, error.to_string(), Some(error.help()))

@@ -7,11 +7,11 @@ use miette::{Diagnostic, LabeledSpan, SourceCode, SourceSpan};
 
 use super::source::{Source, Span};
 
-/// Bytes of a file that a report shows for a mistake. Where lines are longer, there is nothing to see in them, and `miette`
-/// panics at column 65536; the place is told all the same.
+/// Bytes of a file that a report shows for a mistake. Longer lines are not shown: nobody reads them, and `miette` panics at column
+/// 65536. The place is reported all the same.
 const LONGEST_SHOWN: usize = 8_000;
 
-/// Mistakes that a report shows. It says how many there are.
+/// Mistakes that a report shows. Its first line counts all of them.
 const MOST_SHOWN: usize = 20;
 
 /// One mistake in an experiment. Displayed, it reads `file.ron:12:9: message`.
@@ -31,14 +31,14 @@ impl Fault {
         Self { message: message.into(), span, label: None, also: None, help: None, missing: None }
     }
 
-    /// That the field `field` is missing.
+    /// Marks the mistake as the missing field `field`.
     #[must_use]
     pub(super) fn of_missing(mut self, field: &'static str) -> Self {
         self.missing = Some(field);
         self
     }
 
-    /// The field that is missing, if it is that.
+    /// The missing field, if the mistake is one.
     pub(crate) fn missing(&self) -> Option<&'static str> {
         self.missing
     }
@@ -55,7 +55,7 @@ impl Fault {
         self
     }
 
-    /// Underlines a second place that the mistake has to do with. It is shown if it lies in the same source.
+    /// Underlines a second place, if it lies in the same source.
     #[must_use]
     pub fn with_also(mut self, span: Span, label: impl Into<String>) -> Self {
         self.also = Some(Box::new((span, label.into())));
@@ -74,7 +74,7 @@ impl Fault {
         &self.message
     }
 
-    /// Where.
+    /// Its place.
     pub fn span(&self) -> &Span {
         &self.span
     }
@@ -84,7 +84,7 @@ impl Fault {
         self.also.as_ref().map(|also| &also.0)
     }
 
-    /// What to do, where there is more to say than the message does.
+    /// What to do, if the message does not say it.
     pub fn advice(&self) -> Option<&str> {
         self.help.as_deref()
     }
@@ -132,81 +132,108 @@ impl Diagnostic for Fault {
 
 /// The mistakes of an experiment: one or more, in the order in which they stand, file by file.
 #[derive(Clone, Debug)]
-pub struct Faults {
-    first: Box<Fault>,
-    rest: Vec<Fault>,
-}
+pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// The faults of `found` in the order of their places, or `None` if there are none.
-    pub fn collect(found: impl IntoIterator<Item = Fault>) -> Option<Self> {
-        let mut faults: Vec<Fault> = found.into_iter().collect();
-        let mut sources: Vec<Arc<Source>> = Vec::new();
-        let mut number = |source: &Arc<Source>| match sources.iter().position(|known| known == source) {
-            Some(number) => number,
-            None => {
-                sources.push(Arc::clone(source));
-                sources.len() - 1
-            }
-        };
-        faults.sort_by_cached_key(|fault| (number(&fault.span.source), fault.span.start));
-        let mut faults = faults.into_iter();
-        faults.next().map(|first| Self { first: Box::new(first), rest: faults.collect() })
-    }
-
     /// `Ok` if nothing was found.
     ///
     /// # Errors
     ///
     /// The faults of `found`, if there are any.
     pub fn check(found: impl IntoIterator<Item = Fault>) -> Result<(), Self> {
-        Self::collect(found).map_or(Ok(()), Err)
+        let faults = in_order(found);
+        if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
+    }
+
+    /// The values of `results`, or all their mistakes, each once. It stops when a report is full.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of `results`, if there are any.
+    pub(super) fn gather<T>(results: impl IntoIterator<Item = Result<T, Self>>) -> Result<Vec<T>, Self> {
+        let mut values = Vec::new();
+        let mut found: Vec<Fault> = Vec::new();
+        for result in results {
+            match result {
+                Ok(value) => values.push(value),
+                Err(faults) => {
+                    for fault in faults {
+                        if !found.iter().any(|known| known.is_same(&fault)) {
+                            found.push(fault);
+                        }
+                    }
+                }
+            }
+            if found.len() >= MOST_SHOWN {
+                break;
+            }
+        }
+        Self::check(found).map(|()| values)
+    }
+
+    /// These mistakes and `others`.
+    #[must_use]
+    pub(crate) fn and(self, others: impl IntoIterator<Item = Fault>) -> Self {
+        Self(in_order(self.into_iter().chain(others)))
     }
 
     /// Each mistake.
-    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
-        std::iter::once(&*self.first).chain(&self.rest)
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.0.iter()
     }
 
     /// The mistake that stands first.
     pub fn first(&self) -> &Fault {
-        &self.first
+        &self.0[0]
     }
+}
 
-    /// These and `others`, each once.
-    #[must_use]
-    pub fn and(mut self, others: Faults) -> Self {
-        for other in others {
-            if !self.iter().any(|known| known.is_same(&other)) {
-                self.rest.push(other);
-            }
+/// Faults in the order of their places, those of one source together.
+fn in_order(faults: impl IntoIterator<Item = Fault>) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = faults.into_iter().collect();
+    let mut sources: Vec<Arc<Source>> = Vec::new();
+    let mut number = |source: &Arc<Source>| match sources.iter().position(|known| known == source) {
+        Some(number) => number,
+        None => {
+            sources.push(Arc::clone(source));
+            sources.len() - 1
         }
-        self
-    }
+    };
+    faults.sort_by_cached_key(|fault| (number(&fault.span.source), fault.span.start));
+    faults
 }
 
 impl IntoIterator for Faults {
     type Item = Fault;
-    type IntoIter = std::iter::Chain<std::iter::Once<Fault>, std::vec::IntoIter<Fault>>;
+    type IntoIter = std::vec::IntoIter<Fault>;
 
     fn into_iter(self) -> Self::IntoIter {
-        std::iter::once(*self.first).chain(self.rest)
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Faults {
+    type Item = &'a Fault;
+    type IntoIter = std::slice::Iter<'a, Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 
 impl From<Fault> for Faults {
-    fn from(first: Fault) -> Self {
-        Self { first: Box::new(first), rest: Vec::new() }
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
     }
 }
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.first)?;
-        match self.rest.len() {
+        write!(f, "{}", self.first())?;
+        match self.0.len() - 1 {
             0 => Ok(()),
-            1 => f.write_str(" (and one mistake more)"),
-            more => write!(f, " (and {more} mistakes more)"),
+            1 => f.write_str(" (and one more mistake)"),
+            more => write!(f, " (and {more} more mistakes)"),
         }
     }
 }
@@ -216,21 +243,19 @@ impl std::error::Error for Faults {}
 /// A report shows the first mistake as its own and the others as related to it, each with its source.
 impl Diagnostic for Faults {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Diagnostic::help(&*self.first)
+        self.first().help()
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.first.source_code()
+        self.first().source_code()
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.first.labels()
+        self.first().labels()
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        Some(Box::new(self.rest.iter().take(MOST_SHOWN - 1).map(|fault| fault as &dyn Diagnostic)))
+        let others = self.0.get(1..MOST_SHOWN.min(self.0.len()))?;
+        (!others.is_empty()).then(|| Box::new(others.iter().map(|fault| fault as &dyn Diagnostic)) as _)
     }
 }

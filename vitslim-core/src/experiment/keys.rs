@@ -13,7 +13,7 @@ pub enum KeyError {
     Unmatched {
         /// The key.
         key: String,
-        /// What it was probably meant to be.
+        /// The nearest right one.
         near: Option<String>,
         /// The last names of the model's dimensions.
         names: Vec<String>,
@@ -21,11 +21,11 @@ pub enum KeyError {
     /// Two keys match the same dimension.
     #[error("{second:?} matches the dimension `{dimension}`, which {first:?} matches already")]
     Overlap {
-        /// The key that stands first.
+        /// The earlier key.
         first: String,
-        /// The key that matches it again.
+        /// The later key.
         second: String,
-        /// The dimension.
+        /// The dimension that both match.
         dimension: String,
     },
     /// A key is not a valid glob.
@@ -55,7 +55,7 @@ impl KeyError {
                 list(names.iter().map(String::as_str))
             ),
             Self::Overlap { .. } => {
-                "one key is one ranking: leave one of them out, or make them match less".to_owned()
+                "each key is one ranking: leave one of them out, or make them match less".to_owned()
             }
             Self::Glob { .. } => "`*` matches one step of a path, `{a,b}` either of two".to_owned(),
         }
@@ -66,8 +66,8 @@ fn guess(near: Option<&str>) -> String {
     near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }
 
-/// For each key the indices of the dimensions that it matches, in the order of `names`; or that it is no valid glob, matches nothing,
-/// or matches what a key before it does.
+/// For each key, the indices of the dimensions that it matches, in the order of `names`; or why it does not fit: it is not a valid
+/// glob, matches nothing, or matches what an earlier key matches.
 ///
 /// A key is the last name of a dimension (`hidden` is every `*.hidden`), or a glob over its whole path, in which `*`
 /// matches one step.
@@ -95,8 +95,8 @@ pub fn resolve<'a>(
     keys.into_iter().map(&mut resolve).collect()
 }
 
-/// Whether `key` is a glob over a path, and no last name.
-pub(crate) fn is_glob(key: &str) -> bool {
+/// Whether `key` is a glob over paths, not a last name.
+fn is_glob(key: &str) -> bool {
     key.contains(['.', '*', '?', '[', ']', '{', '}', '\\'])
 }
 
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(found[1], Ok(vec![0]));
         assert_eq!(found[3], Ok(vec![3, 6, 9]));
         assert!(found[0].is_err() && found[2].is_err());
-        // What is wrong itself takes nothing from those after it.
+        // A wrong key takes nothing from those after it.
         let found = resolve(["hidden", "blocks.*.*.*", "head_dim"], &names());
         assert!(found[0].is_ok() && found[1].is_err() && found[2].is_ok());
     }

@@ -1,17 +1,19 @@
-//! Text to tokens. What is no token gets a fault of its own and the text after it is read on.
+//! Text to tokens. What is not a token is reported, and lexing goes on behind it.
 
 use std::sync::Arc;
+
+use unicode_ident::{is_xid_continue, is_xid_start};
 
 use super::fault::Fault;
 use super::nearest::list;
 use super::number;
 use super::source::{Source, Span};
 
-/// Extensions of RON that may be enabled. All of them are on in this language: it asks the types.
+/// Extensions of RON that may be enabled. They change nothing: an experiment is read as if all were.
 const EXTENSIONS: [&str; 4] =
     ["implicit_some", "unwrap_newtypes", "unwrap_variant_newtypes", "explicit_struct_names"];
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
     Open(char),
@@ -23,7 +25,7 @@ pub(super) enum Kind {
     Number,
     String(String),
     Char(char),
-    /// Text that is no token; its fault is told already.
+    /// Not a token, which is already reported.
     Bad,
     End,
 }
@@ -40,6 +42,11 @@ pub(super) struct Token {
     pub(super) indent: usize,
 }
 
+/// Whether a name that is written raw, `r#a.b`, may have `c` in it.
+pub(super) fn is_in_raw_name(c: char) -> bool {
+    is_xid_continue(c) || matches!(c, '.' | '+' | '-')
+}
+
 /// Reads `source` from byte `start` on. The last token is always [`Kind::End`].
 pub(super) fn lex(source: &Arc<Source>, start: usize) -> (Vec<Token>, Vec<Fault>) {
     let mut lexer = Lexer { source, at: start, tokens: Vec::new(), faults: Vec::new() };
@@ -47,35 +54,35 @@ pub(super) fn lex(source: &Arc<Source>, start: usize) -> (Vec<Token>, Vec<Fault>
     (lexer.tokens, lexer.faults)
 }
 
-/// The reader of a text, at one of its bytes.
-pub(super) struct Lexer<'a> {
-    pub(super) source: &'a Arc<Source>,
-    pub(super) at: usize,
+/// Reads a text, of which the byte `at` is the next.
+struct Lexer<'a> {
+    source: &'a Arc<Source>,
+    at: usize,
     tokens: Vec<Token>,
     faults: Vec<Fault>,
 }
 
 impl Lexer<'_> {
-    pub(super) fn rest(&self) -> &str {
+    fn rest(&self) -> &str {
         self.source.text().get(self.at..).unwrap_or_default()
     }
 
-    pub(super) fn peek(&self) -> Option<char> {
+    fn peek(&self) -> Option<char> {
         self.rest().chars().next()
     }
 
-    pub(super) fn skip_while(&mut self, keep: impl Fn(char) -> bool) {
+    fn skip_while(&mut self, keep: impl Fn(char) -> bool) {
         let rest = self.rest();
         self.at += rest.find(|c| !keep(c)).unwrap_or(rest.len());
     }
 
-    pub(super) fn fault(&mut self, start: usize, end: usize, message: impl Into<String>) -> &mut Fault {
+    fn fault(&mut self, start: usize, end: usize, message: impl Into<String>) -> &mut Fault {
         self.faults.push(Fault::new(Span::new(self.source, start, end), message));
         let last = self.faults.len() - 1;
         &mut self.faults[last]
     }
 
-    pub(super) fn fault_with_help(&mut self, start: usize, end: usize, message: &str, help: &str) -> Kind {
+    fn fault_with_help(&mut self, start: usize, end: usize, message: &str, help: &str) -> Kind {
         let fault = self.fault(start, end, message);
         *fault = fault.clone().with_help(help);
         Kind::Bad
@@ -148,8 +155,8 @@ impl Lexer<'_> {
         if let Some(kind) = self.prefixed(c) {
             return Some(kind);
         }
-        if c.is_alphabetic() || c == '_' {
-            self.skip_while(|c| c.is_alphanumeric() || c == '_');
+        if is_xid_start(c) || c == '_' {
+            self.skip_while(is_xid_continue);
             return Some(Kind::Ident);
         }
         self.at += c.len_utf8();
@@ -210,7 +217,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// `#![enable(...)]`, whose `#` is read.
+    /// `#![enable(...)]`, after its `#`.
     fn attribute(&mut self, start: usize) {
         self.skip_while(|c| c != ']' && c != '\n');
         self.at += usize::from(self.peek() == Some(']'));
@@ -225,5 +232,142 @@ impl Lexer<'_> {
             let help = format!("extensions that may be enabled: {}", list(EXTENSIONS));
             self.fault_with_help(start, self.at, "expected `#![enable(...)]` with a known extension", &help);
         }
+    }
+
+    /// Raw strings, raw identifiers and bytes, which begin with a letter.
+    fn prefixed(&mut self, c: char) -> Option<Kind> {
+        let start = self.at;
+        let after = self.rest().trim_start_matches(['b', 'r']);
+        let letters = self.rest().len() - after.len();
+        let hashes = after.len() - after.trim_start_matches('#').len();
+        let prefix = self.rest()[..letters].to_owned();
+        let opened = after[hashes..].chars().next();
+        let raw = matches!(prefix.as_str(), "r" | "br");
+        if c != 'b' && c != 'r' {
+            None
+        } else if prefix == "r" && hashes == 1 && opened.is_some_and(is_xid_continue) {
+            self.at += 2;
+            self.skip_while(is_in_raw_name);
+            Some(Kind::Ident)
+        } else if raw && opened == Some('"') {
+            self.at += letters + hashes + 1;
+            let closing = format!("\"{}", "#".repeat(hashes));
+            let Some(length) = self.rest().find(&closing) else {
+                self.at = self.source.text().len();
+                let message = format!("this raw string is never closed, expected `{closing}`");
+                self.fault(start, start + letters + hashes + 1, message);
+                return Some(Kind::Bad);
+            };
+            let content = self.rest()[..length].to_owned();
+            self.at += length + closing.len();
+            Some(self.unless_bytes(prefix == "br", start, Kind::String(content)))
+        } else if prefix == "b" && hashes == 0 && matches!(opened, Some('"' | '\'')) {
+            self.at += 2;
+            let kind = if opened == Some('"') { self.quoted(start) } else { self.character(start) };
+            Some(self.unless_bytes(true, start, kind))
+        } else {
+            None
+        }
+    }
+
+    fn unless_bytes(&mut self, bytes: bool, start: usize, kind: Kind) -> Kind {
+        if !bytes || kind == Kind::Bad {
+            return kind;
+        }
+        self.fault(start, self.at, "byte strings are not part of an experiment, write a string: `\"...\"`");
+        Kind::Bad
+    }
+
+    /// A string, after its opening quote.
+    fn quoted(&mut self, start: usize) -> Kind {
+        let mut content = String::new();
+        let mut good = true;
+        loop {
+            match self.peek() {
+                None | Some('\n') => {
+                    let message = "this string is not closed on its line, expected `\"`";
+                    let help = "a line break in a string is written `\\n`, or in a raw string: `r\"...\"`";
+                    return self.fault_with_help(start, self.at, message, help);
+                }
+                Some('"') => {
+                    self.at += 1;
+                    return if good { Kind::String(content) } else { Kind::Bad };
+                }
+                Some('\\') => match self.escape() {
+                    Some(c) => content.push(c),
+                    None => good = false,
+                },
+                Some(c) => {
+                    content.push(c);
+                    self.at += c.len_utf8();
+                }
+            }
+        }
+    }
+
+    /// A character, after its opening quote.
+    fn character(&mut self, start: usize) -> Kind {
+        let c = match self.peek() {
+            Some('\\') => self.escape(),
+            Some(c) if c != '\n' && c != '\'' => {
+                self.at += c.len_utf8();
+                Some(c)
+            }
+            _ => None,
+        };
+        match c {
+            Some(c) if self.peek() == Some('\'') => {
+                self.at += 1;
+                Kind::Char(c)
+            }
+            _ => {
+                self.skip_while(|c| !matches!(c, '\'' | '\n' | ','));
+                if self.peek() == Some('\'') {
+                    self.at += 1;
+                }
+                self.fault(start, self.at, "a string is written in double quotes: `\"...\"`");
+                Kind::Bad
+            }
+        }
+    }
+
+    /// An escape sequence. `None` if there is no such one, which is reported.
+    fn escape(&mut self) -> Option<char> {
+        let start = self.at;
+        self.at += 1;
+        let name = self.peek().filter(|&c| c != '\n')?;
+        self.at += name.len_utf8();
+        let escaped = match name {
+            'n' => Some('\n'),
+            'r' => Some('\r'),
+            't' => Some('\t'),
+            '0' => Some('\0'),
+            '\\' | '"' | '\'' => Some(name),
+            'x' => self.code_point(2).filter(char::is_ascii),
+            'u' if self.peek() == Some('{') => {
+                self.at += 1;
+                let rest = self.rest();
+                let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+                let escaped = self.code_point(digits.min(6));
+                let closed = self.peek() == Some('}');
+                self.at += usize::from(closed);
+                escaped.filter(|_| closed)
+            }
+            _ => None,
+        };
+        if escaped.is_none() {
+            let text = self.source.text()[start..self.at].to_owned();
+            let help = "a backslash is written `\\\\`, or plainly in a raw string: `r\"...\"`";
+            self.fault_with_help(start, self.at, &format!("unknown escape `{text}`"), help);
+        }
+        escaped
+    }
+
+    fn code_point(&mut self, digits: usize) -> Option<char> {
+        let text = self.rest().get(..digits)?;
+        // `from_str_radix` accepts a sign.
+        let code = u32::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+'))?;
+        self.at += digits;
+        char::from_u32(code)
     }
 }

@@ -1,24 +1,22 @@
 //! The experiment language: a RON file that says what is searched, and how.
 //!
-//! Text becomes a [tree](Node) whose every node knows its place; the files that it starts from and `--set` arguments change the
-//! tree; sweeps make [`Trials`] of it; the tree of a trial becomes a typed [`Experiment`]. Whatever is wrong is a [`Fault`] with the
-//! file or argument, line and column, and the right name or spelling; what is right is checked all the same, so that all
-//! mistakes are told in one go.
+//! Text becomes a [tree](Node) whose nodes know their places. The files that it starts from and the `--set` arguments change the tree,
+//! which is a [`Document`] then; its sweeps make [`Trials`] of it, each with its typed [`Experiment`], which is read once and handed
+//! on. Whatever is wrong is a [`Fault`] at its place, with the right name or spelling, and all that is wrong with a file is told at
+//! once. What is wrong with its data or its network shows later.
 
 mod base;
 mod brackets;
-mod config;
 mod de;
 mod document;
-mod entry;
 mod fault;
 mod keys;
 mod lex;
-mod literal;
 mod nearest;
 mod number;
 mod overrides;
 mod parse;
+mod rules;
 mod schema;
 mod source;
 mod sweep;
@@ -28,22 +26,19 @@ mod trials;
 #[cfg(test)]
 mod tests;
 
-pub use self::config::merge_config;
 pub use self::de::typed;
 pub(crate) use self::de::{Reading, read};
 pub use self::document::{Document, LoadError};
 pub use self::fault::{Fault, Faults};
-pub(crate) use self::keys::is_glob;
 pub use self::keys::{KeyError, resolve};
 pub use self::nearest::{did_you_mean, nearest};
-pub use self::overrides::set;
+pub use self::parse::parse;
 pub use self::schema::{
     Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keyed, LayerDecay, Masks, Model,
     NonNegative, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search,
     SearchedDimension, Training,
 };
-pub(crate) use self::schema::{STAGES, batch_of};
 pub use self::source::{Source, Span};
 pub(crate) use self::sweep::shortened;
 pub use self::tree::{Name, Node, Value, overlay};
-pub use self::trials::Trials;
+pub use self::trials::{Trial, Trials};

@@ -1,6 +1,6 @@
 //! The right name nearest to a wrong one.
 
-/// Bytes of a name that may be a misspelling. Comparing takes time, and nobody means a longer one.
+/// Longest name, in bytes, that is compared: longer ones take time, and are no misspelling of a short one.
 const LONGEST: usize = 100;
 
 /// The candidate that `name` is probably a misspelling of.
@@ -23,7 +23,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// The end of a sentence on the wrong `name`: `; did you mean ...?`, or nothing if none of `candidates` is near.
+/// The end of a message about the wrong `name`: `; did you mean ...?`, or nothing if none of `candidates` is near.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, candidates).map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }

@@ -1,5 +1,7 @@
 //! Numbers as researchers type them: what Rust and Python both read, and what both read from a string (`.5`, `1.`).
 
+use unicode_ident::is_xid_continue;
+
 /// Whether a number starts here.
 pub(super) fn begins(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -17,16 +19,16 @@ fn is_not_finite(word: &str) -> bool {
 }
 
 fn word_length(text: &str) -> usize {
-    text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len())
+    text.find(|c: char| !is_xid_continue(c)).unwrap_or(text.len())
 }
 
-/// Bytes of the number that starts here, with whatever is glued to it.
+/// Length in bytes of the number that starts here, with the letters attached to it.
 pub(super) fn length(text: &str) -> usize {
     let hexadecimal = text.trim_start_matches(['+', '-']).starts_with("0x");
     let mut before = ' ';
     for (offset, c) in text.char_indices() {
         let sign = matches!(c, '+' | '-') && (offset == 0 || matches!(before, 'e' | 'E') && !hexadecimal);
-        if !sign && !c.is_alphanumeric() && c != '_' && c != '.' {
+        if !sign && !is_xid_continue(c) && c != '.' {
             return offset;
         }
         before = c;
@@ -41,26 +43,23 @@ pub(super) fn mistake(text: &str) -> Option<(String, &'static str)> {
     if is_not_finite(unsigned) {
         return None;
     }
-    if !underscores_are_between_digits(unsigned) {
+    if !underscores_are_between_digits(radix(unsigned).map_or(unsigned, |(_, digits)| digits)) {
         let message = format!("`{text}` is not a number: an underscore stands between two digits");
         return Some((message, "write for example `1_000` or `0.000_1`"));
     }
-    if radix(unsigned).is_some() {
-        let valid = integer(text).is_some();
-        let message = format!("`{text}` is not a number: it has a digit that its base lacks, or too many");
-        return (!valid).then_some((message, "write a number, for example `64` or `1e-4`"));
-    }
-    if plain.parse::<f64>().is_ok() {
+    let is_number = |text: &str| integer(text).is_some() || text.parse::<f64>().is_ok();
+    if is_number(&plain) {
         return None;
     }
-    let typed =
-        ["f16", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "usize"]
-            .iter()
-            .find_map(|suffix| plain.strip_suffix(suffix))
-            .is_some_and(|number| number.parse::<f64>().is_ok());
-    if typed {
+    let suffixes =
+        ["f16", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "usize"];
+    if suffixes.iter().find_map(|suffix| plain.strip_suffix(suffix)).is_some_and(is_number) {
         let message = format!("`{text}` has a type at its end: a number is written without one");
         return Some((message, "leave the type out, for example `5e-4`"));
+    }
+    if radix(unsigned).is_some() {
+        let message = format!("`{text}` is not a number: it has a digit that its base lacks, or too many");
+        return Some((message, "write a number, for example `64` or `1e-4`"));
     }
     Some((
         format!("`{text}` is not a number"),
@@ -68,9 +67,9 @@ pub(super) fn mistake(text: &str) -> Option<(String, &'static str)> {
     ))
 }
 
-fn underscores_are_between_digits(unsigned: &str) -> bool {
+fn underscores_are_between_digits(digits: &str) -> bool {
     let digit = |c: Option<&u8>| c.is_some_and(u8::is_ascii_hexdigit);
-    let bytes = unsigned.as_bytes();
+    let bytes = digits.as_bytes();
     bytes
         .iter()
         .enumerate()
@@ -122,21 +121,21 @@ fn finite(text: &str, value: f64, zero: bool) -> Result<f64, String> {
     if is_not_finite(text.trim_start_matches(['+', '-'])) {
         Err(format!("must be a finite number, but is `{text}`"))
     } else if !value.is_finite() {
-        Err(format!("must be a finite number, but `{text}` is too large to be held"))
+        Err(format!("must be a finite number, but `{text}` is too large"))
     } else if zero && !written_zero {
-        Err(format!("must not vanish, but `{text}` is so small that it would become 0"))
+        Err(format!("must not be so small: `{text}` would become 0"))
     } else {
         Ok(value)
     }
 }
 
-/// The number in a spelling that every reader of RON takes.
+/// The number in a spelling that every parser of RON accepts.
 pub(super) fn canonical(text: &str) -> String {
     let plain = text.replace('_', "");
     let plain = plain.strip_prefix('+').unwrap_or(&plain);
     match (integer(plain), float(plain)) {
         (None, Ok(value)) => format!("{value:?}"),
-        // Of -0 the sign would be lost, and with it what is wrong with it.
+        // -0 would lose its sign, for which fields refuse it.
         (Some(value), _) if value != 0 => value.to_string(),
         _ => plain.to_owned(),
     }
@@ -156,7 +155,7 @@ mod tests {
         {
             assert!(mistake(good).is_none(), "{good}");
         }
-        for bad in ["5e-4f32", "1__0", "1_", "1.2.3", "0xZZ", "12abc", "1e", "64u8"] {
+        for bad in ["5e-4f32", "1__0", "1_", "1.2.3", "0xZZ", "0b_0", "12abc", "1e", "64u8"] {
             assert!(mistake(bad).is_some(), "{bad}");
         }
     }

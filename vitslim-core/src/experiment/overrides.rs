@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::base::BASE;
 use super::brackets::DEEPEST;
 use super::fault::{Fault, Faults};
+use super::lex::is_in_raw_name;
 use super::number;
 use super::parse::parse;
 use super::source::{Source, Span};
@@ -16,7 +17,7 @@ const EXAMPLE: &str = "write a path, `=` and a value, for example `--set search.
 /// An argument `path=value`.
 pub(super) struct Override {
     source: Arc<Source>,
-    /// As written.
+    /// What stands before the `=`.
     path: String,
     steps: Vec<Name>,
     value: Node,
@@ -60,7 +61,7 @@ impl Override {
         if let [step] = steps.as_slice()
             && step.text == BASE
         {
-            let message = "what a file starts from can only be said in the file";
+            let message = "`base` can only be written in a file";
             return Err(Fault::new(step.span.clone(), message).into());
         }
         Ok(Self { path: path.to_owned(), source, steps, value })
@@ -73,7 +74,7 @@ impl Override {
     /// When the path leads through what has no fields, deeper than a file may nest, or to a sweep of the file.
     pub(super) fn apply(self, root: &mut Node) -> Result<(), Faults> {
         let Self { source, path, steps, value } = self;
-        // A path could lead deeper than brackets may; so could one argument after another.
+        // A long path could nest deeper than brackets may; so could many arguments.
         let too_deep = || {
             let span = Span::new(&source, 0, path.len());
             Faults::from(Fault::new(span, format!("with this, brackets are nested more than {DEEPEST} deep")))
@@ -87,8 +88,8 @@ impl Override {
     }
 }
 
-/// That no value is put in place of a sweep of the file: whoever does so has probably forgotten that it is one. A later argument
-/// may fix what an earlier one sweeps: the last wins.
+/// Refuses to put one value in place of a sweep of the file, which was probably forgotten. The sweep of an earlier argument may be
+/// replaced: the last argument wins.
 fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Result<(), Faults> {
     let path_steps: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
     let Some(there) = root.at(&path_steps).filter(|_| !sweep::is_sweep(value)) else { return Ok(()) };
@@ -98,14 +99,14 @@ fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Resul
         .find(|(path, swept)| !swept.source.is_argument() && !here.iter().any(|(swept, _)| swept == path));
     let (Some((below, swept)), Some(last)) = (fixed, steps.last()) else { return Ok(()) };
     let what = [&[path.trim().to_owned()][..], &below].concat().join(".");
-    let message = format!("`{what}` is swept at {swept}, and this would fix it to one value");
+    let message = format!("`{what}` is swept at {swept}, and this would replace the sweep by one value");
     let value = if below.is_empty() { value.to_string() } else { "...".to_owned() };
     let argument = format!("{what}=Sweep([{value}])").replace('\'', "'\\''");
     let fault = Fault::new(last.span.clone(), message);
-    Err(fault.with_help(format!("if that is meant, write `--set '{argument}'`")).into())
+    Err(fault.with_help(format!("to override a swept value, pass a sweep: `--set '{argument}'`")).into())
 }
 
-/// Whether a value that does not parse was probably meant to be a string: it begins as no value does, or as a word.
+/// Whether a value that does not parse was probably meant as a string: it begins with a word, or as no value does.
 fn looks_like_text(value: &str) -> bool {
     let value = value.trim_start();
     let after_word = value.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
@@ -119,7 +120,7 @@ fn is_wrong_number(faults: &Faults, start: usize, value: &str) -> bool {
     number::begins(value) && first.start == start && first.end == first.source.text().trim_end().len()
 }
 
-/// What to type for `text` to be a string, where `span` is the place it stands at without quotes.
+/// How to write `text`, which stands at `span` without quotes, as a string.
 pub(super) fn quoting(span: &Span, text: &str) -> String {
     let quoted = format!("{text:?}");
     match span.source.text().split_once('=') {
@@ -176,7 +177,7 @@ fn steps(source: &Arc<Source>, path: &str) -> Result<Vec<Name>, Faults> {
 /// # Errors
 ///
 /// When the path leads through what has no fields, or past the end of a list.
-pub fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Faults> {
+pub(super) fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Faults> {
     let Some((step, rest)) = path.split_first() else {
         *root = value;
         return Ok(());
@@ -239,15 +240,14 @@ fn position<K>(entries: &[(K, Node)], matches: impl Fn(&K) -> bool) -> Option<us
 
 /// Whether a field can be called `text`, as a raw identifier if need be.
 fn can_name(text: &str) -> bool {
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    text.starts_with(word) && text.chars().all(|c| word(c) || matches!(c, '.' | '-' | '+'))
+    !text.starts_with(['.', '-', '+']) && text.chars().all(is_in_raw_name)
 }
 
 fn empty(step: &Name) -> Node {
     Node::new(Value::Unit, step.span.clone())
 }
 
-/// The name of what is written without fields, and could have some: `()`, `Cosine`, `Cosine()`.
+/// The name of a value that has no fields and could have some: `()`, `Cosine`, `Cosine()`.
 fn without_fields(node: &Node) -> Option<Option<Name>> {
     match &node.value {
         Value::Unit => Some(None),

@@ -1,6 +1,15 @@
-//! Tokens to a tree. A mistake that leaves no doubt about what follows is told and read over; at any other, the parser
-//! gives up (`None`), so that nobody has to sort out the mistakes from their consequences.
+//! Tokens to a tree.
+//!
+//! A file is put together from its `base`, the `--set` arguments and its sweeps before any type is asked, and a mistake that
+//! shows only then is told where it was written: so every node keeps its place. The `ron` crate cannot do that: `ron::Value` has no
+//! places and drops names (`Macs(0.5)` becomes a list), and reading stops at the first mistake. What either of the two reads, the
+//! other reads too, to an equal value, except for the differences that `tests/fuzz/differences.rs` lists with their reasons.
+//!
+//! A mistake that leaves no doubt about what follows is told, and parsing goes on. At any other the parser gives up (`None`), so that
+//! nobody has to tell mistakes from their consequences.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::brackets;
@@ -16,7 +25,7 @@ const IN_PARENTHESES: &str = "`,` or `)`";
 /// # Errors
 ///
 /// The mistakes in the text.
-pub(super) fn parse(source: &Arc<Source>, start: usize) -> Result<Option<Node>, Faults> {
+pub fn parse(source: &Arc<Source>, start: usize) -> Result<Option<Node>, Faults> {
     let (mut tokens, mut faults) = lex::lex(source, start);
     let pairs = brackets::pair(source, &tokens);
     if let Some(mistake) = &pairs.mistake {
@@ -52,29 +61,29 @@ fn explains(fault: &Fault, bracket: &Fault) -> bool {
     line(fault) == line(bracket) || bracket.other_place() == Some(fault.span())
 }
 
-/// The reader of the tokens, at one of them.
-pub(super) struct Parser<'a> {
-    pub(super) source: &'a Arc<Source>,
-    pub(super) tokens: Vec<Token>,
+/// Reads the tokens, of which `at` is the next.
+struct Parser<'a> {
+    source: &'a Arc<Source>,
+    tokens: Vec<Token>,
     closes: Vec<usize>,
-    /// Whether the tokens end at a missing bracket and not where the text does.
+    /// Whether the tokens end at a missing bracket, and not at the end of the text.
     cut: bool,
-    pub(super) at: usize,
-    /// Whether quotes around the name of a field are told: one is enough.
-    pub(super) quotes_told: bool,
-    pub(super) faults: Vec<Fault>,
+    at: usize,
+    /// Whether quotes around a field name are already reported: once is enough.
+    quotes_told: bool,
+    faults: Vec<Fault>,
 }
 
 impl Parser<'_> {
-    pub(super) fn kind(&self) -> &Kind {
+    fn kind(&self) -> &Kind {
         &self.tokens[self.at].kind
     }
 
-    pub(super) fn next_kind(&self) -> &Kind {
+    fn next_kind(&self) -> &Kind {
         &self.tokens[(self.at + 1).min(self.tokens.len() - 1)].kind
     }
 
-    pub(super) fn span(&self, token: usize) -> Span {
+    fn span(&self, token: usize) -> Span {
         Span::new(self.source, self.tokens[token].start, self.tokens[token].end)
     }
 
@@ -82,14 +91,14 @@ impl Parser<'_> {
         self.closes[open].min(self.tokens.len() - 1)
     }
 
-    pub(super) fn starts_value(&self) -> bool {
+    fn starts_value(&self) -> bool {
         matches!(
             self.kind(),
             Kind::Open(_) | Kind::Ident | Kind::Number | Kind::String(_) | Kind::Char(_) | Kind::Bad
         )
     }
 
-    pub(super) fn found(&self) -> String {
+    fn found(&self) -> String {
         match self.kind() {
             Kind::End if self.source.is_argument() => "the end of the argument".to_owned(),
             Kind::End => "the end of the file".to_owned(),
@@ -98,19 +107,19 @@ impl Parser<'_> {
         }
     }
 
-    pub(super) fn fault(&mut self, message: impl Into<String>) {
+    fn fault(&mut self, message: impl Into<String>) {
         if !self.is_known_bad() {
             self.faults.push(Fault::new(self.span(self.at), message));
         }
     }
 
-    pub(super) fn fault_with_help(&mut self, message: impl Into<String>, help: &str) {
+    fn fault_with_help(&mut self, message: impl Into<String>, help: &str) {
         if !self.is_known_bad() {
             self.faults.push(Fault::new(self.span(self.at), message).with_help(help));
         }
     }
 
-    /// What is no token is told already, and behind a missing bracket nothing is known.
+    /// Whether a mistake here is already reported, or beyond a missing bracket, where nothing is certain.
     fn is_known_bad(&self) -> bool {
         *self.kind() == Kind::Bad || self.cut && *self.kind() == Kind::End
     }
@@ -128,7 +137,7 @@ impl Parser<'_> {
         Some(node)
     }
 
-    pub(super) fn value(&mut self) -> Option<Node> {
+    fn value(&mut self) -> Option<Node> {
         let start = self.at;
         let value = match self.kind().clone() {
             Kind::Open('[') => Value::List(self.items("`,` or `]`", Self::value)?),
@@ -154,7 +163,7 @@ impl Parser<'_> {
         value
     }
 
-    pub(super) fn name(&mut self) -> Name {
+    fn name(&mut self) -> Name {
         let span = self.span(self.at);
         self.at += 1;
         let text = span.text().strip_prefix("r#").unwrap_or(span.text()).to_owned();
@@ -197,7 +206,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What stands in parentheses: fields if there is a colon among it, else items.
+    /// The content of parentheses: fields if there is a colon in it, else items.
     fn parentheses(&mut self, name: Option<Name>) -> Option<Value> {
         let close = self.close_of(self.at);
         let mut inside = self.at + 1;
@@ -222,11 +231,7 @@ impl Parser<'_> {
     }
 
     /// The items in the brackets that open here, separated by commas.
-    pub(super) fn items<T>(
-        &mut self,
-        expected: &str,
-        mut item: impl FnMut(&mut Self) -> Option<T>,
-    ) -> Option<Vec<T>> {
+    fn items<T>(&mut self, expected: &str, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let close = self.close_of(self.at);
         let mut items = Vec::new();
         self.at += 1;
@@ -254,7 +259,7 @@ impl Parser<'_> {
                 }
             }
         }
-        // The end stands in for a bracket that is missing; it stays, for the brackets around this one.
+        // The end stands for a missing bracket. It stays, for the brackets around this one.
         if *self.kind() != Kind::End {
             self.at = close + 1;
         }
@@ -267,6 +272,108 @@ impl Parser<'_> {
                 Kind::Open(_) => (self.close_of(self.at) + 1).min(close),
                 _ => self.at + 1,
             };
+        }
+    }
+
+    fn field(&mut self) -> Option<(Name, Node)> {
+        let name = match self.kind().clone() {
+            Kind::Ident => self.name(),
+            Kind::String(text) if matches!(self.next_kind(), Kind::Colon | Kind::Equals) => {
+                if !std::mem::replace(&mut self.quotes_told, true) {
+                    self.fault_with_help(
+                        format!("a field is written without quotes: `{text}: value`"),
+                        "a map, whose keys have quotes, is written in braces: `{ \"key\": value }`",
+                    );
+                }
+                Name { text, span: self.name().span }
+            }
+            _ => {
+                let found = self.found();
+                self.fault(format!("expected a field `name: value`, found {found}"));
+                return None;
+            }
+        };
+        self.colon(&name.text)?;
+        let value = self.value_of(&name.text)?;
+        Some((name, value))
+    }
+
+    fn entries(&mut self) -> Option<Vec<(Node, Node)>> {
+        let entries = self.items("`,` or `}`", |parser| {
+            let key = parser.value()?;
+            let text = key.span.text().to_owned();
+            parser.colon(&text)?;
+            let value = parser.value_of(&text)?;
+            Some((key, value))
+        })?;
+        let keys: Vec<(String, Span)> =
+            entries.iter().map(|(key, _)| (key.to_string(), key.span.clone())).collect();
+        self.refuse_duplicates(keys.iter().map(|(text, span)| (text, span)), "key");
+        Some(entries)
+    }
+
+    fn colon(&mut self, name: &str) -> Option<()> {
+        let found = self.found();
+        match self.kind() {
+            Kind::Colon => self.at += 1,
+            Kind::Equals => {
+                self.fault(format!("expected `:` after `{name}`, found `=`"));
+                self.at += 1;
+            }
+            Kind::Comma | Kind::Close(_) => {
+                self.fault(format!("expected `:` and a value after `{name}`, found {found}"));
+            }
+            _ if self.starts_value() && !matches!(self.next_kind(), Kind::Colon | Kind::Equals) => {
+                self.fault(format!("expected `:` after `{name}`, found {found}"));
+            }
+            _ => {
+                self.fault(format!("expected `:` and a value after `{name}`, found {found}"));
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn value_of(&mut self, name: &str) -> Option<Node> {
+        let found = self.found();
+        match self.kind() {
+            Kind::Comma | Kind::Close(_) => {
+                if !matches!(self.tokens[self.at - 1].kind, Kind::Ident | Kind::String(_)) {
+                    self.fault(format!("expected a value for `{name}`, found {found}"));
+                }
+                let place = Span::new(self.source, self.tokens[self.at].start, self.tokens[self.at].start);
+                Some(Node::new(Value::Unit, place))
+            }
+            Kind::Ident | Kind::String(_) if matches!(self.next_kind(), Kind::Colon) => {
+                let bracket = if *self.kind() == Kind::Ident { '(' } else { '{' };
+                self.fault(format!("expected a value for `{name}`, found the field {found}: is a `{bracket}` missing before it?"));
+                None
+            }
+            _ => self.value(),
+        }
+    }
+
+    fn refuse_duplicates<'n>(&mut self, names: impl Iterator<Item = (&'n String, &'n Span)>, what: &str) {
+        let mut seen: HashMap<&String, &Span> = HashMap::new();
+        for (name, span) in names {
+            match seen.entry(name) {
+                Entry::Occupied(earlier) => {
+                    let earlier = *earlier.get();
+                    let quoted = if what == "key" { name.clone() } else { format!("`{name}`") };
+                    let line = earlier.place().0;
+                    self.faults.push(
+                        Fault::new(
+                            span.clone(),
+                            format!("the {what} {quoted} is written twice, first in line {line}"),
+                        )
+                        .with_label("again here")
+                        .with_also(earlier.clone(), "first here"),
+                    );
+                }
+                Entry::Vacant(free) => {
+                    free.insert(span);
+                }
+            }
         }
     }
 }

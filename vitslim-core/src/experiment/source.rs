@@ -8,7 +8,7 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 /// The name of the source of a `--set` argument.
 const ARGUMENT: &str = "--set";
 
-/// A text with the name that reports call it by: a file's path, or `--set` for an argument of the command line.
+/// A text and its name in reports: the path of a file, or `--set` for an argument of the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
     name: String,
@@ -16,17 +16,17 @@ pub struct Source {
 }
 
 impl Source {
-    /// A source called `name`.
+    /// A source with this name and text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         Arc::new(Self { name: name.into(), text: text.into() })
     }
 
-    /// The source of the argument of a `--set`.
+    /// The source of a `--set` argument.
     pub fn argument(text: impl Into<String>) -> Arc<Self> {
         Self::new(ARGUMENT, text)
     }
 
-    /// The name that reports call it by.
+    /// Its name in reports.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -36,7 +36,7 @@ impl Source {
         &self.text
     }
 
-    /// Whether this is the argument of a `--set`.
+    /// Whether it is a `--set` argument.
     pub fn is_argument(&self) -> bool {
         self.name == ARGUMENT
     }

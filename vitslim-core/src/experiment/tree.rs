@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_ident::is_xid_start;
+
 use super::number;
 use super::source::Span;
 
@@ -10,7 +12,7 @@ use super::source::Span;
 pub struct Name {
     /// The name, without the `r#` of a raw identifier.
     pub text: String,
-    /// Where it stands.
+    /// Its place.
     pub span: Span,
 }
 
@@ -19,7 +21,7 @@ pub struct Name {
 pub struct Node {
     /// What is written.
     pub value: Value,
-    /// Where it stands.
+    /// Its place.
     pub span: Span,
 }
 
@@ -93,7 +95,7 @@ impl Node {
         }
     }
 
-    /// [`Node::present`], of one's own.
+    /// [`Node::present`], by value.
     fn into_present(self) -> Node {
         match self.value {
             Value::Some(inner) => inner.into_present(),
@@ -143,7 +145,7 @@ impl Node {
         }
     }
 
-    /// The place that stands for the whole in a report: its name, or the bracket that opens it.
+    /// The place to underline for the whole value: its name, or its opening bracket.
     pub fn head(&self) -> Span {
         match &self.value {
             Value::Record { name: Some(name), .. } | Value::Tuple { name: Some(name), .. } => {
@@ -158,7 +160,7 @@ impl Node {
         }
     }
 
-    /// What it is, in the words of a report.
+    /// What it is, for a message: ``the number `3` ``.
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Unit => "`()`".to_owned(),
@@ -179,34 +181,29 @@ impl Node {
         }
     }
 
-    /// Each node of the tree, the outer ones first.
-    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Node)) {
-        visit(self);
+    /// The values in it, keys of maps left out.
+    pub(super) fn children(&self) -> Vec<&Node> {
         match &self.value {
-            Value::Some(inner) => inner.walk(visit),
-            Value::List(items) | Value::Tuple { items, .. } => items.iter().for_each(|node| node.walk(visit)),
-            Value::Record { fields, .. } => fields.iter().for_each(|(_, node)| node.walk(visit)),
-            Value::Map(entries) => entries.iter().for_each(|(_, node)| node.walk(visit)),
-            _ => {}
+            Value::Some(inner) => vec![inner],
+            Value::List(items) | Value::Tuple { items, .. } => items.iter().collect(),
+            Value::Record { fields, .. } => fields.iter().map(|(_, node)| node).collect(),
+            Value::Map(entries) => entries.iter().map(|(_, node)| node).collect(),
+            _ => Vec::new(),
         }
     }
 
     /// How deep brackets are nested in its text.
     pub(super) fn depth(&self) -> usize {
-        fn deepest<'a>(nodes: impl Iterator<Item = &'a Node>) -> usize {
-            1 + nodes.map(Node::depth).max().unwrap_or(0)
-        }
+        let keys: &[_] = if let Value::Map(entries) = &self.value { entries } else { &[] };
+        let inside = self.children().into_iter().chain(keys.iter().map(|(key, _)| key));
         match &self.value {
-            Value::Unit => 1,
-            Value::Some(inner) => 1 + inner.depth(),
-            Value::List(items) | Value::Tuple { items, .. } => deepest(items.iter()),
-            Value::Record { fields, .. } => deepest(fields.iter().map(|(_, node)| node)),
-            Value::Map(entries) => deepest(entries.iter().flat_map(|(key, node)| [key, node])),
-            _ => 0,
+            Value::Bool(_) | Value::Number(_) | Value::Char(_) | Value::String(_) => 0,
+            Value::None | Value::Name(_) => 0,
+            _ => 1 + inside.map(Node::depth).max().unwrap_or(0),
         }
     }
 
-    /// Puts what `with` makes of a node in its place. What is put in is not looked into.
+    /// Replaces each node for which `with` has another. The new nodes are not visited.
     pub(super) fn replace(&mut self, with: &mut dyn FnMut(&Node) -> Option<Node>) {
         if let Some(node) = with(self) {
             *self = node;
@@ -254,7 +251,7 @@ fn merge<K: PartialEq>(mut base: Vec<(K, Node)>, over: Vec<(K, Node)>) -> Vec<(K
     base
 }
 
-/// The node as text on one line, which reads back to an equal one but for the spelling of numbers.
+/// The node as text on one line, which parses to an equal node, except for the spelling of numbers.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
@@ -304,51 +301,9 @@ fn separated<T>(
     Ok(())
 }
 
-/// The name as it is written: raw where it would read as no name, or as another value.
+/// The name as text: raw, `r#...`, where it would otherwise not parse as a name.
 fn identifier(name: &str) -> String {
-    let word = name.starts_with(|c: char| !c.is_numeric()) && !name.contains(['.', '+', '-']);
+    let word = name.starts_with(|c| is_xid_start(c) || c == '_') && !name.contains(['.', '+', '-']);
     let value = number::begins(name) || matches!(name, "true" | "false" | "None" | "Some");
     if word && !value { name.to_owned() } else { format!("r#{name}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::parse::parse;
-    use super::super::source::Source;
-    use super::*;
-
-    fn node(text: &str) -> Node {
-        parse(&Source::new("t.ron", text), 0).unwrap().unwrap()
-    }
-
-    #[test]
-    fn paths_go_through_records_maps_and_lists() {
-        let tree = node(r#"X(a: Some((b: { "c.d": [1, 2] })))"#);
-        assert_eq!(tree.at(&["a", "b", "c.d", "1"]), Some(&node("2")));
-        assert_eq!(tree.at(&["a", "x"]), None);
-        assert_eq!(tree.at(&["a"]).unwrap().key_span("b").unwrap().place(), (1, 12));
-    }
-
-    #[test]
-    fn overlays_merge_by_key_and_replace_the_rest() {
-        let merged = |base, over| overlay(node(base), node(over)).to_string();
-        assert_eq!(merged("(a: 1, b: (c: 2, d: 3))", "(b: (d: 4), e: 5)"), "(a: 1, b: (c: 2, d: 4), e: 5)");
-        assert_eq!(merged("(a: 1)", "(a: None)"), "(a: None)");
-        assert_eq!(merged("(a: Cosine(x: 1))", "(a: Constant(y: 2))"), "(a: Constant(y: 2))");
-        assert_eq!(merged("(a: Cosine(x: 1))", "(a: Cosine(y: 2))"), "(a: Cosine(x: 1, y: 2))");
-        assert_eq!(merged(r#"{"a": 1}"#, r#"{"b": 2, "a": [3]}"#), r#"{"a": [3], "b": 2}"#);
-        assert_eq!(merged("(a: 1)", "()"), "(a: 1)");
-        assert_eq!(merged("(a: Some((b: 1, c: 2)))", "(a: (c: 3))"), "(a: (b: 1, c: 3))");
-        assert_eq!(merged("(a: (b: 1, c: 2))", "(a: Some((c: 3)))"), "(a: (b: 1, c: 3))");
-    }
-
-    #[test]
-    fn a_tree_prints_as_it_reads() {
-        let text =
-            r#"X(a: [1, 0.5], r#b-c: {"k": Some('x')}, d: ("a\"\n", true), e: None, f: Y(), g: Z, h: ())"#;
-        assert_eq!(node(text).to_string(), text);
-        // What would be another value or no name at all without `r#`.
-        let text = "r#Some(r#inf: r#None, r#true: r#nan, r#false: r#2x, r#٣: r#a.b, infx: é)";
-        assert_eq!(node(text).to_string(), text);
-    }
 }

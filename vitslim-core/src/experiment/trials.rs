@@ -4,46 +4,113 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+use super::de::{Reading, read};
 use super::document::Document;
 use super::fault::{Fault, Faults};
+use super::rules;
 use super::schema::Experiment;
 use super::sweep::{self, Sweeps};
-use super::tree::{Node, Value};
 
-/// Mistakes after which no other trials are looked at. All trials of a sweep may have one each.
-const ENOUGH: usize = 20;
+/// An experiment that sweeps nothing, as written and as what it says.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// As written: a mistake that shows later is told at its place in it.
+    pub document: Document,
+    /// What it says.
+    pub experiment: Experiment,
+    /// Its name among the trials of a sweep; `None` where nothing is swept.
+    pub swept: Option<String>,
+}
 
-/// The trials of an experiment, all of them checked. The value that is written first changes last.
+impl Trial {
+    /// This trial, as the one called `name` of a sweep.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { swept: Some(name.to_owned()), ..self }
+    }
+}
+
+impl Document {
+    /// The trials of the experiment: one, if nothing in it is swept.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the file. The model's configuration is not looked at: what it may be, only the architecture knows.
+    pub fn trials(&self) -> Result<Trials, Faults> {
+        Trials::new(self, |_| Vec::new())
+    }
+
+    /// The one trial of an experiment that sweeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Document::trials`], and when there are several.
+    pub fn trial(&self) -> Result<Trial, Faults> {
+        self.trials()?.only()
+    }
+
+    /// The typed experiment, if it sweeps nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Document::trial`].
+    pub fn experiment(&self) -> Result<Experiment, Faults> {
+        Ok(self.trial()?.experiment)
+    }
+}
+
+/// The trials of an experiment, all of them right as far as the file tells. The value that is written first changes last.
 #[derive(Clone, Debug)]
 pub struct Trials {
     document: Document,
     sweeps: Sweeps,
+    /// That of each trial. Their documents are made when they are asked for: together they may be large.
+    experiments: Vec<Experiment>,
 }
 
 impl Trials {
-    /// The trials of `document`. If there are mistakes, `further` tells more of each trial.
-    pub(super) fn of(
-        document: &Document,
-        mut further: impl FnMut(&Document) -> Result<(), Faults>,
-    ) -> Result<Self, Faults> {
-        let sweeps =
-            Sweeps::find(document.root()).map_err(|faults| beside(faults, document, &mut further))?;
-        let trials = Self { document: document.clone(), sweeps };
-        let mut told = Told::default();
-        match trials.check() {
-            Ok(()) => return Ok(trials),
-            Err(faults) => told.add(&faults),
-        }
-        if let Err(faults) = trials.each(&mut further, |faults| Some(faults)) {
-            told.add(&faults);
-        }
-        Faults::check(told.0).map(|()| trials)
+    /// The trials of `document`. `model` finds what is wrong with the model of one.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the file.
+    pub(crate) fn new(document: &Document, model: impl Fn(&Document) -> Vec<Fault>) -> Result<Self, Faults> {
+        let read = |trial: &Document| {
+            let Reading { value, mut faults } = read::<Experiment>(trial.root());
+            faults.extend(rules::broken(trial));
+            faults.extend(model(trial));
+            Reading { value, faults }
+        };
+        let root = document.root();
+        let sweeps = Sweeps::find(root).map_err(|faults| {
+            // Beside them is told what else is wrong, with the first value of each sweep that has one.
+            let others = read(&Document::of_tree(sweep::first_values(root))).faults;
+            faults.and(others.into_iter().filter(|fault| !sweep::is_word(fault.span().text())))
+        })?;
+        let mut same = HashMap::new();
+        let mut called_same = HashMap::new();
+        let experiments = Faults::gather((0..sweeps.trials()).map(|index| {
+            let trial = Document::of_tree(sweeps.trial(root, index));
+            let Reading { value, faults } = read(&trial);
+            Faults::check(faults)?;
+            let experiment = value.ok_or_else(|| trial.fault(&[], "this experiment cannot be read", None))?;
+            if let Some(earlier) = same.insert(key(&experiment), index) {
+                return Err(sweeps.same(earlier, index).into());
+            }
+            let name = sweeps.name(index, experiment.seed);
+            // On some file systems large and small letters are the same.
+            if let Some(earlier) = called_same.insert(name.to_lowercase(), index) {
+                return Err(sweeps.called_same(earlier, index, &name).into());
+            }
+            Ok(experiment)
+        }))?;
+        Ok(Self { document: document.clone(), sweeps, experiments })
     }
 
-    /// How many.
+    /// Number of trials.
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
-        self.sweeps.trials()
+        self.experiments.len()
     }
 
     /// Whether anything is swept.
@@ -52,54 +119,51 @@ impl Trials {
     }
 
     /// Trial number `index`, which is less than [`Trials::len`].
-    pub fn get(&self, index: usize) -> Document {
-        if !self.is_sweep() {
-            return self.document.clone();
+    pub fn get(&self, index: usize) -> Trial {
+        let experiment = self.experiments[index].clone();
+        let swept = self.is_sweep().then(|| self.sweeps.name(index, experiment.seed));
+        Trial {
+            document: Document::of_tree(self.sweeps.trial(self.document.root(), index)),
+            experiment,
+            swept,
         }
-        let root = self.sweeps.trial(self.document.root(), index);
-        let name = self.sweeps.name(index, &seed(&root));
-        Document::of_tree(root).as_trial(&name)
     }
 
     /// Each trial.
-    pub fn iter(&self) -> impl Iterator<Item = Document> {
+    pub fn iter(&self) -> impl Iterator<Item = Trial> {
         (0..self.len()).map(|index| self.get(index))
     }
 
     /// Name of the experiment.
     pub fn name(&self) -> &str {
-        match self.document.at(&["name"]) {
-            Some(Node { value: Value::String(name), .. }) => name,
-            _ => "",
-        }
+        self.experiments[0].name.as_str()
     }
 
     /// What `work` makes of each trial.
     ///
     /// # Errors
     ///
-    /// The mistakes of all trials, if `faults` finds any in their errors, each told once; else the first error.
+    /// The mistakes of all trials, if `faults` finds any in their errors; else the first error.
     pub fn each<T, E: From<Faults>>(
         &self,
-        mut work: impl FnMut(&Document) -> Result<T, E>,
+        mut work: impl FnMut(&Trial) -> Result<T, E>,
         faults: impl Fn(&E) -> Option<&Faults>,
     ) -> Result<Vec<T>, E> {
-        let mut done = Vec::new();
-        let mut told = Told::default();
-        for trial in self.iter() {
-            match work(&trial) {
-                Ok(of_trial) => done.push(of_trial),
-                Err(error) => match faults(&error) {
-                    Some(faults) => told.add(faults),
-                    None => return Err(error),
-                },
-            }
-            if told.is_enough() {
-                break;
-            }
+        let mut other = None;
+        let done = Faults::gather(self.iter().map_while(|trial| match work(&trial) {
+            Ok(done) => Some(Ok(done)),
+            Err(error) => match faults(&error) {
+                Some(faults) => Some(Err(faults.clone())),
+                None => {
+                    other = Some(error);
+                    None
+                }
+            },
+        }));
+        match other {
+            Some(error) => Err(error),
+            None => Ok(done?),
         }
-        Faults::check(told.0)?;
-        Ok(done)
     }
 
     /// What differs in trial number `index`: names and values, in the order written.
@@ -113,94 +177,16 @@ impl Trials {
     /// # Errors
     ///
     /// When there are several, at the first sweep.
-    pub fn only(&self) -> Result<Document, Faults> {
+    pub fn only(&self) -> Result<Trial, Faults> {
         match self.len() {
             1 => Ok(self.get(0)),
             _ => Err(self.sweeps.several().into()),
         }
     }
-
-    fn check(&self) -> Result<(), Faults> {
-        let mut experiments: HashMap<Key, usize> = HashMap::new();
-        let mut names: HashMap<String, usize> = HashMap::new();
-        let mut index = 0..;
-        let check = |trial: &Document| -> Result<(), Faults> {
-            let index = index.next().unwrap_or_default();
-            let experiment = trial.experiment()?;
-            let name = trial.trial().unwrap_or_default();
-            let same = experiments.insert(key(&experiment), index);
-            // There are file systems on which large and small letters are the same.
-            let called_same = names.insert(name.to_lowercase(), index);
-            let difference = |earlier: Option<usize>| self.sweeps.difference(earlier?, index);
-            if let Some((first, again)) = difference(same) {
-                let message = format!("`{}` is the same trial twice", again.text());
-                let fault = Fault::new(again, message).with_label("again here");
-                return Err(fault.with_also(first, "first here").into());
-            }
-            if let Some((first, again)) = difference(called_same) {
-                let message = format!("two trials would be called `{name}`");
-                let fault = Fault::new(again, message).with_label("the one with this value");
-                return Err(fault
-                    .with_also(first, "and the one with this")
-                    .with_help("a trial is called by its values: leave one of the two out, or run it by a file of its own")
-                    .into());
-            }
-            Ok(())
-        };
-        self.each(check, |faults| Some(faults)).map(drop)
-    }
-}
-
-/// The mistakes in the sweeps of `document`, and beside them those of what would be a trial without.
-fn beside(
-    in_sweeps: Faults,
-    document: &Document,
-    further: &mut impl FnMut(&Document) -> Result<(), Faults>,
-) -> Faults {
-    let trial = Document::of_tree(sweep::first_values(document.root()));
-    let mut still = Vec::new();
-    trial.root().walk(&mut |node| still.extend(sweep::is_sweep(node).then(|| node.head())));
-    let mut told = Told::default();
-    told.add(&in_sweeps);
-    for faults in [trial.experiment().err(), further(&trial).err()].into_iter().flatten() {
-        let others = faults.into_iter().filter(|fault| !still.contains(fault.span()));
-        if let Some(others) = Faults::collect(others) {
-            told.add(&others);
-        }
-    }
-    Faults::collect(told.0).unwrap_or(in_sweeps)
-}
-
-/// Mistakes of several trials, each once.
-#[derive(Default)]
-struct Told(Vec<Fault>);
-
-impl Told {
-    fn add(&mut self, faults: &Faults) {
-        for fault in faults.iter() {
-            if !self.0.iter().any(|earlier| earlier.is_same(fault)) {
-                self.0.push(fault.clone());
-            }
-        }
-    }
-
-    fn is_enough(&self) -> bool {
-        self.0.len() >= ENOUGH
-    }
 }
 
 /// By which the same experiment is known, however it is written: a hash, as the texts of all trials together may be large.
-type Key = [u8; 32];
-
-fn key(experiment: &Experiment) -> Key {
+fn key(experiment: &Experiment) -> [u8; 32] {
     let text = ron::to_string(experiment).unwrap_or_else(|_| format!("{experiment:?}"));
     Sha256::digest(text).into()
-}
-
-/// The seed of a trial as a part of its name.
-fn seed(root: &Node) -> String {
-    match root.at(&["seed"]) {
-        Some(Node { value: Value::Number(seed), .. }) => super::number::canonical(seed),
-        _ => "0".to_owned(),
-    }
 }

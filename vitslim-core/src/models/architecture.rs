@@ -18,17 +18,6 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     /// Configurations that an experiment can refer to by name.
     fn presets() -> Vec<(&'static str, Self::Config)>;
 
-    /// Checks the configuration without making a model, so that its mistakes can be reported together with those of the rest of
-    /// the file.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Architecture::init`], as far as they can be found.
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        let _ = config;
-        Ok(())
-    }
-
     /// A freshly initialised model.
     ///
     /// # Errors

@@ -55,10 +55,6 @@ impl Architecture for DistilledVit {
         ]
     }
 
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
-    }
-
     fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {

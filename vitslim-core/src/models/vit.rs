@@ -298,10 +298,6 @@ impl Architecture for Vit {
         ]
     }
 
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
-    }
-
     fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {

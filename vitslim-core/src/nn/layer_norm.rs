@@ -2,8 +2,8 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
-use crate::kernels;
 use crate::slim::{Output, SlimLayer, scale_param, select_param};
+use vitslim_kernels as kernels;
 
 /// Configuration of a [`LayerNorm`].
 #[derive(Config, Debug)]

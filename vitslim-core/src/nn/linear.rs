@@ -3,8 +3,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{normal, product};
-use crate::kernels;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
+use vitslim_kernels as kernels;
 
 /// Configuration of a [`Linear`] layer.
 #[derive(Config, Debug)]

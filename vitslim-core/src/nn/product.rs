@@ -7,7 +7,7 @@ use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{FloatDType, Tensor, activation, module};
 
 use super::Precision;
-use crate::kernels;
+use vitslim_kernels as kernels;
 
 fn is_bf16() -> bool {
     Precision::current() == Precision::Bf16

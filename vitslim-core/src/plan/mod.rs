@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use self::sizes::Sizes;
 use self::time::Times;
 use crate::data::Stage;
-use crate::experiment::{Document, Training};
+use crate::experiment::{Training, Trial};
 use crate::models::Architecture;
 use crate::report::{PlannedStage, PlannedSubnet, PlannedTrial};
 use crate::run::{Circumstances, Identities, Identity, Known, Prepared, RunError};
@@ -29,14 +29,13 @@ impl Planning {
     }
 }
 
-/// The plan of the trial in `document`. Sub-networks are cut by masks that are drawn at random: a search will cut other units,
-/// but as many of each kind.
+/// What a run of `trial` will be. Sub-networks are cut by random masks: a search will cut other units, but as many of each kind.
 ///
 /// # Errors
 ///
-/// When it is no experiment, or its networks cannot be made or trained.
-pub fn plan<A: Architecture>(document: &Document, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
-    let prepared = Prepared::<A>::of_sweep(document, &mut planning.known)?;
+/// When the trial does not fit its data and network, or its networks cannot be made or trained.
+pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
+    let prepared = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
     let nowhere = Circumstances { data: "", device: "", code: "" };
     let identities = Identities::new(&prepared, nowhere);
     let sizes = planning.sizes.of(&prepared)?;

@@ -1,21 +1,83 @@
-//! From JSON Schema to sections.
+//! From types to their JSON Schema, and from that to the sections of the reference.
 
-use schemars::Schema;
-use serde_json::{Map, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
 
-use super::{Field, Section, Variant};
+use super::language;
+use crate::experiment::Experiment;
 
-/// The reference: sections in the order in which they are first spoken of.
+/// The JSON Schema of an experiment, for editors.
+pub fn json_schema() -> Schema {
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<Experiment>();
+    let base = json!({
+        "description": language::BASE,
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+    });
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.insert("base".to_owned(), base);
+    }
+    schema
+}
+
+/// The JSON Schema of an architecture's configuration.
+pub fn config_schema<C: JsonSchema>() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<C>()
+}
+
+/// A struct with its fields, or an enum with its variants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Section {
+    /// `Experiment`, `Optimizer`, or `Configuration of vit`.
+    pub title: String,
+    /// Its doc comment, on one line.
+    pub meaning: String,
+    /// Empty for an enum.
+    pub fields: Vec<Field>,
+    /// Empty for a struct.
+    pub variants: Vec<Variant>,
+}
+
+/// A field, and what may be written as its value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// As in the file: `warmup_epochs`.
+    pub name: String,
+    /// The kind of value: `whole number`, or the title of a section.
+    pub kind: String,
+    /// `pixels`, `epochs`, where the value counts something.
+    pub unit: Option<String>,
+    /// The value of a field that is left out; `None` if it must be written.
+    pub default: Option<String>,
+    /// The default in the code, also where the data override it.
+    pub(super) coded: Option<String>,
+    /// The bounds of a number: `at least 1`.
+    pub range: Option<String>,
+    /// Its doc comment, on one line.
+    pub meaning: String,
+}
+
+/// A variant of an enum.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// As in the file: `Digits`, `Idx(...)`.
+    pub form: String,
+    /// Its doc comment, on one line.
+    pub meaning: String,
+    /// The fields in its parentheses.
+    pub fields: Vec<Field>,
+}
+
+/// The reference: sections in the order in which they are first mentioned.
 #[derive(Clone, Debug, Default)]
 pub struct Reference {
-    /// Of the experiment.
+    /// Those of the experiment.
     pub sections: Vec<Section>,
-    /// Of the configurations of architectures.
+    /// Those of the configurations of architectures.
     pub configurations: Vec<Section>,
 }
 
 impl Reference {
-    /// That of an experiment, and of the architectures with these names and configurations.
+    /// The reference of the schema `experiment`, and of the configurations of `architectures`.
     pub fn new<'a>(experiment: &Schema, architectures: impl IntoIterator<Item = (&'a str, Schema)>) -> Self {
         let mut reader = Reader { defs: definitions(experiment), told: Vec::new(), sections: Vec::new() };
         reader.section("Experiment", experiment.as_value());
@@ -35,13 +97,13 @@ fn definitions(schema: &Schema) -> Map<String, Value> {
 
 struct Reader {
     defs: Map<String, Value>,
-    /// Definitions that have a section.
+    /// Definitions that have a section already.
     told: Vec<String>,
     sections: Vec<Section>,
 }
 
 impl Reader {
-    /// Adds the section of `schema`, and those of what it speaks of.
+    /// Adds the section of `schema`, and those of the definitions that it mentions.
     fn section(&mut self, title: &str, schema: &Value) {
         let place = self.sections.len();
         self.sections.push(Section {
@@ -54,9 +116,9 @@ impl Reader {
         let variants = self.variants(schema);
         self.sections[place].fields = fields;
         self.sections[place].variants = variants;
-        let mut spoken_of = Vec::new();
-        references(schema, &mut spoken_of);
-        for name in spoken_of {
+        let mut mentioned = Vec::new();
+        references(schema, &mut mentioned);
+        for name in mentioned {
             let Some(definition) = self.defs.get(&name).cloned() else { continue };
             if has_section(&definition) && !self.told.contains(&name) {
                 self.told.push(name.clone());
@@ -76,7 +138,7 @@ impl Reader {
         let meaning = meaning(schema);
         let default = match (required, &schema["default"]) {
             (true, _) => None,
-            // The code has a number that the data override.
+            // The data override the default in the code.
             _ if meaning.contains("Left out, the data's.") => Some("the data's".to_owned()),
             (false, default) => Some(ron(default)),
         };
@@ -91,7 +153,7 @@ impl Reader {
         }
     }
 
-    /// What kind of value is written.
+    /// The kind of value that is written.
     fn kind(&self, schema: &Value) -> String {
         if let Some(name) = reference(schema) {
             return match self.defs.get(name) {
@@ -184,7 +246,7 @@ fn reference(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.strip_prefix("#/$defs/")
 }
 
-/// Names of definitions that `schema` speaks of, in order.
+/// Names of the definitions that `schema` mentions, in order.
 fn references(schema: &Value, found: &mut Vec<String>) {
     found.extend(reference(schema).map(str::to_owned));
     match schema {
@@ -197,7 +259,7 @@ fn references(schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Whether a definition says more than what kind of value it is.
+/// Whether a definition is more than a kind of value.
 fn has_section(definition: &Value) -> bool {
     ["properties", "oneOf", "enum"].iter().any(|key| !definition[*key].is_null())
 }
@@ -206,7 +268,7 @@ fn has_section(definition: &Value) -> bool {
 fn meaning(schema: &Value) -> String {
     let text = schema["description"].as_str().unwrap_or_default();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    // Links of rustdoc lead nowhere outside of it.
+    // The links of rustdoc lead nowhere outside of it.
     let mut plain = String::new();
     let mut rest = text.as_str();
     while let Some((before, after)) = rest.split_once("](") {

@@ -3,16 +3,16 @@
 use std::fmt::Write;
 
 use super::language::WORDS;
-use super::{Field, Reference, Section};
+use super::read::{Field, Reference, Section};
 
-/// Columns of a terminal that nobody made wider.
+/// Columns of the text.
 const WIDTH: usize = 80;
 
 impl Reference {
     /// As Markdown.
     pub fn markdown(&self) -> String {
-        let mut text = String::from("# What an experiment file may say\n\n");
-        text.push_str("Made by `vitslim schema --format markdown` from the types of the runner.\n\n");
+        let mut text = String::from("# The experiment language\n\n");
+        text.push_str("Made from the types of the runner by `vitslim schema --format markdown`.\n\n");
         text.push_str("| written | meaning |\n|---|---|\n");
         for (form, meaning) in WORDS {
             let _ = writeln!(text, "| `{form}` | {} |", cell(meaning));
@@ -40,7 +40,7 @@ impl Reference {
     /// As text in 80 columns.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        paragraph(&mut text, 0, "What an experiment file may say.");
+        paragraph(&mut text, 0, "The experiment language.");
         text.push('\n');
         for (form, meaning) in WORDS {
             paragraph(&mut text, 0, form);

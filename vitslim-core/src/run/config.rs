@@ -1,41 +1,60 @@
-//! The configuration of an architecture: the preset, over it what the data say, image and classes, over it what is written.
+//! The configuration of a network: its preset, over it what the data say of their images, over that what is written.
 
 use schemars::SchemaGenerator;
 
 use crate::data::{Dataset, ImageShape};
-use crate::experiment::{Document, Fault, Faults, Model, Reading, did_you_mean, merge_config, read, typed};
+use crate::experiment::{
+    Document, Fault, Faults, Node, Reading, Source, Span, Value, did_you_mean, overlay, parse, read, typed,
+};
 use crate::models::{Architecture, ConfigError};
 
-/// The configuration of the network in `document`, if all of it is right, for its `data` if they are known. What is wrong is added to
-/// `found`.
+/// What the data say of a network: fields that its configuration may have, and their values.
+pub(crate) type Facts = [(&'static str, usize)];
+
+/// All that `data` say of a network.
+pub(crate) fn facts(data: &Dataset) -> [(&'static str, usize); 3] {
+    let ImageShape { channels, size } = data.shape;
+    [("image_size", size), ("channels", channels), ("classes", data.classes)]
+}
+
+/// The configuration of the network in `document`; `None` if neither the file nor the `facts` say for which images it is.
+///
+/// # Errors
+///
+/// What is wrong with it, as far as the `facts` tell: unless they are complete, no field is missing, and nothing is wrong with the
+/// configuration as a whole.
 pub(crate) fn config<A: Architecture>(
     document: &Document,
-    data: Option<&Dataset>,
-    found: &mut Vec<Fault>,
-) -> Option<A::Config> {
-    let Reading { value: Some(model), faults } = document.reading::<Model>(&["model"])? else { return None };
-    let before = found.len();
-    let presets = A::presets();
-    let preset = match &model.preset {
-        None => None,
-        Some(name) => find_preset::<A>(document, &presets, name).map_err(|faults| found.extend(faults)).ok(),
-    };
-    let known = data.map(|Dataset { shape: ImageShape { channels, size }, classes, .. }| {
-        vec![("image_size", *size), ("channels", *channels), ("classes", *classes)]
-    });
-    let right = faults.is_empty() && preset.is_some() == model.preset.is_some();
-    let written = document.at(&["model", "config"]);
+    facts: &Facts,
+) -> Result<Option<A::Config>, Faults> {
     let fields = fields::<A>();
-    let merged = merge_config(preset, &known.unwrap_or_default(), written, &fields, found);
-    let merged = merged.map_err(|faults| found.extend(faults)).ok()?;
-    // Without data, it may not be said for which images the network is.
-    let says = |name: &&str| fields.iter().all(|field| field != name) || merged.child(name).is_some();
-    let images_known = data.is_some() || ["image_size", "channels"].iter().all(says);
-    let Reading { value, faults } = read(&merged);
-    // What is missing may be what preset or data would have said.
-    let known = right && data.is_some();
-    found.extend(faults.into_iter().filter(|fault| known || fault.missing().is_none()));
-    value.filter(|_| right && images_known && found.len() == before)
+    let has = |name: &str| fields.iter().any(|field| field == name);
+    let said: Vec<_> = facts.iter().filter(|(name, _)| has(name)).collect();
+    let data: Vec<_> = said.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+
+    let mut found = Vec::new();
+    let preset = preset::<A>(document).unwrap_or_else(|faults| {
+        found.extend(faults);
+        None
+    });
+    let complete = facts.len() == 3 && found.is_empty();
+    let preset = preset.as_ref().map_or(Ok("()".to_owned()), ron::to_string).map_err(|error| {
+        let message = format!("this preset cannot be written as RON: {error}");
+        document.fault(&["model", "preset"], message, None)
+    })?;
+    let mut node =
+        overlay(parsed("the preset", preset)?, parsed("the data", format!("({})", data.join(", ")))?);
+    let written = document.at(&["model", "config"]);
+    if let Some(written) = written {
+        found.extend(said.iter().filter_map(|(name, value)| contradiction(written, name, *value)));
+        node = overlay(node, written.clone());
+    }
+    let Reading { value, faults } = read(&node);
+    let is_sure = |fault: &Fault| complete || fault.missing().is_none() && *fault.span() != node.span;
+    found.extend(faults.into_iter().filter(is_sure));
+    Faults::check(found)?;
+    let known = |name: &str| !has(name) || node.child(name).is_some();
+    Ok(value.filter(|_| known("image_size") && known("channels")))
 }
 
 /// The default configuration of the architecture.
@@ -44,7 +63,7 @@ pub(crate) fn config<A: Architecture>(
 ///
 /// The fields that have no default.
 pub(crate) fn default<A: Architecture>() -> Result<A::Config, Faults> {
-    typed(&merge_config(None::<&A::Config>, &[], None, &[], &mut Vec::new())?)
+    typed(&parsed("the default configuration", "()".to_owned())?)
 }
 
 /// What an architecture says of a configuration, at its place in `document`.
@@ -52,21 +71,37 @@ pub(crate) fn config_fault(document: &Document, error: ConfigError) -> Faults {
     document.fault(&["model", "config", error.field], error.message, None)
 }
 
-fn find_preset<'a, A: Architecture>(
-    document: &Document,
-    presets: &'a [(&'static str, A::Config)],
-    name: &str,
-) -> Result<&'a A::Config, Faults> {
-    if let Some((_, config)) = presets.iter().find(|(preset, _)| *preset == name) {
-        return Ok(config);
-    }
+/// The preset that `document` names.
+fn preset<A: Architecture>(document: &Document) -> Result<Option<A::Config>, Faults> {
+    let path = ["model", "preset"];
+    let Some(Node { value: Value::String(name), .. }) = document.at(&path) else { return Ok(None) };
+    let presets = A::presets();
     let names: Vec<_> = presets.iter().map(|(preset, _)| *preset).collect();
     let hint = did_you_mean(name, names.iter().copied());
     let help = match names.is_empty() {
         true => "this architecture has no presets".to_owned(),
         false => format!("presets: {}", names.join(", ")),
     };
-    Err(document.fault(&["model", "preset"], format!("unknown preset `{name}`{hint}"), Some(help)))
+    let found = presets.into_iter().find(|(preset, _)| preset == name);
+    let unknown = || document.fault(&path, format!("unknown preset `{name}`{hint}"), Some(help));
+    found.map(|(_, config)| Some(config)).ok_or_else(unknown)
+}
+
+/// The tree of `text`, which reports call `name`.
+fn parsed(name: &str, text: String) -> Result<Node, Faults> {
+    let source = Source::new(name, text);
+    let nothing = || Fault::new(Span::new(&source, 0, 0), "expected a configuration, found nothing");
+    parse(&source, 0)?.ok_or_else(|| nothing().into())
+}
+
+/// That `written` says `name` otherwise than the data, whose number is `value`.
+fn contradiction(written: &Node, name: &str, value: usize) -> Option<Fault> {
+    let node = written.child(name)?;
+    let said: usize = typed(node).ok()?;
+    (said != value).then(|| {
+        Fault::new(node.span.clone(), format!("`{name}` is {said}, but the data have {value}"))
+            .with_help(format!("leave `{name}` out: it is taken from the data"))
+    })
 }
 
 /// Names of the configuration's fields.
@@ -85,14 +120,29 @@ mod tests {
     use vitslim_macros::Slimmable;
 
     use super::*;
-    use crate::data::digits;
     use crate::models::{Logits, Vit};
 
-    /// A configuration without defaults.
+    /// A configuration without defaults, with a rule.
     #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+    #[serde(try_from = "Unchecked")]
     struct Bare {
         image_size: usize,
         dim: usize,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Unchecked {
+        image_size: usize,
+        dim: usize,
+    }
+
+    impl TryFrom<Unchecked> for Bare {
+        type Error = &'static str;
+
+        fn try_from(Unchecked { image_size, dim }: Unchecked) -> Result<Self, Self::Error> {
+            if dim % 2 == 0 { Ok(Self { image_size, dim }) } else { Err("`dim` is odd") }
+        }
     }
 
     #[derive(Module, Debug, Slimmable)]
@@ -117,27 +167,54 @@ mod tests {
         }
     }
 
+    const FACTS: &Facts = &[("image_size", 8), ("channels", 1), ("classes", 10)];
+
+    /// The width and image size of the configuration, if there is one, or what is wrong with it.
+    fn told(model: &str, facts: &Facts) -> Result<Option<(usize, usize)>, Vec<String>> {
+        let text = format!("(model: (architecture: \"bare\", {model}))");
+        let document = Document::parse("f.ron", &text, &[]).unwrap();
+        match config::<BareVit>(&document, facts) {
+            Ok(config) => Ok(config.map(|config| (config.dim, config.image_size))),
+            Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    #[test]
+    fn what_is_written_lies_over_the_data_and_the_data_over_the_preset() {
+        for (model, expected) in [
+            ("config: (dim: 64)", (64, 8)),
+            ("preset: \"tiny\"", (16, 8)),
+            ("preset: \"tiny\", config: Some((dim: 64, image_size: 8))", (64, 8)),
+        ] {
+            assert_eq!(told(model, FACTS), Ok(Some(expected)), "{model}");
+        }
+        let wrong = told("config: (dim: 64, image_size: 32)", FACTS).unwrap_err();
+        assert_eq!(wrong, ["f.ron:1:62: `image_size` is 32, but the data have 8"]);
+    }
+
     #[test]
     fn of_a_field_that_preset_or_data_would_say_it_is_not_told_that_it_is_missing() {
-        let data = digits().unwrap();
-        for (model, data, expected) in [
-            (r#"config: (dim: 16)"#, Some(&data), &[][..]),
-            (r#"config: ()"#, Some(&data), &["missing field `dim`"]),
-            (r#"preset: "tiny""#, Some(&data), &[]),
-            (r#"preset: "tony""#, Some(&data), &["unknown preset `tony`"]),
-            (r#"preset: 3"#, Some(&data), &[]),
-            (r#"config: (dim: 16)"#, None, &[]),
-            (r#"config: (dim: "16")"#, None, &["`dim`: expected a whole number"]),
+        for (model, facts, expected) in [
+            ("config: (dim: 16)", FACTS, &[][..]),
+            ("config: ()", FACTS, &["missing field `dim`"]),
+            ("preset: \"tony\"", FACTS, &["unknown preset `tony`"]),
+            ("config: (dim: 16)", &[], &[]),
+            ("config: ()", &[], &[]),
+            ("config: (dim: \"16\", x: 1)", &[], &["`dim`: expected a whole number", "unknown field `x`"]),
         ] {
-            let text = format!(r#"(model: (architecture: "bare", {model}))"#);
-            let document = Document::parse("f.ron", &text, &[]).unwrap();
-            let mut found = Vec::new();
-            let config = config::<BareVit>(&document, data, &mut found);
-            let told: Vec<_> = found.iter().map(|fault| fault.message()).collect();
-            assert_eq!(told.len(), expected.len(), "{model}: {told:?}");
-            assert!(told.iter().zip(expected).all(|(told, expected)| told.starts_with(expected)), "{told:?}");
-            let right = expected.is_empty() && data.is_some() && !model.contains('3');
-            assert_eq!(config.is_some(), right, "{model}");
+            let wrong = told(model, facts).err().unwrap_or_default();
+            assert_eq!(wrong.len(), expected.len(), "{model}: {wrong:?}");
+            assert!(wrong.iter().zip(expected).all(|(told, expected)| told.contains(expected)), "{wrong:?}");
         }
+        assert_eq!(told("config: (dim: 16)", &[]), Ok(None));
+        assert_eq!(told("config: (dim: 16, image_size: 8)", &FACTS[..2]), Ok(Some((16, 8))));
+    }
+
+    /// A rule over several fields may hold with what the data say.
+    #[test]
+    fn of_a_configuration_as_a_whole_nothing_is_told_before_the_data_are_known() {
+        let odd = "config: (dim: 17, image_size: 8)";
+        assert!(told(odd, &[]).is_ok());
+        assert!(told(odd, FACTS).unwrap_err()[0].contains("`dim` is odd"));
     }
 }

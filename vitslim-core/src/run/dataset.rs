@@ -1,32 +1,21 @@
-//! The data that an experiment names, read and checked.
+//! Reads the data of an experiment.
 
 use crate::data::{
-    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, check_folder, cifar10,
-    cifar100, digits, idx, image_folder, random,
+    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, cifar10, cifar100,
+    digits, idx, image_folder, random,
 };
-use crate::experiment::{Data, Document, Faults, ProperFraction};
+use crate::experiment::{Data, Faults, ProperFraction, Trial};
 
-/// Reads `data`, which are those of `document`.
+/// Reads the data of `trial`.
 ///
 /// # Errors
 ///
-/// What is wrong with it, at the value that leads to it.
-pub(crate) fn dataset(document: &Document, data: &Data, seed: u64) -> Result<Dataset, Faults> {
-    read(data, seed).map_err(|error| fault(document, &error))
-}
-
-/// Checks that the folder of `data`, which are those of `document`, is there.
-///
-/// # Errors
-///
-/// When it is not.
-pub(crate) fn folder(document: &Document, data: &Data) -> Result<(), Faults> {
-    data.path().map_or(Ok(()), check_folder).map_err(|error| fault(document, &error))
-}
-
-fn fault(document: &Document, error: &DataError) -> Faults {
-    let place = [&["data"], error.place()].concat();
-    document.fault(&place, error.to_string(), error.help().map(str::to_owned))
+/// What is wrong with them, at the value that leads to it.
+pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, Faults> {
+    read(&trial.experiment.data, trial.experiment.seed).map_err(|error| {
+        let place = [&["data"], error.place()].concat();
+        trial.document.fault(&place, error.to_string(), error.help().map(str::to_owned))
+    })
 }
 
 fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
@@ -52,7 +41,7 @@ fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
                     None => FolderHeldOut::ValOrShare,
                 },
             };
-            image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_share()), *augment))
+            image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
         Data::Random { image_size, channels, classes, images } => {
             let shape = ImageShape { channels: channels.get(), size: image_size.get() };

@@ -138,7 +138,7 @@ mod tests {
                     search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
                     budgets: [Share({ \"hidden\": 0.5 })])";
         let document = Document::parse("a.ron", text, &[]).unwrap();
-        let prepared = match Prepared::<Flawed<FLAW>>::new(&document) {
+        let prepared = match Prepared::<Flawed<FLAW>>::new(&document.trial().unwrap()) {
             Ok(prepared) => prepared,
             Err(error) => return error.to_string(),
         };

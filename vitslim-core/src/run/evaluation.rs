@@ -4,10 +4,10 @@ use burn::tensor::Device;
 
 use super::dataset::dataset;
 use super::error::{OtherDataError, RunError};
-use super::prepare::{Known, PrepareError, Prepared};
+use super::prepare::{Known, Prepared};
 use super::restore::restore;
 use super::target::Target;
-use crate::experiment::Document;
+use crate::experiment::Trial;
 use crate::models::Architecture;
 use crate::report::{ClassEvaluation, Evaluation};
 use crate::terminal::say;
@@ -48,20 +48,20 @@ pub struct EvaluationSetting<'a> {
     pub device_name: &'a str,
 }
 
-/// How often the network that `target` names is right on a part of its run's data, or on such data in another folder. `document` is
-/// the experiment of its run.
+/// How often the network that `target` names is right on a part of its run's data, or on such data in another folder. `trial` is
+/// that of its run.
 ///
 /// # Errors
 ///
 /// When the data or the network cannot be read, do not fit each other, or the network answers with values that are not finite.
 pub fn evaluate<A: Architecture>(
-    document: &Document,
+    trial: &Trial,
     target: &Target,
     setting: &EvaluationSetting,
 ) -> Result<Evaluation, RunError> {
     let prepared = match setting.data {
-        None => Prepared::<A>::new(document)?,
-        Some(folder) => prepare_other_data(document, folder)?,
+        None => Prepared::<A>::new(trial)?,
+        Some(folder) => prepare_other_data(trial, folder)?,
     };
     let restored = restore(&prepared, target, setting.device)?;
     for note in prepared.data.notes.iter().chain(&restored.notes) {
@@ -93,16 +93,17 @@ pub fn evaluate<A: Architecture>(
 }
 
 /// The experiment with the data in `folder`, whose pixels the network sees normalised as in its training.
-fn prepare_other_data<A: Architecture>(document: &Document, folder: &str) -> Result<Prepared<A>, RunError> {
-    let experiment = document.experiment().map_err(PrepareError::from)?;
-    if experiment.data.path().is_none() {
-        return Err(OtherDataError::NoFolder(experiment.data.kind()).into());
+fn prepare_other_data<A: Architecture>(trial: &Trial, folder: &str) -> Result<Prepared<A>, RunError> {
+    let data = &trial.experiment.data;
+    if data.path().is_none() {
+        return Err(OtherDataError::NoFolder(data.kind()).into());
     }
-    let own = dataset(document, &experiment.data, experiment.seed).map_err(OtherDataError::Normalisation)?;
-    let mut document = document.clone();
-    document.set_string(&["data", "path"], "--data", folder).map_err(PrepareError::from)?;
+    let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
+    let mut document = trial.document.clone();
+    document.set_string(&["data", "path"], "--data", folder)?;
+    let trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
     let mut known = Known::default();
-    if let Some(other) = known.data(&document, &mut Vec::new()) {
+    if let Ok(other) = known.data(&trial) {
         let mut names = own.class_names.iter().zip(&other.class_names).enumerate();
         if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
             return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
@@ -111,7 +112,7 @@ fn prepare_other_data<A: Architecture>(document: &Document, folder: &str) -> Res
             return Err(OtherDataError::Count { own: own.classes, other: other.classes }.into());
         }
     }
-    let prepared = Prepared::<A>::of_sweep(&document, &mut known)?;
+    let prepared = Prepared::<A>::of_sweep(&trial, &mut known)?;
     let data = prepared.data.normalised_by(own.normalisation);
     Ok(Prepared { data, ..prepared })
 }

@@ -24,7 +24,8 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{config, config_fault, default};
+pub(crate) use config::{config, config_fault, default, facts};
+pub(crate) use dataset::dataset;
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
 pub use error::{OtherDataError, RunError};
 pub use evaluation::{EvaluationSetting, PartName, evaluate};
@@ -32,10 +33,10 @@ pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};
 pub(crate) use initial::initial;
 pub use keys::PreparedBudget;
-pub(crate) use keys::{Network, keys};
+pub(crate) use keys::keys;
 pub use listing::runs;
 pub use pipeline::execute;
-pub(crate) use prepare::Known;
+pub(crate) use prepare::{Known, batches};
 pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
 pub use setting::Setting;

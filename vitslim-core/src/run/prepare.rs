@@ -1,4 +1,4 @@
-//! An experiment checked against its architecture and its data, before anything is trained.
+//! An experiment checked against its data and its architecture, before anything is trained.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,11 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::config::{config, config_fault, default};
-use super::dataset::{dataset, folder};
-use super::keys::{Network, PreparedBudget, keys};
+use super::config::{Facts, config, config_fault, facts};
+use super::dataset::dataset;
+use super::keys::{PreparedBudget, keys};
 use crate::data::{Batch, DataError, Dataset};
-use crate::experiment::{Data, Document, Experiment, Fault, Faults, Reading, STAGES, batch_of};
+use crate::experiment::{Data, Experiment, Fault, Faults, Training, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
@@ -34,77 +34,30 @@ pub struct Prepared<A: Architecture> {
     pub budgets: Vec<PreparedBudget>,
 }
 
-/// What was read for other trials of a sweep.
+/// What was read for other trials of a sweep, most of which have data and network in common.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// By how the data are written.
+    /// By how the data are written. Of data that are split by the seed, it is the split of the first trial.
     data: HashMap<String, Result<Dataset, Faults>>,
     /// By architecture and configuration.
     dimensions: HashMap<String, Vec<Dimension>>,
-    /// Whether there are mistakes, which are to be told without reading all images first.
-    hasty: bool,
 }
 
-/// The configuration of a network, if it is right, and its dimensions, or those of another of its architecture.
-type Described<C> = (Option<C>, Option<Vec<Dimension>>);
-
 impl Known {
-    /// Nothing yet, and mistakes are to be told.
-    pub(crate) fn hasty() -> Self {
-        Self { hasty: true, ..Self::default() }
+    /// The data of `trial`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub(crate) fn data(&mut self, trial: &Trial) -> Result<Dataset, Faults> {
+        let written = format!("{:?}", trial.experiment.data);
+        self.data.entry(written).or_insert_with(|| dataset(trial)).clone()
     }
 
-    /// The data of `document`, if they are right. What is wrong with them, and batches that are larger, are added to `found`.
-    pub(crate) fn data(&mut self, document: &Document, found: &mut Vec<Fault>) -> Option<Dataset> {
-        let Reading { value, faults } = document.reading::<Data>(&["data"])?;
-        let data = value?;
-        if !faults.is_empty() || (self.hasty && data.is_decoded()) {
-            found.extend(folder(document, &data).err().into_iter().flatten());
-            return None;
-        }
-        let seed = document.part(&["seed"]).unwrap_or_default();
-        let read = self.data.entry(format!("{data:?}")).or_insert_with(|| dataset(document, &data, seed));
-        match read {
-            Ok(dataset) => {
-                found.extend(batches(document, dataset));
-                Some(dataset.clone())
-            }
-            Err(faults) => {
-                found.extend(faults.clone());
-                None
-            }
-        }
-    }
-
-    /// The network of `document` for its `data`. What is wrong is added to `found`.
-    fn network<A: Architecture>(
-        &mut self,
-        document: &Document,
-        data: Option<&Dataset>,
-        found: &mut Vec<Fault>,
-    ) -> Result<Described<A::Config>, PrepareError> {
-        let config = config::<A>(document, data, found).filter(|_| data.is_some());
-        match config {
-            // Whatever else is wrong is not told if there is no memory for the network.
-            Some(config) if self.hasty => {
-                found.extend(checked::<A>(document, &config).err().into_iter().flatten());
-            }
-            Some(config) => match self.dimensions::<A>(document, &config) {
-                Ok(dimensions) => return Ok((Some(config), Some(dimensions))),
-                Err(PrepareError::Faults(faults)) => found.extend(faults),
-                Err(error) => return Err(error),
-            },
-            None => {}
-        }
-        let other = default::<A>().ok().or_else(|| A::presets().into_iter().next().map(|(_, config)| config));
-        let dimensions =
-            other.and_then(|config| attempt(|| self.dimensions::<A>(document, &config)).ok()?.ok());
-        Ok((None, dimensions))
-    }
-
+    /// The dimensions of the network of `trial` with this configuration.
     fn dimensions<A: Architecture>(
         &mut self,
-        document: &Document,
+        trial: &Trial,
         config: &A::Config,
     ) -> Result<Vec<Dimension>, PrepareError> {
         let written = ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
@@ -112,9 +65,12 @@ impl Known {
         if let Some(dimensions) = self.dimensions.get(&written) {
             return Ok(dimensions.clone());
         }
+        let unmade = |said: String| {
+            trial.document.fault(&["model"], format!("the network cannot be made ({said})"), None)
+        };
         let model = attempt(|| A::init(config, &Device::flex()))
-            .map_err(|said| unmade(document, &said))?
-            .map_err(|error| config_fault(document, error))?;
+            .map_err(unmade)?
+            .map_err(|error| config_fault(&trial.document, error))?;
         let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
         self.dimensions.insert(written, dimensions.clone());
         Ok(dimensions)
@@ -142,58 +98,35 @@ pub enum PrepareError {
 }
 
 impl<A: Architecture> Prepared<A> {
-    /// Checks the experiment in `document`.
+    /// Checks `trial` against its data and its architecture.
     ///
     /// # Errors
     ///
     /// The mistakes of the file, at their places.
-    pub fn new(document: &Document) -> Result<Self, PrepareError> {
-        Self::of_sweep(document, &mut Known::default())
+    pub fn new(trial: &Trial) -> Result<Self, PrepareError> {
+        Self::of_sweep(trial, &mut Known::default())
     }
 
-    /// [`Prepared::new`] for one of the trials of a sweep, most of which have data and model in common. What is read for one is
-    /// `known` to those after it: of data that are split by the seed, the split of the first.
+    /// [`Prepared::new`] for one of the trials of a sweep. What is read for one is `known` to those after it.
     ///
     /// # Errors
     ///
     /// The mistakes of the file, at their places.
-    pub(crate) fn of_sweep(document: &Document, known: &mut Known) -> Result<Self, PrepareError> {
-        let mut found = Vec::new();
-        let named = match Named::<A>::find(document, known, &mut found) {
-            Ok(named) => named,
-            Err(error) => {
-                document.experiment_with(found)?;
-                return Err(error);
-            }
+    pub(crate) fn of_sweep(trial: &Trial, known: &mut Known) -> Result<Self, PrepareError> {
+        // All images of a folder are decoded once, which may take hours: what is wrong with the network is told before.
+        if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
+            Network::<A>::find(trial, &[("image_size", image_size.get()), ("channels", 3)], known)?;
+        }
+        let data = known.data(trial)?;
+        let too_large = batches(trial, &data);
+        let network = match Network::<A>::find(trial, &facts(&data), known) {
+            Err(PrepareError::Faults(faults)) => return Err(faults.and(too_large).into()),
+            network => Faults::check(too_large).map_err(PrepareError::from).and(network)?,
         };
-        let experiment = document.experiment_with(found)?;
-        let swept = document.trial().map(str::to_owned);
-        let Named { data, config, dimensions, searched, budgets } = named;
-        config
-            .zip(data)
-            .zip(dimensions)
-            .map(|((config, data), dimensions)| Self {
-                experiment,
-                swept,
-                config,
-                data,
-                dimensions,
-                searched,
-                budgets,
-            })
-            .ok_or_else(|| document.fault(&[], "this experiment cannot be read", None).into())
-    }
-
-    /// Checks the experiment in `document` as far as it can be without waiting, if what is `known` is [hasty](Known::hasty).
-    ///
-    /// # Errors
-    ///
-    /// The mistakes of the file, at their places.
-    pub(crate) fn mistakes(document: &Document, known: &mut Known) -> Result<(), Faults> {
-        let mut found = Vec::new();
-        // Annotations that are wrong are no mistake of the file.
-        let _ = Named::<A>::find(document, known, &mut found);
-        document.experiment_with(found).map(drop)
+        let Network { config, dimensions, searched, budgets } =
+            network.ok_or_else(|| trial.document.fault(&["model"], "this model cannot be read", None))?;
+        let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
+        Ok(Self { experiment, swept, config, data, dimensions, searched, budgets })
     }
 
     /// Name of the trial, and of its folder.
@@ -243,51 +176,38 @@ impl<A: Architecture> Prepared<A> {
     }
 }
 
-/// An architecture that panics, with these words.
-fn unmade(document: &Document, said: &str) -> Faults {
-    document.fault(&["model"], format!("the network cannot be made ({said})"), None)
-}
-
-/// What the architecture itself says of `config`, without making the network.
-fn checked<A: Architecture>(document: &Document, config: &A::Config) -> Result<(), Faults> {
-    attempt(|| A::check(config))
-        .map_err(|said| unmade(document, &said))?
-        .map_err(|error| config_fault(document, error))
-}
-
-/// The batches that are larger than the data.
-fn batches(document: &Document, data: &Dataset) -> Vec<Fault> {
-    let images = data.train.len();
-    let too_large = STAGES.iter().filter_map(|stage| {
-        let batch = batch_of(document, stage)?;
-        let message =
-            format!("a batch of {batch} images is larger than the data, which have {images} to train on");
-        let help = format!("write `batch: {images}` or less");
-        (batch > images).then(|| document.fault(&[stage, "batch"], message, Some(help)))
-    });
-    too_large.flatten().collect()
-}
-
-/// What an experiment names, as far as it can be found.
-struct Named<A: Architecture> {
-    data: Option<Dataset>,
-    /// If it is right.
-    config: Option<A::Config>,
-    /// Those of the network, or of another of its architecture.
-    dimensions: Option<Vec<Dimension>>,
+/// The network of a trial, in which its keys were found.
+struct Network<A: Architecture> {
+    config: A::Config,
+    dimensions: Vec<Dimension>,
     searched: Vec<(Dimension, MaskSpec)>,
     budgets: Vec<PreparedBudget>,
 }
 
-impl<A: Architecture> Named<A> {
-    /// Finds what `document` names. What is wrong is added to `found`.
-    fn find(document: &Document, known: &mut Known, found: &mut Vec<Fault>) -> Result<Self, PrepareError> {
-        let data = known.data(document, found);
-        let (config, dimensions) = known.network::<A>(document, data.as_ref(), found)?;
-        let (searched, budgets) = match &dimensions {
-            Some(dimensions) => keys(document, Network { dimensions, sure: config.is_some() }, found),
-            None => Default::default(),
-        };
-        Ok(Self { data, config, dimensions, searched, budgets })
+impl<A: Architecture> Network<A> {
+    /// The network of `trial`, of whose data the `facts` are known; `None` if they do not tell it.
+    fn find(trial: &Trial, facts: &Facts, known: &mut Known) -> Result<Option<Self>, PrepareError> {
+        let Some(config) = config::<A>(&trial.document, facts)? else { return Ok(None) };
+        let dimensions = known.dimensions::<A>(trial, &config)?;
+        let mut found = Vec::new();
+        let (searched, budgets) = keys(trial, &dimensions, &mut found);
+        Faults::check(found)?;
+        Ok(Some(Self { config, dimensions, searched, budgets }))
     }
+}
+
+/// The batches that are larger than the data.
+pub(crate) fn batches(trial: &Trial, data: &Dataset) -> Vec<Fault> {
+    let images = data.train.len();
+    let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
+    let batch = |training: &Option<Training>| training.as_ref().map(|training| training.batch);
+    let stages = [("pretrain", batch(pretrain)), ("search", Some(search.batch)), ("retrain", batch(retrain))];
+    let too_large = stages.into_iter().filter_map(|(stage, batch)| {
+        let batch = batch?.get();
+        let message =
+            format!("a batch of {batch} images is larger than the training split, which has {images}");
+        let help = format!("write `batch: {images}` or less");
+        (batch > images).then(|| trial.document.fault(&[stage, "batch"], message, Some(help)))
+    });
+    too_large.flatten().collect()
 }

@@ -53,7 +53,7 @@ fn run<const HELD_OUT: usize>(out: &Path, sets: &[&str]) -> Result<Summary, RunE
                 budgets: [Share({ \"hidden\": 0.5 })])";
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let document = Document::parse("a.ron", text, &sets).unwrap();
-    let prepared = Prepared::<Hungry<HELD_OUT>>::new(&document)?;
+    let prepared = Prepared::<Hungry<HELD_OUT>>::new(&document.trial().unwrap())?;
     execute_quietly(&prepared, out)
 }
 
@@ -111,7 +111,7 @@ fn evaluating_says_how_many_images_at_once() {
     let out = tempfile::tempdir().unwrap();
     let sets = ["pretrain.accumulate=4"];
     let (error, help) = said(run::<9>(out.path(), &sets).unwrap_err());
-    assert_eq!(error, "pretrain ran out of memory on the device, with 128 held-out images at once");
+    assert_eq!(error, "pretrain ran out of memory on the device, with 10 held-out images at once");
     assert!(help.contains("`--device`") && !help.contains("accumulate"), "{help}");
 
     let room = tempfile::tempdir().unwrap();

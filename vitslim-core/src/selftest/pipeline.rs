@@ -13,7 +13,7 @@ use super::check::{Check, Checked};
 use super::comparison::Comparison;
 use super::failure::Failure;
 use crate::device::is_cpu;
-use crate::experiment::Document;
+use crate::experiment::{Document, Trial};
 use crate::models::Vit;
 use crate::report::Summary;
 use crate::run::{EvaluationSetting, PartName, Prepared, RunError, Setting, Target, evaluate, execute};
@@ -64,8 +64,8 @@ struct Ended {
     metrics: Vec<Value>,
 }
 
-fn document() -> Result<Document, Failure> {
-    Ok(Document::parse("selftest.ron", EXPERIMENT, &[])?)
+fn trial() -> Result<Trial, Failure> {
+    Ok(Document::parse("selftest.ron", EXPERIMENT, &[])?.trial()?)
 }
 
 fn run(
@@ -112,8 +112,8 @@ fn of_epochs(ended: &Ended, stage: &str, value: &str) -> Vec<f64> {
 /// Every stage does its job, and the networks can be evaluated again from their files.
 fn learns(device: &Device) -> Checked {
     let out = tempfile::tempdir()?;
-    let document = document()?;
-    let prepared = Prepared::<Vit>::new(&document)?;
+    let trial = trial()?;
+    let prepared = Prepared::<Vit>::new(&trial)?;
     let ended = ended(&prepared, out.path(), device)?;
 
     let mut comparison = Comparison::default();
@@ -141,7 +141,7 @@ fn learns(device: &Device) -> Checked {
     let setting = EvaluationSetting { data: None, part: PartName::Test, device, device_name: "selftest" };
     let run = folder(&prepared, out.path());
     for (path, top1) in [(run.clone(), dense.top1), (run.join(&subnet.label), retrained)] {
-        let again = evaluate::<Vit>(&document, &Target::find(&path)?, &setting)?;
+        let again = evaluate::<Vit>(&trial, &Target::find(&path)?, &setting)?;
         comparison.equal("top-1 of the files", &again.top1, &top1);
     }
     comparison.finish()?;
@@ -150,7 +150,7 @@ fn learns(device: &Device) -> Checked {
 
 /// A run that is stopped in the third epoch of each stage ends like one that is not; on the CPU bit for bit.
 fn resumes(device: &Device) -> Checked {
-    let prepared = Prepared::<Vit>::new(&document()?)?;
+    let prepared = Prepared::<Vit>::new(&trial()?)?;
     let out = tempfile::tempdir()?;
     let expected = ended(&prepared, out.path(), device)?;
     let out = tempfile::tempdir()?;

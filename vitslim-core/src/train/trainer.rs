@@ -357,9 +357,9 @@ mod tests {
                 (_, error) => panic!("{error}"),
             }
         };
-        assert_eq!(second_of_four(trainer(vit(), "")), (2, true));
+        assert_eq!(second_of_four(trainer(vit(), "schedule: Constant,")), (2, true));
         // The fourth step reads, and its gradients say nothing of the second.
-        assert_eq!(second_of_four(later(trainer(vit(), ""))), (4, false));
+        assert_eq!(second_of_four(later(trainer(vit(), "schedule: Constant,"))), (4, false));
     }
 
     #[test]

@@ -242,9 +242,10 @@ fn of_a_folder_of_images_nothing_false_is_said_and_nothing_is_read_first() {
     let text = TINY.replace("Digits", data).replace("batch: 128", "batch: 16");
     for (right, wrong, expected) in [
         ("label_smoothing: 0.1", "label_smoothing: Sweep([0.1, 1])", &["`label_smoothing`: must"][..]),
-        ("seed: 3", "seed: Sweep([1, 2, 1])", &["`1` is the same trial twice"]),
+        ("seed: 3", "seed: Sweep([1, 2, 1])", &["`1` gives the same trial twice"]),
         ("heads: 2", "heads: 2, dimm: 3", &["unknown field `dimm`"]),
         ("\"hidden\": 0.1", "\"hiden\": 0.1", &["no dimension matches \"hiden\""]),
+        ("heads: 2", "heads: 3", &["3 heads do not divide"]),
         ("dim: 16, depth", "dim: 15, dimm: 3, depth", &["unknown field `dimm`"]),
         ("\"vit\"", "Sweep([\"vit\", \"vot\"])", &["unknown architecture `vot`"]),
         (
@@ -269,8 +270,33 @@ fn of_a_folder_of_images_nothing_false_is_said_and_nothing_is_read_first() {
 fn where_one_architecture_is_unknown_the_mistakes_of_the_others_are_told() {
     let workspace = Workspace::new();
     workspace.write("tiny.ron", &TINY.replace("\"vit\"", "Sweep([\"vit\", \"vot\"])"));
-    let told = told(&workspace, &["plan", "tiny.ron", "--set", "model.config.patch_size=3"]);
+    let told = told(&workspace, &["plan", "tiny.ron", "--set", "model.config.patch_sise=3"]);
     assert_eq!(told.len(), 2, "{told:#?}");
+}
+
+/// The file is right: all that is wrong with its data and its network is told at once.
+#[test]
+fn mistakes_in_data_and_network_are_told_together() {
+    let workspace = Workspace::new();
+    let text = TINY
+        .replace("dim: 16", "dim: 16, classes: 7")
+        .replace("batch: 128, optimizer: AdamW(lr: 2e-3)", "batch: 5000, optimizer: AdamW(lr: 2e-3)");
+    workspace.write("tiny.ron", &text);
+    let told_of = |text: &str| {
+        workspace.write("tiny.ron", text);
+        told(&workspace, &["plan", "tiny.ron"])
+    };
+    let mistakes = told_of(&text);
+    assert!(
+        mistakes[0].contains("`classes` is 7") && mistakes[1].contains("a batch of 5000"),
+        "{mistakes:#?}"
+    );
+    let text = text.replace(", classes: 7", "").replace("\"hidden\": 0.1", "\"hiden\": 0.1");
+    let mistakes = told_of(&text.replace("\"head_dim\": (weight", "\"headdim\": (weight"));
+    assert_eq!(mistakes.len(), 3, "{mistakes:#?}");
+    // Those of the file come first.
+    let mistakes = told_of(&text.replace("Cosine(", "Cosin("));
+    assert!(mistakes.len() == 1 && mistakes[0].contains("`Cosin`"), "{mistakes:#?}");
 }
 
 /// A network for which there is no memory.

@@ -7,6 +7,7 @@ mod budgets;
 mod check;
 mod data;
 mod devices;
+mod documents;
 mod evaluation;
 mod language;
 mod precision;

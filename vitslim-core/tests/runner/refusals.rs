@@ -15,8 +15,8 @@ const BROKEN: [(&str, &str, &[&str]); 23] = [
     ("config: (", "preset: \"deit_tinny\", config: (", &["unknown preset `deit_tinny`"]),
     ("heads: 2", "heads: 3", &["3 heads do not divide a width of 16", "tiny.ron:4:"]),
     ("patch_size: 4", "patch_size: 3", &["patches of 3 do not divide images of 8 pixels"]),
-    ("patch_size: 4", "patch_size: 4, image_size: 32", &["`image_size` is 32, but the data has 8"]),
-    ("patch_size: 4", "patch_size: 4, classes: 7", &["`classes` is 7, but the data has 10"]),
+    ("patch_size: 4", "patch_size: 4, image_size: 32", &["`image_size` is 32, but the data have 8"]),
+    ("patch_size: 4", "patch_size: 4, classes: 7", &["`classes` is 7, but the data have 10"]),
     ("patch_size: 4", "patchsize: 4", &["unknown field `patchsize`", "did you mean `patch_size`"]),
     ("drop_path: 0.1", "drop_path: 1.0", &["`drop_path` must be a probability from 0 to below 1, not 1"]),
     ("dim: 16", "dim: 0", &["`dim` must be at least 1"]),
@@ -40,7 +40,7 @@ const BROKEN: [(&str, &str, &[&str]); 23] = [
     (
         "epochs: 2, batch: 128",
         "epochs: 2, batch: 1098",
-        &["a batch of 1098 images is larger than the data, which have 1097 to train on", "tiny.ron:6:"],
+        &["a batch of 1098 images is larger than the training split, which has 1097", "tiny.ron:6:"],
     ),
     ("lr: 2e-3", "lr: Sweep([])", &["this sweep is empty"]),
 ];

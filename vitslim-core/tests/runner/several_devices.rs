@@ -170,8 +170,8 @@ impl Architecture for TooLarge {
 #[test]
 fn a_device_that_fails_ends_the_run_by_name() {
     let workspace = Workspace::new();
-    let document = Document::parse("tiny.ron", TINY, &[]).unwrap();
-    let prepared = Prepared::<TooLarge>::new(&document).unwrap();
+    let trial = Document::parse("tiny.ron", TINY, &[]).unwrap().trial().unwrap();
+    let prepared = Prepared::<TooLarge>::new(&trial).unwrap();
     let cpu = NamedDevice { name: "cpu".to_owned(), device: Device::flex() };
     let setting = Setting {
         out: &workspace.path("runs"),

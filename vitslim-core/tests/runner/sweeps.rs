@@ -288,7 +288,7 @@ fn a_sweep_is_refused_before_anything_runs_where_one_trial_is_wrong() {
             "\"hidden\": Sweep([0.1, 1.5]), \"width\": 0.5",
             vec!["greater than 0 and at most 1"],
         ),
-        ("seed: 3", "seed: Sweep([3, 3])", vec!["`3` is the same trial twice", "tiny.ron:3:21"]),
+        ("seed: 3", "seed: Sweep([3, 3])", vec!["`3` gives the same trial twice", "tiny.ron:3:21"]),
     ] {
         assert!(TINY.contains(right), "{right}");
         workspace.write("tiny.ron", &TINY.replacen(right, wrong, 1));

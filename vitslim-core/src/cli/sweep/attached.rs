@@ -26,14 +26,14 @@ pub(in super::super) fn run_attached(registry: &Registry, args: &RunArgs, name: 
     let mut text = Vec::new();
     input.read_until(END, &mut text).into_diagnostic()?;
     text.pop_if(|last| *last == END);
-    let document = Document::parse(name, &String::from_utf8_lossy(&text), &[])?.as_trial(name);
-    let folder = trial_folder(&args.out, document.trials()?.name(), name);
+    let trial = Document::parse(name, &String::from_utf8_lossy(&text), &[])?.trial()?.named(name);
+    let folder = trial_folder(&args.out, trial.experiment.name.as_str(), name);
     let interrupter = Interrupter::new();
     obey(input, &interrupter);
     // Ctrl-C in a terminal reaches this process too; what is to be done then, the sweep says.
     ctrlc::set_handler(|| ()).into_diagnostic()?;
 
-    let run = || run_one(registry, args, &document, interrupter.clone());
+    let run = || run_one(registry, args, &trial, interrupter.clone());
     let result = catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|panic| Err(miette::miette!("{}", panic_message(&*panic).unwrap_or("it panicked"))));
     if let Err(report) = &result {

@@ -86,8 +86,11 @@ pub(super) fn run_sweep(
     };
     check_devices(args, trials)?;
     let folder = args.out.join(trials.name());
-    let of_sweep: Vec<Trial> =
-        trials.iter().zip(&plan.trials).map(|(trial, plan)| Trial::new(&folder, trial, plan)).collect();
+    let of_sweep: Vec<Trial> = trials
+        .iter()
+        .zip(&plan.trials)
+        .map(|(trial, plan)| Trial::new(&folder, trial.document, plan))
+        .collect();
     trial::prepare(&folder, &of_sweep, args.fresh)?;
 
     let sweep = Sweep::new(args, trials, &folder, of_sweep, interrupter);
@@ -104,7 +107,8 @@ pub(super) fn run_sweep(
 fn check_devices(args: &RunArgs, trials: &Trials) -> miette::Result<()> {
     let mut checked = HashSet::new();
     for trial in trials.iter() {
-        let written = ["devices", "precision"].map(|field| trial.at(&[field]).map(ToString::to_string));
+        let written =
+            ["devices", "precision"].map(|field| trial.document.at(&[field]).map(ToString::to_string));
         if checked.insert(written) {
             device_list::open(args.device.as_ref(), &trial, true)?;
         }

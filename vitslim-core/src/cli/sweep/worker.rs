@@ -13,7 +13,6 @@ use super::super::INTERRUPTED;
 use super::super::threads::THREADS;
 use super::trial::Trial;
 use super::{BUSY, END};
-use crate::experiment::Document;
 use crate::run::{failure, forget_failure, program, record_failure};
 use crate::train::Interrupter;
 
@@ -59,7 +58,7 @@ impl Worker {
         // Why it failed before is not why it fails now.
         forget_failure(folder).map_err(Error::other)?;
         let mut log = File::options().create(true).append(true).open(folder.join(LOG))?;
-        let mut child = self.start(&trial.document)?;
+        let mut child = self.start(trial)?;
         // As long as this is open, the process goes on.
         let mut input = child.stdin.take();
         let lines = lines(&mut child);
@@ -87,14 +86,14 @@ impl Worker {
         Ok(outcome(status, folder, &last))
     }
 
-    fn start(&self, trial: &Document) -> Result<Child, Error> {
-        let name = format!("--trial={}", trial.trial().unwrap_or_default());
+    fn start(&self, trial: &Trial) -> Result<Child, Error> {
+        let name = format!("--trial={}", trial.name);
         let mut command = Command::new(program()?);
         command.args(["run", "-", &name]).args(&self.arguments);
         command.env(THREADS, self.threads.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         if let Some(input) = &mut child.stdin {
-            input.write_all(trial.root().to_string().as_bytes())?;
+            input.write_all(trial.document.root().to_string().as_bytes())?;
             input.write_all(&[END])?;
         }
         Ok(child)

@@ -5,16 +5,16 @@ use serde::de::{
     DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-use super::super::fault::Fault;
-use super::super::tree::{Name, Node, Value};
-use super::De;
-use super::error::Error;
+use super::node::{De, Error};
+use crate::experiment::fault::Fault;
+use crate::experiment::nearest::{list, nearest};
+use crate::experiment::tree::{Name, Node, Value};
 
 fn read<'de, S: DeserializeSeed<'de>>(seed: S, de: De<'_>) -> Result<S::Value, Error> {
     seed.deserialize(de).map_err(|error| error.at(&de.node.span, de.subject))
 }
 
-/// The items of a list or tuple. They are called what their list is called.
+/// The items of a list or tuple. Reports call them what they call the list.
 pub(super) struct Items<'a> {
     de: De<'a>,
     rest: std::slice::Iter<'a, Node>,
@@ -38,76 +38,91 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     }
 }
 
-/// The fields of a record.
-pub(super) struct Fields<'a, I> {
+/// What stands before the colon of a field or an entry.
+pub(super) trait Key {
+    /// Reads it, with `de` for the record or map that it is in.
+    fn read<'de, S: DeserializeSeed<'de>>(&self, seed: S, de: De<'_>) -> Result<S::Value, Error>;
+
+    /// What reports call the value behind it.
+    fn subject(&self) -> Option<&str>;
+}
+
+impl Key for Name {
+    fn read<'de, S: DeserializeSeed<'de>>(&self, seed: S, _: De<'_>) -> Result<S::Value, Error> {
+        let name: StrDeserializer<'_, Error> = self.text.as_str().into_deserializer();
+        seed.deserialize(name).map_err(|error| error.at(&self.span, ""))
+    }
+
+    fn subject(&self) -> Option<&str> {
+        Some(&self.text)
+    }
+}
+
+impl Key for Node {
+    fn read<'de, S: DeserializeSeed<'de>>(&self, seed: S, de: De<'_>) -> Result<S::Value, Error> {
+        read(seed, De { node: self, subject: "", told: de.told })
+    }
+
+    fn subject(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// The fields of a record, or the entries of a map.
+pub(super) struct Entries<'a, K, I> {
     de: De<'a>,
     rest: I,
-    value: Option<&'a (Name, Node)>,
+    value: Option<&'a (K, Node)>,
 }
 
-impl<'a, I: Iterator<Item = &'a (Name, Node)>> Fields<'a, I> {
-    pub(super) fn new(de: De<'a>, fields: I) -> Self {
-        Self { de, rest: fields, value: None }
+impl<'a, K, I: Iterator<Item = &'a (K, Node)>> Entries<'a, K, I> {
+    pub(super) fn new(de: De<'a>, entries: I) -> Self {
+        Self { de, rest: entries, value: None }
     }
 }
 
-impl<'a, 'de, I: Iterator<Item = &'a (Name, Node)>> MapAccess<'de> for Fields<'a, I> {
+impl<'a, 'de, K: Key, I: Iterator<Item = &'a (K, Node)>> MapAccess<'de> for Entries<'a, K, I> {
     type Error = Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
         self.value = self.rest.next();
-        let Some((name, _)) = self.value else {
-            return Ok(None);
-        };
-        let key: StrDeserializer<'_, Error> = name.text.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|error| error.at(&name.span, ""))
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        let Some((name, node)) = self.value.take() else {
-            return Err(self.de.message("a value was asked for before its name"));
-        };
-        let de = De { subject: &name.text, ..self.de.with(node) };
-        read(seed, de)
-    }
-}
-
-/// The entries of a map.
-pub(super) struct Entries<'a> {
-    de: De<'a>,
-    rest: std::slice::Iter<'a, (Node, Node)>,
-    value: Option<&'a (Node, Node)>,
-}
-
-impl<'a> Entries<'a> {
-    pub(super) fn new(de: De<'a>, entries: &'a [(Node, Node)]) -> Self {
-        Self { de, rest: entries.iter(), value: None }
-    }
-}
-
-impl<'de> MapAccess<'de> for Entries<'_> {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        self.value = self.rest.next();
-        self.value
-            .map(|(key, _)| {
-                let de = De { subject: "", ..self.de.with(key) };
-                read(seed, de)
-            })
-            .transpose()
+        self.value.map(|(key, _)| key.read(seed, self.de)).transpose()
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         let Some((key, node)) = self.value.take() else {
             return Err(self.de.message("a value was asked for before its key"));
         };
-        let subject = match &key.value {
-            Value::String(text) => text,
-            _ => self.de.subject,
-        };
-        let de = De { subject, ..self.de.with(node) };
-        read(seed, de)
+        read(seed, De { subject: key.subject().unwrap_or(self.de.subject), ..self.de.with(node) })
+    }
+}
+
+impl<'a> De<'a> {
+    /// Reads the fields of a record that reports call `record`.
+    pub(super) fn record<'de, V: Visitor<'de>>(
+        self,
+        record: &'a str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let fields = self.fields("a struct `(name: value)`")?;
+        let mut meant = Vec::new();
+        for (name, _) in fields.iter().filter(|(name, _)| !known.contains(&name.text.as_str())) {
+            let near = nearest(&name.text, known.iter().copied());
+            let guess = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            let message = format!("unknown field `{}` in `{record}`{guess}", name.text);
+            let help = format!("`{record}` has {}", list(known.iter().copied()));
+            self.told.borrow_mut().push(Fault::new(name.span.clone(), message).with_help(help));
+            meant.extend(near);
+        }
+        let access =
+            Entries::new(self, fields.iter().filter(|(name, _)| known.contains(&name.text.as_str())));
+        visitor
+            .visit_map(access)
+            .map_err(|error| error.in_record(&self.node.head(), record, |field| meant.contains(&field)))
     }
 }
 

@@ -1,14 +1,16 @@
-//! What serde asks of a node, and what the node answers.
+//! The node as serde's `Deserializer`.
 
 use serde::de::{Deserializer, Visitor};
 
-use super::super::fault::Fault;
-use super::super::nearest::{did_you_mean, list, nearest};
-use super::super::number;
-use super::super::tree::Value;
-use super::access::{Entries, Fields, Items, Variant};
-use super::error::Error;
-use super::{De, RAW};
+use super::access::{Entries, Items, Variant};
+use super::node::{De, Error};
+use crate::experiment::fault::Fault;
+use crate::experiment::nearest::{did_you_mean, list, nearest};
+use crate::experiment::number;
+use crate::experiment::tree::Value;
+
+/// The name under which `ron::value::RawValue` asks for the text of a node instead of its value.
+const RAW: &str = "$ron::private::RawValue";
 
 macro_rules! integers {
     ($($method:ident $visit:ident $type:ty),*) => {$(
@@ -133,7 +135,7 @@ impl<'de> Deserializer<'de> for De<'_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.node.value {
-            Value::Map(entries) => visitor.visit_map(Entries::new(self, entries)),
+            Value::Map(entries) => visitor.visit_map(Entries::new(self, entries.iter())),
             Value::Record { .. } | Value::Unit => {
                 let fault = self
                     .fault(self.node.head(), format!("expected a map, found {}", self.node.describe()))
@@ -184,7 +186,7 @@ impl<'de> Deserializer<'de> for De<'_> {
         if !variants.contains(&variant) {
             let guess = did_you_mean(variant, variants.iter().copied());
             let message = format!("unknown variant `{variant}` of `{called}`{guess}");
-            let fault = Fault::new(self.node.head(), message).with_help(format!("there is {one_of}"));
+            let fault = Fault::new(self.node.head(), message).with_help(format!("variants: {one_of}"));
             return Err(Error::placed(fault));
         }
         visitor.visit_enum(Variant::new(self, variant))
@@ -216,10 +218,10 @@ impl<'de> Deserializer<'de> for De<'_> {
             Value::Char(c) => visitor.visit_char(*c),
             Value::String(text) | Value::Name(text) => visitor.visit_str(text),
             Value::List(items) | Value::Tuple { items, .. } => visitor.visit_seq(Items::new(self, items)),
-            Value::Map(entries) => visitor.visit_map(Entries::new(self, entries)),
+            Value::Map(entries) => visitor.visit_map(Entries::new(self, entries.iter())),
             Value::None => visitor.visit_none(),
             Value::Some(inner) => visitor.visit_some(self.with(inner)),
-            Value::Record { fields, .. } => visitor.visit_map(Fields::new(self, fields.iter())),
+            Value::Record { fields, .. } => visitor.visit_map(Entries::new(self, fields.iter())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where the images come from, and what is done with them.
+//! Where the images come from.
 
 use std::path::{Path, PathBuf};
 
@@ -9,23 +9,23 @@ use crate::data::{Augment, CifarLabels};
 
 use super::number::{Count, ProperFraction};
 
-/// Where the images come from. A relative path begins at the current folder.
+/// Where the images come from. Relative paths start at the current folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Data {
     /// The handwritten digits that come with vitslim: 1797 images of 8 x 8, 10 classes.
     Digits,
-    /// MNIST, Fashion-MNIST and their like: four files named as those of MNIST, gzipped or not.
+    /// MNIST, Fashion-MNIST and others in their format: four files with the names of MNIST's, gzipped or not.
     Idx {
         /// The folder that holds `train-images-idx3-ubyte` and the others.
         path: PathBuf,
-        /// Number of classes, at most 256; labels are less than it.
+        /// Number of classes, at most 256. Labels count from 0.
         #[serde(default = "ten")]
         classes: Count,
-        /// Share of the training images that is held out, each class in proportion, by the seed.
+        /// Fraction of the training images that is held out as a validation split, the same of each class, drawn by the seed.
         #[serde(default = "tenth")]
         held_out: ProperFraction,
-        /// What is done to training images.
+        /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
     },
@@ -33,10 +33,10 @@ pub enum Data {
     Cifar10 {
         /// The folder that holds `data_batch_1.bin` and the others, or the one around it.
         path: PathBuf,
-        /// As for `Idx`.
+        /// Fraction of the training images that is held out, as for `Idx`.
         #[serde(default = "tenth")]
         held_out: ProperFraction,
-        /// What is done to training images.
+        /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
     },
@@ -47,41 +47,41 @@ pub enum Data {
         /// `Fine` (100 classes) or `Coarse` (20).
         #[serde(default)]
         labels: CifarLabels,
-        /// As for `Idx`.
+        /// Fraction of the training images that is held out, as for `Idx`.
         #[serde(default = "tenth")]
         held_out: ProperFraction,
-        /// What is done to training images.
+        /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
     },
-    /// JPEG, PNG and WebP images in a folder for each class, as ImageNet has them.
+    /// JPEG, PNG and WebP images, one folder a class, as ImageNet is laid out.
     ImageFolder {
         /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`.
         path: PathBuf,
-        /// Height and width in pixels of what the model sees: the middle of an image; at most 16384.
+        /// Height and width of what the network sees, the middle of an image; at most 16384.
         #[serde(default = "image_size")]
         #[schemars(extend("unit" = "pixels"))]
         image_size: Count,
-        /// Pixels to which the shorter side is resized before the middle is cut out; at least `image_size`, which it is
-        /// if left out, and at most 16384. 256 is usual for 224.
+        /// Length to which the shorter side is resized before the middle is cut out: from `image_size` to 16384; 256 is usual for
+        /// 224. Left out, it is `image_size`.
         #[serde(default)]
         #[schemars(extend("unit" = "pixels"))]
         resize: Option<Count>,
-        /// Share of the training images that is held out, as for `Idx`; `val` or else `test` is to test. Left out, it is
-        /// 0.1; but if there are both `val` and `test`, then `val` is held out.
+        /// Fraction of the training images that is held out, as for `Idx`; then `val`, or else `test`, is the test split. Left out,
+        /// `val` is held out where there are both `val` and `test`, and 0.1 of the training images where there are not.
         #[serde(default)]
         held_out: Option<ProperFraction>,
-        /// What is done to training images.
+        /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
-        /// How many images may be unreadable and are left out.
+        /// How many images may be left out because they cannot be read.
         #[serde(default)]
         #[schemars(extend("unit" = "images"))]
         skip_at_most: u32,
     },
-    /// Random pixels and labels by the seed: to measure speed, or to try an experiment before the data are there.
+    /// Random pixels and labels, drawn by the seed, to measure speed or to try an experiment before its data are there.
     Random {
-        /// Height and width in pixels.
+        /// Height and width of an image.
         #[serde(default = "image_size")]
         #[schemars(extend("unit" = "pixels"))]
         image_size: Count,
@@ -91,8 +91,8 @@ pub enum Data {
         /// Number of classes, at most a million.
         #[serde(default = "thousand")]
         classes: Count,
-        /// Number of images, at least 10: eight tenths to train, a tenth held out, a tenth to test; at most 4 GB, a
-        /// byte a value.
+        /// Number of images: at least 10, and no more than 4 GB at a byte a value. Eight tenths are for training, one tenth is
+        /// held out, one tenth is the test split.
         #[serde(default = "images")]
         #[schemars(extend("unit" = "images"))]
         images: Count,
@@ -100,8 +100,8 @@ pub enum Data {
 }
 
 impl Data {
-    /// Share of the training images that is held out where nothing else is said.
-    pub fn default_share() -> ProperFraction {
+    /// Fraction of the training images that is held out unless the file says otherwise.
+    pub fn default_held_out() -> ProperFraction {
         tenth()
     }
 
@@ -115,11 +115,6 @@ impl Data {
             Self::ImageFolder { .. } => "ImageFolder",
             Self::Random { .. } => "Random",
         }
-    }
-
-    /// Whether each image is a file of its own, which takes long to decode.
-    pub(crate) fn is_decoded(&self) -> bool {
-        matches!(self, Self::ImageFolder { .. })
     }
 
     /// The folder they are in, if they are in one.

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Values by key, in the order written. No key is there twice.
+/// Values by key, in the order written. No key occurs twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keyed<T>(Vec<(String, T)>);
 
@@ -29,12 +29,12 @@ impl<T> Keyed<T> {
         self.0.iter().map(|(key, _)| key.as_str())
     }
 
-    /// How many there are.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether it has no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Numbers that know their range. A value out of range is refused where it is written.
+//! Numbers with a range. A value out of range is refused where it is written.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ macro_rules! ranged {
                 self.0
             }
 
-            // For defaults, which are known to be in range.
+            // For defaults, which are in range.
             #[allow(dead_code)]
             pub(super) const fn known(value: f64) -> Self {
                 Self(value)
@@ -30,7 +30,7 @@ macro_rules! ranged {
 
             fn try_from(value: f64) -> Result<Self, String> {
                 let holds: fn(f64) -> bool = $holds;
-                // Training computes in 32 bits, where it must hold as well.
+                // Training computes in 32 bits, where the range must hold as well.
                 let in_32_bits = f64::from(value as f32);
                 let vanishes = value != 0.0 && in_32_bits == 0.0;
                 if in_32_bits.is_finite() && !vanishes && holds(value) && holds(in_32_bits) {
@@ -73,12 +73,12 @@ ranged!(
     { "type": "number", "exclusiveMinimum": 0, "maximum": 1 }
 );
 ranged!(
-    /// What learning rates are multiplied by from layer to layer: less would leave nothing for the first of many.
+    /// A factor on learning rates from layer to layer. Less than 0.1 would leave nothing for the first of many layers.
     LayerDecay, "at least 0.1 and at most 1", |value| (0.1..=1.0).contains(&value),
     { "type": "number", "minimum": 0.1, "maximum": 1 }
 );
 ranged!(
-    /// A part of a whole that is not nothing: greater than 0, at most 1.
+    /// A part of a whole, which may be all of it: greater than 0, at most 1.
     Portion, "greater than 0 and at most 1", |value| value > 0.0 && value <= 1.0,
     { "type": "number", "exclusiveMinimum": 0, "maximum": 1 }
 );
@@ -88,7 +88,7 @@ ranged!(
     { "type": "number", "minimum": 0, "exclusiveMaximum": 1 }
 );
 ranged!(
-    /// A part of a whole of which something is left: greater than 0, less than 1.
+    /// A part of a whole, and less than it: greater than 0, less than 1.
     ProperFraction, "greater than 0 and less than 1", |value| value > 0.0 && value < 1.0,
     { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }
 );

@@ -1,25 +1,24 @@
-//! The search: a stage that trains masks beside the weights.
+//! The search, and what is cut out of its result.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::keyed::Keyed;
+use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, Rate};
+use super::training::{Optimizer, Schedule, Training, stage};
 use crate::slim::{Activation, Granularity};
 
-use super::keyed::Keyed;
-use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Positive, Rate};
-use super::training::{Optimizer, Schedule, Training, stage};
-
 stage! {
-    /// The stage in which masks are trained, with all that a [`Training`] has.
+    /// The stage that trains masks with the weights. It has all fields of a [`Training`].
     pub struct Search {
-        /// What is not trained. Left out, everything is.
+        /// What the search does not train. Left out, everything is trained.
         #[serde(default)]
         pub freeze: Option<Freeze>,
         /// How the masks are trained.
         #[serde(default)]
         pub masks: Masks,
-        /// What is searched, at least one: a dimension's last name (`hidden` is every `*.hidden`) or a glob over its path
-        /// (`blocks.*.attn.head_dim`). One key is one ranking.
+        /// What is searched: at least one dimension. A key is the last name of a dimension (`hidden` is every `*.hidden`) or a glob
+        /// over its path (`blocks.*.attn.head_dim`); the masks of one key are ranked together.
         pub dimensions: Keyed<SearchedDimension>,
     }
 }
@@ -45,7 +44,7 @@ impl Search {
 /// What a search leaves as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Freeze {
-    /// All weights but those of norms (layers with `Norm` in their name): masks and norms are trained.
+    /// All weights except those of norms (layers with `Norm` in their name): only masks and norms are trained.
     Weights,
 }
 
@@ -56,7 +55,7 @@ pub struct Masks {
     /// Learning rate of the masks. Left out, that of the optimizer.
     #[serde(default)]
     pub lr: Option<Rate>,
-    /// Weight decay of the masks.
+    /// Weight decay of the masks, times their learning rate at each step.
     #[serde(default = "none")]
     pub weight_decay: NonNegative,
 }
@@ -67,19 +66,19 @@ impl Default for Masks {
     }
 }
 
-/// How one key of the search is masked and made sparse.
+/// How the dimensions of one key are searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchedDimension {
-    /// Weight of the l1 penalty on its masks.
+    /// Weight of the l1 penalty on the masks.
     pub weight: NonNegative,
-    /// What one mask stands for.
+    /// What one mask covers: a unit, a whole head, or the same unit of all heads.
     #[serde(default)]
     pub granularity: Granularity,
-    /// What turns a mask into the factor that gates.
+    /// The function from a mask's value to the factor that it gates with.
     #[serde(default)]
     pub activation: Activation,
-    /// Value of each mask at the start.
+    /// Value of each mask before the search.
     #[serde(default = "one")]
     pub init: Finite,
 }
@@ -90,4 +89,30 @@ const fn none() -> NonNegative {
 
 const fn one() -> Finite {
     Finite::known(1.0)
+}
+
+/// What a sub-network keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub enum Budget {
+    /// The share of its units that each key keeps, greater than 0 and at most 1. Keys are as under `dimensions`; what no key names is
+    /// kept.
+    Share(Keyed<Portion>),
+}
+
+impl Budget {
+    /// Whether `other` asks for the same, in whatever order it is written.
+    pub fn is_same(&self, other: &Budget) -> bool {
+        let (Self::Share(ours), Self::Share(theirs)) = (self, other);
+        ours.len() == theirs.len() && ours.iter().all(|(key, part)| theirs.get(key) == Some(part))
+    }
+}
+
+/// What becomes of the trained value of a mask that is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum CutRule {
+    /// It is folded into the weights.
+    #[default]
+    Fold,
+    /// It counts as 1.
+    Hard,
 }

@@ -1,51 +1,51 @@
-//! What the three stages of a run have in common: how long, with what optimizer, under what schedule.
+//! What the three stages of a run have in common: epochs, batches, optimizer, schedule.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::number::{Count, Fraction, LayerDecay, NonNegative, Positive, Rate};
 
-/// The settings of a stage: those that every stage has, and its own. `deny_unknown_fields` goes with no flattened struct, so
-/// that the fields in common are put into each.
+/// The settings of a stage: those that every stage has, and its own. Serde cannot deny unknown fields of a flattened struct, so the
+/// macro writes the common fields into each.
 macro_rules! stage {
     ($(#[$doc:meta])* pub struct $name:ident { $($own:tt)* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
-            /// Passes over the training data.
+            /// Passes over the training images.
             #[schemars(extend("unit" = "epochs"))]
             pub epochs: Count,
-            /// Images in a batch.
-            #[serde(default = "super::training::batch")]
+            /// Images of a step.
+            #[serde(default = "super::training::default_batch")]
             #[schemars(extend("unit" = "images"))]
             pub batch: Count,
-            /// Parts of a batch that are computed one after the other, to need less memory; at most `batch`. The
-            /// gradients are those of the whole batch, but for what dropout and stochastic depth draw.
+            /// Parts in which a batch is computed, one after the other, to need less memory; at most `batch`. The gradients are
+            /// those of the whole batch, except for what dropout and stochastic depth draw.
             #[serde(default = "super::training::one_part")]
             #[schemars(extend("unit" = "parts"))]
             pub accumulate: Count,
-            /// The optimizer of the weights, and its learning rate.
+            /// What updates the weights, with its learning rate.
             pub optimizer: Optimizer,
-            /// How the learning rate goes over the epochs.
+            /// The learning rate over the epochs.
             #[serde(default)]
             pub schedule: Schedule,
-            /// Learning rate of each layer over that of the next one: the last layer has that of the optimizer, the one before
-            /// it this part of it, and so on down to the patch embedding. Left out, the same for all.
+            /// Factor on the learning rate from each layer to the one before it: the last layer trains at the optimizer's rate,
+            /// the patch embedding at the lowest. Left out, all layers train at the same rate.
             #[serde(default)]
             pub layer_decay: Option<LayerDecay>,
-            /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, they are taken as they are.
+            /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, they are not clipped.
             #[serde(default)]
             pub clip: Option<Positive>,
-            /// Share of the target that is spread over all classes.
+            /// Fraction of the target that is spread over all classes.
             #[serde(default = "super::training::no_smoothing")]
             pub label_smoothing: Fraction,
-            /// Decay of a running average of the weights, which is evaluated beside them. At the end of the stage the better of
-            /// the two by held-out top-1 goes on. Left out, there is no average.
+            /// Decay of a running average of the weights, which is evaluated beside them. The stage ends with the better of the two
+            /// by held-out top-1. Left out, there is no average.
             #[serde(default)]
             pub ema: Option<Fraction>,
-            /// Epochs without a better held-out top-1 after which the stage ends. The weights of its best epoch go on. Left
-            /// out, all epochs are trained, and the last goes on.
+            /// Epochs without a better held-out top-1 after which the stage stops, with the weights of its best epoch. Left out,
+            /// it trains all epochs and ends with the last.
             #[serde(default)]
             #[schemars(extend("unit" = "epochs"))]
             pub early_stop: Option<Count>,
@@ -60,31 +60,31 @@ stage! {
     pub struct Training {}
 }
 
-/// An optimizer.
+/// How the weights are updated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Optimizer {
-    /// Adam with decoupled weight decay.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
     AdamW {
-        /// Learning rate at its highest.
+        /// Highest learning rate of the schedule.
         lr: Rate,
-        /// Decay of the weights, times the learning rate at each step. The default is that of DeiT.
+        /// Decay of the weights, times the learning rate at each step; the default is DeiT's.
         #[serde(default = "weight_decay")]
         weight_decay: NonNegative,
-        /// Decay of the mean of the gradients.
+        /// Decay of the running mean of the gradients.
         #[serde(default = "beta1")]
         beta1: Fraction,
-        /// Decay of the mean of their squares.
+        /// Decay of the running mean of their squares.
         #[serde(default = "beta2")]
         beta2: Fraction,
-        /// Added to the divisor, so that it is not 0.
+        /// Added to the divisor, which may be 0.
         #[serde(default = "epsilon")]
         epsilon: Positive,
     },
 }
 
 impl Optimizer {
-    /// The learning rate at its highest.
+    /// The highest learning rate of the schedule.
     pub fn lr(&self) -> Rate {
         match self {
             Self::AdamW { lr, .. } => *lr,
@@ -92,23 +92,23 @@ impl Optimizer {
     }
 }
 
-/// How the learning rate goes over the epochs of a stage.
+/// The learning rate over the epochs of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub enum Schedule {
-    /// It rises linearly, then falls as half a cosine.
+    /// Rises linearly, then falls along half a cosine.
     Cosine {
-        /// Epochs of the rise, no more than the stage has.
+        /// Epochs of the rise, at most those of the stage.
         #[serde(default)]
         #[schemars(extend("unit" = "epochs"))]
         warmup_epochs: u32,
-        /// Learning rate at the end; at most that of the optimizer.
+        /// Learning rate at the end, at most that of the optimizer.
         #[serde(default = "no_rate")]
         final_lr: NonNegative,
     },
-    /// It rises linearly, then stays.
+    /// Rises linearly, then stays.
     Constant {
-        /// Epochs of the rise, no more than the stage has.
+        /// Epochs of the rise, at most those of the stage.
         #[serde(default)]
         #[schemars(extend("unit" = "epochs"))]
         warmup_epochs: u32,
@@ -130,7 +130,7 @@ impl Default for Schedule {
     }
 }
 
-pub(super) const fn batch() -> Count {
+pub(in crate::experiment) const fn default_batch() -> Count {
     Count::known(64)
 }
 

@@ -1,10 +1,11 @@
-//! What trials are called: by what differs between them, in a way that a folder can be called.
+//! Names of trials: what differs between them, as a folder can be called.
 
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-use super::Node;
+use crate::experiment::number;
+use crate::experiment::tree::{Node, Value};
 
 /// Characters of a value that a name has room for.
 const LONGEST_VALUE: usize = 40;
@@ -12,21 +13,20 @@ const LONGEST_VALUE: usize = 40;
 /// Characters of a name; file systems take 255.
 const LONGEST_NAME: usize = 200;
 
-/// What is swept.
+/// A sweep, as far as it gives a name.
 pub(super) struct Swept<'a> {
-    /// The name it goes in step by.
+    /// The name by which it goes in step with others.
     pub(super) name: Option<&'a str>,
     /// Where it stands.
     pub(super) path: &'a [String],
 }
 
-/// What each sweep is called.
+/// The label of each sweep.
 #[derive(Clone, Debug)]
 pub(super) struct Labels(Vec<String>);
 
 impl Labels {
-    /// A sweep with a name is called by it, any other by the last two steps of its path, or by as many as tell it from the
-    /// others.
+    /// A sweep with a name is called by it, any other by the last two steps of its path, or by as many more as tell it from the others.
     pub(super) fn new<'a>(swept: impl Iterator<Item = Swept<'a>>) -> Self {
         let swept: Vec<Swept<'a>> = swept.collect();
         let mut steps = vec![2; swept.len()];
@@ -60,7 +60,7 @@ impl Swept<'_> {
             return safe(name);
         }
         let mut from = self.path.len().saturating_sub(steps);
-        // A number says nothing without the list that it counts in.
+        // An index says nothing without its list.
         while from > 0 && self.path[from].parse::<usize>().is_ok() {
             from -= 1;
         }
@@ -68,7 +68,7 @@ impl Swept<'_> {
     }
 }
 
-/// The labels, with a number behind those that are still alike: of keys whose difference no folder can have in its name.
+/// The labels, with a number behind those that are still alike: their keys differ in what no folder can have in its name.
 fn numbered(labels: Vec<String>) -> Vec<String> {
     let mut given: HashSet<String> = HashSet::new();
     let mut numbers: HashMap<String, usize> = HashMap::new();
@@ -85,19 +85,19 @@ fn numbered(labels: Vec<String>) -> Vec<String> {
 }
 
 /// The name of a trial: `a=1,b=x,seed=0`.
-pub(super) fn trial<'a>(differing: impl Iterator<Item = (&'a str, &'a Node)>, seed: &str) -> String {
+pub(super) fn trial<'a>(differing: impl Iterator<Item = (&'a str, &'a Node)>, seed: u64) -> String {
     let values = differing.map(|(name, value)| format!("{name}={}", self::value(value)));
-    let name: Vec<String> = values.chain([format!("seed={}", safe(seed))]).collect();
+    let name: Vec<String> = values.chain([format!("seed={seed}")]).collect();
     shortened(name.join(","), LONGEST_NAME)
 }
 
-/// A value as a part of a name. Where it cannot be written there as it is, a few digits of its hash tell it from others.
+/// A value as a part of a name. Where a name cannot have it as it is, digits of its hash tell it from others.
 fn value(node: &Node) -> String {
-    if let Node { value: super::Value::Number(number), .. } = node.present() {
-        return shortened(crate::experiment::number::canonical(number), LONGEST_VALUE);
-    }
     let text = match node.present() {
-        Node { value: super::Value::String(text), .. } => text.clone(),
+        Node { value: Value::Number(number), .. } => {
+            return shortened(number::canonical(number), LONGEST_VALUE);
+        }
+        Node { value: Value::String(text), .. } => text.clone(),
         node => node.to_string(),
     };
     let safe = safe(&text);
@@ -119,7 +119,7 @@ fn with_hash(safe: &str, text: &str, longest: usize) -> String {
     format!("{}-{digits}", cut.trim_end_matches('-'))
 }
 
-/// `text` with a `-` for whatever a folder, a shell or a table would stumble over.
+/// `text` with `-` for what a folder, a shell or a table would stumble over.
 fn safe(text: &str) -> String {
     let mut safe = String::new();
     for c in text.chars() {
@@ -129,7 +129,7 @@ fn safe(text: &str) -> String {
             _ => safe.push('-'),
         }
     }
-    // What begins with these is an argument, or hidden.
+    // A name that begins with these is an argument, or hidden.
     safe.trim_start_matches(['-', '.']).to_owned()
 }
 
@@ -178,8 +178,8 @@ mod tests {
     fn names_are_no_longer_than_a_file_system_takes() {
         let node = parse(&Source::new("s", "12345"), 0).unwrap().unwrap();
         let names: Vec<String> = (0..40).map(|index| format!("name-{index}")).collect();
-        let name = trial(names.iter().map(|name| (name.as_str(), &node)), "1");
+        let name = trial(names.iter().map(|name| (name.as_str(), &node)), 1);
         assert!(name.len() <= LONGEST_NAME);
-        assert_eq!(trial([("a.b", &node)].into_iter(), "1"), "a.b=12345,seed=1");
+        assert_eq!(trial([("a.b", &node)].into_iter(), 1), "a.b=12345,seed=1");
     }
 }

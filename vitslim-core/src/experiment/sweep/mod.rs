@@ -38,21 +38,20 @@ struct Axis {
 
 /// Whether a sweep stands here.
 pub(super) fn is_sweep(node: &Node) -> bool {
-    node.name().is_some_and(|name| WORDS.contains(&name))
+    node.name().is_some_and(is_word)
+}
+
+/// Whether a sweep begins with `name`.
+pub(super) fn is_word(name: &str) -> bool {
+    WORDS.contains(&name)
 }
 
 /// The first sweep in `node`, if there is one.
 pub(super) fn first(node: &Node) -> Option<&Node> {
-    let mut found = None;
-    node.walk(&mut |node| {
-        if found.is_none() && is_sweep(node) {
-            found = Some(node);
-        }
-    });
-    found
+    if is_sweep(node) { Some(node) } else { node.children().into_iter().find_map(first) }
 }
 
-/// `root` with the first value of each sweep in its place, but for sweeps that have none.
+/// `root` with the first value of each sweep in its place, except for sweeps that have none.
 pub(super) fn first_values(root: &Node) -> Node {
     let mut root = root.clone();
     let first = |node: &Node| values::read(node).ok()?.values.into_iter().next();
@@ -72,8 +71,8 @@ impl Sweeps {
     ///
     /// # Errors
     ///
-    /// Those that are written wrongly or stand in one another, those of one name with different numbers of values, and when
-    /// there are too many trials.
+    /// When sweeps are written wrongly, stand in one another, or have one name and different numbers of values; and when there are too
+    /// many trials.
     pub(super) fn find(root: &Node) -> Result<Self, Faults> {
         let mut search = Search::default();
         search.visit(root);
@@ -83,9 +82,8 @@ impl Sweeps {
         let trials = axes.iter().try_fold(1_usize, |trials, axis| trials.checked_mul(values(&sites, axis)));
         if let (Some(last), true) = (sites.last(), trials.is_none_or(|trials| trials > MOST_TRIALS)) {
             let count = trials.map_or("more than can be counted".to_owned(), |trials| trials.to_string());
-            let message = format!(
-                "with this sweep there are {count} trials, and {MOST_TRIALS} are the most that there can be"
-            );
+            let message =
+                format!("with this sweep there are {count} trials, and at most {MOST_TRIALS} are allowed");
             let help = "sweeps multiply out; those of one name, `Sweep(\"name\", [...])`, go in step";
             return Err(Fault::new(last.head.clone(), message).with_help(help).into());
         }
@@ -117,7 +115,7 @@ impl Sweeps {
         choice
     }
 
-    /// The experiment of trial number `trial`, made of `root`, in which the sweeps were found.
+    /// The tree of trial number `trial`, made from `root`, in which the sweeps were found.
     pub(super) fn trial(&self, root: &Node, trial: usize) -> Node {
         let mut chosen =
             self.sites.iter().zip(self.choice(trial)).map(|(site, value)| &site.written.values[value]);
@@ -134,14 +132,14 @@ impl Sweeps {
     }
 
     /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`.
-    pub(super) fn name(&self, trial: usize, seed: &str) -> String {
+    pub(super) fn name(&self, trial: usize, seed: u64) -> String {
         // The seed has its place at the end.
         let own = |axis: &Axis| axis.sites.len() > 1 || self.sites[axis.sites[0]].path != ["seed"];
         let differing = self.differing(trial).into_iter().zip(&self.axes);
         label::trial(differing.filter(|(_, axis)| own(axis)).map(|(differing, _)| differing), seed)
     }
 
-    /// What is wrong with a sweep of several trials where one is needed.
+    /// The mistake that there are several trials where one is needed.
     pub(super) fn several(&self) -> Fault {
         let count = self.trials();
         let several = self.sites.iter().find(|site| site.written.values.len() > 1).unwrap_or(&self.sites[0]);
@@ -150,13 +148,28 @@ impl Sweeps {
             .with_help("write one value in its place, or give the `experiment.ron` of a trial that was run")
     }
 
-    /// Where the values stand by which two trials differ.
-    pub(super) fn difference(&self, trial: usize, other: usize) -> Option<(Span, Span)> {
-        let pairs = self.choice(trial).into_iter().zip(self.choice(other));
-        let (site, (ours, theirs)) =
-            self.sites.iter().zip(pairs).find(|(_, (ours, theirs))| ours != theirs)?;
-        let span = |value: usize| site.written.values[value].span.clone();
-        Some((span(ours), span(theirs)))
+    /// The mistake that the trial `again` is the same as the trial `first`.
+    pub(super) fn same(&self, first: usize, again: usize) -> Fault {
+        let (first, again) = self.difference(first, again);
+        let message = format!("`{}` gives the same trial twice", again.text());
+        Fault::new(again, message).with_label("again here").with_also(first, "first here")
+    }
+
+    /// The mistake that both trials would be called `name`.
+    pub(super) fn called_same(&self, first: usize, again: usize, name: &str) -> Fault {
+        let (first, again) = self.difference(first, again);
+        Fault::new(again, format!("two trials would be called `{name}`"))
+            .with_label("with this value")
+            .with_also(first, "and with this one")
+            .with_help("trials are named by their values: leave one of the two out, or run it from a file of its own")
+    }
+
+    /// The places of the values by which two trials differ.
+    fn difference(&self, trial: usize, other: usize) -> (Span, Span) {
+        let (ours, theirs) = (self.choice(trial), self.choice(other));
+        let site = (0..self.sites.len()).find(|&site| ours[site] != theirs[site]).unwrap_or_default();
+        let span = |value: usize| self.sites[site].written.values[value].span.clone();
+        (span(ours[site]), span(theirs[site]))
     }
 }
 
@@ -185,7 +198,7 @@ fn axes(sites: &[Site], faults: &mut Vec<Fault>) -> Vec<Axis> {
                 Fault::new(site.head.clone(), message)
                     .with_label(format!("{here} values"))
                     .with_also(first.head.clone(), format!("{there} values"))
-                    .with_help("write as many values, or another name for those that multiply out"),
+                    .with_help("give both the same number of values, or another name to one of them, so that they multiply out"),
             );
         }
         axis.sites.push(index);
@@ -218,7 +231,7 @@ impl Search {
                 Value::String(key) => self.step(key, node),
                 _ => self.step(&key.to_string(), node),
             }),
-            // The one value of a variant is where the variant is: `Share({ "hidden": ... })`.
+            // The one value of a variant has the path of the variant: `Share({ "hidden": ... })`.
             Value::Tuple { items, .. } if items.len() == 1 => self.visit(&items[0]),
             Value::List(items) | Value::Tuple { items, .. } => {
                 items.iter().enumerate().for_each(|(index, node)| self.step(&index.to_string(), node));
@@ -234,34 +247,27 @@ impl Search {
     }
 
     fn found(&mut self, node: &Node, written: Written) {
-        for inner in written.values.iter().filter_map(first) {
-            let fault = Fault::new(
-                inner.head(),
-                "a sweep in a sweep: which of its values goes with which is not said",
-            );
-            self.faults.push(
-                fault
-                    .with_label("inside")
-                    .with_also(node.head(), "of this")
-                    .with_help("write out the values, or sweep the places themselves: sweeps of different places multiply out"),
-            );
-        }
-        if self.path.is_empty() {
-            let fault = Fault::new(node.head(), "the whole file cannot be swept");
-            self.faults.push(fault.with_help("sweep the values in it, or write a file for each"));
-        }
-        if self.path == ["devices"] {
-            let fault =
-                Fault::new(node.head(), "the devices cannot be swept: they are no part of what a trial is");
-            self.faults.push(fault.with_help("give others with `--device`"));
-        }
-        if self.path == ["name"] {
-            let fault = Fault::new(
-                node.head(),
-                "the name of an experiment cannot be swept: it is that of all its trials",
-            );
-            self.faults.push(fault.with_help("trials are called by what differs between them"));
-        }
+        self.faults.extend(written.values.iter().filter_map(first).map(|inner| {
+            let message = "a sweep inside a sweep: it is not clear which of their values go together";
+            let help = "write out the values, or sweep the places themselves: sweeps of different places multiply out";
+            let fault = Fault::new(inner.head(), message).with_label("inside");
+            fault.with_also(node.head(), "of this").with_help(help)
+        }));
+        let never = match self.path.as_slice() {
+            [] => {
+                Some(("the whole file cannot be swept", "sweep the values in it, or write a file for each"))
+            }
+            [field] if field == "devices" => Some((
+                "`devices` cannot be swept: they are no part of a trial",
+                "give others with `--device`",
+            )),
+            [field] if field == "name" => Some((
+                "`name` cannot be swept: all trials belong to one experiment",
+                "trials are named by what differs between them",
+            )),
+            _ => None,
+        };
+        self.faults.extend(never.map(|(message, help)| Fault::new(node.head(), message).with_help(help)));
         self.sites.push(Site { path: self.path.clone(), head: node.head(), written });
     }
 }

@@ -8,7 +8,7 @@ use crate::experiment::tree::{Name, Node, Value};
 /// The words that stand for several values.
 pub(super) const WORDS: [&str; 4] = ["Sweep", "Range", "LogRange", "Seeds"];
 
-/// More values than any sweep has use for.
+/// More values than any sweep needs.
 const MOST_VALUES: usize = 10_000;
 
 /// A sweep as written.
@@ -44,8 +44,8 @@ pub(super) fn read(node: &Node) -> Result<Written, Fault> {
 
 fn wrong(node: &Node, word: &str) -> Fault {
     let (form, meaning) = match word {
-        "Sweep" => ("Sweep([a, b])", "each of the values in turn"),
-        "Range" => ("Range(from, to, steps)", "values at equal distances"),
+        "Sweep" => ("Sweep([a, b])", "one trial per value"),
+        "Range" => ("Range(from, to, steps)", "evenly spaced values"),
         "LogRange" => ("LogRange(from, to, steps)", "values at equal ratios"),
         _ => ("Seeds(n)", "the seeds from 0 to n - 1"),
     };
@@ -67,7 +67,7 @@ fn step_name(node: &Node) -> Result<Name, Fault> {
 fn listed(node: &Node, list: &Node) -> Result<Vec<Node>, Fault> {
     match &list.value {
         Value::List(values) if values.is_empty() => {
-            Err(Fault::new(list.span.clone(), "this sweep is empty: it stands for no value at all"))
+            Err(Fault::new(list.span.clone(), "this sweep is empty: it needs at least one value"))
         }
         Value::List(values) if values.len() > MOST_VALUES => Err(too_many(list, values.len())),
         Value::List(values) => Ok(values.clone()),
@@ -79,7 +79,7 @@ fn too_many(node: &Node, values: impl std::fmt::Display) -> Fault {
     Fault::new(node.span.clone(), format!("a sweep has at most {MOST_VALUES} values, not {values}"))
 }
 
-/// How many values are asked for.
+/// The number of values that `node` asks for.
 fn number_of(node: &Node, least: usize) -> Result<usize, Fault> {
     let count = match &node.value {
         Value::Number(text) => number::integer(text).and_then(|count| usize::try_from(count).ok()),
@@ -90,7 +90,8 @@ fn number_of(node: &Node, least: usize) -> Result<usize, Fault> {
         Some(count) if count >= least => Ok(count),
         _ => {
             let found = node.describe();
-            let message = format!("the number of values is a whole number of at least {least}, not {found}");
+            let message =
+                format!("the number of values must be a whole number of at least {least}, not {found}");
             Err(Fault::new(node.span.clone(), message))
         }
     }
@@ -100,10 +101,7 @@ fn number_of(node: &Node, least: usize) -> Result<usize, Fault> {
 fn end(node: &Node) -> Result<f64, Fault> {
     let Value::Number(text) = &node.value else {
         let found = node.describe();
-        return Err(Fault::new(
-            node.span.clone(),
-            format!("a range goes from a number to a number, not {found}"),
-        ));
+        return Err(Fault::new(node.span.clone(), format!("the end of a range is a number, not {found}")));
     };
     number::float(text).map_err(|wrong| Fault::new(node.span.clone(), format!("an end of a range {wrong}")))
 }
@@ -111,7 +109,7 @@ fn end(node: &Node) -> Result<f64, Fault> {
 fn ends(from: &Node, to: &Node) -> Result<(f64, f64), Fault> {
     let (first, last) = (end(from)?, end(to)?);
     if first == last {
-        let message = "this range ends where it begins, so that all its values would be the same";
+        let message = "this range ends where it begins: all its values would be the same";
         return Err(Fault::new(to.span.clone(), message));
     }
     Ok((first, last))
@@ -128,8 +126,8 @@ fn log_range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<No
     for (node, value) in [(from, first), (to, last)] {
         if value <= 0.0 {
             let found = node.describe();
-            let message = format!("a range of equal ratios has ends greater than 0, not {found}");
-            return Err(Fault::new(node.span.clone(), message).with_help("`Range` may begin or end at 0"));
+            let message = format!("the ends of `LogRange` are greater than 0, not {found}");
+            return Err(Fault::new(node.span.clone(), message).with_help("`Range` may start or end at 0"));
         }
     }
     let steps = number_of(steps, 2)?;
@@ -137,8 +135,8 @@ fn log_range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<No
     Ok(spread(span, [from, to], steps, |step| (low + (high - low) * step).exp()))
 }
 
-/// `steps` values: the two ends as they are written, and what is `between` them, of which 0 is the first and 1 the last. They
-/// are whole numbers where all of them can be.
+/// `steps` values: the two ends as they are written, and what is `between` them, from 0 for the first to 1 for the last. They are
+/// whole numbers where all of them can be.
 fn spread(span: &Span, ends: [&Node; 2], steps: usize, between: impl Fn(f64) -> f64) -> Vec<Node> {
     let values: Vec<Node> = (0..steps)
         .map(|step| match step {
@@ -158,7 +156,7 @@ fn as_whole(node: &Node) -> Option<Node> {
     (value.fract() == 0.0 && value.abs() < 1e15).then(|| number(format!("{value:.0}"), &node.span))
 }
 
-/// The number with six significant digits: what `0.0001` computes to is called that, and not 0.00009999999.
+/// The number with six significant digits: `0.0001`, and not the 0.00009999999 that is computed.
 fn six_digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
     format!("{rounded:?}")
@@ -203,12 +201,12 @@ mod tests {
             ("Sweep", "s:1:1: a sweep is written"),
             ("Sweep(\"\", [1])", "s:1:7: the name of a sweep is empty"),
             ("Range(1, 2)", "s:1:1: a sweep is written `Range(from, to, steps)`"),
-            ("Range(1, 2, 1)", "s:1:13: the number of values is a whole number of at least 2"),
+            ("Range(1, 2, 1)", "s:1:13: the number of values must be a whole number of at least 2"),
             ("Range(1, 1, 3)", "s:1:10: this range ends where it begins"),
-            ("Range(a, 2, 3)", "s:1:7: a range goes from a number to a number, not `a`"),
-            ("LogRange(0, 1, 3)", "s:1:10: a range of equal ratios has ends greater than 0"),
+            ("Range(a, 2, 3)", "s:1:7: the end of a range is a number, not `a`"),
+            ("LogRange(0, 1, 3)", "s:1:10: the ends of `LogRange` are greater than 0"),
             ("Range(1, inf, 3)", "s:1:10: an end of a range must be a finite number"),
-            ("Seeds(0)", "s:1:7: the number of values is a whole number of at least 1"),
+            ("Seeds(0)", "s:1:7: the number of values must be a whole number of at least 1"),
             ("Seeds(1000000000)", "s:1:7: a sweep has at most 10000 values"),
         ] {
             let fault = values(text).unwrap_err();

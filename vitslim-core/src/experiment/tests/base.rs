@@ -13,7 +13,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 fn read(folder: &Path, name: &str, sets: &[&str]) -> Result<Experiment, Faults> {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
     match Document::read(&folder.join(name), &sets) {
-        Ok(document) => document.trials()?.only()?.experiment(),
+        Ok(document) => document.experiment(),
         Err(LoadError::Faults(faults)) => Err(faults),
         Err(other) => panic!("{other}"),
     }
@@ -75,7 +75,7 @@ fn a_mistake_is_told_where_it_was_written() {
         ("(base: \".\")", "x.ron", "1:8: `"),
         ("(base: \"\")", "x.ron", "1:8: the path of a file to start from is empty"),
         ("(base: 3)", "x.ron", "1:8: expected the path of a file to start from, found the number `3`"),
-        ("(base: Sweep([\"a\", \"b\"]))", "x.ron", "1:8: what a file starts from cannot be swept"),
+        ("(base: Sweep([\"a\", \"b\"]))", "x.ron", "1:8: `base` cannot be swept"),
         ("(base: [\"good.ron\", 3])", "x.ron", "1:21: expected the path of a file to start from"),
         ("(base: \"self.ron\")", "self.ron", "1:8: `"),
         ("(base: \"ring1.ron\")", "ring2.ron", "1:8: `"),
@@ -92,7 +92,7 @@ fn a_mistake_is_told_where_it_was_written() {
     assert_eq!(read(folder.path(), "x.ron", &[]).unwrap_err().iter().count(), 2);
     write(folder.path(), "x.ron", "(base: \"ring1.ron\")");
     let ring = read(folder.path(), "x.ron", &[]).unwrap_err().to_string();
-    assert!(ring.contains("starts from itself, by way of this"), "{ring}");
+    assert!(ring.contains("starts from itself, through this"), "{ring}");
 }
 
 #[test]

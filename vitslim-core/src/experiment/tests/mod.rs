@@ -6,6 +6,7 @@ mod limits;
 mod omitted;
 mod spelling;
 mod sweeps;
+mod tree;
 
 use super::*;
 use crate::slim::Granularity;
@@ -37,7 +38,7 @@ Experiment(
 
 fn experiment(text: &str, sets: &[&str]) -> Result<Experiment, Faults> {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
-    Document::parse("f.ron", text, &sets)?.trials()?.only()?.experiment()
+    Document::parse("f.ron", text, &sets)?.experiment()
 }
 
 fn lines(faults: &Faults) -> Vec<String> {
@@ -144,7 +145,7 @@ fn a_report_underlines_each_mistake() {
     let faults = experiment(&text, &[]).unwrap_err();
     assert_eq!(
         faults.to_string(),
-        "f.ron:4:5: unknown field `sed` in `Experiment`; did you mean `seed`? (and one mistake more)"
+        "f.ron:4:5: unknown field `sed` in `Experiment`; did you mean `seed`? (and one more mistake)"
     );
     let mut graphical = String::new();
     miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())

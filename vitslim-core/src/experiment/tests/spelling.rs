@@ -32,7 +32,7 @@ fn an_option_may_be_written_with_and_without_some() {
     for sweep in ["[None, 1.0]", "[None, Some(1.0)]"] {
         let text = QUICKSTART.replace("lr: 1e-2", &format!("lr: Sweep({sweep})"));
         let trials = Document::parse("f.ron", &text, &[]).unwrap().trials().unwrap();
-        let lr = |trial: Document| trial.experiment().unwrap().search.masks.lr.map(Rate::get);
+        let lr = |trial: Trial| trial.experiment.search.masks.lr.map(Rate::get);
         assert_eq!(trials.iter().map(lr).collect::<Vec<_>>(), [None, Some(1.0)]);
     }
     let preset =
@@ -92,8 +92,8 @@ fn numbers_as_researchers_type_them() {
     }
     for (spelling, sentence) in [
         ("\"1e-4\"", "`lr`: expected a number, found the string \"1e-4\""),
-        ("1e-400", "`lr`: must not vanish, but `1e-400` is so small that it would become 0"),
-        ("1e400", "`lr`: must be a finite number, but `1e400` is too large to be held"),
+        ("1e-400", "`lr`: must not be so small: `1e-400` would become 0"),
+        ("1e400", "`lr`: must be a finite number, but `1e400` is too large"),
         ("inf", "`lr`: must be a finite number, but is `inf`"),
         ("-inf", "`lr`: must be a finite number, but is `-inf`"),
         ("NaN", "`lr`: must be a finite number, but is `NaN`"),
@@ -168,9 +168,9 @@ fn wrong_overrides_are_told_in_the_argument() {
             "--set:1:14: `it's` is not a value",
             "write `--set 'model.preset=\"it'\\''s\"'`",
         ),
-        ("budgets=[Macs(0.5)]", "--set:1:10: unknown variant `Macs` of `budgets`", "there is `Share`"),
+        ("budgets=[Macs(0.5)]", "--set:1:10: unknown variant `Macs` of `budgets`", "variants: `Share`"),
         ("seed=Sweep([1,2])", "--set:1:6: this experiment has 2 trials, and one is needed here", ""),
-        ("base=\"x.ron\"", "--set:1:1: what a file starts from can only be said in the file", ""),
+        ("base=\"x.ron\"", "--set:1:1: `base` can only be written in a file", ""),
         ("seed=(1", "--set:1:8: expected `)`, found the end", ""),
         ("seed=1 2", "--set:1:6: `1 2` is not a value: a string needs quotes", ""),
         ("seed=5e-4f32", "--set:1:6: `5e-4f32` has a type at its end", ""),

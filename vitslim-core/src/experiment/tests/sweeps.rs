@@ -16,7 +16,7 @@ fn trials(text: &str, sets: &[&str]) -> Result<Trials, Faults> {
 }
 
 fn names(trials: &Trials) -> Vec<String> {
-    trials.iter().map(|trial| trial.trial().unwrap_or("-").to_owned()).collect()
+    trials.iter().map(|trial| trial.swept.unwrap_or_else(|| "-".to_owned())).collect()
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn sweeps_multiply_out_and_the_first_changes_last() {
         "hidden.weight=0.0001,seed=1",
     ];
     assert_eq!(names(&trials), expected);
-    let experiment = trials.get(3).experiment().unwrap();
+    let experiment = trials.get(3).experiment;
     assert_eq!(experiment.seed, 1);
     assert_eq!(experiment.search.dimensions.get("hidden").unwrap().weight.get(), 1e-4);
     assert_eq!(trials.differing(3), [("seed", "1".to_owned()), ("hidden.weight", "0.0001".to_owned())]);
@@ -58,10 +58,8 @@ fn sweeps_of_one_name_go_in_step() {
         "size=64,search.epochs=10,seed=42",
     ];
     assert_eq!(names(&trials), expected);
-    let configs: Vec<String> = trials
-        .iter()
-        .map(|trial| trial.experiment().unwrap().model.config.unwrap().text().to_owned())
-        .collect();
+    let configs: Vec<String> =
+        trials.iter().map(|trial| trial.experiment.model.config.unwrap().text().to_owned()).collect();
     assert_eq!(configs[1], "(patch_size: 2, dim: 32, depth: 6, heads: 2)");
     assert_eq!(configs[2], "(patch_size: 2, dim: 64, depth: 6, heads: 4)");
 }
@@ -146,8 +144,11 @@ fn an_argument_does_not_fix_what_the_file_sweeps_unless_it_says_so() {
         (faults.first().to_string(), faults.first().advice().unwrap_or_default().to_owned())
     };
     let (fault, help) = told("seed=1");
-    assert_eq!(fault, "--set:1:1: `seed` is swept at f.ron:4:11, and this would fix it to one value");
-    assert_eq!(help, "if that is meant, write `--set 'seed=Sweep([1])'`");
+    assert_eq!(
+        fault,
+        "--set:1:1: `seed` is swept at f.ron:4:11, and this would replace the sweep by one value"
+    );
+    assert_eq!(help, "to override a swept value, pass a sweep: `--set 'seed=Sweep([1])'`");
     let (fault, _) =
         told("search=(epochs: 1, optimizer: AdamW(lr: 1), dimensions: {\"hidden\": (weight: 1)})");
     assert!(fault.starts_with("--set:1:1: `search.epochs` is swept at f.ron:9:17"), "{fault}");
@@ -200,11 +201,8 @@ fn what_trials_have_in_common_cannot_be_swept() {
     let whole =
         format!("Sweep([{}, {}])", QUICKSTART.trim(), QUICKSTART.replace("seed: 42", "seed: 1").trim());
     for (text, told) in [
-        (
-            with(&[("seed: 42", "devices: Sweep([[\"cpu\"], None])")]),
-            "f.ron:4:14: the devices cannot be swept",
-        ),
-        (with(&[("\"digits\"", "Sweep([\"a\"])")]), "f.ron:3:11: the name of an experiment cannot be swept"),
+        (with(&[("seed: 42", "devices: Sweep([[\"cpu\"], None])")]), "f.ron:4:14: `devices` cannot be swept"),
+        (with(&[("\"digits\"", "Sweep([\"a\"])")]), "f.ron:3:11: `name` cannot be swept"),
         (whole, "f.ron:1:1: the whole file cannot be swept"),
     ] {
         let fault = trials(&text, &[]).unwrap_err().to_string();
@@ -225,7 +223,7 @@ fn beside_mistakes_in_sweeps_others_are_told() {
     let told = lines(&trials(&text, &["cut=1"]).unwrap_err());
     let expected = [
         "this sweep is empty",
-        "the name of an experiment cannot be swept",
+        "`name` cannot be swept",
         "`weight`: must",
         "`epochs`: must be at least 1",
         "`cut`: expected",

@@ -156,10 +156,6 @@ impl Architecture for ConvNext {
         ]
     }
 
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
-    }
-
     fn init(config: &ConvNextConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let (first, last) = (config.dims[0], config.dims[config.dims.len() - 1]);

@@ -166,10 +166,6 @@ impl Architecture for Swin {
         ]
     }
 
-    fn check(config: &Self::Config) -> Result<(), ConfigError> {
-        config.check()
-    }
-
     fn init(config: &SwinConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let last = config.depths.len() - 1;

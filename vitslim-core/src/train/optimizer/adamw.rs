@@ -4,7 +4,7 @@
 use burn::optim::{AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::{self, AdamWStep};
+use vitslim_kernels::{self as kernels, AdamWStep};
 
 /// The optimizer of a group of parameters.
 #[derive(Clone)]

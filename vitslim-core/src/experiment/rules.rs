@@ -1,21 +1,15 @@
-//! Rules that more than one field has a part in. Each looks at those fields alone, so that it is told beside mistakes in others.
+//! Rules over more than one field. Each reads those fields alone, so that it is told beside mistakes in others.
 
-use super::super::document::Document;
-use super::super::fault::Fault;
-use super::super::nearest::nearest;
-use super::super::tree::{Node, Value};
-use super::training::batch;
-use super::{Budget, Count, Keyed, Rate, Schedule, SearchedDimension};
+use super::document::Document;
+use super::fault::Fault;
+use super::nearest::nearest;
+use super::schema::{Budget, Count, Keyed, Rate, Schedule, SearchedDimension, default_batch};
+use super::tree::{Node, Value};
 
-/// The fields of the stages of training.
-pub(crate) const STAGES: [&str; 3] = ["pretrain", "search", "retrain"];
-
-const BATCH: &str = "batch";
-
-/// Every rule that `document` breaks of those that the types alone do not say, at its place.
-pub(in super::super) fn validate(document: &Document) -> Vec<Fault> {
+/// Every rule that `document` breaks, at its place.
+pub(super) fn broken(document: &Document) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for stage in STAGES {
+    for stage in ["pretrain", "search", "retrain"] {
         faults.extend(warmup(document, stage));
         faults.extend(final_lr(document, stage));
         faults.extend(accumulate(document, stage));
@@ -26,33 +20,14 @@ pub(in super::super) fn validate(document: &Document) -> Vec<Fault> {
     faults
 }
 
-/// Images in a batch of `stage`, if that is known.
-pub(crate) fn batch_of(document: &Document, stage: &str) -> Option<usize> {
-    let path = [stage, BATCH];
-    let batch = match (&document.at(&[stage])?.value, document.at(&path)) {
-        (_, Some(_)) => document.part::<Count>(&path)?,
-        // It is the default, if no other name was meant to be it.
-        (Value::Record { fields, .. }, None) => {
-            let misspelt = fields.iter().any(|(name, _)| nearest(&name.text, [BATCH]).is_some());
-            (!misspelt).then(batch)?
-        }
-        _ => return None,
-    };
-    Some(batch.get())
-}
-
 fn warmup(document: &Document, stage: &str) -> Option<Fault> {
     let node = document.at(&[stage, "schedule", "warmup_epochs"])?;
-    let schedule: Schedule = document.part(&[stage, "schedule"])?;
-    let epochs: Count = document.part(&[stage, "epochs"])?;
-    let (warmup, epochs) = (schedule.warmup_epochs(), epochs.get());
+    let all = document.at(&[stage, "epochs"])?;
+    let warmup = document.part::<Schedule>(&[stage, "schedule"])?.warmup_epochs();
+    let epochs = document.part::<Count>(&[stage, "epochs"])?.get();
     (warmup > epochs).then(|| {
         let message = format!("the warm-up takes {warmup} epochs, but `{stage}` has {epochs} in all");
-        let fault = Fault::new(node.span.clone(), message);
-        match document.at(&[stage, "epochs"]) {
-            Some(epochs) => fault.with_also(epochs.span.clone(), "all its epochs"),
-            None => fault,
-        }
+        Fault::new(node.span.clone(), message).with_also(all.span.clone(), "all its epochs")
     })
 }
 
@@ -69,11 +44,21 @@ fn final_lr(document: &Document, stage: &str) -> Option<Fault> {
 fn accumulate(document: &Document, stage: &str) -> Option<Fault> {
     let node = document.at(&[stage, "accumulate"])?;
     let parts = document.part::<Count>(&[stage, "accumulate"])?.get();
-    let batch = batch_of(document, stage)?;
+    let written = document.at(&[stage, "batch"]);
+    let batch = match (written, &document.at(&[stage])?.value) {
+        (Some(_), _) => document.part(&[stage, "batch"])?,
+        // A misspelt batch is not the default.
+        (None, Value::Record { fields, .. }) => {
+            let misspelt = fields.iter().any(|(name, _)| nearest(&name.text, ["batch"]).is_some());
+            (!misspelt).then(default_batch)?
+        }
+        _ => return None,
+    };
+    let batch = batch.get();
     (parts > batch).then(|| {
         let message = format!("a batch of {batch} images cannot be computed in {parts} parts");
         let fault = Fault::new(node.span.clone(), message);
-        match document.at(&[stage, "batch"]) {
+        match written {
             Some(batch) => fault.with_also(batch.span.clone(), "the batch"),
             None => fault,
         }
@@ -85,7 +70,7 @@ fn devices(document: &Document) -> Option<Fault> {
     let devices: Vec<String> = document.part(&["devices"])?;
     devices.is_empty().then(|| {
         Fault::new(node.span.clone(), "`devices` is empty: a run needs at least one device").with_help(
-            "leave it out for that of the command line, or write for example `[\"cuda:0\", \"cuda:1\"]`",
+            "leave it out to choose on the command line, or write for example `[\"cuda:0\", \"cuda:1\"]`",
         )
     })
 }
@@ -112,9 +97,9 @@ fn budgets(document: &Document) -> Vec<Fault> {
     let mut before: Vec<(Budget, &Node)> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let Some(budget) = document.part::<Budget>(&["budgets", &index.to_string()]) else { continue };
-        let Budget::Share(parts) = &budget;
-        if parts.is_empty() {
-            let message = "this budget is empty: it names no dimension that it keeps a part of";
+        let Budget::Share(shares) = &budget;
+        if shares.is_empty() {
+            let message = "this budget is empty: it names no dimension to cut";
             faults.push(Fault::new(item.span.clone(), message));
         } else if let Some((_, first)) = before.iter().find(|(earlier, _)| earlier.is_same(&budget)) {
             let fault = Fault::new(item.span.clone(), "this budget is written twice");

@@ -1,4 +1,4 @@
-//! Fused operations for the CPU, used by the layers of [`nn`](crate::nn) and the optimizer.
+//! Fused operations for the CPU, used by the layers and the optimizer of vitslim.
 //!
 //! With autodiff, burn-flex computes layer normalisation and attention as many small operations, each a pass over memory and
 //! mostly on one thread, and GELU value by value. Here, each is one operation with its own backward pass, added through burn's
@@ -21,11 +21,10 @@ mod tests;
 mod vector;
 
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
-use burn::tensor::{DType, Tensor, activation, module};
+use burn::tensor::{DType, Device, Tensor, activation, module};
 
-use crate::device::is_cpu;
-
-pub(crate) use adamw::AdamWStep;
+pub use adamw::AdamWStep;
+pub use vector::instructions;
 
 /// The operations. The functions of this module check their shapes, and panic if they do not fit, as burn's own operations do.
 #[backend_extension(Flex, Autodiff)]
@@ -102,13 +101,24 @@ pub(crate) trait Backwards: Backend {
     ) -> FloatTensor<Self>;
 }
 
+/// Whether `device` is the CPU, with autodiff or without.
+pub fn is_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
+        DispatchDevice::Flex(_) => true,
+        DispatchDevice::Autodiff(_) => {
+            matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+        }
+        _ => false,
+    }
+}
+
 /// Whether there are fused operations for `x`.
 fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
     is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
 }
 
 /// Whether there is a fused AdamW step for `tensors`: parameters, gradient and moments.
-pub(crate) fn has_adamw<const D: usize>(tensors: [&Tensor<D>; 4]) -> bool {
+pub fn has_adamw<const D: usize>(tensors: [&Tensor<D>; 4]) -> bool {
     tensors.into_iter().all(|tensor| {
         let differentiates = matches!(tensor.device().as_dispatch(), DispatchDevice::Autodiff(_));
         is_fused(tensor) && !differentiates
@@ -116,7 +126,7 @@ pub(crate) fn has_adamw<const D: usize>(tensors: [&Tensor<D>; 4]) -> bool {
 }
 
 /// The parameters after an AdamW step, and their moments, all of one shape. Only if [`has_adamw`] says so.
-pub(crate) fn adamw<const D: usize>(
+pub fn adamw<const D: usize>(
     parameters: Tensor<D>,
     gradient: Tensor<D>,
     moment_1: Tensor<D>,
@@ -141,7 +151,7 @@ pub(crate) fn adamw<const D: usize>(
 }
 
 /// The exact GELU of `x`, of any shape.
-pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match is_fused(&x) {
         true => Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch())),
         false => activation::gelu(x),
@@ -149,7 +159,7 @@ pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// `x * weight + bias`; `x` is `[..., d_input]`, `weight` `[d_input, d_output]`, `bias` `[d_output]`, none of them of size 0.
-pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     match bias {
         Some(bias) if is_fused(&x) => {
             assert_eq!([x.dims()[D - 1]], [weight.dims()[0]], "linear: the input does not fit the weight");
@@ -164,7 +174,7 @@ pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Opti
 /// Layer normalisation of `x`, `[..., kept]`, over its last axis, as if there were `width - kept` more features of value 0.
 /// `gamma` and `beta` are `[kept]`. With `factors`, `[tokens]`, `x` is `[..., tokens, kept]`, and the output of each token is
 /// multiplied by its factor. `None` if there is no fused operation for `x`.
-pub(crate) fn layer_norm<const D: usize>(
+pub fn layer_norm<const D: usize>(
     x: &Tensor<D>,
     gamma: &Tensor<1>,
     beta: &Tensor<1>,
@@ -197,7 +207,7 @@ pub(crate) fn layer_norm<const D: usize>(
 /// Self-attention on queries, keys and values in one tensor, `[batch, tokens, 3 * features]`, of heads with `heads` dims
 /// each and `features`, at least 1, in all. The output is `[batch, tokens, features]`. `None` if there is no fused operation
 /// for `qkv`.
-pub(crate) fn attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
+pub fn attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
     (is_fused(qkv) && scale > 0.0).then(|| {
         let features: usize = heads.iter().sum();
         assert_eq!(qkv.dims()[2], 3 * features, "attention: the heads do not fit the input");

@@ -6,19 +6,19 @@ use super::vector::{PART, vectorised};
 
 /// The coefficients of an AdamW step (Loshchilov and Hutter 2019, algorithm 2), in f32 as burn's own.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AdamWStep {
+pub struct AdamWStep {
     /// Decay of the first moment.
-    pub(crate) beta_1: f32,
+    pub beta_1: f32,
     /// Decay of the second moment.
-    pub(crate) beta_2: f32,
+    pub beta_2: f32,
     /// Number of this step, from 1.
-    pub(crate) time: i32,
+    pub time: i32,
     /// Added to the square root of the second moment.
-    pub(crate) epsilon: f32,
+    pub epsilon: f32,
     /// The learning rate.
-    pub(crate) lr: f64,
+    pub lr: f64,
     /// Weight decay times learning rate.
-    pub(crate) decay: f64,
+    pub decay: f64,
 }
 
 /// Updates parameters and moments by the gradient. Each operation is rounded separately, so that the results are

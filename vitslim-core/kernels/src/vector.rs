@@ -5,6 +5,18 @@ use pulp::Arch;
 /// Values of a task: few enough for the first cache of a core, enough to be worth a task.
 pub(super) const PART: usize = 8192;
 
+/// The widest vector instructions of this processor, which the fused operations use.
+pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::Arch::new() {
+        pulp::Arch::V4(_) => "AVX-512",
+        pulp::Arch::V3(_) => "AVX2",
+        _ => "SSE2",
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    if cfg!(target_arch = "aarch64") { "NEON" } else { "no vector instructions" }
+}
+
 /// Runs `compute` compiled for the widest vector instructions of this processor. `compute` and everything that it calls must
 /// be inlined: mark them `#[inline(always)]`, and write loops with `for`, not `for_each`. Otherwise they are compiled for
 /// any processor, with library calls for `mul_add`.

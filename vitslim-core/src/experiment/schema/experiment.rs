@@ -1,0 +1,162 @@
+//! The experiment as a whole.
+
+use std::borrow::Cow;
+
+use ron::value::RawValue;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::ser::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::data::Data;
+use super::number::Count;
+use super::search::{Budget, CutRule, Search};
+use super::training::Training;
+use crate::nn::Precision;
+
+/// An experiment: pretraining, a search, and sub-networks that are cut out of it and retrained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Names the run's folder: letters, digits, `-`, `_` and `.`, the first a letter or a digit.
+    pub name: RunName,
+    /// Seeds everything random: initial weights, the validation split, batches, augmentation, dropout.
+    #[serde(default)]
+    pub seed: u64,
+    /// Steps between two lines of `metrics.jsonl`. The end of an epoch always writes one.
+    #[serde(default = "log_every")]
+    #[schemars(extend("unit" = "steps"))]
+    pub log_every: Count,
+    /// Devices that share each training batch, named as for `--device`; the first one also evaluates and measures. Left out, the
+    /// command line decides. A run may resume on other devices.
+    #[serde(default, skip_serializing)]
+    pub devices: Option<Vec<String>>,
+    /// Precision of matrix products, in training and everywhere else.
+    #[serde(default)]
+    pub precision: Precision,
+    /// The network that is searched.
+    pub model: Model,
+    /// The images.
+    pub data: Data,
+    /// Training of the dense network before the search. Left out, the search starts from the initial weights.
+    #[serde(default)]
+    pub pretrain: Option<Training>,
+    /// Training with masks, which decides what can be cut.
+    pub search: Search,
+    /// The sub-networks to cut out of the searched network: at least one, no two the same.
+    pub budgets: Vec<Budget>,
+    /// What becomes of the trained values of the masks that are kept.
+    #[serde(default)]
+    pub cut: CutRule,
+    /// Rounds what is left of each head, and of each layer's hidden units or width, to the nearest multiple of this, after the
+    /// ranking; 8 suits a processor's vectors. Tokens are not rounded. Left out, budgets are kept exactly.
+    #[serde(default)]
+    #[schemars(extend("unit" = "units"))]
+    pub round_to: Option<Count>,
+    /// Training of each sub-network. Left out, they stay as they were cut.
+    #[serde(default)]
+    pub retrain: Option<Training>,
+}
+
+const fn log_every() -> Count {
+    Count::known(50)
+}
+
+impl Experiment {
+    /// The whole experiment as a file, every default spelled out, with the model's configuration as `config` has it.
+    ///
+    /// # Errors
+    ///
+    /// When `config` holds what RON cannot write.
+    pub fn resolved(&self, config: &impl Serialize) -> Result<String, ron::Error> {
+        let pretty = ron::ser::PrettyConfig::new();
+        let config = ron::ser::to_string_pretty(config, pretty.clone())?;
+        let mut whole = self.clone();
+        // The text is embedded as it is, two levels deep. No string in it spans lines: its line breaks are escaped.
+        whole.model.config = Some(Raw(config.replace('\n', "\n        ")));
+        let text = ron::ser::to_string_pretty(&whole, pretty)?;
+        Ok(format!("Experiment{text}\n"))
+    }
+}
+
+/// A network: its architecture and configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Name of the architecture, for example `"vit"`. `vitslim architectures` lists them.
+    pub architecture: String,
+    /// Name of a configuration to start from. Left out, it is the architecture's default.
+    #[serde(default)]
+    pub preset: Option<String>,
+    /// Fields of the configuration that differ from the preset. Image size, channels and classes are the data's.
+    #[serde(default)]
+    pub config: Option<Raw>,
+}
+
+/// RON text that stands for a value whose type only the architecture knows, read and written as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw(String);
+
+impl Raw {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_ron(&self.0).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(raw.trim().get_ron().to_owned()))
+    }
+}
+
+impl JsonSchema for Raw {
+    fn schema_name() -> Cow<'static, str> {
+        "Raw".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        Schema::from(true)
+    }
+}
+
+/// A name that a folder can have: letters, digits, `-`, `_` and `.`, the first a letter or a digit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunName(String);
+
+impl RunName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RunName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let wrong = name.chars().find(|&c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
+        if name.is_empty() {
+            Err("must not be empty: it names the folder of the run".to_owned())
+        } else if let Some(c) = wrong {
+            Err(format!("names a folder and may have letters, digits, `-`, `_` and `.`, but has {c:?}"))
+        } else if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            Err("names a folder and must begin with a letter or a digit".to_owned())
+        } else {
+            Ok(Self(name))
+        }
+    }
+}
+
+impl From<RunName> for String {
+    fn from(name: RunName) -> String {
+        name.0
+    }
+}

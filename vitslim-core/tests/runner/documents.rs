@@ -1,0 +1,305 @@
+//! The documents of the repository do what they say. Their Rust is compiled and run by `cargo test --doc`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::workspace::{Workspace, said};
+
+/// What git, builds, runs and fuzzing leave.
+const LEFT: [&str; 4] = [".git", "target", "runs", "artifacts"];
+
+/// The file that the documents tell a reader to write.
+const OF_THE_READER: &str = "mine.ron";
+
+/// A Markdown file of the repository.
+struct Document {
+    path: PathBuf,
+    /// Its lines outside of blocks.
+    prose: Vec<String>,
+    blocks: Vec<Block>,
+}
+
+/// A fenced block.
+struct Block {
+    /// The document and the line that it begins at.
+    place: String,
+    /// What stands behind the fence: `ron`, `sh`, `console`.
+    kind: String,
+    text: String,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The files of the repository with this extension.
+fn files(extension: &str) -> Vec<PathBuf> {
+    let entries = WalkDir::new(root()).sort_by_file_name().into_iter();
+    let entries = entries.filter_entry(|entry| !LEFT.iter().any(|left| entry.file_name() == *left));
+    let paths = entries.map(|entry| entry.unwrap().into_path());
+    paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+}
+
+impl Document {
+    fn read(path: PathBuf) -> Self {
+        let text = fs::read_to_string(&path).unwrap();
+        let (mut prose, mut blocks) = (Vec::new(), Vec::new());
+        let mut lines = text.lines().enumerate();
+        while let Some((number, line)) = lines.next() {
+            let Some(kind) = line.strip_prefix("```") else {
+                prose.push(line.to_owned());
+                continue;
+            };
+            let inside = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+            let text = inside.collect::<Vec<_>>().join("\n");
+            let place = format!("{}:{}", path.display(), number + 1);
+            blocks.push(Block { place, kind: kind.to_owned(), text });
+        }
+        Self { path, prose, blocks }
+    }
+
+    fn all() -> Vec<Self> {
+        files("md").into_iter().map(Self::read).collect()
+    }
+
+    /// Text between backticks.
+    fn inline_code(&self) -> impl Iterator<Item = &str> {
+        self.prose.iter().flat_map(|line| line.split('`').skip(1).step_by(2))
+    }
+
+    /// The anchors that GitHub gives to the headings.
+    fn anchors(&self) -> Vec<String> {
+        let headings = self.prose.iter().filter(|line| line.starts_with('#'));
+        let letters = |heading: &String| -> String {
+            let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+            heading.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+        };
+        headings.map(letters).collect()
+    }
+
+    /// Where links lead, without those to the web.
+    fn links(&self) -> impl Iterator<Item = &str> {
+        let targets = self.prose.iter().flat_map(|line| line.split("](").skip(1));
+        let targets = targets.map(|rest| rest.split(')').next().unwrap_or_default());
+        targets.filter(|target| !target.starts_with("http"))
+    }
+}
+
+fn blocks<'a>(documents: &'a [Document], kind: &'a str) -> impl Iterator<Item = &'a Block> {
+    documents.iter().flat_map(|document| &document.blocks).filter(move |block| block.kind == kind)
+}
+
+/// A folder like the repository for the binary: with the experiments, also where it stands.
+fn workspace() -> Workspace {
+    let workspace = Workspace::new();
+    fs::create_dir(workspace.path("experiments")).unwrap();
+    for file in files("ron").iter().filter(|file| file.parent() == Some(&root().join("experiments"))) {
+        for folder in ["experiments", "."] {
+            fs::copy(file, workspace.path(folder).join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    workspace
+}
+
+/// The words of a command line, as a shell splits them.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+/// What a command line gives to the binary, if it runs it.
+fn arguments(line: &str) -> Option<Vec<String>> {
+    let arguments = match line.strip_prefix("vitslim ") {
+        Some(arguments) => arguments,
+        None if line.starts_with("cargo run ") => line.split_once(" -- ")?.1,
+        None => return None,
+    };
+    Some(words(arguments.split(" > ").next()?))
+}
+
+#[test]
+fn the_experiments_that_they_show_are_experiments() {
+    let documents = Document::all();
+    let workspace = workspace();
+    let mut shown = 0;
+    for block in blocks(&documents, "ron") {
+        workspace.write(OF_THE_READER, &block.text);
+        let output = workspace.vitslim(&["plan", OF_THE_READER, "--no-times"]);
+        assert!(output.status.success(), "{}: {}", block.place, said(&output));
+        shown += 1;
+    }
+    assert!(shown >= 5, "{shown}");
+}
+
+#[test]
+fn the_commands_that_they_show_are_known() {
+    let workspace = workspace();
+    let mut known = BTreeSet::new();
+    for document in Document::all() {
+        let inline = document.inline_code().map(|line| (document.path.display().to_string(), root(), line));
+        let mut lines: Vec<_> = inline.collect();
+        for block in document.blocks.iter().filter(|block| block.kind == "sh") {
+            let mut folder = root();
+            for line in block.text.lines() {
+                match line.strip_prefix("cd ") {
+                    Some(inner) => folder = folder.join(inner),
+                    None => lines.push((block.place.clone(), folder.clone(), line)),
+                }
+            }
+        }
+        for (place, folder, line) in lines {
+            assert!(folder.is_dir(), "{place}: there is no `{}`", folder.display());
+            for word in words(line).iter().filter(|word| word.ends_with(".ron") || word.ends_with(".py")) {
+                let there = line.contains(' ') && *word != OF_THE_READER;
+                assert!(!there || folder.join(word).is_file(), "{place}: there is no `{word}` for `{line}`");
+            }
+            let Some(mut arguments) = arguments(line) else { continue };
+            arguments.push("--help".to_owned());
+            let output = workspace.vitslim(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+            assert!(output.status.success(), "{place}: `{line}`: {}", said(&output));
+            known.extend(arguments.first().cloned());
+        }
+    }
+    let told = String::from_utf8(workspace.vitslim(&["--help"]).stdout).unwrap();
+    let listed =
+        told.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let listed = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    for command in listed.filter(|command| !["", "help"].contains(command)) {
+        assert!(known.contains(command), "no document shows `vitslim {command}`");
+    }
+}
+
+/// Whether two texts are the same, but for rounding errors, which are another machine's too.
+fn reads_the_same(a: &str, b: &str) -> bool {
+    let rounding = |word: &str| word.parse::<f64>().is_ok_and(|number| number != 0.0 && number.abs() < 1e-10);
+    let words = |line: &str| -> Vec<String> {
+        let words = line.trim_end().split(' ');
+        words.map(|word| if rounding(word) { "rounding".to_owned() } else { word.to_owned() }).collect()
+    };
+    a.trim_end().lines().map(words).eq(b.trim_end().lines().map(words))
+}
+
+#[test]
+fn what_commands_print_is_what_they_show() {
+    let documents = Document::all();
+    let workspace = workspace();
+    let mut shown = 0;
+    for block in blocks(&documents, "console") {
+        let (line, expected) = block.text.split_once('\n').unwrap_or((&block.text, ""));
+        let arguments = line.strip_prefix("$ ").and_then(arguments).expect(&block.place);
+        let output = workspace.vitslim(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8(printed).unwrap();
+        assert!(reads_the_same(&printed, expected), "{}: `{line}` prints:\n{printed}", block.place);
+        shown += 1;
+    }
+    assert!(shown >= 2, "{shown}");
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    let documents = Document::all();
+    for document in &documents {
+        let folder = document.path.parent().unwrap();
+        for link in document.links() {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { document.path.clone() } else { folder.join(file) };
+            assert!(target.exists(), "{}: `{link}` leads nowhere", document.path.display());
+            let target = target.canonicalize().unwrap();
+            let anchors = documents.iter().find(|other| other.path == target).map(Document::anchors);
+            let there =
+                anchor.is_empty() || anchors.is_some_and(|anchors| anchors.iter().any(|a| a == anchor));
+            assert!(there, "{}: there is no heading for `{link}`", document.path.display());
+        }
+    }
+}
+
+#[test]
+fn paths_that_they_name_exist() {
+    let entries = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap());
+    let folders =
+        entries.filter(|entry| entry.path().is_dir() && !LEFT.iter().any(|left| entry.file_name() == *left));
+    let folders: Vec<String> = folders.map(|entry| format!("{}/", entry.file_name().display())).collect();
+    for document in Document::all() {
+        for path in document.inline_code().filter(|code| !code.contains(['*', '<', ' '])) {
+            let is_ours = folders.iter().any(|folder| path.starts_with(folder));
+            assert!(
+                !is_ours || root().join(path).exists(),
+                "{}: there is no `{path}`",
+                document.path.display()
+            );
+        }
+    }
+}
+
+/// Names of packages, source files, their folders and functions.
+fn names() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for path in files("rs") {
+        let text = fs::read_to_string(&path).unwrap();
+        let functions = text.lines().filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next());
+        names.extend(functions.map(str::to_owned));
+        let parts = path.strip_prefix(root()).unwrap().with_extension("");
+        names.extend(parts.iter().map(|part| part.display().to_string()));
+    }
+    for path in files("toml") {
+        let text = fs::read_to_string(path).unwrap();
+        names.extend(
+            text.lines()
+                .filter_map(|line| Some(line.strip_prefix("name = \"")?.trim_end_matches('"').to_owned())),
+        );
+    }
+    names
+}
+
+#[test]
+fn tests_that_they_name_exist() {
+    let names = names();
+    for document in Document::all() {
+        let place = document.path.display();
+        let in_blocks = document.blocks.iter().filter(|block| block.kind == "sh");
+        let in_blocks = in_blocks.flat_map(|block| block.text.lines());
+        for code in document.inline_code().chain(in_blocks) {
+            let command = code.split_once("cargo test ").map_or("", |(_, command)| command);
+            let command = command.split("--target").next().unwrap_or_default();
+            let words = command.split([' ', ':']).filter(|word| !word.is_empty() && !word.starts_with('-'));
+            for word in words {
+                assert!(names.iter().any(|name| name.starts_with(word)), "{place}: no `{word}` for `{code}`");
+            }
+            let is_test = document.path.ends_with("CONTRIBUTING.md") && code.matches('_').count() >= 3;
+            let is_test = is_test && code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            assert!(!is_test || names.contains(code), "{place}: there is no test `{code}`");
+        }
+    }
+}
+
+#[test]
+fn their_rust_is_compiled() {
+    let library = fs::read_to_string(root().join("vitslim-core/src/lib.rs")).unwrap();
+    for document in Document::all() {
+        let name = document.path.strip_prefix(root()).unwrap().display().to_string();
+        let has_rust = document.blocks.iter().any(|block| block.kind == "rust");
+        assert!(
+            !has_rust || library.contains(&format!("../../{name}\")]")),
+            "`{name}` is no doctest in `lib.rs`"
+        );
+        // What `examples/own_architecture` compares with its files.
+        let ignored = document.blocks.iter().filter(|block| block.kind.starts_with("rust,")).count();
+        assert_eq!(
+            ignored,
+            if name == "docs/architectures.md" { 3 } else { 0 },
+            "{name}: Rust that nothing compiles"
+        );
+    }
+}
