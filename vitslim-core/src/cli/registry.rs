@@ -8,8 +8,8 @@ use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
-    EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, config, evaluate,
-    execute,
+    EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, config_mistakes,
+    evaluate, execute,
 };
 use crate::terminal::say;
 
@@ -50,7 +50,7 @@ type Runner = fn(&Trial, &Setting) -> Result<(RunFolder, Summary), RunError>;
 impl Commands {
     fn of<A: Architecture>() -> Self {
         Self {
-            mistakes: |document| config::<A>(document, &[]).err().into_iter().flatten().collect(),
+            mistakes: config_mistakes::<A>,
             check: check_experiment::<A>,
             plan: plan::<A>,
             resolved: |trial| Prepared::<A>::new(trial)?.resolved(),
