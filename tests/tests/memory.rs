@@ -63,7 +63,8 @@ fn a_search_step_needs_a_tenth_more_memory_at_most() {
     let document = Document::parse("memory.ron", EXPERIMENT, &[]).unwrap();
     let device = Device::flex();
     let setting = BenchSetting { batch: 16, device: &device, precision_name: "f32" };
-    let dense = networks::<Vit>(&document, &Source::Experiment, &setting).unwrap().networks.remove(0);
+    let trial = document.trials().unwrap().get(0);
+    let dense = networks::<Vit>(&trial, &Source::Experiment, &setting).unwrap().networks.remove(0);
     let [mut training, mut search] = [0; 2];
     for mut work in dense.work {
         let peak = match work.kind {

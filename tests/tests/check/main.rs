@@ -161,12 +161,16 @@ const PLANTED: &[Planted] = &[
     (
         "a factor that does not divide",
         checked_part::<features::Indivisible>,
-        &["the output of `blocks.0.fc1` has 8 features, which is not a multiple of 3", "`blocks.0.hidden`"],
+        &[
+            "the output of `blocks.0.fc1` cannot carry `blocks.0.hidden`: it has 8 features, not a multiple of the 3 per unit",
+        ],
     ),
     (
         "sizes that disagree",
         checked_part::<features::SizesDisagree>,
-        &["`blocks.0.hidden` has 8 units at `blocks.0.fc1` but 6 at the output of `blocks.0.fc2`"],
+        &[
+            "the output of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 6 units there, but 8 at `blocks.0.fc1`",
+        ],
     ),
     (
         "positions missed",

@@ -151,11 +151,12 @@ fn an_axis_of_groups_of_another_size_or_with_a_gate() {
     assert!(describe(&attention(2, None)).is_ok());
     assert_eq!(
         describe(&attention(6, None)).unwrap_err().to_string(),
-        "`head_dim` has 2 groups, but the axis(0) of `bias.table`, whose axis names only the groups, has 6 features"
+        "the axis(0) of `bias.table` cannot carry `head_dim`: it has 6 features, but its axis names only the 2 groups"
     );
     assert_eq!(
         describe(&attention(2, Some(GatedBias { table: table(2) }))).unwrap_err().to_string(),
-        "the axis(0) of `bias.gated.table` names only the groups of `head_dim`, but masks multiply units: remove its `gate`"
+        "the axis(0) of `bias.gated.table` cannot carry `head_dim`: its axis names only the groups, but masks multiply units: \
+         remove its `gate`"
     );
 }
 

@@ -79,7 +79,8 @@ impl Source {
             // A function may have the name of its module, so that the last step is an export first.
             match (export, self.0.contains_key(&child)) {
                 (Some((_, path)), is_child) if !is_child || index + 1 == steps.len() => {
-                    return self.resolve(file, path);
+                    // What is exported from another crate is this file's.
+                    return self.resolve(file, path).or(Some(file));
                 }
                 (_, true) => module = child,
                 // An item, and what is in it.

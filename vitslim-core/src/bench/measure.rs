@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Benched, Network, Work, WorkKind};
+use super::work::{Benched, Network, Work, WorkKind};
 use crate::report::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
 use crate::train::EvaluateError;
 

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::{Benched, Network, Work, WorkKind};
+use super::work::{Benched, Network, Work, WorkKind};
 use crate::data::Batch;
 use crate::experiment::{Masks, Training, Trial};
 use crate::models::Architecture;

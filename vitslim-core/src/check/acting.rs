@@ -2,10 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::parameters::{Change, changed, parameters};
+use super::change::{Change, changed};
 use super::pattern::pattern;
 use super::subject::{Subject, TOLERANCE};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::slim::{DimensionAxis, DimensionMapper, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor};
 use crate::values::relative_difference;
 
@@ -54,7 +54,7 @@ impl DimensionMapper for Taking<'_> {
         let numbered = changed(layer.clone(), &mut Number);
         let mut left = Left::default();
         changed(numbered.select(side, kept), &mut left);
-        for parameter in parameters(&layer) {
+        for parameter in Parameter::all(&layer) {
             let count = parameter.shape.iter().product();
             let mut values = vec![true; count];
             let stay = left.0.iter().find(|(path, _)| *path == parameter.path);

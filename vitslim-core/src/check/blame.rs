@@ -6,12 +6,12 @@ use burn::tensor::Tensor;
 
 use super::acting::{Taken, acting, is_left_by_its_gate, taken};
 use super::amended::{Amendment, ParameterAxis, Place};
+use super::change::{Change, changed};
 use super::culprit::Culprit;
-use super::parameters::{Change, changed, parameters};
 use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::Reason;
 use crate::slim::{DimensionMapper, Factor, HasAxis, PlanError, Scope, Side};
@@ -132,8 +132,8 @@ fn told<A: Architecture>(model: &A, repairs: &[Vec<Amendment>]) -> String {
 struct Writer {
     /// Names of the groups of grouped dimensions, by pattern.
     groups: HashMap<String, &'static str>,
-    /// Type of the struct that holds each parameter, by pattern.
-    holders: HashMap<String, String>,
+    /// Type of the layer of each parameter, by pattern.
+    layers: HashMap<String, String>,
     axes: Axes,
 }
 
@@ -141,9 +141,9 @@ impl Writer {
     fn of<A: Architecture>(model: &A) -> Self {
         let mut names = GroupNames { scope: Scope::default(), groups: HashMap::new() };
         model.clone().map_dimensions(&mut names);
-        let holders =
-            parameters(model).into_iter().map(|parameter| (pattern(&parameter.path), parameter.holder));
-        Self { groups: names.groups, holders: holders.collect(), axes: Axes::of(model) }
+        let parameters = Parameter::all(model).into_iter();
+        let layers = parameters.map(|parameter| (pattern(&parameter.path), parameter.layer)).collect();
+        Self { groups: names.groups, layers, axes: Axes::of(model) }
     }
 
     fn told(&self, amendment: &Amendment) -> String {
@@ -189,13 +189,13 @@ impl Writer {
     fn field(&self, axis: &ParameterAxis) -> (String, String) {
         let ParameterAxis { parameter, axis } = axis;
         let (layer, last) = split(parameter);
-        let holder = self.holders.get(parameter).map_or("", String::as_str);
-        let side = match (holder, last, axis) {
+        let kind = self.layers.get(parameter).map_or("", String::as_str);
+        let side = match (kind, last, axis) {
             ("Linear", "weight", 0) => "input",
             ("Linear", _, _) | ("Embedding", "weight", 1) => "output",
-            (_, "weight", 1) if holder.starts_with("Conv") => "input",
-            (_, "weight" | "bias", 0) if holder.starts_with("Conv") => "output",
-            _ if holder.ends_with("Norm") => "output",
+            (_, "weight", 1) if kind.starts_with("Conv") => "input",
+            (_, "weight" | "bias", 0) if kind.starts_with("Conv") => "output",
+            _ if kind.ends_with("Norm") => "output",
             _ => return (parameter.clone(), format!("axis({axis})")),
         };
         (layer.unwrap_or(parameter).to_owned(), side.to_owned())
@@ -249,7 +249,7 @@ fn unannotated<A: Architecture>(culprit: &Culprit<A>) -> String {
     let units: Vec<usize> =
         culprit.guilty.iter().map(|&index| culprit.subject.dimensions[index].units()).collect();
     let mut names: Vec<String> = Vec::new();
-    for parameter in parameters(&culprit.subject.model) {
+    for parameter in Parameter::all(&culprit.subject.model) {
         let fits = (0..parameter.shape.len()).any(|axis| {
             let size = parameter.shape[axis];
             !axes.carries(&parameter.path, axis) && units.iter().any(|&units| units > 0 && size % units == 0)
@@ -269,7 +269,7 @@ fn cut_tokens_fail<A: Architecture>(culprit: &Culprit<A>, names: &str, said: &st
     let cut = &culprit.plan.cuts[culprit.guilty[0]];
     let gone = cut.units() - cut.keep.len();
     let mut suspects: Vec<(String, usize)> = Vec::new();
-    for parameter in parameters(&subject.model) {
+    for parameter in Parameter::all(&subject.model) {
         for (axis, size) in parameter.shape.iter().enumerate() {
             let suspect = (pattern(&parameter.path), axis);
             if *size >= cut.units() && !suspects.contains(&suspect) {

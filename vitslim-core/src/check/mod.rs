@@ -9,12 +9,12 @@
 //! | step | file |
 //! | --- | --- |
 //! | the experiment, its data and its network | `experiment` |
-//! | a network with random parameters | `architecture`, `subject`, `parameters` |
+//! | a network with random parameters | `architecture`, `subject` |
 //! | the cost of a unit | `dimensions` |
 //! | where token gates act | `tokens` |
 //! | the mask sets that are compared | `plans` |
 //! | masked against sliced, narrowed down | `prove`, `culprit` |
-//! | which parameters still act, and which annotation is missing | `blame`, `acting`, `repair`, `amended` |
+//! | which parameters still act, and which annotation is missing | `blame`, `acting`, `repair`, `amended`, `change` |
 //! | whether every mask reaches the loss | `gradient` |
 //!
 //! # What it cannot see
@@ -34,12 +34,12 @@ mod acting;
 mod amended;
 mod architecture;
 mod blame;
+mod change;
 mod culprit;
 mod dimensions;
 mod experiment;
 mod gradient;
 mod listed;
-mod parameters;
 mod pattern;
 mod plans;
 mod prove;

@@ -3,9 +3,8 @@
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
 use super::culprit::Culprit;
-use super::parameters::{Parameter, parameters};
 use super::pattern::{dimension_around, pattern, split};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
 
@@ -92,7 +91,7 @@ fn additions<A: Architecture>(
         let name = pattern(&dimension.path);
         let mut known: Vec<String> = Vec::new();
         // A dimension can only be named inside the struct that declares it.
-        let candidates: Vec<Parameter> = parameters(&culprit.subject.model)
+        let candidates: Vec<Parameter> = Parameter::all(&culprit.subject.model)
             .into_iter()
             .filter(|parameter| {
                 let path = pattern(&parameter.path);
@@ -204,13 +203,13 @@ impl DimensionMapper for ListAxes {
             let device = layer.devices().into_iter().next().unwrap_or_default();
             let left = index_tensor(&axis.without_first(layer.extent(side)), &device);
             let left = match attempt(|| layer.clone().select(side, left)) {
-                Ok(left) => parameters(&left),
+                Ok(left) => Parameter::all(&left),
                 Err(said) => {
                     self.axes.uncut.get_or_insert((axis.layer.clone(), side.name(), said));
                     return layer;
                 }
             };
-            for (parameter, left) in parameters(&layer).iter().zip(&left) {
+            for (parameter, left) in Parameter::all(&layer).iter().zip(&left) {
                 let path = match parameter.path.as_str() {
                     "" => axis.layer.clone(),
                     inside => format!("{}.{inside}", axis.layer),

@@ -1,163 +1,19 @@
-//! The runner: one file a command.
+//! The runner.
+//!
+//! `command` has a file for each command; the others are what commands share.
 
 mod allocator;
-mod architectures;
-mod bench;
-mod check;
-#[cfg(feature = "cuda")]
-mod cuda;
-mod cuda_trouble;
-mod default_device;
+mod app;
+mod command;
 mod device;
-mod device_list;
-mod devices;
-mod eval;
-mod file_limit;
-mod ls;
-mod new;
-mod plan;
+mod interrupt;
+mod print;
+mod process;
 mod registry;
-mod run;
-mod schema;
-mod selftest;
+mod run_one;
 mod sweep;
-mod threads;
-
-use std::io::{ErrorKind, Write};
-use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
-use miette::{IntoDiagnostic, MietteHandlerOpts};
-use serde::Serialize;
-use textwrap::{WordSeparator, WordSplitter};
-
-use self::sweep::SweepError;
-use crate::run::RunError;
-use crate::terminal::say;
-use crate::train::{TrainError, hush_out_of_memory};
 
 pub use allocator::Allocator;
-pub use cuda_trouble::{CudaTrouble, CudaVersion};
-pub use device::{DeviceArgs, DeviceChoice, DeviceError, OpenDevice};
+pub use app::main;
+pub use device::{CudaTrouble, CudaVersion, DeviceArgs, DeviceChoice, DeviceError, OpenDevice};
 pub use registry::Registry;
-
-/// Exit code of a run that was stopped by Ctrl-C, as a shell has it.
-const INTERRUPTED: u8 = 130;
-
-/// Searches the smaller Vision Transformer inside a trained one, and cuts it out.
-#[derive(Debug, Parser)]
-#[command(
-    name = "vitslim",
-    version,
-    propagate_version = true,
-    after_help = "Examples:
-  vitslim new mine --architecture vit
-  vitslim check experiments/quickstart.ron
-  vitslim plan experiments/quickstart.ron
-  vitslim run experiments/quickstart.ron
-  vitslim ls runs
-  vitslim eval runs/quickstart/seed=42
-  vitslim bench runs/quickstart/seed=42
-  vitslim architectures
-  vitslim schema
-  vitslim devices
-  vitslim selftest
-
-Exit codes: 0 all went well, 1 a run or a check failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    New(new::NewArgs),
-    Check(check::CheckArgs),
-    Plan(plan::PlanArgs),
-    Run(run::RunArgs),
-    Ls(ls::LsArgs),
-    Eval(eval::EvalArgs),
-    Bench(bench::BenchArgs),
-    Architectures(architectures::ArchitecturesArgs),
-    Schema(schema::SchemaArgs),
-    Devices(devices::DevicesArgs),
-    Selftest(selftest::SelftestArgs),
-}
-
-impl Command {
-    fn execute(self, registry: &Registry) -> miette::Result<()> {
-        match self {
-            Self::New(args) => new::new(registry, &args),
-            Self::Check(args) => check::check(registry, &args),
-            Self::Plan(args) => plan::plan(registry, &args),
-            Self::Run(args) => run::run(registry, &args),
-            Self::Ls(args) => ls::ls(&args),
-            Self::Eval(args) => eval::eval(registry, &args),
-            Self::Bench(args) => bench::bench(registry, &args),
-            Self::Architectures(args) => architectures::architectures(registry, &args),
-            Self::Schema(args) => schema::schema(registry, &args),
-            Self::Devices(args) => devices::devices(&args),
-            Self::Selftest(args) => selftest::selftest(&args),
-        }
-    }
-}
-
-/// The whole runner for the architectures in `registry`. An author's `main` is one line,
-/// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`, beside the [`Allocator`].
-///
-/// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong, 130 when a run was
-/// stopped by Ctrl-C.
-pub fn main(registry: Registry) -> ExitCode {
-    default_device::set_to_the_cpu();
-    allocator::keep_freed_memory();
-    file_limit::report_files_over_the_limit();
-    keep_words_whole();
-    hush_out_of_memory();
-    #[cfg(feature = "cuda")]
-    cuda::keep_kernels();
-    let command = Cli::parse().command;
-    match threads::start().map_err(Into::into).and_then(|()| command.execute(&registry)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(report) => match report.downcast_ref() {
-            Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
-                say(stopped);
-                ExitCode::from(INTERRUPTED)
-            }
-            _ if let Some(stopped @ SweepError::Interrupted { .. }) = report.downcast_ref() => {
-                say(stopped);
-                ExitCode::from(INTERRUPTED)
-            }
-            _ => {
-                say(format_args!("{report:?}"));
-                ExitCode::FAILURE
-            }
-        },
-    }
-}
-
-/// Prints `result`, as JSON or as a table.
-fn print<T: Serialize>(as_json: bool, result: &T, table: impl Fn(&T) -> String) -> miette::Result<()> {
-    let text = match as_json {
-        true => serde_json::to_string_pretty(result).into_diagnostic()?,
-        false => table(result).trim_end().to_owned(),
-    };
-    match writeln!(std::io::stdout(), "{text}") {
-        // A reader that closed the pipe has seen enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.into_diagnostic(),
-    }
-}
-
-/// Breaks the lines of a report at spaces only, so that a path or a command in it can be copied.
-fn keep_words_whole() {
-    let handler = || {
-        MietteHandlerOpts::new()
-            .break_words(false)
-            .word_separator(WordSeparator::AsciiSpace)
-            .word_splitter(WordSplitter::NoHyphenation)
-            .build()
-    };
-    // It fails where an author's program has set its own way to print reports, which then stays.
-    let _ = miette::set_hook(Box::new(move |_| Box::new(handler())));
-}

@@ -117,6 +117,19 @@ impl Registry {
         })
     }
 
+    /// What a run of each of `trials` will be.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes of all of them, or why the first that cannot be planned cannot.
+    pub(super) fn plan(
+        &self,
+        trials: &Trials,
+        planning: &mut Planning,
+    ) -> Result<Vec<PlannedTrial>, RunError> {
+        trials.each(|trial| (self.commands(trial)?.plan)(trial, planning), RunError::faults)
+    }
+
     /// What the commands do with `trial`.
     ///
     /// # Errors

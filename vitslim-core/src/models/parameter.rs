@@ -1,49 +1,49 @@
-//! What the trainer asks of an architecture's parameters.
+//! The parameters of a network, as training and checking see them.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
-/// Layers whose `weight` multiplies what goes in.
+/// Layers whose `weight` multiplies the input.
 const WEIGHTED: [&str; 4] = ["Linear", "Conv1d", "Conv2d", "Embedding"];
 
-/// Layers that normalise what goes in.
+/// Layers that normalise.
 const NORMS: [&str; 4] = ["LayerNorm", "RmsNorm", "BatchNorm", "GroupNorm"];
 
 /// A parameter of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// How burn tells it from others.
+    /// Burn's identifier.
     pub id: ParamId,
-    /// Its path: `blocks.3.attn.qkv.weight`.
+    /// Path in the network: `blocks.3.attn.qkv.weight`.
     pub path: String,
-    /// Its axes.
+    /// Its shape.
     pub shape: Vec<usize>,
-    /// Type of the struct that it is a field of: `Linear`.
+    /// Type of its layer: `Linear`.
     pub layer: String,
-    /// Path of the innermost element of a list that it is a part of: `blocks.3`. The elements of a tuple are none.
+    /// Path of the innermost list element that contains it: `blocks.3`. Parts of tuples do not count.
     pub block: Option<String>,
 }
 
 impl Parameter {
-    /// Those of `module`, in the order of its fields.
+    /// The parameters of `module`, in the order of its fields.
     pub fn all<M: Module>(module: &M) -> Vec<Self> {
         let mut parameters = Parameters::default();
         module.visit(&mut parameters);
         parameters.found
     }
 
-    /// Its field: `weight`.
+    /// The name of its field: `weight`.
     pub fn name(&self) -> &str {
         self.path.rsplit('.').next().unwrap_or_default()
     }
 
-    /// Whether it is of a layer that normalises.
+    /// Whether it belongs to a norm.
     pub fn is_of_norm(&self) -> bool {
         NORMS.contains(&self.layer.as_str())
     }
 
-    /// Whether it has several axes, and is no value that is the same for each image: a class token, say, or positions, whose
-    /// first axis is 1. The layers of vitslim are known.
+    /// Whether it is a weight: it has several axes, and is not a class token, a position embedding or the like, whose first axis
+    /// is 1. Weights of vitslim's own layers are recognised whatever their shape.
     pub fn is_weight(&self) -> bool {
         self.shape.len() > 1 && (self.shape[0] != 1 || WEIGHTED.contains(&self.layer.as_str()))
     }

@@ -22,7 +22,7 @@ impl<T: Module> IsModule for T {}
     message = "`{Self}` has no such axis to gate or slice",
     label = "the layer has no such axis",
     note = "a linear layer or convolution has `input` and `output`, a norm or embedding `output` only, a `Param<Tensor<D>>` `axis(0)` to `axis(D - 1)`",
-    note = "of Burn's own norms take those of `vitslim_core::nn` instead, which keep their original width when they are sliced",
+    note = "instead of Burn's own norms, use those of `vitslim_core::nn`, which remember their original width when they are sliced",
     note = "implement `vitslim_core::slim::SlimLayer` for a layer of your own"
 )]
 pub trait HasAxis<S: Side>: SlimLayer<S> {}

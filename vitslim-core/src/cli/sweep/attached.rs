@@ -7,9 +7,10 @@ use std::path::Path;
 
 use miette::IntoDiagnostic;
 
-use super::super::Registry;
-use super::super::run::{RunArgs, run_one};
-use super::{BUSY, END, trial_folder};
+use super::protocol::{BUSY, END, trial_folder};
+use crate::cli::interrupt::INTERRUPTED;
+use crate::cli::registry::Registry;
+use crate::cli::run_one::{RunArgs, run_one};
 use crate::experiment::Document;
 use crate::panics::panic_message;
 use crate::run::{FolderError, RunError, record_failure};
@@ -21,7 +22,7 @@ use crate::train::{Interrupter, TrainError};
 /// # Errors
 ///
 /// As [`run_one`].
-pub(in super::super) fn run_attached(registry: &Registry, args: &RunArgs, name: &str) -> miette::Result<()> {
+pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &str) -> miette::Result<()> {
     let mut input = BufReader::new(std::io::stdin());
     let mut text = Vec::new();
     input.read_until(END, &mut text).into_diagnostic()?;
@@ -51,7 +52,7 @@ fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) {
         while matches!(input.read(&mut byte), Ok(1)) {
             interrupter.stop();
         }
-        std::process::exit(super::super::INTERRUPTED.into());
+        std::process::exit(INTERRUPTED.into());
     });
 }
 

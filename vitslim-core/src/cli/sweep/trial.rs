@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::SweepError;
+use super::error::SweepError;
 use crate::experiment::Document;
 use crate::report::PlannedTrial;
 use crate::run::{FolderError, RunFolder, SHARED, summary};

@@ -7,12 +7,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use super::SweepError;
 use super::display::Display;
+use super::error::SweepError;
 use super::queue::Queue;
 use super::trial::Trial;
 use super::worker::{Outcome, Worker, log};
-use crate::cli::run::RunArgs;
+use crate::cli::run_one::RunArgs;
 use crate::experiment::Trials;
 use crate::report::{RunState, SweepReport, TrialReport};
 use crate::run::{failure, summary};

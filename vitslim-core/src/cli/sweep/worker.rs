@@ -9,10 +9,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::super::INTERRUPTED;
-use super::super::threads::THREADS;
+use super::protocol::{BUSY, END};
 use super::trial::Trial;
-use super::{BUSY, END};
+use crate::cli::interrupt::INTERRUPTED;
+use crate::cli::process::THREADS;
 use crate::run::{failure, forget_failure, program, record_failure};
 use crate::train::Interrupter;
 

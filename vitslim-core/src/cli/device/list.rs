@@ -3,14 +3,13 @@ use std::str::FromStr;
 
 use miette::Diagnostic;
 
-use super::DeviceChoice;
-use super::device::OpenDevice;
+use super::choice::{DeviceChoice, OpenDevice};
 use crate::experiment::Trial;
 use crate::train::{Devices, NamedDevice};
 
 /// Devices that share the batches of a training: one or more CUDA devices, or the CPU, as often as one likes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DeviceList {
+pub(in crate::cli) struct DeviceList {
     first: DeviceChoice,
     others: Vec<DeviceChoice>,
 }
@@ -99,7 +98,7 @@ impl FromStr for DeviceList {
 /// # Errors
 ///
 /// When one cannot be had; one of the experiment at its place.
-pub(super) fn open(
+pub(in crate::cli) fn open_list(
     given: Option<&DeviceList>,
     trial: &Trial,
     quiet: bool,

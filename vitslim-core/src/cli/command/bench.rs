@@ -4,8 +4,10 @@ use clap::{Args, value_parser};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::{DeviceArgs, Registry, print};
 use crate::bench::{BenchSetting, Limit, Source, benchmark};
+use crate::cli::device::DeviceArgs;
+use crate::cli::print::print;
+use crate::cli::registry::Registry;
 use crate::experiment::Document;
 use crate::run::{RunError, Target};
 use crate::train::EvaluateError;

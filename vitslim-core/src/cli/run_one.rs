@@ -1,3 +1,5 @@
+//! A run of one trial, as the command line asks for it.
+
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
@@ -6,14 +8,11 @@ use clap::builder::RangedU64ValueParser;
 use miette::{Diagnostic, IntoDiagnostic};
 use thiserror::Error;
 
-use super::device::DEVICE_HELP;
-use super::device_list::{self, DeviceList};
-use super::sweep::{run_attached, run_sweep};
-use super::{DeviceChoice, INTERRUPTED, Registry};
-use crate::experiment::{Document, Trial};
+use super::device::{DEVICE_HELP, DeviceChoice, DeviceList, open_list};
+use super::registry::Registry;
+use crate::experiment::Trial;
 use crate::report::table;
 use crate::run::Setting;
-use crate::terminal::say;
 use crate::train::Interrupter;
 
 /// More trials at once than any machine has use for.
@@ -36,7 +35,7 @@ const MOST_LOADER_THREADS: u64 = 256;
   vitslim run experiments/quickstart.ron --set 'budgets=[Share({\"hidden\": 0.3})]' --device cuda:1")]
 pub struct RunArgs {
     /// The experiment, a RON file.
-    file: PathBuf,
+    pub(super) file: PathBuf,
 
     /// Folder for results: they go to DIR/<name>/<trial>/, where the trial of an experiment that sweeps nothing is seed=<seed>.
     #[arg(long, value_name = "DIR", default_value = "runs")]
@@ -60,7 +59,7 @@ pub struct RunArgs {
     /// Sets one value of the experiment, as if it stood in the file; may be given again, the last wins. The value is RON,
     /// so that text needs quotes: 'name="mine"'.
     #[arg(long = "set", value_name = "PATH=VALUE")]
-    sets: Vec<String>,
+    pub(super) sets: Vec<String>,
 
     /// Threads that prepare training batches ahead; with 0 each is prepared when it is needed. The results are the same for
     /// any number [default: 2 for a folder of images, else 0].
@@ -77,7 +76,7 @@ pub struct RunArgs {
 
     /// The trial of a sweep that this process is started for.
     #[arg(long, value_name = "NAME", hide = true)]
-    trial: Option<String>,
+    pub(super) trial: Option<String>,
 }
 
 /// What `--help` says of `--device`.
@@ -87,20 +86,6 @@ fn device_help() -> String {
          else {}]",
         DeviceChoice::default()
     )
-}
-
-/// Runs `args`.
-pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
-    if let Some(trial) = &args.trial {
-        return run_attached(registry, args, trial);
-    }
-    let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
-    let interrupter = Interrupter::new();
-    stop_on_ctrl_c(&interrupter).into_diagnostic()?;
-    match trials.is_sweep() {
-        true => run_sweep(registry, args, &trials, &interrupter),
-        false => run_one(registry, args, &trials.get(0), interrupter),
-    }
 }
 
 /// Runs one trial.
@@ -115,7 +100,7 @@ pub(super) fn run_one(
     interrupter: Interrupter,
 ) -> miette::Result<()> {
     let commands = registry.commands(trial)?;
-    let (devices, device_name) = device_list::open(args.device.as_ref(), trial, args.quiet)?;
+    let (devices, device_name) = open_list(args.device.as_ref(), trial, args.quiet)?;
     let setting = Setting {
         out: &args.out,
         devices: &devices,
@@ -146,16 +131,4 @@ pub(super) fn run_one(
 struct Unprinted {
     summary: PathBuf,
     source: std::io::Error,
-}
-
-/// The first Ctrl-C lets the batch at hand end, the second ends the process.
-fn stop_on_ctrl_c(interrupter: &Interrupter) -> Result<(), ctrlc::Error> {
-    let interrupter = interrupter.clone();
-    ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
-            std::process::exit(INTERRUPTED.into());
-        }
-        say("stopping after this batch; once more stops at once");
-        interrupter.stop();
-    })
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::print;
+use crate::cli::print::print;
 use crate::report::Listing;
 use crate::run::runs;
 

@@ -2,7 +2,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DeviceArgs, Registry, print};
+use crate::cli::device::DeviceArgs;
+use crate::cli::print::print;
+use crate::cli::registry::Registry;
 use crate::experiment::Document;
 use crate::run::{EvaluationSetting, PartName, Target};
 

@@ -1,6 +1,7 @@
 use clap::Args;
 
-use super::{Registry, print};
+use crate::cli::print::print;
+use crate::cli::registry::Registry;
 use crate::report::Architectures;
 
 /// Lists the architectures that experiments may name, with their presets and dimensions.

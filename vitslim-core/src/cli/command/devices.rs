@@ -1,8 +1,8 @@
 use clap::Args;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::device::{CudaDriver, look};
-use super::print;
+use crate::cli::device::{CudaDriver, look};
+use crate::cli::print::print;
 use crate::device::instructions;
 use crate::report::{Cpu, Cuda, Devices};
 

@@ -4,7 +4,8 @@ use clap::Args;
 use miette::{Diagnostic, IntoDiagnostic};
 use thiserror::Error;
 
-use super::{DeviceArgs, DeviceChoice, print};
+use crate::cli::device::{DeviceArgs, DeviceChoice};
+use crate::cli::print::print;
 use crate::nn::Precision;
 use crate::report::SelftestReport;
 use crate::selftest::{Group, selftest as check};

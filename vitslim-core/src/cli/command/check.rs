@@ -5,9 +5,9 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::plan::plan_trials;
-use super::{Registry, print};
 use crate::check::f64_device;
+use crate::cli::print::print;
+use crate::cli::registry::Registry;
 use crate::experiment::{Document, Trial, Trials};
 use crate::plan::Planning;
 use crate::report::{ExperimentCheck, Reason};
@@ -67,7 +67,7 @@ fn check_trial(registry: &Registry, trial: &Trial) -> miette::Result<ExperimentC
 
 /// Checks each model of a sweep once, and what else the experiment says for all trials.
 fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette::Result<()> {
-    plan_trials(registry, trials, &mut Planning::default())?;
+    registry.plan(trials, &mut Planning::default())?;
     let mut models = HashSet::new();
     let mut checked = Vec::new();
     for trial in trials.iter() {

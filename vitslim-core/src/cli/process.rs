@@ -1,3 +1,5 @@
+//! What the process is set to before a command runs.
+
 use std::error::Error as _;
 
 use miette::Diagnostic;
@@ -27,7 +29,7 @@ pub(super) enum ThreadsError {
 /// # Errors
 ///
 /// When the variable of their number is wrong, or the system does not give so many.
-pub(super) fn start() -> Result<(), ThreadsError> {
+pub(super) fn start_threads() -> Result<(), ThreadsError> {
     if let Some(asked) = std::env::var_os(THREADS) {
         let asked = asked.to_string_lossy();
         if !asked.is_empty() && asked.parse::<usize>().is_err() {
@@ -41,3 +43,29 @@ pub(super) fn start() -> Result<(), ThreadsError> {
         None => Ok(()),
     }
 }
+
+/// Makes the CPU the device of what burn makes without being told where: the state of an optimizer that it loads, which it moves to
+/// the parameters at the next step. Where CUDA is compiled in it would be the GPU, and a panic on a machine without one.
+///
+/// Must be called before any thread is started.
+#[allow(unsafe_code)]
+pub(super) fn default_to_the_cpu() {
+    // SAFETY: no other thread reads the environment meanwhile, since there is none.
+    unsafe {
+        std::env::set_var("BURN_DEVICE", "flex");
+    }
+}
+
+/// Makes a file that grows over the limit of `ulimit -f` an error as any other, which says where it was. By default the
+/// system kills the process without a word.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub(super) fn report_files_over_the_limit() {
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn report_files_over_the_limit() {}

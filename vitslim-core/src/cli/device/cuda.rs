@@ -11,8 +11,8 @@ use cudarc::driver::sys::{
 };
 use nvml_wrapper::Nvml;
 
-use super::cuda_trouble::{CudaTrouble, CudaVersion, find_libdevice};
-use super::device::{CudaDriver, cuda_name};
+use super::driver::{CudaDriver, cuda_name};
+use super::trouble::{CudaTrouble, CudaVersion, find_libdevice};
 use crate::report::CudaDevice;
 
 /// The oldest driver that has all that burn calls: built for CUDA 13, cudarc measures times, by which burn chooses its
@@ -21,7 +21,7 @@ const LEAST_DRIVER: CudaVersion = CudaVersion(if CUDA_VERSION >= 13_000 { 12_080
 
 /// Keeps compiled kernels and what autotune chose from one run to the next: in the cache folder of the user, where a
 /// `cubecl.toml` names no other (its `target`, cubecl's default, is taken for none). Must be called before a device is used.
-pub(super) fn keep_kernels() {
+pub(in crate::cli) fn keep_kernels() {
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     config.compilation.cache = true;
     if let CacheConfig::Target = config.environment.path {
@@ -37,7 +37,7 @@ pub(super) fn keep_kernels() {
 ///
 /// When there is no driver, it is too old or fails, or it shows no device.
 #[allow(unsafe_code)]
-pub(super) fn look() -> Result<CudaDriver, CudaTrouble> {
+pub(in crate::cli) fn look() -> Result<CudaDriver, CudaTrouble> {
     // SAFETY: it loads the library and lets go of it again.
     if !unsafe { is_culib_present() } {
         return Err(CudaTrouble::NoDriver);

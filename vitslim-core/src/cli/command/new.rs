@@ -5,7 +5,7 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::Registry;
+use crate::cli::registry::Registry;
 use crate::experiment::{RunName, did_you_mean};
 use crate::terminal::say;
 use crate::whole_file::write_whole;

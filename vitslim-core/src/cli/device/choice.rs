@@ -7,15 +7,17 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 #[cfg(feature = "cuda")]
-pub(super) use super::cuda::look;
-use super::cuda_trouble::{CudaTrouble, CudaVersion};
+use super::cuda::look;
+#[cfg(not(feature = "cuda"))]
+use super::driver::look;
+use super::driver::{CudaDriver, cuda_name};
+use super::trouble::CudaTrouble;
 use crate::experiment::{Faults, Trial};
 use crate::nn::Precision;
-use crate::report::CudaDevice;
 use crate::terminal::say;
 
 /// What `--help` says of `--device`.
-pub(super) const DEVICE_HELP: &str = if cfg!(feature = "cuda") {
+pub(in crate::cli) const DEVICE_HELP: &str = if cfg!(feature = "cuda") {
     "Where to compute: cpu, cuda, cuda:N, or auto, the first CUDA device, else the CPU; `vitslim devices` lists what there is"
 } else {
     "Where to compute: cpu, or auto, which is the CPU too: this vitslim was built without CUDA"
@@ -114,29 +116,6 @@ pub enum DeviceError {
     },
 }
 
-/// An NVIDIA driver and its devices, at least one.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct CudaDriver {
-    /// Its version, where it tells.
-    pub driver: Option<String>,
-    /// The newest CUDA that it is for.
-    pub version: CudaVersion,
-    /// The devices, by index.
-    pub devices: Vec<CudaDevice>,
-    /// Whether burn finds all else that it needs to use them.
-    pub usable: Result<(), CudaTrouble>,
-}
-
-#[cfg(not(feature = "cuda"))]
-pub(super) fn look() -> Result<CudaDriver, CudaTrouble> {
-    Err(CudaTrouble::NotCompiled)
-}
-
-/// How `--device` calls the CUDA device `index`.
-pub(super) fn cuda_name(index: usize) -> String {
-    DeviceChoice::Cuda(index).to_string()
-}
-
 impl Default for DeviceChoice {
     fn default() -> Self {
         if cfg!(feature = "cuda") { Self::Auto } else { Self::Cpu }
@@ -172,7 +151,7 @@ impl fmt::Display for DeviceChoice {
 
 impl DeviceArgs {
     /// What was asked for.
-    pub(super) fn choice(&self) -> DeviceChoice {
+    pub(in crate::cli) fn choice(&self) -> DeviceChoice {
         self.device
     }
 
@@ -282,6 +261,8 @@ impl Chosen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::device::CudaVersion;
+    use crate::report::CudaDevice;
 
     #[test]
     fn devices_are_read_as_written() {

@@ -1,6 +1,7 @@
 use clap::{Args, ValueEnum};
 
-use super::{Registry, print};
+use crate::cli::print::print;
+use crate::cli::registry::Registry;
 use crate::reference::{Reference, json_schema};
 
 /// Prints the reference of the experiment language: each field, its type, unit, default and range, and what it is for.

@@ -4,11 +4,12 @@ use clap::Args;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::{DeviceArgs, Registry, print};
+use crate::cli::device::DeviceArgs;
+use crate::cli::print::print;
+use crate::cli::registry::Registry;
 use crate::experiment::{Document, Trials};
 use crate::plan::Planning;
-use crate::report::{PlannedTrial, SweepPlan};
-use crate::run::RunError;
+use crate::report::SweepPlan;
 
 /// Tells what `vitslim run` will do: the trials of a sweep, the sizes of their networks, steps and time. Nothing is trained and
 /// nothing is written.
@@ -63,21 +64,8 @@ pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
         plan.device = Some(device.describe_with(device.precision(&trials.get(0))?));
         planning = Planning::measuring_on(device.device);
     }
-    plan.trials = plan_trials(registry, &trials, &mut planning)?;
+    plan.trials = registry.plan(&trials, &mut planning)?;
     print(args.json, &plan, SweepPlan::table)
-}
-
-/// The plan of each of `trials`.
-///
-/// # Errors
-///
-/// The mistakes of all of them, and what cannot be planned of the first that cannot.
-pub(super) fn plan_trials(
-    registry: &Registry,
-    trials: &Trials,
-    planning: &mut Planning,
-) -> Result<Vec<PlannedTrial>, RunError> {
-    trials.each(|trial| (registry.commands(trial)?.plan)(trial, planning), RunError::faults)
 }
 
 fn resolved(registry: &Registry, args: &PlanArgs, trials: &Trials, number: usize) -> miette::Result<()> {

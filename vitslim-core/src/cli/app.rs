@@ -1,0 +1,122 @@
+//! The command line as a whole.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use miette::MietteHandlerOpts;
+use textwrap::{WordSeparator, WordSplitter};
+
+use super::command::{architectures, bench, check, devices, eval, ls, new, plan, run, schema, selftest};
+use super::interrupt::INTERRUPTED;
+use super::registry::Registry;
+use super::run_one::RunArgs;
+use super::sweep::SweepError;
+use super::{allocator, process};
+use crate::run::RunError;
+use crate::terminal::say;
+use crate::train::{TrainError, hush_out_of_memory};
+
+/// Searches the smaller Vision Transformer inside a trained one, and cuts it out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vitslim",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  vitslim new mine --architecture vit
+  vitslim check experiments/quickstart.ron
+  vitslim plan experiments/quickstart.ron
+  vitslim run experiments/quickstart.ron
+  vitslim ls runs
+  vitslim eval runs/quickstart/seed=42
+  vitslim bench runs/quickstart/seed=42
+  vitslim architectures
+  vitslim schema
+  vitslim devices
+  vitslim selftest
+
+Exit codes: 0 all went well, 1 a run or a check failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(new::NewArgs),
+    Check(check::CheckArgs),
+    Plan(plan::PlanArgs),
+    Run(RunArgs),
+    Ls(ls::LsArgs),
+    Eval(eval::EvalArgs),
+    Bench(bench::BenchArgs),
+    Architectures(architectures::ArchitecturesArgs),
+    Schema(schema::SchemaArgs),
+    Devices(devices::DevicesArgs),
+    Selftest(selftest::SelftestArgs),
+}
+
+impl Command {
+    fn execute(self, registry: &Registry) -> miette::Result<()> {
+        match self {
+            Self::New(args) => new::new(registry, &args),
+            Self::Check(args) => check::check(registry, &args),
+            Self::Plan(args) => plan::plan(registry, &args),
+            Self::Run(args) => run::run(registry, &args),
+            Self::Ls(args) => ls::ls(&args),
+            Self::Eval(args) => eval::eval(registry, &args),
+            Self::Bench(args) => bench::bench(registry, &args),
+            Self::Architectures(args) => architectures::architectures(registry, &args),
+            Self::Schema(args) => schema::schema(registry, &args),
+            Self::Devices(args) => devices::devices(&args),
+            Self::Selftest(args) => selftest::selftest(&args),
+        }
+    }
+}
+
+/// The whole runner for the architectures in `registry`. An author's `main` is one line,
+/// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`, beside the [`Allocator`].
+///
+/// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong, 130 when a run was
+/// stopped by Ctrl-C.
+pub fn main(registry: Registry) -> ExitCode {
+    process::default_to_the_cpu();
+    allocator::keep_freed_memory();
+    process::report_files_over_the_limit();
+    keep_words_whole();
+    hush_out_of_memory();
+    #[cfg(feature = "cuda")]
+    super::device::keep_kernels();
+    let command = Cli::parse().command;
+    match process::start_threads().map_err(Into::into).and_then(|()| command.execute(&registry)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => match report.downcast_ref() {
+            Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
+                say(stopped);
+                ExitCode::from(INTERRUPTED)
+            }
+            _ if let Some(stopped @ SweepError::Interrupted { .. }) = report.downcast_ref() => {
+                say(stopped);
+                ExitCode::from(INTERRUPTED)
+            }
+            _ => {
+                say(format_args!("{report:?}"));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// Breaks the lines of a report at spaces only, so that a path or a command in it can be copied.
+fn keep_words_whole() {
+    let handler = || {
+        MietteHandlerOpts::new()
+            .break_words(false)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .build()
+    };
+    // It fails where an author's program has set its own way to print reports, which then stays.
+    let _ = miette::set_hook(Box::new(move |_| Box::new(handler())));
+}

@@ -1,0 +1,13 @@
+//! One file a command.
+
+pub(super) mod architectures;
+pub(super) mod bench;
+pub(super) mod check;
+pub(super) mod devices;
+pub(super) mod eval;
+pub(super) mod ls;
+pub(super) mod new;
+pub(super) mod plan;
+pub(super) mod run;
+pub(super) mod schema;
+pub(super) mod selftest;

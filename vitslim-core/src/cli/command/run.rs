@@ -1,0 +1,22 @@
+use miette::IntoDiagnostic;
+
+use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::registry::Registry;
+use crate::cli::run_one::{RunArgs, run_one};
+use crate::cli::sweep::{run_attached, run_sweep};
+use crate::experiment::Document;
+use crate::train::Interrupter;
+
+/// Runs `args`.
+pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
+    if let Some(trial) = &args.trial {
+        return run_attached(registry, args, trial);
+    }
+    let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(&interrupter).into_diagnostic()?;
+    match trials.is_sweep() {
+        true => run_sweep(registry, args, &trials, &interrupter),
+        false => run_one(registry, args, &trials.get(0), interrupter),
+    }
+}

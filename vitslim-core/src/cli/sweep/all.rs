@@ -1,0 +1,62 @@
+//! A sweep from its plan to its table.
+
+use std::collections::HashSet;
+
+use super::trial::{self, Trial};
+use super::work::Sweep;
+use crate::cli::device::open_list;
+use crate::cli::print::print;
+use crate::cli::registry::Registry;
+use crate::cli::run_one::RunArgs;
+use crate::experiment::Trials;
+use crate::plan::Planning;
+use crate::report::SweepPlan;
+use crate::train::Interrupter;
+
+/// Runs the trials of a sweep.
+///
+/// # Errors
+///
+/// The mistakes of its trials, before any of them begins; and at its end, when trials failed or it was stopped.
+pub(in crate::cli) fn run_sweep(
+    registry: &Registry,
+    args: &RunArgs,
+    trials: &Trials,
+    interrupter: &Interrupter,
+) -> miette::Result<()> {
+    let plan = SweepPlan {
+        name: trials.name().to_owned(),
+        device: None,
+        trials: registry.plan(trials, &mut Planning::default())?,
+    };
+    check_devices(args, trials)?;
+    let folder = args.out.join(trials.name());
+    let of_sweep: Vec<Trial> = trials
+        .iter()
+        .zip(&plan.trials)
+        .map(|(trial, plan)| Trial::new(&folder, trial.document, plan))
+        .collect();
+    trial::prepare(&folder, &of_sweep, args.fresh)?;
+
+    let sweep = Sweep::new(args, trials, &folder, of_sweep, interrupter);
+    sweep.tell(&plan.total());
+    sweep.run()?;
+    let report = sweep.report();
+    print(args.json, &report, |report| {
+        format!("{}\n\nresults: {}", report.table().trim_end(), folder.display())
+    })?;
+    sweep.end(&report)
+}
+
+/// That the devices of all trials can be had, before any of them begins.
+fn check_devices(args: &RunArgs, trials: &Trials) -> miette::Result<()> {
+    let mut checked = HashSet::new();
+    for trial in trials.iter() {
+        let written =
+            ["devices", "precision"].map(|field| trial.document.at(&[field]).map(ToString::to_string));
+        if checked.insert(written) {
+            open_list(args.device.as_ref(), &trial, true)?;
+        }
+    }
+    Ok(())
+}
