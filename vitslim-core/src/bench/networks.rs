@@ -8,7 +8,7 @@ use crate::data::Batch;
 use crate::experiment::{Masks, Training, Trial};
 use crate::models::Architecture;
 use crate::nn::Precision;
-use crate::run::{DENSE, Prepared, RunError, Target, checked_macs, cut_at_random, restore};
+use crate::run::{DENSE, Prepared, RunError, Target, checked_macs, cut_at_random, initial, restore};
 use crate::slim::{MaskSet, Slim};
 use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings, read};
 
@@ -44,7 +44,10 @@ pub fn networks<A: Architecture>(
 ) -> Result<Benched, RunError> {
     let prepared = Prepared::<A>::new(trial)?;
     let models = match source {
-        Source::Experiment => cut_at_random(&prepared, setting.device)?.collect::<Result<_, _>>()?,
+        Source::Experiment => {
+            let dense = initial(&prepared, setting.device).map_err(RunError::Config)?;
+            cut_at_random(&prepared, dense, setting.device).collect::<Result<_, _>>()?
+        }
         Source::Run(targets) => restored(&prepared, targets, setting.device)?,
     };
     let bench = Bench { prepared: &prepared, training: prepared.experiment.search.training(), setting };
@@ -135,6 +138,12 @@ mod tests {
     use crate::experiment::Document;
     use crate::models::Vit;
 
+    fn cut(prepared: &Prepared<Vit>) -> Vec<Vit> {
+        let device = Device::flex();
+        let dense = initial(prepared, &device).unwrap();
+        cut_at_random(prepared, dense, &device).map(|cut| cut.unwrap().1).collect()
+    }
+
     #[test]
     fn the_shipped_experiments_cut_the_macs_that_they_say() {
         let shipped = [
@@ -147,12 +156,11 @@ mod tests {
             // Fewer images are read faster.
             let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
             let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
-            let models = cut_at_random(&prepared, &Device::flex()).unwrap();
-            let models: Vec<_> = models.map(Result::unwrap).collect();
+            let models = cut(&prepared);
             let macs: Vec<_> =
-                models.iter().map(|(_, model)| checked_macs(&prepared, model).unwrap() as f64).collect();
+                models.iter().map(|model| checked_macs(&prepared, model).unwrap() as f64).collect();
             assert_eq!(macs.len(), 1 + expected.len(), "{name}");
-            for block in models[1..].iter().flat_map(|(_, model)| &model.blocks) {
+            for block in models[1..].iter().flat_map(|model| &model.blocks) {
                 let hidden = block.mlp.fc1.weight.dims()[1];
                 let mut sizes = block.attn.heads.sizes.iter().chain([&hidden]);
                 assert!(sizes.all(|size| size.is_multiple_of(8)), "{name} rounds to 8");
@@ -179,9 +187,7 @@ mod tests {
         let hidden = |seed: usize| {
             let document = Document::parse("a.ron", &text(seed), &[]).unwrap();
             let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
-            let mut models = cut_at_random(&prepared, &Device::flex()).unwrap();
-            let (_, model) = models.nth(1).unwrap().unwrap();
-            model.blocks.iter().map(|block| block.mlp.fc1.weight.dims()[1]).collect::<Vec<_>>()
+            cut(&prepared)[1].blocks.iter().map(|block| block.mlp.fc1.weight.dims()[1]).collect::<Vec<_>>()
         };
         assert_eq!(hidden(1), hidden(1));
         assert_eq!(hidden(1).iter().sum::<usize>(), 64);

@@ -8,8 +8,8 @@ use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
-    EvaluationSetting, PrepareError, Prepared, RunError, RunFolder, Setting, Target, config, evaluate,
-    execute,
+    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Setting, Target, config_mistakes,
+    evaluate, execute,
 };
 use crate::terminal::say;
 
@@ -50,7 +50,7 @@ type Runner = fn(&Trial, &Setting) -> Result<(RunFolder, Summary), RunError>;
 impl Commands {
     fn of<A: Architecture>() -> Self {
         Self {
-            mistakes: |document| config::<A>(document, &[]).err().into_iter().flatten().collect(),
+            mistakes: config_mistakes::<A>,
             check: check_experiment::<A>,
             plan: plan::<A>,
             resolved: |trial| Prepared::<A>::new(trial)?.resolved(),
@@ -151,9 +151,94 @@ impl Registry {
 }
 
 fn run<A: Architecture>(trial: &Trial, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
-    let prepared = Prepared::<A>::new(trial)?;
+    let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut Known::default())?;
     for note in &prepared.data.notes {
         say(format_args!("data: {note}"));
     }
-    execute(&prepared, setting)
+    execute(&prepared, dense, setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use burn::module::Module;
+    use burn::tensor::{Device, Tensor};
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+    use vitslim_macros::Slimmable;
+
+    use super::*;
+    use crate::models::{ConfigError, Logits, VitConfig};
+    use crate::train::{Devices, Interrupter};
+
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+
+    /// A configuration that counts how often it is read.
+    #[derive(Clone, Serialize, Deserialize, JsonSchema)]
+    #[serde(from = "VitConfig", into = "VitConfig")]
+    struct CountedConfig(VitConfig);
+
+    impl From<VitConfig> for CountedConfig {
+        fn from(config: VitConfig) -> Self {
+            READ.fetch_add(1, Ordering::Relaxed);
+            Self(config)
+        }
+    }
+
+    impl From<CountedConfig> for VitConfig {
+        fn from(config: CountedConfig) -> Self {
+            config.0
+        }
+    }
+
+    /// A network that counts how often it is made.
+    #[derive(Module, Debug, Slimmable)]
+    struct Counted {
+        #[slim]
+        vit: Vit,
+    }
+
+    impl Architecture for Counted {
+        type Config = CountedConfig;
+
+        fn presets() -> Vec<(&'static str, CountedConfig)> {
+            Vec::new()
+        }
+
+        fn init(config: &CountedConfig, device: &Device) -> Result<Self, ConfigError> {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            Ok(Self { vit: Vit::init(&config.0, device)? })
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            self.vit.forward(images)
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_read_with_its_file_and_its_data_and_a_network_is_made_to_be_checked_and_trained() {
+        let text = "Experiment(name: \"a\", model: (architecture: \"counted\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
+                    data: Random(image_size: 8, channels: 1, classes: 3, images: 40), \
+                    search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
+                    budgets: [Share({ \"hidden\": 0.5 })])";
+        let counts = || (READ.load(Ordering::Relaxed), MADE.load(Ordering::Relaxed));
+        let registry = Registry::default().with::<Counted>("counted");
+        let document = Document::parse("a.ron", text, &[]).unwrap();
+        let trial = registry.trials(&document).unwrap().only().unwrap();
+        assert_eq!(counts(), (1, 0));
+        let out = tempfile::tempdir().unwrap();
+        let setting = Setting {
+            out: out.path(),
+            devices: &Devices::one("cpu", Device::flex()),
+            device_name: "cpu",
+            afresh: false,
+            interrupter: Interrupter::new(),
+            loader_threads: None,
+            quiet: true,
+        };
+        (registry.commands(&trial).unwrap().run)(&trial, &setting).unwrap();
+        assert_eq!(counts(), (2, 2));
+    }
 }

@@ -35,10 +35,10 @@ impl Planning {
 ///
 /// When the trial does not fit its data and network, or its networks cannot be made or trained.
 pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
-    let prepared = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
+    let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
     let nowhere = Circumstances { data: "", device: "", code: "" };
     let identities = Identities::new(&prepared, nowhere);
-    let sizes = planning.sizes.of(&prepared)?;
+    let sizes = planning.sizes.of(&prepared, dense)?;
     let (params, dense_macs) = sizes[0];
 
     let mut stage = |stage: Stage, training: &Training, identity: &Identity, macs: u64| {

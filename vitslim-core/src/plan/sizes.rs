@@ -10,8 +10,12 @@ use crate::run::{Prepared, RunError, Size, dry_run};
 pub(super) struct Sizes(HashMap<String, Size>);
 
 impl Sizes {
-    /// Those of the dense network and of the sub-network of each budget.
-    pub(super) fn of<A: Architecture>(&mut self, prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
+    /// Those of the dense network, which may be made already, and of the sub-network of each budget.
+    pub(super) fn of<A: Architecture>(
+        &mut self,
+        prepared: &Prepared<A>,
+        dense: Option<A>,
+    ) -> Result<Vec<Size>, RunError> {
         let experiment = &prepared.experiment;
         let network = prepared.network();
         let granularities: Vec<_> =
@@ -23,7 +27,7 @@ impl Sizes {
         if let Some(known) = keys.iter().map(|key| self.0.get(key).copied()).collect() {
             return Ok(known);
         }
-        let sizes = dry_run(prepared)?;
+        let sizes = dry_run(prepared, dense)?;
         self.0.extend(keys.into_iter().zip(sizes.iter().copied()));
         Ok(sizes)
     }

@@ -21,17 +21,31 @@ pub(crate) fn facts(data: &Dataset) -> [(&'static str, usize); 3] {
 ///
 /// # Errors
 ///
-/// What is wrong with it, as far as the `facts` tell: unless they are complete, no field is missing, and nothing is wrong with the
-/// configuration as a whole.
+/// What is wrong with it, as far as the `facts` tell.
 pub(crate) fn config<A: Architecture>(
     document: &Document,
     facts: &Facts,
 ) -> Result<Option<A::Config>, Faults> {
-    let fields = fields::<A>();
-    let has = |name: &str| fields.iter().any(|field| field == name);
-    let said: Vec<_> = facts.iter().filter(|(name, _)| has(name)).collect();
-    let data: Vec<_> = said.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let (node, Reading { value, faults }) = read_config::<A>(document, facts)?;
+    Faults::check(faults)?;
+    let says = |name| node.child(name).is_some() || !fields::<A>().iter().any(|field| field == name);
+    Ok(value.filter(|_| says("image_size") && says("channels")))
+}
 
+/// What is wrong with the configuration in `document`, as far as the file tells.
+pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<Fault> {
+    match read_config::<A>(document, &[]) {
+        Ok((_, Reading { faults, .. })) => faults,
+        Err(faults) => faults.into_iter().collect(),
+    }
+}
+
+/// The configuration in `document`, as a tree and as a value. Unless the `facts` are complete, it is no mistake that a field is
+/// missing, and the configuration as a whole is not judged.
+fn read_config<A: Architecture>(
+    document: &Document,
+    facts: &Facts,
+) -> Result<(Node, Reading<A::Config>), Faults> {
     let mut found = Vec::new();
     let preset = preset::<A>(document).unwrap_or_else(|faults| {
         found.extend(faults);
@@ -42,19 +56,20 @@ pub(crate) fn config<A: Architecture>(
         let message = format!("this preset cannot be written as RON: {error}");
         document.fault(&["model", "preset"], message, None)
     })?;
+    let fields = if facts.is_empty() { Vec::new() } else { fields::<A>() };
+    let facts: Vec<_> = facts.iter().filter(|(name, _)| fields.iter().any(|field| field == name)).collect();
+    let data: Vec<_> = facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let mut node =
         overlay(parsed("the preset", preset)?, parsed("the data", format!("({})", data.join(", ")))?);
     let written = document.at(&["model", "config"]);
     if let Some(written) = written {
-        found.extend(said.iter().filter_map(|(name, value)| contradiction(written, name, *value)));
+        found.extend(facts.iter().filter_map(|(name, value)| contradiction(written, name, *value)));
         node = overlay(node, written.clone());
     }
     let Reading { value, faults } = read(&node);
     let is_sure = |fault: &Fault| complete || fault.missing().is_none() && *fault.span() != node.span;
     found.extend(faults.into_iter().filter(is_sure));
-    Faults::check(found)?;
-    let known = |name: &str| !has(name) || node.child(name).is_some();
-    Ok(value.filter(|_| known("image_size") && known("channels")))
+    Ok((node, Reading { value, faults: found }))
 }
 
 /// The default configuration of the architecture.

@@ -19,14 +19,19 @@ use crate::slim::{MaskSet, can_leave_tokens, keep_a_token};
 /// Parameters and MACs for one image.
 pub(crate) type Size = (usize, u64);
 
-/// The sizes of the dense network, and of the sub-network of each budget by [`cut_at_random`].
+/// The sizes of the dense network, and of the sub-network of each budget by [`cut_at_random`]. The dense network may be made already.
 ///
 /// # Errors
 ///
 /// When one of them cannot be made, or does not take the images, or has an answer for other classes.
-pub(crate) fn dry_run<A: Architecture>(prepared: &Prepared<A>) -> Result<Vec<Size>, RunError> {
+pub(crate) fn dry_run<A: Architecture>(
+    prepared: &Prepared<A>,
+    dense: Option<A>,
+) -> Result<Vec<Size>, RunError> {
+    let device = Device::flex();
     let size = |(_, model): (String, A)| Ok((Module::num_params(&model), checked_macs(prepared, &model)?));
-    cut_at_random(prepared, &Device::flex())?.map(|cut| cut.and_then(size)).collect()
+    let dense = dense.map_or_else(|| initial(prepared, &device), Ok).map_err(RunError::Config)?;
+    cut_at_random(prepared, dense, &device).map(|cut| cut.and_then(size)).collect()
 }
 
 /// MACs of `model` for one image, for which it has an answer for each class of the data.
@@ -40,7 +45,7 @@ pub(crate) fn checked_macs<A: Architecture>(prepared: &Prepared<A>, model: &A) -
     if network == data { Ok(macs) } else { Err(RunError::Classes { network, data }) }
 }
 
-/// The dense network as initialised, and a sub-network for each budget by masks that are drawn at random: sizes differ from
+/// The network `dense`, and a sub-network for each budget by masks that are drawn at random: sizes differ from
 /// layer to layer as those of a search do. One after the other, since all together may not fit into memory.
 ///
 /// # Errors
@@ -48,9 +53,10 @@ pub(crate) fn checked_macs<A: Architecture>(prepared: &Prepared<A>, model: &A) -
 /// When one of them cannot be made, or a budget leaves no token whatever the masks.
 pub(crate) fn cut_at_random<'a, A: Architecture>(
     prepared: &'a Prepared<A>,
+    dense: A,
     device: &Device,
-) -> Result<impl Iterator<Item = Result<(String, A), RunError>> + use<'a, A>, RunError> {
-    let dense = initial(prepared, device).map_err(RunError::Config)?.valid();
+) -> impl Iterator<Item = Result<(String, A), RunError>> + use<'a, A> {
+    let dense = dense.valid();
     let masks = random_masks(prepared, device);
     let whole = (DENSE.to_owned(), dense.clone());
     let cut = move |budget: &PreparedBudget| {
@@ -64,7 +70,7 @@ pub(crate) fn cut_at_random<'a, A: Architecture>(
             .map_err(|said| RunError::Uncut { label: label.clone(), said })??;
         Ok((label, sliced))
     };
-    Ok(std::iter::once(Ok(whole)).chain(prepared.budgets.iter().map(cut)))
+    std::iter::once(Ok(whole)).chain(prepared.budgets.iter().map(cut))
 }
 
 /// Masks that are drawn at random, by the seed.

@@ -112,7 +112,7 @@ fn prepare_other_data<A: Architecture>(trial: &Trial, folder: &str) -> Result<Pr
             return Err(OtherDataError::Count { own: own.classes, other: other.classes }.into());
         }
     }
-    let prepared = Prepared::<A>::of_sweep(&trial, &mut known)?;
+    let (prepared, _) = Prepared::<A>::of_sweep(&trial, &mut known)?;
     let data = prepared.data.normalised_by(own.normalisation);
     Ok(Prepared { data, ..prepared })
 }

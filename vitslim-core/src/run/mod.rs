@@ -24,7 +24,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{config, config_fault, default, facts};
+pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
 pub(crate) use dataset::dataset;
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
 pub use error::{OtherDataError, RunError};

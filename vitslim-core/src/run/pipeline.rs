@@ -33,19 +33,21 @@ use crate::train::{
 /// Held-out images on which hard-masked and sliced networks are compared.
 const COMPARED_IMAGES: usize = 256;
 
-/// Runs a prepared experiment, from where an earlier run of it was stopped, and leaves its folder.
+/// Runs a prepared experiment, from where an earlier run of it was stopped, and leaves its folder. Its dense network may be made already,
+/// for the dry run.
 ///
 /// # Errors
 ///
 /// When a stage fails or is interrupted, or a file cannot be written.
 pub fn execute<A: Architecture>(
     prepared: &Prepared<A>,
+    dense: Option<A>,
     setting: &Setting,
 ) -> Result<(RunFolder, Summary), RunError> {
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
-    dry_run(prepared)?;
+    dry_run(prepared, dense)?;
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();

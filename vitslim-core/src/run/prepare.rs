@@ -54,16 +54,16 @@ impl Known {
         self.data.entry(written).or_insert_with(|| dataset(trial)).clone()
     }
 
-    /// The dimensions of the network of `trial` with this configuration.
+    /// The dimensions of the network of `trial` with this configuration, and the network itself, unless they were known.
     fn dimensions<A: Architecture>(
         &mut self,
         trial: &Trial,
         config: &A::Config,
-    ) -> Result<Vec<Dimension>, PrepareError> {
+    ) -> Result<(Vec<Dimension>, Option<A>), PrepareError> {
         let written = ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
         let written = format!("{}{written}", std::any::type_name::<A>());
         if let Some(dimensions) = self.dimensions.get(&written) {
-            return Ok(dimensions.clone());
+            return Ok((dimensions.clone(), None));
         }
         let unmade = |said: String| {
             trial.document.fault(&["model"], format!("the network cannot be made ({said})"), None)
@@ -73,7 +73,7 @@ impl Known {
             .map_err(|error| config_fault(&trial.document, error))?;
         let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
         self.dimensions.insert(written, dimensions.clone());
-        Ok(dimensions)
+        Ok((dimensions, Some(model)))
     }
 }
 
@@ -104,15 +104,16 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// The mistakes of the file, at their places.
     pub fn new(trial: &Trial) -> Result<Self, PrepareError> {
-        Self::of_sweep(trial, &mut Known::default())
+        Ok(Self::of_sweep(trial, &mut Known::default())?.0)
     }
 
-    /// [`Prepared::new`] for one of the trials of a sweep. What is read for one is `known` to those after it.
+    /// [`Prepared::new`] for one of the trials of a sweep. What is read for one is `known` to those after it. The dense network that
+    /// was made to check the keys is handed on; it is `None` if that was known.
     ///
     /// # Errors
     ///
     /// The mistakes of the file, at their places.
-    pub(crate) fn of_sweep(trial: &Trial, known: &mut Known) -> Result<Self, PrepareError> {
+    pub(crate) fn of_sweep(trial: &Trial, known: &mut Known) -> Result<(Self, Option<A>), PrepareError> {
         // All images of a folder are decoded once, which may take hours: what is wrong with the network is told before.
         if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
             Network::<A>::find(trial, &[("image_size", image_size.get()), ("channels", 3)], known)?;
@@ -123,10 +124,10 @@ impl<A: Architecture> Prepared<A> {
             Err(PrepareError::Faults(faults)) => return Err(faults.and(too_large).into()),
             network => Faults::check(too_large).map_err(PrepareError::from).and(network)?,
         };
-        let Network { config, dimensions, searched, budgets } =
+        let Network { config, dense, dimensions, searched, budgets } =
             network.ok_or_else(|| trial.document.fault(&["model"], "this model cannot be read", None))?;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
-        Ok(Self { experiment, swept, config, data, dimensions, searched, budgets })
+        Ok((Self { experiment, swept, config, data, dimensions, searched, budgets }, dense))
     }
 
     /// Name of the trial, and of its folder.
@@ -179,6 +180,7 @@ impl<A: Architecture> Prepared<A> {
 /// The network of a trial, in which its keys were found.
 struct Network<A: Architecture> {
     config: A::Config,
+    dense: Option<A>,
     dimensions: Vec<Dimension>,
     searched: Vec<(Dimension, MaskSpec)>,
     budgets: Vec<PreparedBudget>,
@@ -188,11 +190,11 @@ impl<A: Architecture> Network<A> {
     /// The network of `trial`, of whose data the `facts` are known; `None` if they do not tell it.
     fn find(trial: &Trial, facts: &Facts, known: &mut Known) -> Result<Option<Self>, PrepareError> {
         let Some(config) = config::<A>(&trial.document, facts)? else { return Ok(None) };
-        let dimensions = known.dimensions::<A>(trial, &config)?;
+        let (dimensions, dense) = known.dimensions::<A>(trial, &config)?;
         let mut found = Vec::new();
         let (searched, budgets) = keys(trial, &dimensions, &mut found);
         Faults::check(found)?;
-        Ok(Some(Self { config, dimensions, searched, budgets }))
+        Ok(Some(Self { config, dense, dimensions, searched, budgets }))
     }
 }
 

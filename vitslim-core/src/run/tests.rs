@@ -71,7 +71,7 @@ pub(super) fn execute_quietly<A: Architecture>(
         loader_threads: None,
         quiet: true,
     };
-    execute(prepared, &setting).map(|(_, summary)| summary)
+    execute(prepared, None, &setting).map(|(_, summary)| summary)
 }
 
 fn said(error: RunError) -> (String, String) {

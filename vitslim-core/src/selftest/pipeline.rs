@@ -83,7 +83,7 @@ fn run(
         loader_threads: None,
         quiet: true,
     };
-    execute(prepared, &setting).map(|(_, summary)| summary)
+    execute(prepared, None, &setting).map(|(_, summary)| summary)
 }
 
 fn folder(prepared: &Prepared<Vit>, out: &Path) -> std::path::PathBuf {

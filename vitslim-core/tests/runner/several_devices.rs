@@ -182,7 +182,7 @@ fn a_device_that_fails_ends_the_run_by_name() {
         loader_threads: None,
         quiet: true,
     };
-    let Err(RunError::Train(error)) = execute(&prepared, &setting) else { panic!("it did not fail") };
+    let Err(RunError::Train(error)) = execute(&prepared, None, &setting) else { panic!("it did not fail") };
     assert!(matches!(error, TrainError::Device { .. }), "{error}");
     let told = "pretrain was stopped: `cpu` (device 2 of 2) failed: out of memory";
     assert_eq!(error.to_string(), told);
