@@ -60,7 +60,7 @@ pub(crate) struct Circumstances<'a> {
 }
 
 impl Identities {
-    /// The dependencies of the trial `prepared`.
+    /// The identities of the stages of `prepared`.
     pub(crate) fn new<A: Architecture>(prepared: &Prepared<A>, circumstances: Circumstances) -> Self {
         let experiment = &prepared.experiment;
         let settings = written(&(

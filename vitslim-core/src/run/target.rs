@@ -33,7 +33,7 @@ pub enum TargetError {
     NoRun {
         /// The folder that was given.
         path: PathBuf,
-        /// The folder that was probably meant.
+        /// What was probably meant, as the help of the error.
         help: String,
     },
     /// The run has no such sub-network.

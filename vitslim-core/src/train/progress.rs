@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// The result of `work`, repeated until the machine did not pause, which would count as time that has passed.
+    /// The result of `work`, repeated until the machine made no pause in it: a pause would count as time that has passed.
     fn at_once<T>(work: impl Fn() -> T) -> T {
         loop {
             let begun = Instant::now();

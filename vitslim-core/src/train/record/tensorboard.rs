@@ -65,7 +65,7 @@ fn append_record(bytes: &mut Vec<u8>, data: &[u8]) {
     bytes.extend(checksum(data).to_le_bytes());
 }
 
-/// CRC-32C, masked, since the checksum of bytes that contain their own checksum would be a poor one.
+/// CRC-32C, masked, since a checksum of bytes that contain checksums would be a poor one.
 fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
