@@ -1,4 +1,4 @@
-//! Times, taken in turn, and what is reported of them.
+//! Measures networks in turn, and reports their times.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use super::work::{Benched, Network, Work, WorkKind};
 use crate::report::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
 use crate::train::EvaluateError;
 
-/// Rounds that are measured however long they take.
+/// The smallest number of rounds, however long they take.
 const LEAST_ROUNDS: usize = 3;
 
-/// How long is measured.
+/// How long to measure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
-    /// So many rounds.
+    /// This number of rounds.
     Rounds(usize),
-    /// Until so many seconds have passed, but at least three rounds.
+    /// Until this number of seconds has passed, but at least three rounds.
     Seconds(f64),
 }
 
@@ -27,13 +27,13 @@ impl Limit {
     }
 }
 
-/// Measures all networks in rounds: one thing after the other, once each, so that what else the machine does meets all of
-/// them alike. Every other round goes backwards, so that what comes before a thing is not always the same. A first round warms
-/// up and is not counted.
+/// Measures all networks in rounds. A round takes each measurement once, one after the other, so that whatever else the machine
+/// does affects all of them alike. Every other round runs backwards, so that a measurement does not always follow the same one.
+/// A first round warms up and is not counted.
 ///
 /// # Errors
 ///
-/// When a network answers with values that are not finite, or the device fails.
+/// When a network's logits are not finite, or the device fails.
 pub fn benchmark(
     mut experiments: Vec<Benched>,
     limit: Limit,
@@ -63,7 +63,7 @@ pub fn benchmark(
     Ok(Benchmark { device: device_name.to_owned(), batch, rounds, experiments: experiments.collect() })
 }
 
-/// The seconds that each thing a network does took, round by round.
+/// The seconds that each kind of work of a network took, round by round.
 type Times = Vec<(WorkKind, Vec<f64>)>;
 
 fn report(
@@ -112,7 +112,7 @@ fn timing(seconds: &[f64], batch: usize) -> Timing {
     Timing { images_per_second: 1000.0 * batch as f64 / milliseconds.median, milliseconds }
 }
 
-/// The ratio of two times, round by round: what slows a round slows both.
+/// The ratio of two times, round by round: whatever slows a round slows both.
 fn ratio(numerator: &[f64], denominator: &[f64]) -> Spread {
     Spread::of(numerator.iter().zip(denominator).map(|(a, b)| a / b))
 }
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn ratios_are_over_the_dense_network_round_by_round() {
-        // The second round is ten times as slow for all.
+        // The second round is ten times slower for all.
         let times = [2.0, 2.1, 1.0, 1.0, 0.25].map(|time| vec![time, 10.0 * time, time]);
         let found = report(&benched(&Log::default()), &mut times.into_iter(), 10);
         let same = |value: f64| Spread { lower: value, median: value, upper: value };

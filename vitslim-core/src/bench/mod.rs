@@ -1,4 +1,4 @@
-//! How fast networks are: a training step, a search step and inference, of dense networks and of sub-networks.
+//! The speed of networks: a training step, a search step and inference, of dense networks and of sub-networks.
 
 mod measure;
 mod networks;

@@ -1,4 +1,4 @@
-//! The networks that are measured: of an experiment, as initialised, or of a run, as it left them.
+//! The networks to measure: those of an experiment, as initialised, or those of a run, as it left them.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -15,24 +15,24 @@ use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings, read};
 /// Where the networks come from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// An experiment: as initialised, cut to each budget by random masks.
+    /// An experiment: its dense network as initialised, cut to each budget by random masks.
     Experiment,
-    /// A run: these networks of it, the dense one among them.
+    /// A run: these of its networks, the dense one included.
     Run(Vec<Target>),
 }
 
-/// How networks are measured.
+/// How to measure networks.
 #[derive(Clone, Copy, Debug)]
 pub struct BenchSetting<'a> {
-    /// Images of a batch.
+    /// Images per batch.
     pub batch: usize,
-    /// Where to compute.
+    /// The device to measure on.
     pub device: &'a Device,
-    /// How results name the precision of the experiment on this device.
+    /// What results call the experiment's precision on this device.
     pub precision_name: &'a str,
 }
 
-/// The networks of `trial`, or of its run, ready to be measured.
+/// The networks of `trial`, or of its run, ready to measure.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ fn restored<A: Architecture>(
 
 struct Bench<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
-    /// That of the search, for all networks alike.
+    /// The search's training settings, used for all networks.
     training: Training,
     setting: &'a BenchSetting<'a>,
 }

@@ -1,49 +1,49 @@
-//! What is measured.
+//! The networks to measure, and what they do.
 
 use crate::data::ImageShape;
 use crate::train::EvaluateError;
 
-/// An experiment with the networks that are measured for it; the dense one comes first.
+/// An experiment with its networks to measure; the dense one comes first.
 pub struct Benched {
     /// Name of the experiment.
     pub name: String,
     /// Name of the trial.
     pub trial: String,
-    /// How results name what the networks multiply matrices in.
+    /// What results call the precision of matrix products.
     pub precision: String,
-    /// What an image is.
+    /// Channels, height and width of an image.
     pub image: ImageShape,
     /// Dense network and sub-networks.
     pub networks: Vec<Network>,
 }
 
-/// A network that is measured.
+/// A network to measure.
 pub struct Network {
     /// `dense`, or the label of the sub-network.
     pub name: String,
-    /// Parameters.
+    /// Number of parameters.
     pub params: usize,
     /// Multiply-adds for one image.
     pub macs: u64,
-    /// What is timed of it.
+    /// What to time.
     pub work: Vec<Work>,
 }
 
 /// One thing that a network does with a batch.
 pub struct Work {
-    /// What it is.
+    /// What the network does.
     pub kind: WorkKind,
-    /// Does it once, to the end.
+    /// Does it once, and waits until it is done.
     pub once: Box<dyn FnMut() -> Result<(), EvaluateError>>,
 }
 
 /// What a network does with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkKind {
-    /// Forward, backward and update.
+    /// A training step: forward, backward and update.
     Training,
-    /// The same with masks and their penalty.
+    /// A search step: the same with masks and their penalty.
     Search,
-    /// Forward.
+    /// Inference: forward only.
     Inference,
 }

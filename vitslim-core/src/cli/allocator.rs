@@ -1,6 +1,6 @@
 use std::ffi::{c_int, c_long};
 
-/// The allocator of `vitslim`: a program with other architectures has it too if its `main.rs` says
+/// The allocator of `vitslim`. To use it in a program with architectures of its own, write in `main.rs`:
 ///
 /// ```
 /// #[global_allocator]
@@ -8,15 +8,15 @@ use std::ffi::{c_int, c_long};
 /// # fn main() {}
 /// ```
 ///
-/// Threads that compute parts of the same operation do not wait for each other for memory. Without it the program is slower, a small
-/// network by a tenth.
+/// With it, threads that compute parts of the same operation do not wait for each other for memory. Without it the program is
+/// slower, a small network by a tenth.
 pub use mimalloc::MiMalloc as Allocator;
 
-/// `mi_option_purge_delay`, which has no name in `libmimalloc-sys`.
+/// `mi_option_purge_delay`, which `libmimalloc-sys` does not name.
 const PURGE_DELAY: c_int = 15;
 
-/// Tells the allocator to keep freed memory. A training step frees and allocates the same large tensors again and again; by default
-/// each goes back to the system and is faulted in anew, which costs a third of the time of a small network's step.
+/// Tells the allocator to keep freed memory. A training step frees and allocates the same large tensors again and again; by
+/// default each returns to the system and is faulted in again, which costs a third of a small network's step.
 #[allow(unsafe_code)]
 pub(super) fn keep_freed_memory() {
     const NEVER: c_long = -1;
@@ -28,7 +28,7 @@ pub(super) fn keep_freed_memory() {
     keep_freed_memory_of_system();
 }
 
-/// The same for a program that has the allocator of the system.
+/// The same for a program that uses the system's allocator.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[allow(unsafe_code)]
 fn keep_freed_memory_of_system() {

@@ -75,11 +75,11 @@ impl Command {
     }
 }
 
-/// The whole runner for the architectures in `registry`. An author's `main` is one line,
+/// The whole runner, for the architectures in `registry`. The `main` of your own program is one line,
 /// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`, beside the [`Allocator`].
 ///
-/// Exit codes: 0 when all went well, 1 when a run failed or was refused, 2 when the command line is wrong, 130 when a run was
-/// stopped by Ctrl-C.
+/// Exit codes: 0 for success, 1 for a failed or refused run or check, 2 for a wrong command line, and 130 for a run stopped by
+/// Ctrl-C.
 pub fn main(registry: Registry) -> ExitCode {
     process::default_to_the_cpu();
     allocator::keep_freed_memory();
@@ -108,7 +108,7 @@ pub fn main(registry: Registry) -> ExitCode {
     }
 }
 
-/// Breaks the lines of a report at spaces only, so that a path or a command in it can be copied.
+/// Breaks the lines of a report at spaces only, so that a path or a command can be copied from it.
 fn keep_words_whole() {
     let handler = || {
         MietteHandlerOpts::new()
@@ -117,6 +117,6 @@ fn keep_words_whole() {
             .word_splitter(WordSplitter::NoHyphenation)
             .build()
     };
-    // It fails where an author's program has set its own way to print reports, which then stays.
+    // This fails if the program has already chosen how to print reports; its choice stays.
     let _ = miette::set_hook(Box::new(move |_| Box::new(handler())));
 }

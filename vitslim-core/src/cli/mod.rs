@@ -1,6 +1,6 @@
 //! The runner.
 //!
-//! `command` has a file for each command; the others are what commands share.
+//! `command` has a file for each command; the others hold what commands share.
 
 mod allocator;
 mod app;

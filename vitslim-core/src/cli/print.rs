@@ -1,11 +1,11 @@
-//! The result of a command, on standard output.
+//! Prints the result of a command to standard output.
 
 use std::io::{ErrorKind, Write};
 
 use miette::IntoDiagnostic;
 use serde::Serialize;
 
-/// Prints `result`, as JSON or as a table.
+/// Prints `result` as JSON or as a table.
 pub(super) fn print<T: Serialize>(
     as_json: bool,
     result: &T,

@@ -1,4 +1,4 @@
-//! What the process is set to before a command runs.
+//! Settings of the process, made before a command runs.
 
 use std::error::Error as _;
 
@@ -6,29 +6,29 @@ use miette::Diagnostic;
 use rayon::ThreadPoolBuilder;
 use thiserror::Error;
 
-/// The variable that says how many threads compute, of rayon.
+/// rayon's variable for the number of threads that compute.
 pub(super) const THREADS: &str = "RAYON_NUM_THREADS";
 
-/// Threads that cannot be had.
+/// Threads that could not be started.
 #[derive(Debug, Error, Diagnostic)]
 pub(super) enum ThreadsError {
-    /// The variable is no number.
-    #[error("{THREADS} is `{0}`, but it is the number of threads that compute")]
-    #[diagnostic(help("set it to a number, or not at all: then there are as many as the machine has cores"))]
+    /// The variable is not a number.
+    #[error("{THREADS} is `{0}`, but must be the number of threads that compute")]
+    #[diagnostic(help("set it to a number, or unset it to use as many threads as the machine has cores"))]
     NoNumber(String),
-    /// The system does not give so many.
-    #[error("the threads that compute cannot be started: {0}")]
+    /// The system refuses to start so many.
+    #[error("cannot start the threads that compute: {0}")]
     #[diagnostic(help(
-        "ask for fewer with {THREADS}, or raise the limit of processes (`ulimit -u`, or that of the container)"
+        "set {THREADS} to fewer, or raise the limit on processes (`ulimit -u`, or the container's limit)"
     ))]
     Refused(String),
 }
 
-/// Starts the threads that compute, before anything asks for them: later it would be a panic that there are none.
+/// Starts the threads that compute. Without them, the first use would panic.
 ///
 /// # Errors
 ///
-/// When the variable of their number is wrong, or the system does not give so many.
+/// When the variable is wrong, or the system refuses to start so many.
 pub(super) fn start_threads() -> Result<(), ThreadsError> {
     if let Some(asked) = std::env::var_os(THREADS) {
         let asked = asked.to_string_lossy();
@@ -39,25 +39,25 @@ pub(super) fn start_threads() -> Result<(), ThreadsError> {
     let Err(error) = ThreadPoolBuilder::new().build_global() else { return Ok(()) };
     match error.source() {
         Some(cause) => Err(ThreadsError::Refused(cause.to_string())),
-        // An author's program has started them already.
+        // The program has started them already.
         None => Ok(()),
     }
 }
 
-/// Makes the CPU the device of what burn makes without being told where: the state of an optimizer that it loads, which it moves to
-/// the parameters at the next step. Where CUDA is compiled in it would be the GPU, and a panic on a machine without one.
+/// Makes the CPU the default device of burn, for what it creates without a device: optimizer state that it loads, and moves to
+/// the parameters at the next step. With CUDA compiled in the default would be the GPU, and a panic on a machine without one.
 ///
-/// Must be called before any thread is started.
+/// Must be called before any thread starts.
 #[allow(unsafe_code)]
 pub(super) fn default_to_the_cpu() {
-    // SAFETY: no other thread reads the environment meanwhile, since there is none.
+    // SAFETY: no other thread exists that could read the environment meanwhile.
     unsafe {
         std::env::set_var("BURN_DEVICE", "flex");
     }
 }
 
-/// Makes a file that grows over the limit of `ulimit -f` an error as any other, which says where it was. By default the
-/// system kills the process without a word.
+/// Turns a file that grows beyond the limit of `ulimit -f` into an ordinary error that names the file. By default the system
+/// kills the process without a message.
 #[cfg(unix)]
 #[allow(unsafe_code)]
 pub(super) fn report_files_over_the_limit() {

@@ -13,35 +13,35 @@ use crate::run::{
 };
 use crate::terminal::say;
 
-/// Where an experiment names its architecture.
+/// The place where an experiment names its architecture.
 const ARCHITECTURE: [&str; 2] = ["model", "architecture"];
 
-/// The architectures that experiments may name.
+/// The architectures that experiments can name.
 #[derive(Default)]
 pub struct Registry {
     entries: Vec<(&'static str, Commands)>,
 }
 
-/// What the commands do with a trial of one architecture.
+/// What commands can do with a trial, for one architecture.
 #[derive(Clone, Copy)]
 pub(super) struct Commands {
-    /// Finds what is wrong with its configuration, as far as the file tells.
+    /// Finds mistakes in its configuration, as far as the file shows them.
     mistakes: fn(&Document) -> Vec<Fault>,
-    /// Checks it and its architecture.
+    /// Checks the trial and its architecture.
     pub check: fn(&Trial) -> ExperimentCheck,
-    /// Tells what a run of it will be.
+    /// Plans a run of the trial.
     pub plan: fn(&Trial, &mut Planning) -> Result<PlannedTrial, RunError>,
-    /// Writes it with every default spelled out.
+    /// Writes the trial as a file with every default spelled out.
     pub resolved: fn(&Trial) -> Result<String, PrepareError>,
-    /// Runs it.
+    /// Runs the trial.
     pub run: Runner,
     /// Evaluates a network of its run.
     pub eval: fn(&Trial, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
-    /// Makes the networks to be measured, of the experiment or of its run.
+    /// Builds the networks to benchmark, from the experiment or from its run.
     pub bench: fn(&Trial, &Source, &BenchSetting) -> Result<Benched, RunError>,
     /// Describes the architecture.
     listed: fn(&str) -> ListedArchitecture,
-    /// The schema of its configuration.
+    /// The schema of the architecture's configuration.
     config_schema: fn() -> Schema,
 }
 
@@ -73,7 +73,7 @@ impl Registry {
             .with::<ConvNext>("convnext")
     }
 
-    /// Adds an architecture under the name that experiments give it, in place of an earlier one of that name.
+    /// Adds an architecture under the name that experiments use. It replaces an earlier one with the same name.
     pub fn with<A: Architecture>(mut self, name: &'static str) -> Self {
         self.entries.retain(|(known, _)| *known != name);
         self.entries.push((name, Commands::of::<A>()));
@@ -105,23 +105,23 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// All that is wrong with the file, its models included. What is wrong with its data and networks, the commands find.
+    /// All mistakes in the file, including its models. Mistakes in data and networks are left to the commands.
     pub(super) fn trials(&self, document: &Document) -> Result<Trials, Faults> {
         Trials::new(document, |trial| match trial.at(&ARCHITECTURE) {
             Some(Node { value: Value::String(name), .. }) => match self.find(trial, name) {
                 Ok(commands) => (commands.mistakes)(trial),
                 Err(unknown) => unknown.into_iter().collect(),
             },
-            // The types say that it is missing, or no string.
+            // The types report that it is missing, or not a string.
             _ => Vec::new(),
         })
     }
 
-    /// What a run of each of `trials` will be.
+    /// The plan of a run of each of `trials`.
     ///
     /// # Errors
     ///
-    /// The mistakes of all of them, or why the first that cannot be planned cannot.
+    /// The mistakes of all trials, or the error of the first one that cannot be planned.
     pub(super) fn plan(
         &self,
         trials: &Trials,
@@ -130,7 +130,7 @@ impl Registry {
         trials.each(|trial| (self.commands(trial)?.plan)(trial, planning), RunError::faults)
     }
 
-    /// What the commands do with `trial`.
+    /// The commands for `trial`.
     ///
     /// # Errors
     ///

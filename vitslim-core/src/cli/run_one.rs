@@ -1,4 +1,4 @@
-//! A run of one trial, as the command line asks for it.
+//! Runs one trial for the command line.
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -15,14 +15,14 @@ use crate::report::table;
 use crate::run::Setting;
 use crate::train::Interrupter;
 
-/// More trials at once than any machine has use for.
+/// More trials at once than any machine can use.
 const MOST_JOBS: u64 = 256;
 
-/// More threads than any machine has use for.
+/// More threads than any machine can use.
 const MOST_LOADER_THREADS: u64 = 256;
 
-/// Runs the experiment in a file: pretrains, searches, and cuts, slices and retrains a sub-network for each budget; and all that
-/// for each trial of a sweep.
+/// Runs an experiment: pretrains, searches, then cuts, slices and retrains a sub-network for each budget. Does all that for each
+/// trial of a sweep.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim run experiments/quickstart.ron
@@ -37,52 +37,52 @@ pub struct RunArgs {
     /// The experiment, a RON file.
     pub(super) file: PathBuf,
 
-    /// Folder for results: they go to DIR/<name>/<trial>/, where the trial of an experiment that sweeps nothing is seed=<seed>.
+    /// Folder for results: they go to DIR/<name>/<trial>/. Without a sweep, <trial> is seed=<seed>.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(super) out: PathBuf,
 
     #[arg(long, value_name = "DEVICE[,DEVICE]", help = device_help())]
     pub(super) device: Option<DeviceList>,
 
-    /// Begins the run anew, whatever an earlier one left; else it goes on where that was stopped.
+    /// Starts again, and discards what an earlier run left. By default the run resumes where it stopped.
     #[arg(long)]
     pub(super) fresh: bool,
 
-    /// Trials of a sweep that run side by side; the cores are shared out among them.
+    /// Number of trials of a sweep that run side by side; they divide the cores among them.
     #[arg(long, short, value_name = "N", default_value_t = 1, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_JOBS))]
     pub(super) jobs: usize,
 
-    /// Stops a sweep when one of its trials has failed; else the others go on.
+    /// Stops a sweep when a trial fails. By default the other trials go on.
     #[arg(long)]
     pub(super) fail_fast: bool,
 
-    /// Sets one value of the experiment, as if it stood in the file; may be given again, the last wins. The value is RON,
-    /// so that text needs quotes: 'name="mine"'.
+    /// Sets a value in the experiment, as if the file said so; repeat it to set more, the last one wins. The value is RON, so
+    /// text needs quotes: 'name="mine"'.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
 
-    /// Threads that prepare training batches ahead; with 0 each is prepared when it is needed. The results are the same for
-    /// any number [default: 2 for a folder of images, else 0].
+    /// Threads that prepare training batches ahead; with 0, each batch is prepared when it is needed. The results are the same
+    /// for any number [default: 2 for a folder of images, else 0].
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
     pub(super) loader_threads: Option<usize>,
 
-    /// Shows no progress: only warnings, errors and the result.
+    /// Hides progress: shows only warnings, errors and the result.
     #[arg(long, short)]
     pub(super) quiet: bool,
 
-    /// Prints the summary as JSON, as it is in summary.json or sweep.json, instead of the table.
+    /// Prints the summary as JSON, as in summary.json or sweep.json, instead of the table.
     #[arg(long)]
     pub(super) json: bool,
 
-    /// The trial of a sweep that this process is started for.
+    /// The trial of a sweep that this process runs.
     #[arg(long, value_name = "NAME", hide = true)]
     pub(super) trial: Option<String>,
 }
 
-/// What `--help` says of `--device`.
+/// The `--help` of `--device`.
 fn device_help() -> String {
     format!(
-        "{DEVICE_HELP}. Several, with commas between, share the batches of training [default: the `devices` of the experiment, \
+        "{DEVICE_HELP}. Several, separated by commas, share each training batch [default: the `devices` of the experiment, \
          else {}]",
         DeviceChoice::default()
     )
@@ -92,7 +92,7 @@ fn device_help() -> String {
 ///
 /// # Errors
 ///
-/// When it fails, or its result cannot be printed.
+/// When the run fails, or its result cannot be printed.
 pub(super) fn run_one(
     registry: &Registry,
     args: &RunArgs,
@@ -124,7 +124,7 @@ pub(super) fn run_one(
     }
 }
 
-/// A result that was to go where nothing can be written.
+/// A result that could not be printed.
 #[derive(Debug, Error, Diagnostic)]
 #[error("the run is complete, but its result cannot be printed")]
 #[diagnostic(help("it is in `{}`", .summary.display()))]

@@ -1,4 +1,4 @@
-//! What the trials of an experiment will be, before any of them is run.
+//! What the trials of an experiment will take, before any of them runs.
 
 mod sizes;
 mod time;
@@ -13,27 +13,27 @@ use crate::models::Architecture;
 use crate::report::{PlannedStage, PlannedSubnet, PlannedTrial};
 use crate::run::{Circumstances, Identities, Identity, Known, Prepared, RunError};
 
-/// What is known of the trials that were planned before, most of which have nearly everything in common.
+/// What is known from the trials planned so far, since most trials have nearly everything in common.
 #[derive(Default)]
 pub struct Planning {
     known: Known,
     sizes: Sizes,
-    /// Where a step is measured; `None` where times are of no interest.
+    /// Where to measure a step; `None` without estimates of time.
     times: Option<Times>,
 }
 
 impl Planning {
-    /// Estimates times too, from steps that are taken on `device`.
+    /// Estimates times too, from steps that it takes on `device`.
     pub fn measuring_on(device: Device) -> Self {
         Self { times: Some(Times::new(device)), ..Self::default() }
     }
 }
 
-/// What a run of `trial` will be. Sub-networks are cut by random masks: a search will cut other units, but as many of each kind.
+/// Plans a run of `trial`. Sub-networks are cut by random masks: a search will cut other units, but equally many of each kind.
 ///
 /// # Errors
 ///
-/// When the trial does not fit its data and network, or its networks cannot be made or trained.
+/// When the trial does not fit its data and network, or its networks cannot be built or trained.
 pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
     let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
     let nowhere = Circumstances { data: "", device: "", code: "" };
@@ -43,7 +43,7 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
 
     let mut stage = |stage: Stage, training: &Training, identity: &Identity, macs: u64| {
         let seconds = planning.times.as_mut().map(|times| times.of(&prepared, training));
-        // Of a sub-network only the dense network is known, and how many MACs both have.
+        // For a sub-network only the time of the dense network is known, and the MACs of both.
         let seconds = seconds.transpose()?.map(|seconds| seconds * macs as f64 / dense_macs as f64);
         Ok::<_, RunError>(PlannedStage {
             stage: stage.name(),

@@ -1,16 +1,16 @@
-//! How large the networks of a trial will be.
+//! The sizes of a trial's networks.
 
 use std::collections::HashMap;
 
 use crate::models::Architecture;
 use crate::run::{Prepared, RunError, Size, dry_run};
 
-/// Sizes that are known, by what they depend on.
+/// Known sizes, by what they depend on.
 #[derive(Default)]
 pub(super) struct Sizes(HashMap<String, Size>);
 
 impl Sizes {
-    /// Those of the dense network, which may be made already, and of the sub-network of each budget.
+    /// Sizes of the dense network, which the caller may have built already, and of the sub-network of each budget.
     pub(super) fn of<A: Architecture>(
         &mut self,
         prepared: &Prepared<A>,

@@ -1,4 +1,4 @@
-//! How long stages will take.
+//! Estimates how long stages will take.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -11,13 +11,13 @@ use crate::run::{Prepared, RunError, initial};
 use crate::slim::Slim;
 use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings};
 
-/// Steps that are measured, after one that warms up; the fastest counts.
+/// Measured steps, after one that warms up; the fastest counts.
 const MEASURED: usize = 2;
 
-/// A forward pass as a part of a step, which has a backward pass of twice its cost too.
+/// The cost of a forward pass relative to a step, whose backward pass costs twice as much as its forward pass.
 const FORWARD: f64 = 1.0 / 3.0;
 
-/// Seconds of steps that were measured, by what they depend on.
+/// Measured seconds of steps, by what they depend on.
 pub(super) struct Times {
     device: Device,
     known: HashMap<String, f64>,

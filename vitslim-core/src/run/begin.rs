@@ -1,16 +1,16 @@
-//! How a run begins in its folder, which may hold what an earlier run left.
+//! Starts or resumes a run in its folder, which may hold what an earlier run left.
 
 use super::extend::{Extension, extend, extension};
 use super::folder::{EXPERIMENT, FolderError, NORMALISATION, RunFolder};
 use crate::data::Normalisation;
 
-/// Writes `experiment.ron`, and what pixels are normalised by. What an earlier run of the very same experiment left stays, to
-/// go on from, unless the run is to begin `afresh`; so does what one with fewer budgets left, if the run `may_extend` it. Another
-/// experiment takes the folder over where nothing has been trained yet.
+/// Writes `experiment.ron` and the normalisation of the pixels. What an earlier run of the same experiment left stays, to resume
+/// from, unless the run starts `afresh`. So does what a run with fewer budgets left, if this one `may_extend` it. Another
+/// experiment takes the folder over if nothing has been trained there.
 ///
 /// # Errors
 ///
-/// When another experiment's results are there, or those of other data, or a file cannot be read or written.
+/// When the folder has results of another experiment or of other data, or a file cannot be read or written.
 pub(super) fn begin(
     folder: &RunFolder,
     experiment: &str,
@@ -46,7 +46,7 @@ pub(super) fn begin(
     }
 }
 
-/// What is to be recorded of `normalisation`, unless it is already. A run that goes on has to find what it began with.
+/// The `normalisation` to record, unless it is recorded. A run that resumes must find the values it started with.
 fn check_normalisation(
     folder: &RunFolder,
     normalisation: &Normalisation,

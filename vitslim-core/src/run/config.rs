@@ -1,4 +1,4 @@
-//! The configuration of a network: its preset, over it what the data say of their images, over that what is written.
+//! The configuration of a network: its preset, overridden by what the data determine, overridden by what the file says.
 
 use schemars::SchemaGenerator;
 
@@ -8,20 +8,21 @@ use crate::experiment::{
 };
 use crate::models::{Architecture, ConfigError};
 
-/// What the data say of a network: fields that its configuration may have, and their values.
+/// What the data determine about a network: fields that its configuration may have, and their values.
 pub(crate) type Facts = [(&'static str, usize)];
 
-/// All that `data` say of a network.
+/// All that `data` determine.
 pub(crate) fn facts(data: &Dataset) -> [(&'static str, usize); 3] {
     let ImageShape { channels, size } = data.shape;
     [("image_size", size), ("channels", channels), ("classes", data.classes)]
 }
 
-/// The configuration of the network in `document`; `None` if neither the file nor the `facts` say for which images it is.
+/// The configuration of the network in `document`; `None` if neither the file nor the `facts` give the shape of its images.
 ///
 /// # Errors
 ///
-/// What is wrong with it, as far as the `facts` tell.
+/// The mistakes in it, as far as the `facts` show them: unless the facts are complete, missing fields and rules over the whole
+/// configuration are not checked.
 pub(crate) fn config<A: Architecture>(
     document: &Document,
     facts: &Facts,
@@ -81,7 +82,7 @@ pub(crate) fn default<A: Architecture>() -> Result<A::Config, Faults> {
     typed(&parsed("the default configuration", "()".to_owned())?)
 }
 
-/// What an architecture says of a configuration, at its place in `document`.
+/// The error of an architecture about a configuration, at its place in `document`.
 pub(crate) fn config_fault(document: &Document, error: ConfigError) -> Faults {
     document.fault(&["model", "config", error.field], error.message, None)
 }
@@ -109,7 +110,7 @@ fn parsed(name: &str, text: String) -> Result<Node, Faults> {
     parse(&source, 0)?.ok_or_else(|| nothing().into())
 }
 
-/// That `written` says `name` otherwise than the data, whose number is `value`.
+/// The error when `written` sets `name` to another value than that of the data.
 fn contradiction(written: &Node, name: &str, value: usize) -> Option<Fault> {
     let node = written.child(name)?;
     let said: usize = typed(node).ok()?;
@@ -184,7 +185,7 @@ mod tests {
 
     const FACTS: &Facts = &[("image_size", 8), ("channels", 1), ("classes", 10)];
 
-    /// The width and image size of the configuration, if there is one, or what is wrong with it.
+    /// The width and image size of the configuration, if there is one, or its mistakes.
     fn told(model: &str, facts: &Facts) -> Result<Option<(usize, usize)>, Vec<String>> {
         let text = format!("(model: (architecture: \"bare\", {model}))");
         let document = Document::parse("f.ron", &text, &[]).unwrap();
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(told("config: (dim: 16, image_size: 8)", &FACTS[..2]), Ok(Some((16, 8))));
     }
 
-    /// A rule over several fields may hold with what the data say.
+    /// A rule over several fields may hold with the values of the data.
     #[test]
     fn of_a_configuration_as_a_whole_nothing_is_told_before_the_data_are_known() {
         let odd = "config: (dim: 17, image_size: 8)";

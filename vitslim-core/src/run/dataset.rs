@@ -10,7 +10,7 @@ use crate::experiment::{Data, Faults, ProperFraction, Trial};
 ///
 /// # Errors
 ///
-/// What is wrong with them, at the value that leads to it.
+/// The mistakes in the data, at the value that leads to them.
 pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, Faults> {
     read(&trial.experiment.data, trial.experiment.seed).map_err(|error| {
         let place = [&["data"], error.place()].concat();

@@ -1,5 +1,5 @@
-//! A run without its training: each of its networks is made and its forward pass recorded, so that what would fail at the end fails
-//! at once.
+//! The dry run: builds each network of a run and records its forward pass, so that what would fail at the end fails before
+//! anything is trained.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -19,11 +19,12 @@ use crate::slim::{MaskSet, can_leave_tokens, keep_a_token};
 /// Parameters and MACs for one image.
 pub(crate) type Size = (usize, u64);
 
-/// The sizes of the dense network, and of the sub-network of each budget by [`cut_at_random`]. The dense network may be made already.
+/// The sizes of the dense network and of the sub-network of each budget, as [`cut_at_random`] cuts it. The caller may have built the
+/// dense network already.
 ///
 /// # Errors
 ///
-/// When one of them cannot be made, or does not take the images, or has an answer for other classes.
+/// When a network cannot be built, does not take the images, or has another number of classes than the data.
 pub(crate) fn dry_run<A: Architecture>(
     prepared: &Prepared<A>,
     dense: Option<A>,
@@ -34,23 +35,23 @@ pub(crate) fn dry_run<A: Architecture>(
     cut_at_random(prepared, dense, &device).map(|cut| cut.and_then(size)).collect()
 }
 
-/// MACs of `model` for one image, for which it has an answer for each class of the data.
+/// MACs of `model` for one image. Its logits must have the number of classes of the data.
 ///
 /// # Errors
 ///
-/// When it has answers for more or fewer, or its forward pass cannot be recorded.
+/// When they do not, or the forward pass cannot be recorded.
 pub(crate) fn checked_macs<A: Architecture>(prepared: &Prepared<A>, model: &A) -> Result<u64, RunError> {
     let (macs, network) = macs_and_classes(model, prepared.data.shape)?;
     let data = prepared.data.classes;
     if network == data { Ok(macs) } else { Err(RunError::Classes { network, data }) }
 }
 
-/// The network `dense`, and a sub-network for each budget by masks that are drawn at random: sizes differ from
-/// layer to layer as those of a search do. One after the other, since all together may not fit into memory.
+/// The network `dense`, and a sub-network for each budget, cut by random masks so that sizes differ between layers as after a search.
+/// One after the other, since all together may not fit into memory.
 ///
 /// # Errors
 ///
-/// When one of them cannot be made, or a budget leaves no token whatever the masks.
+/// When a network cannot be built, or a budget leaves no token, whatever the masks.
 pub(crate) fn cut_at_random<'a, A: Architecture>(
     prepared: &'a Prepared<A>,
     dense: A,
@@ -64,7 +65,7 @@ pub(crate) fn cut_at_random<'a, A: Architecture>(
         can_leave_tokens(&prepared.dimensions, &budget.rankings)
             .map_err(|error| RunError::Tokenless { label: label.clone(), error })?;
         let mut plan = prepared.plan(&masks, budget)?;
-        // A search might have left some where these masks do not.
+        // A search may leave some where these masks do not.
         keep_a_token(&mut plan, &prepared.dimensions);
         let sliced = attempt(|| dense.clone().slim(&plan))
             .map_err(|said| RunError::Uncut { label: label.clone(), said })??;
@@ -73,7 +74,7 @@ pub(crate) fn cut_at_random<'a, A: Architecture>(
     std::iter::once(Ok(whole)).chain(prepared.budgets.iter().map(cut))
 }
 
-/// Masks that are drawn at random, by the seed.
+/// Masks drawn at random, by the seed.
 fn random_masks<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> MaskSet {
     let seed = prepared.experiment.seed;
     let mut generator = Moment { seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
@@ -93,7 +94,7 @@ mod tests {
     use crate::experiment::Document;
     use crate::models::{ConfigError, Logits, Vit, VitConfig};
 
-    /// A ViT with something wrong.
+    /// A ViT with a flaw.
     #[derive(Module, Debug, Slimmable)]
     struct Flawed<const FLAW: u8> {
         #[slim]
@@ -136,7 +137,7 @@ mod tests {
         }
     }
 
-    /// What a run says that is refused, and has trained nothing then.
+    /// The error of a run that is refused before it has trained anything.
     fn told<const FLAW: u8>() -> String {
         let text = "Experiment(name: \"a\", model: (architecture: \"flawed\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
                     data: Random(image_size: 8, channels: 1, classes: 3, images: 100), \

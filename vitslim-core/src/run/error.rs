@@ -1,4 +1,4 @@
-//! What can go wrong with an experiment or a run.
+//! Errors of an experiment or a run.
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -12,10 +12,10 @@ use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
 use crate::train::{EvaluateError, TrainError};
 
-/// A run that failed, or something else that was done with an experiment or a run.
+/// A run that failed, or another operation on an experiment or a run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum RunError {
-    /// The experiment cannot be run.
+    /// The experiment cannot run.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Prepare(#[from] PrepareError),
@@ -23,11 +23,11 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Folder(#[from] FolderError),
-    /// A network of the run cannot be made from its files.
+    /// A network of the run cannot be restored from its files.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Restore(#[from] RestoreError),
-    /// Other data were asked for that cannot be had.
+    /// The data that `--data` names cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
     OtherData(#[from] OtherDataError),
@@ -41,62 +41,62 @@ pub enum RunError {
     Evaluate(#[from] EvaluateError),
     /// MACs could not be counted.
     #[error(transparent)]
-    #[diagnostic(help("`vitslim check` with this experiment says more of it"))]
+    #[diagnostic(help("`vitslim check` with this experiment explains it"))]
     Graph(#[from] GraphError),
-    /// The network has other classes than the data.
+    /// The network has another number of classes than the data.
     #[error("the network has {network} classes, but the data have {data}")]
     #[diagnostic(help(
         "a field `classes` in the configuration of the architecture is filled in from the data"
     ))]
     Classes {
-        /// Those of the network.
+        /// Number of classes of the network.
         network: usize,
-        /// Those of the data.
+        /// Number of classes of the data.
         data: usize,
     },
     /// A budget leaves no token.
     #[error("the sub-network `{label}` has nothing to classify by: {error}")]
     #[diagnostic(help(
-        "give the tokens of this budget a larger share; a run that sweeps nothing goes on from its search then"
+        "give the tokens of this budget a larger share; a run without a sweep then resumes from its search"
     ))]
     Tokenless {
         /// Label of the sub-network.
         label: String,
-        /// Where.
+        /// The gate that is left without tokens.
         error: RankError,
     },
     /// A layer panics when it is cut.
     #[error("the sub-network `{label}` cannot be cut out ({said})")]
     #[diagnostic(help(
-        "this is a mistake in the architecture, not in the experiment; `vitslim check` says more of it"
+        "this is a mistake in the architecture, not in the experiment; `vitslim check` explains it"
     ))]
     Uncut {
         /// Label of the sub-network.
         label: String,
-        /// What the panic says.
+        /// The message of the panic.
         said: String,
     },
     /// The masks could not be ranked.
     #[error(transparent)]
     Rank(#[from] RankError),
-    /// A plan could not be carried out.
+    /// A plan could not be applied.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The architecture refuses on this device what it took on the CPU.
+    /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),
-    /// A result could not be put into its file's form.
+    /// A result could not be written in the format of its file.
     #[error("cannot write {what}: {reason}")]
     Format {
-        /// What.
+        /// The result.
         what: &'static str,
-        /// Why.
+        /// The error of the format.
         reason: String,
     },
 }
 
 impl RunError {
-    /// The mistakes of the file, if that is what is wrong.
+    /// The mistakes in the file, if they are the error.
     pub(crate) fn faults(&self) -> Option<&Faults> {
         match self {
             Self::Prepare(PrepareError::Faults(faults)) => Some(faults),
@@ -111,32 +111,32 @@ impl From<Faults> for RunError {
     }
 }
 
-/// Other data that cannot be had.
+/// Data given with `--data` that cannot be used.
 #[derive(Debug, Error, Diagnostic)]
 pub enum OtherDataError {
-    /// The data are in no folder.
-    #[error("`--data` names a folder, but this run's data, `{0}`, are in none")]
-    #[diagnostic(help("leave `--data` out"))]
+    /// The run's data are not in a folder.
+    #[error("`--data` names a folder, but this run's data, `{0}`, do not come from one")]
+    #[diagnostic(help("leave out `--data`"))]
     NoFolder(&'static str),
-    /// What the network's pixels were normalised by cannot be told.
-    #[error("other data are normalised as those of the run were, but these cannot be read: {0}")]
-    #[diagnostic(help("the run's own data must be where its `experiment.ron` says"))]
+    /// The normalisation of the run cannot be read.
+    #[error("other data are normalised like the run's own data, which cannot be read: {0}")]
+    #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]
     Normalisation(Faults),
-    /// There are more or fewer classes there.
+    /// The number of classes differs.
     #[error("the run's data have {own} classes, but those of `--data` have {other}")]
     #[diagnostic(help(
-        "a network answers for the classes that it was trained with: give data that have the same"
+        "a network only knows the classes that it was trained with: give data with the same classes"
     ))]
     Count {
-        /// Classes of the run's data.
+        /// Number of classes of the run's data.
         own: usize,
-        /// Classes of the other data.
+        /// Number of classes of the other data.
         other: usize,
     },
-    /// A label means another class there.
+    /// A label stands for another class.
     #[error("the label {label} is `{own}` in the run's data, but `{other}` in those of `--data`")]
     #[diagnostic(help(
-        "the folders of the classes must have the same names, since they are numbered in alphabetical order"
+        "give the folders of the classes the same names: classes are numbered in alphabetical order"
     ))]
     Classes {
         /// The first label that differs.

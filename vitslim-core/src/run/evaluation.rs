@@ -1,4 +1,4 @@
-//! How often a network of a run is right.
+//! The accuracy of a network of a run.
 
 use burn::tensor::Device;
 
@@ -13,20 +13,20 @@ use crate::report::{ClassEvaluation, Evaluation};
 use crate::terminal::say;
 use crate::train::{ClassAccuracy, accuracy};
 
-/// Which part of the data.
+/// A split of the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum PartName {
-    /// The part that is only reported.
+    /// The test split, which is only reported.
     #[default]
     #[value(name = "test")]
     Test,
-    /// The part that decides.
+    /// The validation split, used for every decision.
     #[value(name = "held_out")]
     HeldOut,
 }
 
 impl PartName {
-    /// As it is written.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Test => "test",
@@ -35,25 +35,25 @@ impl PartName {
     }
 }
 
-/// How a network is evaluated.
+/// How to evaluate a network.
 #[derive(Clone, Copy, Debug)]
 pub struct EvaluationSetting<'a> {
-    /// The folder that the data are read from, in place of that of the experiment.
+    /// A folder to read the data from, instead of the experiment's.
     pub data: Option<&'a str>,
-    /// Which part of the data.
+    /// The split to evaluate on.
     pub part: PartName,
-    /// Where to compute.
+    /// The device to compute on.
     pub device: &'a Device,
-    /// How results name the device.
+    /// What results call the device.
     pub device_name: &'a str,
 }
 
-/// How often the network that `target` names is right on a part of its run's data, or on such data in another folder. `trial` is
-/// that of its run.
+/// The accuracy of the network that `target` names on a split of its run's data, or of such data in another folder. `trial` is
+/// the trial of its run.
 ///
 /// # Errors
 ///
-/// When the data or the network cannot be read, do not fit each other, or the network answers with values that are not finite.
+/// When the data or the network cannot be read, do not fit each other, or the logits are not finite.
 pub fn evaluate<A: Architecture>(
     trial: &Trial,
     target: &Target,
@@ -92,7 +92,7 @@ pub fn evaluate<A: Architecture>(
     })
 }
 
-/// The experiment with the data in `folder`, whose pixels the network sees normalised as in its training.
+/// The experiment with the data in `folder`, normalised as in the network's training.
 fn prepare_other_data<A: Architecture>(trial: &Trial, folder: &str) -> Result<Prepared<A>, RunError> {
     let data = &trial.experiment.data;
     if data.path().is_none() {

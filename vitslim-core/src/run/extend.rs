@@ -1,4 +1,4 @@
-//! A run that is extended: its experiment asks for further budgets of the search that its folder holds.
+//! Extends a run: its experiment adds budgets to the search that its folder has.
 
 use std::path::{Path, PathBuf};
 
@@ -9,26 +9,26 @@ use crate::experiment::{Budget, CutRule, Document, Experiment};
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
 use crate::whole_file::remove;
 
-/// How an experiment goes on from another, in whose folder it is to be run.
+/// How an experiment extends the one whose folder it uses.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Extension {
-    /// It asks for the same.
+    /// It is the same experiment.
     None,
-    /// It asks for more. Of the sub-networks of before, those of these labels were only begun, and are not asked for any more.
+    /// It adds budgets. The sub-networks with these labels were only started, and are not wanted any more.
     More(Vec<String>),
-    /// It asks for more, but what was trained has not left all that it would go on from.
+    /// It adds budgets, but the folder no longer has everything that it would extend.
     Bare,
 }
 
-/// An experiment as far as its search, and what comes after it.
+/// An experiment split in two: everything up to its search, and its sub-networks.
 struct Outline {
     search: Experiment,
-    /// Labels of the sub-networks, and what they are made by.
+    /// Labels of the sub-networks, and the settings that each depends on.
     subnets: Vec<(String, Experiment)>,
 }
 
 impl Outline {
-    /// That of the experiment in `text`, every default spelled out.
+    /// The outline of the experiment in `text`, which spells out every default.
     fn read(text: &str) -> Option<Self> {
         let experiment = Document::parse("experiment.ron", text, &[]).ok()?.experiment().ok()?;
         let mut subnets: Vec<(String, Experiment)> = Vec::new();
@@ -50,8 +50,8 @@ impl Outline {
     }
 }
 
-/// How the experiment `here` goes on from `there`, by which the folder `path` was filled; `None` where it is another, or where
-/// something that was trained would be lost.
+/// How the experiment `here` extends `there`, which filled the folder `path`; `None` if it is another experiment, or if something
+/// that was trained would be lost.
 pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extension> {
     let (there, here) = (Outline::read(there)?, Outline::read(here)?);
     if there.search != here.search {
@@ -84,7 +84,7 @@ pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extensio
     }
 }
 
-/// Removes from the folder `path` what is not true of it any more, the sub-networks of the labels `gone` among it.
+/// Removes from the folder `path` what no longer holds, including the sub-networks with the labels `gone`.
 pub(super) fn extend(path: &Path, gone: &[String]) -> Result<(), FolderError> {
     let removed = |path: PathBuf| remove(&path).map_err(io("remove", &path));
     removed(path.join(SUMMARY))?;

@@ -1,4 +1,4 @@
-//! The folder of a run. Every file in it is written whole or not at all, and only one process works in it.
+//! The folder of a run. Every file in it is written whole or not at all, and only one process at a time works in it.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -14,7 +14,7 @@ use crate::whole_file::{remedy, remove, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
 ///
-/// The summary is removed first: a run without it is not complete, whatever else is left of it.
+/// The summary is removed first: without it a run is not complete, whatever else is left.
 const RESULTS: [&str; 7] =
     [SUMMARY, NORMALISATION, RECORD, "tensorboard", "masks.safetensors", "checkpoints", SUBNETS];
 
@@ -24,19 +24,19 @@ pub(super) const SUMMARY: &str = "summary.json";
 /// Folder of the sub-networks.
 pub(super) const SUBNETS: &str = "subnets";
 
-/// File of a sub-network's results, which is written last.
+/// File with a sub-network's results, which is written last.
 pub(super) const RESULT: &str = "result.json";
 
-/// The experiment, every default spelled out.
+/// File with the experiment, every default spelled out.
 pub(super) const EXPERIMENT: &str = "experiment.ron";
 
-/// File by which a folder is locked.
+/// File that locks a folder.
 pub(super) const LOCK: &str = "lock";
 
-/// Time after which a lock that was held is tried once more: who only looks whether it is held holds it for a moment.
+/// Wait before a lock is tried once more: a process that only checks whether it is held takes it for a moment.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// What the pixels were normalised by.
+/// File with the normalisation of the pixels.
 pub(super) const NORMALISATION: &str = "normalisation.json";
 
 /// The folder `<out>/<experiment>/<trial>`, locked as long as this lives.
@@ -49,58 +49,58 @@ pub struct RunFolder {
 /// A folder that cannot be used.
 #[derive(Debug, Error, Diagnostic)]
 pub enum FolderError {
-    /// Something cannot be written or read.
+    /// Something cannot be read or written.
     #[error("cannot {action} `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
     Io {
-        /// What was tried.
+        /// The operation: `read`, `write` and so on.
         action: &'static str,
-        /// The file or folder.
+        /// The file or folder that it failed on.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Another experiment's results are there.
+    /// The folder has the results of another experiment.
     #[error("`{}` holds the results of another experiment of this name", .path.display())]
     #[diagnostic(help(
         "there it says `{there}`, here `{here}`; give another folder with `--out`, another name with `--set \
-         'name=\"...\"'`, or delete the folder. A run that sweeps nothing goes on from its search if budgets are added behind \
-         those that are there, and nothing else is changed"
+         'name=\"...\"'`, or delete the folder. To extend a run without a sweep, append budgets to \
+         those that it has and change nothing else"
     ))]
     OtherExperiment {
-        /// The folder.
+        /// The folder of the run.
         path: PathBuf,
-        /// The first line that differs, there.
+        /// The first line that differs, in the folder's experiment.
         there: String,
-        /// That line here.
+        /// The same line in this experiment.
         here: String,
     },
-    /// Something is not left that a run would go on from.
-    #[error("`{}` has not all of its checkpoints and of `metrics.jsonl` any more, so that no budget can be added", .0.display())]
+    /// The folder no longer has everything that a run would extend.
+    #[error("`{}` no longer has all of its checkpoints and of `metrics.jsonl`, so no budget can be added", .0.display())]
     #[diagnostic(help(
-        "bring them back, give another folder with `--out`, another name with `--set 'name=\"...\"'`, or begin anew with `--fresh`"
+        "restore them, give another folder with `--out`, another name with `--set 'name=\"...\"'`, or start again with `--fresh`"
     ))]
     Bare(PathBuf),
     /// The run began with other data.
-    #[error("the data changed since this run began: its pixels are normalised otherwise than `{}` says", .path.display())]
+    #[error("the data have changed since this run began: their normalisation is not that of `{}`", .path.display())]
     #[diagnostic(help(
-        "there it says `{there}`, the data now give `{here}`; bring back the data as they were, or begin anew with `--fresh`"
+        "the file says `{there}`, the data now give `{here}`; restore the data, or start again with `--fresh`"
     ))]
     OtherData {
-        /// The file.
+        /// The file with the recorded normalisation.
         path: PathBuf,
-        /// What it says.
+        /// The recorded value.
         there: String,
-        /// What the data give.
+        /// The value that the data give now.
         here: String,
     },
-    /// Another process works there.
+    /// Another process is working in the folder.
     #[error("`{}` is in use by {holder}", .path.display())]
     #[diagnostic(help("wait for it, stop it, or give another folder with `--out`"))]
     InUse {
-        /// The folder.
+        /// The folder of the run.
         path: PathBuf,
-        /// Who holds it.
+        /// The process that holds the lock.
         holder: String,
     },
 }
@@ -111,22 +111,22 @@ pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Erro
 }
 
 impl RunFolder {
-    /// Makes the folder, and locks it.
+    /// Creates the folder, and locks it.
     ///
     /// # Errors
     ///
-    /// When it cannot be made, or another process works in it.
+    /// When it cannot be created, or another process is working in it.
     pub fn open(out: &Path, name: &str, trial: &str) -> Result<Self, FolderError> {
         let path = out.join(name).join(trial);
         std::fs::create_dir_all(&path).map_err(io("make", &path))?;
         Ok(Self { _lock: lock(&path)?, path })
     }
 
-    /// That the folder `path` can be used for `experiment`: there is nothing yet, or it is that of this very experiment.
+    /// Checks that the folder `path` can be used for `experiment`: it is empty, or belongs to this very experiment.
     ///
     /// # Errors
     ///
-    /// When another experiment's results are there.
+    /// When it has the results of another experiment.
     pub fn check(path: &Path, experiment: &str) -> Result<(), FolderError> {
         if !path.is_dir() || !Self::has_results(path) {
             return Ok(());
@@ -142,11 +142,11 @@ impl RunFolder {
         }
     }
 
-    /// Removes what runs left in `folders`, and then what `and_then` removes. Nobody works in any of them meanwhile.
+    /// Removes what runs left in `folders`, and then what `and_then` removes. No process can start to work in them meanwhile.
     ///
     /// # Errors
     ///
-    /// When somebody does, or something cannot be removed.
+    /// When a process is working in one, or something cannot be removed.
     pub fn clear(
         folders: &[PathBuf],
         and_then: impl FnOnce() -> Result<(), FolderError>,
@@ -168,12 +168,12 @@ impl RunFolder {
         }
     }
 
-    /// Where it is.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether anything is in the folder `path` that took time to make: a file that is not empty, or what cannot be looked into.
+    /// Whether the folder `path` has anything that took time to make: a file that is not empty, or one that cannot be read.
     pub(super) fn has_results(path: &Path) -> bool {
         let results = RESULTS.iter().filter(|name| **name != NORMALISATION);
         let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
@@ -190,7 +190,7 @@ impl RunFolder {
             .try_for_each(|path| remove(&path).map_err(io("remove", &path)))
     }
 
-    /// What the file `name` holds, or `None` where there is none.
+    /// The content of the file `name`, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -204,7 +204,7 @@ impl RunFolder {
         }
     }
 
-    /// Writes `bytes` to the file `name`, which may lie in a folder below.
+    /// Writes `bytes` to the file `name`, which may be in a subfolder.
     ///
     /// # Errors
     ///
@@ -215,8 +215,8 @@ impl RunFolder {
     }
 }
 
-/// Takes the lock of the folder at `path`. The system gives it back when its holder ends, however that ends, so that no
-/// lock is ever stale; the file only says who holds it.
+/// Locks the folder at `path`. The system releases the lock when its holder ends, in whatever way, so that no lock is ever stale;
+/// the file only says who holds it.
 fn lock(path: &Path) -> Result<File, FolderError> {
     let file = path.join(LOCK);
     let mut options = File::options();
@@ -230,7 +230,7 @@ fn lock(path: &Path) -> Result<File, FolderError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            // Who it is can be unknown; that somebody is there is not.
+            // The holder can be unknown, but there is one.
             let _ = lock.read_to_string(&mut holder);
             let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
             return Err(FolderError::InUse { path: path.to_owned(), holder });

@@ -1,4 +1,4 @@
-//! By what a stage is known: everything that its numbers depend on. Stages of the same identity are the same computation.
+//! The identity of a stage: everything that its numbers depend on. Stages with the same identity are the same computation.
 
 use std::fmt::Write;
 use std::fs::File;
@@ -16,27 +16,27 @@ use crate::models::Architecture;
 /// The identities of the stages of one trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identities {
-    /// Of the pretraining, or of the initial network where there is none.
+    /// The identity of the pretraining, or of the initial network if there is none.
     pub(crate) pretrain: Identity,
-    /// Of the search.
+    /// The identity of the search.
     pub(crate) search: Identity,
 }
 
-/// A name of a stage that is another if anything that it depends on is.
+/// A name for a stage that changes with anything that the stage depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity(String);
 
 impl Identity {
-    /// Letters and digits.
+    /// The name, in letters and digits.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// That of what is made of `parts`.
+    /// The identity of something that depends on `parts`.
     fn of(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
-            // With its length, so that no two lists of parts run together to the same.
+            // Each part with its length, so that no two lists of parts hash the same text.
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -48,19 +48,19 @@ impl Identity {
     }
 }
 
-/// What a stage depends on beside the experiment.
+/// What a stage depends on besides the experiment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'a> {
     /// The images, as [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) has it.
     pub(crate) data: &'a str,
-    /// What computes: another device rounds otherwise.
+    /// The device, since another device rounds differently.
     pub(crate) device: &'a str,
     /// The program, as [`code`] has it.
     pub(crate) code: &'a str,
 }
 
 impl Identities {
-    /// Those of the trial `prepared`.
+    /// The identities of the stages of `prepared`.
     pub(crate) fn new<A: Architecture>(prepared: &Prepared<A>, circumstances: Circumstances) -> Self {
         let experiment = &prepared.experiment;
         let settings = written(&(
@@ -78,7 +78,7 @@ impl Identities {
         Self { pretrain, search }
     }
 
-    /// That of the retraining of the sub-network of `budget`.
+    /// The identity of the retraining of the sub-network of `budget`.
     pub(crate) fn retrain<A: Architecture>(
         &self,
         prepared: &Prepared<A>,
@@ -91,21 +91,21 @@ impl Identities {
 }
 
 fn written(settings: &impl Serialize) -> String {
-    // Of settings that cannot be written, none are the same as any others.
+    // Settings that cannot be written equal no others.
     ron::to_string(settings).unwrap_or_else(|error| format!("{error}, {:?}", std::time::SystemTime::now()))
 }
 
-/// This very program, also when another was put in its place meanwhile, as a build does.
+/// The running program, even if its file has been replaced meanwhile, as a build does.
 ///
 /// # Errors
 ///
-/// When the system does not tell.
+/// When the system does not tell where it is.
 pub(crate) fn program() -> io::Result<PathBuf> {
     let running = Path::new("/proc/self/exe");
     if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }
 
-/// The hash of this very program, the architectures that are compiled into it included; `None` where it cannot be read.
+/// The hash of the running program, including the architectures compiled into it; `None` if it cannot be read.
 pub(crate) fn code() -> Option<&'static str> {
     static CODE: OnceLock<Option<String>> = OnceLock::new();
     let read = || {

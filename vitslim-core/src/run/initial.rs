@@ -1,4 +1,4 @@
-//! The network that a run begins with.
+//! The network that a run starts from.
 
 use burn::tensor::Device;
 

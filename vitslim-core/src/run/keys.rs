@@ -1,9 +1,9 @@
-//! The keys of an experiment, found in its network: what is searched, and what each budget ranks.
+//! Resolves the keys of an experiment in its network: what is searched, and what each budget ranks.
 
 use crate::experiment::{Budget, Document, Fault, Faults, Keyed, Portion, Trial, resolve, shortened};
 use crate::slim::{Dimension, Granularity, MaskSpec, Ranking};
 
-/// Characters of a label, which names a folder; file systems take 255.
+/// Longest label in characters, since a label names a folder; file systems take 255.
 const LONGEST_LABEL: usize = 200;
 
 /// A budget, resolved.
@@ -13,7 +13,7 @@ pub struct PreparedBudget {
     pub label: String,
     /// Keys and shares as written.
     pub shares: Vec<(String, f64)>,
-    /// One ranking a key.
+    /// One ranking per key.
     pub rankings: Vec<Ranking>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn keys(
 ) -> (Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
     let before = found.len();
     let searched = searched(trial, dimensions, found);
-    // A key that does not fit leaves open what is searched.
+    // With a key that does not fit, what is searched is unknown.
     let known = (found.len() == before).then_some(searched.as_slice());
     let mut budgets: Vec<PreparedBudget> = Vec::new();
     for (index, Budget::Share(shares)) in trial.experiment.budgets.iter().enumerate() {
@@ -40,8 +40,8 @@ pub(crate) fn keys(
     (searched, budgets)
 }
 
-/// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` that its key matches. Keys that match none, or
-/// those of another, are added to `found`.
+/// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` that its key matches. A key that matches
+/// none, or one that another key has matched, is added to `found`.
 fn matched<'a, T>(
     document: &Document,
     place: &[&str],
@@ -89,15 +89,15 @@ fn unfit_granularity(
     let path = ["search", "dimensions", key, "granularity"];
     let message = match dimension.groups.len() {
         0 | 1 => {
-            format!("`{}` has one group only, so `{granularity:?}` means nothing for it", dimension.path)
+            format!("`{}` has only one group, so `{granularity:?}` means nothing for it", dimension.path)
         }
-        _ => format!("the groups of `{}` have different sizes and share no positions", dimension.path),
+        _ => format!("the groups of `{}` have different sizes, so they share no positions", dimension.path),
     };
     document.fault(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
 }
 
-/// The rankings of the budget at `place`. Keys of dimensions that are not `searched`, or of unlike ones, are added to `found`; what is
-/// searched is `None` where mistakes leave it open.
+/// The rankings of the budget at `place`. Keys of dimensions that are not `searched`, or that differ in their masks, are added to
+/// `found`. `searched` is `None` if mistakes leave it unknown.
 fn rankings(
     document: &Document,
     place: &[&str],
@@ -113,8 +113,8 @@ fn rankings(
         let of_tokens = matched.iter().any(|index| dimensions[*index].is_tokens());
         let again = of_tokens && std::mem::replace(&mut tokens_ranked, true);
         let again = again.then(|| {
-            let help = "tokens are ranked over all blocks together, since a token that is cut is gone from there on: write one key";
-            (format!("\"{key}\" is the second key for tokens in this budget"), help.to_owned())
+            let help = "write one key: tokens are ranked over all blocks together, since a cut token is gone from there on";
+            (format!("\"{key}\" is a second key for tokens in this budget"), help.to_owned())
         });
         if let Some((message, help)) = wrong.or(again) {
             found.extend(document.fault_at_key(&[place, &[key]].concat(), message, Some(help)));
@@ -150,7 +150,7 @@ fn unlike(
     })
 }
 
-/// The label of the sub-network of these `shares`, with a number behind it where that label is taken by the same shares of other keys.
+/// The label of the sub-network with these `shares`, with a number appended if other keys with the same shares have taken it.
 pub(super) fn label(shares: impl Iterator<Item = f64>, taken: impl Fn(&str) -> bool) -> String {
     let numbers: Vec<_> = shares.map(|share| share.to_string()).collect();
     let label = shortened(format!("share-{}", numbers.join("-")), LONGEST_LABEL);

@@ -1,4 +1,4 @@
-//! The runs below a folder.
+//! Lists the runs in a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -10,15 +10,15 @@ use super::sharing::SHARED;
 use super::state::{failure, summary};
 use crate::report::{ListedRun, RunState};
 
-/// Folders between the one that is listed and the runs in it: those of experiments, and some around them.
+/// Levels of folders to search: those of experiments, and some around them.
 const DEPTH: usize = 5;
 
-/// The runs below `folder`, in the order of their paths. Trials of a sweep that have not begun are among them.
+/// The runs in `folder`, in the order of their paths, including trials of a sweep that have not started.
 pub fn runs(folder: &Path) -> Vec<ListedRun> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut walk = WalkDir::new(folder).max_depth(DEPTH).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
-        // What cannot be looked into is not listed.
+        // A folder that cannot be read is not listed.
         let Ok(entry) = entry else { continue };
         if !entry.file_type().is_dir() {
             continue;
@@ -47,7 +47,7 @@ struct Trial {
     trial: String,
 }
 
-/// Folders of the trials of the sweep in `folder`, if it is that of one.
+/// Folders of the trials, if `folder` is that of a sweep.
 fn waiting(folder: &Path) -> Vec<PathBuf> {
     let text = std::fs::read_to_string(folder.join("sweep.json")).unwrap_or_default();
     let sweep = serde_json::from_str(&text).unwrap_or(Sweep { trials: Vec::new() });
@@ -79,7 +79,7 @@ struct Line {
     epoch: usize,
 }
 
-/// Where a run is, by the last whole line of its record: `search, epoch 3`.
+/// The progress of a run, from the last complete line of its record: `search, epoch 3`.
 fn stage(run: &Path) -> Option<String> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).ok()?;
     let Line { stage, subnet, epoch } =

@@ -1,4 +1,4 @@
-//! A run: an experiment checked against its model, its stages in order, the folder that they fill, and what is made of
+//! A run: an experiment checked against its model, its stages in order, the folder that they fill, and what is read back from
 //! that folder.
 
 mod begin;

@@ -30,11 +30,11 @@ use crate::train::{
     EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
 };
 
-/// Held-out images on which hard-masked and sliced networks are compared.
+/// Validation images on which hard-masked and sliced networks are compared.
 const COMPARED_IMAGES: usize = 256;
 
-/// Runs a prepared experiment, from where an earlier run of it was stopped, and leaves its folder. Its dense network may be made already,
-/// for the dry run.
+/// Runs a prepared experiment, and leaves its results in its folder. Resumes where an earlier run of it stopped. The caller may have
+/// built the dense network already, for the dry run.
 ///
 /// # Errors
 ///
@@ -226,7 +226,7 @@ impl<A: Architecture> Run<'_, A> {
         train(slim, &run)
     }
 
-    /// Budgets whose sub-network comes after that of label `subnet`; all if there is none yet.
+    /// Number of budgets whose sub-network comes after that with the label `subnet`; all if there is none yet.
     fn subnets_after(&self, subnet: Option<&str>) -> usize {
         let budgets = &self.prepared.budgets;
         let here = budgets.iter().position(|budget| Some(budget.label.as_str()) == subnet);
@@ -241,7 +241,7 @@ impl<A: Architecture> Run<'_, A> {
         top1(model, &self.prepared.data.test, self.prepared.experiment.precision, self.device)
     }
 
-    /// Fraction of the units that `plan` keeps of each name that is searched.
+    /// Fraction of units that `plan` keeps, for each searched name.
     fn kept(&self, plan: &Plan) -> Map<String, Value> {
         let mut counts: Vec<(&str, usize, usize)> = Vec::new();
         for (dimension, _) in &self.prepared.searched {
@@ -273,8 +273,8 @@ impl<A: Architecture> Run<'_, A> {
     }
 }
 
-/// What the file `name` holds, or `None` where there is none. One that does not read as it should was not written by
-/// this version, and is made again.
+/// The content of the file `name`, or `None` if there is none. A file that does not parse was not written by this version, and is
+/// written again.
 fn read_json<T: DeserializeOwned>(folder: &RunFolder, name: &str) -> Result<Option<T>, RunError> {
     Ok(folder.read(name)?.and_then(|text| serde_json::from_str(&text).ok()))
 }

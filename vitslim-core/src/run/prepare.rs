@@ -1,4 +1,4 @@
-//! An experiment checked against its data and its architecture, before anything is trained.
+//! Checks an experiment against its data and its architecture, before anything is trained.
 
 use std::collections::HashMap;
 
@@ -18,28 +18,28 @@ use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError,
 /// An experiment with everything that it names.
 #[derive(Debug)]
 pub struct Prepared<A: Architecture> {
-    /// As read.
+    /// The experiment as read.
     pub experiment: Experiment,
-    /// Name of the trial of a sweep; `None` where nothing is swept.
+    /// Name of the trial in a sweep; `None` without a sweep.
     pub swept: Option<String>,
-    /// The architecture's configuration: preset, data and file together.
+    /// The architecture's configuration, from preset, data and file.
     pub config: A::Config,
     /// The images.
     pub data: Dataset,
     /// The dense model's dimensions.
     pub dimensions: Vec<Dimension>,
-    /// Which of them are searched, and how.
+    /// The searched dimensions, and how their masks are trained.
     pub searched: Vec<(Dimension, MaskSpec)>,
     /// The budgets, in the order written.
     pub budgets: Vec<PreparedBudget>,
 }
 
-/// What was read for other trials of a sweep, most of which have data and network in common.
+/// What was read for other trials of a sweep, most of which share data and network.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// By how the data are written. Of data that are split by the seed, it is the split of the first trial.
+    /// Data by how the experiment writes them. If the seed splits them, this is the split of the first trial.
     data: HashMap<String, Result<Dataset, Faults>>,
-    /// By architecture and configuration.
+    /// Dimensions by architecture and configuration.
     dimensions: HashMap<String, Vec<Dimension>>,
 }
 
@@ -48,7 +48,7 @@ impl Known {
     ///
     /// # Errors
     ///
-    /// What is wrong with them.
+    /// The mistakes in the data.
     pub(crate) fn data(&mut self, trial: &Trial) -> Result<Dataset, Faults> {
         let written = format!("{:?}", trial.experiment.data);
         self.data.entry(written).or_insert_with(|| dataset(trial)).clone()
@@ -77,22 +77,22 @@ impl Known {
     }
 }
 
-/// Why an experiment cannot be run.
+/// An experiment that cannot run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum PrepareError {
-    /// A mistake in the file.
+    /// The file has mistakes.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Faults(#[from] Faults),
-    /// The architecture is annotated wrongly.
+    /// The annotations of the architecture are wrong.
     #[error("the annotations of the architecture contradict its layers: {0}")]
     #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
     Dimensions(#[from] DimensionError),
     /// A layer panics when it is asked for its sizes.
-    #[error("a layer of the architecture cannot tell the sizes of its sides ({0})")]
+    #[error("a layer of the architecture panicked when asked for its sizes ({0})")]
     #[diagnostic(help("this is a mistake in the architecture, not in the experiment"))]
     Sizes(String),
-    /// The configuration cannot be written.
+    /// The configuration cannot be written as RON.
     #[error("the configuration of the architecture cannot be written as RON: {0}")]
     Config(String),
 }
@@ -102,19 +102,19 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// # Errors
     ///
-    /// The mistakes of the file, at their places.
+    /// The mistakes in the file, at their places.
     pub fn new(trial: &Trial) -> Result<Self, PrepareError> {
         Ok(Self::of_sweep(trial, &mut Known::default())?.0)
     }
 
-    /// [`Prepared::new`] for one of the trials of a sweep. What is read for one is `known` to those after it. The dense network that
-    /// was made to check the keys is handed on; it is `None` if that was known.
+    /// [`Prepared::new`] for a trial of a sweep. What it reads is `known` to the next one. Hands on the dense network that it built to
+    /// check the keys, unless that was known.
     ///
     /// # Errors
     ///
-    /// The mistakes of the file, at their places.
+    /// The mistakes in the file, at their places.
     pub(crate) fn of_sweep(trial: &Trial, known: &mut Known) -> Result<(Self, Option<A>), PrepareError> {
-        // All images of a folder are decoded once, which may take hours: what is wrong with the network is told before.
+        // Reading a folder decodes each image once, which may take hours: mistakes in the network are reported before.
         if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
             Network::<A>::find(trial, &[("image_size", image_size.get()), ("channels", 3)], known)?;
         }
@@ -135,13 +135,13 @@ impl<A: Architecture> Prepared<A> {
         self.swept.clone().unwrap_or_else(|| format!("seed={}", self.experiment.seed))
     }
 
-    /// A text by which the same network on images of the same shape is known.
+    /// A key that equal networks on images of the same shape share.
     pub(crate) fn network(&self) -> String {
         let config = ron::to_string(&self.config).unwrap_or_default();
         format!("{} {:?} {config}", self.experiment.model.architecture, self.data.shape)
     }
 
-    /// The first `size` images of the training part, over again where there are fewer.
+    /// The first `size` images of the training split, repeated if there are fewer.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl<A: Architecture> Prepared<A> {
         })
     }
 
-    /// What is cut out for `budget`: the ranking of the trained masks, rounded if the experiment says so.
+    /// The plan for `budget`: the ranking of the trained masks, rounded if the experiment says so.
     pub(crate) fn plan(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
         let plan = rank(&self.dimensions, masks, &budget.rankings)?;
         match self.experiment.round_to {
@@ -177,7 +177,7 @@ impl<A: Architecture> Prepared<A> {
     }
 }
 
-/// The network of a trial, in which its keys were found.
+/// The network of a trial, in which its keys were resolved.
 struct Network<A: Architecture> {
     config: A::Config,
     dense: Option<A>,
@@ -187,7 +187,7 @@ struct Network<A: Architecture> {
 }
 
 impl<A: Architecture> Network<A> {
-    /// The network of `trial`, of whose data the `facts` are known; `None` if they do not tell it.
+    /// The network of `trial`, given the `facts` of its data; `None` if they do not determine it.
     fn find(trial: &Trial, facts: &Facts, known: &mut Known) -> Result<Option<Self>, PrepareError> {
         let Some(config) = config::<A>(&trial.document, facts)? else { return Ok(None) };
         let (dimensions, dense) = known.dimensions::<A>(trial, &config)?;
@@ -198,7 +198,7 @@ impl<A: Architecture> Network<A> {
     }
 }
 
-/// The batches that are larger than the data.
+/// The batches that are larger than the training split.
 pub(crate) fn batches(trial: &Trial, data: &Dataset) -> Vec<Fault> {
     let images = data.train.len();
     let Experiment { pretrain, search, retrain, .. } = &trial.experiment;

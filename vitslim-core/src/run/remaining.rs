@@ -1,10 +1,10 @@
-//! How much of a run is left to train.
+//! The remaining epochs of a run.
 
 use crate::data::Stage;
 use crate::experiment::Experiment;
 
-/// Epochs of the stages that come after this one. When pretraining or search have to train, all later stages have to, from their
-/// beginning: what an earlier run left of them is removed. Of sub-networks, a later one may be complete and is counted nevertheless.
+/// Epochs of the stages after this one. If pretraining or search has to train, all later stages start from the beginning, since
+/// what an earlier run left of them is removed. A later sub-network counts even if it is complete.
 pub(super) fn remaining_epochs(experiment: &Experiment, stage: Stage, subnets_later: usize) -> usize {
     let search = if stage == Stage::Pretrain { experiment.search.epochs.get() } else { 0 };
     let retrain = experiment.retrain.as_ref().map_or(0, |retrain| retrain.epochs.get());

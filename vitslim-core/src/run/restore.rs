@@ -1,4 +1,4 @@
-//! The networks of a run, made again from its files.
+//! Restores the networks of a run from its files.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::models::{Architecture, ConfigError};
 use crate::slim::{Plan, PlanError};
 use crate::train::{CheckpointError, load_pretrained};
 
-/// Differences of a file of weights that are told.
+/// Number of differences in a file of weights that an error lists.
 const TOLD: usize = 3;
 
 /// A network of a run.
@@ -28,54 +28,54 @@ pub struct Restored<M> {
     pub model: M,
     /// Epochs of pretraining that the dense network has seen.
     pub epoch: Option<usize>,
-    /// What a user should know of it, a line each.
+    /// Notes for the user, one line each.
     pub notes: Vec<String>,
 }
 
-/// A network that cannot be made from the files of its run.
+/// A network that cannot be restored from the files of its run.
 #[derive(Debug, Error, Diagnostic)]
 pub enum RestoreError {
-    /// Pretraining has left no checkpoint.
+    /// Pretraining has no usable checkpoint.
     #[error(transparent)]
     #[diagnostic(help(
-        "give the command of the run again: it goes on where it was stopped, and repairs what is damaged"
+        "give the command of the run again: it resumes where it stopped, and repairs what is damaged"
     ))]
     Checkpoint(#[from] CheckpointError),
     /// A file is missing.
     #[error("there is no `{}`: this sub-network is not finished", .0.display())]
-    #[diagnostic(help("give the command of the run again: it goes on where it was stopped"))]
+    #[diagnostic(help("give the command of the run again: it resumes where it stopped"))]
     Unfinished(PathBuf),
     /// A file cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Read {
-        /// The file.
+        /// The file that could not be read.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file does not hold what it should.
+    /// The content of a file is wrong.
     #[error("`{}` is damaged: {reason}", .path.display())]
     #[diagnostic(help(
-        "delete its folder and `summary.json`, and give the command of the run again: it is made anew"
+        "delete its folder and `summary.json`, and give the command of the run again: it writes them again"
     ))]
     Damaged {
-        /// The file.
+        /// The damaged file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with it, on one line.
         reason: String,
     },
-    /// The plan is not one for the run's network.
+    /// The plan does not fit the run's network.
     #[error("`{}` does not fit the experiment of its run: {reason}", .path.display())]
     #[diagnostic(help(
-        "a sub-network belongs to the `experiment.ron` that it was made by; was one of them changed or copied?"
+        "a sub-network belongs to the `experiment.ron` that made it; check whether one of them was changed or copied"
     ))]
     Unfit {
-        /// The file.
+        /// The plan.
         path: PathBuf,
-        /// What does not fit.
+        /// What does not fit, on one line.
         reason: String,
     },
-    /// The architecture refuses on this device what it took on the CPU.
+    /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),
 }
@@ -122,7 +122,7 @@ fn dense<A: Architecture>(
     Ok(Restored { model: loaded.model, epoch: Some(loaded.epoch), notes })
 }
 
-/// The sub-network in `folder` of the run whose dense network looks like `initial`.
+/// The sub-network in `folder` of the run whose dense network is built like `initial`.
 fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, RestoreError> {
     let path = folder.join("plan.ron");
     let text = String::from_utf8(read(&path)?)
@@ -135,9 +135,9 @@ fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, RestoreError>
     load(sliced, &folder.join("model.safetensors"))
 }
 
-/// `model` with the weights in the file `path`, which has the names and layout of PyTorch, and numbers of any width.
+/// `model` with the weights in the file `path`, which has the names and layout of PyTorch, and floats of any width.
 ///
-/// Names and shapes are compared first: burn stops in the middle at a tensor that does not fit.
+/// Names and shapes are compared first: burn stops halfway at a tensor that does not fit.
 fn load<A: Architecture>(mut model: A, path: &Path) -> Result<A, RestoreError> {
     let damaged = |reason: String| RestoreError::Damaged { path: path.to_owned(), reason };
     let mut store = SafetensorsStore::from_bytes(Some(read(path)?)).with_from_adapter(PyTorchToBurnAdapter);
@@ -156,7 +156,7 @@ fn load<A: Architecture>(mut model: A, path: &Path) -> Result<A, RestoreError> {
     }
 }
 
-/// Numbers of other widths are loaded as they are, and nothing computes with them.
+/// Floats of other widths are loaded as they are, and nothing can compute with them.
 struct InF32;
 
 impl ModuleMapper for InF32 {

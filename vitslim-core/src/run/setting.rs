@@ -1,24 +1,24 @@
-//! How and where an experiment is run.
+//! How and where to run an experiment.
 
 use std::path::Path;
 
 use crate::train::{Devices, Interrupter};
 
-/// How and where an experiment is run.
+/// How and where to run an experiment.
 #[derive(Clone)]
 pub struct Setting<'a> {
-    /// Folder under which the run's folder is.
+    /// Folder that the run's folder goes into.
     pub out: &'a Path,
-    /// Where to compute.
+    /// The devices to compute on.
     pub devices: &'a Devices,
-    /// How results name the devices.
+    /// What results call the devices.
     pub device_name: &'a str,
-    /// Whether to begin afresh, whatever an earlier run left.
+    /// Whether to start again, and discard what an earlier run left.
     pub afresh: bool,
-    /// Stops the run after the batch at hand.
+    /// Stops the run after the current batch.
     pub interrupter: Interrupter,
-    /// Threads that prepare training batches ahead, where not those of [`Loader::new`](crate::data::Loader::new).
+    /// Threads that prepare training batches ahead; `None` is the default of [`Loader::new`](crate::data::Loader::new).
     pub loader_threads: Option<usize>,
-    /// Shows no progress.
+    /// Whether to hide progress.
     pub quiet: bool,
 }

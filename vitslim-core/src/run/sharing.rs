@@ -1,4 +1,4 @@
-//! Where trials of a sweep share what they have in common.
+//! Where trials of a sweep share the stages that they have in common.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use crate::data::Stage;
 use crate::device::is_cpu;
 use crate::models::Architecture;
 
-/// Folder of the shared stages, beside the trials; no trial and no experiment can be called so.
+/// Folder of the shared stages, beside those of the trials; no trial and no experiment can have this name.
 pub(crate) const SHARED: &str = ".shared";
 
-/// The shared stages of a sweep, as one trial of it sees them.
+/// The shared stages of a sweep, as one of its trials sees them.
 pub(super) struct Sharing {
     folder: PathBuf,
     identities: Identities,
 }
 
 impl Sharing {
-    /// That of the trial `prepared`; `None` where nothing is swept, or this program cannot tell itself from another.
+    /// The shared stages for the trial `prepared`; `None` without a sweep, or if this program cannot identify itself.
     pub(super) fn of<A: Architecture>(prepared: &Prepared<A>, setting: &Setting) -> Option<Self> {
         prepared.swept.as_ref()?;
-        // On CPUs results are the same for any number of threads, which their name has in it.
+        // A CPU's name includes its number of threads, which does not change the results.
         let device = match is_cpu(&setting.devices.first.device) {
             true => format!("{} x cpu", 1 + setting.devices.others.len()),
             false => setting.device_name.to_owned(),
@@ -34,7 +34,7 @@ impl Sharing {
         Some(Self { folder, identities: Identities::new(prepared, circumstances) })
     }
 
-    /// Folder of a stage, for the sub-network of `budget` if it is that of one.
+    /// Folder of a stage; `budget` is that of the sub-network for a retraining.
     pub(super) fn folder<A: Architecture>(
         &self,
         prepared: &Prepared<A>,

@@ -1,4 +1,4 @@
-//! How far a run has come, told by its folder.
+//! The state of a run, read from its folder.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,11 +7,11 @@ use super::folder::{FolderError, LOCK, RunFolder, SUMMARY};
 use crate::report::{RunState, Summary};
 use crate::whole_file::{remove, write_whole};
 
-/// File that says why a trial failed: in its first line in one sentence.
+/// File that says why a trial failed; its first line is a summary.
 const FAILURE: &str = "failure.txt";
 
 impl RunState {
-    /// That of the run in `folder`.
+    /// The state of the run in `folder`.
     pub fn of(folder: &Path) -> Self {
         if summary(folder).is_some() {
             Self::Complete
@@ -28,11 +28,11 @@ impl RunState {
 }
 
 fn is_locked(folder: &Path) -> bool {
-    // Who cannot look does not know of anybody.
+    // A folder that cannot be read counts as not locked.
     File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock_shared().is_err())
 }
 
-/// What a complete run has written; `None` of one that is not.
+/// The summary of a complete run; `None` if the run is not complete.
 pub fn summary(folder: &Path) -> Option<Summary> {
     serde_json::from_str(&std::fs::read_to_string(folder.join(SUMMARY)).ok()?).ok()
 }
@@ -54,7 +54,7 @@ pub fn record_failure(folder: &Path, reason: &str, report: &str) -> Result<(), F
         .map_err(super::folder::io("write", &file))
 }
 
-/// Forgets why the run in `folder` failed, since it is tried again.
+/// Removes the reason why the run in `folder` failed, before it is tried again.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ mod tests {
         );
         forget_failure(&folder).unwrap();
         assert_eq!((RunState::of(&folder), failure(&folder)), (RunState::Stopped, None));
-        // One that an earlier version wrote, or somebody else.
+        // Written by an earlier version, or by someone else.
         std::fs::write(folder.join(SUMMARY), "{}").unwrap();
         assert_eq!(RunState::of(&folder), RunState::Stopped);
     }

@@ -1,4 +1,4 @@
-//! Which network of which run is meant by a path.
+//! Finds the network of a run that a path names.
 
 use std::path::{Path, PathBuf};
 
@@ -18,22 +18,22 @@ pub struct Target {
     pub label: Option<String>,
 }
 
-/// A path that leads to no network.
+/// A path that names no network.
 #[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
 pub enum TargetError {
-    /// There is nothing.
+    /// The path does not exist.
     #[error("there is no folder `{}`", .0.display())]
     #[diagnostic(help(
-        "the folder of a run is `<out>/<name>/seed=<seed>`, as `vitslim run` prints it at its end"
+        "the folder of a run is `<out>/<name>/seed=<seed>`; `vitslim run` prints it at the end"
     ))]
     Missing(PathBuf),
-    /// It is not a run's.
+    /// The folder is not that of a run.
     #[error("`{}` is not the folder of a run: there is no `experiment.ron` in it", .path.display())]
     #[diagnostic(help("{help}"))]
     NoRun {
-        /// What was given.
+        /// The folder that was given.
         path: PathBuf,
-        /// What was probably meant.
+        /// What was probably meant, as the help of the error.
         help: String,
     },
     /// The run has no such sub-network.
@@ -42,27 +42,27 @@ pub enum TargetError {
     NoSubnet {
         /// Folder of the run.
         run: PathBuf,
-        /// What was asked for.
+        /// The label that was asked for.
         label: String,
-        /// The nearest right label.
+        /// The most similar label, as the end of the message.
         hint: String,
-        /// Those that there are.
+        /// The labels that the run has.
         help: String,
     },
 }
 
 impl Target {
-    /// Name of the run's trial: that of its folder.
+    /// Name of the run's trial, which is that of its folder.
     pub fn trial(&self) -> String {
         let folder = self.run.canonicalize().unwrap_or_else(|_| self.run.clone());
         folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The network that `path` leads to.
+    /// The network that `path` names.
     ///
     /// # Errors
     ///
-    /// When there is nothing, it is not a run's folder, or the run has no such sub-network.
+    /// When the path does not exist, is not the folder of a run, or the run has no such sub-network.
     pub fn find(path: &Path) -> Result<Self, TargetError> {
         if is_run(path) {
             return Ok(Self { run: path.to_owned(), label: None });
@@ -85,7 +85,7 @@ impl Target {
         Err(TargetError::NoSubnet { run, label, hint, help })
     }
 
-    /// How it is called where the run is known: `dense`, or the label.
+    /// Its name within the run: `dense`, or the label.
     pub fn name(&self) -> &str {
         self.label.as_deref().unwrap_or(DENSE)
     }
@@ -100,7 +100,7 @@ impl Target {
         Self { run: self.run.clone(), label: None }
     }
 
-    /// All networks of the same run: the dense one, and the sub-networks that are finished, in alphabetical order.
+    /// All networks of the same run: the dense one, and the complete sub-networks in alphabetical order.
     pub fn whole_run(&self) -> Vec<Self> {
         let finished = |label: &String| self.run.join(SUBNETS).join(label).join(RESULT).is_file();
         let labels = labels(&self.run).into_iter().filter(finished);
@@ -109,7 +109,7 @@ impl Target {
     }
 }
 
-/// How the dense network is called.
+/// Name of the dense network.
 pub(crate) const DENSE: &str = "dense";
 
 fn is_run(folder: &Path) -> bool {
@@ -167,7 +167,7 @@ mod tests {
             error.to_string().ends_with("no sub-network `share-0.6`; did you mean `share-0.5`?"),
             "{error}"
         );
-        // Folders of the run that hold no sub-network are none.
+        // Folders in the run that hold no sub-network do not count.
         assert!(matches!(found("a/seed=1/checkpoints"), Err(TargetError::NoSubnet { .. })));
         assert!(matches!(found("b/seed=1"), Err(TargetError::Missing(_))));
         match found("a").unwrap_err() {

@@ -111,7 +111,7 @@ fn evaluating_says_how_many_images_at_once() {
     let out = tempfile::tempdir().unwrap();
     let sets = ["pretrain.accumulate=4"];
     let (error, help) = said(run::<9>(out.path(), &sets).unwrap_err());
-    assert_eq!(error, "pretrain ran out of memory on the device, with 10 held-out images at once");
+    assert_eq!(error, "pretrain ran out of memory on the device, with 10 validation images at once");
     assert!(help.contains("`--device`") && !help.contains("accumulate"), "{help}");
 
     let room = tempfile::tempdir().unwrap();

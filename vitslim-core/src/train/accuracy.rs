@@ -1,4 +1,4 @@
-//! How often a model is right.
+//! How often a model predicts the right class.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use crate::data::{Batch, DataError, Loader, Order, Split};
 use crate::models::Architecture;
 use crate::nn::Precision;
 
-/// How many of the largest logits the label may be among.
+/// `k` of the top-k accuracy that is reported beside top-1.
 pub const TOP: usize = 5;
 
-/// How often a model is right on a part of the data.
+/// Accuracy of a model on a split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accuracy {
     /// Number of images.
@@ -34,8 +34,8 @@ pub struct ClassAccuracy {
     pub top1: Option<f64>,
 }
 
-/// How often `model`, in validation mode and computed in `precision`, is right on `part`. Of equal logits, that of the lower
-/// class counts as larger.
+/// Accuracy of `model`, in validation mode and computed in `precision`, on `part`. If logits are equal, the lower class counts
+/// as larger.
 ///
 /// # Errors
 ///
@@ -52,12 +52,12 @@ pub fn accuracy<M: Architecture>(
     Ok(measured.map_or_else(|| Counts::default().accuracy(), |measured| measured.accuracy))
 }
 
-/// Fraction of the images of `part` whose largest logit is that of their label. `model` is in validation mode and computed
-/// in `precision`.
+/// Top-1 of `model` on `part`: the fraction of images whose largest logit is that of their label. `model` is in validation mode
+/// and computed in `precision`.
 ///
 /// # Errors
 ///
-/// As those of [`accuracy`].
+/// Those of [`accuracy`].
 pub fn top1<M: Architecture>(
     model: &M,
     part: &Split,
@@ -102,7 +102,7 @@ pub(super) fn measure<M: Architecture>(
     Ok(measured.collect())
 }
 
-/// Images of each class, and how many of them were right.
+/// Images of each class, and how many of them were predicted right.
 #[derive(Default)]
 struct Counts {
     images: Vec<usize>,

@@ -1,8 +1,8 @@
 //! The checkpoints of a stage: what is saved after an epoch, and which are kept.
 //!
-//! Model and masks, the optimizer, and the average of the weights where there is one are a file each. A file ends with the
-//! SHA-256 of what is before it, which is checked before anything is loaded: burn takes a file with flipped bits as it is. A
-//! checkpoint is good if all its files are.
+//! A checkpoint has a file for the model and its masks, one for the optimizer, and one for the average of the weights if there
+//! is one. Each file ends with the SHA-256 of what precedes it, which is verified before anything is loaded: burn would load a
+//! file with flipped bits without complaint. A checkpoint is good if all its files are.
 
 use std::fs::DirEntry;
 use std::io::{Error, ErrorKind};
@@ -23,14 +23,14 @@ use crate::whole_file::{remove, write_whole};
 
 const MODEL: &str = "model";
 const OPTIMIZER: &str = "optimizer";
-/// The average of the weights.
+/// File name of the averaged weights.
 const AVERAGE: &str = "average";
 const DIGEST: usize = 32;
 
-/// Checkpoints that are kept: the last, and the one to fall back to.
+/// Number of checkpoints that are kept: the last, and one to fall back to.
 const KEPT: usize = 2;
 
-/// Why a checkpoint whose files are whole cannot be loaded.
+/// An undamaged checkpoint that does not fit the network.
 #[derive(Debug, thiserror::Error)]
 #[error("the checkpoint of epoch {epoch} in `{}` does not fit the network: {reason}", .folder.display())]
 pub struct UnfitCheckpoint {
@@ -46,11 +46,11 @@ pub struct UnfitCheckpoint {
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoints {
     folder: PathBuf,
-    /// Whether the average of the weights is a part of them.
+    /// Whether checkpoints include the average of the weights.
     averaged: bool,
 }
 
-/// What a checkpoint calls model and masks: `slim.model.blocks...`, `slim.masks...`.
+/// The names under which a checkpoint stores model and masks: `slim.model.blocks...`, `slim.masks...`.
 #[derive(Module, Debug)]
 struct Saved<M: Module> {
     slim: Slim<M>,
@@ -74,7 +74,8 @@ impl Checkpoints {
         [MODEL, OPTIMIZER].into_iter().chain(average).map(move |name| self.file(name, epoch))
     }
 
-    /// Saves what a training is after `epoch`: model and masks in validation mode, their average if there is one, the optimizer.
+    /// Saves the state of training after `epoch`: model and masks in validation mode, their average if there is one, and the
+    /// optimizer.
     ///
     /// # Errors
     ///
@@ -95,11 +96,11 @@ impl Checkpoints {
         write_checked(&self.file(OPTIMIZER, epoch), &record)
     }
 
-    /// `slim` with the weights of an epoch, or with their average, as `chosen` says.
+    /// `slim` with the weights, or averaged weights, of the epoch that `chosen` names.
     ///
     /// # Errors
     ///
-    /// When they are those of another network.
+    /// When the checkpoint belongs to another network.
     pub(super) fn load<M: Architecture>(
         &self,
         chosen: Chosen,
@@ -115,7 +116,7 @@ impl Checkpoints {
         load().map(|saved| saved.slim).map_err(|reason| self.unfit(chosen.epoch, &reason))
     }
 
-    /// `optimizer` with the moments that it had after `epoch`.
+    /// `optimizer` with its moments after `epoch`.
     ///
     /// # Errors
     ///
@@ -136,12 +137,12 @@ impl Checkpoints {
         UnfitCheckpoint { folder: self.folder.clone(), epoch, reason: one_line(reason) }
     }
 
-    /// Whether all files of `epoch` are whole.
+    /// Whether all files of `epoch` are undamaged.
     pub(super) fn is_good(&self, epoch: usize) -> bool {
         self.files(epoch).all(|path| read_checked(&path).is_ok())
     }
 
-    /// The last epoch of at most `most` with a good checkpoint, and those after it that are damaged.
+    /// The last epoch up to `most` with a good checkpoint, and the later ones, whose checkpoints are damaged.
     pub(super) fn last_good(&self, most: usize) -> (Option<usize>, Vec<usize>) {
         let mut damaged = Vec::new();
         for epoch in self.epochs().into_iter().rev().filter(|epoch| *epoch <= most) {
@@ -158,16 +159,16 @@ impl Checkpoints {
         if self.files(epoch).all(|path| path.exists()) { "damaged" } else { "incomplete" }
     }
 
-    /// Removes the checkpoints that are not needed once that of `last` is saved: all but it, the one before, and that of the best
-    /// of `epochs`, where the stage stops early.
+    /// Removes the checkpoints that are not needed once that of `last` is saved. It keeps that one, the one before, and with
+    /// early stopping the best of `epochs`.
     pub(super) fn prune(&self, last: usize, epochs: &[HeldOut], training: &Training) {
         let best = best_epoch(epochs, training);
         let needed = |epoch: usize| (epoch <= last && epoch + KEPT > last) || best == Some(epoch);
         self.remove(|entry| entry.is_none_or(|epoch| !needed(epoch)));
     }
 
-    /// Removes the files of each epoch that `is_spare`, and of `None` those that a killed process left half written. What cannot
-    /// be removed takes room, no more.
+    /// Removes the files of each epoch that `is_spare`, where `None` stands for files that a killed process left unfinished. A
+    /// file that cannot be removed only takes up space, so this does not fail.
     fn remove(&self, is_spare: impl Fn(Option<usize>) -> bool) {
         for (path, epoch) in self.entries() {
             if is_spare(epoch) {
@@ -176,7 +177,7 @@ impl Checkpoints {
         }
     }
 
-    /// Epochs of which there is a file, in order.
+    /// Epochs that have at least one file, in order.
     pub(super) fn epochs(&self) -> Vec<usize> {
         let mut epochs: Vec<usize> = self.entries().filter_map(|(_, epoch)| epoch).collect();
         epochs.sort_unstable();
@@ -184,7 +185,7 @@ impl Checkpoints {
         epochs
     }
 
-    /// The files of checkpoints with their epochs, and those that were never finished.
+    /// The files of checkpoints with their epochs; unfinished files have `None`.
     fn entries(&self) -> impl Iterator<Item = (PathBuf, Option<usize>)> {
         let entry = |entry: DirEntry| {
             let name = entry.file_name().into_string().ok()?;
@@ -204,7 +205,7 @@ fn write_checked(path: &Path, record: &[u8]) -> Result<(), Error> {
     write_whole(path, &[record, Sha256::digest(record).as_slice()].concat())
 }
 
-/// What a file holds, if its digest is right.
+/// The content of a file whose checksum is right.
 fn read_checked(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = std::fs::read(path)?;
     let end = bytes.len().checked_sub(DIGEST);
@@ -275,7 +276,7 @@ mod tests {
         let epochs = [0.1, 0.8, 0.2, 0.2].map(|top1| HeldOut { top1, top1_ema: None });
         for (settings, expected) in [("", vec![3, 4]), ("early_stop: 4,", vec![2, 3, 4])] {
             let (folder, checkpoints) = with_checkpoints(&[1, 2, 3, 4, 5]);
-            // Of another version, which saved more, and of a process that was killed.
+            // From a version that saved more files, and from a process that was killed.
             std::fs::write(folder.path().join("learning_rate-1.ckpt"), "").unwrap();
             std::fs::write(folder.path().join(".tmpAbc"), "half").unwrap();
             std::fs::write(folder.path().join("notes"), "mine").unwrap();

@@ -1,13 +1,13 @@
-//! When a stage has come to its end, and which of its weights go on.
+//! When a stage ends, and which of its weights are kept.
 
 use crate::experiment::Training;
 
-/// Held-out top-1 after an epoch.
+/// Top-1 on the validation split after an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct HeldOut {
-    /// Of the weights.
+    /// Top-1 of the weights.
     pub(super) top1: f64,
-    /// Of their running average, if there is one.
+    /// Top-1 of their running average, if there is one.
     pub(super) top1_ema: Option<f64>,
 }
 
@@ -16,13 +16,13 @@ impl HeldOut {
         self.top1_ema.is_some_and(|average| average > self.top1)
     }
 
-    /// That of the better of the two.
+    /// The better of the two.
     fn best(self) -> f64 {
         self.top1_ema.map_or(self.top1, |average| average.max(self.top1))
     }
 }
 
-/// The best of `epochs`, from 1; of equal ones the first. `None` if there is none, or the stage does not stop early.
+/// The best of `epochs`, counted from 1; the first of several that are equal. `None` without epochs or without early stopping.
 pub(super) fn best_epoch(epochs: &[HeldOut], training: &Training) -> Option<usize> {
     training.early_stop?;
     let better = |best: (HeldOut, usize), next: (HeldOut, usize)| {
@@ -31,7 +31,7 @@ pub(super) fn best_epoch(epochs: &[HeldOut], training: &Training) -> Option<usiz
     epochs.iter().copied().zip(1..).reduce(better).map(|(_, epoch)| epoch)
 }
 
-/// Whether nothing is left to train after `epochs`.
+/// Whether training is complete after `epochs`.
 pub(super) fn is_complete(epochs: &[HeldOut], training: &Training) -> bool {
     let patience = training.early_stop.map(|patience| patience.get());
     let stops_early = patience
@@ -40,16 +40,16 @@ pub(super) fn is_complete(epochs: &[HeldOut], training: &Training) -> bool {
     stops_early || epochs.len() >= training.epochs.get()
 }
 
-/// Which weights of a stage go on.
+/// The weights of a stage that the next one gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Chosen {
     pub(super) epoch: usize,
-    /// Whether the running average goes on, and not the weights themselves.
+    /// Whether the running average is used instead of the weights themselves.
     pub(super) averaged: bool,
 }
 
 impl Chosen {
-    /// Of `epochs` the best where the stage stops early, else the last; `None` if there is none.
+    /// With early stopping the best of `epochs`, otherwise the last; `None` if there is none.
     pub(super) fn of(epochs: &[HeldOut], training: &Training) -> Option<Self> {
         let epoch = best_epoch(epochs, training).unwrap_or(epochs.len());
         let held_out = epochs.get(epoch.checked_sub(1)?)?;

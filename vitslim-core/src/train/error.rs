@@ -8,33 +8,33 @@ use thiserror::Error;
 use super::checkpoint::UnfitCheckpoint;
 use crate::whole_file::remedy;
 
-/// A stage that did not end well.
+/// A stage that stopped or failed.
 #[derive(Debug, Error, Diagnostic)]
 pub enum TrainError {
-    /// A learning rate or parameter group that burn refuses.
+    /// burn refuses a learning rate or parameter group.
     #[error("the learning rates cannot be set up: {0}")]
     LearningRate(String),
     /// A file of the run cannot be read or written.
     #[error("cannot use `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
     File {
-        /// The file or folder.
+        /// The file or folder that could not be used.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The loss is no number any more.
+    /// The loss is not finite.
     #[error(
         "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {learning_rate:e}{gradient}"
     )]
     #[diagnostic(help(
-        "try a lower learning rate, a longer warm-up or a smaller weight of the penalty; the last checkpoint before it \
+        "try a lower learning rate, a longer warm-up or a smaller penalty weight; the last checkpoint before it \
          is still in the run's folder"
     ))]
     NotFinite {
         /// Name of the stage.
         stage: &'static str,
-        /// The loss.
+        /// The loss that is not finite.
         loss: f64,
         /// Epoch, from 1.
         epoch: usize,
@@ -42,15 +42,15 @@ pub enum TrainError {
         step: usize,
         /// Learning rate of that step.
         learning_rate: f64,
-        /// Which gradient is the largest.
+        /// The parameter with the largest gradient, if it is known, as the end of the message.
         gradient: String,
     },
-    /// It was asked to stop.
-    #[error("{stage} was stopped in epoch {epoch}; give the same command to go on from there")]
+    /// The user interrupted the stage.
+    #[error("{stage} was stopped in epoch {epoch}; give the same command to resume from there")]
     Interrupted {
         /// Name of the stage.
         stage: &'static str,
-        /// The epoch that is begun again.
+        /// The epoch that is repeated on resume, from 1.
         epoch: usize,
     },
     /// A checkpoint cannot be written.
@@ -59,46 +59,46 @@ pub enum TrainError {
     Unsaved {
         /// Name of the stage.
         stage: &'static str,
-        /// The folder of its checkpoints.
+        /// The folder of the stage's checkpoints.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A checkpoint does not fit.
+    /// A checkpoint does not fit the network.
     #[error(transparent)]
-    #[diagnostic(help("if the architecture was changed since, start again with `--fresh`"))]
+    #[diagnostic(help("if you changed the architecture since, start again with `--fresh`"))]
     Unfit(#[from] UnfitCheckpoint),
-    /// The memory of the device is not enough.
+    /// The device ran out of memory.
     #[error("{stage} ran out of memory on the device, {work}")]
     #[diagnostic(help("{remedy}"))]
     OutOfMemory {
         /// Name of the stage.
         stage: &'static str,
-        /// At what, and how many images at once.
+        /// The batch and how it is computed: `at a batch of 64 images computed in 2 parts`.
         work: String,
-        /// What to do.
+        /// What to do, as the help of the error.
         remedy: String,
     },
     /// A device failed.
     #[error("{stage} was stopped: {device} failed: {reason}")]
     #[diagnostic(help(
-        "the last checkpoint before it is in the run's folder; give the same command to go on from there, with other devices by \
-         `--device` if this one is broken or has too little memory"
+        "the run's folder has the last checkpoint before it; give the same command to resume from there, and choose other \
+         devices with `--device` if this one is broken or has too little memory"
     ))]
     Device {
         /// Name of the stage.
         stage: &'static str,
-        /// Which.
+        /// The device, as the user names it.
         device: String,
-        /// What it says.
+        /// The error of the device, on one line.
         reason: String,
     },
-    /// The training failed.
+    /// Training failed for another reason.
     #[error("{stage} failed: {reason}")]
     Failed {
         /// Name of the stage.
         stage: &'static str,
-        /// Why.
+        /// What failed, on one line.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! How far two models are apart, and how fast they are.
+//! How far the logits of two models differ, and how fast the models are.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::device::near;
 use crate::models::Architecture;
 use crate::nn::Precision;
 
-/// Images that are computed at once.
+/// Batch in which images are evaluated.
 pub(super) const BATCH: usize = 128;
 
 /// Batch at which [`throughput`] measures.
@@ -22,17 +22,15 @@ pub const THROUGHPUT_BATCH: usize = 64;
 /// A model that could not be evaluated.
 #[derive(Debug, Error, Diagnostic)]
 pub enum EvaluateError {
-    /// Logits that are no numbers.
-    #[error(
-        "the network answers with values that are not finite; the training diverged: try a lower learning rate"
-    )]
+    /// Logits are not finite.
+    #[error("the network's logits are not finite: its training diverged; try a lower learning rate")]
     NotFinite,
     /// An image cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The memory of the device is not enough.
+    /// The device ran out of memory.
     #[error("the device ran out of memory, with {0} images at once")]
-    #[diagnostic(help("free memory of the device, or compute on another with `--device`"))]
+    #[diagnostic(help("free some of the device's memory, or choose another device with `--device`"))]
     OutOfMemory(usize),
     /// The device failed.
     #[error("the device could not return the results: {0}")]
@@ -40,15 +38,15 @@ pub enum EvaluateError {
 }
 
 impl EvaluateError {
-    /// A device that failed for `reason`, with `images` at once.
+    /// The error of a device that failed for `reason`, with `images` at once.
     pub(super) fn device(reason: impl ToString, images: usize) -> Self {
         let reason = reason.to_string();
         if is_out_of_memory(&reason) { Self::OutOfMemory(images) } else { Self::Device(reason) }
     }
 }
 
-/// Largest absolute difference between the logits of two models on the first `images` images of `part`, divided by the
-/// largest absolute logit of the first. Both are computed in f32: what differs is the models.
+/// Largest absolute difference between the logits of two models on the first `images` images of `part`, relative to the largest
+/// absolute logit of the first. Both are computed in f32, so that only the models differ.
 ///
 /// # Errors
 ///
@@ -74,8 +72,7 @@ pub fn difference<M: Architecture>(
     Ok(if scale > 0.0 { difference / scale } else { difference })
 }
 
-/// The logits that `model`, computed in `precision`, gives for `batch`, image by image, and their mean cross entropy. They must be
-/// finite.
+/// The logits of `model`, computed in `precision`, for each image of `batch`, and their mean cross entropy. Both must be finite.
 pub(super) fn answers<M: Architecture>(
     model: &M,
     batch: &Batch,
@@ -95,7 +92,7 @@ pub(super) fn answers<M: Architecture>(
     Ok((finite(logits)?, loss))
 }
 
-/// The logits that `model`, computed in `precision`, gives for `images`, which must be finite, image by image.
+/// The logits of `model`, computed in `precision`, for each of `images`. They must be finite.
 fn logits<M: Architecture>(
     model: &M,
     images: Tensor<4>,
@@ -114,7 +111,7 @@ fn finite(logits: TensorData) -> Result<Vec<f64>, EvaluateError> {
     }
 }
 
-/// The logits that `model`, computed in `precision`, gives for `images`, `[batch, classes]`, once the device has computed them.
+/// The logits of `model`, computed in `precision`, for `images`: `[batch, classes]`. Waits for the device.
 ///
 /// # Errors
 ///
@@ -131,8 +128,8 @@ pub(crate) fn read<M: Architecture>(
         .map_err(|error| EvaluateError::device(error, count))
 }
 
-/// Images per second of `dense` and of `subnet` in `precision` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs, so that
-/// a noisy machine is noisy for both.
+/// Images per second of `dense` and of `subnet` in `precision` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs,
+/// so that noise of the machine affects both.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A small network in a search, for the tests of this room.
+//! A small network in a search, for the tests of this module.
 
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
@@ -28,7 +28,7 @@ pub(super) fn step_settings() -> StepSettings {
     StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 }
 }
 
-/// For images of 1 x 8 x 8.
+/// A configuration for images of 1 x 8 x 8.
 pub(super) fn vit_config() -> VitConfig {
     VitConfig {
         image_size: 8,

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Asks a run to stop after the batch at hand. Clones are the same request.
+/// Asks a run to stop after the current batch. Clones share one request.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupter(Arc<AtomicBool>);
 
 impl Interrupter {
-    /// Nothing is asked yet.
+    /// An interrupter that has not been asked to stop.
     pub fn new() -> Self {
         Self::default()
     }
@@ -18,7 +18,7 @@ impl Interrupter {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether someone asked to stop.
+    /// Whether [`stop`](Self::stop) was called.
     pub fn should_stop(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

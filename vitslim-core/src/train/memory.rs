@@ -1,24 +1,24 @@
-//! Memory of a device that runs out. burn tells it in words only: in an error where results are read, or in a panic.
+//! A device that runs out of memory. burn reports it only as text: in an error when results are read, or in a panic.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
 
 use crate::panics::panic_message;
 
-/// What cubecl and the CUDA driver say of an allocation that failed, or that no device could serve.
+/// What cubecl and the CUDA driver print for an allocation that failed, or that no device could serve.
 const SIGNS: [&str; 3] =
     ["out of device memory", "can't allocate buffer of size", "CUDA_ERROR_OUT_OF_MEMORY"];
 
-/// Whether `reason`, by which a device failed, is that its memory ran out.
+/// Whether `reason`, the error of a device, says that it ran out of memory.
 pub(crate) fn is_out_of_memory(reason: &str) -> bool {
     SIGNS.iter().any(|sign| reason.contains(sign))
 }
 
-/// The memory of the device ran out, and burn panicked.
+/// burn panicked because the device ran out of memory.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RanOut;
 
-/// What `work` answers. Only of panics by which burn says that memory ran out, there is made an error.
+/// The result of `work`. Only a panic that says that memory ran out becomes an error; other panics go on.
 pub(crate) fn catch_out_of_memory<T>(work: impl FnOnce() -> T) -> Result<T, RanOut> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| match says_out_of_memory(&*panic) {
         true => RanOut,
@@ -26,7 +26,7 @@ pub(crate) fn catch_out_of_memory<T>(work: impl FnOnce() -> T) -> Result<T, RanO
     })
 }
 
-/// Keeps panics by which burn says that memory ran out from being printed: [`catch_out_of_memory`] makes errors of them.
+/// Keeps panics that say that memory ran out from being printed: [`catch_out_of_memory`] turns them into errors.
 pub(crate) fn hush_out_of_memory() {
     let print = take_hook();
     set_hook(Box::new(move |panic| {

@@ -1,4 +1,4 @@
-//! Training, and what is measured of its result.
+//! Training, and evaluation of the trained networks.
 //!
 //! [`Trainer`] takes one step, [`train`] a whole stage.
 

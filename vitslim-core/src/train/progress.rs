@@ -1,4 +1,4 @@
-//! What the terminal shows while a stage runs: a line that is drawn again and again, or plain lines where there is no terminal.
+//! The progress of a stage on the terminal: a line that is redrawn, or plain lines without a terminal.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::terminal::say;
 /// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The progress of one stage, and how long the run will take after it.
+/// The progress of one stage, and an estimate of the time that the run will take after it.
 pub struct StageProgress {
     /// `search` or `retrain share-0.5`.
     title: String,
@@ -19,13 +19,13 @@ pub struct StageProgress {
     epochs: usize,
     /// Epochs that are finished.
     done: usize,
-    /// Those of them that were finished before a restart.
+    /// Epochs that were finished before a restart.
     done_before: usize,
     images_an_epoch: usize,
     images_done: usize,
-    /// Images that are trained on in later stages.
+    /// Images that later stages train on.
     images_later: usize,
-    /// Whether the device compiles what it computes, at the first step.
+    /// Whether the device compiles kernels at its first step.
     compiles: bool,
     training: bool,
     started: Instant,
@@ -39,12 +39,12 @@ pub struct StageProgress {
 enum Shown {
     Nothing,
     Lines,
-    /// On a terminal, where it is drawn over.
+    /// A line on a terminal, which is redrawn.
     Line(ProgressBar),
 }
 
 impl StageProgress {
-    /// Progress of the stage of `run`, which begins after `done` epochs.
+    /// Progress of the stage of `run`, which resumes after `done` epochs.
     pub(super) fn new(run: &StageRun, done: usize) -> Self {
         let title = run.title();
         let shown = match run.quiet {
@@ -72,11 +72,11 @@ impl StageProgress {
         }
     }
 
-    /// An epoch begins to train.
+    /// An epoch starts to train.
     pub(super) fn begin_training(&mut self) {
         self.training = true;
         self.split_started = Instant::now();
-        // The first step may take minutes, and nothing is told before it is done.
+        // The first step may take minutes, and nothing else is shown before it ends.
         if self.compiles && self.images_since_start() == 0 {
             match &self.shown {
                 Shown::Lines => self.print(),
@@ -85,20 +85,20 @@ impl StageProgress {
         }
     }
 
-    /// A step of `images` images was taken; `loss` is the mean of the epoch, as far as it is known.
+    /// A step of `images` images was taken; `loss` is the mean of the epoch so far, if it has been read.
     pub(super) fn step(&mut self, images: usize, loss: Option<f64>) {
         self.images_done += images;
         self.loss = loss.or(self.loss);
         self.show();
     }
 
-    /// The epoch is trained, and validated next.
+    /// The epoch is trained; validation follows.
     pub(super) fn begin_validation(&mut self) {
         self.trained += self.split_started.elapsed();
         self.training = false;
     }
 
-    /// The epoch is done, with this `loss` in training and this held-out top-1.
+    /// The epoch is done; `held_out_top1` is top-1 on the validation split.
     pub(super) fn end_epoch(&mut self, held_out_top1: Option<f64>) {
         self.done += 1;
         self.images_done = 0;
@@ -106,7 +106,7 @@ impl StageProgress {
         self.show();
     }
 
-    /// The stage came to its end.
+    /// The stage is complete.
     pub(super) fn end(self) {
         self.clear();
         if let (false, Some(outcome)) = (matches!(self.shown, Shown::Nothing), self.outcome()) {
@@ -133,26 +133,26 @@ impl StageProgress {
         self.images_since_start() as f64 / (self.trained + running).as_secs_f64().max(1e-9)
     }
 
-    /// Time left for the stage, and for the run. The latter takes later stages to be as slow as this one, validation
-    /// included: sub-networks are faster, so that it rather takes less.
+    /// Time left for the stage, and for the run. The estimate for the run assumes that later stages, with their validation, are
+    /// as slow as this one. Sub-networks are faster, so it errs on the long side.
     fn left(&self) -> [Duration; 2] {
         let left = (self.epochs * self.images_an_epoch).saturating_sub(self.images());
         let per_image = self.started.elapsed().as_secs_f64() / self.images_since_start().max(1) as f64;
         [left, left + self.images_later].map(|images| Duration::from_secs_f64(per_image * images as f64))
     }
 
-    /// `5893 images/s, loss 2.0171, held-out top-1 0.4750`
+    /// `5893 images/s, loss 2.0171, validation top-1 0.4750`
     fn measured(&self) -> String {
         let known = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.4}"));
         format!(
-            "{:.0} images/s, loss {}, held-out top-1 {}",
+            "{:.0} images/s, loss {}, validation top-1 {}",
             self.images_per_second(),
             known(self.loss),
             known(self.held_out_top1)
         )
     }
 
-    /// Where it is while it runs.
+    /// What to show while the stage runs.
     fn state(&self) -> String {
         let epoch = (self.done + 1).min(self.epochs);
         if self.compiles && self.images_since_start() == 0 {
@@ -162,7 +162,7 @@ impl StageProgress {
         format!("epoch {epoch}/{}, {}, {stage:#} left, run {run:#}", self.epochs, self.measured())
     }
 
-    /// What came of it, or `None` when no epoch was done.
+    /// The result of the stage, or `None` if no epoch was trained.
     fn outcome(&self) -> Option<String> {
         if self.done == self.done_before {
             return None;
@@ -190,14 +190,14 @@ impl StageProgress {
     }
 }
 
-/// Also where an error ends the stage.
+/// Also when an error ends the stage.
 impl Drop for StageProgress {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
-/// A line to draw over, where standard error is a terminal.
+/// A line that is redrawn, if standard error is a terminal.
 fn line(title: &str) -> Option<ProgressBar> {
     let line = ProgressBar::new_spinner();
     let style = ProgressStyle::with_template("{prefix}: {msg}");
@@ -210,7 +210,7 @@ fn line(title: &str) -> Option<ProgressBar> {
 mod tests {
     use super::*;
 
-    /// Ten seconds after it began, with an epoch of two behind it and a quarter of the other.
+    /// Ten seconds after the start, with one epoch of two done and a quarter of the other.
     fn progress() -> StageProgress {
         let now = Instant::now();
         StageProgress {
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// What `work` answers when the machine lets it go on without a pause, which would count as time that has passed.
+    /// The result of `work`, repeated until the machine made no pause in it: a pause would count as time that has passed.
     fn at_once<T>(work: impl Fn() -> T) -> T {
         loop {
             let begun = Instant::now();
@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn the_state_says_all() {
         let state = at_once(|| progress().state());
-        assert_eq!(state, "epoch 2/2, 25 images/s, loss -, held-out top-1 -, 6s left, run 30s");
+        assert_eq!(state, "epoch 2/2, 25 images/s, loss -, validation top-1 -, 6s left, run 30s");
         let mut progress = progress();
         (progress.loss, progress.held_out_top1) = (Some(0.125), Some(0.5));
-        assert!(progress.state().contains("loss 0.1250, held-out top-1 0.5000"));
+        assert!(progress.state().contains("loss 0.1250, validation top-1 0.5000"));
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!((progress.images(), progress.training), (200, false));
         progress.trained = Duration::from_secs(5);
         let outcome = progress.outcome().unwrap();
-        assert_eq!(outcome, "2 epochs in 00:00:10, 40 images/s, loss 0.2500, held-out top-1 0.5000");
+        assert_eq!(outcome, "2 epochs in 00:00:10, 40 images/s, loss 0.2500, validation top-1 0.5000");
         progress.done_before = 1;
         assert!(progress.outcome().unwrap().starts_with("epochs 2 to 2 in 00:00:10"));
     }

@@ -1,4 +1,4 @@
-//! How a stage goes on: from its record and its checkpoints, whoever left them.
+//! Resumes a stage from its record and its checkpoints.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::slim::Slim;
 use crate::terminal::say;
 use crate::whole_file::remove;
 
-/// Where the checkpoints of a stage are, in the run's folder.
+/// Path of the stage's checkpoints in the run's folder.
 pub fn checkpoint_folder(stage: Stage, subnet: Option<&str>) -> PathBuf {
     let folder = Path::new("checkpoints").join(stage.name());
     subnet.map_or(folder.clone(), |subnet| folder.join(subnet))
@@ -31,7 +31,7 @@ pub(super) struct StageFiles {
 }
 
 impl StageFiles {
-    /// Those of a stage that is trained by `training`, in the folder `run` of its run.
+    /// The files of a stage that is trained by `training`, in the folder `run` of its run.
     pub(super) fn of_run(run: &Path, stage: Stage, subnet: Option<&str>, training: &Training) -> Self {
         Self {
             record: StageRecord::new(run.join(RECORD), stage, subnet),
@@ -39,7 +39,7 @@ impl StageFiles {
         }
     }
 
-    /// Those of a shared stage, which has `folder` for itself.
+    /// The files of a shared stage, which has `folder` for itself.
     pub(super) fn of_shared(folder: &Path, stage: Stage, training: &Training) -> Self {
         Self {
             record: StageRecord::new(folder.join(RECORD), stage, None),
@@ -47,7 +47,7 @@ impl StageFiles {
         }
     }
 
-    /// Whether the stage is complete, and the checkpoints are good that go on.
+    /// Whether the stage is complete, and the checkpoint that the next stage needs is good.
     pub(super) fn is_whole(&self, training: &Training) -> bool {
         let Ok(epochs) = self.record.epochs() else { return false };
         let chosen = Chosen::of(&epochs, training).filter(|_| is_complete(&epochs, training));
@@ -57,26 +57,26 @@ impl StageFiles {
     }
 }
 
-/// How far a stage has come.
+/// The progress of a stage.
 pub(super) struct Progress {
-    /// Held-out top-1 of each epoch that is done.
+    /// Top-1 on the validation split after each epoch that is done.
     pub(super) epochs: Vec<HeldOut>,
-    /// Whether nothing is left to train.
+    /// Whether training is complete.
     pub(super) complete: bool,
 }
 
-/// Goes back to the last epoch that can be gone on from, and removes all that came after it.
+/// Goes back to the last epoch that the stage can resume from, and removes everything after it.
 ///
 /// # Errors
 ///
-/// When the record cannot be read, or what came after not be removed.
+/// When the record cannot be read, or what came after cannot be removed.
 pub(super) fn resume(run: &StageRun, files: &StageFiles) -> Result<Progress, TrainError> {
     let StageFiles { record, checkpoints } = files;
     let title = run.title();
     let mut epochs = record.epochs().map_err(|error| record.error(error))?;
     loop {
         let (good, damaged) = checkpoints.last_good(epochs.len());
-        let instead = if good.is_some() { "going on from the one before" } else { "the stage starts again" };
+        let instead = if good.is_some() { "resuming from the one before" } else { "the stage starts again" };
         for epoch in damaged {
             let flaw = checkpoints.flaw(epoch);
             say(format_args!("{title}: the checkpoint of epoch {epoch} is {flaw}; {instead}"));
@@ -104,7 +104,8 @@ pub(super) fn resume(run: &StageRun, files: &StageFiles) -> Result<Progress, Tra
     Ok(Progress { epochs, complete })
 }
 
-/// Whether the folder `run` has all of a stage that was trained by `training`: its record, and the checkpoints that go on.
+/// Whether the folder `run` has a complete stage that was trained by `training`: its record, and the checkpoint that the next
+/// needs.
 pub(crate) fn is_whole(run: &Path, stage: Stage, subnet: Option<&str>, training: &Training) -> bool {
     StageFiles::of_run(run, stage, subnet, training).is_whole(training)
 }
@@ -114,42 +115,42 @@ pub(crate) fn has_checkpoint(run: &Path, stage: Stage, subnet: Option<&str>) -> 
     !Checkpoints::new(run.join(checkpoint_folder(stage, subnet)), false).epochs().is_empty()
 }
 
-/// The dense network as a checkpoint has it.
+/// The dense network, loaded from a checkpoint.
 #[derive(Debug)]
 pub struct Loaded<M> {
-    /// In validation mode.
+    /// The network, in validation mode.
     pub model: M,
-    /// The epoch whose weights it has.
+    /// The epoch that its weights come from.
     pub epoch: usize,
-    /// Whether pretraining has come to its end.
+    /// Whether pretraining is complete.
     pub complete: bool,
-    /// Later epochs, whose checkpoints are damaged.
+    /// Later epochs whose checkpoints are damaged.
     pub damaged: Vec<usize>,
 }
 
-/// Checkpoints of which none can be loaded.
+/// No checkpoint can be loaded.
 #[derive(Debug, Error, Diagnostic)]
 pub enum CheckpointError {
-    /// There is none.
+    /// The folder has no checkpoint.
     #[error("there is no checkpoint in `{}`: this stage has not finished an epoch yet", .0.display())]
     None(PathBuf),
     /// The record of the run cannot be read.
     #[error("cannot read `metrics.jsonl` of the run: {0}")]
     Record(#[source] std::io::Error),
-    /// None has a right checksum.
+    /// Every checkpoint is incomplete or damaged.
     #[error("no checkpoint in `{}` is good: files are missing or their checksums are wrong", .0.display())]
     Damaged(PathBuf),
-    /// It is that of another network, or was damaged just now.
+    /// The checkpoint belongs to another network, or was damaged while it was read.
     #[error(transparent)]
     Unfit(#[from] UnfitCheckpoint),
 }
 
-/// `model`, in validation mode, as `training`, the pretraining of the run in the folder `run`, leaves it, or has left it so far.
-/// The run stays as it is.
+/// `model`, in validation mode, with the weights of the pretraining of the run in the folder `run`, complete or not. `training`
+/// has its settings. Changes nothing in the run.
 ///
 /// # Errors
 ///
-/// When there is no good checkpoint, or it is that of another network.
+/// When there is no good checkpoint, or it belongs to another network.
 pub fn load_pretrained<M: Architecture>(
     model: M,
     training: &Training,

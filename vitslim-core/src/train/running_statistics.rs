@@ -1,4 +1,4 @@
-//! Tests: the running statistics of a batch norm while it is trained.
+//! Tests of the running statistics of a batch norm in training.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -51,7 +51,7 @@ impl Architecture for Net {
 /// A search of a network with settled running statistics.
 fn search() -> Slim<Net> {
     let device = Device::flex();
-    // Not from the generator of the device, which tests beside this one draw from.
+    // Not drawn from the generator of the device, which other tests use at the same time.
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let model: Net =
         random_model(&VitConfig::default(), &mut rng, &device).unwrap_or_else(|failure| panic!("{failure}"));
@@ -74,7 +74,7 @@ fn statistics(slim: &Slim<Net>) -> Vec<f32> {
     [bits(norm.running_mean.value()), bits(norm.running_var.value())].concat()
 }
 
-/// What becomes of the running statistics when `images` are trained on.
+/// The expected running statistics after training on `images`.
 fn expected(slim: &Slim<Net>, images: Tensor<4>) -> Vec<f32> {
     let read = slim.model.conv.forward(images).swap_dims(0, 1).flatten::<2>(1, 3);
     let mean = read.clone().mean_dim(1);
@@ -88,8 +88,8 @@ fn assert_close(found: &[f32], expected: &[f32]) {
     assert!(furthest < 1e-5, "{found:?} {expected:?}");
 }
 
-/// Several devices give the gradients of one that accumulates, to the last bit; of the running statistics, which are no
-/// sum over images, those that the first device saw count, however the threads run.
+/// Gradients from several devices equal those of one device that accumulates, to the last bit. Running statistics are not sums
+/// over images: those of the first device are kept, in whatever order the threads run.
 #[test]
 fn of_several_devices_the_statistics_of_the_first_count() {
     let cpu = NamedDevice { name: "cpu".to_owned(), device: Device::flex() };

@@ -1,5 +1,5 @@
-//! Stages that trials of a sweep have in common. The first trial to need one trains it, others that need it meanwhile wait, and
-//! later ones copy it: checkpoints and record, as if they had trained it themselves.
+//! Stages that trials of a sweep have in common. The first trial that needs one trains it, others that need it meanwhile wait,
+//! and later ones copy its checkpoints and record as if they had trained it themselves.
 //!
 //! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last.
 
@@ -15,32 +15,32 @@ use super::stage::StageRun;
 use crate::terminal::say;
 use crate::whole_file::{remove, write_whole};
 
-/// File beside the checkpoints of a trial, which says of which shared stage they are.
+/// File beside the checkpoints of a trial that names the shared stage they come from.
 const IDENTITY: &str = "identity";
 
-/// Time between two looks at a stage that another trial trains.
+/// Time between two checks of a stage that another trial trains.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// The right to train a shared stage, until this is dropped or its process ends.
+/// The right to train a shared stage, held until this is dropped or its process ends.
 #[derive(Debug)]
 pub(super) struct Claim {
     folder: PathBuf,
     _lock: File,
 }
 
-/// Copies the stage of `run` from another trial, if one has trained it; waits for one that does. Else this trial has to train
-/// it, and gets the right to. `None` if nothing is shared, or nothing is left to train.
+/// Copies the stage of `run` from another trial that has trained it, and waits for one that is training it. If there is neither,
+/// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train.
 ///
 /// # Errors
 ///
-/// When it is interrupted while it waits, or files cannot be read or written.
+/// When it is interrupted while it waits, or a file cannot be read or written.
 pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
     let Some(folder) = &run.shared else { return Ok(None) };
     let failed = |source| TrainError::File { path: folder.clone(), source };
     forget_another(run, folder, files).map_err(failed)?;
     let claim = claim(run, folder)?;
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
-    // One that is damaged is trained again, and put in its place.
+    // A damaged stage is trained again and replaced.
     if !shared.is_whole(run.training) {
         return Ok(Some(claim));
     }
@@ -54,8 +54,8 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     Ok(None)
 }
 
-/// Removes what this trial has of the stage, if it was made when something was other than it is now: the code, the device, the
-/// data. The name of the shared stage tells.
+/// Removes what this trial has of the stage if the code, the device or the data have changed since. The name of the shared stage
+/// depends on all of them.
 fn forget_another(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
     let known = files.checkpoints.folder().join(IDENTITY);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -66,7 +66,7 @@ fn forget_another(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(
     write_whole(&known, name.as_bytes())
 }
 
-/// Removes the stage and what was made from it.
+/// Removes the stage and everything made from it.
 fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
     run.dependents.iter().try_for_each(|path| remove(path))?;
     files.record.cut_back(0)?;
@@ -109,7 +109,7 @@ fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error
 }
 
 impl Claim {
-    /// Leaves the stage, which is complete, to the other trials.
+    /// Publishes the complete stage for the other trials.
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ impl Claim {
     }
 }
 
-/// Puts the checkpoints in `from` into `to` as well. A checkpoint is never written to again, so that a link will do.
+/// Links or copies the checkpoints in `from` into `to`. A link is enough, since checkpoints are never modified.
 fn link_checkpoints(from: &Path, to: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {

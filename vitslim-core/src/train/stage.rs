@@ -13,44 +13,44 @@ use crate::data::{Loader, Order, Split, Stage};
 use crate::experiment::{Freeze, Masks, Training};
 use crate::nn::Precision;
 
-/// What a stage needs to know.
+/// A stage of a run, with everything that it needs.
 #[derive(Clone)]
 pub struct StageRun<'a> {
-    /// Which stage.
+    /// Pretrain, search or retrain.
     pub stage: Stage,
     /// Label of the sub-network, when retraining.
     pub subnet: Option<&'a str>,
-    /// Its settings.
+    /// Its settings in the experiment.
     pub training: &'a Training,
     /// How masks are trained, in a search.
     pub masks: &'a Masks,
-    /// What is not trained.
+    /// Parameters that are not trained.
     pub freeze: Option<Freeze>,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: usize,
-    /// What the network multiplies matrices in.
+    /// Precision of matrix products.
     pub precision: Precision,
     /// Seed of the experiment.
     pub seed: u64,
-    /// What it trains on.
+    /// The training split.
     pub train: Arc<Split>,
-    /// What it is validated on after each epoch.
+    /// The validation split, used after each epoch.
     pub held_out: Arc<Split>,
-    /// Where it computes.
+    /// The devices that it trains on.
     pub devices: &'a Devices,
     /// Folder of the run, for `metrics.jsonl` and checkpoints.
     pub folder: &'a Path,
-    /// What was made from an earlier end of this stage, and is removed when it has to train again.
+    /// What was made from the result of this stage, and is removed if the stage has to train again.
     pub dependents: Vec<PathBuf>,
-    /// Where trials of a sweep share this stage, if it is one of a sweep.
+    /// Folder where trials of a sweep share this stage; `None` outside a sweep.
     pub shared: Option<PathBuf>,
-    /// Stops it after the batch at hand.
+    /// Stops the stage after the current batch.
     pub interrupter: Interrupter,
-    /// Threads that prepare training batches ahead, where not those of [`Loader::new`].
+    /// Threads that prepare training batches ahead; `None` is the default of [`Loader::new`].
     pub loader_threads: Option<usize>,
-    /// Images that later stages train on, for the time that is left.
+    /// Images that later stages train on, to estimate the time left.
     pub images_later: usize,
-    /// Shows no progress.
+    /// Whether to hide progress.
     pub quiet: bool,
 }
 
@@ -61,7 +61,7 @@ impl StageRun<'_> {
         self.subnet.map_or_else(|| stage.to_owned(), |subnet| format!("{stage} {subnet}"))
     }
 
-    /// Batches to train on.
+    /// The batches to train on.
     pub(super) fn batches(&self) -> Loader {
         let order = Order::Shuffled { seed: self.seed, stage: self.stage };
         let device = self.devices.first.device.clone().autodiff();
@@ -72,7 +72,7 @@ impl StageRun<'_> {
         }
     }
 
-    /// How its network is trained, in epochs of `steps` steps.
+    /// The trainer's settings, for epochs of `steps` steps.
     pub(super) fn trainer(&self, steps: usize) -> TrainerSettings<'_> {
         TrainerSettings {
             training: self.training,
@@ -85,16 +85,16 @@ impl StageRun<'_> {
         }
     }
 
-    /// Batches to validate on.
+    /// The batches to validate on.
     pub(super) fn held_out_batches(&self) -> Loader {
         Loader::new(self.held_out.clone(), BATCH, Order::AsIs, self.devices.first.device.clone())
     }
 
-    /// That nobody asked to stop, when `epoch` is the next to be done.
+    /// Checks for an interrupt before `epoch`.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Interrupted`] if somebody did.
+    /// [`TrainError::Interrupted`] if there was one.
     pub(super) fn check_interrupt(&self, epoch: usize) -> Result<(), TrainError> {
         match self.interrupter.should_stop() {
             true => Err(TrainError::Interrupted { stage: self.stage.name(), epoch }),
@@ -112,7 +112,7 @@ impl StageRun<'_> {
         TrainError::Unsaved { stage: self.stage.name(), path: folder.to_owned(), source }
     }
 
-    /// The error of a stage with a step that failed.
+    /// The error of a stage in which a step failed.
     pub(super) fn step_failed(&self, error: StepError) -> TrainError {
         let stage = self.stage.name();
         match error {
@@ -138,8 +138,9 @@ impl StageRun<'_> {
         match error {
             EvaluateError::OutOfMemory(images) => TrainError::OutOfMemory {
                 stage: self.stage.name(),
-                work: format!("with {images} held-out images at once"),
-                remedy: "free memory of the device, or compute on another with `--device`".to_owned(),
+                work: format!("with {images} validation images at once"),
+                remedy: "free some of the device's memory, or choose another device with `--device`"
+                    .to_owned(),
             },
             error => self.failed(error),
         }
@@ -154,13 +155,13 @@ impl StageRun<'_> {
         };
         let remedy = match batch {
             _ if 2 * parts <= batch => format!(
-                "compute it in more parts, with `--set {stage}.accumulate={}`, or take a smaller one, for example with \
-                 `--set {stage}.batch={}`; a run that has saved epochs goes on with neither: then give another folder \
-                 with `--out`, or delete that of the run",
+                "compute the batch in more parts with `--set {stage}.accumulate={}`, or make it smaller, for example with \
+                 `--set {stage}.batch={}`; a run that has saved epochs cannot resume with either: give another folder \
+                 with `--out`, or delete the run's folder",
                 2 * parts,
                 batch.div_ceil(2)
             ),
-            _ => "its parts have one image each: take a smaller network or smaller images, or compute on another device \
+            _ => "each part has only one image: use a smaller network or smaller images, or choose another device \
                   with `--device`"
                 .to_owned(),
         };

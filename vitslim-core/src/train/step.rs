@@ -1,4 +1,4 @@
-//! Gradients and losses of a batch, as one device computes its images and as the first device adds them up.
+//! Gradients and losses of a batch: as a device computes its images, and as the first device sums them up.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -10,16 +10,16 @@ use crate::models::{Architecture, Logits};
 use crate::nn::{Precision, draw};
 use crate::slim::Slim;
 
-/// What is the same for every step of a stage.
+/// Settings that all steps of a stage share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StepSettings {
-    /// Parts in which a device computes its images, at least 1.
+    /// Number of parts in which a device computes its images, at least 1.
     pub(super) parts: usize,
-    /// Fraction of a target that is spread over all classes.
+    /// Fraction of each target that is spread over all classes.
     pub(super) label_smoothing: f64,
-    /// Largest norm of the gradients.
+    /// Largest norm of the gradients; `None` does not clip.
     pub(super) clip: Option<f64>,
-    /// What the network multiplies matrices in.
+    /// Precision of matrix products.
     pub(super) precision: Precision,
 }
 
@@ -34,16 +34,16 @@ impl StepSettings {
     }
 }
 
-/// What was computed of some images of a batch.
+/// What a device computed for some images of a batch.
 pub(super) struct Computed {
     pub(super) gradients: GradientsParams,
-    /// Cross entropy and penalty, weighted by the fraction of the batch that the images are, and how many of them were right:
-    /// `[parts, 3]`.
+    /// Cross entropy and penalty, weighted by the images' fraction of the batch, and the number of right predictions: `[parts,
+    /// 3]`.
     pub(super) measured: Tensor<2>,
 }
 
 impl Computed {
-    /// Computes `images`, which are those of a device out of a batch of `batch`.
+    /// Computes `images`, a device's part of a batch of `batch`.
     pub(super) fn of<M: Architecture>(
         slim: &Slim<M>,
         settings: StepSettings,
@@ -64,7 +64,7 @@ impl Computed {
         Self { gradients: gradients.grads(), measured: Tensor::cat(measured, 0) }
     }
 
-    /// The whole batch from what each device computed, added up in their order.
+    /// The gradients of the whole batch and what it measured, summed over the devices in their order.
     pub(super) fn sum<M: Architecture>(slim: &Slim<M>, computed: Vec<Self>) -> (GradientsParams, Tensor<1>) {
         let mut gradients = GradientsAccumulator::new();
         let mut measured = Vec::new();
@@ -80,11 +80,11 @@ impl Computed {
     }
 }
 
-/// What a forward pass of training comes to.
+/// The losses of a forward pass in training.
 struct Losses {
-    /// `[1]`
+    /// Cross entropy, `[1]`.
     cross_entropy: Tensor<1>,
-    /// `[1]`; `None` outside a search.
+    /// Penalty, `[1]`; `None` outside a search.
     penalty: Option<Tensor<1>>,
     /// Number of images whose largest logit is that of their label, `[1]`.
     right: Tensor<1>,
@@ -99,7 +99,7 @@ impl Losses {
         Self { cross_entropy, penalty: slim.masks.penalty(), right }
     }
 
-    /// What is minimised, `[1]`.
+    /// The loss that is minimised, `[1]`.
     fn total(&self) -> Tensor<1> {
         match &self.penalty {
             Some(penalty) => self.cross_entropy.clone() + penalty.clone(),
@@ -107,7 +107,7 @@ impl Losses {
         }
     }
 
-    /// `[1, 3]`
+    /// Weighted cross entropy, weighted penalty and number of right predictions, `[1, 3]`.
     fn measured(self, weight: f64) -> Tensor<2> {
         let cross_entropy = self.cross_entropy.without_autodiff() * weight;
         let penalty = match self.penalty {
@@ -118,8 +118,8 @@ impl Losses {
     }
 }
 
-/// The cross entropy of `logits`, `[1]`. Of two heads it is the mean of both, as for DeiT where no teacher says what the
-/// second should learn: each head learns the labels.
+/// The cross entropy of `logits`, `[1]`. For two heads it is the mean of both, as for DeiT without a teacher: both heads learn
+/// the labels.
 pub(crate) fn cross_entropy(logits: &Logits, labels: &Tensor<1, Int>, label_smoothing: f64) -> Tensor<1> {
     let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
     let loss = CrossEntropyLossConfig::new().with_smoothing(smoothing).init(&logits.class.device());
@@ -227,7 +227,7 @@ mod tests {
         gradients.1
     }
 
-    /// However many parts: the losses and the gradients are those of the whole batch, a short last part included.
+    /// For any number of parts, losses and gradients are those of the whole batch, also when the last part is smaller.
     #[test]
     fn a_batch_in_parts_is_the_whole_batch() {
         let (slim, batch) = (training(), batch(5));

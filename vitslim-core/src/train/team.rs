@@ -1,4 +1,4 @@
-//! The devices that compute a step together.
+//! Devices that compute a step together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,29 +17,29 @@ use crate::panics::panic_message;
 use crate::slim::Slim;
 use crate::terminal::one_line;
 
-/// The devices of a run. The first has the weights, and it alone evaluates, measures and slices; the others compute their
-/// images of each training batch.
+/// The devices of a run. The first has the weights, and it alone evaluates, measures and slices. The others compute their images
+/// of each training batch.
 #[derive(Clone, Debug)]
 pub struct Devices {
-    /// The first.
+    /// The device that has the weights.
     pub first: NamedDevice,
-    /// The others.
+    /// The devices that help it.
     pub others: Vec<NamedDevice>,
 }
 
 impl Devices {
-    /// One device, which a user calls `name`.
+    /// A single device, which the user calls `name`.
     pub fn one(name: &str, device: Device) -> Self {
         Self { first: NamedDevice { name: name.to_owned(), device }, others: Vec::new() }
     }
 }
 
-/// A device, and how a user calls it.
+/// A device with the name that the user gives it.
 #[derive(Clone, Debug)]
 pub struct NamedDevice {
-    /// `cpu`, `cuda:0`.
+    /// The name: `cpu`, `cuda:0`.
     pub name: String,
-    /// Without autodiff.
+    /// The device, without autodiff.
     pub device: Device,
 }
 
@@ -47,14 +47,14 @@ pub struct NamedDevice {
 #[derive(Clone, Debug, Error)]
 #[error("{device} failed: {reason}")]
 pub struct DeviceFailure {
-    /// Its name, and its place among several: `` `cuda:1` (device 2 of 2) ``.
+    /// Its name, with its place if there are several: `` `cuda:1` (device 2 of 2) ``.
     pub device: String,
-    /// What it said, on one line.
+    /// Its error, on one line.
     pub reason: String,
 }
 
-/// The devices at work, each after the first in a thread of its own. The threads stay from step to step: CUDA keeps memory and a
-/// queue of work for each.
+/// The devices at work. Each after the first has a thread of its own, which stays from step to step: CUDA keeps memory and a
+/// queue of work for each thread.
 pub(super) struct Team {
     first: Member,
     others: Vec<Worker>,
@@ -63,14 +63,14 @@ pub(super) struct Team {
 /// A device on the autodiff backend.
 #[derive(Clone)]
 struct Member {
-    /// How an error names it.
+    /// How an error names the device.
     place: String,
     device: Device,
 }
 
 struct Worker {
     member: Member,
-    /// Taken away to end the thread.
+    /// Dropped to end the thread.
     work: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -92,12 +92,13 @@ impl Team {
         Self { first: member((1, &devices.first)), others: others.collect() }
     }
 
-    /// Gradients of `batch`, and its cross entropy, penalty and number of right answers, `[3]`. `slim` and `batch` are on the
-    /// first device. Each device computes its images of the batch, in its order; a batch of few images leaves the last ones idle.
+    /// Gradients of `batch`, and its cross entropy, penalty and number of right predictions, `[3]`. `slim` and `batch` are on
+    /// the first device. The devices compute consecutive parts of the batch, in their order; a small batch leaves the last
+    /// devices idle.
     ///
     /// # Errors
     ///
-    /// When a device fails: the first that did, in their order.
+    /// When a device fails: the first failure in the order of the devices.
     pub(super) fn compute<M: Architecture>(
         &self,
         slim: &Slim<M>,
@@ -117,17 +118,17 @@ impl Team {
         answers.extend(first.map(|part| {
             let slim = slim.clone();
             let compute = move || Computed::of(&slim, settings, part, images);
-            // One device alone waits for nobody.
+            // A single device waits for nobody.
             if begun.is_empty() { self.first.begin(compute) } else { self.first.attempt(compute) }
         }));
-        // All are waited for, so that none still computes when an error ends the training.
+        // Wait for all, so that none still computes when an error ends the training.
         answers.extend(begun.into_iter().map(|(worker, answer)| worker.end(&answer)));
         let computed = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let slim = slim.clone();
         self.on_first(move || Computed::sum(&slim, computed))
     }
 
-    /// Does `work`, which is the first device's alone, without waiting for the device.
+    /// Does `work`, which only concerns the first device, without waiting for the device.
     ///
     /// # Errors
     ///
@@ -136,23 +137,23 @@ impl Team {
         self.first.begin(work)
     }
 
-    /// Waits until the first device has done all that was begun.
+    /// Waits until the first device has done everything it was given.
     ///
     /// # Errors
     ///
-    /// When it failed.
+    /// When the device failed.
     pub(super) fn wait(&self) -> Result<(), DeviceFailure> {
         self.first.attempt(|| ())
     }
 
-    /// The failure of the first device for `reason`, where its results are read.
+    /// The failure of the first device for `reason`, found when its results are read.
     pub(super) fn first_failure(&self, reason: &str) -> DeviceFailure {
         self.first.failure(reason)
     }
 }
 
 impl Member {
-    /// Does `work`, of which the device may not have done all when this returns.
+    /// Does `work`. The device may still be computing when this returns.
     fn begin<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
         catch_unwind(AssertUnwindSafe(|| near(&self.device, work)))
             .map_err(|panic| self.failure(panic_message(&*panic).unwrap_or("it does not say why")))
@@ -175,11 +176,11 @@ impl Worker {
         let (work, queue) = channel::<Work>();
         let thread =
             Builder::new().name(member.place.clone()).spawn(move || queue.iter().for_each(|work| work()));
-        // If it cannot be started, its queue is closed, and the first to ask is told so.
+        // If the thread cannot be started, its queue is closed, and the first request reports that.
         Self { member, work: Some(work), thread: thread.ok() }
     }
 
-    /// Lets the device compute `part` of a batch of `images`, and bring the result `home`.
+    /// Lets the device compute `part` of a batch of `images`, and move the result `home`.
     fn begin<M: Architecture>(
         &self,
         slim: &Slim<M>,
@@ -206,11 +207,11 @@ impl Worker {
         answers
     }
 
-    /// Waits for what was begun.
+    /// Waits for the answer to what was started.
     fn end(&self, answer: &Receiver<Answer>) -> Answer {
         answer
             .recv()
-            .unwrap_or_else(|_| Err(self.member.failure("its thread could not be started, or broke off")))
+            .unwrap_or_else(|_| Err(self.member.failure("its thread could not be started, or stopped early")))
     }
 }
 
@@ -218,7 +219,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.work = None;
         if let Some(thread) = self.thread.take() {
-            // One that broke off has been told of by `end`.
+            // `end` has already reported a thread that stopped early.
             let _ = thread.join();
         }
     }
@@ -270,11 +271,12 @@ mod tests {
         a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
     }
 
-    /// Batches that all devices have a part of, that leave the last one a smaller part, and that are too small for all of them.
+    /// Batches in which all devices have a part, in which the last one has a smaller part, and which are too small for all of
+    /// them.
     #[test]
     fn devices_do_what_one_does_part_by_part_to_the_last_bit() {
         let slim = training();
-        // A product that lies between two numbers of bf16 may be rounded either way.
+        // A product between two numbers of bf16 may be rounded either way.
         for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Bf16, 2e-2)] {
             let settings = StepSettings { label_smoothing: 0.1, precision, ..step_settings() };
             for images in [12, 7, 3, 1] {
@@ -310,7 +312,7 @@ mod tests {
         }
     }
 
-    /// A network that computes on its first two devices, when both are at it, and on no other.
+    /// A network that computes only while two devices are at it, so that they must compute at the same time.
     #[derive(Module, Debug, Slimmable)]
     struct Pair {
         #[slim]

@@ -1,4 +1,4 @@
-//! The training loop: epochs of steps, each epoch validated, saved and recorded.
+//! The training loop: epochs of steps, each followed by validation, a checkpoint and a record.
 
 use std::time::Instant;
 
@@ -17,23 +17,23 @@ use crate::models::Architecture;
 use crate::slim::Slim;
 use crate::terminal::say;
 
-/// The end of a stage.
+/// The result of a stage.
 #[derive(Debug)]
 pub struct Trained<M: Module> {
     /// Model and masks, in validation mode.
     pub slim: Slim<M>,
     /// Epochs that were trained.
     pub epochs: usize,
-    /// Seconds that they took, over all restarts.
+    /// Seconds that training took, over all restarts.
     pub seconds: f64,
 }
 
-/// Trains `slim`, which is in validation mode, for a stage, from where the stage was stopped.
+/// Trains `slim`, which is in validation mode, for a stage. Resumes where the stage stopped.
 ///
 /// # Errors
 ///
-/// When it is interrupted, a loss is not finite, burn refuses the settings, a file cannot be read or written, a checkpoint is that
-/// of another network, or a device fails.
+/// When it is interrupted, a loss is not finite, burn refuses the settings, a file cannot be read or written, a checkpoint
+/// belongs to another network, or a device fails.
 pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M>, TrainError> {
     let files = StageFiles::of_run(run.folder, run.stage, run.subnet, run.training);
     let claim = import_or_claim(run, &files)?;
@@ -47,18 +47,18 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
         claim.publish(&files)?;
     }
 
-    // What goes on is what was saved, whether it was trained just now or before a restart.
+    // The next stage gets what was saved, whether it was trained just now or before a restart.
     let chosen = Chosen::of(&epochs, run.training).ok_or_else(|| run.failed("no epoch is recorded"))?;
     if !run.quiet && (chosen.averaged || chosen.epoch < epochs.len()) {
         let weights = if chosen.averaged { "averaged weights" } else { "weights" };
-        say(format_args!("{}: the {weights} of epoch {} go on", run.title(), chosen.epoch));
+        say(format_args!("{}: the {weights} of epoch {} are used", run.title(), chosen.epoch));
     }
     let slim = files.checkpoints.load(chosen, slim)?;
     let seconds = files.record.seconds().map_err(|error| files.record.error(error))?;
     Ok(Trained { slim, epochs: epochs.len(), seconds })
 }
 
-/// Trains the epochs after those of `epochs`, and adds them.
+/// Trains the remaining epochs after `epochs`, and appends them.
 fn train_epochs<M: Architecture>(
     slim: &Slim<M>,
     run: &StageRun,

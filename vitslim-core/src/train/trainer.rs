@@ -1,4 +1,4 @@
-//! A network in training, step by step. What runs, `bench` and `plan` take is this step.
+//! Training of a network, step by step. Runs, `bench` and `plan` all use this step.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -21,7 +21,7 @@ use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::slim::Slim;
 
-/// A model and its masks, what moves them, and what their steps measured.
+/// A model with its masks, their optimizer, and what their steps measured.
 pub struct Trainer<M: Architecture> {
     slim: Slim<M>,
     optimizer: ModuleOptimizer,
@@ -33,7 +33,7 @@ pub struct Trainer<M: Architecture> {
     meter: Meter,
     /// Steps taken, over all restarts.
     steps: usize,
-    /// That of the last step, where it differs between parameters that of most.
+    /// Learning rate of the last step; where parameters differ, the rate of most of them.
     learning_rate: f64,
 }
 
@@ -44,19 +44,19 @@ pub struct TrainerSettings<'a> {
     pub training: &'a Training,
     /// How its masks are trained, in a search.
     pub masks: &'a Masks,
-    /// What is not trained.
+    /// Parameters that are not trained.
     pub freeze: Option<Freeze>,
-    /// What the network multiplies matrices in.
+    /// Precision of matrix products.
     pub precision: Precision,
-    /// Where it computes.
+    /// The devices that it trains on.
     pub devices: &'a Devices,
-    /// Steps of an epoch, which learning rates follow.
+    /// Steps per epoch, for the learning rate schedule.
     pub steps: usize,
-    /// Steps after which their losses are read. On the CPU, where that takes no time, each step's are.
+    /// Losses are read after this many steps. On the CPU, where reading costs nothing, they are read after each step.
     pub read_every: usize,
 }
 
-/// A step that came to nothing. The weights are of no use any more.
+/// A step that failed. The weights are of no use afterwards.
 #[derive(Debug, Error)]
 pub enum StepError {
     /// The loss is not finite.
@@ -64,9 +64,9 @@ pub enum StepError {
     NotFinite {
         /// The first such step that was found.
         place: Place,
-        /// The loss.
+        /// The loss that is not finite.
         loss: f64,
-        /// Parameter with the largest gradient, and its size, if that step was the last.
+        /// The parameter with the largest gradient, and its size, if that step was the last.
         gradient: Option<(String, f64)>,
     },
     /// A device failed.
@@ -75,7 +75,7 @@ pub enum StepError {
 }
 
 impl<M: Architecture> Trainer<M> {
-    /// Trains `slim`, which is in validation mode, from its first step.
+    /// A trainer for `slim`, which is in validation mode, before its first step.
     ///
     /// # Errors
     ///
@@ -100,11 +100,11 @@ impl<M: Architecture> Trainer<M> {
         })
     }
 
-    /// Trains `slim`, which is in validation mode, on after `epoch`, whose checkpoint is good.
+    /// A trainer that resumes `slim`, which is in validation mode, after `epoch`, whose checkpoint is good.
     ///
     /// # Errors
     ///
-    /// When the checkpoint is that of another network, or burn refuses the learning rates.
+    /// When the checkpoint belongs to another network, or burn refuses the learning rates.
     pub(super) fn resume(
         slim: Slim<M>,
         settings: TrainerSettings,
@@ -112,23 +112,23 @@ impl<M: Architecture> Trainer<M> {
         epoch: usize,
     ) -> Result<Self, TrainError> {
         let load = |averaged, slim| checkpoints.load(Chosen { epoch, averaged }, slim);
-        // First of all, since optimizer and learning rates know parameters by the ids that the checkpoint brings back.
+        // First of all, since optimizer and learning rates know parameters by the ids that the checkpoint restores.
         let mut trainer = Self::new(load(false, slim.clone())?, settings)?;
         if let Some(decay) = settings.training.ema {
             trainer.average = Some(Ema::new(load(true, slim)?, decay.get()));
         }
         trainer.optimizer = checkpoints.load_optimizer(epoch, trainer.optimizer)?;
         trainer.steps = epoch * settings.steps;
-        // A schedule is where it was once it has taken as many steps.
+        // A schedule is restored by as many steps as it has taken.
         (0..trainer.steps).for_each(|_| drop(trainer.schedule.step()));
         Ok(trainer)
     }
 
-    /// Takes a step: forward, backward, and update of weights and masks. The device may not have done it when this returns.
+    /// Takes a step: forward, backward, and update of weights and masks. The device may still be computing when this returns.
     ///
     /// # Errors
     ///
-    /// When a device fails, or a loss is found not to be finite: that of this step, or of one whose loss was not read before.
+    /// When a device fails, or a loss is found not to be finite: that of this step, or of an earlier one that had not been read.
     pub fn step(mut self, batch: Batch) -> Result<Self, StepError> {
         let rates = self.schedule.step();
         let place = Place { epoch: batch.epoch, step: batch.step, learning_rate: rates.base() };
@@ -175,7 +175,7 @@ impl<M: Architecture> Trainer<M> {
         })
     }
 
-    /// Waits for the device to end all steps, and reads what they measured.
+    /// Waits for the device to finish all steps, and reads what they measured.
     ///
     /// # Errors
     ///
@@ -213,18 +213,18 @@ impl<M: Architecture> Trainer<M> {
         self.steps
     }
 
-    /// The mean loss of the epoch so far, as far as it was read.
+    /// The mean loss of the epoch so far, over the steps that were read.
     pub(super) fn loss(&self) -> Option<f64> {
         self.meter.loss()
     }
 
-    /// What the steps since the last line measured, as far as it was read.
+    /// What the steps since the last line measured, over those that were read.
     pub(super) fn take_line(&mut self) -> Values {
         let means = self.meter.take_line();
         self.with_learning_rate(means)
     }
 
-    /// What the steps of the epoch measured, as far as it was read. A new epoch begins.
+    /// What the steps of the epoch measured, over those that were read. Starts a new epoch.
     pub(super) fn take_epoch(&mut self) -> Values {
         let means = self.meter.take_epoch();
         self.with_learning_rate(means)
@@ -239,7 +239,7 @@ impl<M: Architecture> Trainer<M> {
     }
 }
 
-/// The parameter of `module` with the largest gradient by absolute value, or the first with one that is no number.
+/// The parameter of `module` with the largest absolute gradient, or the first with one that is NaN.
 fn largest_gradient<M: Module>(module: &M, gradients: &GradientsParams) -> Option<(String, f64)> {
     let mut largest = Largest { gradients, path: Vec::new(), found: None };
     module.visit(&mut largest);
@@ -299,7 +299,7 @@ mod tests {
         Trainer::new(slim, settings(&training(text), &Masks::default(), &devices)).unwrap()
     }
 
-    /// As on a device that computes behind the host's back: losses are read after four steps.
+    /// As on a device that computes asynchronously: losses are read after four steps.
     fn later(mut trainer: Trainer<Vit>) -> Trainer<Vit> {
         trainer.meter = Meter::new(4);
         trainer

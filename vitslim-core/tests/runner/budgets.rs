@@ -95,7 +95,7 @@ fn what_was_trained_is_not_lost_by_a_change() {
     let run = workspace.path(RUN);
     let other_budget = "budgets=[Share({\"hidden\": 0.2})]";
     let more = "budgets=[Share({\"hidden\": 0.1}), Share({\"hidden\": 0.2})]";
-    let another = ["holds the results of another experiment", "if budgets are added behind"];
+    let another = ["holds the results of another experiment", "append budgets to those that it has"];
     for set in
         [other_budget, "retrain.epochs=2", "cut=Hard", "round_to=4", "search.epochs=3", "pretrain.epochs=3"]
     {
@@ -112,17 +112,17 @@ fn what_was_trained_is_not_lost_by_a_change() {
     let spoilt = |name: &str| spoilt_to(name, "aside");
     for lost in ["checkpoints/pretrain/model-2.ckpt", "checkpoints/search", "checkpoints/retrain"] {
         let bring_back = spoilt(lost);
-        assert_refused(&workspace, &file, &["--set", more], &["has not all of its checkpoints and"]);
+        assert_refused(&workspace, &file, &["--set", more], &["no longer has all of its checkpoints and"]);
         bring_back();
     }
     let bring_back = spoilt("normalisation.json");
     std::fs::write(run.join("normalisation.json"), "{}").unwrap();
-    assert_refused(&workspace, &file, &["--set", more], &["the data changed since this run began"]);
+    assert_refused(&workspace, &file, &["--set", more], &["the data have changed since this run began"]);
     bring_back();
 
     let bring_back = spoilt("subnets");
     let without_search = spoilt_to("checkpoints/search", "aside too");
-    assert_refused(&workspace, &file, &["--set", more], &["has not all of its checkpoints and"]);
+    assert_refused(&workspace, &file, &["--set", more], &["no longer has all of its checkpoints and"]);
     without_search();
     bring_back();
 

@@ -21,7 +21,7 @@ fn a_number_of_threads_that_is_none_is_refused() {
     let output = command.env("RAYON_NUM_THREADS", "two").output().unwrap();
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(1), "{printed}");
-    assert!(printed.contains("RAYON_NUM_THREADS is `two`, but it is the number"), "{printed}");
+    assert!(printed.contains("RAYON_NUM_THREADS is `two`, but must be the number"), "{printed}");
 }
 
 #[test]
@@ -62,11 +62,11 @@ fn an_automatic_device_is_told() {
     let (printed, device) = (said(&output), found["device"].as_str().unwrap());
     match device.starts_with("cuda:0") {
         true => assert!(printed.starts_with("device: cuda:0, "), "{printed}"),
-        false => assert!(printed.starts_with("device: cpu, since "), "{printed}"),
+        false => assert!(printed.starts_with("device: cpu, because "), "{printed}"),
     }
     assert_eq!(printed.lines().count(), 1, "{printed}");
     if !CUDA {
-        assert_eq!(printed, "device: cpu, since this vitslim was built without CUDA");
+        assert_eq!(printed, "device: cpu, because this vitslim was built without CUDA");
         // Nobody expects anything else than the CPU there, so that nothing is said.
         let output = workspace.vitslim(&bench);
         assert_eq!((stdout(&output).is_empty(), said(&output).as_str()), (false, ""));

@@ -95,7 +95,7 @@ fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refu
     assert_refused(&workspace, &[&near], &["no sub-network `share-0.2`", "did you mean `share-0.1`", first]);
     assert_refused(&workspace, &["runs/tiny/seed=4"], &["there is no folder `runs/tiny/seed=4`"]);
     assert_refused(&workspace, &["runs/tiny"], &["is not the folder of a run", "runs in it: seed=3"]);
-    assert_refused(&workspace, &[RUN, "--data", "x"], &["this run's data, `Digits`, are in none"]);
+    assert_refused(&workspace, &[RUN, "--data", "x"], &["this run's data, `Digits`, do not come from one"]);
 
     let subnets = workspace.path(RUN).join("subnets");
     let weights = |label: &str| subnets.join(label).join("model.safetensors");
@@ -158,7 +158,7 @@ fn other_data_are_normalised_as_those_of_the_training() {
     assert_refused(&workspace, &[RUN, "--data", "nowhere"], &["--data:1:1: `nowhere` does not exist"]);
     std::fs::rename(workspace.path("own"), workspace.path("moved")).unwrap();
     assert_refused(&workspace, &[RUN], &["`own` does not exist"]);
-    let unknown = "other data are normalised as those of the run were, but these cannot be read";
+    let unknown = "other data are normalised like the run's own data, which cannot be read";
     assert_refused(&workspace, &[RUN, "--data", "moved"], &[unknown, "`own` does not exist"]);
 }
 

@@ -25,7 +25,7 @@ const BROKEN: [(&str, &str, &[&str]); 23] = [
     ("\"hidden\": 0.5", "\"width\": 0.5", &["`width` is not searched", "tiny.ron:19:"]),
     ("\"hidden\": 0.5", "\"*.hidden\": 0.5", &["*.hidden"]),
     ("\"hidden\": (weight: 1e-4)", "\"hidden\": (weight: -1e-4)", &["at least 0"]),
-    ("\"hidden\": (weight: 1e-4)", "\"hidden\": (weight: 1e-4, granularity: Group)", &["has one group only"]),
+    ("\"hidden\": (weight: 1e-4)", "\"hidden\": (weight: 1e-4, granularity: Group)", &["has only one group"]),
     (
         "\"hidden\": (weight: 1e-4)",
         "\"hidden\": (weight: 1), \"blocks.*.mlp.hidden\": (weight: 1)",

@@ -123,7 +123,7 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
 
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
-    let told = "search: the checkpoint of epoch 4 is damaged; going on from the one before";
+    let told = "search: the checkpoint of epoch 4 is damaged; resuming from the one before";
     assert!(printed.contains(told), "{printed}");
     reference.assert_same_end(&reference.workspace, "repaired");
 
@@ -148,7 +148,7 @@ fn a_frozen_search_goes_on_frozen() {
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
     assert!(
-        printed.contains("search: the checkpoint of epoch 2 is incomplete; going on from the one before"),
+        printed.contains("search: the checkpoint of epoch 2 is incomplete; resuming from the one before"),
         "{printed}"
     );
     reference.assert_same_end(&reference.workspace, "repaired");
@@ -172,7 +172,7 @@ fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     let output = child.wait_with_output().unwrap();
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(130), "{printed}");
-    assert!(printed.ends_with("give the same command to go on from there"), "{printed}");
+    assert!(printed.ends_with("give the same command to resume from there"), "{printed}");
     assert!(!workspace.path("runs/tiny/seed=3/summary.json").exists());
     reference.assert_same_end(&workspace, "after Ctrl-C");
 }

@@ -33,7 +33,7 @@ fn without_a_terminal_there_are_plain_lines_one_a_stage() {
     let titles: Vec<&str> = lines.iter().filter_map(|line| Some(line.split_once(": ")?.0)).collect();
     assert_eq!(titles, ["pretrain", "search", "retrain share-0.5-0.5-0.7", "retrain share-0.1"], "{printed}");
     for line in &lines {
-        for part in ["epoch", " images/s, loss ", ", held-out top-1 0."] {
+        for part in ["epoch", " images/s, loss ", ", validation top-1 0."] {
             assert!(line.contains(part), "no `{part}` in `{line}`");
         }
     }

@@ -95,7 +95,7 @@ fn a_stage_that_gets_no_better_ends_with_its_best_epoch() {
     let output = workspace.vitslim(&[&["run", file.to_str().unwrap()], &args[..]].concat());
     let printed = said(&output);
     assert!(
-        output.status.success() && printed.contains("pretrain: the weights of epoch 1 go on"),
+        output.status.success() && printed.contains("pretrain: the weights of epoch 1 are used"),
         "{printed}"
     );
     let summary = json(&workspace.path("runs/tiny/seed=3/summary.json"));
@@ -133,7 +133,7 @@ fn the_better_of_weights_and_average_goes_on() {
         let last = &epochs(&lines, "pretrain")[2]["held_out"];
         let [weights, average] = ["top1", "top1_ema"].map(|field| last[field].as_f64().unwrap());
         averaged.push(average > weights);
-        let told = printed.contains("pretrain: the averaged weights of epoch 3 go on");
+        let told = printed.contains("pretrain: the averaged weights of epoch 3 are used");
         assert_eq!(told, average > weights, "{out}: {average} against {weights}: {printed}");
 
         // What the run saved, measured anew: on the held-out part, and on the part that the summary is of.

@@ -4,7 +4,7 @@ use crate::cli::print::print;
 use crate::cli::registry::Registry;
 use crate::report::Architectures;
 
-/// Lists the architectures that experiments may name, with their presets and dimensions.
+/// Lists the architectures that an experiment can name, with their presets and dimensions.
 #[derive(Debug, Args)]
 pub struct ArchitecturesArgs {
     /// Prints JSON instead of a list.

@@ -12,34 +12,34 @@ use crate::experiment::Document;
 use crate::run::{RunError, Target};
 use crate::train::EvaluateError;
 
-/// Measures how fast networks are: a training step, a search step and inference, sub-networks against their dense network.
+/// Measures the speed of networks: a training step, a search step and inference, sub-networks against their dense network.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim bench experiments/bench_deit_tiny.ron
   vitslim bench runs/quickstart/seed=42 --batch 64 --seconds 10
   vitslim bench runs/quickstart/seed=42/share-0.5-0.5-0.7 --json")]
 pub struct BenchArgs {
-    /// An experiment file: nothing is trained, and sub-networks are cut by random masks. Or the folder of a run, or that of one
-    /// of its sub-networks. Several are measured side by side.
+    /// An experiment file (nothing is trained, and random masks cut the sub-networks), the folder of a run, or a sub-network of
+    /// a run. Several targets are measured side by side.
     #[arg(value_name = "TARGET", required = true)]
     targets: Vec<PathBuf>,
 
-    /// Images of a batch.
+    /// Images per batch.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u32).range(1..))]
     batch: u32,
 
-    /// Measures so many rounds, whatever they take.
+    /// Measures this number of rounds, however long they take.
     #[arg(long, value_name = "N", conflicts_with = "seconds", value_parser = value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 
-    /// Measures until so many seconds have passed, but at least three rounds.
+    /// Measures for this number of seconds, but at least three rounds.
     #[arg(long, value_name = "S", default_value_t = 30)]
     seconds: u32,
 
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Sets one value of each experiment, as `vitslim run` does: --set precision=Bf16.
+    /// Sets a value in each experiment, as in `vitslim run`: --set precision=Bf16.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
 
@@ -48,7 +48,7 @@ pub struct BenchArgs {
     json: bool,
 }
 
-/// Measures what `args` name.
+/// Measures the targets in `args`.
 pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
     let batch = args.batch as usize;
     let limit = match args.rounds {
@@ -75,19 +75,19 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
     print(args.json, &measured, |measured| measured.table())
 }
 
-/// A batch that does not fit into the memory of the device.
+/// A batch that does not fit into the device's memory.
 #[derive(Debug, Error, Diagnostic)]
 #[error("the device ran out of memory, at a batch of {batch} images")]
 #[diagnostic(help(
-    "give a smaller one, for example with `--batch {half}`, or compute on another device with `--device`"
+    "make it smaller, for example with `--batch {half}`, or choose another device with `--device`"
 ))]
 struct TooLarge {
     batch: usize,
     half: usize,
 }
 
-/// The experiment files that `targets` lead to, each with what is meant of it: what is of one run goes together, and shares
-/// its dense network.
+/// The experiment files of `targets`, each with the networks to measure. Targets of the same run are merged and share its dense
+/// network.
 fn sources(targets: &[PathBuf]) -> miette::Result<Vec<(PathBuf, Source)>> {
     let mut sources: Vec<(PathBuf, Source)> = Vec::new();
     for path in targets {

@@ -12,7 +12,7 @@ use crate::experiment::{Document, Trial, Trials};
 use crate::plan::Planning;
 use crate::report::{ExperimentCheck, Reason};
 
-/// Checks an experiment before a night is spent on it: the file, the data, and the annotations of the architecture.
+/// Checks an experiment before you train it: the file, the data, and the annotations of the architecture.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim check experiments/quickstart.ron
@@ -23,7 +23,7 @@ pub struct CheckArgs {
     /// The experiment, a RON file.
     file: PathBuf,
 
-    /// Sets one value of the experiment, as `vitslim run` does: --set model.config.dim=96.
+    /// Sets a value in the experiment, as in `vitslim run`: --set model.config.dim=96.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
 
@@ -32,7 +32,7 @@ pub struct CheckArgs {
     json: bool,
 }
 
-/// An experiment that is not fit to be run.
+/// An experiment that cannot run.
 #[derive(Debug, Error, Diagnostic)]
 #[error("`{name}` is not fit to be run: {}", count(.reasons.len()))]
 struct Unfit {
@@ -48,9 +48,9 @@ fn count(reasons: usize) -> String {
     }
 }
 
-/// Checks the experiment that `args` name.
+/// Checks the experiment in `args`.
 pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
-    // Before any tensor is made.
+    // Before any tensor is created.
     f64_device()?;
     let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
     if trials.is_sweep() {
@@ -65,7 +65,7 @@ fn check_trial(registry: &Registry, trial: &Trial) -> miette::Result<ExperimentC
     Ok((registry.commands(trial)?.check)(trial))
 }
 
-/// Checks each model of a sweep once, and what else the experiment says for all trials.
+/// Checks each model of a sweep once, and the rest of the experiment for all trials.
 fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette::Result<()> {
     registry.plan(trials, &mut Planning::default())?;
     let mut models = HashSet::new();

@@ -6,7 +6,7 @@ use crate::cli::print::print;
 use crate::device::instructions;
 use crate::report::{Cpu, Cuda, Devices};
 
-/// Lists where can be computed: the CPU, and the CUDA devices or why there are none.
+/// Lists the devices that can compute: the CPU, and the CUDA devices or why there are none.
 #[derive(Debug, Args)]
 pub struct DevicesArgs {
     /// Prints JSON instead of a table.
@@ -29,7 +29,7 @@ fn cpu() -> Cpu {
         cores: System::physical_core_count(),
         threads: rayon::current_num_threads(),
         instructions: instructions(),
-        // A container may have less than the machine.
+        // A container may have less memory than the machine.
         memory: system.cgroup_limits().map_or_else(|| system.total_memory(), |limits| limits.total_memory),
     }
 }

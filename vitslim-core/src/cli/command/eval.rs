@@ -8,22 +8,22 @@ use crate::cli::registry::Registry;
 use crate::experiment::Document;
 use crate::run::{EvaluationSetting, PartName, Target};
 
-/// Tells how often a network of a run is right: top-1 and top-5, and top-1 of each class.
+/// Reports the accuracy of a network of a run: top-1 and top-5, and top-1 per class.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim eval runs/quickstart/seed=42
   vitslim eval runs/quickstart/seed=42/share-0.5-0.5-0.7
   vitslim eval runs/quickstart/seed=42/subnets/share-0.5-0.5-0.7 --part held_out --json")]
 pub struct EvalArgs {
-    /// The folder of a run for its dense network, as pretrained last; or that folder and the label of a sub-network.
+    /// The folder of a run for its dense network after pretraining; for a sub-network, append its label.
     #[arg(value_name = "RUN[/SUBNET]")]
     network: PathBuf,
 
-    /// Reads data of the same kind from this folder, normalised as those that the network was trained on.
+    /// Evaluates on data of the same kind in this folder, normalised like the run's training data.
     #[arg(long, value_name = "FOLDER")]
     data: Option<String>,
 
-    /// The part of the data.
+    /// The split to evaluate on.
     #[arg(long, value_name = "PART", value_enum, default_value_t)]
     part: PartName,
 
@@ -35,7 +35,7 @@ pub struct EvalArgs {
     json: bool,
 }
 
-/// Evaluates the network that `args` names.
+/// Evaluates the network in `args`.
 pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
     let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;

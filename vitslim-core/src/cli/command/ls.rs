@@ -8,14 +8,14 @@ use crate::cli::print::print;
 use crate::report::Listing;
 use crate::run::runs;
 
-/// Lists the runs below a folder, and how far each has come: complete, running, failed, stopped or waiting.
+/// Lists the runs in a folder and the state of each: complete, running, failed, stopped or waiting.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim ls
   vitslim ls runs/quickstart
   vitslim ls --json")]
 pub struct LsArgs {
-    /// The folder.
+    /// The folder to search for runs.
     #[arg(value_name = "DIR", default_value = "runs")]
     folder: PathBuf,
 
@@ -30,11 +30,11 @@ enum NoRuns {
     #[error("there is no folder `{}`", .0.display())]
     Missing(PathBuf),
     #[error("there is no run below `{}`", .0.display())]
-    #[diagnostic(help("`vitslim run` leaves its runs in `runs`, or where `--out` says"))]
+    #[diagnostic(help("`vitslim run` writes its runs to `runs`, or to the folder that `--out` names"))]
     Empty(PathBuf),
 }
 
-/// Lists what `args` name.
+/// Lists the runs in the folder of `args`.
 pub fn ls(args: &LsArgs) -> miette::Result<()> {
     if !args.folder.is_dir() {
         return Err(NoRuns::Missing(args.folder.clone()).into());

@@ -10,13 +10,13 @@ use crate::experiment::{RunName, did_you_mean};
 use crate::terminal::say;
 use crate::whole_file::write_whole;
 
-/// Writes an experiment to start from, with a comment on what may be changed: NAME.ron.
+/// Writes NAME.ron, an experiment to start from, with comments on what you can change.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim new mine
   vitslim new windows --architecture swin")]
 pub struct NewArgs {
-    /// Name of the experiment, and of its file.
+    /// Name of the experiment and of its file.
     #[arg(value_parser = |name: &str| RunName::try_from(name.to_owned()))]
     name: RunName,
 
@@ -25,21 +25,21 @@ pub struct NewArgs {
     architecture: String,
 }
 
-/// A file that cannot be begun.
+/// A file that cannot be created.
 #[derive(Debug, Error, Diagnostic)]
 enum NewError {
     #[error("there is no architecture `{name}`{hint}")]
     #[diagnostic(help("architectures: {known}"))]
     Architecture { name: String, hint: String, known: String },
     #[error("there is a `{}` already", .0.display())]
-    #[diagnostic(help("give another name, or move it away"))]
+    #[diagnostic(help("give another name, or move the file away"))]
     Exists(PathBuf),
     #[error("cannot write `{}`", .path.display())]
-    #[diagnostic(help("it is written into the current folder: go to one that you may write to"))]
+    #[diagnostic(help("it goes into the current folder: change to one that you can write to"))]
     Write { path: PathBuf, source: std::io::Error },
 }
 
-/// Writes what `args` ask for.
+/// Writes the experiment that `args` describe.
 pub fn new(registry: &Registry, args: &NewArgs) -> miette::Result<()> {
     let Some(text) = registry.starter(args.name.as_str(), &args.architecture) else {
         let name = args.architecture.clone();
@@ -54,7 +54,7 @@ pub fn new(registry: &Registry, args: &NewArgs) -> miette::Result<()> {
     };
     match written {
         Ok(()) => {
-            say(format_args!("`{}` is there; next: `vitslim check {}`", path.display(), path.display()));
+            say(format_args!("wrote `{}`; next: `vitslim check {}`", path.display(), path.display()));
             Ok(())
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(NewError::Exists(path).into()),

@@ -11,8 +11,8 @@ use crate::experiment::{Document, Trials};
 use crate::plan::Planning;
 use crate::report::SweepPlan;
 
-/// Tells what `vitslim run` will do: the trials of a sweep, the sizes of their networks, steps and time. Nothing is trained and
-/// nothing is written.
+/// Shows what `vitslim run` will do: the trials of a sweep, the sizes of their networks, steps and time. Trains nothing and
+/// writes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim plan experiments/quickstart.ron
@@ -22,18 +22,18 @@ pub struct PlanArgs {
     /// The experiment, a RON file.
     file: PathBuf,
 
-    /// Prints the whole file of trial N, counted from 1, with every default spelled out, instead of the table.
+    /// Prints the file of trial N, counted from 1, with every default spelled out, instead of the table.
     #[arg(long, value_name = "N", conflicts_with = "json")]
     resolved: Option<usize>,
 
-    /// Measures no step, and estimates no times.
+    /// Skips the measurement of a step and the estimates of time.
     #[arg(long)]
     no_times: bool,
 
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Sets one value of the experiment, as `vitslim run` does; may be given again, the last wins: --set 'seed=Seeds(3)'.
+    /// Sets a value in the experiment, as in `vitslim run`; repeat it to set more, the last one wins: --set 'seed=Seeds(3)'.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
 
@@ -42,7 +42,7 @@ pub struct PlanArgs {
     json: bool,
 }
 
-/// A number that no trial has.
+/// A trial number that does not exist.
 #[derive(Debug, Error, Diagnostic)]
 #[error("there is no trial {number}: `{}` has {count}, counted from 1", .file.display())]
 struct NoSuchTrial {
@@ -51,7 +51,7 @@ struct NoSuchTrial {
     count: usize,
 }
 
-/// Plans the experiment that `args` name.
+/// Plans the experiment in `args`.
 pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
     let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
     if let Some(number) = args.resolved {

@@ -7,7 +7,7 @@ use crate::cli::sweep::{run_attached, run_sweep};
 use crate::experiment::Document;
 use crate::train::Interrupter;
 
-/// Runs `args`.
+/// Runs the experiment in `args`.
 pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     if let Some(trial) = &args.trial {
         return run_attached(registry, args, trial);

@@ -4,14 +4,14 @@ use crate::cli::print::print;
 use crate::cli::registry::Registry;
 use crate::reference::{Reference, json_schema};
 
-/// Prints the reference of the experiment language: each field, its type, unit, default and range, and what it is for.
+/// Prints the reference of the experiment language: each field with its type, unit, default, range and purpose.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim schema
   vitslim schema --format markdown
   vitslim schema --format json")]
 pub struct SchemaArgs {
-    /// As text for a terminal, as Markdown, or as JSON Schema for editors.
+    /// Text for a terminal, Markdown, or JSON Schema for editors.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -23,7 +23,7 @@ enum Format {
     Json,
 }
 
-/// Prints what `args` ask for.
+/// Prints the reference in the format of `args`.
 pub fn schema(registry: &Registry, args: &SchemaArgs) -> miette::Result<()> {
     let schema = json_schema();
     let reference = || Reference::new(&schema, registry.config_schemas());

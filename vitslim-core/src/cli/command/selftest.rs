@@ -10,30 +10,30 @@ use crate::nn::Precision;
 use crate::report::SelftestReport;
 use crate::selftest::{Group, selftest as check};
 
-/// Checks on a device what vitslim claims: numbers of the original code, slicing, layers and their gradients, a whole run.
+/// Checks that a device computes what it should: numbers of the original code, slicing, layers and their gradients, a whole run.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim selftest
   vitslim selftest --device cuda
   vitslim selftest --device cuda --only layers --only slicing")]
 pub struct SelftestArgs {
-    /// Checks this group only; may be given again.
+    /// Checks only this group; repeat it for more.
     #[arg(long, value_name = "GROUP", value_enum)]
     only: Vec<Group>,
 
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Prints JSON, when all is checked, instead of a line for each check.
+    /// Prints JSON at the end instead of a line per check.
     #[arg(long)]
     json: bool,
 }
 
-/// Something does not hold.
+/// Checks that failed.
 #[derive(Debug, Error, Diagnostic)]
 #[error("{failed} of {of} checks failed on {device}")]
 #[diagnostic(help(
-    "results of this device are not to be trusted before that is understood; `vitslim selftest --only {group} --device {choice}` \
+    "do not trust results of this device until you know why; `vitslim selftest --only {group} --device {choice}` \
      repeats the first that failed"
 ))]
 struct Failed {
@@ -44,10 +44,10 @@ struct Failed {
     choice: DeviceChoice,
 }
 
-/// Checks what `args` name.
+/// Runs the checks in `args`.
 pub fn selftest(args: &SelftestArgs) -> miette::Result<()> {
     let device = args.device.open(false)?;
-    // In their order, and each once.
+    // In their order, each once.
     let chosen = |group: &Group| args.only.is_empty() || args.only.contains(group);
     let groups: Vec<_> = Group::all().iter().copied().filter(chosen).collect();
     let mut printed = Ok(());

@@ -16,14 +16,14 @@ use crate::experiment::{Faults, Trial};
 use crate::nn::Precision;
 use crate::terminal::say;
 
-/// What `--help` says of `--device`.
+/// The `--help` of `--device`.
 pub(in crate::cli) const DEVICE_HELP: &str = if cfg!(feature = "cuda") {
-    "Where to compute: cpu, cuda, cuda:N, or auto, the first CUDA device, else the CPU; `vitslim devices` lists what there is"
+    "Device that computes: cpu, cuda, cuda:N, or auto for the first CUDA device or else the CPU; `vitslim devices` lists them"
 } else {
-    "Where to compute: cpu, or auto, which is the CPU too: this vitslim was built without CUDA"
+    "Device that computes: cpu, or auto, which is also the CPU: this vitslim was built without CUDA"
 };
 
-/// The argument by which all commands are told where to compute.
+/// The `--device` argument that commands share.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
     #[arg(long, value_name = "DEVICE", default_value_t, help = DEVICE_HELP)]
@@ -41,12 +41,12 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-/// A device, ready to compute.
+/// An open device, ready to compute.
 #[derive(Debug)]
 pub struct OpenDevice {
-    /// The device.
+    /// The device itself.
     pub device: Device,
-    /// How results name it, without the precision.
+    /// What results call it, without the precision.
     pub name: String,
     /// Whether it is the CPU.
     on_cpu: bool,
@@ -57,7 +57,7 @@ impl OpenDevice {
     ///
     /// # Errors
     ///
-    /// When it has not, where the precision is written.
+    /// When the device does not have it, at the place where the experiment sets the precision.
     pub fn precision(&self, trial: &Trial) -> Result<Precision, Faults> {
         let precision = trial.experiment.precision;
         let refused = |message: String, help: &str| {
@@ -66,7 +66,7 @@ impl OpenDevice {
         match precision {
             Precision::Tf32 if self.on_cpu => Err(refused(
                 "there is no TF32 on the CPU, which computes `F32` and `Bf16`".to_owned(),
-                "write `precision: F32`, or compute with `--device cuda`",
+                "write `precision: F32`, or choose `--device cuda`",
             )),
             Precision::Bf16 if !self.device.supports_dtype(DType::BF16) => {
                 Err(refused(format!("{} does not compute in bf16", self.name), "write `precision: F32`"))
@@ -75,8 +75,8 @@ impl OpenDevice {
         }
     }
 
-    /// How results name `precision` here: by what is done. On CUDA, burn 0.22 tries products of f32 on TF32 tensor cores as
-    /// well, takes what is fastest for each size, and has no switch for it (`adjust_dtypes` in cubek-matmul).
+    /// What results call `precision` on this device: by what it computes. For f32 on CUDA, burn 0.22 also tries products on TF32
+    /// tensor cores, takes the fastest for each size, and has no switch for it (`adjust_dtypes` in cubek-matmul).
     pub fn precision_name(&self, precision: Precision) -> &'static str {
         match precision {
             Precision::Bf16 => "bf16",
@@ -85,22 +85,22 @@ impl OpenDevice {
         }
     }
 
-    /// How results name the device with what is computed in `precision`: what must be known to compare speeds.
+    /// What results call the device when it computes in `precision`: everything needed to compare speeds.
     pub fn describe_with(&self, precision: Precision) -> String {
         format!("{}, {}", self.name, self.precision_name(precision))
     }
 }
 
-/// A device that cannot be had.
+/// A device that is not available.
 #[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
 pub enum DeviceError {
     /// No CUDA device can be used.
     #[error("`{wanted}` was asked for, but {trouble}")]
     #[diagnostic(help("{}, or run with `--device cpu`", .trouble.remedy()))]
     Unusable {
-        /// What was asked for.
+        /// The device that was asked for.
         wanted: DeviceChoice,
-        /// Why.
+        /// Why CUDA cannot be used.
         trouble: CudaTrouble,
     },
     /// There are CUDA devices, but not this one.
@@ -109,9 +109,9 @@ pub enum DeviceError {
         "`vitslim devices` lists them; CUDA_VISIBLE_DEVICES hides devices and changes their numbers; or run with `--device cpu`"
     ))]
     NotPresent {
-        /// What was asked for.
+        /// The device that was asked for.
         wanted: DeviceChoice,
-        /// What there is.
+        /// The devices that there are, as the end of the message.
         found: String,
     },
 }
@@ -130,10 +130,9 @@ impl FromStr for DeviceChoice {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(0)),
-            Some(("cuda", index)) => index
-                .parse()
-                .map(Self::Cuda)
-                .map_err(|_| format!("`{index}` is no index of a CUDA device; write for example `cuda:0`")),
+            Some(("cuda", index)) => index.parse().map(Self::Cuda).map_err(|_| {
+                format!("`{index}` is not the index of a CUDA device; write for example `cuda:0`")
+            }),
             _ => Err(format!("unknown device `{text}`; there are `auto`, `cpu`, `cuda` and `cuda:N`")),
         }
     }
@@ -150,7 +149,7 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceArgs {
-    /// What was asked for.
+    /// The device that was asked for.
     pub(in crate::cli) fn choice(&self) -> DeviceChoice {
         self.device
     }
@@ -159,19 +158,19 @@ impl DeviceArgs {
     ///
     /// # Errors
     ///
-    /// When it cannot be had.
+    /// When the device is not available.
     pub fn open(&self, quiet: bool) -> Result<OpenDevice, DeviceError> {
         self.device.open(quiet)
     }
 }
 
 impl DeviceChoice {
-    /// Opens the device. Of one that was chosen automatically it is said which it is; unless `quiet`, but that a GPU cannot
-    /// be used is said anyway.
+    /// Opens the device. If it was chosen automatically, prints which one it is. With `quiet` it prints only that a GPU cannot
+    /// be used.
     ///
     /// # Errors
     ///
-    /// When it is a CUDA device, and CUDA was not compiled in, the device is not there or it cannot be used.
+    /// When a CUDA device was asked for, and CUDA was not compiled in, the device does not exist, or it cannot be used.
     pub fn open(self, quiet: bool) -> Result<OpenDevice, DeviceError> {
         let chosen = choose(self, look)?;
         if let Some(line) = chosen.said(self)
@@ -192,7 +191,7 @@ fn open_cuda(index: usize) -> Device {
     Device::cuda(index)
 }
 
-/// Without CUDA no choice leads to one of its devices.
+/// Without CUDA, no choice leads to a CUDA device.
 #[cfg(not(feature = "cuda"))]
 fn open_cuda(_: usize) -> Device {
     Device::flex()
@@ -201,13 +200,13 @@ fn open_cuda(_: usize) -> Device {
 /// A device that was chosen.
 #[derive(Debug, PartialEq)]
 enum Chosen {
-    /// The CPU, and why not a CUDA device where that would have been taken.
+    /// The CPU, and why `auto` did not choose a CUDA device.
     Cpu(Option<CudaTrouble>),
-    /// The CUDA device of this index, and its model.
+    /// The CUDA device with this index, and its model.
     Cuda(usize, String),
 }
 
-/// What `choice` means where CUDA is as `look` tells.
+/// The device that `choice` stands for, given the driver that `look` finds.
 fn choose(
     choice: DeviceChoice,
     look: impl FnOnce() -> Result<CudaDriver, CudaTrouble>,
@@ -238,10 +237,10 @@ fn choose(
 }
 
 impl Chosen {
-    /// The line that tells what became of `choice`, where that is not what it says.
+    /// The line that names the chosen device, if `choice` does not name it.
     fn said(&self, choice: DeviceChoice) -> Option<String> {
         match (choice, self) {
-            (DeviceChoice::Auto, Self::Cpu(Some(trouble))) => Some(format!("device: cpu, since {trouble}")),
+            (DeviceChoice::Auto, Self::Cpu(Some(trouble))) => Some(format!("device: cpu, because {trouble}")),
             (DeviceChoice::Auto, Self::Cuda(index, name)) => {
                 Some(format!("device: {}, {name}", cuda_name(*index)))
             }
@@ -249,7 +248,7 @@ impl Chosen {
         }
     }
 
-    /// How results name it, without the precision.
+    /// What results call it, without the precision.
     fn name(&self) -> String {
         match self {
             Self::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
@@ -295,7 +294,7 @@ mod tests {
         let gpu = (Some("device: cuda:0, GPU 0".to_owned()), "cuda:0, GPU 0".to_owned());
         assert_eq!(choose(Ok(driver(2))), gpu);
         let cpu = format!("cpu, {} threads", rayon::current_num_threads());
-        let why = |trouble: &CudaTrouble| (Some(format!("device: cpu, since {trouble}")), cpu.clone());
+        let why = |trouble: &CudaTrouble| (Some(format!("device: cpu, because {trouble}")), cpu.clone());
         for trouble in [CudaTrouble::NotCompiled, CudaTrouble::NoDriver, CudaTrouble::NoDevice(None)] {
             assert_eq!(choose(Err(trouble.clone())), why(&trouble));
         }
@@ -318,7 +317,7 @@ mod tests {
         let (error, help) = said(choose(0, Err(trouble)).unwrap_err());
         assert_eq!(
             error,
-            "`cuda:0` was asked for, but the NVIDIA driver is too old: it is for CUDA up to 12.4, and 12.8 is needed"
+            "`cuda:0` was asked for, but the NVIDIA driver is too old: it supports CUDA up to 12.4, but 12.8 is needed"
         );
         assert!(
             help.contains("update the NVIDIA driver") && help.ends_with("or run with `--device cpu`"),

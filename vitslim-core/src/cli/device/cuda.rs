@@ -1,5 +1,5 @@
-//! The CUDA devices, as the driver tells them. Its library is loaded when this asks: cudarc panics where there is none, and
-//! burn at its first tensor, so that whatever a run needs is looked for here first.
+//! The CUDA devices that the driver reports. This loads the driver's library first, because cudarc panics without it, and burn
+//! at its first tensor: everything that a run needs is checked here.
 
 use std::path::PathBuf;
 
@@ -15,12 +15,12 @@ use super::driver::{CudaDriver, cuda_name};
 use super::trouble::{CudaTrouble, CudaVersion, find_libdevice};
 use crate::report::CudaDevice;
 
-/// The oldest driver that has all that burn calls: built for CUDA 13, cudarc measures times, by which burn chooses its
-/// kernels, with a function that came with CUDA 12.8. The oldest that cudarc is built for is 11.4.
+/// The oldest driver that has all functions burn calls. Built for CUDA 13, cudarc times kernels, by which burn chooses among
+/// them, with a function that came with CUDA 12.8. The oldest version that cudarc can be built for is 11.4.
 const LEAST_DRIVER: CudaVersion = CudaVersion(if CUDA_VERSION >= 13_000 { 12_080 } else { 11_040 });
 
-/// Keeps compiled kernels and what autotune chose from one run to the next: in the cache folder of the user, where a
-/// `cubecl.toml` names no other (its `target`, cubecl's default, is taken for none). Must be called before a device is used.
+/// Keeps compiled kernels and autotune results from one run to the next, in the user's cache folder unless a `cubecl.toml` names
+/// another one (`target`, cubecl's default, counts as none). Must be called before a device is used.
 pub(in crate::cli) fn keep_kernels() {
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     config.compilation.cache = true;
@@ -31,19 +31,19 @@ pub(in crate::cli) fn keep_kernels() {
     let _ = CubeClRuntimeConfig::try_set(config);
 }
 
-/// What the driver tells of itself and of its devices.
+/// The driver with its version and devices.
 ///
 /// # Errors
 ///
 /// When there is no driver, it is too old or fails, or it shows no device.
 #[allow(unsafe_code)]
 pub(in crate::cli) fn look() -> Result<CudaDriver, CudaTrouble> {
-    // SAFETY: it loads the library and lets go of it again.
+    // SAFETY: it loads the library and unloads it again.
     if !unsafe { is_culib_present() } {
         return Err(CudaTrouble::NoDriver);
     }
     let mut version = 0;
-    // SAFETY: the driver writes its version to where it may be written, before it is initialised too.
+    // SAFETY: the driver writes its version to valid memory, even before it is initialised.
     unsafe { cuDriverGetVersion(&mut version) }.result().map_err(trouble)?;
     let version = CudaVersion(version.try_into().unwrap_or(0));
     if version < LEAST_DRIVER {
@@ -64,7 +64,7 @@ pub(in crate::cli) fn look() -> Result<CudaDriver, CudaTrouble> {
 #[allow(unsafe_code)]
 fn describe(index: i32) -> Result<CudaDevice, DriverError> {
     let device = device::get(index)?;
-    // SAFETY: `device` was got from the driver.
+    // SAFETY: `device` comes from the driver.
     let attribute = |attribute| unsafe { device::get_attribute(device, attribute) };
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;

@@ -1,4 +1,4 @@
-//! The NVIDIA driver, as far as a choice of a device needs it.
+//! The NVIDIA driver, with what is needed to choose a device.
 
 use super::trouble::{CudaTrouble, CudaVersion};
 use crate::report::CudaDevice;
@@ -6,13 +6,13 @@ use crate::report::CudaDevice;
 /// An NVIDIA driver and its devices, at least one.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::cli) struct CudaDriver {
-    /// Its version, where it tells.
+    /// Its version, if it reports one.
     pub driver: Option<String>,
-    /// The newest CUDA that it is for.
+    /// The newest CUDA that it supports.
     pub version: CudaVersion,
     /// The devices, by index.
     pub devices: Vec<CudaDevice>,
-    /// Whether burn finds all else that it needs to use them.
+    /// Whether burn finds everything else that it needs to use them.
     pub usable: Result<(), CudaTrouble>,
 }
 
@@ -21,7 +21,7 @@ pub(in crate::cli) fn look() -> Result<CudaDriver, CudaTrouble> {
     Err(CudaTrouble::NotCompiled)
 }
 
-/// How `--device` calls the CUDA device `index`.
+/// The name of the CUDA device `index` in `--device`.
 pub(super) fn cuda_name(index: usize) -> String {
     format!("cuda:{index}")
 }

@@ -7,14 +7,14 @@ use super::choice::{DeviceChoice, OpenDevice};
 use crate::experiment::Trial;
 use crate::train::{Devices, NamedDevice};
 
-/// Devices that share the batches of a training: one or more CUDA devices, or the CPU, as often as one likes.
+/// Devices that share the batches of a training: one or more CUDA devices, or the CPU any number of times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct DeviceList {
     first: DeviceChoice,
     others: Vec<DeviceChoice>,
 }
 
-/// A name in a list that cannot stay there.
+/// A name that does not belong in the list.
 #[derive(Debug, PartialEq, Eq)]
 struct Misfit {
     index: usize,
@@ -35,20 +35,20 @@ impl DeviceList {
                 }
             }
         }
-        list.ok_or_else(|| Misfit { index: 0, message: "there is no device in this list".to_owned() })
+        list.ok_or_else(|| Misfit { index: 0, message: "this list names no device".to_owned() })
     }
 
-    /// Whether `choice` may stand beside those that are there.
+    /// Whether `choice` can follow the devices that are in the list.
     fn check(&self, choice: DeviceChoice) -> Result<(), String> {
         if [choice, self.first].contains(&DeviceChoice::Auto) {
-            return Err("`auto` is one device; where several share a batch, name each".to_owned());
+            return Err("`auto` is one device; to share a batch between several, name each".to_owned());
         }
         let on_cpu = choice == DeviceChoice::Cpu;
         if on_cpu != (self.first == DeviceChoice::Cpu) {
-            Err("`cpu` and CUDA devices cannot share a batch: their shares are equal, so that all would wait for the CPU".to_owned())
+            Err("`cpu` and CUDA devices cannot share a batch: their parts are equal, so all would wait for the CPU".to_owned())
         } else if !on_cpu && self.choices().any(|known| known == choice) {
             Err(format!(
-                "`{choice}` is listed twice: it computes one share of a batch, and gains nothing from two"
+                "`{choice}` is listed twice: it computes one part of a batch, and gains nothing from two"
             ))
         } else {
             Ok(())
@@ -60,7 +60,7 @@ impl DeviceList {
     }
 }
 
-/// How results name devices of these names: equal ones together, `2 x cpu, 4 threads, f32`.
+/// What results call devices with these names, equal ones together: `2 x cpu, 4 threads, f32`.
 fn described(names: impl IntoIterator<Item = String>) -> String {
     let mut counted: Vec<(String, usize)> = Vec::new();
     for name in names {
@@ -76,7 +76,7 @@ fn described(names: impl IntoIterator<Item = String>) -> String {
     counted.collect::<Vec<_>>().join(" + ")
 }
 
-/// As it is given on the command line.
+/// The list as the command line writes it.
 impl fmt::Display for DeviceList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.choices().map(|choice| choice.to_string()).collect();
@@ -92,12 +92,12 @@ impl FromStr for DeviceList {
     }
 }
 
-/// Opens the devices that were `given` on the command line, else those of the experiment, else the default; and says how
-/// results name them. What `quiet` means is said at [`DeviceChoice::open`].
+/// Opens the devices `given` on the command line, or else those of the experiment, or else the default, and returns them with
+/// what results call them. See [`DeviceChoice::open`] for `quiet`.
 ///
 /// # Errors
 ///
-/// When one cannot be had; one of the experiment at its place.
+/// When a device is not available; for one in the experiment, at its place in the file.
 pub(in crate::cli) fn open_list(
     given: Option<&DeviceList>,
     trial: &Trial,

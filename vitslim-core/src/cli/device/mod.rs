@@ -1,4 +1,4 @@
-//! Where to compute, as the command line and the experiment say.
+//! The device that computes, chosen by the command line and the experiment.
 
 mod choice;
 #[cfg(feature = "cuda")]

@@ -1,13 +1,13 @@
-//! Why CUDA cannot be used, in words, and what to do.
+//! Why CUDA cannot be used, and what to do.
 
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The file in which CUDA keeps the mathematical functions that a GPU has no instruction for. burn links it into its kernels.
+/// The file with CUDA's mathematical functions that a GPU has no instruction for. burn links it into its kernels.
 const LIBDEVICE: &str = "nvvm/libdevice/libdevice.10.bc";
 
-/// Where burn looks for a CUDA toolkit when CUDA_PATH does not say where it is.
+/// Where burn looks for a CUDA toolkit if CUDA_PATH is not set.
 const TOOLKITS: [&str; 4] = ["/usr/local/cuda", "/opt/cuda", "/usr/lib/cuda", "/usr"];
 
 /// Why CUDA cannot be used.
@@ -19,21 +19,21 @@ pub enum CudaTrouble {
     /// The driver's library cannot be loaded.
     #[error("there is no NVIDIA driver: its library, libcuda, cannot be loaded")]
     NoDriver,
-    /// The driver lacks what burn calls.
-    #[error("the NVIDIA driver is too old: it is for CUDA up to {found}, and {least} is needed")]
+    /// The driver lacks functions that burn calls.
+    #[error("the NVIDIA driver is too old: it supports CUDA up to {found}, but {least} is needed")]
     OldDriver {
-        /// The newest CUDA that it is for.
+        /// The newest CUDA that it supports.
         found: CudaVersion,
-        /// The least that is needed.
+        /// The oldest that is enough.
         least: CudaVersion,
     },
-    /// The driver lists no device.
+    /// The driver reports no device.
     #[error("the NVIDIA driver finds no device{}", visible(.0.as_deref()))]
     NoDevice(Option<String>),
-    /// The driver does not answer.
+    /// The driver returns an error.
     #[error("the NVIDIA driver fails with {0}")]
     Driver(String),
-    /// The functions that kernels are linked with are not there.
+    /// The functions that kernels are linked with are missing.
     #[error("CUDA's device functions are missing: there is no {}", missing_libdevice(.0.as_deref()))]
     NoLibdevice(Option<PathBuf>),
 }
@@ -44,51 +44,51 @@ impl CudaTrouble {
         match self {
             Self::NotCompiled => "build it with `cargo build --release --features cuda`",
             Self::NoDriver => {
-                "install the NVIDIA driver; a container must be started with access to the GPUs (with Docker: `--gpus all`)"
+                "install the NVIDIA driver; start a container with access to the GPUs (Docker: `--gpus all`)"
             }
-            Self::OldDriver { .. } => "update the NVIDIA driver; `nvidia-smi` shows which CUDA it is for",
-            Self::NoDevice(None) => "see whether `nvidia-smi` lists a device",
+            Self::OldDriver { .. } => "update the NVIDIA driver; `nvidia-smi` shows which CUDA it supports",
+            Self::NoDevice(None) => "check whether `nvidia-smi` lists a device",
             Self::NoDevice(Some(_)) => {
                 "unset CUDA_VISIBLE_DEVICES, or set it to a device that `nvidia-smi` lists"
             }
             Self::Driver(_) => {
-                "see whether `nvidia-smi` works; after an update of the driver the machine has to be restarted"
+                "check whether `nvidia-smi` works; after an update of the driver, restart the machine"
             }
             Self::NoLibdevice(_) => {
-                "install a CUDA toolkit, 12 or 13, and set CUDA_PATH to its folder; or have that file alone, from \
+                "install a CUDA toolkit, 12 or 13, and set CUDA_PATH to its folder; or get only that file, from \
                  `pip install nvidia-nvvm`, with CUDA_PATH set to the folder `nvidia/cu13` of site-packages"
             }
         }
     }
 
-    /// In one sentence, with what to do.
+    /// The message and the remedy in one sentence.
     pub fn with_remedy(&self) -> String {
         format!("{self}; {}", self.remedy())
     }
 }
 
-/// What CUDA_VISIBLE_DEVICES has to do with it that no device is seen.
+/// How CUDA_VISIBLE_DEVICES explains that no device is visible.
 fn visible(variable: Option<&str>) -> String {
     match variable {
         None => String::new(),
-        Some("") => ": CUDA_VISIBLE_DEVICES is set to nothing, which hides them all".to_owned(),
+        Some("") => ": CUDA_VISIBLE_DEVICES is empty, which hides them all".to_owned(),
         Some(devices) => format!(" where CUDA_VISIBLE_DEVICES is `{devices}`"),
     }
 }
 
 fn missing_libdevice(cuda_path: Option<&Path>) -> String {
     match cuda_path {
-        Some(path) => format!("`{}`, where CUDA_PATH points to", path.join(LIBDEVICE).display()),
+        Some(path) => format!("`{}`, where CUDA_PATH points", path.join(LIBDEVICE).display()),
         None => format!("`{LIBDEVICE}` in {}, and CUDA_PATH is not set", TOOLKITS.join(", ")),
     }
 }
 
-/// Finds out whether the functions that kernels are linked with are where burn looks for them. `cuda_path` is the
-/// environment variable CUDA_PATH.
+/// Checks that the functions that kernels are linked with are where burn looks for them. `cuda_path` is the environment variable
+/// CUDA_PATH.
 ///
 /// # Errors
 ///
-/// When they are not.
+/// When they are missing.
 #[cfg(any(feature = "cuda", test))]
 pub(super) fn find_libdevice(
     cuda_path: Option<PathBuf>,
@@ -101,7 +101,7 @@ pub(super) fn find_libdevice(
     if found { Ok(()) } else { Err(CudaTrouble::NoLibdevice(cuda_path)) }
 }
 
-/// A version of CUDA, as the driver tells it: 12.8 is 12080.
+/// A CUDA version as the driver encodes it: 12.8 is 12080.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CudaVersion(pub u32);
 
@@ -126,7 +126,7 @@ mod tests {
     fn a_device_that_the_environment_hides_is_told_so() {
         let said = |variable: Option<&str>| CudaTrouble::NoDevice(variable.map(str::to_owned)).to_string();
         assert_eq!(said(None), "the NVIDIA driver finds no device");
-        assert!(said(Some("")).ends_with("CUDA_VISIBLE_DEVICES is set to nothing, which hides them all"));
+        assert!(said(Some("")).ends_with("CUDA_VISIBLE_DEVICES is empty, which hides them all"));
         assert!(said(Some("7")).ends_with("where CUDA_VISIBLE_DEVICES is `7`"));
         assert!(CudaTrouble::NoDevice(Some(String::new())).remedy().contains("unset CUDA_VISIBLE_DEVICES"));
     }
@@ -136,7 +136,7 @@ mod tests {
         let at = |file: &'static str| move |path: &Path| path == Path::new(file);
         let opt = "/opt/cuda/nvvm/libdevice/libdevice.10.bc";
         assert_eq!(find_libdevice(None, at(opt)), Ok(()));
-        // A variable that is set decides.
+        // The variable decides if it is set.
         assert_eq!(find_libdevice(Some("/opt/cuda".into()), at(opt)), Ok(()));
         let trouble = find_libdevice(Some("/cuda".into()), at(opt)).unwrap_err().to_string();
         assert!(trouble.contains("`/cuda/nvvm/libdevice/libdevice.10.bc`"), "{trouble}");

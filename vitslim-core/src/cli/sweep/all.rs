@@ -1,4 +1,4 @@
-//! A sweep from its plan to its table.
+//! Runs a sweep, from its plan to its table.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::train::Interrupter;
 ///
 /// # Errors
 ///
-/// The mistakes of its trials, before any of them begins; and at its end, when trials failed or it was stopped.
+/// The mistakes of its trials, before any of them starts; at the end, when trials failed or the sweep was stopped.
 pub(in crate::cli) fn run_sweep(
     registry: &Registry,
     args: &RunArgs,
@@ -48,7 +48,7 @@ pub(in crate::cli) fn run_sweep(
     sweep.end(&report)
 }
 
-/// That the devices of all trials can be had, before any of them begins.
+/// Checks that the devices of all trials are available, before any of them starts.
 fn check_devices(args: &RunArgs, trials: &Trials) -> miette::Result<()> {
     let mut checked = HashSet::new();
     for trial in trials.iter() {

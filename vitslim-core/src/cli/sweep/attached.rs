@@ -1,5 +1,5 @@
-//! A trial of a sweep in a process of its own, as this process sees it: what it is to run comes through its standard input, which
-//! stays open as long as the sweep goes on.
+//! The process of a sweep's trial, seen from inside. It reads its experiment from standard input, which stays open as long as the
+//! sweep runs.
 
 use std::io::{BufRead, BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,11 +17,11 @@ use crate::run::{FolderError, RunError, record_failure};
 use crate::terminal::one_line;
 use crate::train::{Interrupter, TrainError};
 
-/// Runs the trial called `name`. Why it failed is left in its folder.
+/// Runs the trial called `name`. If it fails, the reason is written to its folder.
 ///
 /// # Errors
 ///
-/// As [`run_one`].
+/// Those of [`run_one`].
 pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &str) -> miette::Result<()> {
     let mut input = BufReader::new(std::io::stdin());
     let mut text = Vec::new();
@@ -31,7 +31,7 @@ pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &s
     let folder = trial_folder(&args.out, trial.experiment.name.as_str(), name);
     let interrupter = Interrupter::new();
     obey(input, &interrupter);
-    // Ctrl-C in a terminal reaches this process too; what is to be done then, the sweep says.
+    // Ctrl-C in a terminal reaches this process too, but the sweep decides what to do then.
     ctrlc::set_handler(|| ()).into_diagnostic()?;
 
     let run = || run_one(registry, args, &trial, interrupter.clone());
@@ -43,8 +43,7 @@ pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &s
     result
 }
 
-/// Stops after the batch at hand when a byte arrives, and at once when the other end is gone: what was begun for a sweep does not
-/// outlive it.
+/// Stops after the current batch when a byte arrives, and at once when the sweep is gone: a trial does not outlive its sweep.
 fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) {
     let interrupter = interrupter.clone();
     std::thread::spawn(move || {

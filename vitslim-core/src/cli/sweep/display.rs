@@ -1,4 +1,4 @@
-//! What the terminal shows of a sweep: a line for the whole and one for each trial that runs, or plain lines where there is no
+//! The progress of a sweep on the terminal: a line for the sweep and one for each running trial, or plain lines without a
 //! terminal.
 
 use std::io::{IsTerminal, stderr};
@@ -8,10 +8,10 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::terminal::say;
 
-/// Time between two turns of what shows that a trial is alive.
+/// Time between two frames of the spinner that shows that a trial is alive.
 const TURN: Duration = Duration::from_millis(200);
 
-/// What is shown.
+/// The lines of a sweep.
 pub(super) struct Display {
     shown: Shown,
     quiet: bool,
@@ -22,7 +22,7 @@ enum Shown {
     Bars { all: MultiProgress, whole: ProgressBar },
 }
 
-/// The line of a trial that runs.
+/// The line of a running trial.
 pub(super) struct TrialLine {
     name: String,
     bar: Option<ProgressBar>,
@@ -30,7 +30,7 @@ pub(super) struct TrialLine {
 }
 
 impl Display {
-    /// For `trials` trials.
+    /// A display for `trials` trials.
     pub(super) fn new(trials: usize, quiet: bool) -> Self {
         let shown = match !quiet && stderr().is_terminal() {
             true => {
@@ -45,7 +45,7 @@ impl Display {
         Self { shown, quiet }
     }
 
-    /// Shows that the trial `name` runs.
+    /// Shows that the trial `name` started.
     pub(super) fn begin(&self, name: &str) -> TrialLine {
         let bar = match &self.shown {
             Shown::Lines => {
@@ -63,7 +63,7 @@ impl Display {
         TrialLine { name: name.to_owned(), bar, quiet: self.quiet }
     }
 
-    /// Says how a trial ended, and counts it if it is `done` with.
+    /// Says how a trial ended, and counts it if it is `done`.
     pub(super) fn end(&self, line: TrialLine, how: &str, done: bool) {
         if let Some(bar) = line.bar {
             bar.finish_and_clear();
@@ -72,21 +72,21 @@ impl Display {
         self.tell(&format!("{}: {how}", line.name));
     }
 
-    /// Counts `trials` that need not be run.
+    /// Counts `trials` that do not need to run.
     pub(super) fn count(&self, trials: usize) {
         if let Shown::Bars { whole, .. } = &self.shown {
             whole.inc(trials as u64);
         }
     }
 
-    /// Says something that is no failure.
+    /// Prints a message that is not a failure.
     pub(super) fn tell(&self, line: &str) {
         if !self.quiet {
             self.say(line);
         }
     }
 
-    /// Says something whatever else is shown.
+    /// Prints a message, whatever else is shown.
     pub(super) fn say(&self, line: &str) {
         match &self.shown {
             Shown::Lines => say(line),
@@ -94,7 +94,7 @@ impl Display {
         }
     }
 
-    /// Leaves the terminal as it was.
+    /// Restores the terminal.
     pub(super) fn clear(&self) {
         if let Shown::Bars { whole, .. } = &self.shown {
             whole.finish_and_clear();
@@ -103,7 +103,7 @@ impl Display {
 }
 
 impl TrialLine {
-    /// Shows what the trial last said.
+    /// Shows the last line of the trial's output.
     pub(super) fn show(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(format!("{}: {line}", self.name)),

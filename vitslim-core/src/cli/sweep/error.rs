@@ -1,38 +1,38 @@
-//! How a sweep fails.
+//! Errors of a sweep.
 
 use std::path::PathBuf;
 
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// A sweep that did not come to its end.
+/// A sweep that is not complete.
 #[derive(Debug, Error, Diagnostic)]
 pub(in crate::cli) enum SweepError {
     /// Trials failed.
     #[error("{failed} of {trials} trials failed")]
     #[diagnostic(help(
-        "what a trial printed is in its folder, in `log.txt`; the same command tries again those that failed, and only those"
+        "the output of each trial is in `log.txt` in its folder; the same command retries only the trials that failed"
     ))]
     Failed {
-        /// How many.
+        /// Number of trials that failed.
         failed: usize,
-        /// Of how many.
+        /// Number of all trials.
         trials: usize,
     },
-    /// It was stopped by Ctrl-C.
-    #[error("stopped: {complete} of {trials} trials are complete; the same command goes on")]
+    /// Ctrl-C stopped the sweep.
+    #[error("stopped: {complete} of {trials} trials are complete; give the same command to resume")]
     Interrupted {
-        /// How many are complete.
+        /// Number of complete trials.
         complete: usize,
-        /// Of how many.
+        /// Number of all trials.
         trials: usize,
     },
     /// A file could not be written.
     #[error("cannot write `{}`", .path.display())]
     File {
-        /// The file.
+        /// The file that could not be written.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }

@@ -1,11 +1,11 @@
-//! What a sweep and the processes of its trials know of each other.
+//! What a sweep and the processes of its trials agree on.
 
 use std::path::{Path, PathBuf};
 
-/// What ends the experiment that a trial's process is given.
+/// Marks the end of the experiment on the standard input of a trial's process.
 pub(super) const END: u8 = 0;
 
-/// Exit code of a process whose trial another one works on: that of a failure that is temporary.
+/// Exit code of a process whose trial another process is working on: the code of a temporary failure.
 pub(super) const BUSY: i32 = 75;
 
 /// Folder of the trial `trial` of the experiment `name`.

@@ -1,4 +1,4 @@
-//! Which trial is next.
+//! Decides which trial is next.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use crate::train::Interrupter;
 
-/// Time between two looks at trials that another process works on.
+/// Time between two checks of trials that another process is working on.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The trials that are left, for several workers.
+/// The remaining trials, for several workers.
 pub(super) struct Queue {
     state: Mutex<State>,
 }
 
 struct State {
     left: VecDeque<usize>,
-    /// Those that another process works on: it may complete them, or be stopped.
+    /// Trials that another process is working on: it may complete them, or stop.
     busy: VecDeque<usize>,
     running: usize,
 }
@@ -30,7 +30,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next trial; waits for those that another process works on, as `is_busy` says. `None` when there is nothing more to do.
+    /// The next trial; waits for those that another process is working on, as `is_busy` tells. `None` when nothing is left to do.
     pub(super) fn next(&self, interrupter: &Interrupter, is_busy: impl Fn(usize) -> bool) -> Option<usize> {
         while !interrupter.should_stop() {
             let mut state = self.state();
@@ -42,7 +42,7 @@ impl Queue {
                 state.running += 1;
                 return state.busy.remove(at);
             }
-            // One that is at work here may turn out to be busy elsewhere.
+            // A trial in progress here may turn out to be busy elsewhere.
             if state.busy.is_empty() && state.running == 0 {
                 return None;
             }
@@ -52,14 +52,14 @@ impl Queue {
         None
     }
 
-    /// A trial turned out to be worked on by another process.
+    /// Another process turned out to be working on a trial.
     pub(super) fn busy(&self, index: usize) {
         let mut state = self.state();
         state.running -= 1;
         state.busy.push_back(index);
     }
 
-    /// A trial came to its end.
+    /// A trial ended.
     pub(super) fn done(&self) {
         self.state().running -= 1;
     }

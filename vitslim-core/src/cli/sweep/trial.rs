@@ -8,12 +8,12 @@ use crate::report::PlannedTrial;
 use crate::run::{FolderError, RunFolder, SHARED, summary};
 use crate::whole_file::remove;
 
-/// A trial that is to be run.
+/// A trial to run.
 pub(super) struct Trial {
     pub(super) document: Document,
     pub(super) name: String,
     pub(super) folder: PathBuf,
-    /// Its file as it is in its folder, every default spelled out.
+    /// Its file as it is in its folder, with every default spelled out.
     resolved: String,
 }
 
@@ -23,18 +23,18 @@ impl Trial {
         Self { folder: sweep.join(&name), document, name, resolved: plan.resolved.clone() }
     }
 
-    /// Whether it is complete: this very experiment, not another that happens to have its name.
+    /// Whether it is complete: with this very experiment, not another of the same name.
     pub(super) fn is_complete(&self) -> bool {
         let there = std::fs::read_to_string(self.folder.join("experiment.ron"));
         there.is_ok_and(|there| there == self.resolved) && summary(&self.folder).is_some()
     }
 }
 
-/// Sees to it that `trials` can be run in the folder `sweep`, from their beginning if they are to begin `afresh`.
+/// Prepares the folder `sweep` so that `trials` can run there, from the beginning if `afresh`.
 ///
 /// # Errors
 ///
-/// When the results of another experiment are in a folder of theirs, or they are to begin afresh and somebody works on one.
+/// When a trial's folder has the results of another experiment, or `afresh` is set and another process is working on one.
 pub(super) fn prepare(sweep: &Path, trials: &[Trial], afresh: bool) -> miette::Result<()> {
     trials.iter().try_for_each(|trial| RunFolder::check(&trial.folder, &trial.resolved))?;
     if afresh {

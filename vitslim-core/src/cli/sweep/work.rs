@@ -1,4 +1,4 @@
-//! The trials of a sweep at work.
+//! Runs the trials of a sweep.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::run::{failure, summary};
 use crate::train::Interrupter;
 use crate::whole_file::write_whole;
 
-/// A sweep that is run.
+/// A sweep in progress.
 pub(super) struct Sweep<'a> {
     args: &'a RunArgs,
     written: &'a Trials,
@@ -27,7 +27,7 @@ pub(super) struct Sweep<'a> {
     trials: Vec<Trial>,
     display: Display,
     interrupter: &'a Interrupter,
-    /// Why trials failed, by their number. What cannot even be written into their folders is here.
+    /// Why trials failed, by their number. It includes failures that could not be written to a trial's folder.
     failures: Mutex<HashMap<usize, String>>,
 }
 
@@ -43,12 +43,12 @@ impl<'a> Sweep<'a> {
         Self { args, written, folder, trials, display, interrupter, failures: Mutex::default() }
     }
 
-    /// Says something, unless it is to be quiet.
+    /// Prints a message, unless the sweep is quiet.
     pub(super) fn tell(&self, line: &str) {
         self.display.tell(line);
     }
 
-    /// Runs what is not complete.
+    /// Runs all trials that are not complete.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl<'a> Sweep<'a> {
         }
         self.write()?;
         let at_once = self.args.jobs.min(left.len()).max(1);
-        // As many as one run has, which `RAYON_NUM_THREADS` may say.
+        // As many as a run of its own has, which `RAYON_NUM_THREADS` can set.
         let threads = (rayon::current_num_threads() / at_once).max(1);
         let worker = Worker { arguments: arguments(self.args), threads };
         let queue = Queue::new(left);
@@ -83,26 +83,26 @@ impl<'a> Sweep<'a> {
                 Outcome::Busy => queue.busy(index),
                 _ => queue.done(),
             }
-            // The tables are written once more at the end, where it is told if they cannot be.
+            // The tables are written again at the end, which reports it if they cannot be written.
             let _ = self.write();
         }
     }
 
     fn run_trial(&self, worker: &Worker, index: usize) -> Outcome {
         let trial = &self.trials[index];
-        // Another process may have done it meanwhile.
+        // Another process may have completed it meanwhile.
         if trial.is_complete() {
             self.display.count(1);
             return Outcome::Complete;
         }
         let line = self.display.begin(&trial.name);
         let outcome = worker.run(trial, self.interrupter, |said| line.show(said)).unwrap_or_else(|error| {
-            Outcome::Failed(format!("it cannot be run in `{}`: {error}", trial.folder.display()))
+            Outcome::Failed(format!("it cannot run in `{}`: {error}", trial.folder.display()))
         });
         match &outcome {
             Outcome::Complete => self.display.end(line, "complete", true),
             Outcome::Stopped => self.display.end(line, "stopped", false),
-            Outcome::Busy => self.display.end(line, "another process works on it", false),
+            Outcome::Busy => self.display.end(line, "another process is working on it", false),
             Outcome::Failed(reason) => {
                 self.display.end(line, "failed", true);
                 let log = log(&trial.folder);
@@ -120,7 +120,7 @@ impl<'a> Sweep<'a> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far the trials have come.
+    /// The progress of all trials.
     pub(super) fn report(&self) -> SweepReport {
         let trials = self.trials.iter().enumerate().map(|(index, trial)| {
             let here = self.failures().get(&index).cloned();
@@ -153,11 +153,11 @@ impl<'a> Sweep<'a> {
         write("sweep.csv", report.csv().map_err(std::io::Error::other))
     }
 
-    /// How the sweep ends, of which `report` tells.
+    /// The result of the sweep that `report` describes.
     ///
     /// # Errors
     ///
-    /// When trials are not complete: since they failed, or since it was stopped.
+    /// When trials are not complete, because they failed or the sweep was stopped.
     pub(super) fn end(&self, report: &SweepReport) -> miette::Result<()> {
         let (trials, complete) = (report.trials.len(), report.count(RunState::Complete));
         let failed = report.count(RunState::Failed).max(self.failures().len());
@@ -171,7 +171,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// A value of the experiment as JSON has it.
+/// A value of the experiment as JSON.
 fn json(value: &str) -> Value {
     serde_json::from_str(value).unwrap_or_else(|_| match ron::from_str::<String>(value) {
         Ok(text) => Value::String(text),
@@ -179,7 +179,7 @@ fn json(value: &str) -> Value {
     })
 }
 
-/// What the process of a trial is given beside its trial. Each is one argument, whatever it begins with.
+/// The arguments of a trial's process beside its trial. Each is one argument, whatever its first character.
 fn arguments(args: &RunArgs) -> Vec<OsString> {
     let mut out = OsString::from("--out=");
     out.push(&args.out);

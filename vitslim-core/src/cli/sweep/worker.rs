@@ -1,5 +1,4 @@
-//! A trial of a sweep in a process of its own, as the sweep sees it. What goes wrong in it, lack of memory included, leaves the
-//! others alone.
+//! The process of a sweep's trial, seen from the sweep. A failure in it, even a lack of memory, does not affect the other trials.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,10 +15,10 @@ use crate::cli::process::THREADS;
 use crate::run::{failure, forget_failure, program, record_failure};
 use crate::train::Interrupter;
 
-/// Time between two looks whether the sweep is to stop.
+/// Time between two checks whether the sweep should stop.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Lines of its log that are kept of a trial whose process has died.
+/// Lines of a trial's log that are kept when its process dies.
 const LAST_LINES: usize = 20;
 
 /// How a trial ended.
@@ -27,26 +26,26 @@ const LAST_LINES: usize = 20;
 pub(super) enum Outcome {
     Complete,
     Failed(String),
-    /// It was told to stop.
+    /// The sweep told it to stop.
     Stopped,
-    /// Another process works on it.
+    /// Another process is working on it.
     Busy,
 }
 
-/// How the processes of trials are started.
+/// How to start the processes of trials.
 pub(super) struct Worker {
-    /// What they are given beside their trial.
+    /// Their arguments beside the trial.
     pub(super) arguments: Vec<OsString>,
-    /// Threads of each.
+    /// Threads per process.
     pub(super) threads: usize,
 }
 
 impl Worker {
-    /// Runs `trial`, whose output goes to `log.txt` in its folder; `told` is given each line.
+    /// Runs `trial`, whose output goes to `log.txt` in its folder; `told` gets each line.
     ///
     /// # Errors
     ///
-    /// When the process cannot be started, or its log not be written.
+    /// When the process cannot be started, or its log cannot be written.
     pub(super) fn run(
         &self,
         trial: &Trial,
@@ -55,18 +54,18 @@ impl Worker {
     ) -> Result<Outcome, Error> {
         let folder = &trial.folder;
         std::fs::create_dir_all(folder)?;
-        // Why it failed before is not why it fails now.
+        // An earlier failure does not explain the next one.
         forget_failure(folder).map_err(Error::other)?;
         let mut log = File::options().create(true).append(true).open(folder.join(LOG))?;
         let mut child = self.start(trial)?;
-        // As long as this is open, the process goes on.
+        // The process runs as long as this is open.
         let mut input = child.stdin.take();
         let lines = lines(&mut child);
         let mut last = Vec::new();
         let mut stopping = false;
         loop {
             if interrupter.should_stop() && !std::mem::replace(&mut stopping, true) {
-                // One that has just ended hears nothing.
+                // A process that has just ended does not hear this.
                 let _ = input.as_mut().map(|input| input.write_all(b"s"));
             }
             match lines.recv_timeout(LOOK) {
@@ -100,7 +99,7 @@ impl Worker {
     }
 }
 
-/// File of what a trial's process has printed.
+/// File with the output of a trial's process.
 pub(super) const LOG: &str = "log.txt";
 
 /// The log of the trial in `folder`.
@@ -108,7 +107,7 @@ pub(super) fn log(folder: &Path) -> PathBuf {
     folder.join(LOG)
 }
 
-/// What the process prints, line by line, until its end.
+/// The output of the process, line by line, until it ends.
 fn lines(child: &mut Child) -> Receiver<String> {
     let (sender, receiver) = channel();
     if let Some(output) = child.stderr.take() {
@@ -132,8 +131,8 @@ fn outcome(status: ExitStatus, folder: &Path, last: &[String]) -> Outcome {
         Some(BUSY) => Outcome::Busy,
         _ => {
             let reason = failure(folder).unwrap_or_else(|| {
-                let reason = format!("its process ended with {status}: its log says more");
-                // What cannot be left there is told all the same.
+                let reason = format!("its process ended with {status}; see its log");
+                // If the reason cannot be written there, it is reported all the same.
                 let _ = record_failure(folder, &reason, &last.join("\n"));
                 reason
             });

@@ -1,5 +1,5 @@
-//! AdamW in one pass where there is a kernel for it, else burn's, which makes a pass for each of its fifteen operations. State and
-//! results are the same.
+//! AdamW in one pass where there is a kernel for it; otherwise burn's, which makes a pass for each of its fifteen operations.
+//! State and results are the same.
 
 use burn::optim::{AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
@@ -57,7 +57,7 @@ impl Optimizer for AdamW {
                 let momentum = AdaptiveMomentumState::new(time, moment_1, moment_2);
                 (parameter, Some(AdamWState::new(momentum)))
             }
-            // The first step makes the state.
+            // The first step creates the state.
             state => self.stock.step(lr, parameter, gradient, state),
         }
     }

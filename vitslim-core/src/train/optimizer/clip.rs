@@ -1,10 +1,10 @@
-//! Gradients that are too large, scaled down.
+//! Gradient clipping.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Scales `gradients` of `module` so that their norm is at most `largest`: one norm over all parameters, and the formula of
+/// Scales the `gradients` of `module` so that their norm is at most `largest`: one norm over all parameters, with the formula of
 /// PyTorch's `clip_grad_norm_`.
 pub(in crate::train) fn clip<M: Module>(module: &M, gradients: &mut GradientsParams, largest: f64) {
     let mut squares = Squares { gradients, sum: None };

@@ -7,8 +7,8 @@ use burn::tensor::Tensor;
 
 /// An exponential moving average of the parameters of a module.
 ///
-/// After `n` steps `average = average + (1 - d) * (weights - average)` with `d = min(decay, (1 + n) / (10 + n))`, so that the first
-/// steps are not drowned by the random start; as TensorFlow's `ExponentialMovingAverage` has it.
+/// After `n` steps `average = average + (1 - d) * (weights - average)` with `d = min(decay, (1 + n) / (10 + n))`, so that early
+/// averages do not stick to the random initialisation. It is the formula of TensorFlow's `ExponentialMovingAverage`.
 #[derive(Debug)]
 pub(in crate::train) struct Ema<M: Module> {
     average: M,
@@ -16,7 +16,7 @@ pub(in crate::train) struct Ema<M: Module> {
 }
 
 impl<M: Module> Ema<M> {
-    /// Begins with the weights of `module`, which is in validation mode.
+    /// Starts from the weights of `module`, which is in validation mode.
     pub(in crate::train) fn new(module: M, decay: f64) -> Self {
         Self { average: module, decay }
     }
@@ -26,7 +26,7 @@ impl<M: Module> Ema<M> {
         &self.average
     }
 
-    /// Takes in the weights of `module`, in validation mode, after `steps` steps of training.
+    /// Adds the weights of `module`, in validation mode, after `steps` steps of training.
     pub(in crate::train) fn update(&mut self, module: &M, steps: usize) {
         let mut weights = Weights::default();
         module.visit(&mut weights);
@@ -36,7 +36,7 @@ impl<M: Module> Ema<M> {
     }
 }
 
-/// Parameters, flat.
+/// Parameters, flattened.
 #[derive(Default)]
 struct Weights(HashMap<ParamId, Tensor<1>>);
 
@@ -59,7 +59,7 @@ impl ModuleMapper for Toward {
         let Some(weights) = self.weights.remove(&param.id) else { return param };
         param.map(|average| {
             let weights = weights.reshape(average.shape());
-            // What does not move stays as it is, to the last bit.
+            // Values that do not move keep every bit.
             average.clone() + (weights - average) * (1.0 - self.decay)
         })
     }

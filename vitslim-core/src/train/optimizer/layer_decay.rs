@@ -1,11 +1,11 @@
-//! The layers of a model, for a learning rate that falls from one to the one before.
+//! The layers of a model, for a learning rate that decreases from the last layer to the first.
 
 use burn::module::Module;
 
 use crate::models::Parameter;
 
-/// The parameters of `module`, layer by layer, as timm's `param_groups_layer_decay` groups those of a ViT: what comes before the
-/// blocks, each block, what comes after.
+/// The parameters of `module`, layer by layer, grouped as timm's `param_groups_layer_decay` groups those of a ViT: everything
+/// before the blocks, each block, everything after them.
 pub(super) fn layers<M: Module>(module: &M) -> Vec<Vec<Parameter>> {
     let mut before = Vec::new();
     let mut blocks: Vec<Vec<Parameter>> = Vec::new();

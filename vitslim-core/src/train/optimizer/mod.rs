@@ -1,4 +1,4 @@
-//! Optimizer, learning rates and what is frozen, as the experiment and the architecture say.
+//! Optimizer, learning rates and frozen parameters, as the experiment and the architecture specify.
 
 mod adamw;
 mod clip;
@@ -43,12 +43,12 @@ pub(super) fn optimizer<M: Architecture>(
         .with_group(masks_of(slim), decaying(masks.weight_decay.get()), None)
 }
 
-/// The learning rates of a stage that trains `slim` in epochs of `steps` steps. With `layer_decay`, that of layer `l` of `n` is
-/// multiplied by `layer_decay ^ (n - l)`, as BEiT and timm have it.
+/// The learning rates of a stage that trains `slim` in epochs of `steps` steps. `layer_decay` multiplies the rate of layer `l` of
+/// `n` by `layer_decay ^ (n - l)`, as in BEiT and timm.
 ///
 /// # Errors
 ///
-/// When burn refuses them.
+/// When burn refuses the learning rates.
 pub(super) fn schedule<M: Architecture>(
     training: &Training,
     masks: &Masks,
@@ -75,7 +75,7 @@ fn masks_of<M: Module>(slim: &Slim<M>) -> ParamGroup {
     ParamGroup::ids_from_module(slim.masks.clone())
 }
 
-/// `model` without gradients for what a search with `freeze: Weights` leaves as it is.
+/// `model` without gradients for the parameters that a search with `freeze: Weights` does not train.
 pub(super) fn freeze<M: Architecture>(model: M) -> M {
     let frozen = Parameter::all(&model).into_iter().filter(M::freezes).map(|parameter| parameter.id);
     model.map(&mut Freeze(frozen.collect()))
@@ -104,7 +104,7 @@ fn rates(schedule: &Schedule, scale: f64, lr: f64, epochs: usize, steps: usize) 
     if warmup == 0 {
         return after;
     }
-    // From one step's worth to all of it.
+    // From the rate of one step of warm-up to the full rate.
     let rise = LinearLrSchedulerConfig::new(lr / warmup as f64, lr, warmup.saturating_sub(1).max(1));
     let rise = LrSchedulerConfig::Linear(rise);
     LrSchedulerConfig::Sequential(SequentialLrSchedulerConfig::new(vec![rise, after], vec![warmup]))
@@ -129,7 +129,7 @@ mod tests {
         (0..2 * epochs).map(|_| schedule.step().base()).collect()
     }
 
-    /// With all parameters drawn: what is 0 does not show whether it decays.
+    /// With all parameters drawn at random: a parameter that is 0 does not show whether it decays.
     fn drawn<A: Architecture>(config: &A::Config) -> A {
         random_model::<A>(config, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex()).unwrap().train()
     }
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// Those that weight decay changes, without those called `weight`.
+    /// The parameters that weight decay changes, except those named `weight`.
     fn decayed_but_weights<A: Architecture>(config: &A::Config) -> Vec<String> {
         let decayed = decayed(Slim::dense(drawn::<A>(config)), "");
         assert!(decayed.iter().any(|path| path.ends_with("weight")), "{decayed:?}");

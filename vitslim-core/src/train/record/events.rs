@@ -1,4 +1,4 @@
-//! The record of a stage as TensorBoard shows it.
+//! The record of a stage as an event file for TensorBoard.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,8 @@ use super::tensorboard::{Point, PointValue, write_events};
 use super::{Entry, StageRecord};
 use crate::train::TrainError;
 
-/// Writes the event file of a stage anew from its lines in `metrics.jsonl`, so that both always say the same, also after a
-/// restart. A stage is a run of TensorBoard's: `pretrain`, `search`, `retrain/share-0.5`.
+/// Rewrites the event file of a stage from its lines in `metrics.jsonl`, so that the two always agree, also after a restart. In
+/// TensorBoard each stage is a run: `pretrain`, `search`, `retrain/share-0.5`.
 pub(in crate::train) fn write_stage_events(run: &Path, record: &StageRecord) -> Result<(), TrainError> {
     let folder = run.join(events_folder(record.stage(), record.subnet()));
     let entries = record.entries().map_err(|error| record.error(error))?;
@@ -16,13 +16,13 @@ pub(in crate::train) fn write_stage_events(run: &Path, record: &StageRecord) -> 
     Ok(())
 }
 
-/// Where the event file of a stage is, in the run's folder.
+/// Path of the stage's event file in the run's folder.
 pub(crate) fn events_folder(stage: &str, subnet: Option<&str>) -> PathBuf {
     let folder = Path::new("tensorboard").join(stage);
     subnet.map_or(folder.clone(), |subnet| folder.join(subnet))
 }
 
-/// What a line says, by epoch or by step.
+/// The values of a line, over epochs or over steps.
 fn points(entry: &Entry) -> Vec<Point> {
     let (step, groups) = match entry.step {
         Some(step) => (step, vec![("steps", &entry.train)]),

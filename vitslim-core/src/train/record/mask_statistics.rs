@@ -1,4 +1,4 @@
-//! What the masks of a search look like while it runs.
+//! Statistics of the masks during a search.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const CLOSED: f64 = 0.05;
 /// Bins of a histogram.
 const BINS: usize = 20;
 
-/// The masks of one dimension, as the factors that they multiply by.
+/// Statistics of the masks of one dimension, as the factors that they multiply by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::train) struct MaskStatistics {
     pub(in crate::train) mean: f64,
@@ -23,7 +23,7 @@ pub(in crate::train) struct MaskStatistics {
     pub(in crate::train) histogram: Histogram,
 }
 
-/// How many values are in each of 20 equal bins from the least value to the largest.
+/// Number of values in each of 20 equal bins from the smallest value to the largest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::train) struct Histogram {
     pub(in crate::train) min: f64,
@@ -31,8 +31,8 @@ pub(in crate::train) struct Histogram {
     pub(in crate::train) counts: Vec<usize>,
 }
 
-/// Statistics of each dimension, by its path, in one read of the device. Those whose masks are no finite numbers are left out:
-/// the loss is then none either, which stops the run.
+/// Statistics of each dimension, by its path, in one read of the device. Dimensions whose masks are not finite are left out: the
+/// loss is not finite either then, which stops the run.
 pub(in crate::train) fn statistics(masks: &MaskSet) -> BTreeMap<String, MaskStatistics> {
     let activated: Vec<_> = masks.iter().map(|mask| mask.activated()).collect();
     if activated.is_empty() {
@@ -85,7 +85,7 @@ mod tests {
         let histogram = statistics.histogram;
         assert_eq!((histogram.min, histogram.max), (-0.5, 0.5));
         assert_eq!(histogram.counts.len(), 20);
-        // The largest value is in the last bin and not after it.
+        // The largest value belongs to the last bin.
         assert_eq!([histogram.counts[0], histogram.counts[19]], [4, 4]);
         assert_eq!(histogram.counts.iter().sum::<usize>(), 65);
     }

@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use super::{Values, value};
 
-/// Losses and right answers of steps.
+/// Losses and numbers of right predictions, step by step.
 pub(in crate::train) struct Meter {
-    /// Steps that may lie on the device unread.
+    /// Number of steps that may stay on the device unread.
     most: usize,
     unread: Vec<Unread>,
     since_line: Sums,
@@ -20,7 +20,7 @@ pub(in crate::train) struct Meter {
 struct Unread {
     place: Place,
     images: usize,
-    /// Cross entropy, penalty and number of right answers, `[3]`.
+    /// Cross entropy, penalty and number of right predictions, `[3]`.
     measured: Tensor<1>,
 }
 
@@ -31,7 +31,7 @@ pub struct Place {
     pub epoch: usize,
     /// Step of that epoch, from 1.
     pub step: usize,
-    /// Learning rate of the step, where parameters differ that of most.
+    /// Learning rate of the step; where parameters differ, the rate of most of them.
     pub learning_rate: f64,
 }
 
@@ -41,10 +41,10 @@ impl fmt::Display for Place {
     }
 }
 
-/// What is wrong with what steps measured.
+/// Why measurements could not be used.
 #[derive(Debug, Error)]
 pub(in crate::train) enum MeterError {
-    /// A loss is not finite: the first of those that were not read yet.
+    /// A loss is not finite; this is the first among the steps that were not read yet.
     #[error("the loss is {loss}")]
     NotFinite { place: Place, loss: f64 },
     /// The device failed.
@@ -56,20 +56,20 @@ pub(in crate::train) enum MeterError {
 struct Sums {
     steps: usize,
     images: usize,
-    /// Each step's times its images.
+    /// Sum over steps of the value times the number of images.
     loss: f64,
-    /// Of the steps.
+    /// Sum over the steps.
     penalty: f64,
     right: f64,
 }
 
 impl Meter {
-    /// A meter that lets `most` steps lie on the device, at least 1.
+    /// A meter that leaves up to `most` steps on the device, at least 1.
     pub(in crate::train) fn new(most: usize) -> Self {
         Self { most, unread: Vec::new(), since_line: Sums::default(), since_epoch: Sums::default(), reads: 0 }
     }
 
-    /// Takes in a step of `images` images, which `measured` cross entropy, penalty and number of right answers, `[3]`.
+    /// Adds a step of `images` images, which `measured` cross entropy, penalty and number of right predictions, `[3]`.
     pub(in crate::train) fn add(&mut self, place: Place, images: usize, measured: Tensor<1>) {
         self.unread.push(Unread { place, images, measured });
     }
@@ -79,7 +79,7 @@ impl Meter {
         self.unread.len() >= self.most
     }
 
-    /// Waits for the device to end all steps that were added, and reads what they measured.
+    /// Waits for the device to finish all steps that were added, and reads what they measured.
     ///
     /// # Errors
     ///
@@ -109,23 +109,23 @@ impl Meter {
         Ok(())
     }
 
-    /// The mean loss of the epoch so far, as far as it was read.
+    /// The mean loss of the epoch so far, over the steps that were read.
     pub(in crate::train) fn loss(&self) -> Option<f64> {
         (self.since_epoch.images > 0).then(|| self.since_epoch.loss / self.since_epoch.images as f64)
     }
 
-    /// Means since the last line that was taken, as far as they were read.
+    /// Means since the last line, over the steps that were read.
     pub(in crate::train) fn take_line(&mut self) -> Values {
         std::mem::take(&mut self.since_line).means()
     }
 
-    /// Means of the epoch that ended, as far as they were read. A new one begins.
+    /// Means of the epoch that ended, over the steps that were read. Starts a new epoch.
     pub(in crate::train) fn take_epoch(&mut self) -> Values {
         self.since_line = Sums::default();
         std::mem::take(&mut self.since_epoch).means()
     }
 
-    /// How often it waited for the device.
+    /// How often it has waited for the device.
     #[cfg(test)]
     pub(in crate::train) fn reads(&self) -> usize {
         self.reads

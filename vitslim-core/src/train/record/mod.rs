@@ -1,6 +1,6 @@
-//! The record of a run: `metrics.jsonl`, an object an epoch and one every so many steps.
+//! The record of a run: `metrics.jsonl`, with an object per epoch and one every `log_every` steps.
 //!
-//! Lines are appended. One that a crash tore is no line: it is cut off when the stage goes on, and its epoch is done again.
+//! Lines are appended. A line that a crash cut short is dropped when the stage resumes, and its epoch is repeated.
 
 mod events;
 mod mask_statistics;
@@ -28,7 +28,7 @@ pub(in crate::train) use meter::{Meter, MeterError};
 /// File of the record, in the folder of a run.
 pub(crate) const RECORD: &str = "metrics.jsonl";
 
-/// Values by name; one that is not finite is written as null.
+/// Values by name. Those that are not finite are written as null.
 pub(in crate::train) type Values = BTreeMap<String, Option<f64>>;
 
 /// A value by its name.
@@ -46,21 +46,21 @@ struct Line {
     entry: Entry,
 }
 
-/// What a line says of its stage.
+/// What a line says about its stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::train) struct Entry {
     pub(in crate::train) epoch: usize,
-    /// Step of the stage, from 1, if the line is not of a whole epoch.
+    /// Step of the stage, from 1; `None` if the line covers a whole epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::train) step: Option<usize>,
-    /// Seconds that the stage took until here, over all restarts.
+    /// Seconds that the stage has taken so far, over all restarts.
     pub(in crate::train) seconds: f64,
-    /// Means over the epoch, or over its steps since the line before; the learning rate is that of the last step.
+    /// Means over the epoch, or over the steps since the line before; the learning rate is that of the last step.
     pub(in crate::train) train: Values,
-    /// Of a whole epoch.
+    /// Results on the validation split, in the line of an epoch.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::train) held_out: Values,
-    /// Of each dimension that is searched.
+    /// Statistics of each searched dimension.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(in crate::train) masks: BTreeMap<String, MaskStatistics>,
 }
@@ -88,7 +88,7 @@ impl StageRecord {
         self.subnet.as_deref()
     }
 
-    /// What the lines of the stage say.
+    /// The lines of the stage.
     pub(in crate::train) fn entries(&self) -> Result<Vec<Entry>, Error> {
         let lines = self.lines()?.into_iter();
         Ok(lines.filter(|line| self.is_ours(line)).map(|line| line.entry).collect())
@@ -99,7 +99,7 @@ impl StageRecord {
         TrainError::File { path: self.path.clone(), source }
     }
 
-    /// All whole lines of the file. One that was torn by a crash, which has no end, is left out.
+    /// All complete lines of the file. A last line without a newline was cut short by a crash, and is left out.
     fn lines(&self) -> Result<Vec<Line>, Error> {
         let text = match std::fs::read(&self.path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -109,7 +109,7 @@ impl StageRecord {
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let read = |(number, line): (usize, &str)| {
             serde_json::from_str(line).map_err(|_| {
-                let damage = format!("line {number} is damaged: mend it, or begin anew with `--fresh`");
+                let damage = format!("line {number} is damaged: repair it, or start again with `--fresh`");
                 Error::new(ErrorKind::InvalidData, damage)
             })
         };
@@ -120,7 +120,7 @@ impl StageRecord {
         line.stage == self.stage && line.subnet == self.subnet
     }
 
-    /// Held-out top-1 of each recorded epoch of the stage.
+    /// Top-1 on the validation split in each recorded epoch of the stage.
     pub(in crate::train) fn epochs(&self) -> Result<Vec<HeldOut>, Error> {
         let lines = self.lines()?;
         let ours = lines.iter().filter(|line| self.is_ours(line) && line.entry.step.is_none());
@@ -139,8 +139,8 @@ impl StageRecord {
         Ok(last.map_or(0.0, |line| line.entry.seconds))
     }
 
-    /// Removes the lines after epoch `epoch` of the stage, those of later stages among them, and a torn line. Of sub-networks none
-    /// depends on another.
+    /// Removes the stage's lines after `epoch`, all lines of later stages, and a line that was cut short. Sub-networks do not
+    /// depend on each other, so lines of other sub-networks stay.
     pub(in crate::train) fn cut_back(&self, epoch: usize) -> Result<(), Error> {
         let lines = self.lines()?;
         let begin = lines.iter().position(|line| self.is_ours(line)).unwrap_or(lines.len());
@@ -156,13 +156,14 @@ impl StageRecord {
         write_whole(&self.path, text.as_bytes())
     }
 
-    /// The lines of the stage as a text of its own, without the label of a sub-network.
+    /// The lines of the stage as a text of their own, without the label of a sub-network.
     pub(in crate::train) fn detached(&self) -> Result<String, Error> {
         let line = |entry| as_text(&Line { stage: self.stage.to_owned(), subnet: None, entry });
         self.entries()?.into_iter().map(line).collect()
     }
 
-    /// Adds the lines of the file `path`, which [`StageRecord::detached`] made of this stage in another run, as those of this run.
+    /// Appends the lines of the file `path`, which [`StageRecord::detached`] made of this stage in another run, as lines of this
+    /// run.
     pub(in crate::train) fn adopt(&self, path: &Path) -> Result<(), Error> {
         let theirs = Self { path: path.to_owned(), stage: self.stage, subnet: None };
         let line =
@@ -179,7 +180,7 @@ impl StageRecord {
     }
 }
 
-/// Removes what the record in the folder `run` says of the retraining of the sub-network `subnet`.
+/// Removes the lines about the retraining of the sub-network `subnet` from the record in the folder `run`.
 ///
 /// # Errors
 ///
@@ -243,11 +244,11 @@ mod tests {
             let text = std::fs::read_to_string(&record.path).unwrap();
             assert_eq!((text.lines().count(), record.epochs().unwrap().len()), (10, 1));
         }
-        // Whole lines are not torn: something else damaged them.
+        // Complete lines are not cut short: something else damaged them.
         let (_folder, record) = self::record("{}\n", Stage::Retrain, Some("b"));
         let error = record.epochs().unwrap_err().to_string();
         assert!(error.contains("line 13 is damaged"), "{error}");
-        // Whole, but for its newline: it may be a part of a longer number.
+        // Complete but for its newline: it may be the start of a longer number.
         let (_folder, record) = self::record("", Stage::Retrain, Some("b"));
         let text = std::fs::read_to_string(&record.path).unwrap();
         std::fs::write(&record.path, text.trim_end()).unwrap();

@@ -1,7 +1,7 @@
-//! Event files, which TensorBoard shows.
+//! Event files for TensorBoard.
 //!
-//! A file is a list of records, each framed by its length and checksums, and each a protobuf message `Event`. The messages
-//! below have the fields of TensorFlow's `event.proto` and `summary.proto` that are written here.
+//! A file is a list of records. Each record is a protobuf message `Event`, framed by its length and checksums. The messages below
+//! have the fields of TensorFlow's `event.proto` and `summary.proto` that are written here.
 
 use std::io::Error;
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use crate::whole_file::write_whole;
 /// Name of the file. TensorBoard reads every file that has `tfevents` in its name.
 const FILE: &str = "events.out.tfevents.vitslim";
 
-/// What a file says of itself in its first record.
+/// The format version, which is the first record of a file.
 const VERSION: &str = "brain.Event:2";
 
 /// A value of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Point {
-    /// Name of the series; what is before a `/` groups several: `search/loss`.
+    /// Name of the series. A prefix before `/` groups several: `search/loss`.
     pub(super) tag: String,
-    /// Where it belongs on the horizontal axis.
+    /// Position on the horizontal axis.
     pub(super) step: i64,
-    /// When it was measured, in seconds: of the stage, so that the same run has the same file but for how long it took.
+    /// Seconds since the stage began, so that two equal runs write files that differ only in how long the run took.
     pub(super) time: f64,
-    /// The value.
+    /// What to show at this step.
     pub(super) value: PointValue,
 }
 
@@ -35,11 +35,11 @@ pub(super) struct Point {
 pub(super) enum PointValue {
     /// A number.
     Scalar(f32),
-    /// How masks are distributed.
+    /// The distribution of masks.
     Histogram(MaskStatistics),
 }
 
-/// Writes `points` to an event file in `folder`, in place of an earlier one, and returns its path.
+/// Writes `points` to an event file in `folder`, replacing an earlier one, and returns its path.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub(super) fn write_events(folder: &Path, points: &[Point]) -> Result<PathBuf, E
     Ok(path)
 }
 
-/// Appends the length of `data`, the checksum of the length, `data`, and the checksum of that.
+/// Appends the length of `data`, the checksum of the length, `data`, and the checksum of `data`.
 fn append_record(bytes: &mut Vec<u8>, data: &[u8]) {
     let length = (data.len() as u64).to_le_bytes();
     bytes.extend(length);
@@ -65,7 +65,7 @@ fn append_record(bytes: &mut Vec<u8>, data: &[u8]) {
     bytes.extend(checksum(data).to_le_bytes());
 }
 
-/// CRC-32C, masked: a checksum of bytes that hold checksums would be a poor one.
+/// CRC-32C, masked, since a checksum of bytes that contain checksums would be a poor one.
 fn checksum(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -143,7 +143,7 @@ impl From<&Point> for Event {
 }
 
 impl From<&MaskStatistics> for Histogram {
-    /// The squares are those of the middles of the bins.
+    /// Squares are estimated from the middles of the bins.
     fn from(masks: &MaskStatistics) -> Self {
         let MaskStatistics { mean, histogram: bins, .. } = masks;
         let count: usize = bins.counts.iter().sum();
@@ -228,7 +228,7 @@ mod tests {
             damaged[place] ^= 1;
             assert!(records(&damaged).len() < 4, "a flipped bit in byte {place}");
         }
-        // A second one takes its place.
+        // A second file replaces it.
         write_events(&folder.path().join("logs"), &points[..1]).unwrap();
         assert_eq!(records(&std::fs::read(&path).unwrap()).len(), 2);
     }
