@@ -16,16 +16,16 @@ use crate::slim::Slimmable;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct VitConfig {
-    /// Height and width of an image in pixels. Left out, the data's.
+    /// Height and width of an image in pixels. Defaults to that of the data.
     #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub image_size: usize,
     /// Height and width of a patch in pixels; must divide the image size.
     #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub patch_size: usize,
-    /// Channels of an image. Left out, the data's.
+    /// Channels of an image. Defaults to that of the data.
     #[schemars(extend("minimum" = 1))]
     pub channels: usize,
-    /// Number of classes. Left out, the data's.
+    /// Number of classes. Defaults to that of the data.
     #[schemars(extend("minimum" = 1))]
     pub classes: usize,
     /// Embedding width.

@@ -139,7 +139,7 @@ impl Reader {
         let default = match (required, &schema["default"]) {
             (true, _) => None,
             // The data override the default in the code.
-            _ if meaning.contains("Left out, the data's.") => Some("the data's".to_owned()),
+            _ if meaning.contains("Defaults to that of the data.") => Some("the data's".to_owned()),
             (false, default) => Some(ron(default)),
         };
         Field {

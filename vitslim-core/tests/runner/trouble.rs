@@ -85,14 +85,20 @@ fn what_is_in_the_way_is_named_and_earlier_results_stay() {
     std::fs::rename(&metrics_file, &aside).unwrap();
     std::fs::remove_file(whole.path("runs/tiny/seed=3/summary.json")).unwrap();
     std::fs::create_dir(&metrics_file).unwrap();
-    assert_failed(&run(whole), &["cannot use `runs/tiny/seed=3/metrics.jsonl`", "move it away"]);
+    assert_failed(
+        &run(whole),
+        &["cannot use `runs/tiny/seed=3/metrics.jsonl`", "move it, or choose another folder"],
+    );
     std::fs::remove_dir(&metrics_file).unwrap();
     std::fs::rename(&aside, &metrics_file).unwrap();
 
     let subnets = whole.path("runs/tiny/seed=3/subnets");
     std::fs::rename(&subnets, &aside).unwrap();
     std::fs::write(&subnets, "mine").unwrap();
-    let written = ["cannot write `runs/tiny/seed=3/subnets/share-0.5-0.5-0.7/plan.ron`", "move it away"];
+    let written = [
+        "cannot write `runs/tiny/seed=3/subnets/share-0.5-0.5-0.7/plan.ron`",
+        "move it, or choose another folder",
+    ];
     assert_failed(&run(whole), &written);
     assert_eq!(metrics(&whole.path("runs/tiny/seed=3")), reference.metrics);
     assert!(whole.path("runs/tiny/seed=3/masks.safetensors").exists());
@@ -102,7 +108,7 @@ fn what_is_in_the_way_is_named_and_earlier_results_stay() {
     let workspace = Workspace::new();
     workspace.write("taken", "a file");
     let output = workspace.vitslim(&["run", reference.file.to_str().unwrap(), "--out", "taken"]);
-    assert_failed(&output, &["cannot make `taken/tiny/seed=3`", "move it away"]);
+    assert_failed(&output, &["cannot make `taken/tiny/seed=3`", "move it, or choose another folder"]);
 }
 
 #[cfg(target_os = "linux")]
@@ -145,7 +151,10 @@ fn a_folder_that_may_not_be_written_to() {
     };
     // Nobody may not even start a binary that lies in somebody's own folder.
     let Ok(output) = as_nobody(&["run", "tiny.ron", "--out", "locked"]) else { return };
-    assert_failed(&output, &["cannot make `locked/tiny/seed=3`", "Permission denied", "you may write there"]);
+    assert_failed(
+        &output,
+        &["cannot make `locked/tiny/seed=3`", "Permission denied", "make the folder writable"],
+    );
     mode(&workspace.path(""), 0o555);
     let output = as_nobody(&["new", "other"]).unwrap();
     assert_failed(&output, &["cannot write `other.ron`", "Permission denied"]);

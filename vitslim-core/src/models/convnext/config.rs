@@ -7,17 +7,17 @@ use crate::models::{ConfigError, limits};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConvNextConfig {
-    /// Height and width of an image in pixels. Left out, the data's.
+    /// Height and width of an image in pixels. Defaults to that of the data.
     #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub image_size: usize,
     /// Height and width of a patch of the stem in pixels; must divide the image size so that each stage but the first can halve
     /// what is left.
     #[schemars(extend("minimum" = 1, "unit" = "pixels"))]
     pub patch_size: usize,
-    /// Channels of an image. Left out, the data's.
+    /// Channels of an image. Defaults to that of the data.
     #[schemars(extend("minimum" = 1))]
     pub channels: usize,
-    /// Number of classes. Left out, the data's.
+    /// Number of classes. Defaults to that of the data.
     #[schemars(extend("minimum" = 1))]
     pub classes: usize,
     /// Width of each stage.
