@@ -100,9 +100,15 @@ impl<A: Architecture> Bench<'_, A> {
             steps: 1,
             read_every: 1,
         };
-        let mut trainer = Trainer::new(slim, settings)?;
+        let mut trainer = Some(Trainer::new(slim, settings)?);
         let batch = self.batch(&self.setting.device.clone().autodiff())?;
-        Ok(Work { kind, once: Box::new(move || trainer.timed_step(batch.clone())) })
+        // A step that failed was the last.
+        let once = move || {
+            let taken = trainer.take().map(|trainer| trainer.timed_step(batch.clone())).transpose()?;
+            trainer = taken;
+            Ok(())
+        };
+        Ok(Work { kind, once: Box::new(once) })
     }
 
     fn inference(&self, model: A) -> Result<Work, RunError> {

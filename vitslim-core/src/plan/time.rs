@@ -71,11 +71,11 @@ fn step_seconds<A: Architecture>(
     let batch = prepared
         .first_batch(training.batch.get(), &device.clone().autodiff())
         .map_err(EvaluateError::from)?;
-    trainer.timed_step(batch.clone())?;
+    trainer = trainer.timed_step(batch.clone())?;
     let mut fastest = f64::INFINITY;
     for _ in 0..MEASURED {
         let started = Instant::now();
-        trainer.timed_step(batch.clone())?;
+        trainer = trainer.timed_step(batch.clone())?;
         fastest = fastest.min(started.elapsed().as_secs_f64());
     }
     Ok(fastest)

@@ -130,7 +130,7 @@ fn statistics_outlive_the_step_and_go_on() {
     let mut trainer = Trainer::new(search(), settings).unwrap();
     for _ in 0..3 {
         let expected = expected(&trainer.slim(), batch().images.inner());
-        trainer.step(batch()).unwrap();
+        trainer = trainer.step(batch()).unwrap();
         assert_close(&statistics(&trainer.slim()), &expected);
     }
     let saved = trainer.slim().into_record();

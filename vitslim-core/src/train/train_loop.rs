@@ -89,7 +89,7 @@ fn train_epochs<M: Architecture>(
             run.check_interrupt(epoch)?;
             let batch = batch.map_err(|error| run.failed(error))?;
             let images = batch.len();
-            trainer.step(batch).map_err(|error| run.step_failed(error))?;
+            trainer = trainer.step(batch).map_err(|error| run.step_failed(error))?;
             if trainer.steps().is_multiple_of(run.log_every) {
                 trainer.read().map_err(|error| run.step_failed(error))?;
                 append(epoch, Some(trainer.steps()), trainer.take_line(), Values::new(), &trainer.slim())?;

@@ -129,9 +129,8 @@ impl<M: Architecture> Trainer<M> {
     /// # Errors
     ///
     /// When a device fails, or a loss is found not to be finite: that of this step, or of one whose loss was not read before.
-    pub fn step(&mut self, batch: Batch) -> Result<(), StepError> {
+    pub fn step(mut self, batch: Batch) -> Result<Self, StepError> {
         let rates = self.schedule.step();
-        self.learning_rate = rates.base();
         let place = Place { epoch: batch.epoch, step: batch.step, learning_rate: rates.base() };
         let images = batch.len();
         let (mut gradients, measured) = self.team.compute(&self.slim, self.settings, batch)?;
@@ -139,18 +138,22 @@ impl<M: Architecture> Trainer<M> {
         if self.meter.is_full() {
             self.meter.read().map_err(|error| self.failure(error, Some((place, &gradients))))?;
         }
-        self.steps += 1;
-        let Self { slim, optimizer, average, settings, team, steps, .. } = self;
-        team.on_first(|| {
+
+        let Self { slim, mut optimizer, schedule, mut average, settings, team, meter, .. } = self;
+        let steps = self.steps + 1;
+        let (slim, optimizer, average) = team.on_first(move || {
             if let Some(largest) = settings.clip {
-                clip(slim, &mut gradients, largest);
+                clip(&slim, &mut gradients, largest);
             }
-            *slim = optimizer.step(rates, slim.clone(), gradients);
-            if let Some(average) = average {
-                average.update(&slim.valid(), *steps);
+            // The optimizer writes over weights that nobody else holds.
+            let slim = optimizer.step(rates, slim, gradients);
+            if let Some(average) = &mut average {
+                average.update(&slim.valid(), steps);
             }
+            (slim, optimizer, average)
         })?;
-        Ok(())
+        let learning_rate = place.learning_rate;
+        Ok(Self { slim, optimizer, schedule, average, settings, team, meter, steps, learning_rate })
     }
 
     /// Takes a step and waits until the device has done all of it, so that it can be timed.
@@ -158,13 +161,17 @@ impl<M: Architecture> Trainer<M> {
     /// # Errors
     ///
     /// When the loss is not finite or the device fails.
-    pub fn timed_step(&mut self, batch: Batch) -> Result<(), EvaluateError> {
+    pub fn timed_step(self, batch: Batch) -> Result<Self, EvaluateError> {
         let images = batch.len();
-        self.step(batch).and_then(|()| self.read()).and_then(|()| Ok(self.team.wait()?)).map_err(|error| {
-            match error {
-                StepError::NotFinite { .. } => EvaluateError::NotFinite,
-                StepError::Device(failure) => EvaluateError::device(failure.reason, images),
-            }
+        let step = || {
+            let mut trainer = self.step(batch)?;
+            trainer.read()?;
+            trainer.team.wait()?;
+            Ok(trainer)
+        };
+        step().map_err(|error| match error {
+            StepError::NotFinite { .. } => EvaluateError::NotFinite,
+            StepError::Device(failure) => EvaluateError::device(failure.reason, images),
         })
     }
 
@@ -322,8 +329,8 @@ mod tests {
 
     #[test]
     fn ten_steps_wait_for_the_device_as_often_as_their_losses_are_read() {
-        let mut trainer = later(trainer(vit(), ""));
-        (1..=10).for_each(|step| trainer.step(at(step)).unwrap());
+        let trainer = later(trainer(vit(), ""));
+        let mut trainer = (1..=10).fold(trainer, |trainer, step| trainer.step(at(step)).unwrap());
         assert_eq!(trainer.meter.reads(), 2);
         trainer.read().unwrap();
         assert_eq!((trainer.meter.reads(), trainer.steps()), (3, 10));
@@ -332,8 +339,9 @@ mod tests {
     #[test]
     fn when_losses_are_read_changes_no_weight_and_no_mean() {
         let batches: Vec<_> = (1..=6).map(at).collect();
-        let end = |mut trainer: Trainer<Vit>| {
-            batches.iter().for_each(|batch| trainer.step(batch.clone()).unwrap());
+        let end = |trainer: Trainer<Vit>| {
+            let mut trainer =
+                batches.iter().fold(trainer, |trainer, batch| trainer.step(batch.clone()).unwrap());
             trainer.read().unwrap();
             (values(&trainer.slim()), trainer.take_epoch())
         };
@@ -343,13 +351,14 @@ mod tests {
 
     #[test]
     fn a_loss_that_is_not_finite_is_told_with_its_step_whenever_it_is_read() {
-        let second_of_four = |mut trainer: Trainer<Vit>| {
+        let second_of_four = |trainer: Trainer<Vit>| {
             let batch = |step| match step {
                 2 => Batch { images: at(2).images * f32::INFINITY, ..at(2) },
                 step => at(step),
             };
-            let failed = (1..=4).find_map(|step| Some((step, trainer.step(batch(step)).err()?)));
-            match failed.expect("all steps went well") {
+            let steps = (1..=4)
+                .try_fold(trainer, |trainer, step| trainer.step(batch(step)).map_err(|error| (step, error)));
+            match steps.err().expect("all steps went well") {
                 (step, StepError::NotFinite { place, gradient, .. }) => {
                     assert_eq!((place.epoch, place.step, place.learning_rate), (1, 2, 0.1));
                     (step, gradient.is_some())
@@ -369,8 +378,7 @@ mod tests {
         let devices = Devices::one("cpu", Device::flex());
         let after = |precision| {
             let settings = TrainerSettings { precision, ..settings(&training, &masks, &devices) };
-            let mut trainer = Trainer::new(slim.clone(), settings).unwrap();
-            trainer.step(batch.clone()).unwrap();
+            let trainer = Trainer::new(slim.clone(), settings).unwrap().step(batch.clone()).unwrap();
             (values(&trainer.slim()), trainer.optimizer().to_record().into_bytes().unwrap().len())
         };
         let (exact, _) = after(Precision::F32);
@@ -389,8 +397,7 @@ mod tests {
     fn gradients_are_clipped() {
         let (slim, batch) = (vit(), at(1));
         let moved = |clip: &str| {
-            let mut trainer = trainer(slim.clone(), clip);
-            trainer.step(batch.clone()).unwrap();
+            let trainer = trainer(slim.clone(), clip).step(batch.clone()).unwrap();
             values(&trainer.slim())
         };
         assert_eq!(moved("clip: 1e6,"), moved(""));
