@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use vitslim_core::experiment::{Document, Experiment, Faults};
+use vitslim_core::experiment::{Document, Experiment, Faults, Trial};
 
 /// In a folder that does not exist, so that no `base` is found.
 const FILE: &str = "no-such-folder/f.ron";
@@ -38,11 +38,10 @@ fn read(text: &str, sets: &[String]) -> Result<(), Faults> {
     let trials = document.trials()?;
     let mut names = HashSet::new();
     for index in 0..trials.len().min(MOST_TRIALS) {
-        let trial = trials.get(index);
-        reads_back(&trial);
-        assert!(names.insert(trial.trial().map(str::to_owned)), "{:?} twice", trial.trial());
-        let experiment = trial.experiment().expect("a trial that was checked");
+        let Trial { document, experiment, swept } = trials.get(index);
+        reads_back(&document);
         resolved_reads_back(&experiment);
+        assert!(names.insert(swept.clone()), "{swept:?} twice");
     }
     Ok(())
 }
