@@ -9,7 +9,6 @@ use thiserror::Error;
 use super::base;
 use super::de::typed;
 use super::fault::{Fault, Faults};
-use super::keys::KeyError;
 use super::overrides::{self, Override};
 use super::source::{Source, Span};
 use super::tree::{Name, Node, Value};
@@ -141,12 +140,6 @@ impl Document {
             Some(span) => with_help(Fault::new(span.clone(), message), help).into(),
             None => self.fault(path, message, help),
         }
-    }
-
-    /// The mistake of a key of the map at `path` that does not fit the model.
-    pub fn key_fault(&self, path: &[&str], error: &KeyError) -> Faults {
-        let path: Vec<&str> = path.iter().copied().chain([error.key()]).collect();
-        self.fault_at_key(&path, error.to_string(), Some(error.help()))
     }
 
     fn deepest(&self, path: &[&str]) -> (&Node, bool) {

@@ -1,69 +1,16 @@
 //! Keys of an experiment to dimensions of a model.
 
 use globset::{GlobBuilder, GlobMatcher};
-use thiserror::Error;
 
 use super::nearest::{list, nearest};
 
-/// Why the keys of an experiment do not fit a model.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum KeyError {
-    /// A key matches no dimension.
-    #[error("no dimension matches {key:?}{}", guess(.near.as_deref()))]
-    Unmatched {
-        /// The key.
-        key: String,
-        /// The nearest right one.
-        near: Option<String>,
-        /// The last names of the model's dimensions.
-        names: Vec<String>,
-    },
-    /// Two keys match the same dimension.
-    #[error("{second:?} matches the dimension `{dimension}`, which {first:?} matches already")]
-    Overlap {
-        /// The earlier key.
-        first: String,
-        /// The later key.
-        second: String,
-        /// The dimension that both match.
-        dimension: String,
-    },
-    /// A key is not a valid glob.
-    #[error("{key:?} is not a valid glob: {reason}")]
-    Glob {
-        /// The key.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-impl KeyError {
-    /// The key that the report should point to.
-    pub fn key(&self) -> &str {
-        match self {
-            Self::Unmatched { key, .. } | Self::Glob { key, .. } => key,
-            Self::Overlap { second, .. } => second,
-        }
-    }
-
+/// Why a key does not fit a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyError {
+    /// What is wrong.
+    pub message: String,
     /// What to do.
-    pub fn help(&self) -> String {
-        match self {
-            Self::Unmatched { names, .. } => format!(
-                "the dimensions of this model are {}; a glob matches a whole path, as in `blocks.*.mlp.hidden`",
-                list(names.iter().map(String::as_str))
-            ),
-            Self::Overlap { .. } => {
-                "each key is one ranking: leave one of them out, or make them match less".to_owned()
-            }
-            Self::Glob { .. } => "`*` matches one step of a path, `{a,b}` either of two".to_owned(),
-        }
-    }
-}
-
-fn guess(near: Option<&str>) -> String {
-    near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+    pub help: String,
 }
 
 /// For each key, the indices of the dimensions that it matches, in the order of `names`; or why it does not fit: it is not a valid
@@ -83,10 +30,10 @@ pub fn resolve<'a>(
             return Err(unmatched(key, names));
         }
         if let Some((index, first)) = matched.iter().find_map(|&index| Some((index, taken[index]?))) {
-            return Err(KeyError::Overlap {
-                first: first.to_owned(),
-                second: key.to_owned(),
-                dimension: names[index].clone(),
+            let name = &names[index];
+            return Err(KeyError {
+                message: format!("{key:?} matches the dimension `{name}`, which {first:?} matches already"),
+                help: "each key is one ranking: leave one of them out, or make them match less".to_owned(),
             });
         }
         matched.iter().for_each(|&index| taken[index] = Some(key));
@@ -114,7 +61,10 @@ impl<'a> Pattern<'a> {
             .literal_separator(true)
             .build()
             .map(|glob| Self::Path(glob.compile_matcher()))
-            .map_err(|error| KeyError::Glob { key: key.to_owned(), reason: error.kind().to_string() })
+            .map_err(|error| KeyError {
+                message: format!("{key:?} is not a valid glob: {}", error.kind()),
+                help: "`*` matches one step of a path, `{a,b}` either of two".to_owned(),
+            })
     }
 
     fn matches(&self, name: &str) -> bool {
@@ -142,10 +92,13 @@ fn unmatched(key: &str, names: &[String]) -> KeyError {
         }
     }
     let candidates = last_names.iter().copied().chain(names.iter().map(String::as_str));
-    KeyError::Unmatched {
-        key: key.to_owned(),
-        near: nearest(key, candidates).map(str::to_owned),
-        names: last_names.into_iter().map(str::to_owned).collect(),
+    let guess = nearest(key, candidates).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+    let names = list(last_names.iter().copied());
+    KeyError {
+        message: format!("no dimension matches {key:?}{guess}"),
+        help: format!(
+            "the dimensions of this model are {names}; a glob matches a whole path, as in `blocks.*.mlp.hidden`"
+        ),
     }
 }
 
@@ -192,17 +145,16 @@ mod tests {
     #[test]
     fn wrong_keys_are_named() {
         let error = resolved(&["hiden"]).unwrap_err();
-        assert_eq!(error.to_string(), "no dimension matches \"hiden\"; did you mean \"hidden\"?");
-        assert!(error.help().contains("`width`, `tokens`, `head_dim` and `hidden`"));
+        assert_eq!(error.message, "no dimension matches \"hiden\"; did you mean \"hidden\"?");
+        assert!(error.help.contains("`width`, `tokens`, `head_dim` and `hidden`"));
         let error = resolved(&["blocks.*.hidden"]).unwrap_err();
-        assert!(error.to_string().starts_with("no dimension matches \"blocks.*.hidden\""));
+        assert!(error.message.starts_with("no dimension matches \"blocks.*.hidden\""));
         let error = resolved(&["hidden", "blocks.0.mlp.*"]).unwrap_err();
         assert_eq!(
-            error.to_string(),
+            error.message,
             "\"blocks.0.mlp.*\" matches the dimension `blocks.0.mlp.hidden`, which \"hidden\" matches already"
         );
-        assert_eq!(error.key(), "blocks.0.mlp.*");
-        assert!(matches!(resolved(&["blocks.{0"]), Err(KeyError::Glob { .. })));
-        assert!(matches!(resolved(&[""]), Err(KeyError::Unmatched { .. })));
+        assert!(resolved(&["blocks.{0"]).unwrap_err().message.contains("is not a valid glob"));
+        assert!(resolved(&[""]).unwrap_err().message.starts_with("no dimension matches \"\""));
     }
 }

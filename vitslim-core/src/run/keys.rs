@@ -54,7 +54,10 @@ fn matched<'a, T>(
     for ((key, value), resolved) in keyed.iter().zip(resolve(keyed.keys(), &paths)) {
         match resolved {
             Ok(indices) => matched.push((key, value, indices)),
-            Err(error) => found.extend(document.key_fault(place, &error)),
+            Err(error) => {
+                let place = [place, &[key]].concat();
+                found.extend(document.fault_at_key(&place, error.message, Some(error.help)));
+            }
         }
     }
     matched
