@@ -108,7 +108,7 @@ fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refu
     change(&weights(first), |bytes| bytes.truncate(1000));
     assert_refused(&workspace, &[&network], &["model.safetensors` is damaged"]);
     std::fs::remove_file(weights(first)).unwrap();
-    assert_refused(&workspace, &[&network], &["this sub-network is not finished", "goes on"]);
+    assert_refused(&workspace, &[&network], &["this sub-network is not finished", "it resumes where"]);
     std::fs::copy(subnets.join("kept"), weights(first)).unwrap();
 
     let plan = subnets.join(first).join("plan.ron");
@@ -187,7 +187,7 @@ fn a_label_that_means_another_class_is_refused() {
         std::fs::rename(folder.join("up"), folder.join("left")).unwrap();
     }
     let told = "the label 1 is `up` in the run's data, but `left` in those of `--data`";
-    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "must have the same names"]);
+    assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "the same names"]);
     for part in ["train", "val"] {
         write_folder(&workspace.path("other"), part, 5, "png");
     }
