@@ -182,7 +182,7 @@ fn data_that_changed_behind_a_run_are_an_error_and_no_mix() {
     for part in [there.trim_end(), normalisation["mean"].to_string().as_str(), "`--fresh`"] {
         assert!(printed.contains(part), "no `{part}` in: {printed}");
     }
-    assert!(printed.contains("`runs/tiny/seed=3/normalisation.json` says"), "{printed}");
+    assert!(printed.contains("not that of `runs/tiny/seed=3/normalisation.json`"), "{printed}");
     workspace.run(&file, &[&short[..], &["--fresh"]].concat());
     assert_eq!(json(&recorded), normalisation);
 }
