@@ -3,7 +3,7 @@
 
 use ron::error::SpannedError;
 use ron::{Map, Number, Value};
-use vitslim_core::experiment::{Faults, Node, Source, Value as Ours, parse};
+use vitslim_core::experiment::{ExperimentErrors, Node, Source, Value as Ours, parse};
 
 /// A difference that is meant.
 pub struct Difference {
@@ -114,7 +114,7 @@ fn has_an_open_quote(line: &str) -> bool {
 struct Readings<'a> {
     text: &'a str,
     /// `None` where nothing is written.
-    ours: Result<Option<Node>, Faults>,
+    ours: Result<Option<Node>, ExperimentErrors>,
     theirs: Result<Value, SpannedError>,
 }
 
@@ -130,8 +130,8 @@ impl Readings<'_> {
 
     /// Whether we refuse it for this reason.
     fn refused(&self, reason: &str) -> bool {
-        let faults = self.ours.as_ref().err().into_iter().flatten();
-        faults.into_iter().any(|fault| fault.message().contains(reason))
+        let errors = self.ours.as_ref().err().into_iter().flatten();
+        errors.into_iter().any(|error| error.message().contains(reason))
     }
 
     fn theirs_refuse(&self, reason: &ron::Error) -> bool {
@@ -152,7 +152,7 @@ pub fn unexplained(text: &str) -> Option<String> {
     (!readings.agree() && !explained()).then(|| {
         let ours = match &readings.ours {
             Ok(node) => format!("{:?}", node.as_ref().map(|node| value(node, false))),
-            Err(faults) => faults.to_string(),
+            Err(errors) => errors.to_string(),
         };
         format!("{text:?}\n  ours:   {ours}\n  theirs: {:?}", readings.theirs)
     })

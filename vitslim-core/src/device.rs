@@ -13,7 +13,7 @@ pub(crate) use vitslim_kernels::{instructions, is_cpu};
 ///
 /// Set thread-local state, such as a precision, inside `work`. `work` must not wait for operations of other threads: the
 /// compute thread that has to run them may be the one that `work` is on.
-pub(crate) fn near<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn on_compute_thread<T: Send>(device: &Device, work: impl FnOnce() -> T + Send) -> T {
     static TAKEN: AtomicBool = AtomicBool::new(false);
 
     /// Lets others in, also after a panic.
@@ -45,30 +45,32 @@ mod tests {
         rayon::current_thread_index()
     }
 
-    /// What `work` answers once it is near, since other tests may be meanwhile.
-    fn once_near<T: Send>(work: impl Fn() -> T + Sync) -> T {
+    /// What `work` answers once it runs on a compute thread, since other tests may be meanwhile.
+    fn once_there<T: Send>(work: impl Fn() -> T + Sync) -> T {
         let attempt = |_| {
-            let answer = near(&Device::flex(), || here().map(|_| work()));
+            let answer = on_compute_thread(&Device::flex(), || here().map(|_| work()));
             answer.or_else(|| {
                 thread::sleep(Duration::from_millis(1));
                 None
             })
         };
-        (0..60_000).find_map(attempt).expect("never near")
+        (0..60_000).find_map(attempt).expect("never on a compute thread")
     }
 
     #[test]
-    fn one_thread_at_a_time_is_near() {
-        let nested = once_near(|| (here(), near(&Device::flex(), here)));
+    fn one_thread_at_a_time_computes() {
+        let nested = once_there(|| (here(), on_compute_thread(&Device::flex(), here)));
         assert_eq!(nested.0, nested.1);
-        let beside = || thread::scope(|scope| scope.spawn(|| near(&Device::flex(), here)).join().unwrap());
-        assert_eq!(once_near(beside), None);
+        let beside = || {
+            thread::scope(|scope| scope.spawn(|| on_compute_thread(&Device::flex(), here)).join().unwrap())
+        };
+        assert_eq!(once_there(beside), None);
     }
 
     #[test]
     fn a_panic_gives_the_place_back() {
-        let panicked = catch_unwind(|| once_near(|| panic!("in a thread that computes")));
+        let panicked = catch_unwind(|| once_there(|| panic!("in a thread that computes")));
         assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"in a thread that computes"));
-        once_near(|| ());
+        once_there(|| ());
     }
 }

@@ -1,4 +1,4 @@
-//! Any text as an experiment file and `--set` arguments: trials or faults come of it, never a panic, and what is printed reads
+//! Any text as an experiment file and `--set` arguments: trials or errors come of it, never a panic, and what is printed reads
 //! back.
 
 #![no_main]
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use libfuzzer_sys::fuzz_target;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use vitslim_core::experiment::{Document, Experiment, Faults, Trial};
+use vitslim_core::experiment::{Document, Experiment, ExperimentErrors, Trial};
 
 /// In a folder that does not exist, so that no `base` is found.
 const FILE: &str = "no-such-folder/f.ron";
@@ -27,12 +27,12 @@ fuzz_target!(|input: &str| {
     let mut parts = input.split('\0');
     let text = parts.next().unwrap_or_default();
     let sets: Vec<String> = parts.take(MOST_SETS).map(str::to_owned).collect();
-    if let Err(faults) = read(text, &sets) {
-        report(&faults);
+    if let Err(errors) = read(text, &sets) {
+        report(&errors);
     }
 });
 
-fn read(text: &str, sets: &[String]) -> Result<(), Faults> {
+fn read(text: &str, sets: &[String]) -> Result<(), ExperimentErrors> {
     let document = Document::parse(FILE, text, sets)?;
     reads_back(&document);
     let trials = document.trials()?;
@@ -48,21 +48,21 @@ fn read(text: &str, sets: &[String]) -> Result<(), Faults> {
 
 fn reads_back(document: &Document) {
     let text = document.root().to_string();
-    let again = Document::parse(FILE, &text, &[]).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+    let again = Document::parse(FILE, &text, &[]).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
     assert_eq!(again.root().to_string(), text);
 }
 
 fn resolved_reads_back(experiment: &Experiment) {
     let text = ron::to_string(experiment).expect("an experiment can be written");
     let read = |text: &str| Document::parse(FILE, text, &[])?.experiment();
-    let again = read(&text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+    let again = read(&text).unwrap_or_else(|errors| panic!("{errors}\n{text}"));
     // Devices are no part of what is written.
     assert_eq!(again, Experiment { devices: None, ..experiment.clone() }, "{text}");
 }
 
-fn report(faults: &Faults) {
-    let mut text = faults.to_string();
+fn report(errors: &ExperimentErrors) {
+    let mut text = errors.to_string();
     GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
-        .render_report(&mut text, faults as &dyn Diagnostic)
+        .render_report(&mut text, errors as &dyn Diagnostic)
         .expect("a report can be written");
 }

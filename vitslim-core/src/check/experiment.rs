@@ -4,7 +4,7 @@ use burn::module::Module;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
 use crate::data::{Dataset, ImageShape};
-use crate::experiment::{Fault, Trial};
+use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
@@ -28,8 +28,8 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
             check.reasons.extend(reasons(&batches(trial, &data)));
             Some(data)
         }
-        Err(faults) => {
-            check.reasons.extend(reasons(&faults));
+        Err(errors) => {
+            check.reasons.extend(reasons(&errors));
             None
         }
     };
@@ -55,7 +55,7 @@ fn check_network<A: Architecture>(
 ) -> Result<(), Vec<Reason>> {
     let facts = data.map(facts);
     let config = config::<A>(&trial.document, facts.as_ref().map_or(&[], |facts| &facts[..]))
-        .map_err(|faults| reasons(&faults))?
+        .map_err(|errors| reasons(&errors))?
         .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
@@ -96,9 +96,9 @@ fn check_keys<A: Architecture>(
 ) -> Vec<(Dimension, MaskSpec)> {
     // Where the dimensions cannot be told, the check of the architecture says why.
     let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Vec::new() };
-    let mut faults = Vec::new();
-    let (searched, _) = keys(trial, &dimensions, &mut faults);
-    found.extend(reasons(&faults));
+    let mut errors = Vec::new();
+    let (searched, _) = keys(trial, &dimensions, &mut errors);
+    found.extend(reasons(&errors));
     searched
 }
 
@@ -109,8 +109,10 @@ fn image(config: &impl serde::Serialize) -> Option<ImageShape> {
     Some(ImageShape { channels: field("channels")?, size: field("image_size")? })
 }
 
-fn reasons<'a>(faults: impl IntoIterator<Item = &'a Fault>) -> Vec<Reason> {
-    let reason =
-        |fault: &Fault| Reason { message: fault.to_string(), help: fault.advice().map(str::to_owned) };
-    faults.into_iter().map(reason).collect()
+fn reasons<'a>(errors: impl IntoIterator<Item = &'a ExperimentError>) -> Vec<Reason> {
+    let reason = |error: &ExperimentError| Reason {
+        message: error.to_string(),
+        help: error.advice().map(str::to_owned),
+    };
+    errors.into_iter().map(reason).collect()
 }

@@ -16,9 +16,9 @@ pub fn listed<A: Architecture>(name: &str) -> ListedArchitecture {
     let (of, config) = match (default::<A>(), presets.first()) {
         (Ok(config), _) => ("the default configuration", Ok(config)),
         (Err(_), Some((preset, config))) => (*preset, Ok(config.clone())),
-        (Err(faults), None) => (
+        (Err(errors), None) => (
             "no configuration",
-            Err(format!("its configuration has no default: {}", faults.first().message())),
+            Err(format!("its configuration has no default: {}", errors.first().message())),
         ),
     };
     let mut listed = ListedArchitecture {

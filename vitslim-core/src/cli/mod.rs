@@ -15,5 +15,5 @@ mod sweep;
 
 pub use allocator::Allocator;
 pub use app::main;
-pub use device::{CudaTrouble, CudaVersion, DeviceArgs, DeviceChoice, DeviceError, OpenDevice};
+pub use device::{ChooseDeviceError, CudaError, CudaVersion, DeviceArgs, DeviceChoice, OpenDevice};
 pub use registry::Registry;

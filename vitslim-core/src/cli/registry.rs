@@ -2,7 +2,9 @@ use schemars::Schema;
 
 use crate::bench::{BenchSetting, Benched, Source, networks};
 use crate::check::{check_experiment, listed};
-use crate::experiment::{Document, Fault, Faults, Node, Trial, Trials, Value, did_you_mean};
+use crate::experiment::{
+    Document, ExperimentError, ExperimentErrors, Node, Trial, Trials, Value, did_you_mean,
+};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
@@ -26,7 +28,7 @@ pub struct Registry {
 #[derive(Clone, Copy)]
 pub(super) struct Commands {
     /// Finds mistakes in its configuration, as far as the file shows them.
-    mistakes: fn(&Document) -> Vec<Fault>,
+    mistakes: fn(&Document) -> Vec<ExperimentError>,
     /// Checks the trial and its architecture.
     pub check: fn(&Trial) -> ExperimentCheck,
     /// Plans a run of the trial.
@@ -106,7 +108,7 @@ impl Registry {
     /// # Errors
     ///
     /// All mistakes in the file, including its models. Mistakes in data and networks are left to the commands.
-    pub(super) fn trials(&self, document: &Document) -> Result<Trials, Faults> {
+    pub(super) fn trials(&self, document: &Document) -> Result<Trials, ExperimentErrors> {
         Trials::new(document, |trial| match trial.at(&ARCHITECTURE) {
             Some(Node { value: Value::String(name), .. }) => match self.find(trial, name) {
                 Ok(commands) => (commands.mistakes)(trial),
@@ -127,7 +129,7 @@ impl Registry {
         trials: &Trials,
         planning: &mut Planning,
     ) -> Result<Vec<PlannedTrial>, RunError> {
-        trials.each(|trial| (self.commands(trial)?.plan)(trial, planning), RunError::faults)
+        trials.each(|trial| (self.commands(trial)?.plan)(trial, planning), RunError::errors)
     }
 
     /// The commands for `trial`.
@@ -135,17 +137,17 @@ impl Registry {
     /// # Errors
     ///
     /// When its architecture is unknown.
-    pub(super) fn commands(&self, trial: &Trial) -> Result<Commands, Faults> {
+    pub(super) fn commands(&self, trial: &Trial) -> Result<Commands, ExperimentErrors> {
         self.find(&trial.document, &trial.experiment.model.architecture)
     }
 
-    fn find(&self, document: &Document, wanted: &str) -> Result<Commands, Faults> {
+    fn find(&self, document: &Document, wanted: &str) -> Result<Commands, ExperimentErrors> {
         let known = self.entries.iter().find(|(name, _)| *name == wanted);
         known.map(|(_, commands)| *commands).ok_or_else(|| {
             let hint = did_you_mean(wanted, self.names());
             let names: Vec<_> = self.names().collect();
             let help = format!("architectures: {}", names.join(", "));
-            document.fault(&ARCHITECTURE, format!("unknown architecture `{wanted}`{hint}"), Some(help))
+            document.error(&ARCHITECTURE, format!("unknown architecture `{wanted}`{hint}"), Some(help))
         })
     }
 }

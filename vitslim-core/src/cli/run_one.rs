@@ -118,7 +118,7 @@ pub(super) fn run_one(
     match writeln!(std::io::stdout(), "{result}") {
         // A reader that closed the pipe has seen enough.
         Err(source) if source.kind() != ErrorKind::BrokenPipe => {
-            Err(Unprinted { summary: folder.path().join("summary.json"), source }.into())
+            Err(PrintError { summary: folder.path().join("summary.json"), source }.into())
         }
         _ => Ok(()),
     }
@@ -128,7 +128,7 @@ pub(super) fn run_one(
 #[derive(Debug, Error, Diagnostic)]
 #[error("the run is complete, but its result cannot be printed")]
 #[diagnostic(help("it is in `{}`", .summary.display()))]
-struct Unprinted {
+struct PrintError {
     summary: PathBuf,
     source: std::io::Error,
 }

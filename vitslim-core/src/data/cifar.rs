@@ -104,7 +104,7 @@ impl Form {
     fn images(&self, folder: &Path, files: &[&str]) -> Result<Images, DataError> {
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
         for name in files {
-            let path = find(folder, &[(*name).to_owned()]).map_err(|fault| self.hint(folder, fault))?;
+            let path = find(folder, &[(*name).to_owned()]).map_err(|error| self.hint(folder, error))?;
             self.read(&path, &mut pixels, &mut labels)?;
         }
         Ok(Images { shape: SHAPE, white: 255, labels, pixels: Pixels::Memory(pixels) })
@@ -122,7 +122,7 @@ impl Form {
             let reason = format!(
                 "has {found} bytes, which is not a whole number of `{name}` records ({record} bytes each){hint}"
             );
-            return Err(file.fault(reason));
+            return Err(file.error(reason));
         }
         for (image, record) in bytes.chunks_exact(record).enumerate() {
             let (found, values) = record.split_at(self.labels.len());
@@ -131,7 +131,7 @@ impl Form {
                     let last = classes - 1;
                     let reason =
                         format!("gives image {image} the {called} {label}, but `{name}` has 0 to {last}");
-                    return Err(file.fault(reason));
+                    return Err(file.error(reason));
                 }
             }
             labels.push(found[self.label].into());
@@ -145,12 +145,12 @@ impl Form {
         self.labels.len() + SHAPE.values()
     }
 
-    /// `fault`, with help if `folder` has the other dataset.
-    fn hint(&self, folder: &Path, fault: DataError) -> DataError {
+    /// `error`, with help if `folder` has the other dataset.
+    fn hint(&self, folder: &Path, error: DataError) -> DataError {
         let held = |form: &&&Form| form.name != self.name && form.folder(folder).join(form.test).exists();
         match FORMS.iter().find(held) {
-            Some(form) => fault.with_help(format!("the folder holds the files of `{}(...)`", form.name)),
-            None => fault,
+            Some(form) => error.with_help(format!("the folder holds the files of `{}(...)`", form.name)),
+            None => error,
         }
     }
 }

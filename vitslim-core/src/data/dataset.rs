@@ -18,7 +18,7 @@ use super::split::{Chosen, Split};
 /// Images of a folder that the normalisation is computed from. Using all would mean to decode all of them once just for that.
 const SAMPLED_IMAGES: usize = 2000;
 
-/// Labelled images in three splits. The held-out split is used for every decision, the test split only for reporting.
+/// Labelled images in three splits. The validation split is used for every decision, the test split only for reporting.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// What an image is.
@@ -31,7 +31,7 @@ pub struct Dataset {
     pub normalisation: Normalisation,
     /// The training split.
     pub train: Split,
-    /// The held-out split.
+    /// The validation split: `held_out` in files.
     pub held_out: Split,
     /// The test split.
     pub test: Split,
@@ -88,7 +88,7 @@ impl Dataset {
         format!("{:x}", hash.finalize())
     }
 
-    /// A dataset of the training, held-out and test `splits`, with the normalisation of the first.
+    /// A dataset of the training, validation and test `splits`, with the normalisation of the first.
     pub(super) fn assemble(
         splits: [Chosen; 3],
         class_names: Vec<String>,

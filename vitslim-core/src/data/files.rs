@@ -29,18 +29,18 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), DataError> {
     if path.as_os_str().is_empty() {
         return Err(DataError::setting(&["path"], "is empty: it must be the folder that holds the data"));
     }
-    let fault = match path.metadata() {
+    let error = match path.metadata() {
         Ok(found) if found.is_dir() => return Ok(()),
         Ok(_) => DataError::file(path, "is a file, where the folder that holds the data is expected"),
         Err(error) if error.kind() == ErrorKind::NotFound => DataError::file(path, "does not exist"),
         Err(error) => DataError::file(path, format!("cannot be read: {error}")),
     };
     Err(match (path.starts_with("~"), std::env::current_dir()) {
-        (true, _) => fault.with_help("`~` is not replaced by the home folder: write it out"),
+        (true, _) => error.with_help("`~` is not replaced by the home folder: write it out"),
         (false, Ok(here)) if path.is_relative() => {
-            fault.with_help(format!("a relative path begins at the current folder, `{}`", here.display()))
+            error.with_help(format!("a relative path begins at the current folder, `{}`", here.display()))
         }
-        _ => fault,
+        _ => error,
     })
 }
 
@@ -80,16 +80,16 @@ impl DataFile {
         let start = file.reader.fill_buf().map_err(|error| unreadable_content(path, compressed, &error))?;
         let text = start.trim_ascii_start();
         if start.is_empty() {
-            return Err(file.fault("is empty"));
+            return Err(file.error("is empty"));
         }
         let begins = |page: &&str| {
             text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes()))
         };
         if WEB_PAGE.iter().any(begins) {
-            return Err(file.fault("is a web page, not data: the download went wrong"));
+            return Err(file.error("is a web page, not data: the download went wrong"));
         }
         match FOREIGN.iter().find(|(magic, _)| text.starts_with(magic)) {
-            Some((_, reason)) => Err(file.fault(*reason)),
+            Some((_, reason)) => Err(file.error(*reason)),
             None => Ok(file),
         }
     }
@@ -103,7 +103,7 @@ impl DataFile {
     }
 
     /// An error about this file.
-    pub(super) fn fault(&self, reason: impl Into<String>) -> DataError {
+    pub(super) fn error(&self, reason: impl Into<String>) -> DataError {
         DataError::file(&self.path, reason)
     }
 }

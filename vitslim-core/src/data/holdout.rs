@@ -1,11 +1,11 @@
-//! Which training images are held out.
+//! Which training images become the validation split.
 
 use rand::seq::SliceRandom;
 
 use super::DataError;
 use super::random::Choice;
 
-/// The indices of the training images and of the held-out images, each ascending. A `share` of all images is held out, each
+/// The indices of the training images and of the validation images, each ascending. A `share` of all images is held out, each
 /// class in proportion, chosen by `seed` alone.
 pub(super) fn hold_out(labels: &[u32], share: f64, seed: u64) -> Result<(Vec<usize>, Vec<usize>), DataError> {
     let images = labels.len();

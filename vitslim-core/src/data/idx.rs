@@ -106,47 +106,47 @@ fn read<const N: usize>(
     let magic = file.read(4)?;
     let [0, 0, kind, dimensions] = magic[..] else {
         return Err(
-            file.fault("is no IDX file: those begin with two zero bytes, a type and a number of dimensions")
+            file.error("is no IDX file: those begin with two zero bytes, a type and a number of dimensions")
         );
     };
     match TYPES.iter().find(|(known, _)| *known == kind) {
         Some((BYTES, _)) => {}
         Some((_, name)) => {
-            return Err(file.fault(format!("holds {name}, but only unsigned bytes can be used")));
+            return Err(file.error(format!("holds {name}, but only unsigned bytes can be used")));
         }
-        None => return Err(file.fault(format!("is no IDX file: there is no type 0x{kind:02x}"))),
+        None => return Err(file.error(format!("is no IDX file: there is no type 0x{kind:02x}"))),
     }
     if usize::from(dimensions) != N {
         let hint = match dimensions {
             1 | 3 => format!(": it holds {other}, were two files swapped?"),
             _ => String::new(),
         };
-        return Err(file.fault(format!("has {dimensions} dimensions, but {name} have {N}{hint}")));
+        return Err(file.error(format!("has {dimensions} dimensions, but {name} have {N}{hint}")));
     }
 
     let header = file.read(4 * N)?;
     if header.len() < 4 * N {
-        return Err(file.fault("ends within its header"));
+        return Err(file.error("ends within its header"));
     }
     let size = |axis: usize| (0..4).fold(0, |size, byte| size << 8 | usize::from(header[4 * axis + byte]));
     let sizes: [usize; N] = std::array::from_fn(size);
     let shape = sizes.map(|size| size.to_string()).join(" x ");
     let Some(announced) = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size)) else {
         return Err(
-            file.fault(format!("announces {shape} bytes, more than there can be: its header is damaged"))
+            file.error(format!("announces {shape} bytes, more than there can be: its header is damaged"))
         );
     };
     if announced == 0 {
-        return Err(file.fault(format!("has no {name}: its header announces {shape} bytes")));
+        return Err(file.error(format!("has no {name}: its header announces {shape} bytes")));
     }
     // One byte more, to notice if there is more data, and to verify the checksum at the end of a gzip file.
     let bytes = file.read(announced.saturating_add(1))?;
     let found = bytes.len();
     match found.cmp(&announced) {
         Ordering::Less => {
-            Err(file.fault(format!("announces {shape} bytes in its header, but has only {found}")))
+            Err(file.error(format!("announces {shape} bytes in its header, but has only {found}")))
         }
-        Ordering::Greater => Err(file.fault(format!("announces {shape} bytes in its header, but has more"))),
+        Ordering::Greater => Err(file.error(format!("announces {shape} bytes in its header, but has more"))),
         Ordering::Equal => Ok((path, sizes, bytes)),
     }
 }

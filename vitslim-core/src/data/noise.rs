@@ -14,7 +14,7 @@ const MOST_BYTES: f64 = 4e9;
 const MOST_CLASSES: usize = 1_000_000;
 
 /// `images` images with random pixels and random labels of `classes` classes, by `seed`: eight tenths for training, one
-/// tenth held out, one tenth for the test.
+/// tenth for validation, one tenth for the test.
 ///
 /// # Errors
 ///

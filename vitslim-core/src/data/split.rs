@@ -10,7 +10,7 @@ use super::augment::View;
 use super::images::Images;
 use super::{Augment, DataError, ImageShape};
 
-/// One split of a dataset: training, held-out or test. Clones share the images.
+/// One split of a dataset: training, validation or test. Clones share the images.
 ///
 /// Images are normalised on demand: until then, those in memory take one byte per value, and those in files nothing.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fault::{Fault, Faults};
+use super::error::{ExperimentError, ExperimentErrors};
 use super::parse::parse;
 use super::source::{Source, Span};
 use super::sweep;
@@ -21,7 +21,7 @@ const FORM: &str = "`base` is written `\"common.ron\"`, or `[\"a.ron\", \"b.ron\
 /// # Errors
 ///
 /// The mistakes in the text of either, and files that cannot be read or start from themselves.
-pub(super) fn read(source: &Arc<Source>, path: &Path) -> Result<Option<Node>, Faults> {
+pub(super) fn read(source: &Arc<Source>, path: &Path) -> Result<Option<Node>, ExperimentErrors> {
     Reader { open: vec![real(path)], read: HashMap::new() }.read(source, path)
 }
 
@@ -29,27 +29,27 @@ struct Reader {
     /// The files on the way from the first one to the present one.
     open: Vec<PathBuf>,
     /// The files that were read before.
-    read: HashMap<PathBuf, Result<Node, Faults>>,
+    read: HashMap<PathBuf, Result<Node, ExperimentErrors>>,
 }
 
 impl Reader {
-    fn read(&mut self, source: &Arc<Source>, path: &Path) -> Result<Option<Node>, Faults> {
+    fn read(&mut self, source: &Arc<Source>, path: &Path) -> Result<Option<Node>, ExperimentErrors> {
         let Some(mut node) = parse(source, 0)? else { return Ok(None) };
         let Some(base) = take_base(&mut node) else { return Ok(Some(node)) };
         let folder = path.parent().unwrap_or(Path::new(""));
-        let below = Faults::gather(paths(&base).map(|path| {
+        let below = ExperimentErrors::gather(paths(&base).map(|path| {
             let (path, named_at) = path?;
             self.file(&folder.join(path), named_at)
         }))?;
         Ok(below.into_iter().chain([node]).reduce(overlay))
     }
 
-    fn file(&mut self, path: &Path, named_at: &Span) -> Result<Node, Faults> {
-        let fault = |message: String| Faults::from(Fault::new(named_at.clone(), message));
+    fn file(&mut self, path: &Path, named_at: &Span) -> Result<Node, ExperimentErrors> {
+        let error = |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
         let shown = path.display();
         let real = real(path);
         if self.open.contains(&real) {
-            return Err(fault(format!("`{shown}` starts from itself, through this")));
+            return Err(error(format!("`{shown}` starts from itself, through this")));
         }
         if let Some(known) = self.read.get(&real) {
             return known.clone();
@@ -61,29 +61,32 @@ impl Reader {
         read
     }
 
-    fn read_file(&mut self, path: &Path, named_at: &Span) -> Result<Node, Faults> {
-        let fault = |message: String| Faults::from(Fault::new(named_at.clone(), message));
+    fn read_file(&mut self, path: &Path, named_at: &Span) -> Result<Node, ExperimentErrors> {
+        let error = |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
         let shown = path.display();
         if path.is_dir() {
-            return Err(fault(format!("`{shown}` is a folder, expected an experiment file")));
+            return Err(error(format!("`{shown}` is a folder, expected an experiment file")));
         }
         let text = std::fs::read(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => Fault::new(named_at.clone(), format!("`{shown}` does not exist"))
-                .with_help("a path is relative to the file that it stands in")
-                .into(),
-            _ => fault(format!("cannot read `{shown}`: {error}")),
+            ErrorKind::NotFound => {
+                ExperimentError::new(named_at.clone(), format!("`{shown}` does not exist"))
+                    .with_help("a path is relative to the file that it stands in")
+                    .into()
+            }
+            _ => error(format!("cannot read `{shown}`: {error}")),
         })?;
-        let text = String::from_utf8(text).map_err(|_| fault(format!("`{shown}` is not a text file")))?;
+        let text = String::from_utf8(text).map_err(|_| error(format!("`{shown}` is not a text file")))?;
         let source = Source::new(shown.to_string(), text);
         let node = self
             .read(&source, path)?
-            .ok_or_else(|| fault(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
+            .ok_or_else(|| error(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
         match node.value {
             Value::Record { .. } => Ok(node),
-            _ => {
-                Err(Fault::new(node.head(), format!("expected `Experiment(...)`, found {}", node.describe()))
-                    .into())
-            }
+            _ => Err(ExperimentError::new(
+                node.head(),
+                format!("expected `Experiment(...)`, found {}", node.describe()),
+            )
+            .into()),
         }
     }
 }
@@ -100,7 +103,7 @@ fn take_base(node: &mut Node) -> Option<Node> {
 }
 
 /// The paths that `base` names, and where.
-fn paths(base: &Node) -> impl Iterator<Item = Result<(&str, &Span), Fault>> {
+fn paths(base: &Node) -> impl Iterator<Item = Result<(&str, &Span), ExperimentError>> {
     let base = base.present();
     let nodes = match &base.value {
         Value::None => &[],
@@ -110,14 +113,14 @@ fn paths(base: &Node) -> impl Iterator<Item = Result<(&str, &Span), Fault>> {
     nodes.iter().map(path)
 }
 
-fn path(node: &Node) -> Result<(&str, &Span), Fault> {
-    let wrong = |message: String| Fault::new(node.head(), message).with_help(FORM);
+fn path(node: &Node) -> Result<(&str, &Span), ExperimentError> {
+    let wrong = |message: String| ExperimentError::new(node.head(), message).with_help(FORM);
     match &node.value {
         Value::String(path) if path.is_empty() => {
             Err(wrong("the path of a file to start from is empty".to_owned()))
         }
         Value::String(path) => Ok((path, &node.span)),
-        _ if sweep::is_sweep(node) => Err(Fault::new(node.head(), "`base` cannot be swept")
+        _ if sweep::is_sweep(node) => Err(ExperimentError::new(node.head(), "`base` cannot be swept")
             .with_help("sweep the values in it, or write a file for each")),
         _ => Err(wrong(format!("expected the path of a file to start from, found {}", node.describe()))),
     }

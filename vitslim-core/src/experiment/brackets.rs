@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::fault::Fault;
+use super::error::ExperimentError;
 use super::lex::{Kind, Token};
 use super::source::{Source, Span};
 
@@ -21,7 +21,7 @@ pub(super) struct Pairs {
 
 /// A missing bracket.
 pub(super) struct Mistake {
-    pub(super) fault: Fault,
+    pub(super) error: ExperimentError,
     /// The first token that can no longer be trusted.
     pub(super) from: usize,
     /// Whether an earlier mistake may be the cause.
@@ -117,7 +117,7 @@ impl Matcher<'_> {
         let opened = self.span(opener);
         let line = opened.place().0;
         Mistake {
-            fault: Fault::new(
+            error: ExperimentError::new(
                 span,
                 format!("expected `{closing}`{found}: the `{}` of line {line} is not closed", opened.text()),
             )
@@ -146,7 +146,7 @@ impl Matcher<'_> {
             let line = self.span(at).place().0;
             let span = Span::new(self.source, end, end);
             return Mistake {
-                fault: Fault::new(
+                error: ExperimentError::new(
                     span,
                     format!("expected `{opening}` here: nothing is open for the `{close}` of line {line}"),
                 )
@@ -157,8 +157,11 @@ impl Matcher<'_> {
             };
         }
         Mistake {
-            fault: Fault::new(self.span(at), format!("unexpected `{close}`: no `{opening}` is open here"))
-                .with_help(format!("remove it, or write the `{opening}` that it should close")),
+            error: ExperimentError::new(
+                self.span(at),
+                format!("unexpected `{close}`: no `{opening}` is open here"),
+            )
+            .with_help(format!("remove it, or write the `{opening}` that it should close")),
             from: at,
             doubtful: true,
         }
@@ -166,7 +169,10 @@ impl Matcher<'_> {
 
     fn too_deep(&self, at: usize) -> Mistake {
         Mistake {
-            fault: Fault::new(self.span(at), format!("brackets are nested more than {DEEPEST} deep here")),
+            error: ExperimentError::new(
+                self.span(at),
+                format!("brackets are nested more than {DEEPEST} deep here"),
+            ),
             from: at,
             doubtful: false,
         }

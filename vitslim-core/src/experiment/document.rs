@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::base;
 use super::de::typed;
-use super::fault::{Fault, Faults};
+use super::error::{ExperimentError, ExperimentErrors};
 use super::overrides::{self, Override};
 use super::source::{Source, Span};
 use super::tree::{Name, Node, Value};
@@ -41,7 +41,7 @@ pub enum LoadError {
     /// What is written cannot be read as an experiment.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Faults(#[from] Faults),
+    Experiment(#[from] ExperimentErrors),
 }
 
 /// An experiment as written, put together from its file, the files that it starts from and the `--set` arguments; or one trial of it.
@@ -77,17 +77,17 @@ impl Document {
     /// # Errors
     ///
     /// When the text is not RON, or an argument does not fit it, or a file that it starts from cannot be read.
-    pub fn parse(name: &str, text: &str, sets: &[String]) -> Result<Self, Faults> {
+    pub fn parse(name: &str, text: &str, sets: &[String]) -> Result<Self, ExperimentErrors> {
         Self::of_file(Path::new(name), name, text, sets)
     }
 
-    fn of_file(path: &Path, name: &str, text: &str, sets: &[String]) -> Result<Self, Faults> {
+    fn of_file(path: &Path, name: &str, text: &str, sets: &[String]) -> Result<Self, ExperimentErrors> {
         let source = Source::new(name, text);
         let Some(mut root) = base::read(&source, path)? else {
             let end = Span::new(&source, text.len(), text.len());
-            return Err(Fault::new(end, "expected `Experiment(...)`, found nothing").into());
+            return Err(ExperimentError::new(end, "expected `Experiment(...)`, found nothing").into());
         };
-        let arguments = Faults::gather(sets.iter().map(|argument| Override::read(argument)))?;
+        let arguments = ExperimentErrors::gather(sets.iter().map(|argument| Override::read(argument)))?;
         // What an argument may set depends on those before it: only the first mistake is sure.
         arguments.into_iter().try_for_each(|argument| argument.apply(&mut root))?;
         Ok(Self { root })
@@ -103,7 +103,7 @@ impl Document {
     /// # Errors
     ///
     /// When the path leads through what has no fields.
-    pub fn set_string(&mut self, path: &[&str], argument: &str, text: &str) -> Result<(), Faults> {
+    pub fn set_string(&mut self, path: &[&str], argument: &str, text: &str) -> Result<(), ExperimentErrors> {
         let source = Source::new(argument, text);
         let span = Span::new(&source, 0, text.len());
         let path: Vec<_> =
@@ -127,18 +127,23 @@ impl Document {
     }
 
     /// A mistake in the value at `path`, or in the deepest node on the way there if it is not written.
-    pub fn fault(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Faults {
+    pub fn error(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> ExperimentErrors {
         let (node, whole) = self.deepest(path);
         let span = if whole { node.span.clone() } else { node.head() };
-        with_help(Fault::new(span, message), help).into()
+        with_help(ExperimentError::new(span, message), help).into()
     }
 
     /// A mistake in the key or field name that ends `path`, or in the deepest node on the way there.
-    pub fn fault_at_key(&self, path: &[&str], message: impl Into<String>, help: Option<String>) -> Faults {
+    pub fn error_at_key(
+        &self,
+        path: &[&str],
+        message: impl Into<String>,
+        help: Option<String>,
+    ) -> ExperimentErrors {
         let key = path.split_last().and_then(|(last, parents)| self.at(parents)?.key_span(last));
         match key {
-            Some(span) => with_help(Fault::new(span.clone(), message), help).into(),
-            None => self.fault(path, message, help),
+            Some(span) => with_help(ExperimentError::new(span.clone(), message), help).into(),
+            None => self.error(path, message, help),
         }
     }
 
@@ -154,9 +159,9 @@ impl Document {
     }
 }
 
-fn with_help(fault: Fault, help: Option<String>) -> Fault {
+fn with_help(error: ExperimentError, help: Option<String>) -> ExperimentError {
     match help {
-        Some(help) => fault.with_help(help),
-        None => fault,
+        Some(help) => error.with_help(help),
+        None => error,
     }
 }

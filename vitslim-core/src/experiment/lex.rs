@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use unicode_ident::{is_xid_continue, is_xid_start};
 
-use super::fault::Fault;
+use super::error::ExperimentError;
 use super::nearest::list;
 use super::number;
 use super::source::{Source, Span};
@@ -48,10 +48,10 @@ pub(super) fn is_in_raw_name(c: char) -> bool {
 }
 
 /// Reads `source` from byte `start` on. The last token is always [`Kind::End`].
-pub(super) fn lex(source: &Arc<Source>, start: usize) -> (Vec<Token>, Vec<Fault>) {
-    let mut lexer = Lexer { source, at: start, tokens: Vec::new(), faults: Vec::new() };
+pub(super) fn lex(source: &Arc<Source>, start: usize) -> (Vec<Token>, Vec<ExperimentError>) {
+    let mut lexer = Lexer { source, at: start, tokens: Vec::new(), errors: Vec::new() };
     lexer.run();
-    (lexer.tokens, lexer.faults)
+    (lexer.tokens, lexer.errors)
 }
 
 /// Reads a text, of which the byte `at` is the next.
@@ -59,7 +59,7 @@ struct Lexer<'a> {
     source: &'a Arc<Source>,
     at: usize,
     tokens: Vec<Token>,
-    faults: Vec<Fault>,
+    errors: Vec<ExperimentError>,
 }
 
 impl Lexer<'_> {
@@ -76,15 +76,15 @@ impl Lexer<'_> {
         self.at += rest.find(|c| !keep(c)).unwrap_or(rest.len());
     }
 
-    fn fault(&mut self, start: usize, end: usize, message: impl Into<String>) -> &mut Fault {
-        self.faults.push(Fault::new(Span::new(self.source, start, end), message));
-        let last = self.faults.len() - 1;
-        &mut self.faults[last]
+    fn error(&mut self, start: usize, end: usize, message: impl Into<String>) -> &mut ExperimentError {
+        self.errors.push(ExperimentError::new(Span::new(self.source, start, end), message));
+        let last = self.errors.len() - 1;
+        &mut self.errors[last]
     }
 
-    fn fault_with_help(&mut self, start: usize, end: usize, message: &str, help: &str) -> Kind {
-        let fault = self.fault(start, end, message);
-        *fault = fault.clone().with_help(help);
+    fn error_with_help(&mut self, start: usize, end: usize, message: &str, help: &str) -> Kind {
+        let error = self.error(start, end, message);
+        *error = error.clone().with_help(help);
         Kind::Bad
     }
 
@@ -144,7 +144,7 @@ impl Lexer<'_> {
                 self.at += c.len_utf8();
             }
         }
-        self.fault(start, start + 2, "this comment is never closed, expected `*/`");
+        self.error(start, start + 2, "this comment is never closed, expected `*/`");
     }
 
     fn token(&mut self, c: char) -> Option<Kind> {
@@ -174,11 +174,11 @@ impl Lexer<'_> {
             }
             '#' => {
                 self.skip_while(|c| c != '\n');
-                self.fault(start, start + 1, "a comment starts with `//`, not with `#`");
+                self.error(start, start + 1, "a comment starts with `//`, not with `#`");
                 return None;
             }
             ';' => {
-                self.fault(start, self.at, "expected `,`, found `;`");
+                self.error(start, self.at, "expected `,`, found `;`");
                 Kind::Comma
             }
             '“' | '”' | '„' | '‘' | '’' => {
@@ -187,7 +187,7 @@ impl Lexer<'_> {
                     self.at += self.peek().map_or(0, char::len_utf8);
                 }
                 let message = "a string is written in plain double quotes: `\"...\"`";
-                self.fault(start, self.at, message);
+                self.error(start, self.at, message);
                 Kind::Bad
             }
             '*' | '/' | '+' | '-' | '^' | '%' => {
@@ -195,11 +195,11 @@ impl Lexer<'_> {
                 let found = &self.source.text()[start..self.at];
                 let message =
                     format!("unexpected `{found}`: nothing is computed here, write the value itself");
-                self.fault(start, self.at, message);
+                self.error(start, self.at, message);
                 Kind::Bad
             }
             _ => {
-                self.fault(start, self.at, format!("unexpected character `{c}`"));
+                self.error(start, self.at, format!("unexpected character `{c}`"));
                 Kind::Bad
             }
         };
@@ -213,7 +213,7 @@ impl Lexer<'_> {
         let text = &self.source.text()[start..self.at];
         match number::mistake(text) {
             None => Kind::Number,
-            Some((message, help)) => self.fault_with_help(start, self.at, &message, help),
+            Some((message, help)) => self.error_with_help(start, self.at, &message, help),
         }
     }
 
@@ -227,10 +227,10 @@ impl Lexer<'_> {
         let known = names
             .is_some_and(|names| names.split(',').all(|name| name.is_empty() || EXTENSIONS.contains(&name)));
         if !self.tokens.is_empty() {
-            self.fault(start, self.at, "extensions are enabled at the top of the file");
+            self.error(start, self.at, "extensions are enabled at the top of the file");
         } else if !known {
             let help = format!("extensions that may be enabled: {}", list(EXTENSIONS));
-            self.fault_with_help(start, self.at, "expected `#![enable(...)]` with a known extension", &help);
+            self.error_with_help(start, self.at, "expected `#![enable(...)]` with a known extension", &help);
         }
     }
 
@@ -255,7 +255,7 @@ impl Lexer<'_> {
             let Some(length) = self.rest().find(&closing) else {
                 self.at = self.source.text().len();
                 let message = format!("this raw string is never closed, expected `{closing}`");
-                self.fault(start, start + letters + hashes + 1, message);
+                self.error(start, start + letters + hashes + 1, message);
                 return Some(Kind::Bad);
             };
             let content = self.rest()[..length].to_owned();
@@ -274,7 +274,7 @@ impl Lexer<'_> {
         if !bytes || kind == Kind::Bad {
             return kind;
         }
-        self.fault(start, self.at, "byte strings are not part of an experiment, write a string: `\"...\"`");
+        self.error(start, self.at, "byte strings are not part of an experiment, write a string: `\"...\"`");
         Kind::Bad
     }
 
@@ -287,7 +287,7 @@ impl Lexer<'_> {
                 None | Some('\n') => {
                     let message = "this string is not closed on its line, expected `\"`";
                     let help = "a line break in a string is written `\\n`, or in a raw string: `r\"...\"`";
-                    return self.fault_with_help(start, self.at, message, help);
+                    return self.error_with_help(start, self.at, message, help);
                 }
                 Some('"') => {
                     self.at += 1;
@@ -325,7 +325,7 @@ impl Lexer<'_> {
                 if self.peek() == Some('\'') {
                     self.at += 1;
                 }
-                self.fault(start, self.at, "a string is written in double quotes: `\"...\"`");
+                self.error(start, self.at, "a string is written in double quotes: `\"...\"`");
                 Kind::Bad
             }
         }
@@ -358,7 +358,7 @@ impl Lexer<'_> {
         if escaped.is_none() {
             let text = self.source.text()[start..self.at].to_owned();
             let help = "a backslash is written `\\\\`, or plainly in a raw string: `r\"...\"`";
-            self.fault_with_help(start, self.at, &format!("unknown escape `{text}`"), help);
+            self.error_with_help(start, self.at, &format!("unknown escape `{text}`"), help);
         }
         escaped
     }

@@ -2,14 +2,14 @@
 //!
 //! Text becomes a [tree](Node) whose nodes know their places. The files that it starts from and the `--set` arguments change the tree,
 //! which is a [`Document`] then; its sweeps make [`Trials`] of it, each with its typed [`Experiment`], which is read once and handed
-//! on. Whatever is wrong is a [`Fault`] at its place, with the right name or spelling, and all that is wrong with a file is told at
+//! on. Whatever is wrong is a [`ExperimentError`] at its place, with the right name or spelling, and all that is wrong with a file is told at
 //! once. What is wrong with its data or its network shows later.
 
 mod base;
 mod brackets;
 mod de;
 mod document;
-mod fault;
+mod error;
 mod keys;
 mod lex;
 mod nearest;
@@ -29,7 +29,7 @@ mod tests;
 pub use self::de::typed;
 pub(crate) use self::de::{Reading, read};
 pub use self::document::{Document, LoadError};
-pub use self::fault::{Fault, Faults};
+pub use self::error::{ExperimentError, ExperimentErrors};
 pub use self::keys::{KeyError, resolve};
 pub use self::nearest::{did_you_mean, nearest};
 pub use self::parse::parse;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::base::BASE;
 use super::brackets::DEEPEST;
-use super::fault::{Fault, Faults};
+use super::error::{ExperimentError, ExperimentErrors};
 use super::lex::is_in_raw_name;
 use super::number;
 use super::parse::parse;
@@ -29,16 +29,17 @@ impl Override {
     /// # Errors
     ///
     /// When it has no path or value, or the value is not RON.
-    pub(super) fn read(argument: &str) -> Result<Self, Faults> {
+    pub(super) fn read(argument: &str) -> Result<Self, ExperimentErrors> {
         let source = Source::argument(argument);
         let whole = || Span::new(&source, 0, argument.len());
         let Some((path, value)) = argument.split_once('=') else {
-            let fault = Fault::new(whole(), format!("`{argument}` sets nothing: there is no `=` in it"));
-            return Err(fault.with_help(EXAMPLE).into());
+            let error =
+                ExperimentError::new(whole(), format!("`{argument}` sets nothing: there is no `=` in it"));
+            return Err(error.with_help(EXAMPLE).into());
         };
         if path.trim().is_empty() {
-            let fault = Fault::new(whole(), "there is no path before the `=`");
-            return Err(fault.with_help(EXAMPLE).into());
+            let error = ExperimentError::new(whole(), "there is no path before the `=`");
+            return Err(error.with_help(EXAMPLE).into());
         }
         let steps = steps(&source, path)?;
         let start = path.len() + 1;
@@ -46,23 +47,25 @@ impl Override {
             Ok(Some(node)) => node,
             Ok(None) => {
                 let span = Span::new(&source, path.len(), start);
-                let fault = Fault::new(span, format!("there is no value after `{path}=`"));
-                return Err(fault.with_help(EXAMPLE).into());
+                let error = ExperimentError::new(span, format!("there is no value after `{path}=`"));
+                return Err(error.with_help(EXAMPLE).into());
             }
-            Err(faults) if looks_like_text(value) && !is_wrong_number(&faults, start, value) => {
+            Err(errors) if looks_like_text(value) && !is_wrong_number(&errors, start, value) => {
                 let span = Span::new(&source, start, argument.len());
-                let fault =
-                    Fault::new(span.clone(), format!("`{value}` is not a value: a string needs quotes"));
-                let told = faults.first().message();
-                return Err(fault.with_label(told).with_help(quoting(&span, value)).into());
+                let error = ExperimentError::new(
+                    span.clone(),
+                    format!("`{value}` is not a value: a string needs quotes"),
+                );
+                let told = errors.first().message();
+                return Err(error.with_label(told).with_help(quoting(&span, value)).into());
             }
-            Err(faults) => return Err(faults),
+            Err(errors) => return Err(errors),
         };
         if let [step] = steps.as_slice()
             && step.text == BASE
         {
             let message = "`base` can only be written in a file";
-            return Err(Fault::new(step.span.clone(), message).into());
+            return Err(ExperimentError::new(step.span.clone(), message).into());
         }
         Ok(Self { path: path.to_owned(), source, steps, value })
     }
@@ -72,12 +75,15 @@ impl Override {
     /// # Errors
     ///
     /// When the path leads through what has no fields, deeper than a file may nest, or to a sweep of the file.
-    pub(super) fn apply(self, root: &mut Node) -> Result<(), Faults> {
+    pub(super) fn apply(self, root: &mut Node) -> Result<(), ExperimentErrors> {
         let Self { source, path, steps, value } = self;
         // A long path could nest deeper than brackets may; so could many arguments.
         let too_deep = || {
             let span = Span::new(&source, 0, path.len());
-            Faults::from(Fault::new(span, format!("with this, brackets are nested more than {DEEPEST} deep")))
+            ExperimentErrors::from(ExperimentError::new(
+                span,
+                format!("with this, brackets are nested more than {DEEPEST} deep"),
+            ))
         };
         if steps.len() > DEEPEST {
             return Err(too_deep());
@@ -90,7 +96,7 @@ impl Override {
 
 /// Refuses to put one value in place of a sweep of the file, which was probably forgotten. The sweep of an earlier argument may be
 /// replaced: the last argument wins.
-fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Result<(), Faults> {
+fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Result<(), ExperimentErrors> {
     let path_steps: Vec<&str> = steps.iter().map(|step| step.text.as_str()).collect();
     let Some(there) = root.at(&path_steps).filter(|_| !sweep::is_sweep(value)) else { return Ok(()) };
     let here = sweep::places(value);
@@ -102,8 +108,8 @@ fn refuse_fixing(root: &Node, steps: &[Name], path: &str, value: &Node) -> Resul
     let message = format!("`{what}` is swept at {swept}, and this would replace the sweep by one value");
     let value = if below.is_empty() { value.to_string() } else { "...".to_owned() };
     let argument = format!("{what}=Sweep([{value}])").replace('\'', "'\\''");
-    let fault = Fault::new(last.span.clone(), message);
-    Err(fault.with_help(format!("to override a swept value, pass a sweep: `--set '{argument}'`")).into())
+    let error = ExperimentError::new(last.span.clone(), message);
+    Err(error.with_help(format!("to override a swept value, pass a sweep: `--set '{argument}'`")).into())
 }
 
 /// Whether a value that does not parse was probably meant as a string: it begins with a word, or as no value does.
@@ -115,8 +121,8 @@ fn looks_like_text(value: &str) -> bool {
     !variant && !begins(&["(", "[", "{", "\"", "'", "r\"", "r#"])
 }
 
-fn is_wrong_number(faults: &Faults, start: usize, value: &str) -> bool {
-    let first = faults.first().span();
+fn is_wrong_number(errors: &ExperimentErrors, start: usize, value: &str) -> bool {
+    let first = errors.first().span();
     number::begins(value) && first.start == start && first.end == first.source.text().trim_end().len()
 }
 
@@ -133,7 +139,7 @@ pub(super) fn quoting(span: &Span, text: &str) -> String {
 }
 
 /// The steps of a path: words, `"quoted keys"` and `["keys"]` or `[0]` in brackets, with dots between.
-fn steps(source: &Arc<Source>, path: &str) -> Result<Vec<Name>, Faults> {
+fn steps(source: &Arc<Source>, path: &str) -> Result<Vec<Name>, ExperimentErrors> {
     let mut steps = Vec::new();
     let mut at = path.len() - path.trim_start().len();
     let end = path.trim_end().len();
@@ -141,8 +147,8 @@ fn steps(source: &Arc<Source>, path: &str) -> Result<Vec<Name>, Faults> {
     while at < end {
         let rest = &path[at..end];
         let wrong = |message: &str| {
-            let fault = Fault::new(Span::new(source, at, end), message);
-            fault.with_help("a path is written `search.dimensions.\"blocks.*.mlp.hidden\".weight`")
+            let error = ExperimentError::new(Span::new(source, at, end), message);
+            error.with_help("a path is written `search.dimensions.\"blocks.*.mlp.hidden\".weight`")
         };
         let bracketed = rest.starts_with('[');
         let rest = if bracketed {
@@ -177,7 +183,7 @@ fn steps(source: &Arc<Source>, path: &str) -> Result<Vec<Name>, Faults> {
 /// # Errors
 ///
 /// When the path leads through what has no fields, or past the end of a list.
-pub(super) fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Faults> {
+pub(super) fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), ExperimentErrors> {
     let Some((step, rest)) = path.split_first() else {
         *root = value;
         return Ok(());
@@ -189,7 +195,7 @@ pub(super) fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Fau
         Value::Some(inner) => set(inner, path, value),
         Value::Record { .. } if !can_name(&step.text) => {
             let message = format!("no field can be called `{}`", step.text);
-            Err(Fault::new(step.span.clone(), message)
+            Err(ExperimentError::new(step.span.clone(), message)
                 .with_help(
                     "a name has letters, digits, `_`, `.`, `-` and `+`, the first a letter, a digit or `_`",
                 )
@@ -217,7 +223,7 @@ pub(super) fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Fau
             let item = step.text.parse::<usize>().ok().and_then(|index| items.get_mut(index));
             match item {
                 Some(item) => set(item, rest, value),
-                None => Err(Fault::new(
+                None => Err(ExperimentError::new(
                     step.span.clone(),
                     format!("`{}` is no item of this list: it has {count}, counted from 0", step.text),
                 )
@@ -227,7 +233,7 @@ pub(super) fn set(root: &mut Node, path: &[Name], value: Node) -> Result<(), Fau
         _ => {
             let message =
                 format!("there is no `{}` to be set: what it would be in is {}", step.text, root.describe());
-            Err(Fault::new(step.span.clone(), message)
+            Err(ExperimentError::new(step.span.clone(), message)
                 .with_help(format!("that stands at {}; set it as a whole", root.span))
                 .into())
         }

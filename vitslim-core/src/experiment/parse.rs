@@ -13,7 +13,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::brackets;
-use super::fault::{Fault, Faults};
+use super::error::{ExperimentError, ExperimentErrors};
 use super::lex::{self, Kind, Token};
 use super::source::{Source, Span};
 use super::tree::{Name, Node, Value};
@@ -25,14 +25,14 @@ const IN_PARENTHESES: &str = "`,` or `)`";
 /// # Errors
 ///
 /// The mistakes in the text.
-pub fn parse(source: &Arc<Source>, start: usize) -> Result<Option<Node>, Faults> {
-    let (mut tokens, mut faults) = lex::lex(source, start);
+pub fn parse(source: &Arc<Source>, start: usize) -> Result<Option<Node>, ExperimentErrors> {
+    let (mut tokens, mut errors) = lex::lex(source, start);
     let pairs = brackets::pair(source, &tokens);
     if let Some(mistake) = &pairs.mistake {
         // What stands before the missing bracket is still checked.
         let end = tokens[mistake.from].start;
         tokens.truncate(mistake.from);
-        faults.retain(|fault| fault.span().start < end);
+        errors.retain(|error| error.span().start < end);
         tokens.push(Token { kind: Kind::End, start: end, end, leads: false, indent: 0 });
     }
     let mut parser = Parser {
@@ -42,23 +42,23 @@ pub fn parse(source: &Arc<Source>, start: usize) -> Result<Option<Node>, Faults>
         at: 0,
         quotes_told: false,
         tokens,
-        faults,
+        errors,
     };
     let node = parser.document();
-    let mut faults = parser.faults;
+    let mut errors = parser.errors;
     if let Some(mistake) = pairs.mistake
-        && !faults.iter().any(|fault| mistake.doubtful || explains(fault, &mistake.fault))
+        && !errors.iter().any(|error| mistake.doubtful || explains(error, &mistake.error))
     {
-        faults.push(mistake.fault);
+        errors.push(mistake.error);
     }
-    Faults::check(faults)?;
+    ExperimentErrors::check(errors)?;
     Ok(node)
 }
 
-/// Whether `fault` is probably the cause of a bracket that does not match: it is on that line, or at its opener.
-fn explains(fault: &Fault, bracket: &Fault) -> bool {
-    let line = |fault: &Fault| fault.span().place().0;
-    line(fault) == line(bracket) || bracket.other_place() == Some(fault.span())
+/// Whether `error` is probably the cause of a bracket that does not match: it is on that line, or at its opener.
+fn explains(error: &ExperimentError, bracket: &ExperimentError) -> bool {
+    let line = |error: &ExperimentError| error.span().place().0;
+    line(error) == line(bracket) || bracket.other_place() == Some(error.span())
 }
 
 /// Reads the tokens, of which `at` is the next.
@@ -71,7 +71,7 @@ struct Parser<'a> {
     at: usize,
     /// Whether quotes around a field name are already reported: once is enough.
     quotes_told: bool,
-    faults: Vec<Fault>,
+    errors: Vec<ExperimentError>,
 }
 
 impl Parser<'_> {
@@ -107,15 +107,15 @@ impl Parser<'_> {
         }
     }
 
-    fn fault(&mut self, message: impl Into<String>) {
+    fn error(&mut self, message: impl Into<String>) {
         if !self.is_known_bad() {
-            self.faults.push(Fault::new(self.span(self.at), message));
+            self.errors.push(ExperimentError::new(self.span(self.at), message));
         }
     }
 
-    fn fault_with_help(&mut self, message: impl Into<String>, help: &str) {
+    fn error_with_help(&mut self, message: impl Into<String>, help: &str) {
         if !self.is_known_bad() {
-            self.faults.push(Fault::new(self.span(self.at), message).with_help(help));
+            self.errors.push(ExperimentError::new(self.span(self.at), message).with_help(help));
         }
     }
 
@@ -129,10 +129,10 @@ impl Parser<'_> {
             return None;
         }
         let node = self.value()?;
-        if *self.kind() != Kind::End && self.faults.is_empty() {
+        if *self.kind() != Kind::End && self.errors.is_empty() {
             let what = if self.source.is_argument() { "argument" } else { "file" };
             let found = self.found();
-            self.fault(format!("expected the end of the {what}, found {found}"));
+            self.error(format!("expected the end of the {what}, found {found}"));
         }
         Some(node)
     }
@@ -150,7 +150,7 @@ impl Parser<'_> {
             Kind::Bad => self.single(Value::Unit),
             _ => {
                 let found = self.found();
-                self.fault(format!("expected a value, found {found}"));
+                self.error(format!("expected a value, found {found}"));
                 return None;
             }
         };
@@ -180,7 +180,7 @@ impl Parser<'_> {
             _ => match self.kind() {
                 Kind::Open('(') => self.parentheses(Some(name))?,
                 Kind::Open('{') => {
-                    self.fault(format!("expected `(`, found `{{`: a struct is written `{}(...)`", name.text));
+                    self.error(format!("expected `(`, found `{{`: a struct is written `{}(...)`", name.text));
                     self.parentheses(Some(name))?
                 }
                 _ => Value::Name(name.text),
@@ -198,7 +198,7 @@ impl Parser<'_> {
             (Some(inner), true) => Some(Value::Some(Box::new(inner))),
             _ => {
                 self.at = open;
-                self.fault(
+                self.error(
                     "expected `(` and one value: an optional value is written `Some(value)`, or just `value`",
                 );
                 None
@@ -251,10 +251,10 @@ impl Parser<'_> {
                     let lone = self.at == start + 1 && self.tokens[start].kind == Kind::Ident;
                     let field = lone && expected == IN_PARENTHESES && *self.kind() != Kind::Ident;
                     let wanted = if field { "`:` or `,`" } else { "`,`" };
-                    self.fault(format!("expected {wanted} before {found}"));
+                    self.error(format!("expected {wanted} before {found}"));
                 }
                 _ => {
-                    self.fault(format!("expected {expected}, found {found}"));
+                    self.error(format!("expected {expected}, found {found}"));
                     return None;
                 }
             }
@@ -280,7 +280,7 @@ impl Parser<'_> {
             Kind::Ident => self.name(),
             Kind::String(text) if matches!(self.next_kind(), Kind::Colon | Kind::Equals) => {
                 if !std::mem::replace(&mut self.quotes_told, true) {
-                    self.fault_with_help(
+                    self.error_with_help(
                         format!("a field is written without quotes: `{text}: value`"),
                         "a map, whose keys have quotes, is written in braces: `{ \"key\": value }`",
                     );
@@ -289,7 +289,7 @@ impl Parser<'_> {
             }
             _ => {
                 let found = self.found();
-                self.fault(format!("expected a field `name: value`, found {found}"));
+                self.error(format!("expected a field `name: value`, found {found}"));
                 return None;
             }
         };
@@ -317,17 +317,17 @@ impl Parser<'_> {
         match self.kind() {
             Kind::Colon => self.at += 1,
             Kind::Equals => {
-                self.fault(format!("expected `:` after `{name}`, found `=`"));
+                self.error(format!("expected `:` after `{name}`, found `=`"));
                 self.at += 1;
             }
             Kind::Comma | Kind::Close(_) => {
-                self.fault(format!("expected `:` and a value after `{name}`, found {found}"));
+                self.error(format!("expected `:` and a value after `{name}`, found {found}"));
             }
             _ if self.starts_value() && !matches!(self.next_kind(), Kind::Colon | Kind::Equals) => {
-                self.fault(format!("expected `:` after `{name}`, found {found}"));
+                self.error(format!("expected `:` after `{name}`, found {found}"));
             }
             _ => {
-                self.fault(format!("expected `:` and a value after `{name}`, found {found}"));
+                self.error(format!("expected `:` and a value after `{name}`, found {found}"));
                 return None;
             }
         }
@@ -339,14 +339,14 @@ impl Parser<'_> {
         match self.kind() {
             Kind::Comma | Kind::Close(_) => {
                 if !matches!(self.tokens[self.at - 1].kind, Kind::Ident | Kind::String(_)) {
-                    self.fault(format!("expected a value for `{name}`, found {found}"));
+                    self.error(format!("expected a value for `{name}`, found {found}"));
                 }
                 let place = Span::new(self.source, self.tokens[self.at].start, self.tokens[self.at].start);
                 Some(Node::new(Value::Unit, place))
             }
             Kind::Ident | Kind::String(_) if matches!(self.next_kind(), Kind::Colon) => {
                 let bracket = if *self.kind() == Kind::Ident { '(' } else { '{' };
-                self.fault(format!("expected a value for `{name}`, found the field {found}: is a `{bracket}` missing before it?"));
+                self.error(format!("expected a value for `{name}`, found the field {found}: is a `{bracket}` missing before it?"));
                 None
             }
             _ => self.value(),
@@ -361,8 +361,8 @@ impl Parser<'_> {
                     let earlier = *earlier.get();
                     let quoted = if what == "key" { name.clone() } else { format!("`{name}`") };
                     let line = earlier.place().0;
-                    self.faults.push(
-                        Fault::new(
+                    self.errors.push(
+                        ExperimentError::new(
                             span.clone(),
                             format!("the {what} {quoted} is written twice, first in line {line}"),
                         )

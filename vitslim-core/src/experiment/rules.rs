@@ -1,47 +1,47 @@
 //! Rules over more than one field. Each reads those fields alone, so that it is told beside mistakes in others.
 
 use super::document::Document;
-use super::fault::Fault;
+use super::error::ExperimentError;
 use super::nearest::nearest;
 use super::schema::{Budget, Count, Keyed, Rate, Schedule, SearchedDimension, default_batch};
 use super::tree::{Node, Value};
 
 /// Every rule that `document` breaks, at its place.
-pub(super) fn broken(document: &Document) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
+    let mut errors = Vec::new();
     for stage in ["pretrain", "search", "retrain"] {
-        faults.extend(warmup(document, stage));
-        faults.extend(final_lr(document, stage));
-        faults.extend(accumulate(document, stage));
+        errors.extend(warmup(document, stage));
+        errors.extend(final_lr(document, stage));
+        errors.extend(accumulate(document, stage));
     }
-    faults.extend(devices(document));
-    faults.extend(dimensions(document));
-    faults.extend(budgets(document));
-    faults
+    errors.extend(devices(document));
+    errors.extend(dimensions(document));
+    errors.extend(budgets(document));
+    errors
 }
 
-fn warmup(document: &Document, stage: &str) -> Option<Fault> {
+fn warmup(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "schedule", "warmup_epochs"])?;
     let all = document.at(&[stage, "epochs"])?;
     let warmup = document.part::<Schedule>(&[stage, "schedule"])?.warmup_epochs();
     let epochs = document.part::<Count>(&[stage, "epochs"])?.get();
     (warmup > epochs).then(|| {
         let message = format!("the warm-up takes {warmup} epochs, but `{stage}` has {epochs} in all");
-        Fault::new(node.span.clone(), message).with_also(all.span.clone(), "all its epochs")
+        ExperimentError::new(node.span.clone(), message).with_also(all.span.clone(), "all its epochs")
     })
 }
 
-fn final_lr(document: &Document, stage: &str) -> Option<Fault> {
+fn final_lr(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "schedule", "final_lr"])?;
     let Schedule::Cosine { final_lr, .. } = document.part(&[stage, "schedule"])? else { return None };
     let lr = document.part::<Rate>(&[stage, "optimizer", "lr"])?.get();
     (final_lr.get() > lr).then(|| {
         let message = format!("the learning rate cannot fall to {:?}: it begins at {lr:?}", final_lr.get());
-        Fault::new(node.span.clone(), message)
+        ExperimentError::new(node.span.clone(), message)
     })
 }
 
-fn accumulate(document: &Document, stage: &str) -> Option<Fault> {
+fn accumulate(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "accumulate"])?;
     let parts = document.part::<Count>(&[stage, "accumulate"])?.get();
     let written = document.at(&[stage, "batch"]);
@@ -57,55 +57,59 @@ fn accumulate(document: &Document, stage: &str) -> Option<Fault> {
     let batch = batch.get();
     (parts > batch).then(|| {
         let message = format!("a batch of {batch} images cannot be computed in {parts} parts");
-        let fault = Fault::new(node.span.clone(), message);
+        let error = ExperimentError::new(node.span.clone(), message);
         match written {
-            Some(batch) => fault.with_also(batch.span.clone(), "the batch"),
-            None => fault,
+            Some(batch) => error.with_also(batch.span.clone(), "the batch"),
+            None => error,
         }
     })
 }
 
-fn devices(document: &Document) -> Option<Fault> {
+fn devices(document: &Document) -> Option<ExperimentError> {
     let node = document.at(&["devices"])?;
     let devices: Vec<String> = document.part(&["devices"])?;
     devices.is_empty().then(|| {
-        Fault::new(node.span.clone(), "`devices` is empty: a run needs at least one device").with_help(
-            "leave it out to choose on the command line, or write for example `[\"cuda:0\", \"cuda:1\"]`",
-        )
+        ExperimentError::new(node.span.clone(), "`devices` is empty: a run needs at least one device")
+            .with_help(
+                "leave it out to choose on the command line, or write for example `[\"cuda:0\", \"cuda:1\"]`",
+            )
     })
 }
 
-fn dimensions(document: &Document) -> Option<Fault> {
+fn dimensions(document: &Document) -> Option<ExperimentError> {
     let path = ["search", "dimensions"];
     let node = document.at(&path)?;
     let dimensions: Keyed<SearchedDimension> = document.part(&path)?;
     dimensions.is_empty().then(|| {
-        Fault::new(node.span.clone(), "`dimensions` is empty: a search needs at least one dimension")
-            .with_help("for example `{ \"hidden\": (weight: 5e-5) }`")
+        ExperimentError::new(
+            node.span.clone(),
+            "`dimensions` is empty: a search needs at least one dimension",
+        )
+        .with_help("for example `{ \"hidden\": (weight: 5e-5) }`")
     })
 }
 
-fn budgets(document: &Document) -> Vec<Fault> {
+fn budgets(document: &Document) -> Vec<ExperimentError> {
     let Some(Node { value: Value::List(items), span }) = document.at(&["budgets"]) else {
         return Vec::new();
     };
     if items.is_empty() {
-        let fault = Fault::new(span.clone(), "`budgets` is empty: at least one is needed");
-        return vec![fault.with_help("for example `[Share({ \"hidden\": 0.5 })]`")];
+        let error = ExperimentError::new(span.clone(), "`budgets` is empty: at least one is needed");
+        return vec![error.with_help("for example `[Share({ \"hidden\": 0.5 })]`")];
     }
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let mut before: Vec<(Budget, &Node)> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let Some(budget) = document.part::<Budget>(&["budgets", &index.to_string()]) else { continue };
         let Budget::Share(shares) = &budget;
         if shares.is_empty() {
             let message = "this budget is empty: it names no dimension to cut";
-            faults.push(Fault::new(item.span.clone(), message));
+            errors.push(ExperimentError::new(item.span.clone(), message));
         } else if let Some((_, first)) = before.iter().find(|(earlier, _)| earlier.is_same(&budget)) {
-            let fault = Fault::new(item.span.clone(), "this budget is written twice");
-            faults.push(fault.with_label("again here").with_also(first.span.clone(), "first here"));
+            let error = ExperimentError::new(item.span.clone(), "this budget is written twice");
+            errors.push(error.with_label("again here").with_also(first.span.clone(), "first here"));
         }
         before.push((budget, item));
     }
-    faults
+    errors
 }

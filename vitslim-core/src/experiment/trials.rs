@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::de::{Reading, read};
 use super::document::Document;
-use super::fault::{Fault, Faults};
+use super::error::{ExperimentError, ExperimentErrors};
 use super::rules;
 use super::schema::Experiment;
 use super::sweep::{self, Sweeps};
@@ -36,7 +36,7 @@ impl Document {
     /// # Errors
     ///
     /// All that is wrong with the file. The model's configuration is not looked at: what it may be, only the architecture knows.
-    pub fn trials(&self) -> Result<Trials, Faults> {
+    pub fn trials(&self) -> Result<Trials, ExperimentErrors> {
         Trials::new(self, |_| Vec::new())
     }
 
@@ -45,7 +45,7 @@ impl Document {
     /// # Errors
     ///
     /// Those of [`Document::trials`], and when there are several.
-    pub fn trial(&self) -> Result<Trial, Faults> {
+    pub fn trial(&self) -> Result<Trial, ExperimentErrors> {
         self.trials()?.only()
     }
 
@@ -54,7 +54,7 @@ impl Document {
     /// # Errors
     ///
     /// Those of [`Document::trial`].
-    pub fn experiment(&self) -> Result<Experiment, Faults> {
+    pub fn experiment(&self) -> Result<Experiment, ExperimentErrors> {
         Ok(self.trial()?.experiment)
     }
 }
@@ -74,26 +74,29 @@ impl Trials {
     /// # Errors
     ///
     /// All that is wrong with the file.
-    pub(crate) fn new(document: &Document, model: impl Fn(&Document) -> Vec<Fault>) -> Result<Self, Faults> {
+    pub(crate) fn new(
+        document: &Document,
+        model: impl Fn(&Document) -> Vec<ExperimentError>,
+    ) -> Result<Self, ExperimentErrors> {
         let read = |trial: &Document| {
-            let Reading { value, mut faults } = read::<Experiment>(trial.root());
-            faults.extend(rules::broken(trial));
-            faults.extend(model(trial));
-            Reading { value, faults }
+            let Reading { value, mut errors } = read::<Experiment>(trial.root());
+            errors.extend(rules::broken(trial));
+            errors.extend(model(trial));
+            Reading { value, errors }
         };
         let root = document.root();
-        let sweeps = Sweeps::find(root).map_err(|faults| {
+        let sweeps = Sweeps::find(root).map_err(|errors| {
             // Beside them is told what else is wrong, with the first value of each sweep that has one.
-            let others = read(&Document::of_tree(sweep::first_values(root))).faults;
-            faults.and(others.into_iter().filter(|fault| !sweep::is_word(fault.span().text())))
+            let others = read(&Document::of_tree(sweep::first_values(root))).errors;
+            errors.and(others.into_iter().filter(|error| !sweep::is_word(error.span().text())))
         })?;
         let mut same = HashMap::new();
         let mut called_same = HashMap::new();
-        let experiments = Faults::gather((0..sweeps.trials()).map(|index| {
+        let experiments = ExperimentErrors::gather((0..sweeps.trials()).map(|index| {
             let trial = Document::of_tree(sweeps.trial(root, index));
-            let Reading { value, faults } = read(&trial);
-            Faults::check(faults)?;
-            let experiment = value.ok_or_else(|| trial.fault(&[], "this experiment cannot be read", None))?;
+            let Reading { value, errors } = read(&trial);
+            ExperimentErrors::check(errors)?;
+            let experiment = value.ok_or_else(|| trial.error(&[], "this experiment cannot be read", None))?;
             if let Some(earlier) = same.insert(key(&experiment), index) {
                 return Err(sweeps.same(earlier, index).into());
             }
@@ -143,17 +146,17 @@ impl Trials {
     ///
     /// # Errors
     ///
-    /// The mistakes of all trials, if `faults` finds any in their errors; else the first error.
-    pub fn each<T, E: From<Faults>>(
+    /// The mistakes of all trials, if `errors` finds any in their errors; else the first error.
+    pub fn each<T, E: From<ExperimentErrors>>(
         &self,
         mut work: impl FnMut(&Trial) -> Result<T, E>,
-        faults: impl Fn(&E) -> Option<&Faults>,
+        errors: impl Fn(&E) -> Option<&ExperimentErrors>,
     ) -> Result<Vec<T>, E> {
         let mut other = None;
-        let done = Faults::gather(self.iter().map_while(|trial| match work(&trial) {
+        let done = ExperimentErrors::gather(self.iter().map_while(|trial| match work(&trial) {
             Ok(done) => Some(Ok(done)),
-            Err(error) => match faults(&error) {
-                Some(faults) => Some(Err(faults.clone())),
+            Err(error) => match errors(&error) {
+                Some(errors) => Some(Err(errors.clone())),
                 None => {
                     other = Some(error);
                     None
@@ -177,7 +180,7 @@ impl Trials {
     /// # Errors
     ///
     /// When there are several, at the first sweep.
-    pub fn only(&self) -> Result<Trial, Faults> {
+    pub fn only(&self) -> Result<Trial, ExperimentErrors> {
         match self.len() {
             1 => Ok(self.get(0)),
             _ => Err(self.sweeps.several().into()),

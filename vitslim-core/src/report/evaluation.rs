@@ -22,7 +22,7 @@ pub struct Evaluation {
     /// The device.
     pub device: String,
     /// The split: `test` or `held_out`.
-    pub part: &'static str,
+    pub split: &'static str,
     /// Number of images.
     pub images: usize,
     /// Fraction of the images whose largest logit is that of their label.
@@ -69,12 +69,12 @@ impl Evaluation {
                 }
             }
         }
-        let Self { name, trial, network, part, device, .. } = self;
+        let Self { name, trial, network, split, device, .. } = self;
         let few = match self.top5 {
             None => format!("; {} classes are too few for a top-5", self.classes.len()),
             Some(_) => String::new(),
         };
-        format!("{}\n{network} of {name}, {trial}: the {part} split, on {device}{few}\n", lines(&mut table))
+        format!("{}\n{network} of {name}, {trial}: the {split} split, on {device}{few}\n", lines(&mut table))
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
             network: "share-0.5".to_owned(),
             epoch: None,
             device: "cpu, 2 threads, f32".to_owned(),
-            part: "test",
+            split: "test",
             images: 3,
             top1: 2.0 / 3.0,
             top5,

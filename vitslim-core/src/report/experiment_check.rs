@@ -46,7 +46,7 @@ pub struct CheckedData {
     pub classes: usize,
     /// Number of training images.
     pub train: usize,
-    /// Number of held-out images.
+    /// Number of validation images.
     pub held_out: usize,
     /// Number of test images.
     pub test: usize,
@@ -218,7 +218,7 @@ impl ExperimentCheck {
         if let Some(data) = &self.data {
             let [channels, height, width] = data.image;
             lines.push(format!(
-                "data: {} images to train, {} held out, {} to test, {channels} x {height} x {width}, {} classes",
+                "data: {} images to train, {} to validate, {} to test, {channels} x {height} x {width}, {} classes",
                 data.train, data.held_out, data.test, data.classes
             ));
             lines.extend(data.notes.iter().map(|note| format!("data: {note}")));

@@ -71,7 +71,7 @@ pub struct SubnetSummary {
     /// Top-1 accuracy after retraining; `None` if that was skipped.
     pub top1_retrained: Option<f64>,
     /// Largest difference between the logits of the hard-masked and the sliced network, over the largest logit, on the first
-    /// held-out images.
+    /// validation images.
     pub masked_vs_sliced: f64,
     /// Images per second at a batch of 64.
     pub images_per_second: f64,

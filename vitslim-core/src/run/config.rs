@@ -4,7 +4,8 @@ use schemars::SchemaGenerator;
 
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{
-    Document, Fault, Faults, Node, Reading, Source, Span, Value, did_you_mean, overlay, parse, read, typed,
+    Document, ExperimentError, ExperimentErrors, Node, Reading, Source, Span, Value, did_you_mean, overlay,
+    parse, read, typed,
 };
 use crate::models::{Architecture, ConfigError};
 
@@ -26,18 +27,18 @@ pub(crate) fn facts(data: &Dataset) -> [(&'static str, usize); 3] {
 pub(crate) fn config<A: Architecture>(
     document: &Document,
     facts: &Facts,
-) -> Result<Option<A::Config>, Faults> {
-    let (node, Reading { value, faults }) = read_config::<A>(document, facts)?;
-    Faults::check(faults)?;
+) -> Result<Option<A::Config>, ExperimentErrors> {
+    let (node, Reading { value, errors }) = read_config::<A>(document, facts)?;
+    ExperimentErrors::check(errors)?;
     let says = |name| node.child(name).is_some() || !fields::<A>().iter().any(|field| field == name);
     Ok(value.filter(|_| says("image_size") && says("channels")))
 }
 
 /// What is wrong with the configuration in `document`, as far as the file tells.
-pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<Fault> {
+pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<ExperimentError> {
     match read_config::<A>(document, &[]) {
-        Ok((_, Reading { faults, .. })) => faults,
-        Err(faults) => faults.into_iter().collect(),
+        Ok((_, Reading { errors, .. })) => errors,
+        Err(errors) => errors.into_iter().collect(),
     }
 }
 
@@ -46,16 +47,16 @@ pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<Fault
 fn read_config<A: Architecture>(
     document: &Document,
     facts: &Facts,
-) -> Result<(Node, Reading<A::Config>), Faults> {
+) -> Result<(Node, Reading<A::Config>), ExperimentErrors> {
     let mut found = Vec::new();
-    let preset = preset::<A>(document).unwrap_or_else(|faults| {
-        found.extend(faults);
+    let preset = preset::<A>(document).unwrap_or_else(|errors| {
+        found.extend(errors);
         None
     });
     let complete = facts.len() == 3 && found.is_empty();
     let preset = preset.as_ref().map_or(Ok("()".to_owned()), ron::to_string).map_err(|error| {
         let message = format!("this preset cannot be written as RON: {error}");
-        document.fault(&["model", "preset"], message, None)
+        document.error(&["model", "preset"], message, None)
     })?;
     let fields = if facts.is_empty() { Vec::new() } else { fields::<A>() };
     let facts: Vec<_> = facts.iter().filter(|(name, _)| fields.iter().any(|field| field == name)).collect();
@@ -67,10 +68,11 @@ fn read_config<A: Architecture>(
         found.extend(facts.iter().filter_map(|(name, value)| contradiction(written, name, *value)));
         node = overlay(node, written.clone());
     }
-    let Reading { value, faults } = read(&node);
-    let is_sure = |fault: &Fault| complete || fault.missing().is_none() && *fault.span() != node.span;
-    found.extend(faults.into_iter().filter(is_sure));
-    Ok((node, Reading { value, faults: found }))
+    let Reading { value, errors } = read(&node);
+    let is_sure =
+        |error: &ExperimentError| complete || error.missing().is_none() && *error.span() != node.span;
+    found.extend(errors.into_iter().filter(is_sure));
+    Ok((node, Reading { value, errors: found }))
 }
 
 /// The default configuration of the architecture.
@@ -78,17 +80,17 @@ fn read_config<A: Architecture>(
 /// # Errors
 ///
 /// The fields that have no default.
-pub(crate) fn default<A: Architecture>() -> Result<A::Config, Faults> {
+pub(crate) fn default<A: Architecture>() -> Result<A::Config, ExperimentErrors> {
     typed(&parsed("the default configuration", "()".to_owned())?)
 }
 
 /// The error of an architecture about a configuration, at its place in `document`.
-pub(crate) fn config_fault(document: &Document, error: ConfigError) -> Faults {
-    document.fault(&["model", "config", error.field], error.message, None)
+pub(crate) fn config_fault(document: &Document, error: ConfigError) -> ExperimentErrors {
+    document.error(&["model", "config", error.field], error.message, None)
 }
 
 /// The preset that `document` names.
-fn preset<A: Architecture>(document: &Document) -> Result<Option<A::Config>, Faults> {
+fn preset<A: Architecture>(document: &Document) -> Result<Option<A::Config>, ExperimentErrors> {
     let path = ["model", "preset"];
     let Some(Node { value: Value::String(name), .. }) = document.at(&path) else { return Ok(None) };
     let presets = A::presets();
@@ -99,23 +101,24 @@ fn preset<A: Architecture>(document: &Document) -> Result<Option<A::Config>, Fau
         false => format!("presets: {}", names.join(", ")),
     };
     let found = presets.into_iter().find(|(preset, _)| preset == name);
-    let unknown = || document.fault(&path, format!("unknown preset `{name}`{hint}"), Some(help));
+    let unknown = || document.error(&path, format!("unknown preset `{name}`{hint}"), Some(help));
     found.map(|(_, config)| Some(config)).ok_or_else(unknown)
 }
 
 /// The tree of `text`, which reports call `name`.
-fn parsed(name: &str, text: String) -> Result<Node, Faults> {
+fn parsed(name: &str, text: String) -> Result<Node, ExperimentErrors> {
     let source = Source::new(name, text);
-    let nothing = || Fault::new(Span::new(&source, 0, 0), "expected a configuration, found nothing");
+    let nothing =
+        || ExperimentError::new(Span::new(&source, 0, 0), "expected a configuration, found nothing");
     parse(&source, 0)?.ok_or_else(|| nothing().into())
 }
 
 /// The error when `written` sets `name` to another value than that of the data.
-fn contradiction(written: &Node, name: &str, value: usize) -> Option<Fault> {
+fn contradiction(written: &Node, name: &str, value: usize) -> Option<ExperimentError> {
     let node = written.child(name)?;
     let said: usize = typed(node).ok()?;
     (said != value).then(|| {
-        Fault::new(node.span.clone(), format!("`{name}` is {said}, but the data have {value}"))
+        ExperimentError::new(node.span.clone(), format!("`{name}` is {said}, but the data have {value}"))
             .with_help(format!("leave `{name}` out: it is taken from the data"))
     })
 }
@@ -191,7 +194,7 @@ mod tests {
         let document = Document::parse("f.ron", &text, &[]).unwrap();
         match config::<BareVit>(&document, facts) {
             Ok(config) => Ok(config.map(|config| (config.dim, config.image_size))),
-            Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
+            Err(errors) => Err(errors.iter().map(ToString::to_string).collect()),
         }
     }
 

@@ -4,17 +4,17 @@ use crate::data::{
     Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, cifar10, cifar100,
     digits, idx, image_folder, random,
 };
-use crate::experiment::{Data, Faults, ProperFraction, Trial};
+use crate::experiment::{Data, ExperimentErrors, ProperFraction, Trial};
 
 /// Reads the data of `trial`.
 ///
 /// # Errors
 ///
 /// The mistakes in the data, at the value that leads to them.
-pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, Faults> {
+pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
     read(&trial.experiment.data, trial.experiment.seed).map_err(|error| {
         let place = [&["data"], error.place()].concat();
-        trial.document.fault(&place, error.to_string(), error.help().map(str::to_owned))
+        trial.document.error(&place, error.to_string(), error.help().map(str::to_owned))
     })
 }
 

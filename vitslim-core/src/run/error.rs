@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::folder::FolderError;
 use super::prepare::PrepareError;
 use super::restore::RestoreError;
-use crate::experiment::Faults;
+use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
 use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
@@ -97,17 +97,17 @@ pub enum RunError {
 
 impl RunError {
     /// The mistakes in the file, if they are the error.
-    pub(crate) fn faults(&self) -> Option<&Faults> {
+    pub(crate) fn errors(&self) -> Option<&ExperimentErrors> {
         match self {
-            Self::Prepare(PrepareError::Faults(faults)) => Some(faults),
+            Self::Prepare(PrepareError::Experiment(errors)) => Some(errors),
             _ => None,
         }
     }
 }
 
-impl From<Faults> for RunError {
-    fn from(faults: Faults) -> Self {
-        Self::Prepare(faults.into())
+impl From<ExperimentErrors> for RunError {
+    fn from(errors: ExperimentErrors) -> Self {
+        Self::Prepare(errors.into())
     }
 }
 
@@ -121,7 +121,7 @@ pub enum OtherDataError {
     /// The normalisation of the run cannot be read.
     #[error("other data are normalised like the run's own data, which cannot be read: {0}")]
     #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]
-    Normalisation(Faults),
+    Normalisation(ExperimentErrors),
     /// The number of classes differs.
     #[error("the run's data have {own} classes, but those of `--data` have {other}")]
     #[diagnostic(help(

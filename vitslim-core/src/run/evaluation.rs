@@ -15,7 +15,7 @@ use crate::train::{ClassAccuracy, accuracy};
 
 /// A split of the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum PartName {
+pub enum SplitName {
     /// The test split, which is only reported.
     #[default]
     #[value(name = "test")]
@@ -25,7 +25,7 @@ pub enum PartName {
     HeldOut,
 }
 
-impl PartName {
+impl SplitName {
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ pub struct EvaluationSetting<'a> {
     /// A folder to read the data from, instead of the experiment's.
     pub data: Option<&'a str>,
     /// The split to evaluate on.
-    pub part: PartName,
+    pub split: SplitName,
     /// The device to compute on.
     pub device: &'a Device,
     /// What results call the device.
@@ -67,11 +67,11 @@ pub fn evaluate<A: Architecture>(
     for note in prepared.data.notes.iter().chain(&restored.notes) {
         say(note);
     }
-    let part = match setting.part {
-        PartName::Test => &prepared.data.test,
-        PartName::HeldOut => &prepared.data.held_out,
+    let split = match setting.split {
+        SplitName::Test => &prepared.data.test,
+        SplitName::HeldOut => &prepared.data.held_out,
     };
-    let found = accuracy(&restored.model, part, prepared.experiment.precision, setting.device)?;
+    let found = accuracy(&restored.model, split, prepared.experiment.precision, setting.device)?;
     let classes = prepared.data.class_names.iter().zip(&found.classes);
     let class = |(name, class): (&String, &ClassAccuracy)| ClassEvaluation {
         name: name.clone(),
@@ -84,7 +84,7 @@ pub fn evaluate<A: Architecture>(
         network: target.name().to_owned(),
         epoch: restored.epoch,
         device: setting.device_name.to_owned(),
-        part: setting.part.name(),
+        split: setting.split.name(),
         images: found.images,
         top1: found.top1,
         top5: found.top5,

@@ -1,6 +1,8 @@
 //! Resolves the keys of an experiment in its network: what is searched, and what each budget ranks.
 
-use crate::experiment::{Budget, Document, Fault, Faults, Keyed, Portion, Trial, resolve, shortened};
+use crate::experiment::{
+    Budget, Document, ExperimentError, ExperimentErrors, Keyed, Portion, Trial, resolve, shortened,
+};
 use crate::slim::{Dimension, Granularity, MaskSpec, Ranking};
 
 /// Longest label in characters, since a label names a folder; file systems take 255.
@@ -21,7 +23,7 @@ pub struct PreparedBudget {
 pub(crate) fn keys(
     trial: &Trial,
     dimensions: &[Dimension],
-    found: &mut Vec<Fault>,
+    found: &mut Vec<ExperimentError>,
 ) -> (Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
     let before = found.len();
     let searched = searched(trial, dimensions, found);
@@ -47,7 +49,7 @@ fn matched<'a, T>(
     place: &[&str],
     keyed: &'a Keyed<T>,
     dimensions: &[Dimension],
-    found: &mut Vec<Fault>,
+    found: &mut Vec<ExperimentError>,
 ) -> Vec<(&'a str, &'a T, Vec<usize>)> {
     let paths: Vec<String> = dimensions.iter().map(|dimension| dimension.path.clone()).collect();
     let mut matched = Vec::new();
@@ -56,14 +58,18 @@ fn matched<'a, T>(
             Ok(indices) => matched.push((key, value, indices)),
             Err(error) => {
                 let place = [place, &[key]].concat();
-                found.extend(document.fault_at_key(&place, error.message, Some(error.help)));
+                found.extend(document.error_at_key(&place, error.message, Some(error.help)));
             }
         }
     }
     matched
 }
 
-fn searched(trial: &Trial, dimensions: &[Dimension], found: &mut Vec<Fault>) -> Vec<(Dimension, MaskSpec)> {
+fn searched(
+    trial: &Trial,
+    dimensions: &[Dimension],
+    found: &mut Vec<ExperimentError>,
+) -> Vec<(Dimension, MaskSpec)> {
     let (document, keyed) = (&trial.document, &trial.experiment.search.dimensions);
     let mut searched: Vec<(usize, MaskSpec)> = Vec::new();
     for (key, how, matched) in matched(document, &["search", "dimensions"], keyed, dimensions, found) {
@@ -88,7 +94,7 @@ fn unfit_granularity(
     key: &str,
     granularity: Granularity,
     dimension: &Dimension,
-) -> Faults {
+) -> ExperimentErrors {
     let path = ["search", "dimensions", key, "granularity"];
     let message = match dimension.groups.len() {
         0 | 1 => {
@@ -96,7 +102,7 @@ fn unfit_granularity(
         }
         _ => format!("the groups of `{}` have different sizes, so they share no positions", dimension.path),
     };
-    document.fault(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
+    document.error(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
 }
 
 /// The rankings of the budget at `place`. Keys of dimensions that are not `searched`, or that differ in their masks, are added to
@@ -107,7 +113,7 @@ fn rankings(
     shares: &Keyed<Portion>,
     dimensions: &[Dimension],
     searched: Option<&[(Dimension, MaskSpec)]>,
-    found: &mut Vec<Fault>,
+    found: &mut Vec<ExperimentError>,
 ) -> Vec<Ranking> {
     let mut rankings = Vec::new();
     let mut tokens_ranked = false;
@@ -120,7 +126,7 @@ fn rankings(
             (format!("\"{key}\" is a second key for tokens in this budget"), help.to_owned())
         });
         if let Some((message, help)) = wrong.or(again) {
-            found.extend(document.fault_at_key(&[place, &[key]].concat(), message, Some(help)));
+            found.extend(document.error_at_key(&[place, &[key]].concat(), message, Some(help)));
         }
         let dimensions = matched.into_iter().map(|index| dimensions[index].path.clone()).collect();
         rankings.push(Ranking { dimensions, share: share.get() });

@@ -28,7 +28,7 @@ pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
 pub(crate) use dataset::dataset;
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
 pub use error::{OtherDataError, RunError};
-pub use evaluation::{EvaluationSetting, PartName, evaluate};
+pub use evaluation::{EvaluationSetting, SplitName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};
 pub(crate) use initial::initial;

@@ -10,7 +10,7 @@ use super::config::{Facts, config, config_fault, facts};
 use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
 use crate::data::{Batch, DataError, Dataset};
-use crate::experiment::{Data, Experiment, Fault, Faults, Training, Trial};
+use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
@@ -38,7 +38,7 @@ pub struct Prepared<A: Architecture> {
 #[derive(Default)]
 pub(crate) struct Known {
     /// Data by how the experiment writes them. If the seed splits them, this is the split of the first trial.
-    data: HashMap<String, Result<Dataset, Faults>>,
+    data: HashMap<String, Result<Dataset, ExperimentErrors>>,
     /// Dimensions by architecture and configuration.
     dimensions: HashMap<String, Vec<Dimension>>,
 }
@@ -49,7 +49,7 @@ impl Known {
     /// # Errors
     ///
     /// The mistakes in the data.
-    pub(crate) fn data(&mut self, trial: &Trial) -> Result<Dataset, Faults> {
+    pub(crate) fn data(&mut self, trial: &Trial) -> Result<Dataset, ExperimentErrors> {
         let written = format!("{:?}", trial.experiment.data);
         self.data.entry(written).or_insert_with(|| dataset(trial)).clone()
     }
@@ -66,7 +66,7 @@ impl Known {
             return Ok((dimensions.clone(), None));
         }
         let unmade = |said: String| {
-            trial.document.fault(&["model"], format!("the network cannot be made ({said})"), None)
+            trial.document.error(&["model"], format!("the network cannot be made ({said})"), None)
         };
         let model = attempt(|| A::init(config, &Device::flex()))
             .map_err(unmade)?
@@ -83,7 +83,7 @@ pub enum PrepareError {
     /// The file has mistakes.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Faults(#[from] Faults),
+    Experiment(#[from] ExperimentErrors),
     /// The annotations of the architecture are wrong.
     #[error("the annotations of the architecture contradict its layers: {0}")]
     #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
@@ -121,11 +121,11 @@ impl<A: Architecture> Prepared<A> {
         let data = known.data(trial)?;
         let too_large = batches(trial, &data);
         let network = match Network::<A>::find(trial, &facts(&data), known) {
-            Err(PrepareError::Faults(faults)) => return Err(faults.and(too_large).into()),
-            network => Faults::check(too_large).map_err(PrepareError::from).and(network)?,
+            Err(PrepareError::Experiment(errors)) => return Err(errors.and(too_large).into()),
+            network => ExperimentErrors::check(too_large).map_err(PrepareError::from).and(network)?,
         };
         let Network { config, dense, dimensions, searched, budgets } =
-            network.ok_or_else(|| trial.document.fault(&["model"], "this model cannot be read", None))?;
+            network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
         Ok((Self { experiment, swept, config, data, dimensions, searched, budgets }, dense))
     }
@@ -193,13 +193,13 @@ impl<A: Architecture> Network<A> {
         let (dimensions, dense) = known.dimensions::<A>(trial, &config)?;
         let mut found = Vec::new();
         let (searched, budgets) = keys(trial, &dimensions, &mut found);
-        Faults::check(found)?;
+        ExperimentErrors::check(found)?;
         Ok(Some(Self { config, dense, dimensions, searched, budgets }))
     }
 }
 
 /// The batches that are larger than the training split.
-pub(crate) fn batches(trial: &Trial, data: &Dataset) -> Vec<Fault> {
+pub(crate) fn batches(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let images = data.train.len();
     let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
     let batch = |training: &Option<Training>| training.as_ref().map(|training| training.batch);
@@ -209,7 +209,7 @@ pub(crate) fn batches(trial: &Trial, data: &Dataset) -> Vec<Fault> {
         let message =
             format!("a batch of {batch} images is larger than the training split, which has {images}");
         let help = format!("write `batch: {images}` or less");
-        (batch > images).then(|| trial.document.fault(&[stage, "batch"], message, Some(help)))
+        (batch > images).then(|| trial.document.error(&[stage, "batch"], message, Some(help)))
     });
     too_large.flatten().collect()
 }

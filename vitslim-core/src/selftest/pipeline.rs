@@ -16,7 +16,7 @@ use crate::device::is_cpu;
 use crate::experiment::{Document, Trial};
 use crate::models::Vit;
 use crate::report::Summary;
-use crate::run::{EvaluationSetting, PartName, Prepared, RunError, Setting, Target, evaluate, execute};
+use crate::run::{EvaluationSetting, Prepared, RunError, Setting, SplitName, Target, evaluate, execute};
 use crate::train::{Devices, Interrupter, TrainError};
 
 pub(super) const CHECKS: &[Check] =
@@ -138,7 +138,7 @@ fn learns(device: &Device) -> Checked {
     comparison.holds(subnet.params < dense.params && subnet.macs < dense.macs, "nothing is cut");
     comparison.within("masked against sliced", subnet.masked_vs_sliced, 1e-5);
 
-    let setting = EvaluationSetting { data: None, part: PartName::Test, device, device_name: "selftest" };
+    let setting = EvaluationSetting { data: None, split: SplitName::Test, device, device_name: "selftest" };
     let run = folder(&prepared, out.path());
     for (path, top1) in [(run.clone(), dense.top1), (run.join(&subnet.label), retrained)] {
         let again = evaluate::<Vit>(&trial, &Target::find(&path)?, &setting)?;
@@ -173,11 +173,11 @@ fn resumes(device: &Device) -> Checked {
             comparison.holds(found == expected, format!("{line} differs"));
             continue;
         }
-        for part in ["train", "held_out"] {
-            let values = expected[part].as_object().into_iter().flatten();
+        for split in ["train", "held_out"] {
+            let values = expected[split].as_object().into_iter().flatten();
             for (name, value) in values {
                 let tolerance = if name.starts_with("top1") { FEW_IMAGES } else { REORDERED };
-                let (found, value) = (found[part][name].as_f64(), value.as_f64());
+                let (found, value) = (found[split][name].as_f64(), value.as_f64());
                 let difference = found.zip(value).map_or(f64::NAN, |(found, value)| (found - value).abs());
                 comparison.within(format!("{name} of {line}"), difference, tolerance);
             }

@@ -34,7 +34,7 @@ pub struct ClassAccuracy {
     pub top1: Option<f64>,
 }
 
-/// Accuracy of `model`, in validation mode and computed in `precision`, on `part`. If logits are equal, the lower class counts
+/// Accuracy of `model`, in validation mode and computed in `precision`, on `split`. If logits are equal, the lower class counts
 /// as larger.
 ///
 /// # Errors
@@ -42,17 +42,17 @@ pub struct ClassAccuracy {
 /// When a logit is not finite, an image cannot be read, or the device fails.
 pub fn accuracy<M: Architecture>(
     model: &M,
-    part: &Split,
+    split: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<Accuracy, EvaluateError> {
-    let batches = Loader::new(Arc::new(part.clone()), BATCH, Order::AsIs, device.clone());
+    let batches = Loader::new(Arc::new(split.clone()), BATCH, Order::AsIs, device.clone());
     let measured = measure(std::slice::from_ref(model), batches.epoch(1), precision)?;
     let measured = measured.into_iter().next();
     Ok(measured.map_or_else(|| Counts::default().accuracy(), |measured| measured.accuracy))
 }
 
-/// Top-1 of `model` on `part`: the fraction of images whose largest logit is that of their label. `model` is in validation mode
+/// Top-1 of `model` on `split`: the fraction of images whose largest logit is that of their label. `model` is in validation mode
 /// and computed in `precision`.
 ///
 /// # Errors
@@ -60,11 +60,11 @@ pub fn accuracy<M: Architecture>(
 /// Those of [`accuracy`].
 pub fn top1<M: Architecture>(
     model: &M,
-    part: &Split,
+    split: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<f64, EvaluateError> {
-    Ok(accuracy(model, part, precision, device)?.top1)
+    Ok(accuracy(model, split, precision, device)?.top1)
 }
 
 /// Loss and accuracy of a model on a split.

@@ -33,7 +33,7 @@ const KEPT: usize = 2;
 /// An undamaged checkpoint that does not fit the network.
 #[derive(Debug, thiserror::Error)]
 #[error("the checkpoint of epoch {epoch} in `{}` does not fit the network: {reason}", .folder.display())]
-pub struct UnfitCheckpoint {
+pub struct CheckpointMismatchError {
     /// Folder of the stage's checkpoints.
     pub folder: PathBuf,
     /// Epoch, from 1.
@@ -105,7 +105,7 @@ impl Checkpoints {
         &self,
         chosen: Chosen,
         slim: Slim<M>,
-    ) -> Result<Slim<M>, UnfitCheckpoint> {
+    ) -> Result<Slim<M>, CheckpointMismatchError> {
         let name = if chosen.averaged { AVERAGE } else { MODEL };
         let load = || {
             let bytes = read_checked(&self.file(name, chosen.epoch)).map_err(|error| error.to_string())?;
@@ -125,7 +125,7 @@ impl Checkpoints {
         &self,
         epoch: usize,
         optimizer: ModuleOptimizer,
-    ) -> Result<ModuleOptimizer, UnfitCheckpoint> {
+    ) -> Result<ModuleOptimizer, CheckpointMismatchError> {
         let load = || {
             let bytes = read_checked(&self.file(OPTIMIZER, epoch)).map_err(|error| error.to_string())?;
             OptimizerRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| error.to_string())
@@ -133,8 +133,8 @@ impl Checkpoints {
         load().map(|record| optimizer.load_record(record)).map_err(|reason| self.unfit(epoch, &reason))
     }
 
-    fn unfit(&self, epoch: usize, reason: &str) -> UnfitCheckpoint {
-        UnfitCheckpoint { folder: self.folder.clone(), epoch, reason: one_line(reason) }
+    fn unfit(&self, epoch: usize, reason: &str) -> CheckpointMismatchError {
+        CheckpointMismatchError { folder: self.folder.clone(), epoch, reason: one_line(reason) }
     }
 
     /// Whether all files of `epoch` are undamaged.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::checkpoint::UnfitCheckpoint;
+use super::checkpoint::CheckpointMismatchError;
 use crate::whole_file::remedy;
 
 /// A stage that stopped or failed.
@@ -67,7 +67,7 @@ pub enum TrainError {
     /// A checkpoint does not fit the network.
     #[error(transparent)]
     #[diagnostic(help("if you changed the architecture since, start again with `--fresh`"))]
-    Unfit(#[from] UnfitCheckpoint),
+    Unfit(#[from] CheckpointMismatchError),
     /// The device ran out of memory.
     #[error("{stage} ran out of memory on the device, {work}")]
     #[diagnostic(help("{remedy}"))]

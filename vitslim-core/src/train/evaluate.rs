@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::memory::{catch_out_of_memory, is_out_of_memory};
 use super::step::cross_entropy;
 use crate::data::{Batch, DataError, Split};
-use crate::device::near;
+use crate::device::on_compute_thread;
 use crate::models::Architecture;
 use crate::nn::Precision;
 
@@ -45,7 +45,7 @@ impl EvaluateError {
     }
 }
 
-/// Largest absolute difference between the logits of two models on the first `images` images of `part`, relative to the largest
+/// Largest absolute difference between the logits of two models on the first `images` images of `split`, relative to the largest
 /// absolute logit of the first. Both are computed in f32, so that only the models differ.
 ///
 /// # Errors
@@ -54,14 +54,14 @@ impl EvaluateError {
 pub fn difference<M: Architecture>(
     reference: &M,
     other: &M,
-    part: &Split,
+    split: &Split,
     images: usize,
     device: &Device,
 ) -> Result<f64, EvaluateError> {
-    let indices: Vec<usize> = (0..part.len().min(images)).collect();
+    let indices: Vec<usize> = (0..split.len().min(images)).collect();
     let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
     for indices in indices.chunks(BATCH) {
-        let images = part.images(indices, device)?;
+        let images = split.images(indices, device)?;
         let reference = logits(reference, images.clone(), Precision::F32)?;
         let other = logits(other, images, Precision::F32)?;
         for (a, b) in reference.into_iter().zip(other) {
@@ -86,7 +86,7 @@ pub(super) fn answers<M: Architecture>(
         let logits = logits.mean().try_into_data()?;
         Ok((logits, loss.try_into_scalar::<f64>()?))
     };
-    let (logits, loss) = catch_out_of_memory(|| near(&device, forward))
+    let (logits, loss) = catch_out_of_memory(|| on_compute_thread(&device, forward))
         .map_err(|_| EvaluateError::OutOfMemory(images))?
         .map_err(|error: TensorReadError| EvaluateError::device(error, images))?;
     Ok((finite(logits)?, loss))
@@ -123,7 +123,7 @@ pub(crate) fn read<M: Architecture>(
 ) -> Result<TensorData, EvaluateError> {
     let (device, count, model) = (images.device(), images.dims()[0], model.clone());
     let forward = move || precision.within(|| model.forward(images).mean().try_into_data());
-    catch_out_of_memory(|| near(&device, forward))
+    catch_out_of_memory(|| on_compute_thread(&device, forward))
         .map_err(|_| EvaluateError::OutOfMemory(count))?
         .map_err(|error| EvaluateError::device(error, count))
 }
@@ -137,15 +137,15 @@ pub(crate) fn read<M: Architecture>(
 pub fn throughput<M: Architecture>(
     dense: &M,
     subnet: &M,
-    part: &Split,
+    split: &Split,
     precision: Precision,
     device: &Device,
 ) -> Result<[f64; 2], EvaluateError> {
     const ROUNDS: std::ops::Range<usize> = 5..200;
     const ENOUGH: Duration = Duration::from_millis(1500);
 
-    let indices: Vec<usize> = (0..THROUGHPUT_BATCH).map(|index| index % part.len()).collect();
-    let images = part.images(&indices, device)?;
+    let indices: Vec<usize> = (0..THROUGHPUT_BATCH).map(|index| index % split.len()).collect();
+    let images = split.images(&indices, device)?;
     let mut times = [Vec::new(), Vec::new()];
     let started = Instant::now();
     // The first round warms up and is not counted.

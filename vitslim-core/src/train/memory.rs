@@ -16,12 +16,12 @@ pub(crate) fn is_out_of_memory(reason: &str) -> bool {
 
 /// burn panicked because the device ran out of memory.
 #[derive(Debug, PartialEq)]
-pub(crate) struct RanOut;
+pub(crate) struct OutOfMemoryError;
 
 /// The result of `work`. Only a panic that says that memory ran out becomes an error; other panics go on.
-pub(crate) fn catch_out_of_memory<T>(work: impl FnOnce() -> T) -> Result<T, RanOut> {
+pub(crate) fn catch_out_of_memory<T>(work: impl FnOnce() -> T) -> Result<T, OutOfMemoryError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| match says_out_of_memory(&*panic) {
-        true => RanOut,
+        true => OutOfMemoryError,
         false => resume_unwind(panic),
     })
 }
@@ -49,8 +49,8 @@ mod tests {
         assert_eq!(catch_out_of_memory(|| 7), Ok(7));
         let size = 1_u64 << 40;
         let formatted = || panic!("Error while reading data: out of device memory allocating {size} bytes");
-        assert_eq!(catch_out_of_memory(formatted), Err(RanOut));
-        assert_eq!(catch_out_of_memory(|| panic!("can't allocate buffer of size: 9")), Err(RanOut));
+        assert_eq!(catch_out_of_memory(formatted), Err(OutOfMemoryError));
+        assert_eq!(catch_out_of_memory(|| panic!("can't allocate buffer of size: 9")), Err(OutOfMemoryError));
         let other = catch_unwind(|| catch_out_of_memory(|| panic!("index out of bounds")));
         assert_eq!(other.unwrap_err().downcast_ref::<&str>(), Some(&"index out of bounds"));
     }

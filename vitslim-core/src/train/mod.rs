@@ -25,7 +25,7 @@ mod train_loop;
 mod trainer;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
-pub use checkpoint::UnfitCheckpoint;
+pub use checkpoint::CheckpointMismatchError;
 pub use error::TrainError;
 pub(crate) use evaluate::read;
 pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
@@ -37,6 +37,6 @@ pub use resume::{CheckpointError, Loaded, checkpoint_folder, load_pretrained};
 pub(crate) use resume::{has_checkpoint, is_whole};
 pub use stage::StageRun;
 pub(crate) use step::cross_entropy;
-pub use team::{DeviceFailure, Devices, NamedDevice};
+pub use team::{DeviceError, Devices, NamedDevice};
 pub use train_loop::{Trained, train};
 pub use trainer::{StepError, Trainer, TrainerSettings};

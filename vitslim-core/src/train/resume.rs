@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::TrainError;
-use super::checkpoint::{Checkpoints, UnfitCheckpoint};
+use super::checkpoint::{CheckpointMismatchError, Checkpoints};
 use super::early_stopping::{Chosen, HeldOut, best_epoch, is_complete};
 use super::record::{RECORD, StageRecord};
 use super::stage::StageRun;
@@ -142,7 +142,7 @@ pub enum CheckpointError {
     Damaged(PathBuf),
     /// The checkpoint belongs to another network, or was damaged while it was read.
     #[error(transparent)]
-    Unfit(#[from] UnfitCheckpoint),
+    Unfit(#[from] CheckpointMismatchError),
 }
 
 /// `model`, in validation mode, with the weights of the pretraining of the run in the folder `run`, complete or not. `training`

@@ -7,7 +7,7 @@ use super::TrainError;
 use super::evaluate::{BATCH, EvaluateError};
 use super::interrupter::Interrupter;
 use super::memory::is_out_of_memory;
-use super::team::{DeviceFailure, Devices};
+use super::team::{DeviceError, Devices};
 use super::trainer::{StepError, TrainerSettings};
 use crate::data::{Loader, Order, Split, Stage};
 use crate::experiment::{Freeze, Masks, Training};
@@ -116,12 +116,10 @@ impl StageRun<'_> {
     pub(super) fn step_failed(&self, error: StepError) -> TrainError {
         let stage = self.stage.name();
         match error {
-            StepError::Device(DeviceFailure { reason, .. }) if is_out_of_memory(&reason) => {
+            StepError::Device(DeviceError { reason, .. }) if is_out_of_memory(&reason) => {
                 self.out_of_memory()
             }
-            StepError::Device(DeviceFailure { device, reason }) => {
-                TrainError::Device { stage, device, reason }
-            }
+            StepError::Device(DeviceError { device, reason }) => TrainError::Device { stage, device, reason },
             StepError::NotFinite { place, loss, gradient } => {
                 let gradient = gradient.map_or_else(String::new, |(parameter, size)| {
                     let parameter = parameter.trim_start_matches("model.");

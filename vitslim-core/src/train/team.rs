@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::step::{Computed, StepSettings};
 use crate::data::Batch;
-use crate::device::near;
+use crate::device::on_compute_thread;
 use crate::models::Architecture;
 use crate::panics::panic_message;
 use crate::slim::Slim;
@@ -46,7 +46,7 @@ pub struct NamedDevice {
 /// A device that failed in a step.
 #[derive(Clone, Debug, Error)]
 #[error("{device} failed: {reason}")]
-pub struct DeviceFailure {
+pub struct DeviceError {
     /// Its name, with its place if there are several: `` `cuda:1` (device 2 of 2) ``.
     pub device: String,
     /// Its error, on one line.
@@ -76,7 +76,7 @@ struct Worker {
 }
 
 type Work = Box<dyn FnOnce() + Send>;
-type Answer = Result<Computed, DeviceFailure>;
+type Answer = Result<Computed, DeviceError>;
 
 impl Team {
     pub(super) fn new(devices: &Devices) -> Self {
@@ -104,7 +104,7 @@ impl Team {
         slim: &Slim<M>,
         settings: StepSettings,
         batch: Batch,
-    ) -> Result<(GradientsParams, Tensor<1>), DeviceFailure> {
+    ) -> Result<(GradientsParams, Tensor<1>), DeviceError> {
         let images = batch.len();
         let mut parts = batch.parts(1 + self.others.len());
         let first = parts.next();
@@ -133,7 +133,7 @@ impl Team {
     /// # Errors
     ///
     /// When the device fails.
-    pub(super) fn on_first<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
+    pub(super) fn on_first<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceError> {
         self.first.begin(work)
     }
 
@@ -142,32 +142,32 @@ impl Team {
     /// # Errors
     ///
     /// When the device failed.
-    pub(super) fn wait(&self) -> Result<(), DeviceFailure> {
+    pub(super) fn wait(&self) -> Result<(), DeviceError> {
         self.first.attempt(|| ())
     }
 
     /// The failure of the first device for `reason`, found when its results are read.
-    pub(super) fn first_failure(&self, reason: &str) -> DeviceFailure {
+    pub(super) fn first_failure(&self, reason: &str) -> DeviceError {
         self.first.failure(reason)
     }
 }
 
 impl Member {
     /// Does `work`. The device may still be computing when this returns.
-    fn begin<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
-        catch_unwind(AssertUnwindSafe(|| near(&self.device, work)))
+    fn begin<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceError> {
+        catch_unwind(AssertUnwindSafe(|| on_compute_thread(&self.device, work)))
             .map_err(|panic| self.failure(panic_message(&*panic).unwrap_or("it does not say why")))
     }
 
     /// Does `work`, and waits until the device has done it.
-    fn attempt<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceFailure> {
+    fn attempt<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, DeviceError> {
         let done = self.begin(work)?;
         self.device.sync().map_err(|error| self.failure(&error.to_string()))?;
         Ok(done)
     }
 
-    fn failure(&self, reason: &str) -> DeviceFailure {
-        DeviceFailure { device: self.place.clone(), reason: one_line(reason) }
+    fn failure(&self, reason: &str) -> DeviceError {
+        DeviceError { device: self.place.clone(), reason: one_line(reason) }
     }
 }
 

@@ -13,7 +13,7 @@ use super::evaluate::EvaluateError;
 use super::optimizer::{Ema, clip, freeze, optimizer, schedule};
 use super::record::{Meter, MeterError, Place, Values, value};
 use super::step::StepSettings;
-use super::team::{DeviceFailure, Devices, Team};
+use super::team::{DeviceError, Devices, Team};
 use crate::data::Batch;
 use crate::device::is_cpu;
 use crate::experiment::{Freeze, Masks, Training};
@@ -71,7 +71,7 @@ pub enum StepError {
     },
     /// A device failed.
     #[error(transparent)]
-    Device(#[from] DeviceFailure),
+    Device(#[from] DeviceError),
 }
 
 impl<M: Architecture> Trainer<M> {

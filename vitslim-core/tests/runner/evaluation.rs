@@ -66,7 +66,10 @@ fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refu
     let right: f64 = classes.iter().map(right).sum();
     assert!((right - dense["top1"].as_f64().unwrap() * 500.0).abs() < 1e-9, "{dense}");
     assert!(dense["top5"].as_f64().unwrap() > dense["top1"].as_f64().unwrap(), "{dense}");
-    assert_eq!(evaluated(&workspace, RUN, &["--part", "held_out"])["images"], 200);
+    let validation = evaluated(&workspace, RUN, &["--split", "held_out"]);
+    assert_eq!((&validation["images"], &validation["split"]), (&200.into(), &"held_out".into()));
+    // The option's first name.
+    assert_eq!(evaluated(&workspace, RUN, &["--part", "held_out"]), validation);
 
     for subnet in summary["subnets"].as_array().unwrap() {
         let label = subnet["label"].as_str().unwrap();

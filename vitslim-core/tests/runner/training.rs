@@ -136,10 +136,10 @@ fn the_better_of_weights_and_average_goes_on() {
         let told = printed.contains("pretrain: the averaged weights of epoch 3 are used");
         assert_eq!(told, average > weights, "{out}: {average} against {weights}: {printed}");
 
-        // What the run saved, measured anew: on the held-out part, and on the part that the summary is of.
+        // What the run saved, measured anew: on the validation split, and on the split that the summary is of.
         let run = format!("{out}/tiny/seed=3");
         let top1 = |part: &str| {
-            let output = workspace.vitslim(&["eval", &run, "--part", part, "--json"]);
+            let output = workspace.vitslim(&["eval", &run, "--split", part, "--json"]);
             let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
             printed["top1"].as_f64().unwrap()
         };

@@ -69,7 +69,7 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         experiments.push((commands.bench)(&trial, &source, &setting)?);
     }
     let measured = benchmark(experiments, limit, batch, &device.name).map_err(|error| match error {
-        EvaluateError::OutOfMemory(_) => TooLarge { batch, half: batch.div_ceil(2) }.into(),
+        EvaluateError::OutOfMemory(_) => BatchError { batch, half: batch.div_ceil(2) }.into(),
         error => miette::Report::from(RunError::from(error)),
     })?;
     print(args.json, &measured, |measured| measured.table())
@@ -81,7 +81,7 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
 #[diagnostic(help(
     "make it smaller, for example with `--batch {half}`, or choose another device with `--device`"
 ))]
-struct TooLarge {
+struct BatchError {
     batch: usize,
     half: usize,
 }

@@ -35,7 +35,7 @@ pub struct CheckArgs {
 /// An experiment that cannot run.
 #[derive(Debug, Error, Diagnostic)]
 #[error("`{name}` is not fit to be run: {}", count(.reasons.len()))]
-struct Unfit {
+struct UnfitError {
     name: String,
     #[related]
     reasons: Vec<Reason>,
@@ -87,6 +87,6 @@ fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette
 fn end(name: &str, reasons: Vec<Reason>) -> miette::Result<()> {
     match reasons.is_empty() {
         true => Ok(()),
-        false => Err(Unfit { name: name.to_owned(), reasons }.into()),
+        false => Err(UnfitError { name: name.to_owned(), reasons }.into()),
     }
 }

@@ -6,14 +6,14 @@ use crate::cli::device::DeviceArgs;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
 use crate::experiment::Document;
-use crate::run::{EvaluationSetting, PartName, Target};
+use crate::run::{EvaluationSetting, SplitName, Target};
 
 /// Reports the accuracy of a network of a run: top-1 and top-5, and top-1 per class.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim eval runs/quickstart/seed=42
   vitslim eval runs/quickstart/seed=42/share-0.5-0.5-0.7
-  vitslim eval runs/quickstart/seed=42/subnets/share-0.5-0.5-0.7 --part held_out --json")]
+  vitslim eval runs/quickstart/seed=42/subnets/share-0.5-0.5-0.7 --split held_out --json")]
 pub struct EvalArgs {
     /// The folder of a run for its dense network after pretraining; for a sub-network, append its label.
     #[arg(value_name = "RUN[/SUBNET]")]
@@ -24,8 +24,8 @@ pub struct EvalArgs {
     data: Option<String>,
 
     /// The split to evaluate on.
-    #[arg(long, value_name = "PART", value_enum, default_value_t)]
-    part: PartName,
+    #[arg(long, alias = "part", value_name = "SPLIT", value_enum, default_value_t)]
+    split: SplitName,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -44,7 +44,7 @@ pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
     let precision = device.precision(&trial)?;
     let setting = EvaluationSetting {
         data: args.data.as_deref(),
-        part: args.part,
+        split: args.split,
         device: &device.device,
         device_name: &device.describe_with(precision),
     };

@@ -45,7 +45,7 @@ pub struct PlanArgs {
 /// A trial number that does not exist.
 #[derive(Debug, Error, Diagnostic)]
 #[error("there is no trial {number}: `{}` has {count}, counted from 1", .file.display())]
-struct NoSuchTrial {
+struct NoTrialError {
     number: usize,
     file: PathBuf,
     count: usize,
@@ -70,7 +70,7 @@ pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
 
 fn resolved(registry: &Registry, args: &PlanArgs, trials: &Trials, number: usize) -> miette::Result<()> {
     if number == 0 || number > trials.len() {
-        return Err(NoSuchTrial { number, file: args.file.clone(), count: trials.len() }.into());
+        return Err(NoTrialError { number, file: args.file.clone(), count: trials.len() }.into());
     }
     let trial = trials.get(number - 1);
     let text = (registry.commands(&trial)?.resolved)(&trial)?;

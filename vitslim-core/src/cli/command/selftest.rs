@@ -36,7 +36,7 @@ pub struct SelftestArgs {
     "do not trust results of this device until you know why; `vitslim selftest --only {group} --device {choice}` \
      repeats the first that failed"
 ))]
-struct Failed {
+struct SelftestError {
     failed: usize,
     of: usize,
     device: String,
@@ -65,7 +65,7 @@ pub fn selftest(args: &SelftestArgs) -> miette::Result<()> {
     print(args.json, &report, SelftestReport::line)?;
     match report.checks.iter().find(|check| !check.passed) {
         None => Ok(()),
-        Some(first) => Err(Failed {
+        Some(first) => Err(SelftestError {
             failed: report.failed,
             of: report.checks.len(),
             device: report.device.clone(),

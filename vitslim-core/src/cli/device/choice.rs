@@ -8,11 +8,11 @@ use thiserror::Error;
 
 #[cfg(feature = "cuda")]
 use super::cuda::look;
+use super::cuda_error::CudaError;
 #[cfg(not(feature = "cuda"))]
 use super::driver::look;
 use super::driver::{CudaDriver, cuda_name};
-use super::trouble::CudaTrouble;
-use crate::experiment::{Faults, Trial};
+use crate::experiment::{ExperimentErrors, Trial};
 use crate::nn::Precision;
 use crate::terminal::say;
 
@@ -58,10 +58,10 @@ impl OpenDevice {
     /// # Errors
     ///
     /// When the device does not have it, at the place where the experiment sets the precision.
-    pub fn precision(&self, trial: &Trial) -> Result<Precision, Faults> {
+    pub fn precision(&self, trial: &Trial) -> Result<Precision, ExperimentErrors> {
         let precision = trial.experiment.precision;
         let refused = |message: String, help: &str| {
-            trial.document.fault(&["precision"], message, Some(help.to_owned()))
+            trial.document.error(&["precision"], message, Some(help.to_owned()))
         };
         match precision {
             Precision::Tf32 if self.on_cpu => Err(refused(
@@ -93,7 +93,7 @@ impl OpenDevice {
 
 /// A device that is not available.
 #[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
-pub enum DeviceError {
+pub enum ChooseDeviceError {
     /// No CUDA device can be used.
     #[error("`{wanted}` was asked for, but {trouble}")]
     #[diagnostic(help("{}, or run with `--device cpu`", .trouble.remedy()))]
@@ -101,7 +101,7 @@ pub enum DeviceError {
         /// The device that was asked for.
         wanted: DeviceChoice,
         /// Why CUDA cannot be used.
-        trouble: CudaTrouble,
+        trouble: CudaError,
     },
     /// There are CUDA devices, but not this one.
     #[error("`{wanted}` was asked for, but there {}", .found)]
@@ -159,7 +159,7 @@ impl DeviceArgs {
     /// # Errors
     ///
     /// When the device is not available.
-    pub fn open(&self, quiet: bool) -> Result<OpenDevice, DeviceError> {
+    pub fn open(&self, quiet: bool) -> Result<OpenDevice, ChooseDeviceError> {
         self.device.open(quiet)
     }
 }
@@ -171,7 +171,7 @@ impl DeviceChoice {
     /// # Errors
     ///
     /// When a CUDA device was asked for, and CUDA was not compiled in, the device does not exist, or it cannot be used.
-    pub fn open(self, quiet: bool) -> Result<OpenDevice, DeviceError> {
+    pub fn open(self, quiet: bool) -> Result<OpenDevice, ChooseDeviceError> {
         let chosen = choose(self, look)?;
         if let Some(line) = chosen.said(self)
             && !(quiet && matches!(chosen, Chosen::Cuda(..)))
@@ -201,7 +201,7 @@ fn open_cuda(_: usize) -> Device {
 #[derive(Debug, PartialEq)]
 enum Chosen {
     /// The CPU, and why `auto` did not choose a CUDA device.
-    Cpu(Option<CudaTrouble>),
+    Cpu(Option<CudaError>),
     /// The CUDA device with this index, and its model.
     Cuda(usize, String),
 }
@@ -209,16 +209,16 @@ enum Chosen {
 /// The device that `choice` stands for, given the driver that `look` finds.
 fn choose(
     choice: DeviceChoice,
-    look: impl FnOnce() -> Result<CudaDriver, CudaTrouble>,
-) -> Result<Chosen, DeviceError> {
-    let unusable = |trouble| DeviceError::Unusable { wanted: choice, trouble };
+    look: impl FnOnce() -> Result<CudaDriver, CudaError>,
+) -> Result<Chosen, ChooseDeviceError> {
+    let unusable = |trouble| ChooseDeviceError::Unusable { wanted: choice, trouble };
     let usable = |CudaDriver { devices, usable, .. }| usable.map(|()| devices);
     match choice {
         DeviceChoice::Cpu => Ok(Chosen::Cpu(None)),
         DeviceChoice::Auto => match look().and_then(usable) {
             Ok(devices) => match devices.into_iter().next() {
                 Some(first) => Ok(Chosen::Cuda(0, first.name)),
-                None => Ok(Chosen::Cpu(Some(CudaTrouble::NoDevice(None)))),
+                None => Ok(Chosen::Cpu(Some(CudaError::NoDevice(None)))),
             },
             Err(trouble) => Ok(Chosen::Cpu(Some(trouble))),
         },
@@ -230,7 +230,7 @@ fn choose(
             };
             match usable(driver).map_err(unusable)?.into_iter().nth(index) {
                 Some(device) => Ok(Chosen::Cuda(index, device.name)),
-                None => Err(DeviceError::NotPresent { wanted: choice, found }),
+                None => Err(ChooseDeviceError::NotPresent { wanted: choice, found }),
             }
         }
     }
@@ -287,18 +287,18 @@ mod tests {
 
     #[test]
     fn auto_is_the_first_gpu_or_the_cpu_and_says_why() {
-        let choose = |found: Result<CudaDriver, CudaTrouble>| {
+        let choose = |found: Result<CudaDriver, CudaError>| {
             let chosen = choose(DeviceChoice::Auto, || found).unwrap();
             (chosen.said(DeviceChoice::Auto), chosen.name())
         };
         let gpu = (Some("device: cuda:0, GPU 0".to_owned()), "cuda:0, GPU 0".to_owned());
         assert_eq!(choose(Ok(driver(2))), gpu);
         let cpu = format!("cpu, {} threads", rayon::current_num_threads());
-        let why = |trouble: &CudaTrouble| (Some(format!("device: cpu, because {trouble}")), cpu.clone());
-        for trouble in [CudaTrouble::NotCompiled, CudaTrouble::NoDriver, CudaTrouble::NoDevice(None)] {
+        let why = |trouble: &CudaError| (Some(format!("device: cpu, because {trouble}")), cpu.clone());
+        for trouble in [CudaError::NotCompiled, CudaError::NoDriver, CudaError::NoDevice(None)] {
             assert_eq!(choose(Err(trouble.clone())), why(&trouble));
         }
-        let trouble = CudaTrouble::NoLibdevice(None);
+        let trouble = CudaError::NoLibdevice(None);
         assert_eq!(choose(Ok(CudaDriver { usable: Err(trouble.clone()), ..driver(1) })), why(&trouble));
     }
 
@@ -307,13 +307,13 @@ mod tests {
         let choose = |index, found| choose(DeviceChoice::Cuda(index), || found);
         let chosen = choose(1, Ok(driver(2))).unwrap();
         assert_eq!((chosen.said(DeviceChoice::Cuda(1)), chosen), (None, Chosen::Cuda(1, "GPU 1".to_owned())));
-        let said = |error: DeviceError| (error.to_string(), error.help().unwrap().to_string());
+        let said = |error: ChooseDeviceError| (error.to_string(), error.help().unwrap().to_string());
         for (devices, found) in [(1, "there is only `cuda:0`"), (3, "there are only `cuda:0` to `cuda:2`")] {
             let (error, help) = said(choose(7, Ok(driver(devices))).unwrap_err());
             assert_eq!(error, format!("`cuda:7` was asked for, but {found}"));
             assert!(help.contains("vitslim devices") && help.contains("CUDA_VISIBLE_DEVICES"), "{help}");
         }
-        let trouble = CudaTrouble::OldDriver { found: CudaVersion(12040), least: CudaVersion(12080) };
+        let trouble = CudaError::OldDriver { found: CudaVersion(12040), least: CudaVersion(12080) };
         let (error, help) = said(choose(0, Err(trouble)).unwrap_err());
         assert_eq!(
             error,

@@ -11,8 +11,8 @@ use cudarc::driver::sys::{
 };
 use nvml_wrapper::Nvml;
 
+use super::cuda_error::{CudaError, CudaVersion, find_libdevice};
 use super::driver::{CudaDriver, cuda_name};
-use super::trouble::{CudaTrouble, CudaVersion, find_libdevice};
 use crate::report::CudaDevice;
 
 /// The oldest driver that has all functions burn calls. Built for CUDA 13, cudarc times kernels, by which burn chooses among
@@ -37,24 +37,24 @@ pub(in crate::cli) fn keep_kernels() {
 ///
 /// When there is no driver, it is too old or fails, or it shows no device.
 #[allow(unsafe_code)]
-pub(in crate::cli) fn look() -> Result<CudaDriver, CudaTrouble> {
+pub(in crate::cli) fn look() -> Result<CudaDriver, CudaError> {
     // SAFETY: it loads the library and unloads it again.
     if !unsafe { is_culib_present() } {
-        return Err(CudaTrouble::NoDriver);
+        return Err(CudaError::NoDriver);
     }
     let mut version = 0;
     // SAFETY: the driver writes its version to valid memory, even before it is initialised.
     unsafe { cuDriverGetVersion(&mut version) }.result().map_err(trouble)?;
     let version = CudaVersion(version.try_into().unwrap_or(0));
     if version < LEAST_DRIVER {
-        return Err(CudaTrouble::OldDriver { found: version, least: LEAST_DRIVER });
+        return Err(CudaError::OldDriver { found: version, least: LEAST_DRIVER });
     }
     result::init().map_err(trouble)?;
     let count = device::get_count().map_err(trouble)?;
     let devices: Result<Vec<_>, _> = (0..count).map(describe).collect();
     let devices = devices.map_err(trouble)?;
     if devices.is_empty() {
-        return Err(CudaTrouble::NoDevice(visible()));
+        return Err(CudaError::NoDevice(visible()));
     }
     let driver = Nvml::init().and_then(|nvml| nvml.sys_driver_version()).ok();
     let usable = find_libdevice(std::env::var_os("CUDA_PATH").map(PathBuf::from), |path| path.is_file());
@@ -77,14 +77,14 @@ fn describe(index: i32) -> Result<CudaDevice, DriverError> {
     })
 }
 
-fn trouble(error: DriverError) -> CudaTrouble {
+fn trouble(error: DriverError) -> CudaError {
     match error.0 {
-        CUresult::CUDA_ERROR_NO_DEVICE => CudaTrouble::NoDevice(visible()),
+        CUresult::CUDA_ERROR_NO_DEVICE => CudaError::NoDevice(visible()),
         _ => {
             let name = error.error_name().map(|name| name.to_string_lossy().into_owned());
             let said = error.error_string().map(|said| format!(" ({})", said.to_string_lossy()));
             let name = name.unwrap_or_else(|_| format!("{:?}", error.0));
-            CudaTrouble::Driver(name + &said.unwrap_or_default())
+            CudaError::Driver(name + &said.unwrap_or_default())
         }
     }
 }

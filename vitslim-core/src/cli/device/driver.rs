@@ -1,6 +1,6 @@
 //! The NVIDIA driver, with what is needed to choose a device.
 
-use super::trouble::{CudaTrouble, CudaVersion};
+use super::cuda_error::{CudaError, CudaVersion};
 use crate::report::CudaDevice;
 
 /// An NVIDIA driver and its devices, at least one.
@@ -13,12 +13,12 @@ pub(in crate::cli) struct CudaDriver {
     /// The devices, by index.
     pub devices: Vec<CudaDevice>,
     /// Whether burn finds everything else that it needs to use them.
-    pub usable: Result<(), CudaTrouble>,
+    pub usable: Result<(), CudaError>,
 }
 
 #[cfg(not(feature = "cuda"))]
-pub(in crate::cli) fn look() -> Result<CudaDriver, CudaTrouble> {
-    Err(CudaTrouble::NotCompiled)
+pub(in crate::cli) fn look() -> Result<CudaDriver, CudaError> {
+    Err(CudaError::NotCompiled)
 }
 
 /// The name of the CUDA device `index` in `--device`.

@@ -105,7 +105,7 @@ pub(in crate::cli) fn open_list(
 ) -> miette::Result<(Devices, String)> {
     let written = if given.is_some() { None } else { trial.experiment.devices.as_ref() };
     let at = |index: usize, message: String, help: Option<String>| {
-        trial.document.fault(&["devices", &index.to_string()], message, help)
+        trial.document.error(&["devices", &index.to_string()], message, help)
     };
     let list = match (given, written) {
         (Some(given), _) => given.clone(),

@@ -90,7 +90,7 @@ const FOLDER: &[Case] = &[
 ];
 
 #[test]
-fn each_fault_is_named_with_its_file() {
+fn each_error_is_named_with_its_file() {
     let cifar = || {
         let files = Files::new();
         files.write("train.bin", cifar100_file());

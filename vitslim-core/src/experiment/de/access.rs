@@ -6,7 +6,7 @@ use serde::de::{
 };
 
 use super::node::{De, Error};
-use crate::experiment::fault::Fault;
+use crate::experiment::error::ExperimentError;
 use crate::experiment::nearest::{list, nearest};
 use crate::experiment::tree::{Name, Node, Value};
 
@@ -115,7 +115,7 @@ impl<'a> De<'a> {
             let guess = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             let message = format!("unknown field `{}` in `{record}`{guess}", name.text);
             let help = format!("`{record}` has {}", list(known.iter().copied()));
-            self.told.borrow_mut().push(Fault::new(name.span.clone(), message).with_help(help));
+            self.told.borrow_mut().push(ExperimentError::new(name.span.clone(), message).with_help(help));
             meant.extend(near);
         }
         let access =
@@ -171,7 +171,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
             Value::Tuple { items, .. } if items.is_empty() => Ok(()),
             Value::Record { fields, .. } if let [(field, _), ..] = fields.as_slice() => {
                 let message = format!("unknown field `{}` in `{}`, which has none", field.text, self.name);
-                Err(Error::placed(Fault::new(field.span.clone(), message)))
+                Err(Error::placed(ExperimentError::new(field.span.clone(), message)))
             }
             _ => Err(self.wrong("", "without values")),
         }

@@ -4,7 +4,7 @@ use serde::de::{Deserializer, Visitor};
 
 use super::access::{Entries, Items, Variant};
 use super::node::{De, Error};
-use crate::experiment::fault::Fault;
+use crate::experiment::error::ExperimentError;
 use crate::experiment::nearest::{did_you_mean, list, nearest};
 use crate::experiment::number;
 use crate::experiment::tree::Value;
@@ -137,10 +137,10 @@ impl<'de> Deserializer<'de> for De<'_> {
         match &self.node.value {
             Value::Map(entries) => visitor.visit_map(Entries::new(self, entries.iter())),
             Value::Record { .. } | Value::Unit => {
-                let fault = self
-                    .fault(self.node.head(), format!("expected a map, found {}", self.node.describe()))
+                let error = self
+                    .error(self.node.head(), format!("expected a map, found {}", self.node.describe()))
                     .with_help("a map is written `{ \"key\": value }`, with braces and quoted keys");
-                Err(Error::placed(fault))
+                Err(Error::placed(error))
             }
             _ => Err(self.mismatch("a map `{ \"key\": value }`")),
         }
@@ -168,14 +168,14 @@ impl<'de> Deserializer<'de> for De<'_> {
         let variant = match &self.node.value {
             Value::None => "None",
             Value::String(text) => {
-                let fault = self.fault(
+                let error = self.error(
                     self.node.head(),
                     format!("expected one of {one_of}, found {}", self.node.describe()),
                 );
                 let near = nearest(text, variants.iter().copied());
                 return Err(Error::placed(match near {
-                    Some(near) => fault.with_help(format!("it is written without quotes: `{near}`")),
-                    None => fault,
+                    Some(near) => error.with_help(format!("it is written without quotes: `{near}`")),
+                    None => error,
                 }));
             }
             _ => match self.node.name() {
@@ -186,8 +186,9 @@ impl<'de> Deserializer<'de> for De<'_> {
         if !variants.contains(&variant) {
             let guess = did_you_mean(variant, variants.iter().copied());
             let message = format!("unknown variant `{variant}` of `{called}`{guess}");
-            let fault = Fault::new(self.node.head(), message).with_help(format!("variants: {one_of}"));
-            return Err(Error::placed(fault));
+            let error =
+                ExperimentError::new(self.node.head(), message).with_help(format!("variants: {one_of}"));
+            return Err(Error::placed(error));
         }
         visitor.visit_enum(Variant::new(self, variant))
     }

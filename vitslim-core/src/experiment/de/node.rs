@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Expected, Unexpected};
 
-use crate::experiment::fault::Fault;
+use crate::experiment::error::ExperimentError;
 use crate::experiment::nearest::{list, nearest};
 use crate::experiment::number;
 use crate::experiment::overrides;
@@ -19,7 +19,7 @@ pub(super) struct De<'a> {
     /// The field or key whose value it is, or nothing.
     pub(super) subject: &'a str,
     /// Mistakes after which reading went on.
-    pub(super) told: &'a RefCell<Vec<Fault>>,
+    pub(super) told: &'a RefCell<Vec<ExperimentError>>,
 }
 
 impl<'a> De<'a> {
@@ -31,34 +31,34 @@ impl<'a> De<'a> {
         <Error as serde::de::Error>::custom(message).at(&self.node.span, self.subject)
     }
 
-    pub(super) fn fault(self, span: Span, message: String) -> Fault {
+    pub(super) fn error(self, span: Span, message: String) -> ExperimentError {
         let message = match self.subject {
             "" => message,
             subject => format!("`{subject}`: {message}"),
         };
-        Fault::new(span, message)
+        ExperimentError::new(span, message)
     }
 
     pub(super) fn mismatch(self, expected: &str) -> Error {
-        let mut fault =
-            self.fault(self.node.head(), format!("expected {expected}, found {}", self.node.describe()));
-        fault = match &self.node.value {
-            Value::Some(_) => fault.with_help("this is not optional: write the value without `Some(...)`"),
+        let mut error =
+            self.error(self.node.head(), format!("expected {expected}, found {}", self.node.describe()));
+        error = match &self.node.value {
+            Value::Some(_) => error.with_help("this is not optional: write the value without `Some(...)`"),
             Value::None => {
-                fault.with_help("this is not optional: write a value, or leave the field out for its default")
+                error.with_help("this is not optional: write a value, or leave the field out for its default")
             }
             Value::String(text) if number::begins(text) && expected.contains("number") => {
-                fault.with_help(format!("a number is written without quotes: `{text}`"))
+                error.with_help(format!("a number is written without quotes: `{text}`"))
             }
             Value::Name(name) if expected == "a string" => {
-                fault.with_help(overrides::quoting(&self.node.span, name))
+                error.with_help(overrides::quoting(&self.node.span, name))
             }
             Value::Char(c) if expected == "a string" => {
-                fault.with_help(format!("a string is written in double quotes: `\"{c}\"`"))
+                error.with_help(format!("a string is written in double quotes: `\"{c}\"`"))
             }
-            _ => fault,
+            _ => error,
         };
-        Error::placed(fault)
+        Error::placed(error)
     }
 
     pub(super) fn number(self) -> Result<&'a str, Error> {
@@ -103,16 +103,16 @@ impl<'a> De<'a> {
             Value::Tuple { name: Some(_), items } if items.is_empty() => Ok(&[]),
             Value::Map(_) => {
                 let message = format!("expected {expected}, found a map");
-                let fault = self
-                    .fault(self.node.head(), message)
+                let error = self
+                    .error(self.node.head(), message)
                     .with_help("a struct is written `(name: value)`, with parentheses and without quotes; `{ \"key\": value }` is a map");
-                Err(Error::placed(fault))
+                Err(Error::placed(error))
             }
             Value::Tuple { items, .. } if !items.is_empty() => {
-                let fault = self
-                    .fault(self.node.head(), format!("expected {expected}, found values without names"))
+                let error = self
+                    .error(self.node.head(), format!("expected {expected}, found values without names"))
                     .with_help("a struct is written `(name: value)`");
-                Err(Error::placed(fault))
+                Err(Error::placed(error))
             }
             _ => Err(self.mismatch(expected)),
         }
@@ -122,13 +122,13 @@ impl<'a> De<'a> {
         match self.node.name() {
             Some(name) if name != expected => {
                 let near = nearest(name, [expected]).is_some();
-                let fault = self.fault(self.node.head(), format!("expected `{expected}`, found `{name}`"));
+                let error = self.error(self.node.head(), format!("expected `{expected}`, found `{name}`"));
                 Err(Error::placed(if near {
-                    fault.with_help(format!(
+                    error.with_help(format!(
                         "did you mean `{expected}`? The name may also be left out: `(...)`"
                     ))
                 } else {
-                    fault.with_help(format!("write `{expected}(...)`, or leave the name out: `(...)`"))
+                    error.with_help(format!("write `{expected}(...)`, or leave the name out: `(...)`"))
                 }))
             }
             _ => Ok(()),
@@ -142,31 +142,33 @@ pub(super) struct Error(Box<Kind>);
 
 #[derive(Debug)]
 enum Kind {
-    /// A fault with its place.
-    Placed(Fault),
+    /// An error with its place.
+    Placed(ExperimentError),
     /// A sentence about the value that is being read.
     Message(String),
     /// A struct lacks this field.
     Missing(&'static str),
-    /// What is wrong is among the faults that were recorded before.
+    /// What is wrong is among the errors that were recorded before.
     Told,
 }
 
 impl Error {
-    pub(super) fn placed(fault: Fault) -> Self {
-        Self(Box::new(Kind::Placed(fault)))
+    pub(super) fn placed(error: ExperimentError) -> Self {
+        Self(Box::new(Kind::Placed(error)))
     }
 
     /// The error at `span`, unless it has a place already. `subject` is the field or key whose value it is about.
     pub(super) fn at(self, span: &Span, subject: &str) -> Self {
         match *self.0 {
-            Kind::Message(message) if subject.is_empty() => Self::placed(Fault::new(span.clone(), message)),
+            Kind::Message(message) if subject.is_empty() => {
+                Self::placed(ExperimentError::new(span.clone(), message))
+            }
             Kind::Message(message) => {
-                Self::placed(Fault::new(span.clone(), format!("`{subject}`: {message}")))
+                Self::placed(ExperimentError::new(span.clone(), format!("`{subject}`: {message}")))
             }
-            Kind::Missing(field) => {
-                Self::placed(Fault::new(span.clone(), format!("missing field `{field}`")).of_missing(field))
-            }
+            Kind::Missing(field) => Self::placed(
+                ExperimentError::new(span.clone(), format!("missing field `{field}`")).of_missing(field),
+            ),
             Kind::Placed(_) | Kind::Told => self,
         }
     }
@@ -177,20 +179,21 @@ impl Error {
         match *self.0 {
             Kind::Missing(field) if misspelt(field) => Self(Box::new(Kind::Told)),
             Kind::Missing(field) => {
-                let fault = Fault::new(head.clone(), format!("missing field `{field}` in `{record}`"))
-                    .with_label(format!("`{field}` is missing here"))
-                    .with_help(format!("add `{field}: ...`"))
-                    .of_missing(field);
-                Self::placed(fault)
+                let error =
+                    ExperimentError::new(head.clone(), format!("missing field `{field}` in `{record}`"))
+                        .with_label(format!("`{field}` is missing here"))
+                        .with_help(format!("add `{field}: ...`"))
+                        .of_missing(field);
+                Self::placed(error)
             }
             _ => self,
         }
     }
 
-    /// The fault, if it is not told already.
-    pub(super) fn into_fault(self, span: &Span) -> Option<Fault> {
+    /// The error, if it is not told already.
+    pub(super) fn into_fault(self, span: &Span) -> Option<ExperimentError> {
         match *self.at(span, "").0 {
-            Kind::Placed(fault) => Some(fault),
+            Kind::Placed(error) => Some(error),
             _ => None,
         }
     }
@@ -199,7 +202,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
-            Kind::Placed(fault) => fmt::Display::fmt(fault, f),
+            Kind::Placed(error) => fmt::Display::fmt(error, f),
             Kind::Message(message) => f.write_str(message),
             Kind::Missing(field) => write!(f, "missing field `{field}`"),
             Kind::Told => f.write_str("see the other mistakes"),

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use serde::de::DeserializeOwned;
 
 use super::node::De;
-use crate::experiment::fault::{Fault, Faults};
+use crate::experiment::error::{ExperimentError, ExperimentErrors};
 use crate::experiment::source::Span;
 use crate::experiment::sweep;
 use crate::experiment::tree::{Node, Value};
@@ -19,10 +19,10 @@ const MOST: usize = 50;
 /// # Errors
 ///
 /// What does not fit the type, each at its place.
-pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, Faults> {
-    let Reading { value, faults } = read(node);
-    Faults::check(faults)?;
-    value.ok_or_else(|| Fault::new(node.span.clone(), "this value cannot be read").into())
+pub fn typed<T: DeserializeOwned>(node: &Node) -> Result<T, ExperimentErrors> {
+    let Reading { value, errors } = read(node);
+    ExperimentErrors::check(errors)?;
+    value.ok_or_else(|| ExperimentError::new(node.span.clone(), "this value cannot be read").into())
 }
 
 /// What can be read of a tree.
@@ -31,18 +31,18 @@ pub(crate) struct Reading<T> {
     /// The value without its mistakes; `None` if something is missing without them.
     pub value: Option<T>,
     /// What is wrong.
-    pub faults: Vec<Fault>,
+    pub errors: Vec<ExperimentError>,
 }
 
 /// Reads a value of type `T` from a tree that may have mistakes in it.
 pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
-    let mut rest = Rest { tree: Cow::Borrowed(node), faults: Vec::new(), left_out: Vec::new() };
+    let mut rest = Rest { tree: Cow::Borrowed(node), errors: Vec::new(), left_out: Vec::new() };
     while let Some(sweep) = sweep::first(&rest.tree) {
         let message = format!("`{}` stands for several values, and one is needed here", sweep.span.text());
         let place = sweep.head();
-        rest.tell(Fault::new(place.clone(), message));
+        rest.tell(ExperimentError::new(place.clone(), message));
         if !rest.leave_out(&place) {
-            return Reading { value: None, faults: rest.faults };
+            return Reading { value: None, errors: rest.errors };
         }
     }
     loop {
@@ -52,11 +52,11 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
             Ok(value) => (Some(value), None),
             Err(error) => (None, error.into_fault(&rest.tree.span)),
         };
-        let faults: Vec<Fault> = told.into_inner().into_iter().chain(last).collect();
-        let place = faults.last().map(|fault| fault.span().clone());
-        faults.into_iter().for_each(|fault| rest.tell(fault));
+        let errors: Vec<ExperimentError> = told.into_inner().into_iter().chain(last).collect();
+        let place = errors.last().map(|error| error.span().clone());
+        errors.into_iter().for_each(|error| rest.tell(error));
         if value.is_some() || !place.is_some_and(|place| rest.leave_out(&place)) {
-            return Reading { value, faults: rest.faults };
+            return Reading { value, errors: rest.errors };
         }
     }
 }
@@ -64,25 +64,25 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
 /// What is left of a tree.
 struct Rest<'a> {
     tree: Cow<'a, Node>,
-    faults: Vec<Fault>,
+    errors: Vec<ExperimentError>,
     /// What was left out: the place of its record, and its name there.
     left_out: Vec<(Span, String)>,
 }
 
 impl Rest<'_> {
-    /// Adds `fault`, unless it is known, or only says that a field is missing that was left out.
-    fn tell(&mut self, fault: Fault) {
+    /// Adds `error`, unless it is known, or only says that a field is missing that was left out.
+    fn tell(&mut self, error: ExperimentError) {
         let is_consequence =
-            |(record, name): &(Span, String)| record == fault.span() && fault.missing() == Some(name);
-        let is_told = self.faults.iter().any(|known| known.is_same(&fault));
+            |(record, name): &(Span, String)| record == error.span() && error.missing() == Some(name);
+        let is_told = self.errors.iter().any(|known| known.is_same(&error));
         if !is_told && !self.left_out.iter().any(is_consequence) {
-            self.faults.push(fault);
+            self.errors.push(error);
         }
     }
 
     /// Leaves out the innermost field, entry or item at `place`. `false` if there is none, or enough is found.
     fn leave_out(&mut self, place: &Span) -> bool {
-        self.faults.len() < MOST
+        self.errors.len() < MOST
             && innermost(&self.tree, place)
                 .is_some_and(|span| remove(self.tree.to_mut(), &span, &mut self.left_out))
     }

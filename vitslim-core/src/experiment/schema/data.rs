@@ -68,7 +68,7 @@ pub enum Data {
         #[schemars(extend("unit" = "pixels"))]
         resize: Option<Count>,
         /// Fraction of the training images that is held out, as for `Idx`; then `val`, or else `test`, is the test split. Left out,
-        /// `val` is held out where there are both `val` and `test`, and 0.1 of the training images where there are not.
+        /// `val` is the validation split where there are both `val` and `test`, and 0.1 of the training images where there are not.
         #[serde(default)]
         held_out: Option<ProperFraction>,
         /// Augmentation of the training images.
@@ -91,8 +91,8 @@ pub enum Data {
         /// Number of classes, at most a million.
         #[serde(default = "thousand")]
         classes: Count,
-        /// Number of images: at least 10, and no more than 4 GB at a byte a value. Eight tenths are for training, one tenth is
-        /// held out, one tenth is the test split.
+        /// Number of images: at least 10, and no more than 4 GB at a byte a value. Eight tenths are for training, one tenth is for
+        /// validation, one tenth is the test split.
         #[serde(default = "images")]
         #[schemars(extend("unit" = "images"))]
         images: Count,

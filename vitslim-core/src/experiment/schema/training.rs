@@ -41,10 +41,10 @@ macro_rules! stage {
             #[serde(default = "super::training::no_smoothing")]
             pub label_smoothing: Fraction,
             /// Decay of a running average of the weights, which is evaluated beside them. The stage ends with the better of the two
-            /// by held-out top-1. Left out, there is no average.
+            /// by validation top-1. Left out, there is no average.
             #[serde(default)]
             pub ema: Option<Fraction>,
-            /// Epochs without a better held-out top-1 after which the stage stops, with the weights of its best epoch. Left out,
+            /// Epochs without a better validation top-1 after which the stage stops, with the weights of its best epoch. Left out,
             /// it trains all epochs and ends with the last.
             #[serde(default)]
             #[schemars(extend("unit" = "epochs"))]

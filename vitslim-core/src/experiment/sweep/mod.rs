@@ -6,7 +6,7 @@ mod values;
 pub(crate) use self::label::shortened;
 use self::label::{Labels, Swept};
 use self::values::{WORDS, Written};
-use super::fault::{Fault, Faults};
+use super::error::{ExperimentError, ExperimentErrors};
 use super::source::Span;
 use super::tree::{Node, Value};
 
@@ -73,19 +73,19 @@ impl Sweeps {
     ///
     /// When sweeps are written wrongly, stand in one another, or have one name and different numbers of values; and when there are too
     /// many trials.
-    pub(super) fn find(root: &Node) -> Result<Self, Faults> {
+    pub(super) fn find(root: &Node) -> Result<Self, ExperimentErrors> {
         let mut search = Search::default();
         search.visit(root);
-        let Search { sites, mut faults, .. } = search;
-        let axes = axes(&sites, &mut faults);
-        Faults::check(faults)?;
+        let Search { sites, mut errors, .. } = search;
+        let axes = axes(&sites, &mut errors);
+        ExperimentErrors::check(errors)?;
         let trials = axes.iter().try_fold(1_usize, |trials, axis| trials.checked_mul(values(&sites, axis)));
         if let (Some(last), true) = (sites.last(), trials.is_none_or(|trials| trials > MOST_TRIALS)) {
             let count = trials.map_or("more than can be counted".to_owned(), |trials| trials.to_string());
             let message =
                 format!("with this sweep there are {count} trials, and at most {MOST_TRIALS} are allowed");
             let help = "sweeps multiply out; those of one name, `Sweep(\"name\", [...])`, go in step";
-            return Err(Fault::new(last.head.clone(), message).with_help(help).into());
+            return Err(ExperimentError::new(last.head.clone(), message).with_help(help).into());
         }
         let labels = Labels::new(axes.iter().map(|axis| {
             let first = &sites[axis.sites[0]];
@@ -140,25 +140,25 @@ impl Sweeps {
     }
 
     /// The mistake that there are several trials where one is needed.
-    pub(super) fn several(&self) -> Fault {
+    pub(super) fn several(&self) -> ExperimentError {
         let count = self.trials();
         let several = self.sites.iter().find(|site| site.written.values.len() > 1).unwrap_or(&self.sites[0]);
         let message = format!("this experiment has {count} trials, and one is needed here");
-        Fault::new(several.head.clone(), message)
+        ExperimentError::new(several.head.clone(), message)
             .with_help("write one value in its place, or give the `experiment.ron` of a trial that was run")
     }
 
     /// The mistake that the trial `again` is the same as the trial `first`.
-    pub(super) fn same(&self, first: usize, again: usize) -> Fault {
+    pub(super) fn same(&self, first: usize, again: usize) -> ExperimentError {
         let (first, again) = self.difference(first, again);
         let message = format!("`{}` gives the same trial twice", again.text());
-        Fault::new(again, message).with_label("again here").with_also(first, "first here")
+        ExperimentError::new(again, message).with_label("again here").with_also(first, "first here")
     }
 
     /// The mistake that both trials would be called `name`.
-    pub(super) fn called_same(&self, first: usize, again: usize, name: &str) -> Fault {
+    pub(super) fn called_same(&self, first: usize, again: usize, name: &str) -> ExperimentError {
         let (first, again) = self.difference(first, again);
-        Fault::new(again, format!("two trials would be called `{name}`"))
+        ExperimentError::new(again, format!("two trials would be called `{name}`"))
             .with_label("with this value")
             .with_also(first, "and with this one")
             .with_help("trials are named by their values: leave one of the two out, or run it from a file of its own")
@@ -177,7 +177,7 @@ fn values(sites: &[Site], axis: &Axis) -> usize {
     sites[axis.sites[0]].written.values.len()
 }
 
-fn axes(sites: &[Site], faults: &mut Vec<Fault>) -> Vec<Axis> {
+fn axes(sites: &[Site], errors: &mut Vec<ExperimentError>) -> Vec<Axis> {
     let mut axes: Vec<Axis> = Vec::new();
     for (index, site) in sites.iter().enumerate() {
         let name = |site: &Site| site.written.name.as_ref().map(|name| name.text.clone());
@@ -194,8 +194,8 @@ fn axes(sites: &[Site], faults: &mut Vec<Fault>) -> Vec<Axis> {
                 "sweeps called {name:?} go in step, but this one has {here} values and the first, at {}, has {there}",
                 first.head
             );
-            faults.push(
-                Fault::new(site.head.clone(), message)
+            errors.push(
+                ExperimentError::new(site.head.clone(), message)
                     .with_label(format!("{here} values"))
                     .with_also(first.head.clone(), format!("{there} values"))
                     .with_help("give both the same number of values, or another name to one of them, so that they multiply out"),
@@ -210,7 +210,7 @@ fn axes(sites: &[Site], faults: &mut Vec<Fault>) -> Vec<Axis> {
 struct Search {
     path: Vec<String>,
     sites: Vec<Site>,
-    faults: Vec<Fault>,
+    errors: Vec<ExperimentError>,
 }
 
 impl Search {
@@ -218,7 +218,7 @@ impl Search {
         if is_sweep(node) {
             match values::read(node) {
                 Ok(written) => self.found(node, written),
-                Err(fault) => self.faults.push(fault),
+                Err(error) => self.errors.push(error),
             }
             return;
         }
@@ -247,11 +247,11 @@ impl Search {
     }
 
     fn found(&mut self, node: &Node, written: Written) {
-        self.faults.extend(written.values.iter().filter_map(first).map(|inner| {
+        self.errors.extend(written.values.iter().filter_map(first).map(|inner| {
             let message = "a sweep inside a sweep: it is not clear which of their values go together";
             let help = "write out the values, or sweep the places themselves: sweeps of different places multiply out";
-            let fault = Fault::new(inner.head(), message).with_label("inside");
-            fault.with_also(node.head(), "of this").with_help(help)
+            let error = ExperimentError::new(inner.head(), message).with_label("inside");
+            error.with_also(node.head(), "of this").with_help(help)
         }));
         let never = match self.path.as_slice() {
             [] => {
@@ -267,7 +267,8 @@ impl Search {
             )),
             _ => None,
         };
-        self.faults.extend(never.map(|(message, help)| Fault::new(node.head(), message).with_help(help)));
+        self.errors
+            .extend(never.map(|(message, help)| ExperimentError::new(node.head(), message).with_help(help)));
         self.sites.push(Site { path: self.path.clone(), head: node.head(), written });
     }
 }

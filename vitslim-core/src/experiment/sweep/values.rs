@@ -1,6 +1,6 @@
 //! The values that one sweep stands for.
 
-use crate::experiment::fault::Fault;
+use crate::experiment::error::ExperimentError;
 use crate::experiment::number;
 use crate::experiment::source::Span;
 use crate::experiment::tree::{Name, Node, Value};
@@ -21,7 +21,7 @@ pub(super) struct Written {
 }
 
 /// What `node`, which begins with one of the [`WORDS`], stands for.
-pub(super) fn read(node: &Node) -> Result<Written, Fault> {
+pub(super) fn read(node: &Node) -> Result<Written, ExperimentError> {
     let word = node.name().unwrap_or_default();
     let Value::Tuple { items, .. } = &node.value else {
         return Err(wrong(node, word));
@@ -42,32 +42,33 @@ pub(super) fn read(node: &Node) -> Result<Written, Fault> {
     Ok(Written { name, values })
 }
 
-fn wrong(node: &Node, word: &str) -> Fault {
+fn wrong(node: &Node, word: &str) -> ExperimentError {
     let (form, meaning) = match word {
         "Sweep" => ("Sweep([a, b])", "one trial per value"),
         "Range" => ("Range(from, to, steps)", "evenly spaced values"),
         "LogRange" => ("LogRange(from, to, steps)", "values at equal ratios"),
         _ => ("Seeds(n)", "the seeds from 0 to n - 1"),
     };
-    let fault = Fault::new(node.head(), format!("a sweep is written `{form}`, which stands for {meaning}"));
+    let error =
+        ExperimentError::new(node.head(), format!("a sweep is written `{form}`, which stands for {meaning}"));
     let named = form.replacen('(', "(\"name\", ", 1);
-    fault.with_help(format!("`{named}` goes in step with the others of that name"))
+    error.with_help(format!("`{named}` goes in step with the others of that name"))
 }
 
-fn step_name(node: &Node) -> Result<Name, Fault> {
+fn step_name(node: &Node) -> Result<Name, ExperimentError> {
     let Value::String(text) = &node.value else {
-        return Err(Fault::new(node.span.clone(), "the name of a sweep is a string"));
+        return Err(ExperimentError::new(node.span.clone(), "the name of a sweep is a string"));
     };
     match text.trim().is_empty() {
-        true => Err(Fault::new(node.span.clone(), "the name of a sweep is empty")),
+        true => Err(ExperimentError::new(node.span.clone(), "the name of a sweep is empty")),
         false => Ok(Name { text: text.clone(), span: node.span.clone() }),
     }
 }
 
-fn listed(node: &Node, list: &Node) -> Result<Vec<Node>, Fault> {
+fn listed(node: &Node, list: &Node) -> Result<Vec<Node>, ExperimentError> {
     match &list.value {
         Value::List(values) if values.is_empty() => {
-            Err(Fault::new(list.span.clone(), "this sweep is empty: it needs at least one value"))
+            Err(ExperimentError::new(list.span.clone(), "this sweep is empty: it needs at least one value"))
         }
         Value::List(values) if values.len() > MOST_VALUES => Err(too_many(list, values.len())),
         Value::List(values) => Ok(values.clone()),
@@ -75,12 +76,12 @@ fn listed(node: &Node, list: &Node) -> Result<Vec<Node>, Fault> {
     }
 }
 
-fn too_many(node: &Node, values: impl std::fmt::Display) -> Fault {
-    Fault::new(node.span.clone(), format!("a sweep has at most {MOST_VALUES} values, not {values}"))
+fn too_many(node: &Node, values: impl std::fmt::Display) -> ExperimentError {
+    ExperimentError::new(node.span.clone(), format!("a sweep has at most {MOST_VALUES} values, not {values}"))
 }
 
 /// The number of values that `node` asks for.
-fn number_of(node: &Node, least: usize) -> Result<usize, Fault> {
+fn number_of(node: &Node, least: usize) -> Result<usize, ExperimentError> {
     let count = match &node.value {
         Value::Number(text) => number::integer(text).and_then(|count| usize::try_from(count).ok()),
         _ => None,
@@ -92,42 +93,48 @@ fn number_of(node: &Node, least: usize) -> Result<usize, Fault> {
             let found = node.describe();
             let message =
                 format!("the number of values must be a whole number of at least {least}, not {found}");
-            Err(Fault::new(node.span.clone(), message))
+            Err(ExperimentError::new(node.span.clone(), message))
         }
     }
 }
 
 /// An end of a range.
-fn end(node: &Node) -> Result<f64, Fault> {
+fn end(node: &Node) -> Result<f64, ExperimentError> {
     let Value::Number(text) = &node.value else {
         let found = node.describe();
-        return Err(Fault::new(node.span.clone(), format!("the end of a range is a number, not {found}")));
+        return Err(ExperimentError::new(
+            node.span.clone(),
+            format!("the end of a range is a number, not {found}"),
+        ));
     };
-    number::float(text).map_err(|wrong| Fault::new(node.span.clone(), format!("an end of a range {wrong}")))
+    number::float(text)
+        .map_err(|wrong| ExperimentError::new(node.span.clone(), format!("an end of a range {wrong}")))
 }
 
-fn ends(from: &Node, to: &Node) -> Result<(f64, f64), Fault> {
+fn ends(from: &Node, to: &Node) -> Result<(f64, f64), ExperimentError> {
     let (first, last) = (end(from)?, end(to)?);
     if first == last {
         let message = "this range ends where it begins: all its values would be the same";
-        return Err(Fault::new(to.span.clone(), message));
+        return Err(ExperimentError::new(to.span.clone(), message));
     }
     Ok((first, last))
 }
 
-fn range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, Fault> {
+fn range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, ExperimentError> {
     let (first, last) = ends(from, to)?;
     let steps = number_of(steps, 2)?;
     Ok(spread(span, [from, to], steps, |step| first + (last - first) * step))
 }
 
-fn log_range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, Fault> {
+fn log_range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, ExperimentError> {
     let (first, last) = ends(from, to)?;
     for (node, value) in [(from, first), (to, last)] {
         if value <= 0.0 {
             let found = node.describe();
             let message = format!("the ends of `LogRange` are greater than 0, not {found}");
-            return Err(Fault::new(node.span.clone(), message).with_help("`Range` may start or end at 0"));
+            return Err(
+                ExperimentError::new(node.span.clone(), message).with_help("`Range` may start or end at 0")
+            );
         }
     }
     let steps = number_of(steps, 2)?;
@@ -174,7 +181,7 @@ mod tests {
 
     fn values(text: &str) -> Result<String, String> {
         let node = parse(&Source::new("s", text), 0).unwrap().unwrap();
-        let values = read(&node).map_err(|fault| fault.to_string())?.values;
+        let values = read(&node).map_err(|error| error.to_string())?.values;
         Ok(values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 
@@ -209,8 +216,8 @@ mod tests {
             ("Seeds(0)", "s:1:7: the number of values must be a whole number of at least 1"),
             ("Seeds(1000000000)", "s:1:7: a sweep has at most 10000 values"),
         ] {
-            let fault = values(text).unwrap_err();
-            assert!(fault.starts_with(told), "{text}: {fault}");
+            let error = values(text).unwrap_err();
+            assert!(error.starts_with(told), "{text}: {error}");
         }
     }
 }

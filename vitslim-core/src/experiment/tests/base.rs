@@ -10,11 +10,11 @@ fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-fn read(folder: &Path, name: &str, sets: &[&str]) -> Result<Experiment, Faults> {
+fn read(folder: &Path, name: &str, sets: &[&str]) -> Result<Experiment, ExperimentErrors> {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
     match Document::read(&folder.join(name), &sets) {
         Ok(document) => document.experiment(),
-        Err(LoadError::Faults(faults)) => Err(faults),
+        Err(LoadError::Experiment(errors)) => Err(errors),
         Err(other) => panic!("{other}"),
     }
 }
@@ -82,8 +82,8 @@ fn a_mistake_is_told_where_it_was_written() {
         ("(base: \"x.ron\")", "x.ron", "1:8: `"),
     ] {
         write(folder.path(), "x.ron", text);
-        let faults = read(folder.path(), "x.ron", &[]).unwrap_err();
-        let first = faults.first().to_string().replace("/./", "/");
+        let errors = read(folder.path(), "x.ron", &[]).unwrap_err();
+        let first = errors.first().to_string().replace("/./", "/");
         assert!(first.starts_with(&format!("{}:{told}", at(file))), "{text}: {first}");
     }
     write(folder.path(), "x.ron", "(base: [\"none.ron\", \"nix.ron\", 3, \"broken.ron\"])");

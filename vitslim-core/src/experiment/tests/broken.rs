@@ -120,12 +120,12 @@ fn each_mistake_is_told_at_its_place() {
         let text = if *good == ")\n" { format!("{QUICKSTART})") } else { QUICKSTART.replacen(good, bad, 1) };
         match experiment(&text, &[]) {
             Ok(_) => wrong.push(format!("{bad}: accepted")),
-            Err(faults) => {
-                let told = faults.first().to_string();
+            Err(errors) => {
+                let told = errors.first().to_string();
                 if !told.starts_with(&format!("f.ron:{place}:")) || !told.contains(sentence) {
                     wrong.push(format!(
                         "{bad}\n    expected {place}: {sentence}\n    told     {}",
-                        lines(&faults).join("\n             ")
+                        lines(&errors).join("\n             ")
                     ));
                 }
             }

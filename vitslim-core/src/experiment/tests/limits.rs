@@ -2,10 +2,10 @@
 
 use super::*;
 
-fn report(faults: &Faults) -> String {
+fn report(errors: &ExperimentErrors) -> String {
     let mut report = String::new();
     miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
-        .render_report(&mut report, faults)
+        .render_report(&mut report, errors)
         .unwrap();
     report
 }
@@ -34,21 +34,21 @@ fn arguments_do_not_nest_deeper_than_a_file_may() {
 #[test]
 fn a_long_line_is_not_shown_and_its_mistake_is_told() {
     let text = QUICKSTART.replace("(patch_size: 2", &format!("(x: [{}], patch_size: 2", "1,".repeat(40_000)));
-    let faults = experiment(&text.replace("\"vit\", config", "\"vit\", preset: 3, config"), &[]).unwrap_err();
-    assert!(report(&faults).contains("f.ron:5:42: `preset`: expected a string"), "{}", report(&faults).len());
-    let faults = experiment(&text.replace("heads: 4)", "heads: 4), preset: 3"), &[]).unwrap_err();
-    assert!(report(&faults).contains("f.ron:5:80103: `preset`: expected a string"), "{}", lines(&faults)[0]);
-    assert!(report(&faults).len() < 1000);
+    let errors = experiment(&text.replace("\"vit\", config", "\"vit\", preset: 3, config"), &[]).unwrap_err();
+    assert!(report(&errors).contains("f.ron:5:42: `preset`: expected a string"), "{}", report(&errors).len());
+    let errors = experiment(&text.replace("heads: 4)", "heads: 4), preset: 3"), &[]).unwrap_err();
+    assert!(report(&errors).contains("f.ron:5:80103: `preset`: expected a string"), "{}", lines(&errors)[0]);
+    assert!(report(&errors).len() < 1000);
 }
 
 #[test]
 fn thousands_of_mistakes_make_a_short_report() {
     for text in ["$\n", "1 ", "a: 1,\n", "=", "“"] {
-        let faults = experiment(&format!("({})", text.repeat(20_000)), &[]).unwrap_err();
-        assert!(report(&faults).len() < 50_000, "{text}: {}", report(&faults).len());
+        let errors = experiment(&format!("({})", text.repeat(20_000)), &[]).unwrap_err();
+        assert!(report(&errors).len() < 50_000, "{text}: {}", report(&errors).len());
     }
-    let faults = experiment(&format!("({})", "a: 1,\n".repeat(1000)), &[]).unwrap_err();
-    let report = report(&faults);
+    let errors = experiment(&format!("({})", "a: 1,\n".repeat(1000)), &[]).unwrap_err();
+    let report = report(&errors);
     assert!(report.contains("(and 998 more mistakes)") && report.contains("[f.ron:21:1]"), "{report}");
     assert!(!report.contains("[f.ron:22:1]"), "{report}");
 }

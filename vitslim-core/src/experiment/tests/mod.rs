@@ -36,13 +36,13 @@ Experiment(
 )
 "#;
 
-fn experiment(text: &str, sets: &[&str]) -> Result<Experiment, Faults> {
+fn experiment(text: &str, sets: &[&str]) -> Result<Experiment, ExperimentErrors> {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
     Document::parse("f.ron", text, &sets)?.experiment()
 }
 
-fn lines(faults: &Faults) -> Vec<String> {
-    faults.iter().map(ToString::to_string).collect()
+fn lines(errors: &ExperimentErrors) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -109,11 +109,11 @@ fn a_resolved_experiment_has_everything_in_it_and_reads_back_equal() {
 fn a_document_points_to_keys_and_values() {
     let document = Document::parse("f.ron", QUICKSTART, &[]).unwrap();
     let path = ["search", "dimensions", "hidden"];
-    let place = |faults: Faults| faults.first().span().place();
-    assert_eq!(place(document.fault(&path, "m", None)), (14, 25));
-    assert_eq!(place(document.fault_at_key(&path, "m", None)), (14, 13));
-    assert_eq!(place(document.fault(&["model", "config", "dim"], "m", None)), (5, 63));
-    assert_eq!(place(document.fault(&["model", "preset"], "m", None)), (5, 12));
+    let place = |errors: ExperimentErrors| errors.first().span().place();
+    assert_eq!(place(document.error(&path, "m", None)), (14, 25));
+    assert_eq!(place(document.error_at_key(&path, "m", None)), (14, 13));
+    assert_eq!(place(document.error(&["model", "config", "dim"], "m", None)), (5, 63));
+    assert_eq!(place(document.error(&["model", "preset"], "m", None)), (5, 12));
 }
 
 #[test]
@@ -138,17 +138,17 @@ fn files_that_are_no_experiments_get_one_sentence() {
 #[test]
 fn a_report_underlines_each_mistake() {
     let text = QUICKSTART.replace("epochs: 10", "epoch: 10").replace("seed: 42", "sed: 42");
-    let faults = experiment(&text, &[]).unwrap_err();
+    let errors = experiment(&text, &[]).unwrap_err();
     assert_eq!(
-        faults.to_string(),
+        errors.to_string(),
         "f.ron:4:5: unknown field `sed` in `Experiment`; did you mean `seed`? (and one more mistake)"
     );
     let mut graphical = String::new();
     miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
-        .render_report(&mut graphical, &faults)
+        .render_report(&mut graphical, &errors)
         .unwrap();
     let mut narrated = String::new();
-    miette::NarratableReportHandler::new().render_report(&mut narrated, &faults).unwrap();
+    miette::NarratableReportHandler::new().render_report(&mut narrated, &errors).unwrap();
     for part in ["[f.ron:4:5]", "sed: 42", "[f.ron:9:9]", "epoch: 10", "did you mean `epochs`?", "───"]
     {
         assert!(graphical.contains(part), "{part} in\n{graphical}");

@@ -11,16 +11,16 @@ fn misplaced(start: usize, end: usize) -> Option<String> {
     let mut text = QUICKSTART.to_owned();
     let left_out = text[start..end].to_owned();
     text.replace_range(start..end, "");
-    let fault_line = line(QUICKSTART, start);
+    let error_line = line(QUICKSTART, start);
     let next =
         QUICKSTART[end..].find(|c: char| !c.is_whitespace()).map_or(QUICKSTART.len(), |next| end + next);
     let next_line = line(QUICKSTART, next);
     match experiment(&text, &[]) {
-        Ok(_) => Some(format!("line {fault_line}, {left_out:?}: accepted")),
-        Err(faults) => {
-            let told = faults.first().span().place().0;
-            (told != fault_line && told != next_line)
-                .then(|| format!("line {fault_line}, {left_out:?}: {}", lines(&faults).join(" | ")))
+        Ok(_) => Some(format!("line {error_line}, {left_out:?}: accepted")),
+        Err(errors) => {
+            let told = errors.first().span().place().0;
+            (told != error_line && told != next_line)
+                .then(|| format!("line {error_line}, {left_out:?}: {}", lines(&errors).join(" | ")))
         }
     }
 }
@@ -44,9 +44,9 @@ fn a_missing_bracket_is_one_mistake() {
     for (offset, c) in QUICKSTART.char_indices().filter(|(_, c)| matches!(c, ')' | ']' | '}')) {
         let mut text = QUICKSTART.to_owned();
         text.remove(offset);
-        let faults = lines(&experiment(&text, &[]).unwrap_err());
-        assert_eq!(faults.len(), 1, "{c} of line {}: {faults:?}", line(QUICKSTART, offset));
-        assert!(faults[0].contains(&format!("expected `{c}`")), "{faults:?}");
+        let errors = lines(&experiment(&text, &[]).unwrap_err());
+        assert_eq!(errors.len(), 1, "{c} of line {}: {errors:?}", line(QUICKSTART, offset));
+        assert!(errors[0].contains(&format!("expected `{c}`")), "{errors:?}");
     }
 }
 
@@ -64,8 +64,8 @@ fn a_missing_field_is_missed_where_its_struct_begins() {
     ];
     for (field, told) in fields {
         assert!(QUICKSTART.contains(field), "{field}");
-        let faults = experiment(&QUICKSTART.replacen(field, "", 1), &[]).unwrap_err();
-        assert_eq!(lines(&faults), [format!("f.ron:{told}")]);
+        let errors = experiment(&QUICKSTART.replacen(field, "", 1), &[]).unwrap_err();
+        assert_eq!(lines(&errors), [format!("f.ron:{told}")]);
     }
 }
 

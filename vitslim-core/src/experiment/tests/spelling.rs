@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn with(good: &str, other: &str) -> Result<Experiment, Faults> {
+fn with(good: &str, other: &str) -> Result<Experiment, ExperimentErrors> {
     assert!(QUICKSTART.contains(good), "{good}");
     experiment(&QUICKSTART.replacen(good, other, 1), &[])
 }
 
-fn told(result: Result<Experiment, Faults>) -> String {
+fn told(result: Result<Experiment, ExperimentErrors>) -> String {
     result.unwrap_err().first().to_string()
 }
 
@@ -109,8 +109,8 @@ fn numbers_as_researchers_type_them() {
         let told = told(with("lr: 1e-2", &format!("lr: {spelling}")));
         assert!(told.starts_with("f.ron:11:") && told.contains(sentence), "{spelling}: {told}");
     }
-    let fault = with("lr: 1e-2", "lr: \"1e-4\"").unwrap_err();
-    assert_eq!(fault.first().advice(), Some("a number is written without quotes: `1e-4`"));
+    let error = with("lr: 1e-2", "lr: \"1e-4\"").unwrap_err();
+    assert_eq!(error.first().advice(), Some("a number is written without quotes: `1e-4`"));
 }
 
 #[test]
@@ -188,10 +188,10 @@ fn wrong_overrides_are_told_in_the_argument() {
         ("a[\"b=1", "--set:1:2: this quote is never closed", ""),
         ("a[0=1", "--set:1:2: this `[` is never closed", ""),
     ] {
-        let faults = experiment(QUICKSTART, &["cut=Hard", argument]).unwrap_err();
-        let fault = faults.first();
-        let advice = fault.advice().unwrap_or_default();
-        assert!(fault.to_string().starts_with(sentence), "{argument}: {:?}", lines(&faults));
+        let errors = experiment(QUICKSTART, &["cut=Hard", argument]).unwrap_err();
+        let error = errors.first();
+        let advice = error.advice().unwrap_or_default();
+        assert!(error.to_string().starts_with(sentence), "{argument}: {:?}", lines(&errors));
         assert!(advice.contains(help), "{argument}: {advice}");
     }
 }

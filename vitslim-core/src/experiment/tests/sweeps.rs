@@ -10,7 +10,7 @@ fn with(replacements: &[(&str, &str)]) -> String {
     })
 }
 
-fn trials(text: &str, sets: &[&str]) -> Result<Trials, Faults> {
+fn trials(text: &str, sets: &[&str]) -> Result<Trials, ExperimentErrors> {
     let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
     Document::parse("f.ron", text, &sets)?.trials()
 }
@@ -130,8 +130,8 @@ fn no_two_trials_are_called_the_same() {
         ("\"vit\"", "\"vit\", preset: Sweep([None, \"None\"])", "preset=None"),
         ("dim: 64", "dim: Sweep([64, 32, Some(64)])", "dim=64"),
     ] {
-        let faults = trials(&with(&[(good, swept)]), &[]).unwrap_err();
-        let told = faults.first().message();
+        let errors = trials(&with(&[(good, swept)]), &[]).unwrap_err();
+        let told = errors.first().message();
         assert!(told.starts_with("two trials would be called") && told.contains(trial), "{told}");
     }
 }
@@ -140,23 +140,23 @@ fn no_two_trials_are_called_the_same() {
 fn an_argument_does_not_fix_what_the_file_sweeps_unless_it_says_so() {
     let text = with(&[("seed: 42", "seed: Seeds(3)"), ("epochs: 10", "epochs: Sweep([5, 10])")]);
     let told = |set: &str| {
-        let faults = trials(&text, &[set]).unwrap_err();
-        (faults.first().to_string(), faults.first().advice().unwrap_or_default().to_owned())
+        let errors = trials(&text, &[set]).unwrap_err();
+        (errors.first().to_string(), errors.first().advice().unwrap_or_default().to_owned())
     };
-    let (fault, help) = told("seed=1");
+    let (error, help) = told("seed=1");
     assert_eq!(
-        fault,
+        error,
         "--set:1:1: `seed` is swept at f.ron:4:11, and this would replace the sweep by one value"
     );
     assert_eq!(help, "to override a swept value, pass a sweep: `--set 'seed=Sweep([1])'`");
-    let (fault, _) =
+    let (error, _) =
         told("search=(epochs: 1, optimizer: AdamW(lr: 1), dimensions: {\"hidden\": (weight: 1)})");
-    assert!(fault.starts_with("--set:1:1: `search.epochs` is swept at f.ron:9:17"), "{fault}");
+    assert!(error.starts_with("--set:1:1: `search.epochs` is swept at f.ron:9:17"), "{error}");
     // Another sweep beside it does not make it one.
-    let (fault, _) = told(
+    let (error, _) = told(
         "search=(epochs: 1, optimizer: AdamW(lr: Sweep([1, 0.1])), dimensions: {\"hidden\": (weight: 1)})",
     );
-    assert!(fault.contains("`search.epochs` is swept at f.ron:9:17"), "{fault}");
+    assert!(error.contains("`search.epochs` is swept at f.ron:9:17"), "{error}");
     let one = trials(&text, &["seed=Sweep([1])", "search.epochs=Sweep([7])"]).unwrap();
     assert_eq!(names(&one), ["search.epochs=7,seed=1"]);
 }
@@ -168,9 +168,9 @@ fn a_mistake_of_several_trials_is_told_once_and_those_of_all_trials_together() {
         ("seed: 42", "seed: Seeds(4)"),
         ("epochs: 20", "epochs: 0"),
     ]);
-    let faults = trials(&text, &[]).unwrap_err();
-    let places: Vec<_> = faults.iter().map(|fault| fault.span().place()).collect();
-    assert_eq!(places, [(14, 41), (14, 48), (22, 23)], "{:?}", lines(&faults));
+    let errors = trials(&text, &[]).unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.span().place()).collect();
+    assert_eq!(places, [(14, 41), (14, 48), (22, 23)], "{:?}", lines(&errors));
 }
 
 #[test]
@@ -205,8 +205,8 @@ fn what_trials_have_in_common_cannot_be_swept() {
         (with(&[("\"digits\"", "Sweep([\"a\"])")]), "f.ron:3:11: `name` cannot be swept"),
         (whole, "f.ron:1:1: the whole file cannot be swept"),
     ] {
-        let fault = trials(&text, &[]).unwrap_err().to_string();
-        assert!(fault.starts_with(told), "{fault}");
+        let error = trials(&text, &[]).unwrap_err().to_string();
+        assert!(error.starts_with(told), "{error}");
     }
 }
 

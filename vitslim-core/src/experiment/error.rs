@@ -16,7 +16,7 @@ const MOST_SHOWN: usize = 20;
 
 /// One mistake in an experiment. Displayed, it reads `file.ron:12:9: message`.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct ExperimentError {
     message: String,
     span: Span,
     label: Option<String>,
@@ -25,7 +25,7 @@ pub struct Fault {
     missing: Option<&'static str>,
 }
 
-impl Fault {
+impl ExperimentError {
     /// A mistake at `span`. The message is a sentence in lower case without a full stop.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
         Self { message: message.into(), span, label: None, also: None, help: None, missing: None }
@@ -44,7 +44,7 @@ impl Fault {
     }
 
     /// Whether `other` is the same mistake.
-    pub(super) fn is_same(&self, other: &Fault) -> bool {
+    pub(super) fn is_same(&self, other: &ExperimentError) -> bool {
         self.span == other.span && self.message == other.message
     }
 
@@ -100,15 +100,15 @@ fn can_be_shown(span: &Span) -> bool {
     lines.is_ok_and(|lines| lines.data().len() <= LONGEST_SHOWN)
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ExperimentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.span, self.message)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ExperimentError {}
 
-impl Diagnostic for Fault {
+impl Diagnostic for ExperimentError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let help = self.help.as_ref()?;
         Some(Box::new(help))
@@ -132,17 +132,17 @@ impl Diagnostic for Fault {
 
 /// The mistakes of an experiment: one or more, in the order in which they stand, file by file.
 #[derive(Clone, Debug)]
-pub struct Faults(Vec<Fault>);
+pub struct ExperimentErrors(Vec<ExperimentError>);
 
-impl Faults {
+impl ExperimentErrors {
     /// `Ok` if nothing was found.
     ///
     /// # Errors
     ///
-    /// The faults of `found`, if there are any.
-    pub fn check(found: impl IntoIterator<Item = Fault>) -> Result<(), Self> {
-        let faults = in_order(found);
-        if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
+    /// The errors of `found`, if there are any.
+    pub fn check(found: impl IntoIterator<Item = ExperimentError>) -> Result<(), Self> {
+        let errors = in_order(found);
+        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
     }
 
     /// The values of `results`, or all their mistakes, each once. It stops when a report is full.
@@ -152,14 +152,14 @@ impl Faults {
     /// The mistakes of `results`, if there are any.
     pub(super) fn gather<T>(results: impl IntoIterator<Item = Result<T, Self>>) -> Result<Vec<T>, Self> {
         let mut values = Vec::new();
-        let mut found: Vec<Fault> = Vec::new();
+        let mut found: Vec<ExperimentError> = Vec::new();
         for result in results {
             match result {
                 Ok(value) => values.push(value),
-                Err(faults) => {
-                    for fault in faults {
-                        if !found.iter().any(|known| known.is_same(&fault)) {
-                            found.push(fault);
+                Err(errors) => {
+                    for error in errors {
+                        if !found.iter().any(|known| known.is_same(&error)) {
+                            found.push(error);
                         }
                     }
                 }
@@ -173,24 +173,24 @@ impl Faults {
 
     /// These mistakes and `others`.
     #[must_use]
-    pub(crate) fn and(self, others: impl IntoIterator<Item = Fault>) -> Self {
+    pub(crate) fn and(self, others: impl IntoIterator<Item = ExperimentError>) -> Self {
         Self(in_order(self.into_iter().chain(others)))
     }
 
     /// Each mistake.
-    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ExperimentError> {
         self.0.iter()
     }
 
     /// The mistake that stands first.
-    pub fn first(&self) -> &Fault {
+    pub fn first(&self) -> &ExperimentError {
         &self.0[0]
     }
 }
 
-/// Faults in the order of their places, those of one source together.
-fn in_order(faults: impl IntoIterator<Item = Fault>) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = faults.into_iter().collect();
+/// ExperimentErrors in the order of their places, those of one source together.
+fn in_order(errors: impl IntoIterator<Item = ExperimentError>) -> Vec<ExperimentError> {
+    let mut errors: Vec<ExperimentError> = errors.into_iter().collect();
     let mut sources: Vec<Arc<Source>> = Vec::new();
     let mut number = |source: &Arc<Source>| match sources.iter().position(|known| known == source) {
         Some(number) => number,
@@ -199,35 +199,35 @@ fn in_order(faults: impl IntoIterator<Item = Fault>) -> Vec<Fault> {
             sources.len() - 1
         }
     };
-    faults.sort_by_cached_key(|fault| (number(&fault.span.source), fault.span.start));
-    faults
+    errors.sort_by_cached_key(|error| (number(&error.span.source), error.span.start));
+    errors
 }
 
-impl IntoIterator for Faults {
-    type Item = Fault;
-    type IntoIter = std::vec::IntoIter<Fault>;
+impl IntoIterator for ExperimentErrors {
+    type Item = ExperimentError;
+    type IntoIter = std::vec::IntoIter<ExperimentError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
 }
 
-impl<'a> IntoIterator for &'a Faults {
-    type Item = &'a Fault;
-    type IntoIter = std::slice::Iter<'a, Fault>;
+impl<'a> IntoIterator for &'a ExperimentErrors {
+    type Item = &'a ExperimentError;
+    type IntoIter = std::slice::Iter<'a, ExperimentError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl From<Fault> for Faults {
-    fn from(fault: Fault) -> Self {
-        Self(vec![fault])
+impl From<ExperimentError> for ExperimentErrors {
+    fn from(error: ExperimentError) -> Self {
+        Self(vec![error])
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for ExperimentErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.first())?;
         match self.0.len() - 1 {
@@ -238,10 +238,10 @@ impl fmt::Display for Faults {
     }
 }
 
-impl std::error::Error for Faults {}
+impl std::error::Error for ExperimentErrors {}
 
 /// A report shows the first mistake as its own and the others as related to it, each with its source.
-impl Diagnostic for Faults {
+impl Diagnostic for ExperimentErrors {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.first().help()
     }
@@ -256,6 +256,6 @@ impl Diagnostic for Faults {
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
         let others = self.0.get(1..MOST_SHOWN.min(self.0.len()))?;
-        (!others.is_empty()).then(|| Box::new(others.iter().map(|fault| fault as &dyn Diagnostic)) as _)
+        (!others.is_empty()).then(|| Box::new(others.iter().map(|error| error as &dyn Diagnostic)) as _)
     }
 }

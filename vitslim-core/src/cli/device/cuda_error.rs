@@ -12,7 +12,7 @@ const TOOLKITS: [&str; 4] = ["/usr/local/cuda", "/opt/cuda", "/usr/lib/cuda", "/
 
 /// Why CUDA cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum CudaTrouble {
+pub enum CudaError {
     /// The binary has no CUDA backend.
     #[error("this vitslim was built without CUDA")]
     NotCompiled,
@@ -38,7 +38,7 @@ pub enum CudaTrouble {
     NoLibdevice(Option<PathBuf>),
 }
 
-impl CudaTrouble {
+impl CudaError {
     /// What to do.
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -93,12 +93,12 @@ fn missing_libdevice(cuda_path: Option<&Path>) -> String {
 pub(super) fn find_libdevice(
     cuda_path: Option<PathBuf>,
     is_file: impl Fn(&Path) -> bool,
-) -> Result<(), CudaTrouble> {
+) -> Result<(), CudaError> {
     let found = match &cuda_path {
         Some(path) => is_file(&path.join(LIBDEVICE)),
         None => TOOLKITS.iter().any(|toolkit| is_file(&Path::new(toolkit).join(LIBDEVICE))),
     };
-    if found { Ok(()) } else { Err(CudaTrouble::NoLibdevice(cuda_path)) }
+    if found { Ok(()) } else { Err(CudaError::NoLibdevice(cuda_path)) }
 }
 
 /// A CUDA version as the driver encodes it: 12.8 is 12080.
@@ -124,11 +124,11 @@ mod tests {
 
     #[test]
     fn a_device_that_the_environment_hides_is_told_so() {
-        let said = |variable: Option<&str>| CudaTrouble::NoDevice(variable.map(str::to_owned)).to_string();
+        let said = |variable: Option<&str>| CudaError::NoDevice(variable.map(str::to_owned)).to_string();
         assert_eq!(said(None), "the NVIDIA driver finds no device");
         assert!(said(Some("")).ends_with("CUDA_VISIBLE_DEVICES is empty, which hides them all"));
         assert!(said(Some("7")).ends_with("where CUDA_VISIBLE_DEVICES is `7`"));
-        assert!(CudaTrouble::NoDevice(Some(String::new())).remedy().contains("unset CUDA_VISIBLE_DEVICES"));
+        assert!(CudaError::NoDevice(Some(String::new())).remedy().contains("unset CUDA_VISIBLE_DEVICES"));
     }
 
     #[test]
