@@ -1,10 +1,12 @@
 //! The forward pass as a graph of operations with shapes, recorded without computing anything, and what is counted in it.
 
+mod activations;
 mod capture;
 mod macs;
 #[cfg(test)]
 mod published;
 
+pub use activations::activations;
 pub use capture::{GraphError, capture};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};

@@ -24,6 +24,15 @@ pub(super) const SUMMARY: &str = "summary.json";
 /// Folder of the sub-networks.
 pub(super) const SUBNETS: &str = "subnets";
 
+/// File with the units that a sub-network keeps.
+pub(super) const PLAN: &str = "plan.ron";
+
+/// File with a sub-network's weights.
+pub(super) const WEIGHTS: &str = "model.safetensors";
+
+/// File with what another program needs to compute a sub-network.
+pub(super) const NETWORK: &str = "network.json";
+
 /// File with a sub-network's results, which is written last.
 pub(super) const RESULT: &str = "result.json";
 

@@ -13,6 +13,7 @@ mod identity;
 mod initial;
 mod keys;
 mod listing;
+mod network;
 mod pipeline;
 mod prepare;
 mod remaining;
@@ -23,6 +24,7 @@ mod state;
 mod target;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
 pub(crate) use dataset::dataset;

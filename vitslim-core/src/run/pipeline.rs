@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,13 +11,15 @@ use serde_json::{Map, Value, json};
 use super::begin::begin;
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{RESULT, RunFolder, SUBNETS, SUMMARY};
+use super::folder::{NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial;
 use super::keys::PreparedBudget;
+use super::network::Network;
 use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
 use super::setting::Setting;
 use super::sharing::Sharing;
+use super::weights::{parameters, weights};
 use crate::data::{ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
@@ -77,7 +78,8 @@ pub fn execute<A: Architecture>(
     };
     let (searched, epochs) = run.search(dense.clone(), &mut seconds)?;
     let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
-    run.save_module(&searched.masks, "masks.safetensors", "the masks")?;
+    let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
+    folder.write("masks.safetensors", &masks)?;
 
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
@@ -141,7 +143,7 @@ impl<A: Architecture> Run<'_, A> {
         let plan = self.prepared.plan(&searched.masks, budget)?;
         leaves_tokens(&plan, &self.prepared.dimensions)
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
-        self.folder.write(&file("plan.ron"), plan_as_ron(&plan)?.as_bytes())?;
+        self.folder.write(&file(PLAN), plan_as_ron(&plan)?.as_bytes())?;
         let base = match experiment.cut {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
@@ -163,7 +165,9 @@ impl<A: Architecture> Run<'_, A> {
                 (retrained.slim.model, Some(top1))
             }
         };
-        self.save_module(&model, &file("model.safetensors"), "a sub-network")?;
+        let saved = weights(&model, &plan).map_err(|error| format_error("a sub-network", error))?;
+        self.folder.write(&file(WEIGHTS), &saved)?;
+        self.save_json(&Network::new(self.prepared, &plan, &model)?, &file(NETWORK))?;
         let shares = budget.shares.iter().map(|(key, share)| (key.clone(), json!(share)));
         let summary = SubnetSummary {
             label: label.to_owned(),
@@ -256,13 +260,6 @@ impl<A: Architecture> Run<'_, A> {
         }
         let fractions = counts.into_iter();
         fractions.map(|(name, kept, of)| (name.to_owned(), json!(kept as f64 / of as f64))).collect()
-    }
-
-    fn save_module<M: Module>(&self, module: &M, name: &str, what: &'static str) -> Result<(), RunError> {
-        let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
-        module.save_into(&mut store).map_err(|error| format_error(what, error))?;
-        let bytes = store.get_bytes().map_err(|error| format_error(what, error))?;
-        Ok(self.folder.write(name, &bytes)?)
     }
 
     fn save_json(&self, value: &impl Serialize, name: &str) -> Result<(), RunError> {
