@@ -14,8 +14,8 @@ use vitslim_core::models::{
 };
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan, relative_difference, trains_after_slicing};
 use vitslim_core::slim::{
-    Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe, heads_as_planned,
-    heads_by_size, kept_count, rank,
+    Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe,
+    heads_as_planned, heads_by_size, kept_count, rank,
 };
 use vitslim_core::values::{self, random};
 

@@ -48,7 +48,10 @@ fn close(what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     let size = expected.iter().fold(1e-3, |most: f64, value| most.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
         let difference = (found - expected).abs() / size;
-        assert!(difference <= tolerance, "{what}, value {index}: {found} instead of {expected}, {difference:e} of {size}");
+        assert!(
+            difference <= tolerance,
+            "{what}, value {index}: {found} instead of {expected}, {difference:e} of {size}"
+        );
     }
 }
 
@@ -86,7 +89,8 @@ fn gelu_reference(x: f64) -> f64 {
     let parts = 2000;
     let width = x / f64::from(parts);
     let weight = |part: i32| if part == 0 || part == parts { 1.0 } else { f64::from(2 + 2 * (part % 2)) };
-    let integral: f64 = (0..=parts).map(|part| weight(part) * density(f64::from(part) * width)).sum::<f64>() * width / 3.0;
+    let integral: f64 =
+        (0..=parts).map(|part| weight(part) * density(f64::from(part) * width)).sum::<f64>() * width / 3.0;
     x * (0.5 + integral)
 }
 
@@ -118,7 +122,8 @@ fn linear_layers() {
     let output = linear(x.clone(), weight.clone(), Some(bias.clone()));
     agrees(&computed!(weights, output, [x, weight, bias]), &inputs, &weights, F32, |inputs| {
         let value = |row: usize, column: usize| {
-            let products = (0..d_input).map(|k| inputs[0][row * d_input + k] * inputs[1][k * d_output + column]);
+            let products =
+                (0..d_input).map(|k| inputs[0][row * d_input + k] * inputs[1][k * d_output + column]);
             products.sum::<f64>() + inputs[2][column]
         };
         (0..rows).flat_map(|row| (0..d_output).map(move |column| value(row, column))).collect()
@@ -132,8 +137,7 @@ fn layer_norms() {
     let [batch, tokens, kept] = [2, 3, 37];
     let epsilon = 1e-2;
     for width in [kept, kept + 11] {
-        let inputs =
-            [batch * tokens * kept, kept, kept, tokens].map(|count| values(&mut rng, count, 1.0));
+        let inputs = [batch * tokens * kept, kept, kept, tokens].map(|count| values(&mut rng, count, 1.0));
         let weights = values(&mut rng, batch * tokens * kept, 1.0);
         let x = leaf(&inputs[0], [batch, tokens, kept], DType::F32);
         let [gamma, beta] = [1, 2].map(|index| leaf(&inputs[index], [kept], DType::F32));
@@ -142,13 +146,17 @@ fn layer_norms() {
             let rows = inputs[0].chunks_exact(kept).enumerate();
             rows.flat_map(|(row, x)| {
                 let factor = inputs.get(3).map_or(1.0, |factors| factors[row % tokens]);
-                let all = |x: &[f64]| x.iter().copied().chain(std::iter::repeat_n(0.0, width - kept)).collect::<Vec<_>>();
+                let all = |x: &[f64]| {
+                    x.iter().copied().chain(std::iter::repeat_n(0.0, width - kept)).collect::<Vec<_>>()
+                };
                 let x = all(x);
                 let mean = x.iter().sum::<f64>() / width as f64;
                 let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / width as f64;
                 let std = (variance + epsilon).sqrt();
                 let normed = x.into_iter().take(kept).zip(inputs[1].iter().zip(&inputs[2]));
-                normed.map(|(x, (gamma, beta))| factor * ((x - mean) / std * gamma + beta)).collect::<Vec<_>>()
+                normed
+                    .map(|(x, (gamma, beta))| factor * ((x - mean) / std * gamma + beta))
+                    .collect::<Vec<_>>()
             })
             .collect()
         };
@@ -185,7 +193,10 @@ fn attention_over_ragged_heads() {
                 let scores: Vec<f64> = (0..tokens).map(score).collect();
                 let sum: f64 = scores.iter().sum();
                 for feature in of_head.clone() {
-                    let values = scores.iter().enumerate().map(|(key, score)| score / sum * at(image, key, 2, feature));
+                    let values = scores
+                        .iter()
+                        .enumerate()
+                        .map(|(key, score)| score / sum * at(image, key, 2, feature));
                     output[(image * tokens + query) * features + feature] = values.sum();
                 }
                 start += size;

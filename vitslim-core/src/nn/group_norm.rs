@@ -115,7 +115,11 @@ impl SlimLayer<Output> for GroupNorm {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("groups", self.num_groups as f64), ("group_width", self.group_width as f64), ("epsilon", self.epsilon)]
+        vec![
+            ("groups", self.num_groups as f64),
+            ("group_width", self.group_width as f64),
+            ("epsilon", self.epsilon),
+        ]
     }
 
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {

@@ -173,7 +173,8 @@ mod tests {
         let network: Value = serde_json::from_str(&text("network.json")).unwrap();
         assert_eq!(described, network);
         // All that can be cut is cut, and the order of the heads is not that in which they are computed.
-        let sizes: Vec<usize> = serde_json::from_value(network["heads"]["blocks.1.attn.head_dim"]["sizes"].clone()).unwrap();
+        let sizes: Vec<usize> =
+            serde_json::from_value(network["heads"]["blocks.1.attn.head_dim"]["sizes"].clone()).unwrap();
         assert!(sizes.len() == 3 && !sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
         assert!(network["units"]["width"].as_u64() < Some(16));
         assert!(network["tokens"]["blocks.1.tokens"]["keep"].as_array().unwrap().len() < 16);

@@ -238,7 +238,11 @@ mod tests {
     }
 
     fn values(model: &Vit) -> Vec<(String, TensorData)> {
-        model.collect(None, None, false).into_iter().map(|tensor| (tensor.name.clone(), tensor.to_data().unwrap())).collect()
+        model
+            .collect(None, None, false)
+            .into_iter()
+            .map(|tensor| (tensor.name.clone(), tensor.to_data().unwrap()))
+            .collect()
     }
 
     /// The network that is read from a folder with these files.
@@ -259,14 +263,19 @@ mod tests {
             data.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
         };
         let keep = &plan.get("blocks.0.attn.head_dim").unwrap().keep;
-        let dense: Vec<f32> = model.blocks[0].attn.qkv.bias.as_ref().unwrap().val().into_data().try_into_vec().unwrap();
-        let expected: Vec<f32> =
-            (0..3).flat_map(|part| keep.iter().map(move |unit| 12 * part + unit)).map(|unit| dense[unit]).collect();
+        let dense: Vec<f32> =
+            model.blocks[0].attn.qkv.bias.as_ref().unwrap().val().into_data().try_into_vec().unwrap();
+        let expected: Vec<f32> = (0..3)
+            .flat_map(|part| keep.iter().map(move |unit| 12 * part + unit))
+            .map(|unit| dense[unit])
+            .collect();
         assert_eq!(floats(found.tensor("blocks.0.attn.qkv.bias").unwrap().data()), expected);
         // `[out, in]`
         let dense: Vec<f32> = model.blocks[0].attn.proj.weight.val().into_data().try_into_vec().unwrap();
-        let expected: Vec<f32> =
-            (0..12).flat_map(|output| keep.iter().map(move |unit| 12 * unit + output)).map(|at| dense[at]).collect();
+        let expected: Vec<f32> = (0..12)
+            .flat_map(|output| keep.iter().map(move |unit| 12 * unit + output))
+            .map(|at| dense[at])
+            .collect();
         assert_eq!(floats(found.tensor("blocks.0.attn.proj.weight").unwrap().data()), expected);
     }
 

@@ -186,7 +186,8 @@ fn stock_layer_norm(x: Tensor<3>, [gamma, beta]: [Tensor<1>; 2], gone: usize) ->
     }
     let ([batch, tokens, kept], place) = (x.dims(), (&x.device(), x.dtype()));
     let whole = Tensor::cat(vec![x, Tensor::zeros([batch, tokens, gone], place)], 2);
-    let [gamma, beta] = [gamma, beta].map(|values| Tensor::cat(vec![values, Tensor::zeros([gone], place)], 0));
+    let [gamma, beta] =
+        [gamma, beta].map(|values| Tensor::cat(vec![values, Tensor::zeros([gone], place)], 0));
     module::layer_norm(whole, gamma, Some(beta), 1e-6).narrow(2, 0, kept)
 }
 
@@ -256,12 +257,16 @@ mod tests {
         let [a, b] = [(); 2].map(|()| draw.values([64, 64], 1.0));
         let exact = product(&a, &b, 64);
         let off = |bits| {
-            let [a, b] = [&a, &b].map(|factor| factor.iter().map(|&value| rounded(value, bits)).collect::<Vec<_>>());
+            let [a, b] =
+                [&a, &b].map(|factor| factor.iter().map(|&value| rounded(value, bits)).collect::<Vec<_>>());
             relative_difference(&exact, &product(&a, &b, 64))
         };
         let (f32, tf32, bf16) = (off(23), off(10), off(7));
         let allowed = on_gpu(F32, Products::One);
-        assert!(f32 < F32 && 10.0 * GPU < tf32 && tf32 < allowed && allowed < bf16, "{f32:e} {tf32:e} {bf16:e}");
+        assert!(
+            f32 < F32 && 10.0 * GPU < tf32 && tf32 < allowed && allowed < bf16,
+            "{f32:e} {tf32:e} {bf16:e}"
+        );
         assert_eq!(tolerance(&Device::flex(), F32, Products::Network), F32);
         assert_eq!(on_gpu(F32, Products::None), GPU);
     }

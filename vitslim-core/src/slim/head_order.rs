@@ -16,8 +16,7 @@ pub fn heads_as_planned<M: Slimmable>(model: &M, plan: &Plan) -> M {
     let planned: HashMap<_, _> = plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect();
     reordered(model, |dimension, sizes| {
         let cut = planned.get(dimension)?;
-        let left: Vec<usize> =
-            cut.by_group().iter().map(Vec::len).filter(|&units| units > 0).collect();
+        let left: Vec<usize> = cut.by_group().iter().map(Vec::len).filter(|&units| units > 0).collect();
         let mut order = vec![0; left.len()];
         for (place, head) in by_size(&left).into_iter().enumerate() {
             order[head] = place;
@@ -52,7 +51,13 @@ struct Reorder<F> {
 }
 
 impl<F> Reorder<F> {
-    fn select<S: Side, L: SlimLayer<S>>(&self, axis: &DimensionAxis, layer: L, side: S, order: &[usize]) -> L {
+    fn select<S: Side, L: SlimLayer<S>>(
+        &self,
+        axis: &DimensionAxis,
+        layer: L,
+        side: S,
+        order: &[usize],
+    ) -> L {
         let features = axis.features(order, order.len());
         layer.select(side, index_tensor(&features, &self.device))
     }

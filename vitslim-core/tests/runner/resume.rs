@@ -185,7 +185,10 @@ fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(130), "{printed}");
     let stopped = "pretrain was stopped in epoch";
-    assert!(printed.contains(stopped) && printed.ends_with("give the same command to resume from there"), "{printed}");
+    assert!(
+        printed.contains(stopped) && printed.ends_with("give the same command to resume from there"),
+        "{printed}"
+    );
     assert!(!workspace.path("runs/tiny/seed=3/summary.json").exists());
     reference.assert_same_end(&workspace, "after Ctrl-C");
 }

@@ -142,7 +142,10 @@ fn killed_in_the_middle_a_sweep_ends_with_the_same_table() {
         hit.extend(stage_hit(&folder, &uninterrupted).filter(|_| at_work));
     }
     assert!(hit.len() >= 4, "only {hit:?} of 5 kills found a trial at work");
-    assert!(hit.iter().any(|stage| stage == "pretrain") && hit.iter().any(|stage| stage != "pretrain"), "{hit:?}");
+    assert!(
+        hit.iter().any(|stage| stage == "pretrain") && hit.iter().any(|stage| stage != "pretrain"),
+        "{hit:?}"
+    );
     let resumed = run_sweep(&workspace, &file, &[]);
     assert_eq!(trials(&resumed), trials(&uninterrupted));
     let rows = |workspace: &Workspace| {

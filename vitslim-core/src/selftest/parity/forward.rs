@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::fixture::{logits_tolerance, SEARCHED, Tensors, VARIANTS, masks, model, spec};
+use super::fixture::{SEARCHED, Tensors, VARIANTS, logits_tolerance, masks, model, spec};
 use crate::models::Architecture;
 use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison};
@@ -33,7 +33,12 @@ pub(super) fn soft_logits(device: &Device) -> Checked {
     for (name, variant, searched) in cases {
         let gated = model.gate(&masks(&model, variant, searched, 0)?);
         let logits = gated.forward(io.tensor("images", device)?).class;
-        comparison.close(name, &host(logits)?, &io.values(&format!("logits_{name}"))?, logits_tolerance(device));
+        comparison.close(
+            name,
+            &host(logits)?,
+            &io.values(&format!("logits_{name}"))?,
+            logits_tolerance(device),
+        );
     }
     comparison.finish()
 }

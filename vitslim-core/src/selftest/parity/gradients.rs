@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::fixture::{gradients_tolerance, SEARCHED, SUMS, Tensors, VARIANTS, masks, model, zeta};
+use super::fixture::{SEARCHED, SUMS, Tensors, VARIANTS, gradients_tolerance, masks, model, zeta};
 use crate::models::Architecture;
 use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison, Failure};
@@ -35,7 +35,12 @@ fn compare(
     let cross_entropy = CrossEntropyLossConfig::new().init(device).forward(logits, io.labels(device)?);
     let penalty = masks.penalty().ok_or_else(|| Failure::new("there is no penalty"))?;
     let loss = cross_entropy.clone() + penalty;
-    comparison.close("cross entropy", &host(cross_entropy)?, &expected("loss_ce")?, gradients_tolerance(device));
+    comparison.close(
+        "cross entropy",
+        &host(cross_entropy)?,
+        &expected("loss_ce")?,
+        gradients_tolerance(device),
+    );
     comparison.close("loss", &host(loss.clone())?, &expected("loss")?, gradients_tolerance(device));
     for (name, dimension) in [("l1_attn", "head_dim"), ("l1_mlp", "hidden"), ("l1_patch", "tokens")] {
         let mut sum = 0.0;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::fixture::{logits_tolerance, SEARCHED, Tensors, VARIANTS, json, masks, model};
+use super::fixture::{SEARCHED, Tensors, VARIANTS, json, logits_tolerance, masks, model};
 use super::golden::Removed;
 use crate::models::Architecture;
 use crate::selftest::comparison::host;

@@ -4,7 +4,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::fixture::{logits_tolerance, SEARCHED, Tensors, VARIANTS, json, masks, model};
+use super::fixture::{SEARCHED, Tensors, VARIANTS, json, logits_tolerance, masks, model};
 use super::golden::Selection;
 use crate::models::{Architecture, Vit};
 use crate::selftest::comparison::host;
@@ -23,7 +23,9 @@ fn reference_index(count: usize, budget: f64) -> usize {
 fn reference_rule(values: &[Vec<f64>], budget: f64) -> Result<(f64, Kept), Failure> {
     let mut sorted: Vec<f64> = values.concat();
     sorted.sort_by(f64::total_cmp);
-    let threshold = *sorted.get(reference_index(sorted.len(), budget)).ok_or_else(|| Failure::new(format!("a budget of {budget}")))?;
+    let threshold = *sorted
+        .get(reference_index(sorted.len(), budget))
+        .ok_or_else(|| Failure::new(format!("a budget of {budget}")))?;
     let kept = values.iter().map(|values| values.iter().map(|v| *v >= threshold).collect());
     Ok((threshold, kept.collect()))
 }
@@ -96,7 +98,12 @@ pub(super) fn selection(device: &Device) -> Checked {
 
             let hard = hard(&model, &soft, &kept, device)?;
             let logits = model.gate(&hard).forward(io.tensor("images", device)?).class;
-            comparison.close(&what("hard logits"), &host(logits)?, &case.hard_logits.0, logits_tolerance(device));
+            comparison.close(
+                &what("hard logits"),
+                &host(logits)?,
+                &case.hard_logits.0,
+                logits_tolerance(device),
+            );
 
             let mut plan = Plan::whole(&dimensions);
             for mask in hard.iter().filter(|mask| !mask.is_tokens()) {
@@ -122,7 +129,8 @@ pub(super) fn kept_counts(_: &Device) -> Checked {
         let case = format!("{n} units at {budget}");
         comparison.equal(&case, &reference_index(n, budget), &index);
         let (ours, theirs) = (kept_count(n, budget), n - index);
-        comparison.holds(ours == theirs || ours + 1 == theirs, format!("{case}: {ours} and {theirs} are kept"));
+        comparison
+            .holds(ours == theirs || ours + 1 == theirs, format!("{case}: {ours} and {theirs} are kept"));
     }
     comparison.finish()
 }

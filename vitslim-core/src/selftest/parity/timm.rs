@@ -110,7 +110,12 @@ pub(super) fn deit_distilled(device: &Device) -> Checked {
     let model: DistilledVit = DEIT_DISTILLED.model(device)?;
     let logits = model.forward(io.tensor("images", device)?);
     let distillation = logits.distillation.ok_or_else(|| Failure::new("there is no second head"))?;
-    comparison.close("class token", &host(logits.class)?, &io.values("dense.class")?, logits_tolerance(device));
+    comparison.close(
+        "class token",
+        &host(logits.class)?,
+        &io.values("dense.class")?,
+        logits_tolerance(device),
+    );
     let expected = io.values("dense.distillation")?;
     comparison.close("distillation token", &host(distillation)?, &expected, logits_tolerance(device));
     comparison.finish()
