@@ -25,3 +25,29 @@ fn name(operation: &OperationIr) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+    use crate::graph::capture::tensor_id;
+    use crate::nn::Gelu;
+
+    /// What is recorded of `compute`, whose result is a tensor.
+    fn recorded(compute: impl FnOnce(&Device) -> Tensor<1>) -> CapturedGraph {
+        let recorder = Device::capture();
+        let graph = recorder.capture_scope(|scope| {
+            let output = compute(&recorder);
+            scope.complete([], [tensor_id(&output).unwrap()])
+        });
+        graph.unwrap()
+    }
+
+    #[test]
+    fn gelu_is_named() {
+        let twice = |x: Tensor<1>| Gelu::new().forward(Gelu::new().forward(x));
+        let graph = recorded(|device| burn::tensor::activation::relu(twice(Tensor::ones([4], device))));
+        assert_eq!(activations(&graph), ["gelu", "relu"]);
+    }
+}

@@ -209,7 +209,6 @@ fn read(path: &Path) -> Result<Vec<u8>, RestoreError> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::TensorData;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use safetensors::SafeTensors;
@@ -235,14 +234,6 @@ mod tests {
         let mut plan = Plan::whole(&describe(&model).unwrap());
         plan.get_mut("blocks.0.attn.head_dim").unwrap().keep = vec![1, 6, 8, 9, 10, 11];
         (model, plan)
-    }
-
-    fn values(model: &Vit) -> Vec<(String, TensorData)> {
-        model
-            .collect(None, None, false)
-            .into_iter()
-            .map(|tensor| (tensor.name.clone(), tensor.to_data().unwrap()))
-            .collect()
     }
 
     /// The network that is read from a folder with these files.
@@ -294,8 +285,8 @@ mod tests {
             ("an earlier version", &[(WEIGHTS, &by_an_earlier_version)]),
         ] {
             let found = read_back(files).unwrap();
-            assert_eq!(found.blocks[0].attn.heads.sizes, [4, 1, 1], "{who}");
-            assert_eq!(values(&found), values(&sliced), "{who}");
+            assert_eq!(found.blocks[0].attn.heads.sizes, [3, 2, 1], "{who}");
+            assert!(parameters(&found).unwrap() == parameters(&sliced).unwrap(), "{who}");
         }
         let order = |order: &str| {
             let metadata = [("heads".to_owned(), order.to_owned())].into();

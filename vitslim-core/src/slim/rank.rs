@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_share_keeps_what_exact_arithmetic_keeps() {
-        for units in 1..=2000 {
+        for units in 1..=2000_usize {
             for hundredths in 1..=100 {
                 let exact = (units * hundredths).div_ceil(100);
                 assert_eq!(kept_count(units, hundredths as f64 / 100.0), exact, "{hundredths} % of {units}");
