@@ -16,14 +16,14 @@ pub(super) const AS_PLANNED: &str = "plan.ron";
 pub(super) fn weights<M: Slimmable>(model: &M, plan: &Plan) -> Result<Vec<u8>, SafetensorsStoreError> {
     let mut store = store().metadata(HEADS, AS_PLANNED);
     heads_as_planned(model, plan).save_into(&mut store)?;
-    Ok(store.get_bytes()?)
+    store.get_bytes()
 }
 
 /// The parameters of `module`.
 pub(super) fn parameters<M: Module>(module: &M) -> Result<Vec<u8>, SafetensorsStoreError> {
     let mut store = store();
     module.save_into(&mut store)?;
-    Ok(store.get_bytes()?)
+    store.get_bytes()
 }
 
 /// Without burn's own metadata: several entries are written in an order that differs each time, so that equal runs would not leave

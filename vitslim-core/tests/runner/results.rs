@@ -113,8 +113,8 @@ fn assert_described(network: &Value, plan: &Plan, weights: &SafeTensors) {
         assert_eq!(network["units"][path("mlp.hidden")], keep("mlp.hidden").len());
         assert_eq!(network["tokens"][path("tokens")], json!({ "prefix": 1, "keep": keep("tokens") }));
         let heads = &network["heads"][path("attn.head_dim")];
-        let sizes =
-            [0..8, 8..16].map(|head| keep("attn.head_dim").iter().filter(|&&unit| head.contains(&unit)).count());
+        let sizes = [0..8, 8..16]
+            .map(|head| keep("attn.head_dim").iter().filter(|&&unit| head.contains(&unit)).count());
         let sizes: Vec<_> = sizes.into_iter().filter(|&size| size > 0).collect();
         assert_eq!(*heads, json!({ "sizes": sizes, "scale": 8_f64.powf(-0.5) }));
         let qkv = weights.tensor(&path("attn.qkv.weight")).unwrap();
