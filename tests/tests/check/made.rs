@@ -98,7 +98,7 @@ pub const UNCLOSED: u8 = 2;
 pub const CLOSED_TWICE: u8 = 3;
 /// A field is not left.
 pub const NOT_LEFT: u8 = 4;
-/// The classifier, which calls the width otherwise, gates it nowhere, and what is behind a sigmoid is not gated.
+/// The width is gated before a sigmoid, and not behind it, where it has another name.
 pub const UNGATED: u8 = 5;
 
 /// Taken apart by hand, as a network is that lends a dimension by another name.
@@ -130,7 +130,7 @@ impl<const HOW: u8> Slimmable for ByHand<HOW> {
         let Self { embed, mut head, mut gated } = self;
         mapper.lend(&[("width", "width".to_owned())]);
         let name = if HOW == MISNAMED { "stem" } else { "embed" };
-        let embed = mapper.axis::<Output, _>(name, embed, Output, &[Factor::Units("width")], false);
+        let embed = mapper.axis::<Output, _>(name, embed, Output, &[Factor::Units("width")], HOW == UNGATED);
         mapper.close();
         mapper.lend(&[("former", "width".to_owned())]);
         if HOW == UNGATED {

@@ -1,4 +1,4 @@
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use burn_capture::{CaptureBackend, CaptureError, CapturedGraph, TensorId};
 use thiserror::Error;

@@ -1,6 +1,5 @@
 //! Networks that let no image through: a layer of them is left without units, and what comes after it is the same for every image.
 
-use burn::module::Module;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -30,7 +29,7 @@ fn is_blind<A: Architecture>(model: &A, image: ImageShape) -> bool {
         let drawn = randomised(model.clone(), &mut rng);
         let images = random([IMAGES, image.channels, image.size, image.size], &mut rng, &device);
         let Ok(Ok(logits)) = attempt(|| read(&drawn, images, Precision::F32)) else { return false };
-        let Some(&classes) = logits.shape.last() else { return false };
+        let Some(&classes) = logits.shape().last() else { return false };
         let Ok(logits) = logits.convert::<f64>().try_into_vec::<f64>() else { return false };
         logits.chunks(classes).all(|of_image| relative_difference(&logits[..classes], of_image) <= NONE)
     })
