@@ -7,7 +7,7 @@ use crate::data::ImageShape;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::panics::attempt;
-use crate::slim::{Dimension, Plan};
+use crate::slim::{Dimension, Plan, drop_cut_tokens};
 use crate::train::read;
 use crate::values::{random, randomised, relative_difference};
 
@@ -45,6 +45,7 @@ pub(super) fn is_blind_without<A: Architecture>(
     let mut plan = Plan::whole(dimensions);
     let Some(cut) = plan.get_mut(path) else { return false };
     cut.keep.clear();
+    drop_cut_tokens(&mut plan, dimensions);
     // Some layers cannot be cut like that.
     attempt(|| model.slim(&plan)).is_ok_and(|sliced| sliced.is_ok_and(|sliced| is_blind(&sliced, image)))
 }
@@ -60,8 +61,8 @@ pub(super) fn blinding<A: Architecture>(
     if !is_blind(&sliced, image) {
         return None;
     }
-    let of_features = dimensions.iter().filter(|dimension| !dimension.is_tokens() && dimension.units() > 0);
-    let paths = of_features.map(|dimension| dimension.path.as_str());
+    let paths =
+        dimensions.iter().filter(|dimension| dimension.units() > 0).map(|dimension| dimension.path.as_str());
     let empty: Vec<&str> =
         paths.filter(|path| plan.get(path).is_some_and(|cut| cut.keep.is_empty())).collect();
     let alone: Vec<&str> =
@@ -79,7 +80,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::models::{Swin, SwinConfig};
+    use crate::models::{Swin, SwinConfig, Vit, VitConfig};
     use crate::slim::describe;
 
     #[test]
@@ -117,5 +118,28 @@ mod tests {
         let mut plan = Plan::whole(&dimensions);
         plan.cuts.iter_mut().for_each(|cut| cut.keep.truncate(1));
         assert_eq!(blinding(&model, &dimensions, &plan, image), None);
+    }
+    #[test]
+    fn a_class_token_must_see_patches_once() {
+        let config = VitConfig {
+            image_size: 8,
+            patch_size: 4,
+            channels: 1,
+            dim: 6,
+            heads: 2,
+            depth: 2,
+            classes: 3,
+            ..VitConfig::default()
+        };
+        let model = Vit::init(&config, &Device::flex()).unwrap();
+        let dimensions = describe(&model).unwrap();
+        let told = |gate: &str| {
+            let mut plan = Plan::whole(&dimensions);
+            plan.get_mut(gate).unwrap().keep.clear();
+            drop_cut_tokens(&mut plan, &dimensions);
+            blinding(&model, &dimensions, &plan, ImageShape { channels: 1, size: 8 })
+        };
+        assert_eq!(told("blocks.0.tokens").as_deref(), Some("nothing is left of `blocks.0.tokens`"));
+        assert_eq!(told("blocks.1.tokens"), None);
     }
 }
