@@ -17,6 +17,9 @@ fn nan_is_a_name_before_a_colon_and_no_number_elsewhere() {
     for (name, value) in [("nan", "3"), ("inf", "4")] {
         assert_eq!(document.at(&["model", "config", name]).unwrap().to_string(), value);
     }
+    let set =
+        Document::parse("f.ron", "Experiment(model: (config: (nan: 3)))", &["model.config.nan=5".to_owned()]);
+    assert_eq!(set.unwrap().at(&["model", "config", "nan"]).unwrap().to_string(), "5");
     assert!(told(with("lr: 1e-2", "lr: nan")).contains("`lr`"), "{}", told(with("lr: 1e-2", "lr: nan")));
 }
 
