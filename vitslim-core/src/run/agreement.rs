@@ -20,8 +20,8 @@ use crate::values::{randomised, relative_difference};
 /// Multiply-adds to spend on a comparison, at most a second. A network for which it would take longer is compared on fewer images.
 const MACS: u64 = 30_000_000_000;
 
-/// Largest difference of the logits over the largest logit. Another order of sums makes about 1e-6 in f32; other devices may round
-/// the factors of their products to 11 bits, each network's own.
+/// Largest difference of the logits over the largest logit. Another order of sums makes about 1e-6 in f32. Other devices may round the
+/// factors of their products to 11 bits, which makes more of a small difference before the product.
 fn bound(device: &Device) -> f64 {
     if is_cpu(device) { 1e-4 } else { 1e-2 }
 }
