@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Write};
 use miette::IntoDiagnostic;
 use serde::Serialize;
 
+use crate::terminal::printable;
+
 /// Prints `result` as JSON or as a table.
 pub(super) fn print<T: Serialize>(
     as_json: bool,
@@ -13,7 +15,7 @@ pub(super) fn print<T: Serialize>(
 ) -> miette::Result<()> {
     let text = match as_json {
         true => serde_json::to_string_pretty(result).into_diagnostic()?,
-        false => table(result).trim_end().to_owned(),
+        false => printable(table(result).trim_end()).into_owned(),
     };
     match writeln!(std::io::stdout(), "{text}") {
         // A reader that closed the pipe has seen enough.

@@ -8,6 +8,7 @@ use super::error::ExperimentError;
 use super::nearest::list;
 use super::number;
 use super::source::{Source, Span};
+use crate::terminal::is_unseen;
 
 /// Extensions of RON that may be enabled. They change nothing: an experiment is read as if all were.
 const EXTENSIONS: [&str; 4] =
@@ -199,7 +200,11 @@ impl Lexer<'_> {
                 Kind::Bad
             }
             _ => {
-                self.error(start, self.at, format!("unexpected character `{c}`"));
+                let message = match is_unseen(c) {
+                    true => format!("unexpected character U+{:04X}, which does not show", u32::from(c)),
+                    false => format!("unexpected character `{c}`"),
+                };
+                self.error(start, self.at, message);
                 Kind::Bad
             }
         };

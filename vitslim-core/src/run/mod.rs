@@ -25,7 +25,7 @@ mod target;
 mod tests;
 
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
-pub(crate) use dataset::dataset;
+pub(crate) use dataset::{dataset, dataset_naming_all};
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
 pub use error::{OtherDataError, RunError};
 pub use evaluation::{EvaluationSetting, SplitName, evaluate};

@@ -95,7 +95,20 @@ impl ConvNextConfig {
         }
         limits::mlp_ratio(self.mlp_ratio, self.hidden(narrowest))?;
         limits::rates(&[("drop_path", self.drop_path)])?;
-        limits::parameters("dims", self.parameters())
+        let cause = limits::cause(
+            self,
+            Self::parameters,
+            &[
+                ("dims", |config, _| config.dims.fill(96)),
+                ("depths", |config, _| config.depths.fill(2)),
+                ("kernel_size", |config, usual| config.kernel_size = usual.kernel_size),
+                ("mlp_ratio", |config, usual| config.mlp_ratio = usual.mlp_ratio),
+                ("patch_size", |config, usual| config.patch_size = usual.patch_size),
+                ("channels", |config, usual| config.channels = usual.channels),
+                ("classes", |config, usual| config.classes = usual.classes),
+            ],
+        );
+        limits::parameters(cause, self.parameters())
     }
 
     /// About so many parameters.
