@@ -47,11 +47,12 @@ impl Reader {
     }
 
     fn file(&mut self, path: &Path, named_at: &Span) -> Result<Node, ExperimentErrors> {
-        let error = |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
+        let refused =
+            |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
         let shown = path.display();
         let real = real(path);
         if self.open.contains(&real) {
-            return Err(error(format!("`{shown}` starts from itself, through this")));
+            return Err(refused(format!("`{shown}` starts from itself, through this")));
         }
         if let Some(known) = self.read.get(&real) {
             return known.clone();
@@ -64,7 +65,8 @@ impl Reader {
     }
 
     fn read_file(&mut self, path: &Path, named_at: &Span) -> Result<Node, ExperimentErrors> {
-        let error = |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
+        let refused =
+            |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
         let shown = path.display();
         let text = read_text(path).map_err(|wrong| {
             let error = ExperimentError::new(named_at.clone(), format!("`{shown}` {wrong}"));
@@ -79,7 +81,7 @@ impl Reader {
         let source = Source::new(shown.to_string(), text);
         let node = self
             .read(&source, path)?
-            .ok_or_else(|| error(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
+            .ok_or_else(|| refused(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
         match node.value {
             Value::Record { .. } => Ok(node),
             _ => Err(ExperimentError::new(
