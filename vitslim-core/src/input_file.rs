@@ -61,9 +61,9 @@ mod tests {
     fn a_file_is_read_up_to_the_limit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
-        std::fs::write(&path, [7; 1 << 20]).unwrap();
+        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
         assert_eq!(read(&path, 1 << 20).unwrap().len(), 1 << 20);
-        std::fs::write(&path, [7; (1 << 20) + 1]).unwrap();
+        std::fs::write(&path, vec![7; (1 << 20) + 1]).unwrap();
         assert_eq!(read(&path, 1 << 20).unwrap_err().to_string(), "it has more than the 1 MiB that are read");
         // Sparse: it takes no place.
         File::create(&path).unwrap().set_len(10 << 40).unwrap();

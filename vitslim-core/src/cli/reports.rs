@@ -87,7 +87,8 @@ impl Diagnostic for Printable<'_> {
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        (!self.related.is_empty()).then(|| Box::new(self.related.iter().map(|error| error as _)) as _)
+        (!self.related.is_empty())
+            .then(|| Box::new(self.related.iter().map(|error| error as &dyn Diagnostic)) as _)
     }
 }
 

@@ -199,12 +199,17 @@ impl Lexer<'_> {
                 self.error(start, self.at, message);
                 Kind::Bad
             }
+            unseen if is_unseen(unseen) => {
+                let point = u32::from(unseen);
+                self.error(
+                    start,
+                    self.at,
+                    format!("unexpected character U+{point:04X}, which does not show"),
+                );
+                return None;
+            }
             _ => {
-                let message = match is_unseen(c) {
-                    true => format!("unexpected character U+{:04X}, which does not show", u32::from(c)),
-                    false => format!("unexpected character `{c}`"),
-                };
-                self.error(start, self.at, message);
+                self.error(start, self.at, format!("unexpected character `{c}`"));
                 Kind::Bad
             }
         };

@@ -76,8 +76,8 @@ pub(super) fn without_mark(text: &str) -> &str {
 fn utf_16(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
-        [1.., 0, 1.., 0, ..] => Some("UTF-16LE"),
-        [0, 1.., 0, 1.., ..] => Some("UTF-16BE"),
+        [1..=255, 0, 1..=255, 0, ..] => Some("UTF-16LE"),
+        [0, 1..=255, 0, 1..=255, ..] => Some("UTF-16BE"),
         _ => None,
     }
 }

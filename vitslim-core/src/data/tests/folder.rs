@@ -74,7 +74,7 @@ fn names_hidden_files_and_extensions() {
     assert_eq!(data.class_names, ["cat", "dog"]);
     assert_eq!(data.train.len() + data.held_out.len(), 15);
     let expected = format!(
-        "`{}`: left out 7 hidden files or folders (.DS_Store, .git, .ipynb_checkpoints, __MACOSX, cat/._cat.jpg and 2 more), \
+        "`{}`: left out 7 hidden files or folders (.DS_Store, .git, .ipynb_checkpoints, __MACOSX, cat/.DS_Store and 2 more), \
          2 files that are no images (cat/README.txt, cat/notes), 3 images that are no JPEG, PNG or WebP (cat/a.TIFF, cat/b.gif, \
          cat/c.bmp), 1 image in no class (loose.png)",
         files.path().join("train").display()

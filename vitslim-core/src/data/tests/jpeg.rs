@@ -65,8 +65,8 @@ fn a_scan_that_is_damaged_is_refused() {
         refused(&bytes, &format!("marker {marker:02x}"));
     }
     let mut progressive = fixture("ycc_progressive.jpg");
-    let scan = progressive.windows(2).rposition(|marker| marker == [0xff, 0xda]).unwrap();
-    progressive[scan + 12..scan + 17].fill(0xff);
+    let scan = progressive.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
+    progressive[scan + 18..scan + 23].fill(0xff);
     refused(&progressive, "progressive");
 }
 

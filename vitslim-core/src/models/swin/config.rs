@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::models::{ConfigError, limits};
+use crate::terminal::counted;
 
 /// Configuration of a [`Swin`](super::Swin).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,10 +87,10 @@ impl SwinConfig {
     fn check_stages(&self) -> Result<(), ConfigError> {
         let stages = self.depths.len();
         if self.heads.len() != stages {
-            let heads = self.heads.len();
+            let heads = counted(self.heads.len(), "number", "numbers");
             return refused(
                 "heads",
-                format!("`heads` has {heads} numbers and `depths` has {stages}: write one for each stage"),
+                format!("`heads` has {heads} and `depths` has {stages}: write one for each stage"),
             );
         }
         limits::stages(self.image_size, self.patch_size, stages)?;
@@ -213,7 +214,7 @@ mod tests {
             ("depths", |c| (c.depths, c.heads) = (vec![1; 70], vec![1; 70]), "at most 6 stages"),
             ("depths", |c| c.depths = vec![2, 0], "at least 1"),
             ("depths", |c| c.depths = vec![], "at least 1"),
-            ("heads", |c| c.heads = vec![2], "`heads` has 1 numbers and `depths` has 2"),
+            ("heads", |c| c.heads = vec![2], "`heads` has 1 number and `depths` has 2"),
             ("heads", |c| c.heads = vec![2, 3], "3 heads do not divide the width of 16 of stage 1"),
             ("dim", |c| c.dim = 1 << 60, "parameters"),
             ("mlp_ratio", |c| c.mlp_ratio = 1e30, "parameters"),
