@@ -73,13 +73,13 @@ fn decode(bytes: &mut [u8]) -> Result<Decoded, String> {
 
 /// What a file is that is no image of a format that is read.
 fn no_image(bytes: &[u8], format: Option<ImageFormat>) -> String {
-    let read = "JPEG, PNG or WebP image";
     match (foreign(bytes), format) {
         (Some(what), _) => what.to_owned(),
         (None, Some(format)) => {
-            format!("is a {} image, but no {read}: convert it", format!("{format:?}").to_uppercase())
+            let format = format!("{format:?}").to_uppercase();
+            format!("is a {format} image, but only JPEG, PNG and WebP are read: convert it")
         }
-        (None, None) => format!("is no {read}"),
+        (None, None) => "is no JPEG, PNG or WebP image".to_owned(),
     }
 }
 
