@@ -41,13 +41,13 @@ fn other(_: std::fs::FileType) -> &'static str {
 /// Those of [`open`], and when it has more than `most` bytes.
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let file = open(path)?;
-    let mut bytes = Vec::new();
-    let length = match file.metadata()?.len() {
-        length if length <= most => file.take(most + 1).read_to_end(&mut bytes)? as u64,
-        length => length,
-    };
+    let length = file.metadata()?.len();
     if length <= most {
-        return Ok(bytes);
+        let mut bytes = Vec::with_capacity(length as usize);
+        // Some files have more than they say.
+        if file.take(most + 1).read_to_end(&mut bytes)? as u64 <= most {
+            return Ok(bytes);
+        }
     }
     let error = format!("it has more than the {} MiB that are read", most >> 20);
     Err(Error::new(ErrorKind::FileTooLarge, error))

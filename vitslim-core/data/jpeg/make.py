@@ -1,4 +1,4 @@
-"""Makes the JPEGs beside it, and for each a PNG of what Pillow reads: `python make.py`, with Pillow 12 and NumPy."""
+"""Makes the JPEGs beside it, and for each a PNG of what Pillow reads: with Pillow 12 and NumPy."""
 
 import io
 import pathlib

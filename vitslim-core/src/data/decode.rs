@@ -44,7 +44,7 @@ pub(super) fn read_image(path: &Path) -> Result<Decoded, String> {
     attempt(|| decode(&mut bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
 }
 
-fn decode(bytes: &mut [u8]) -> Result<Decoded, String> {
+fn decode(bytes: &mut Vec<u8>) -> Result<Decoded, String> {
     let damaged = |error: ImageError| format!("is damaged: {error}");
     let format = match guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => {

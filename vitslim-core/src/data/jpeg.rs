@@ -11,6 +11,10 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 const RESTARTS: std::ops::RangeInclusive<u8> = 0xd0..=0xd7;
 const END: u8 = 0xd9;
 
+/// Put behind a scan, ends it with a mistake if it is shorter than it should be: no code consists of ones. Without it, the decoder
+/// makes up what is missing. It reads at most 7 bytes more than it decodes.
+const STOP: [u8; 16] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
+
 /// Colour transforms of Adobe.
 const NONE: u8 = 0;
 const YCC: u8 = 1;
@@ -20,18 +24,19 @@ const YCCK: u8 = 2;
 pub(super) struct Jpeg<'a>(JpegDecoder<ZCursor<&'a [u8]>>);
 
 impl<'a> Jpeg<'a> {
-    /// Reads the segments of `bytes`, and writes into them what the decoder is to take for the colours.
+    /// Reads the segments of `bytes`, and writes into them what the decoder is to take for the colours and for mistakes.
     ///
     /// # Errors
     ///
     /// What is wrong with the file, a sentence without its subject.
-    pub(super) fn open(bytes: &'a mut [u8]) -> Result<Self, String> {
+    pub(super) fn open(bytes: &'a mut Vec<u8>) -> Result<Self, String> {
         let segments = Segments::read(bytes)?;
         if let Some(transform) = segments.transform()? {
             segments.transforms.iter().for_each(|&place| bytes[place] = transform);
         }
+        *bytes = with_stops(bytes, &segments.stops);
         let options = DecoderOptions::default().set_max_width(usize::MAX).set_max_height(usize::MAX);
-        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*bytes), options);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_slice()), options);
         decoder.decode_headers().map_err(damaged)?;
         // Strict from here on, so that nothing is made up: bytes between the segments before do no harm.
         decoder.set_options(options.set_strict_mode(true).jpeg_set_out_colorspace(ColorSpace::RGB));
@@ -63,6 +68,19 @@ impl<'a> Jpeg<'a> {
     }
 }
 
+/// `jpeg` with a [`STOP`] before each of the bytes `ends`.
+fn with_stops(jpeg: &[u8], ends: &[usize]) -> Vec<u8> {
+    let mut marked = Vec::with_capacity(jpeg.len() + STOP.len() * ends.len());
+    let mut start = 0;
+    for &end in ends {
+        marked.extend_from_slice(&jpeg[start..end]);
+        marked.extend(STOP);
+        start = end;
+    }
+    marked.extend_from_slice(&jpeg[start..]);
+    marked
+}
+
 fn damaged(error: DecodeErrors) -> String {
     format!("is damaged: {error:?}")
 }
@@ -84,6 +102,10 @@ struct Segments {
     channels: Vec<u8>,
     is_progressive: bool,
     has_restarts: bool,
+    /// The coefficients of each channel that are not complete yet, if it is progressive.
+    missing: Vec<u64>,
+    /// Ends of scans that may be marked by [`STOP`].
+    stops: Vec<usize>,
 }
 
 impl Segments {
@@ -94,7 +116,10 @@ impl Segments {
         loop {
             let (kind, start) = marker(jpeg, at, scans > 0)?;
             if kind == END {
-                return Ok(segments);
+                return match segments.missing.iter().all(|missing| *missing == 0) {
+                    true => Ok(segments),
+                    false => Err("is damaged: scans are missing at its end".to_owned()),
+                };
             }
             // What belongs behind the last scan: text and data of programs.
             if is_scanned && !matches!(kind, 0xe0..=0xef | 0xfe) {
@@ -110,6 +135,10 @@ impl Segments {
                 let channels = content.first().copied().map_or(0, usize::from);
                 is_scanned = !segments.is_progressive && scans == 1 && channels == segments.channels.len();
                 at = end_of_scan(jpeg, at, segments.has_restarts)?;
+                // The decoder looks for what comes behind all others before it has decoded them.
+                if is_scanned || segments.is_progressive && scans > 1 {
+                    segments.stops.push(at);
+                }
             }
         }
     }
@@ -123,11 +152,13 @@ impl Segments {
                 }
                 self.is_progressive = kind == 0xc2;
                 self.channels = content.iter().skip(6).step_by(3).copied().collect();
+                self.missing = vec![if self.is_progressive { u64::MAX } else { 0 }; self.channels.len()];
             }
             0xc3 | 0xc5..=0xc7 | 0xcb | 0xcd..=0xcf => {
                 return Err("is a lossless or hierarchical JPEG, which cannot be read".to_owned());
             }
             0xc9 | 0xca => return Err("is a JPEG with arithmetic coding, which cannot be read".to_owned()),
+            0xda if self.is_progressive => self.complete(content),
             0xdd => self.has_restarts = content.iter().any(|byte| *byte != 0),
             // As long as libjpeg takes them seriously.
             0xe0 => self.jfif |= content.starts_with(b"JFIF\0") && content.len() >= 14,
@@ -138,6 +169,20 @@ impl Segments {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Notes which coefficients the progressive scan with this header completes.
+    fn complete(&mut self, header: &[u8]) {
+        let (Some((_, rest)), [.., first, last, precision]) = (header.split_first(), header) else { return };
+        // The lower half is the bits that are left to later scans.
+        if precision & 15 == 0 && first <= last && *last < 64 {
+            let coefficients = u64::MAX >> (63 - last) & u64::MAX << first;
+            let channels = rest.chunks_exact(2).map(|channel| channel[0]);
+            for channel in channels.take(header[0].into()) {
+                let known = self.channels.iter().zip(&mut self.missing).filter(|(name, _)| **name == channel);
+                known.for_each(|(_, missing)| *missing &= !coefficients);
+            }
+        }
     }
 
     /// The colour transform by the rules of libjpeg, in which JFIF wins over Adobe; `None` if there is nothing to choose.
@@ -170,7 +215,7 @@ fn marker(jpeg: &[u8], mut at: usize, close: bool) -> Result<(u8, usize), String
         let fill = rest[before..].iter().position(|byte| *byte != 0xff).ok_or_else(cut_off)?;
         let (kind, end) = (rest[before + fill], at + before + fill + 1);
         match kind {
-            _ if close && before > 0 || close && kind == 0 => {
+            _ if close && (before > 0 || kind == 0) => {
                 return Err("is damaged: there are bytes between its segments that belong to none".to_owned());
             }
             0 => at = end,

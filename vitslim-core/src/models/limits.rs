@@ -66,11 +66,14 @@ pub(super) fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> Stri
     numbers.join(", ")
 }
 
+/// A field, and what sets it in a configuration to its value in another, which has usual values.
+type Field<C> = (&'static str, fn(&mut C, C));
+
 /// The field that makes a network too large: the first of `fields` with whose usual value it would not be, or else the first.
 pub(super) fn cause<C: Clone + Default>(
     config: &C,
     parameters: fn(&C) -> f64,
-    fields: &[(&'static str, fn(&mut C, C))],
+    fields: &[Field<C>],
 ) -> &'static str {
     let fits = |usual: fn(&mut C, C)| {
         let mut config = config.clone();

@@ -134,6 +134,7 @@ const FILES: &[(&str, &str)] = &[
     // Characters that are wide, or do not show.
     ("name: \"tiny\"", "name: \"tiny\", /* 学习测试 */ sed: 3"),
     ("seed: 3", "seed:\u{200b} 3"),
+    ("epochs: 2,\n", "epochs\u{fe0f}: 2,\n"),
     ("name: \"tiny\"", "name: \"ti\u{200d}ny\""),
     ("\"hidden\": 0.1", "\"hid\u{200d}den\": 0.1"),
     // Several at once.

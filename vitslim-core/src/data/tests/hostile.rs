@@ -53,33 +53,31 @@ fn sizes_are_bounded_whether_they_are_announced_or_not() {
 }
 
 #[cfg(target_os = "linux")]
+fn device(files: &Files, name: &str) {
+    std::os::unix::fs::symlink("/dev/zero", files.path().join(name)).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+fn pipe(files: &Files, name: &str) {
+    let path = files.path().join(name);
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn devices_and_pipes_are_not_opened() {
-    use std::os::unix::fs::symlink;
-
-    let pipe = |files: &Files, name: &str| {
-        let path = files.path().join(name);
-        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
-    };
-    let zero = |files: &Files, name: &str| symlink("/dev/zero", files.path().join(name)).unwrap();
-    let makes: [(&str, &dyn Fn(&Files, &str)); 2] = [("device", &zero), ("pipe", &pipe)];
-    for (kind, make) in makes {
+    for (kind, make) in [("device", device as fn(&Files, &str)), ("pipe", pipe)] {
         let said = told_of_idx(|files| {
             std::fs::remove_file(files.path().join(TRAIN_IMAGES)).unwrap();
             make(files, TRAIN_IMAGES);
         });
-        assert!(
-            said.contains(&format!("{TRAIN_IMAGES}` cannot be read: it is a {kind}, not a file")),
-            "{said}"
-        );
+        let told = format!("{TRAIN_IMAGES}` cannot be read: it is a {kind}, not a file");
+        assert!(said.contains(&told), "{said}");
     }
     let files = Files::folder();
     pipe(&files, "train/cat/pipe.jpg");
-    zero(&files, "train/cat/zero.png");
+    device(&files, "train/cat/zero.png");
     let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
-    assert!(
-        data.notes[0].ends_with("left out 2 files that are no images (cat/pipe.jpg, cat/zero.png)"),
-        "{:?}",
-        data.notes
-    );
+    let told = "left out 2 files that are no images (cat/pipe.jpg, cat/zero.png)";
+    assert!(data.notes[0].ends_with(told), "{:?}", data.notes);
 }

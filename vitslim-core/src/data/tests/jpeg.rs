@@ -64,6 +64,14 @@ fn a_scan_that_is_damaged_is_refused() {
         bytes[middle..middle + 2].copy_from_slice(&[0xff, marker]);
         refused(&bytes, &format!("marker {marker:02x}"));
     }
+    for at in (scan + 20..whole.len() - 10).step_by(97) {
+        refused(&[&whole[..at], &[0xff, 0xd9]].concat(), &format!("end at {at}"));
+    }
+    let progressive = fixture("ycc_progressive.jpg");
+    let scans = progressive.windows(2).enumerate().filter(|(_, marker)| *marker == [0xff, 0xda]);
+    for (at, _) in scans.skip(1) {
+        refused(&[&progressive[..at], &[0xff, 0xd9]].concat(), &format!("no scan at {at}"));
+    }
     let mut progressive = fixture("ycc_progressive.jpg");
     let scan = progressive.windows(2).position(|marker| marker == [0xff, 0xda]).unwrap();
     progressive[scan + 18..scan + 23].fill(0xff);
