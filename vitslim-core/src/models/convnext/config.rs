@@ -74,8 +74,7 @@ impl ConvNextConfig {
         let stages = self.depths.len();
         if self.dims.len() != stages {
             let dims = counted(self.dims.len(), "number", "numbers");
-            let message =
-                format!("`dims` has {dims} and `depths` has {stages}: write one for each stage");
+            let message = format!("`dims` has {dims} and `depths` has {stages}: write one for each stage");
             return refused("dims", message);
         }
         limits::stages(self.image_size, self.patch_size, stages)?;
