@@ -31,9 +31,8 @@ impl<'a> Jpeg<'a> {
     /// What is wrong with the file, a sentence without its subject.
     pub(super) fn open(bytes: &'a mut Vec<u8>) -> Result<Self, String> {
         let segments = Segments::read(bytes)?;
-        if let Some(transform) = segments.transform()? {
-            segments.transforms.iter().for_each(|&place| bytes[place] = transform);
-        }
+        let transform = segments.transform()?;
+        segments.transforms.iter().for_each(|&place| bytes[place] = transform);
         *bytes = with_stops(bytes, &segments.stops);
         let options = DecoderOptions::default().set_max_width(usize::MAX).set_max_height(usize::MAX);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_slice()), options);
@@ -185,12 +184,12 @@ impl Segments {
         }
     }
 
-    /// The colour transform by the rules of libjpeg, in which JFIF wins over Adobe; `None` if there is nothing to choose.
-    fn transform(&self) -> Result<Option<u8>, String> {
+    /// The colour transform by the rules of libjpeg, in which JFIF wins over Adobe.
+    fn transform(&self) -> Result<u8, String> {
         let transform = match (self.channels.len(), self.transform) {
-            (1, _) => return Ok(None),
             (3, Some(NONE)) if !self.jfif => NONE,
-            (3, _) => YCC,
+            // With one channel it means nothing.
+            (1 | 3, _) => YCC,
             (4, Some(NONE) | None) => NONE,
             (4, _) => YCCK,
             (channels, _) => {
@@ -203,7 +202,7 @@ impl Segments {
                 "is a JPEG whose header contradicts itself about its colours: save it anew".to_owned()
             );
         }
-        Ok(Some(transform))
+        Ok(transform)
     }
 }
 
