@@ -18,6 +18,7 @@ use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedDimension, Reason};
 use crate::slim::describe;
+use crate::terminal::counted;
 use crate::values::randomised;
 
 /// Multiply-adds to spend on random shares.
@@ -180,10 +181,10 @@ fn answers<A: Architecture>(
     })?;
     let [_, found] = logits.dims();
     if let Some(classes) = classes.filter(|classes| *classes != found) {
-        return Err(Reason::new(format!("the network has {found} classes, but the data have {classes}"))
-            .with_help(
-                "a field `classes` in the configuration of the architecture is filled in from the data",
-            ));
+        let found = counted(found, "class", "classes");
+        return Err(Reason::new(format!("the network has {found}, but the data have {classes}")).with_help(
+            "a field `classes` in the configuration of the architecture is filled in from the data",
+        ));
     }
     let values = logits.into_data().convert::<f64>().try_into_vec::<f64>().unwrap_or_default();
     match values.iter().all(|value| value.is_finite()) {

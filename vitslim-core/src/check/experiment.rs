@@ -10,14 +10,14 @@ use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{Cutting, PreparedBudget, config, config_fault, dataset, facts, keys, unfit};
+use crate::run::{
+    Cutting, PreparedBudget, config, config_fault, dataset, dataset_naming_all, facts, keys, unfit,
+};
 use crate::slim::{Dimension, MaskSpec, describe};
 
-const WITHOUT_DATA: &str =
-    "without its data, the network cannot be checked: its configuration does not say for which images it is";
-
-/// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written.
-pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
+/// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written. If
+/// `all`, every file that cannot be used is named, else the first ones.
+pub fn check_experiment<A: Architecture>(trial: &Trial, all: bool) -> ExperimentCheck {
     let experiment = &trial.experiment;
     let mut check = ExperimentCheck {
         name: experiment.name.as_str().to_owned(),
@@ -25,7 +25,8 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
         preset: experiment.model.preset.clone(),
         ..ExperimentCheck::default()
     };
-    let data = match dataset(trial) {
+    let read = if all { dataset_naming_all } else { dataset };
+    let data = match read(trial) {
         Ok(data) => {
             check.reasons.extend(reasons(&unfit(trial, &data)));
             Some(data)
@@ -49,7 +50,8 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
     check
 }
 
-/// What can be said of the network; what must be right before more can be said is an error.
+/// What can be said of the network; what must be right before more can be said is an error. Nothing is said where only the data
+/// could tell which images it is for: the mistake in the data is the reason.
 fn check_network<A: Architecture>(
     trial: &Trial,
     data: Option<&Dataset>,
@@ -57,8 +59,8 @@ fn check_network<A: Architecture>(
 ) -> Result<(), Vec<Reason>> {
     let facts = data.map(facts);
     let config = config::<A>(&trial.document, facts.as_ref().map_or(&[], |facts| &facts[..]))
-        .map_err(|errors| reasons(&errors))?
-        .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
+        .map_err(|errors| reasons(&errors))?;
+    let Some(config) = config else { return Ok(()) };
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
@@ -66,10 +68,7 @@ fn check_network<A: Architecture>(
     let known = check.reasons.len();
     let (described, searched, budgets) = check_keys(trial, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
-    let image = data
-        .map(|data| data.shape)
-        .or_else(|| image(&config))
-        .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
+    let Some(image) = data.map(|data| data.shape).or_else(|| image(&config)) else { return Ok(()) };
     check.image = Some([image.channels, image.size, image.size]);
     // Where there is only one, nothing reaches the loss.
     if data.is_some_and(|data| data.classes == 1) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::reason::Reason;
 use super::table::{lines, plain, push, short};
-use crate::terminal::three_digits;
+use crate::terminal::{counted, three_digits};
 
 /// What was found about an experiment, its network and its data, before anything is trained.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -276,8 +276,11 @@ impl ExperimentCheck {
         if let Some(data) = &self.data {
             let [channels, height, width] = data.image;
             lines.push(format!(
-                "data: {} images to train, {} to validate, {} to test, {channels} x {height} x {width}, {} classes",
-                data.train, data.held_out, data.test, data.classes
+                "data: {} images to train, {} to validate, {} to test, {channels} x {height} x {width}, {}",
+                data.train,
+                data.held_out,
+                data.test,
+                counted(data.classes, "class", "classes")
             ));
             lines.extend(data.notes.iter().map(|note| format!("data: {note}")));
         }
@@ -285,6 +288,8 @@ impl ExperimentCheck {
             lines.push(
                 "without its data, the network is checked as its configuration describes it".to_owned(),
             );
+        } else if self.data.is_none() && self.params.is_none() {
+            lines.push("without its data, the network is not checked".to_owned());
         }
         if self.plans > 0 {
             lines.push(format!(

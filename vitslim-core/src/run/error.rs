@@ -10,6 +10,7 @@ use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
 use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
+use crate::terminal::counted;
 use crate::train::{EvaluateError, TrainError};
 
 /// A run that failed, or another operation on an experiment or a run.
@@ -44,7 +45,7 @@ pub enum RunError {
     #[diagnostic(help("`vitslim check` with this experiment explains it"))]
     Graph(#[from] GraphError),
     /// The network has another number of classes than the data.
-    #[error("the network has {network} classes, but the data have {data}")]
+    #[error("the network has {}, but the data have {data}", counted(*.network, "class", "classes"))]
     #[diagnostic(help(
         "a field `classes` in the configuration of the architecture is filled in from the data"
     ))]
@@ -161,7 +162,7 @@ pub enum OtherDataError {
     #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]
     Normalisation(ExperimentErrors),
     /// The number of classes differs.
-    #[error("the run's data have {own} classes, but those of `--data` have {other}")]
+    #[error("the run's data have {}, but those of `--data` have {other}", counted(*.own, "class", "classes"))]
     #[diagnostic(help(
         "a network only knows the classes that it was trained with: give data with the same classes"
     ))]

@@ -29,7 +29,7 @@ mod tests;
 
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
 pub(crate) use cutting::Cutting;
-pub(crate) use dataset::dataset;
+pub(crate) use dataset::{dataset, dataset_naming_all};
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};
 pub use error::{OtherDataError, RunError};
 pub use evaluation::{EvaluationSetting, SplitName, evaluate};

@@ -152,6 +152,14 @@ fn overrides_set_values_and_the_last_wins() {
         set(&["model.config.dim=128"]).unwrap().model.config.unwrap().text(),
         "(patch_size: 2, dim: 128, depth: 6, heads: 4)"
     );
+    let odd = "data=Idx(path: \"/a,b/#1 = x%20@y\")";
+    assert_eq!(set(&[odd]).unwrap().data.path(), Some(std::path::Path::new("/a,b/#1 = x%20@y")));
+    let swept = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+        Document::parse("f.ron", QUICKSTART, &sets).unwrap().trials().unwrap().len()
+    };
+    assert_eq!(swept(&["seed=1", "seed=Sweep([1, 2])"]), 2);
+    assert_eq!(swept(&["seed=Sweep([1, 2])", "seed=1"]), 1);
     assert_eq!(
         told(set(&["data.path=\"/a,b/#1 = x%20@y\""])),
         "--set:1:6: unknown field `path` in `Digits`, which has none"
