@@ -18,6 +18,7 @@ mod folder;
 mod holdout;
 mod idx;
 mod images;
+mod jpeg;
 mod loader;
 mod noise;
 mod normalisation;

@@ -5,8 +5,10 @@ mod capture;
 mod macs;
 #[cfg(test)]
 mod published;
+mod uses;
 
 pub use activations::activations;
 pub use capture::{GraphError, capture};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
+pub(crate) use uses::uses;

@@ -6,19 +6,35 @@ use crate::data::{
 };
 use crate::experiment::{Data, ExperimentErrors, ProperFraction, Trial};
 
+/// Files of a kind that errors and notes name.
+const NAMED: usize = 5;
+
 /// Reads the data of `trial`.
 ///
 /// # Errors
 ///
 /// The mistakes in the data, at the value that leads to them.
 pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
-    read(&trial.experiment.data, trial.experiment.seed).map_err(|error| {
+    dataset_naming(trial, NAMED)
+}
+
+/// [`dataset`], whose errors and notes name every file.
+///
+/// # Errors
+///
+/// Those of [`dataset`].
+pub(crate) fn dataset_naming_all(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
+    dataset_naming(trial, usize::MAX)
+}
+
+fn dataset_naming(trial: &Trial, named: usize) -> Result<Dataset, ExperimentErrors> {
+    read(&trial.experiment.data, trial.experiment.seed, named).map_err(|error| {
         let place = [&["data"], error.place()].concat();
         trial.document.error(&place, error.to_string(), error.help().map(str::to_owned))
     })
 }
 
-fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
+fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
     let preparation =
         |held_out: ProperFraction, augment: Augment| Preparation { held_out: held_out.get(), augment, seed };
     match data {
@@ -40,6 +56,7 @@ fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
                     Some(_) => FolderHeldOut::Share,
                     None => FolderHeldOut::ValOrShare,
                 },
+                named,
             };
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }

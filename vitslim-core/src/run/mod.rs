@@ -1,8 +1,11 @@
 //! A run: an experiment checked against its model, its stages in order, the folder that they fill, and what is read back from
 //! that folder.
 
+mod agreement;
 mod begin;
+mod blindness;
 mod config;
+mod cutting;
 mod dataset;
 mod dry_run;
 mod error;
@@ -27,8 +30,9 @@ mod tests;
 mod weights;
 
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
-pub(crate) use dataset::dataset;
-pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
+pub(crate) use cutting::Cutting;
+pub(crate) use dataset::{dataset, dataset_naming_all};
+pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};
 pub use error::{OtherDataError, RunError};
 pub use evaluation::{EvaluationSetting, SplitName, evaluate};
 pub use folder::{FolderError, RunFolder};
@@ -38,7 +42,7 @@ pub use keys::PreparedBudget;
 pub(crate) use keys::keys;
 pub use listing::runs;
 pub use pipeline::execute;
-pub(crate) use prepare::{Known, batches};
+pub(crate) use prepare::{Known, unfit};
 pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
 pub use setting::Setting;

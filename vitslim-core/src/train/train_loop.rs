@@ -15,7 +15,7 @@ use super::stage::StageRun;
 use super::trainer::Trainer;
 use crate::models::Architecture;
 use crate::slim::Slim;
-use crate::terminal::say;
+use crate::terminal::{counted, say};
 
 /// The result of a stage.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
     if !complete {
         train_epochs(&slim, run, &files, &mut epochs)?;
     } else if !run.quiet {
-        say(format_args!("{}: complete, {} epochs", run.title(), epochs.len()));
+        say(format_args!("{}: complete, {}", run.title(), counted(epochs.len(), "epoch", "epochs")));
     }
     if let Some(claim) = claim {
         claim.publish(&files)?;

@@ -20,4 +20,5 @@ mod sweeps;
 mod terminal;
 mod training;
 mod trouble;
+mod unfit;
 mod workspace;

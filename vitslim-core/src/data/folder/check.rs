@@ -6,14 +6,15 @@ use rayon::prelude::*;
 
 use super::super::DataError;
 use super::super::decode::read_image;
+use super::super::error::shown;
 use super::scan::Found;
-
-/// Unreadable images that are named.
-const NAMED: usize = 5;
+use crate::terminal::counted;
 
 /// What was found about the images of all splits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Report {
+    /// Most images that are named.
+    named: usize,
     /// Images that cannot be read, and why.
     unreadable: Vec<(PathBuf, String)>,
     rotated: usize,
@@ -21,6 +22,11 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// A report that names at most `named` images.
+    pub(super) fn new(named: usize) -> Self {
+        Self { named, unreadable: Vec::new(), rotated: 0, transparent: 0 }
+    }
+
     /// Decodes the images of `found`, and leaves out those that cannot be read.
     pub(super) fn check(&mut self, mut found: Found) -> Result<Found, DataError> {
         let decoded: Vec<_> = found
@@ -41,7 +47,7 @@ impl Report {
             }
         }
         if found.files.is_empty() {
-            let reason = format!("has no image that can be read: {}", self.named());
+            let reason = format!("has no image that can be read: {}", self.names(&self.unreadable));
             return Err(DataError::file(&found.root, reason));
         }
         Ok(found)
@@ -54,10 +60,15 @@ impl Report {
     /// When more than `skip_at_most` images cannot be read.
     pub(super) fn within(self, skip_at_most: usize) -> Result<Vec<String>, DataError> {
         let count = self.unreadable.len();
-        if let (Some((path, reason)), true) = (self.unreadable.first(), count > skip_at_most) {
-            let also = match count {
-                1 => String::new(),
-                _ => format!("; {count} images cannot be read: {}", self.named()),
+        if let (Some(((path, reason), others)), true) = (self.unreadable.split_first(), count > skip_at_most)
+        {
+            let also = match others.len() {
+                0 => String::new(),
+                more => format!(
+                    "; {} cannot be read either: {}",
+                    counted(more, "more image", "more images"),
+                    self.names(others)
+                ),
             };
             let help = format!(
                 "replace or remove what is damaged, or leave it out with `skip_at_most: {count}` (it is {skip_at_most})"
@@ -66,7 +77,10 @@ impl Report {
         }
         let mut notes = Vec::new();
         if count > 0 {
-            notes.push(format!("images that cannot be read and are left out: {count} ({})", self.named()));
+            notes.push(format!(
+                "images that cannot be read and are left out: {count} ({})",
+                self.names(&self.unreadable)
+            ));
         }
         let ignored = [(self.rotated, "an orientation in EXIF"), (self.transparent, "transparency")];
         for (count, what) in ignored.into_iter().filter(|(count, _)| *count > 0) {
@@ -75,12 +89,15 @@ impl Report {
         Ok(notes)
     }
 
-    fn named(&self) -> String {
-        let name = |(path, reason): &(PathBuf, String)| format!("`{}` {reason}", path.display());
-        let mut named: Vec<String> = self.unreadable.iter().take(NAMED).map(name).collect();
-        if self.unreadable.len() > NAMED {
-            named.push(format!("and {} more", self.unreadable.len() - NAMED));
+    fn names(&self, unreadable: &[(PathBuf, String)]) -> String {
+        let name = |(path, reason): &(PathBuf, String)| format!("`{}` {reason}", shown(path));
+        let mut names: Vec<String> = unreadable.iter().take(self.named).map(name).collect();
+        if unreadable.len() > names.len() {
+            names.push(format!(
+                "and {} more, which `vitslim check --all` names",
+                unreadable.len() - names.len()
+            ));
         }
-        named.join(", ")
+        names.join(", ")
     }
 }

@@ -29,6 +29,8 @@ pub struct ImageFolder {
     pub skip_at_most: usize,
     /// Which images are held out.
     pub held_out: FolderHeldOut,
+    /// Most files of a kind that are named in an error or a note.
+    pub named: usize,
 }
 
 /// Which images of a folder are held out.
@@ -57,7 +59,7 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, or when more images cannot be read than
 /// may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, image_size, resize, skip_at_most, held_out } = folder;
+    let ImageFolder { path, image_size, resize, skip_at_most, held_out, named } = folder;
     let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
     if let Some((setting, pixels)) = settings.into_iter().find(|(_, pixels)| **pixels > MOST_PIXELS) {
         let reason =
@@ -91,10 +93,13 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         true => Some(scan(&path.join("val")).and_then(|val| same_classes(&train, val))?),
         false => None,
     };
-    let mut notes: Vec<String> =
-        [Some(&train), Some(&test), val.as_ref()].into_iter().flatten().filter_map(Found::note).collect();
+    let mut notes: Vec<String> = [Some(&train), Some(&test), val.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|found| found.note(*named))
+        .collect();
 
-    let mut report = Report::default();
+    let mut report = Report::new(*named);
     let train = report.check(train)?;
     let test = report.check(test)?;
     let val = val.map(|val| report.check(val)).transpose()?;

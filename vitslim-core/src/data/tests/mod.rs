@@ -4,7 +4,9 @@ mod broken;
 mod cifar;
 mod folder;
 mod formats;
+mod hostile;
 mod idx;
+mod jpeg;
 mod loader;
 
 use std::io::Write;
@@ -96,6 +98,7 @@ fn image_folder_of(files: &Files) -> ImageFolder {
         resize: 8,
         skip_at_most: 0,
         held_out: FolderHeldOut::ValOrShare,
+        named: 5,
     }
 }
 
