@@ -3,11 +3,11 @@
 use burn::module::Module;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
-use crate::data::{Dataset, ImageShape};
+use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
-use crate::report::{CheckedData, ExperimentCheck, Reason};
+use crate::report::{CheckedData, ExperimentCheck, Fingerprints, Reason};
 use crate::run::{batches, config, config_fault, dataset, facts, keys};
 use crate::slim::{Dimension, MaskSpec, describe};
 
@@ -36,6 +36,8 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
     check.data = data.as_ref().map(|data| CheckedData {
         image: [data.shape.channels, data.shape.size, data.shape.size],
         classes: data.classes,
+        class_names: data.class_names.clone(),
+        sha256: fingerprints(data.content()),
         train: data.train.len(),
         held_out: data.held_out.len(),
         test: data.test.len(),
@@ -45,6 +47,12 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
         check.reasons.extend(reasons);
     }
     check
+}
+
+fn fingerprints(content: &DataContent) -> Fingerprints {
+    let [train, held_out, test] =
+        [&content.train, &content.held_out, &content.test].map(|split| split.sha256.clone());
+    Fingerprints { train, held_out, test }
 }
 
 /// What can be said of the network; what must be right before more can be said is an error.

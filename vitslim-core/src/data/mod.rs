@@ -7,6 +7,7 @@
 mod augment;
 mod batch;
 mod cifar;
+mod content;
 mod crop;
 mod dataset;
 mod decode;
@@ -30,6 +31,7 @@ mod tests;
 pub use augment::Augment;
 pub use batch::{Batch, Order};
 pub use cifar::{CifarLabels, cifar10, cifar100};
+pub use content::{DataContent, SplitContent, SplitKind};
 pub use dataset::{Dataset, Preparation};
 pub use digits::digits;
 pub use epoch::Epoch;

@@ -30,9 +30,10 @@ fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
         Data::Cifar100 { path, labels, held_out, augment } => {
             cifar100(path, *labels, &preparation(*held_out, *augment))
         }
-        Data::ImageFolder { path, image_size, resize, held_out, augment, skip_at_most } => {
+        Data::ImageFolder { path, classes, image_size, resize, held_out, augment, skip_at_most } => {
             let folder = ImageFolder {
                 path: path.clone(),
+                classes: classes.clone(),
                 image_size: image_size.get(),
                 resize: resize.unwrap_or(*image_size).get(),
                 skip_at_most: *skip_at_most as usize,

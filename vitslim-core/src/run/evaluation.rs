@@ -1,12 +1,18 @@
 //! The accuracy of a network of a run.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 
+use super::belongs::check_normalisation;
+use super::data_record::DataRecord;
 use super::dataset::dataset;
 use super::error::{OtherDataError, RunError};
+use super::folder::{FolderError, NORMALISATION, RunFolder};
 use super::prepare::{Known, Prepared};
 use super::restore::restore;
 use super::target::Target;
+use crate::data::{Dataset, Normalisation, SplitKind};
 use crate::experiment::Trial;
 use crate::models::Architecture;
 use crate::report::{ClassEvaluation, Evaluation};
@@ -31,6 +37,13 @@ impl SplitName {
         match self {
             Self::Test => "test",
             Self::HeldOut => "held_out",
+        }
+    }
+
+    fn kind(self) -> SplitKind {
+        match self {
+            Self::Test => SplitKind::Test,
+            Self::HeldOut => SplitKind::HeldOut,
         }
     }
 }
@@ -59,9 +72,9 @@ pub fn evaluate<A: Architecture>(
     target: &Target,
     setting: &EvaluationSetting,
 ) -> Result<Evaluation, RunError> {
-    let prepared = match setting.data {
-        None => Prepared::<A>::new(trial)?,
-        Some(folder) => prepare_other_data(trial, folder)?,
+    let prepared: Prepared<A> = match setting.data {
+        None => prepare_own_data(trial, &target.run, setting.split)?,
+        Some(folder) => prepare_other_data(trial, &target.run, folder)?,
     };
     let restored = restore(&prepared, target, setting.device)?;
     for note in prepared.data.notes.iter().chain(&restored.notes) {
@@ -92,27 +105,84 @@ pub fn evaluate<A: Architecture>(
     })
 }
 
+/// Checks that `data` have the classes, and in the split `kind` the images, that the run in the folder `run` began with.
+///
+/// # Errors
+///
+/// When they do not, or what the run began with cannot be read.
+pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Result<(), RunError> {
+    // An earlier version left the normalisation alone.
+    let Some(record) = DataRecord::read(run)? else {
+        return Ok(check_normalisation(run, &data.normalisation)?);
+    };
+    match record.content.change(data.content(), &[kind]) {
+        Some(change) => Err(OtherDataError::Changed { run: run.to_owned(), change }.into()),
+        None => Ok(()),
+    }
+}
+
+/// The experiment with its own data, normalised as in the network's training.
+fn prepare_own_data<A: Architecture>(
+    trial: &Trial,
+    run: &Path,
+    split: SplitName,
+) -> Result<Prepared<A>, RunError> {
+    let prepared = Prepared::<A>::new(trial)?;
+    check_unchanged(run, &prepared.data, split.kind())?;
+    Ok(match normalisation(run)? {
+        Some(normalisation) => normalised(prepared, normalisation),
+        None => prepared,
+    })
+}
+
 /// The experiment with the data in `folder`, normalised as in the network's training.
-fn prepare_other_data<A: Architecture>(trial: &Trial, folder: &str) -> Result<Prepared<A>, RunError> {
+fn prepare_other_data<A: Architecture>(
+    trial: &Trial,
+    run: &Path,
+    folder: &str,
+) -> Result<Prepared<A>, RunError> {
     let data = &trial.experiment.data;
     if data.path().is_none() {
         return Err(OtherDataError::NoFolder(data.kind()).into());
     }
-    let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
+    let (classes, normalisation) = match (DataRecord::read(run)?, normalisation(run)?) {
+        (Some(record), Some(normalisation)) => (record.content.classes, normalisation),
+        // An earlier version did not write down what they are called.
+        _ => {
+            let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
+            (own.class_names, own.normalisation)
+        }
+    };
     let mut document = trial.document.clone();
     document.set_string(&["data", "path"], "--data", folder)?;
     let trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
     let mut known = Known::default();
     if let Ok(other) = known.data(&trial) {
-        let mut names = own.class_names.iter().zip(&other.class_names).enumerate();
+        let mut names = classes.iter().zip(&other.class_names).enumerate();
         if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
             return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
         }
-        if own.classes != other.classes {
-            return Err(OtherDataError::Count { own: own.classes, other: other.classes }.into());
+        if classes.len() != other.classes {
+            return Err(OtherDataError::Count { own: classes.len(), other: other.classes }.into());
         }
     }
     let (prepared, _) = Prepared::<A>::of_sweep(&trial, &mut known)?;
-    let data = prepared.data.normalised_by(own.normalisation);
-    Ok(Prepared { data, ..prepared })
+    Ok(normalised(prepared, normalisation))
+}
+
+/// The normalisation that the run in the folder `run` trained with; `None` if it left none that can be read.
+fn normalisation(run: &Path) -> Result<Option<Normalisation>, FolderError> {
+    let text = RunFolder::read_in(run, NORMALISATION)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// `prepared` with another normalisation, if it is for as many channels.
+fn normalised<A: Architecture>(prepared: Prepared<A>, normalisation: Normalisation) -> Prepared<A> {
+    if normalisation.mean.len() != prepared.data.shape.channels
+        || normalisation.std.len() != normalisation.mean.len()
+    {
+        return prepared;
+    }
+    let data = prepared.data.normalised_by(normalisation);
+    Prepared { data, ..prepared }
 }

@@ -2,7 +2,9 @@
 //! that folder.
 
 mod begin;
+mod belongs;
 mod config;
+mod data_record;
 mod dataset;
 mod dry_run;
 mod error;
@@ -23,11 +25,14 @@ mod state;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trained;
 
+pub(crate) use belongs::{check, is_complete};
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
 pub(crate) use dataset::dataset;
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
 pub use error::{OtherDataError, RunError};
+pub(crate) use evaluation::check_unchanged;
 pub use evaluation::{EvaluationSetting, SplitName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};

@@ -55,9 +55,7 @@ pub enum RestoreError {
     },
     /// The content of a file is wrong.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help(
-        "delete its folder and `summary.json`, and give the command of the run again: it writes them again"
-    ))]
+    #[diagnostic(help("delete it, and give the command of the run again: it makes it again"))]
     Damaged {
         /// The damaged file.
         path: PathBuf,

@@ -29,7 +29,7 @@ pub(super) struct Claim {
 }
 
 /// Copies the stage of `run` from another trial that has trained it, and waits for one that is training it. If there is neither,
-/// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train.
+/// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train or to share.
 ///
 /// # Errors
 ///
@@ -37,7 +37,14 @@ pub(super) struct Claim {
 pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
     let Some(folder) = &run.shared else { return Ok(None) };
     let failed = |source| TrainError::File { path: folder.clone(), source };
-    forget_another(run, folder, files).map_err(failed)?;
+    if !takes_part(folder, files).map_err(failed)? {
+        say(format_args!(
+            "{}: the checkpoints here are of another device, another network or an earlier version; this trial resumes \
+             from them by itself",
+            run.title()
+        ));
+        return Ok(None);
+    }
     let claim = claim(run, folder)?;
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
     // A damaged stage is trained again and replaced.
@@ -54,16 +61,19 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     Ok(None)
 }
 
-/// Removes what this trial has of the stage if the code, the device or the data have changed since. The name of the shared stage
-/// depends on all of them.
-fn forget_another(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
+/// Whether what this trial has of the stage, if anything, may go by the name of the shared stage, which stands for settings, data,
+/// network and device. What a run without a sweep has trained has no name yet, and takes this one. What has another name was trained
+/// on another device, with another network or by an earlier version: it stays as it is, and is not shared.
+fn takes_part(folder: &Path, files: &StageFiles) -> Result<bool, Error> {
     let known = files.checkpoints.folder().join(IDENTITY);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    if std::fs::read_to_string(&known).is_ok_and(|there| there == name) {
-        return Ok(());
+    match std::fs::read_to_string(&known) {
+        Ok(there) if there == name => return Ok(true),
+        Ok(_) if !files.checkpoints.epochs().is_empty() => return Ok(false),
+        _ => {}
     }
-    forget(run, files)?;
-    write_whole(&known, name.as_bytes())
+    write_whole(&known, name.as_bytes())?;
+    Ok(true)
 }
 
 /// Removes the stage and everything made from it.

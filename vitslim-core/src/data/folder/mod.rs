@@ -1,16 +1,18 @@
 //! A folder of images with one folder per class, the layout of ImageNet.
 
 mod check;
+mod classes;
 mod scan;
 
 use std::path::PathBuf;
 
 use super::crop::Crop;
 use super::files::check_folder;
-use super::images::{Images, Pixels};
+use super::images::{Images, PixelDigest, Pixels};
 use super::split::Chosen;
 use super::{DataError, Dataset, ImageShape, Preparation};
 use check::Report;
+use classes::{check_named, in_order, same_classes};
 use scan::{Found, scan};
 
 /// Largest height and width to resize to; a larger number is taken for a typing error.
@@ -21,6 +23,8 @@ const MOST_PIXELS: usize = 1 << 14;
 pub struct ImageFolder {
     /// The folder with `train/<class>/`, and with `val/<class>/` or `test/<class>/`.
     pub path: PathBuf,
+    /// Names of the classes in the order of their labels; `None` sorts the folders of `train` by name.
+    pub classes: Option<Vec<String>>,
     /// Height and width of the model's input in pixels.
     pub image_size: usize,
     /// Length in pixels that the shorter side is resized to before the centre crop.
@@ -41,7 +45,8 @@ pub enum FolderHeldOut {
 }
 
 /// Reads JPEG, PNG and WebP images: for training from `train/<class>/`, and for the test from `val/<class>/` or else
-/// `test/<class>/`, at any depth below the class. Classes are sorted by name.
+/// `test/<class>/`, at any depth below the class. Classes are sorted by name, unless their order is given; only then may `val/` and
+/// `test/` lack some.
 ///
 /// Every image is decoded once to check it, and again whenever it is in a batch. It is resized by its shorter side (bicubic)
 /// and cropped to its centre. Pixels are those of Pillow's `convert("RGB")`: EXIF orientation is ignored, transparency is
@@ -57,7 +62,7 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, or when more images cannot be read than
 /// may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, image_size, resize, skip_at_most, held_out } = folder;
+    let ImageFolder { path, classes, image_size, resize, skip_at_most, held_out } = folder;
     let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
     if let Some((setting, pixels)) = settings.into_iter().find(|(_, pixels)| **pixels > MOST_PIXELS) {
         let reason =
@@ -81,16 +86,25 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     };
 
     let train = scan(&path.join("train"))?;
-    let test = scan(&path.join(test)).and_then(|test| same_classes(&train, test)).map_err(|error| {
-        match val_is_held_out {
-            true => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
-            false => error,
+    let train = match classes {
+        Some(classes) => {
+            check_named(classes, &train)?;
+            in_order(classes, train)?
         }
-    })?;
-    let val = match val_is_held_out {
-        true => Some(scan(&path.join("val")).and_then(|val| same_classes(&train, val))?),
-        false => None,
+        None => train,
     };
+    let other = |name: &str| {
+        let found = scan(&path.join(name))?;
+        match classes {
+            Some(classes) => in_order(classes, found),
+            None => same_classes(&train, found),
+        }
+    };
+    let test = other(test).map_err(|error| match val_is_held_out {
+        true => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
+        false => error,
+    })?;
+    let val = val_is_held_out.then(|| other("val")).transpose()?;
     let mut notes: Vec<String> =
         [Some(&train), Some(&test), val.as_ref()].into_iter().flatten().filter_map(Found::note).collect();
 
@@ -101,7 +115,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     notes.extend(report.within(*skip_at_most)?);
 
     let crop = Crop { resize: *resize, size: *image_size };
-    let class_names = train.classes.clone();
+    let class_names = train.0.classes.clone();
     let (train, test) = (images(train, crop), images(test, crop));
     let mut dataset = match val {
         None => Dataset::hold_out(train, test, class_names, preparation)?,
@@ -114,9 +128,14 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     Ok(dataset)
 }
 
-fn images(found: Found, crop: Crop) -> Images {
+fn images((found, digests): (Found, Vec<PixelDigest>), crop: Crop) -> Images {
     let shape = ImageShape { channels: 3, size: crop.size };
-    Images { shape, white: 255, labels: found.labels, pixels: Pixels::Files(found.files, crop) }
+    Images {
+        shape,
+        white: 255,
+        labels: found.labels,
+        pixels: Pixels::Files { paths: found.files, digests, crop },
+    }
 }
 
 fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {
@@ -126,18 +145,4 @@ fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {
         _ => "images lie in `train/<class>/` and in `val/<class>/` or `test/<class>/`",
     };
     DataError::file(&folder.path, reason).with_help(help)
-}
-
-/// `other`, if it has the classes of `train`.
-fn same_classes(train: &Found, other: Found) -> Result<Found, DataError> {
-    let lacking =
-        |one: &Found, other: &Found| other.classes.iter().find(|class| !one.classes.contains(class)).cloned();
-    let (split, class, there) = match (lacking(&other, train), lacking(train, &other)) {
-        (Some(class), _) => (&other, class, train),
-        (None, Some(class)) => (train, class, &other),
-        (None, None) => return Ok(other),
-    };
-    let there = there.root.display();
-    let reason = format!("has no class `{class}`, but `{there}` has: all splits need the same classes");
-    Err(DataError::file(&split.root, reason))
 }
