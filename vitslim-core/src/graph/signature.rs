@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use burn::store::ModuleSnapshot;
 use burn_capture::TensorId;
@@ -29,14 +28,10 @@ pub(crate) fn signature<M: Architecture>(model: &M, image: ImageShape) -> Result
     }
     // Parameters and constants, in the order in which they were recorded.
     for value in captured.values.values() {
-        hash.update(format!("{:?} {:?}\n", value.shape, value.dtype));
+        hash.update(format!("{:?} {:?}\n", value.shape(), value.dtype()));
         hash.update(value.as_bytes());
     }
-    let digits = hash.finalize().iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    Ok(digits)
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// Numbers tensors from 0 in the order in which they occur: burn counts them from the start of the process.

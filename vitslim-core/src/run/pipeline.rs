@@ -64,7 +64,7 @@ pub fn execute<A: Architecture>(
     let run = Run {
         prepared,
         folder: &folder,
-        sharing: Sharing::of(prepared, setting)?,
+        sharing: Sharing::of(prepared, setting, &folder)?,
         device: &setting.devices.first.device,
         setting,
         train: Arc::new(prepared.data.train.clone()),

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::data_record::DataRecord;
 use super::error::RunError;
-use super::folder::{DATA, FolderError};
+use super::folder::{DATA, FolderError, RunFolder};
 use super::identity::{Circumstances, Identities};
 use super::initial::initial;
 use super::keys::PreparedBudget;
@@ -16,6 +16,8 @@ use crate::data::Stage;
 use crate::device::is_cpu;
 use crate::graph::signature;
 use crate::models::Architecture;
+use crate::terminal::say;
+use crate::train::shared_name;
 use crate::whole_file::write_whole;
 
 /// Folder of the shared stages, beside those of the trials; no trial and no experiment can have this name.
@@ -28,7 +30,9 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// The shared stages for the trial `prepared`; `None` without a sweep.
+    /// The shared stages for the trial `prepared` in the folder `run`; `None` without a sweep, or if the trial has trained something
+    /// that goes by another name: on another device, with another network or by an earlier version. That stays as it is, and
+    /// neither it nor what follows from it is shared. What a run without a sweep has trained has no name yet, and gets this one.
     ///
     /// # Errors
     ///
@@ -36,6 +40,7 @@ impl Sharing {
     pub(super) fn of<A: Architecture>(
         prepared: &Prepared<A>,
         setting: &Setting,
+        run: &RunFolder,
     ) -> Result<Option<Self>, RunError> {
         if prepared.swept.is_none() {
             return Ok(None);
@@ -49,7 +54,39 @@ impl Sharing {
         let network = signature(&network, prepared.data.shape)?;
         let circumstances = Circumstances { device: &device, network: &network };
         let folder = setting.out.join(prepared.experiment.name.as_str()).join(SHARED);
-        Ok(Some(Self { folder, identities: Identities::new(prepared, circumstances) }))
+        let sharing = Self { folder, identities: Identities::new(prepared, circumstances) };
+        let stages = [(Stage::Pretrain, None), (Stage::Search, None)];
+        let retrainings = prepared.budgets.iter().map(|budget| (Stage::Retrain, Some(budget)));
+        let mut stages = stages.into_iter().chain(retrainings);
+        let other = stages.find(|&(stage, budget)| {
+            let label = budget.map(|budget| budget.label.as_str());
+            let there = shared_name(run.path(), stage, label);
+            there.is_some_and(|there| there != sharing.name(prepared, stage, budget))
+        });
+        if let Some((stage, _)) = other {
+            say(format_args!(
+                "{}: its checkpoints are of another device, another network or an earlier version; this trial resumes from \
+                 them, and shares nothing",
+                stage.name()
+            ));
+            return Ok(None);
+        }
+        Ok(Some(sharing))
+    }
+
+    /// Name of a stage, and of its folder.
+    fn name<A: Architecture>(
+        &self,
+        prepared: &Prepared<A>,
+        stage: Stage,
+        budget: Option<&PreparedBudget>,
+    ) -> String {
+        let identity = match (stage, budget) {
+            (Stage::Pretrain, _) => self.identities.pretrain.clone(),
+            (Stage::Retrain, Some(budget)) => self.identities.retrain(prepared, budget),
+            (Stage::Search | Stage::Retrain, _) => self.identities.search.clone(),
+        };
+        format!("{}-{}", stage.name(), identity.as_str())
     }
 
     /// Folder of a stage, with the record of its data in it; `budget` is that of the sub-network for a retraining.
@@ -63,12 +100,7 @@ impl Sharing {
         stage: Stage,
         budget: Option<&PreparedBudget>,
     ) -> Result<PathBuf, FolderError> {
-        let identity = match (stage, budget) {
-            (Stage::Pretrain, _) => self.identities.pretrain.clone(),
-            (Stage::Retrain, Some(budget)) => self.identities.retrain(prepared, budget),
-            (Stage::Search | Stage::Retrain, _) => self.identities.search.clone(),
-        };
-        let folder = self.folder.join(format!("{}-{}", stage.name(), identity.as_str()));
+        let folder = self.folder.join(self.name(prepared, stage, budget));
         let file = folder.join(DATA);
         if !file.exists() {
             let text = DataRecord::new(prepared.data.content()).text().map_err(std::io::Error::from);

@@ -35,6 +35,7 @@ pub use record::Place;
 pub(crate) use record::{RECORD, events_folder, forget_retraining};
 pub use resume::{CheckpointError, Loaded, checkpoint_folder, load_pretrained};
 pub(crate) use resume::{has_checkpoint, is_whole, recorded_seconds};
+pub(crate) use shared::shared_name;
 pub use stage::StageRun;
 pub(crate) use step::cross_entropy;
 pub use team::{DeviceError, Devices, NamedDevice};

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::TrainError;
 use super::record::{RECORD, write_stage_events};
-use super::resume::StageFiles;
+use super::resume::{StageFiles, checkpoint_folder, has_checkpoint};
 use super::stage::StageRun;
+use crate::data::Stage;
 use crate::terminal::say;
 use crate::whole_file::{remove, write_whole};
 
@@ -29,7 +30,7 @@ pub(super) struct Claim {
 }
 
 /// Copies the stage of `run` from another trial that has trained it, and waits for one that is training it. If there is neither,
-/// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train or to share.
+/// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train.
 ///
 /// # Errors
 ///
@@ -37,14 +38,8 @@ pub(super) struct Claim {
 pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
     let Some(folder) = &run.shared else { return Ok(None) };
     let failed = |source| TrainError::File { path: folder.clone(), source };
-    if !takes_part(folder, files).map_err(failed)? {
-        say(format_args!(
-            "{}: the checkpoints here are of another device, another network or an earlier version; this trial resumes \
-             from them by itself",
-            run.title()
-        ));
-        return Ok(None);
-    }
+    let name = files.checkpoints.folder().join(IDENTITY);
+    write_whole(&name, name_of(folder).as_bytes()).map_err(failed)?;
     let claim = claim(run, folder)?;
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
     // A damaged stage is trained again and replaced.
@@ -61,19 +56,15 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     Ok(None)
 }
 
-/// Whether what this trial has of the stage, if anything, may go by the name of the shared stage, which stands for settings, data,
-/// network and device. What a run without a sweep has trained has no name yet, and takes this one. What has another name was trained
-/// on another device, with another network or by an earlier version: it stays as it is, and is not shared.
-fn takes_part(folder: &Path, files: &StageFiles) -> Result<bool, Error> {
-    let known = files.checkpoints.folder().join(IDENTITY);
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    match std::fs::read_to_string(&known) {
-        Ok(there) if there == name => return Ok(true),
-        Ok(_) if !files.checkpoints.epochs().is_empty() => return Ok(false),
-        _ => {}
-    }
-    write_whole(&known, name.as_bytes())?;
-    Ok(true)
+/// The name of the shared stage that the checkpoints of a stage in the folder `run` belong to; `None` if there are none, or a run
+/// without a sweep trained them.
+pub(crate) fn shared_name(run: &Path, stage: Stage, subnet: Option<&str>) -> Option<String> {
+    let name = std::fs::read_to_string(run.join(checkpoint_folder(stage, subnet)).join(IDENTITY)).ok()?;
+    has_checkpoint(run, stage, subnet).then_some(name)
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Removes the stage and everything made from it.

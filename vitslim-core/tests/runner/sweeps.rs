@@ -383,7 +383,7 @@ fn what_another_program_has_trained_is_taken_over_where_its_network_is_the_same(
     let again = workspace.vitslim(&["run", "tiny.ron"]);
     assert!(again.status.success(), "{}", said(&again));
     assert!(
-        said(&again).contains("pretrain: the checkpoints here are of another device"),
+        said(&again).contains("pretrain: its checkpoints are of another device"),
         "{}",
         said(&again)
     );
