@@ -90,17 +90,23 @@ fn has_search(path: &Path, Experiment { pretrain, search, .. }: &Experiment) -> 
         && is_whole(path, Stage::Search, None, &search.training())
 }
 
-/// Removes the results from the folder `path`, and leaves all that was trained. Answers whether there were any.
+/// Removes the results from the folder `path`, and leaves all that was trained. Says whether there were any.
 ///
 /// # Errors
 ///
 /// When they could not be measured again, or a file cannot be removed.
 pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderError> {
-    let subnets = std::fs::read_dir(path.join(SUBNETS)).into_iter().flatten().flatten();
-    let results = subnets.map(|subnet| subnet.path().join(RESULT));
+    let entries = std::fs::read_dir(path.join(SUBNETS)).into_iter().flatten().flatten();
+    let labels = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let result = |label: &String| path.join(SUBNETS).join(label).join(RESULT);
+    let labels: Vec<String> = labels.filter(|label| result(label).exists()).collect();
     let results: Vec<PathBuf> =
-        std::iter::once(path.join(SUMMARY)).chain(results).filter(|file| file.exists()).collect();
-    if !results.is_empty() && !is_searched(path, there) {
+        labels.iter().map(result).chain([path.join(SUMMARY)]).filter(|file| file.exists()).collect();
+    let is_retrained = |label: &String| {
+        let retrain = belongs::read(there).and_then(|experiment| experiment.retrain);
+        retrain.is_none_or(|training| is_whole(path, Stage::Retrain, Some(label), &training))
+    };
+    if !results.is_empty() && !(is_searched(path, there) && labels.iter().all(is_retrained)) {
         let consequence = "the test split, which has changed, cannot be measured again".to_owned();
         return Err(FolderError::Bare { path: path.to_owned(), consequence });
     }

@@ -149,6 +149,10 @@ fn other_data_need_nothing_of_those_of_the_run() {
         &["eval", RUN, "--data", "moved"],
         &["normalised like the run's own data, which cannot"],
     );
+    fs::rename(workspace.path("moved"), workspace.path("imgs")).unwrap();
+    assert_eq!(evaluated(&workspace, &[]), own);
+    RgbImage::from_pixel(8, 8, Rgb([255; 3])).save(workspace.path("imgs/train/a/0.png")).unwrap();
+    refused(&workspace, &["eval", RUN], &["their normalisation is not that of"]);
 }
 
 #[test]
@@ -191,6 +195,13 @@ fn a_changed_test_image_is_measured_again_and_nothing_is_trained_again() {
     let measured = json(&run.join("summary.json"));
     assert_eq!(measured["seconds"], summary["seconds"], "nothing was trained");
     assert_eq!(evaluated(&workspace, &[])["top1"], measured["dense"]["top1"]);
+
+    // Results that cannot be measured again stay.
+    fs::remove_dir_all(run.join("checkpoints/retrain/share-0.1")).unwrap();
+    RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(&image).unwrap();
+    let left = files(&run);
+    refused(&workspace, &short(&[]), &["the test split, which has changed, cannot be measured again"]);
+    assert_eq!(files(&run), left);
 }
 
 #[test]

@@ -382,11 +382,7 @@ fn what_another_program_has_trained_is_taken_over_where_its_network_is_the_same(
     std::fs::remove_dir_all(first.join("subnets/share-0.1")).unwrap();
     let again = workspace.vitslim(&["run", "tiny.ron"]);
     assert!(again.status.success(), "{}", said(&again));
-    assert!(
-        said(&again).contains("pretrain: its checkpoints are of another device"),
-        "{}",
-        said(&again)
-    );
+    assert!(said(&again).contains("pretrain: its checkpoints are of another device"), "{}", said(&again));
     assert_eq!((pretraining(&first), shared(&workspace)["pretrain"]), (before, 1));
 }
 

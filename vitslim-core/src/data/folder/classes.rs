@@ -1,6 +1,6 @@
 //! The classes of a folder of images.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::super::DataError;
 use super::scan::Found;
@@ -8,12 +8,12 @@ use super::scan::Found;
 /// Checks that `classes` names each folder of `train`, and nothing else.
 pub(super) fn check_named(classes: &[String], train: &Found) -> Result<(), DataError> {
     let wrong = |reason: String| Err(DataError::setting(&["classes"], reason));
-    if let Some((_, twice)) =
-        classes.iter().enumerate().find(|(index, class)| classes[..*index].contains(class))
-    {
+    let mut named = HashSet::new();
+    if let Some(twice) = classes.iter().find(|class| !named.insert(*class)) {
         return wrong(format!("names `{twice}` twice"));
     }
-    match classes.iter().find(|class| !train.classes.contains(class)) {
+    let folders: HashSet<&String> = train.classes.iter().collect();
+    match classes.iter().find(|class| !folders.contains(class)) {
         Some(class) => wrong(format!("names `{class}`, which is no folder of `{}`", train.root.display())),
         None => Ok(()),
     }
