@@ -112,9 +112,10 @@ fn classes_that_were_renamed_or_exchanged_are_refused_by_name_and_nothing_is_los
     assert_eq!(evaluated(&workspace, &["--data", "copy"]), own);
     // The same images under the same names, in another place.
     let moved = ["--set", "data.path=\"copy\""];
+    let told = succeeds(&workspace, &[&short(&moved)[..], &["--set", "seed=Sweep([3])"]].concat());
+    assert!(told.contains("1 of 1 trials are complete"), "{told}");
     succeeds(&workspace, &short(&moved));
     assert_eq!(evaluated(&workspace, &[]), own);
-    succeeds(&workspace, &[&short(&moved)[..], &["--set", "seed=Sweep([3])"]].concat());
 
     for split in SPLITS {
         let folder = workspace.path("imgs").join(split);
@@ -137,8 +138,19 @@ fn classes_that_were_renamed_or_exchanged_are_refused_by_name_and_nothing_is_los
 #[test]
 fn other_data_need_nothing_of_those_of_the_run() {
     let workspace = with_colours();
-    succeeds(&workspace, &short(&[]));
+    succeeds(&workspace, &short(&["--set", "pretrain.epochs=15"]));
     let own = evaluated(&workspace, &[]);
+    assert_eq!(own["top1"], 1.0);
+    // Training images after which every image would be red.
+    write_colours(&workspace.path("blue"));
+    for entry in walkdir::WalkDir::new(workspace.path("blue/train")) {
+        let path = entry.unwrap().into_path();
+        if path.is_file() {
+            let shade = path.file_stem().unwrap().len() as u8;
+            RgbImage::from_pixel(8, 8, Rgb([10 + shade, 250 + shade, 250 + shade])).save(path).unwrap();
+        }
+    }
+    assert_eq!(evaluated(&workspace, &["--data", "blue"]), own);
     fs::rename(workspace.path("imgs"), workspace.path("moved")).unwrap();
     assert_eq!(evaluated(&workspace, &["--data", "moved"]), own);
     refused(&workspace, &["eval", RUN], &["imgs` does not exist"]);
@@ -299,4 +311,33 @@ fn fresh_discards_whatever_is_there() {
     let summary = workspace.run(&file, &[&other[..], &["--fresh"]].concat());
     assert_eq!(summary["search"]["epochs"], 1);
     assert_eq!(metrics(&workspace.path(RUN)).iter().filter(|line| line["stage"] == "search").count(), 1);
+}
+
+#[test]
+fn stages_are_shared_by_what_is_trained_on_and_not_by_what_is_only_reported() {
+    let workspace = with_colours();
+    let shared = || {
+        let entries = fs::read_dir(workspace.path("runs/tiny/.shared")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("pretrain")).collect::<Vec<_>>()
+    };
+    let run = |share: &str| {
+        let budgets = format!("budgets=Sweep([[Share({{\"hidden\": {share}}})]])");
+        succeeds(&workspace, &short(&["--set", &budgets]))
+    };
+    run("0.5");
+    let first = shared();
+    let record = json(&workspace.path("runs/tiny/.shared").join(&first[0]).join("data.json"));
+    assert_eq!(record["classes"], serde_json::json!(["a", "b", "c"]));
+    let repaint = |split: &str| {
+        let image = workspace.path("imgs").join(split).join("a/0.png");
+        RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(image).unwrap();
+    };
+    repaint("test");
+    let told = run("0.4");
+    assert!(told.contains("pretrain: copied from another trial"), "{told}");
+    assert_eq!(shared(), first);
+    repaint("train");
+    run("0.3");
+    assert_eq!(shared().len(), 2);
 }
