@@ -99,6 +99,23 @@ impl Dataset {
         })
     }
 
+    /// A dataset whose splits are all the same `images`, with a `normalisation` that is known.
+    pub(super) fn of_split(images: Images, class_names: Vec<String>, normalisation: Normalisation) -> Self {
+        let shape = images.shape;
+        let split = Split::new(Chosen::all(images), &normalisation.table(), Augment::default());
+        Self {
+            shape,
+            classes: class_names.len(),
+            class_names,
+            normalisation,
+            train: split.clone(),
+            held_out: split.clone(),
+            test: split,
+            notes: Vec::new(),
+            content: Arc::default(),
+        }
+    }
+
     /// A dataset of the training, validation and test `splits`, with the normalisation of the first.
     pub(super) fn assemble(
         splits: [Chosen; 3],

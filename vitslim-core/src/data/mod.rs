@@ -36,7 +36,7 @@ pub use dataset::{Dataset, Preparation};
 pub use digits::digits;
 pub use epoch::Epoch;
 pub use error::DataError;
-pub use folder::{FolderHeldOut, ImageFolder, image_folder};
+pub use folder::{FolderHeldOut, ImageFolder, image_folder, image_folder_split};
 pub use idx::idx;
 pub use loader::Loader;
 pub use noise::random;

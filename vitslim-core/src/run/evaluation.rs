@@ -6,10 +6,10 @@ use burn::tensor::Device;
 
 use super::belongs::check_normalisation;
 use super::data_record::DataRecord;
-use super::dataset::dataset;
+use super::dataset::{dataset, dataset_of_split};
 use super::error::{OtherDataError, RunError};
 use super::folder::{FolderError, NORMALISATION, RunFolder};
-use super::prepare::{Known, Prepared};
+use super::prepare::Prepared;
 use super::restore::restore;
 use super::target::Target;
 use crate::data::{Dataset, Normalisation, SplitKind};
@@ -72,9 +72,13 @@ pub fn evaluate<A: Architecture>(
     target: &Target,
     setting: &EvaluationSetting,
 ) -> Result<Evaluation, RunError> {
-    let prepared: Prepared<A> = match setting.data {
-        None => prepare_own_data(trial, &target.run, setting.split)?,
-        Some(folder) => prepare_other_data(trial, &target.run, folder)?,
+    let (run, kind) = (&target.run, setting.split.kind());
+    let prepared = match setting.data {
+        None => Prepared::<A>::with_data(trial, own_data(trial, run, kind)?)?,
+        Some(folder) => {
+            let (trial, data) = other_data(trial, run, kind, folder)?;
+            Prepared::with_data(&trial, data)?
+        }
     };
     let restored = restore(&prepared, target, setting.device)?;
     for note in prepared.data.notes.iter().chain(&restored.notes) {
@@ -121,34 +125,30 @@ pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Re
     }
 }
 
-/// The experiment with its own data, normalised as in the network's training.
-fn prepare_own_data<A: Architecture>(
-    trial: &Trial,
-    run: &Path,
-    split: SplitName,
-) -> Result<Prepared<A>, RunError> {
-    let prepared = Prepared::<A>::new(trial)?;
-    check_unchanged(run, &prepared.data, split.kind())?;
-    Ok(match normalisation(run)? {
-        Some(normalisation) => normalised(prepared, normalisation),
-        None => prepared,
-    })
+/// The run's own data for an evaluation on `kind`, normalised as in the network's training.
+fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunError> {
+    let data = match known(run)? {
+        Some((_, normalisation)) => dataset_of_split(trial, kind, &normalisation)?,
+        None => dataset(trial)?,
+    };
+    check_unchanged(run, &data, kind)?;
+    Ok(data)
 }
 
-/// The experiment with the data in `folder`, normalised as in the network's training.
-fn prepare_other_data<A: Architecture>(
+/// The data in `folder` for an evaluation on `kind`, normalised as in the network's training, and `trial` with them for its own.
+fn other_data(
     trial: &Trial,
     run: &Path,
+    kind: SplitKind,
     folder: &str,
-) -> Result<Prepared<A>, RunError> {
+) -> Result<(Trial, Dataset), RunError> {
     let data = &trial.experiment.data;
     if data.path().is_none() {
         return Err(OtherDataError::NoFolder(data.kind()).into());
     }
-    let (classes, normalisation) = match (DataRecord::read(run)?, normalisation(run)?) {
-        (Some(record), Some(normalisation)) => (record.content.classes, normalisation),
-        // An earlier version did not write down what they are called.
-        _ => {
+    let (classes, normalisation) = match known(run)? {
+        Some(known) => known,
+        None => {
             let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
             (own.class_names, own.normalisation)
         }
@@ -156,33 +156,22 @@ fn prepare_other_data<A: Architecture>(
     let mut document = trial.document.clone();
     document.set_string(&["data", "path"], "--data", folder)?;
     let trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
-    let mut known = Known::default();
-    if let Ok(other) = known.data(&trial) {
-        let mut names = classes.iter().zip(&other.class_names).enumerate();
-        if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
-            return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
-        }
-        if classes.len() != other.classes {
-            return Err(OtherDataError::Count { own: classes.len(), other: other.classes }.into());
-        }
+    let other = dataset_of_split(&trial, kind, &normalisation)?;
+    let mut names = classes.iter().zip(&other.class_names).enumerate();
+    if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
+        return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
     }
-    let (prepared, _) = Prepared::<A>::of_sweep(&trial, &mut known)?;
-    Ok(normalised(prepared, normalisation))
+    if classes.len() != other.classes {
+        return Err(OtherDataError::Count { own: classes.len(), other: other.classes }.into());
+    }
+    Ok((trial, other))
 }
 
-/// The normalisation that the run in the folder `run` trained with; `None` if it left none that can be read.
-fn normalisation(run: &Path) -> Result<Option<Normalisation>, FolderError> {
+/// The classes that the run in the folder `run` knows, and the normalisation that it trained with; `None` if an earlier version left
+/// no names of classes, or the normalisation cannot be read.
+fn known(run: &Path) -> Result<Option<(Vec<String>, Normalisation)>, FolderError> {
+    let Some(record) = DataRecord::read(run)? else { return Ok(None) };
     let text = RunFolder::read_in(run, NORMALISATION)?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-}
-
-/// `prepared` with another normalisation, if it is for as many channels.
-fn normalised<A: Architecture>(prepared: Prepared<A>, normalisation: Normalisation) -> Prepared<A> {
-    if normalisation.mean.len() != prepared.data.shape.channels
-        || normalisation.std.len() != normalisation.mean.len()
-    {
-        return prepared;
-    }
-    let data = prepared.data.normalised_by(normalisation);
-    Prepared { data, ..prepared }
+    let normalisation = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(normalisation.map(|normalisation| (record.content.classes, normalisation)))
 }

@@ -106,7 +106,8 @@ pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderErr
         let retrain = belongs::read(there).and_then(|experiment| experiment.retrain);
         retrain.is_none_or(|training| is_whole(path, Stage::Retrain, Some(label), &training))
     };
-    if !results.is_empty() && !(is_searched(path, there) && labels.iter().all(is_retrained)) {
+    let is_measurable = || is_searched(path, there) && labels.iter().all(is_retrained);
+    if !results.is_empty() && !is_measurable() {
         let consequence = "the test split, which has changed, cannot be measured again".to_owned();
         return Err(FolderError::Bare { path: path.to_owned(), consequence });
     }

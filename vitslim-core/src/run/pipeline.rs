@@ -28,8 +28,8 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    EvaluateError, StageRun, Trained, checkpoint_folder, difference, recorded_seconds, throughput, top1,
-    train,
+    EvaluateError, StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput,
+    top1, train,
 };
 
 /// Validation images on which hard-masked and sliced networks are compared.
@@ -58,6 +58,10 @@ pub fn execute<A: Architecture>(
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");
+        }
+        let pretrain = experiment.pretrain.as_ref();
+        if pretrain.is_some_and(|training| !is_whole(folder.path(), Stage::Pretrain, None, training)) {
+            say("the checkpoint of its dense network is missing or damaged; only `--fresh` trains it again");
         }
         return Ok((folder, summary));
     }

@@ -125,6 +125,24 @@ impl<A: Architecture> Prepared<A> {
             Err(PrepareError::Experiment(errors)) => return Err(errors.and(too_large).into()),
             network => ExperimentErrors::check(too_large).map_err(PrepareError::from).and(network)?,
         };
+        Self::put_together(trial, data, network)
+    }
+
+    /// `trial` with `data` to evaluate on, which need not be enough to train on.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in the file, at their places.
+    pub(crate) fn with_data(trial: &Trial, data: Dataset) -> Result<Self, PrepareError> {
+        let network = Network::<A>::find(trial, &facts(&data), &mut Known::default())?;
+        Ok(Self::put_together(trial, data, network)?.0)
+    }
+
+    fn put_together(
+        trial: &Trial,
+        data: Dataset,
+        network: Option<Network<A>>,
+    ) -> Result<(Self, Option<A>), PrepareError> {
         let Network { config, dense, dimensions, searched, budgets } =
             network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());

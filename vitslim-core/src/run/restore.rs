@@ -38,7 +38,8 @@ pub enum RestoreError {
     /// Pretraining has no usable checkpoint.
     #[error(transparent)]
     #[diagnostic(help(
-        "give the command of the run again: it resumes where it stopped, and repairs what is damaged"
+        "give the command of the run again: it resumes where it stopped, and repairs what is damaged; of a complete run, only \
+         `--fresh` trains the dense network again"
     ))]
     Checkpoint(#[from] CheckpointError),
     /// A file is missing.

@@ -151,6 +151,13 @@ fn other_data_need_nothing_of_those_of_the_run() {
         }
     }
     assert_eq!(evaluated(&workspace, &["--data", "blue"]), own);
+    fs::remove_dir_all(workspace.path("blue/train")).unwrap();
+    assert_eq!(evaluated(&workspace, &["--data", "blue"]), own);
+    let of_val = evaluated(&workspace, &["--data", "blue", "--split", "held_out"]);
+    assert_eq!((&of_val["top1"], &of_val["split"]), (&own["top1"], &"held_out".into()));
+    fs::rename(workspace.path("imgs/train"), workspace.path("train")).unwrap();
+    assert_eq!(evaluated(&workspace, &[]), own);
+    fs::rename(workspace.path("train"), workspace.path("imgs/train")).unwrap();
     fs::rename(workspace.path("imgs"), workspace.path("moved")).unwrap();
     assert_eq!(evaluated(&workspace, &["--data", "moved"]), own);
     refused(&workspace, &["eval", RUN], &["imgs` does not exist"]);
@@ -257,6 +264,13 @@ fn files_of_a_complete_run_that_are_gone_are_made_again_and_the_others_stay() {
     fs::rename(&aside, run.join("checkpoints/search")).unwrap();
     succeeds(&workspace, &["run", "tiny.ron"]);
     assert!(weights("share-0.1").exists());
+
+    // The dense network would take all others with it.
+    fs::remove_dir_all(run.join("checkpoints/pretrain")).unwrap();
+    let left = files(&run);
+    let told = succeeds(&workspace, &["run", "tiny.ron"]);
+    assert!(told.contains("the checkpoint of its dense network is missing or damaged"), "{told}");
+    assert_eq!(files(&run), left);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::crop::Crop;
 use super::files::check_folder;
 use super::images::{Images, PixelDigest, Pixels};
 use super::split::Chosen;
-use super::{DataError, Dataset, ImageShape, Preparation};
+use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, SplitKind};
 use check::Report;
 use classes::{check_named, in_order, same_classes};
 use scan::{Found, scan};
@@ -62,28 +62,12 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, or when more images cannot be read than
 /// may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, classes, image_size, resize, skip_at_most, held_out } = folder;
-    let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
-    if let Some((setting, pixels)) = settings.into_iter().find(|(_, pixels)| **pixels > MOST_PIXELS) {
-        let reason =
-            format!("is {pixels}, but images are read in at most {MOST_PIXELS} x {MOST_PIXELS} pixels");
-        return Err(DataError::setting(setting, reason));
-    }
-    if resize < image_size {
-        let reason = format!("is {resize}, less than the {image_size} pixels that are cropped from it");
-        return Err(DataError::setting(&["resize"], reason));
-    }
-    check_folder(path)?;
-    let has = |name: &str| path.join(name).is_dir();
-    if !has("train") {
+    let ImageFolder { path, classes, skip_at_most, .. } = folder;
+    check_settings(folder)?;
+    if !path.join("train").is_dir() {
         return Err(not_laid_out(folder, "has no folder `train`"));
     }
-    let val_is_held_out = *held_out == FolderHeldOut::ValOrShare && has("val") && has("test");
-    let test = match (val_is_held_out, has("val"), has("test")) {
-        (false, true, _) => "val",
-        (_, _, true) => "test",
-        _ => return Err(not_laid_out(folder, "has a folder `train`, but neither `val` nor `test`")),
-    };
+    let (val, test) = layout(folder)?;
 
     let train = scan(&path.join("train"))?;
     let train = match classes {
@@ -100,11 +84,11 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
             None => same_classes(&train, found),
         }
     };
-    let test = other(test).map_err(|error| match val_is_held_out {
-        true => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
-        false => error,
+    let test = other(test).map_err(|error| match val {
+        Some(_) => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
+        None => error,
     })?;
-    let val = val_is_held_out.then(|| other("val")).transpose()?;
+    let val = val.map(other).transpose()?;
     let mut notes: Vec<String> =
         [Some(&train), Some(&test), val.as_ref()].into_iter().flatten().filter_map(Found::note).collect();
 
@@ -114,13 +98,12 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     let val = val.map(|val| report.check(val)).transpose()?;
     notes.extend(report.within(*skip_at_most)?);
 
-    let crop = Crop { resize: *resize, size: *image_size };
     let class_names = train.0.classes.clone();
-    let (train, test) = (images(train, crop), images(test, crop));
+    let (train, test) = (images(train, folder), images(test, folder));
     let mut dataset = match val {
         None => Dataset::hold_out(train, test, class_names, preparation)?,
         Some(val) => {
-            let splits = [train, images(val, crop), test].map(Chosen::all);
+            let splits = [train, images(val, folder), test].map(Chosen::all);
             Dataset::assemble(splits, class_names, preparation.augment, preparation.seed)?
         }
     };
@@ -128,7 +111,77 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     Ok(dataset)
 }
 
-fn images((found, digests): (Found, Vec<PixelDigest>), crop: Crop) -> Images {
+/// Reads one split of a folder of images to evaluate on, normalised as those that a network was trained on: all splits of the
+/// dataset are this one. Training images are not read, and need not be there. `None` if the split is drawn from them, or the
+/// normalisation is not one of colour images.
+///
+/// # Errors
+///
+/// Those of [`image_folder`] that concern the split.
+pub fn image_folder_split(
+    folder: &ImageFolder,
+    split: SplitKind,
+    normalisation: &Normalisation,
+) -> Result<Option<Dataset>, DataError> {
+    check_settings(folder)?;
+    let (val, test) = layout(folder)?;
+    let name = match split {
+        SplitKind::Train => None,
+        SplitKind::HeldOut => val,
+        SplitKind::Test => Some(test),
+    };
+    let Some(name) = name.filter(|_| [&normalisation.mean, &normalisation.std].iter().all(|c| c.len() == 3))
+    else {
+        return Ok(None);
+    };
+    let found = scan(&folder.path.join(name))?;
+    let found = match &folder.classes {
+        Some(classes) => in_order(classes, found)?,
+        None => found,
+    };
+    let mut notes: Vec<String> = found.note().into_iter().collect();
+    let mut report = Report::default();
+    let found = report.check(found)?;
+    notes.extend(report.within(folder.skip_at_most)?);
+    let class_names = found.0.classes.clone();
+    let data = Dataset::of_split(images(found, folder), class_names, normalisation.clone());
+    Ok(Some(Dataset { notes, ..data }))
+}
+
+fn check_settings(folder: &ImageFolder) -> Result<(), DataError> {
+    let ImageFolder { path, image_size, resize, .. } = folder;
+    let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
+    if let Some((setting, pixels)) = settings.into_iter().find(|(_, pixels)| **pixels > MOST_PIXELS) {
+        let reason =
+            format!("is {pixels}, but images are read in at most {MOST_PIXELS} x {MOST_PIXELS} pixels");
+        return Err(DataError::setting(setting, reason));
+    }
+    if resize < image_size {
+        let reason = format!("is {resize}, less than the {image_size} pixels that are cropped from it");
+        return Err(DataError::setting(&["resize"], reason));
+    }
+    check_folder(path)
+}
+
+/// The folders of the validation and of the test split; there is none of a validation split that is drawn from `train`.
+fn layout(folder: &ImageFolder) -> Result<(Option<&'static str>, &'static str), DataError> {
+    let has = |name: &str| folder.path.join(name).is_dir();
+    match (has("val"), has("test")) {
+        (true, true) if folder.held_out == FolderHeldOut::ValOrShare => Ok((Some("val"), "test")),
+        (true, _) => Ok((None, "val")),
+        (false, true) => Ok((None, "test")),
+        (false, false) => {
+            let reason = match has("train") {
+                true => "has a folder `train`, but neither `val` nor `test`",
+                false => "has neither a folder `val` nor `test`",
+            };
+            Err(not_laid_out(folder, reason))
+        }
+    }
+}
+
+fn images((found, digests): (Found, Vec<PixelDigest>), folder: &ImageFolder) -> Images {
+    let crop = Crop { resize: folder.resize, size: folder.image_size };
     let shape = ImageShape { channels: 3, size: crop.size };
     Images {
         shape,
