@@ -4,7 +4,7 @@ use super::belongs::{Data, NO_EXPERIMENT, check_data, check_normalisation, is_sa
 use super::data_record::DataRecord;
 use super::extend::{Extension, extend, extension, forget_results, is_searched};
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
-use super::state::missing;
+use super::state::{forget_failure, missing};
 use crate::data::{DataContent, Normalisation};
 use crate::terminal::say;
 
@@ -27,6 +27,8 @@ pub(super) fn begin(
         true => go_on(folder, experiment, data, normalisation, may_extend)?,
         false => folder.remove_results()?,
     }
+    // An earlier failure does not explain how this run ends.
+    forget_failure(folder.path())?;
     folder.write(EXPERIMENT, experiment.as_bytes())?;
     let unwritten = |name: &'static str| {
         let path = folder.path().join(name);
@@ -84,8 +86,10 @@ fn go_on(
 mod tests {
     use std::path::Path;
 
+    use super::super::state::record_failure;
     use super::*;
     use crate::data::SplitContent;
+    use crate::report::RunState;
 
     fn normalisation() -> Normalisation {
         Normalisation { white: 255, mean: vec![0.5], std: vec![1.0], images: 9 }
@@ -132,7 +136,9 @@ mod tests {
         begin("one", false).unwrap();
         assert!(path.join("summary.json").exists());
 
+        record_failure(&path, "it broke", "all of it").unwrap();
         begin("two", true).unwrap();
+        assert_eq!(RunState::of(&path), RunState::Waiting);
         assert!(!path.join("summary.json").exists());
         assert!(!path.join("subnets").exists());
         assert!(path.join("notes.txt").exists());
