@@ -106,6 +106,7 @@ impl<A: Architecture> Bench<'_, A> {
             precision: self.precision(),
             devices: &Devices::one("device", self.setting.device.clone()),
             steps: 1,
+            image: self.prepared.data.shape,
             read_every: 1,
         };
         let mut trainer = Some(Trainer::new(slim, settings)?);

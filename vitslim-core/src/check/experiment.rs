@@ -1,14 +1,16 @@
 //! An experiment, before a night is spent on it.
 
 use burn::module::Module;
+use burn::tensor::Device;
 
-use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
+use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
+use super::parameters::parameters;
 use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedData, ExperimentCheck, Fingerprints, Reason};
-use crate::run::{batches, config, config_fault, dataset, facts, keys};
+use crate::run::{Cutting, PreparedBudget, config, config_fault, dataset, facts, keys, unfit};
 use crate::slim::{Dimension, MaskSpec, describe};
 
 const WITHOUT_DATA: &str =
@@ -25,7 +27,7 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
     };
     let data = match dataset(trial) {
         Ok(data) => {
-            check.reasons.extend(reasons(&batches(trial, &data)));
+            check.reasons.extend(reasons(&unfit(trial, &data)));
             Some(data)
         }
         Err(errors) => {
@@ -69,13 +71,18 @@ fn check_network<A: Architecture>(
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&config_fault(&trial.document, error)))?;
-    let searched = check_keys(trial, &model, &mut check.reasons);
+    let known = check.reasons.len();
+    let (described, searched, budgets) = check_keys(trial, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
     let image = data
         .map(|data| data.shape)
         .or_else(|| image(&config))
         .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
     check.image = Some([image.channels, image.size, image.size]);
+    // Where there is only one, nothing reaches the loss.
+    if data.is_some_and(|data| data.classes == 1) {
+        return Ok(());
+    }
     let found = check_architecture(&model, image, data.map(|data| data.classes));
     let ArchitectureCheck {
         macs,
@@ -84,9 +91,23 @@ fn check_network<A: Architecture>(
         plans,
         largest_difference,
         gradients,
+        idle,
         reasons: wrong,
     } = found;
+    if check.reasons.len() == known && wrong.is_empty() {
+        let (round_to, seed) =
+            (trial.experiment.round_to.map(|multiple| multiple.get()), trial.experiment.seed);
+        let cutting = Cutting { dimensions: &described, searched: &searched, round_to, seed, image };
+        check_budgets(&model, cutting, &budgets, check);
+        check.parameters = Some(parameters(&model, image, &trial.experiment).map_err(|reason| vec![reason])?);
+    }
     check.reasons.extend(wrong);
+    if !idle.is_empty() {
+        let names = idle.join(", ");
+        check
+            .notes
+            .push(format!("as the network is made, a factor of 0 keeps the masks of {names} from the loss"));
+    }
     (check.macs, check.dimensions, check.undeclared) = (macs, dimensions, undeclared);
     (check.plans, check.largest_difference, check.gradients) = (plans, largest_difference, gradients);
     for (dimension, _) in &searched {
@@ -96,18 +117,34 @@ fn check_network<A: Architecture>(
     Ok(())
 }
 
-/// The dimensions that are searched; what is wrong with them or with the budgets is added to `found`.
+/// The dimensions, those that are searched, and the budgets; what is wrong with the latter is added to `found`.
 fn check_keys<A: Architecture>(
     trial: &Trial,
     model: &A,
     found: &mut Vec<Reason>,
-) -> Vec<(Dimension, MaskSpec)> {
+) -> (Vec<Dimension>, Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
     // Where the dimensions cannot be told, the check of the architecture says why.
-    let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Vec::new() };
+    let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Default::default() };
     let mut errors = Vec::new();
-    let (searched, _) = keys(trial, &dimensions, &mut errors);
+    let (searched, budgets) = keys(trial, &dimensions, &mut errors);
     found.extend(reasons(&errors));
-    searched
+    (dimensions, searched, budgets)
+}
+
+/// Cuts `model` to each of `budgets` by random masks. What a budget cannot leave is added to the reasons.
+fn check_budgets<A: Architecture>(
+    model: &A,
+    cutting: Cutting,
+    budgets: &[PreparedBudget],
+    check: &mut ExperimentCheck,
+) {
+    let masks = cutting.random_masks(&Device::flex());
+    for budget in budgets {
+        match cutting.cut(model, &masks, budget) {
+            Ok((plan, _)) => check.notes.extend(cutting.notes(model, &masks, budget, &plan)),
+            Err(error) => check.reasons.push(told(&error)),
+        }
+    }
 }
 
 /// The images that a network is for, where its configuration has the usual fields.

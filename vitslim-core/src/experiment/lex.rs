@@ -149,7 +149,7 @@ impl Lexer<'_> {
 
     fn token(&mut self, c: char) -> Option<Kind> {
         let start = self.at;
-        if number::begins(self.rest()) {
+        if number::begins(self.rest()) && !number::names_a_field(self.rest()) {
             return Some(self.number());
         }
         if let Some(kind) = self.prefixed(c) {

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::reason::Reason;
 use super::table::{lines, plain, push, short};
+use crate::terminal::three_digits;
 
 /// Classes that are named in the table.
 const NAMED: usize = 20;
@@ -39,8 +40,65 @@ pub struct ExperimentCheck {
     pub largest_difference: f64,
     /// Whether the mask of every dimension gets a gradient.
     pub gradients: bool,
+    /// How parameters are trained, if the network can be.
+    pub parameters: Option<CheckedParameters>,
+    /// What a user should know.
+    pub notes: Vec<String>,
     /// Why the experiment cannot be run; empty if it can.
     pub reasons: Vec<Reason>,
+}
+
+/// How parameters are trained. They are told by their patterns: paths with `*` for every number.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CheckedParameters {
+    /// Those that weight decay applies to; empty if no stage has any.
+    pub decaying: Vec<String>,
+    /// Those that weight decay spares.
+    pub spared: Vec<String>,
+    /// Those that the search leaves as they are, with `freeze: Weights`; empty without.
+    pub frozen: Vec<String>,
+    /// Those that such a search trains.
+    pub trained: Vec<String>,
+    /// The layers of each stage with `layer_decay`, in the order in which the forward pass uses them.
+    pub layers: Vec<CheckedLayer>,
+}
+
+/// Parameters with one learning rate.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedLayer {
+    /// `pretrain`, `search` or `retrain`.
+    pub stage: String,
+    /// The highest learning rate of the stage.
+    pub learning_rate: f64,
+    /// Their paths; those of a block by the path of the block.
+    pub parameters: Vec<String>,
+}
+
+impl CheckedParameters {
+    fn told(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let both = |one: &[String], other: &[String], verbs: [&str; 2]| {
+            let parts =
+                [(verbs[0], one), (verbs[1], other)].into_iter().filter(|(_, names)| !names.is_empty());
+            let parts: Vec<String> =
+                parts.map(|(verb, names)| format!("{verb} {}", names.join(", "))).collect();
+            parts.join("; ")
+        };
+        if !self.decaying.is_empty() {
+            lines.push(both(&self.decaying, &self.spared, ["weight decay acts on", "it spares"]));
+        }
+        if !self.frozen.is_empty() {
+            lines.push(both(&self.frozen, &self.trained, ["the search freezes", "it trains"]));
+        }
+        for CheckedLayer { stage, learning_rate, parameters } in &self.layers {
+            lines.push(format!(
+                "{stage}: learning rate {:e} for {}",
+                three_digits(*learning_rate),
+                parameters.join(", ")
+            ));
+        }
+        lines
+    }
 }
 
 /// A dataset that can be read.
@@ -263,13 +321,19 @@ impl ExperimentCheck {
         }
         if self.plans > 0 {
             lines.push(format!(
-                "masked and sliced network are the same for {} mask sets: they differ by at most {:.0e} of the largest logit",
-                self.plans, self.largest_difference
+                "masked and sliced network are the same for {}: they differ by at most {:.0e} of the largest logit",
+                match self.plans {
+                    1 => "one mask set".to_owned(),
+                    plans => format!("{plans} mask sets"),
+                },
+                self.largest_difference
             ));
         }
         if self.gradients {
             lines.push("the mask of every dimension gets a gradient".to_owned());
         }
+        lines.extend(self.parameters.iter().flat_map(CheckedParameters::told));
+        lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
         if self.reasons.is_empty() {
             lines.push("fit to be run".to_owned());
         }

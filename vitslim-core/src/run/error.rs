@@ -67,6 +67,44 @@ pub enum RunError {
         /// The gate that is left without tokens.
         error: RankError,
     },
+    /// A sub-network lets no image through.
+    #[error("the sub-network `{label}` lets no image through: {reason}")]
+    #[diagnostic(help("{help}"))]
+    Blind {
+        /// Label of the sub-network.
+        label: String,
+        /// What it lacks.
+        reason: String,
+        /// What to do.
+        help: String,
+    },
+    /// A sub-network computes something else than the network that is masked instead.
+    #[error(
+        "the sub-network `{label}` is not the masked network: on {images} images, their logits differ by {difference:.0e} of the \
+         largest{culprit}"
+    )]
+    #[diagnostic(help("{help}"))]
+    Differs {
+        /// Label of the sub-network.
+        label: String,
+        /// Number of images of a batch, or of all that were compared.
+        images: usize,
+        /// The difference over the largest logit.
+        difference: f64,
+        /// The dimension that makes them differ, as the end of the message.
+        culprit: String,
+        /// What to do.
+        help: String,
+    },
+    /// The forward pass takes one image, but not a batch.
+    #[error("the forward pass fails on {images} images ({said})")]
+    #[diagnostic(help("does it take the number of images from its input?"))]
+    Batch {
+        /// Number of images.
+        images: usize,
+        /// The message of the panic.
+        said: String,
+    },
     /// A layer panics when it is cut.
     #[error("the sub-network `{label}` cannot be cut out ({said})")]
     #[diagnostic(help(

@@ -9,7 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::agreement::check_measured;
 use super::begin::begin;
+use super::blindness::blinding;
 use super::dry_run::dry_run;
 use super::error::RunError;
 use super::folder::{MASKS, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
@@ -49,7 +51,9 @@ pub fn execute<A: Architecture>(
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
-    dry_run(prepared, dense)?;
+    for note in dry_run(prepared, dense)?.iter().filter(|_| !setting.quiet) {
+        say(format_args!("note: {note}"));
+    }
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();
@@ -176,9 +180,18 @@ impl<A: Architecture> Run<'_, A> {
             CutRule::Hard => searched.model.clone(),
         };
         let sliced = base.slim(&plan)?;
+        if let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image()) {
+            let help = "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search";
+            return Err(RunError::Blind { label: label.to_owned(), reason, help: help.to_owned() });
+        }
         let macs = macs(&sliced, self.image())?;
-        let masked_vs_sliced =
-            difference(&base.hard_mask(&plan)?, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?;
+        let compare = |plan: &Plan| {
+            let (masked, sliced) = (base.hard_mask(plan)?, base.slim(plan)?);
+            Ok(difference(&masked, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?)
+        };
+        let masked_vs_sliced = compare(&plan)?;
+        let measured = (masked_vs_sliced, COMPARED_IMAGES.min(self.held_out.len()));
+        check_measured(label, &self.prepared.dimensions, &plan, measured, self.device, compare)?;
         let top1_sliced = self.top1(&sliced)?;
         let [dense_speed, images_per_second] =
             throughput(dense, &sliced, &self.held_out, experiment.precision, self.device)?;

@@ -6,6 +6,8 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::checkpoint::CheckpointMismatchError;
+use crate::graph::GraphError;
+use crate::terminal::three_digits;
 use crate::whole_file::remedy;
 
 /// A stage that stopped or failed.
@@ -14,6 +16,9 @@ pub enum TrainError {
     /// burn refuses a learning rate or parameter group.
     #[error("the learning rates cannot be set up: {0}")]
     LearningRate(String),
+    /// The forward pass, by which `layer_decay` orders the layers, cannot be recorded.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// A file of the run cannot be read or written.
     #[error("cannot use `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
@@ -25,7 +30,8 @@ pub enum TrainError {
     },
     /// The loss is not finite.
     #[error(
-        "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {learning_rate:e}{gradient}"
+        "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {rate:e}{gradient}",
+        rate = three_digits(*learning_rate)
     )]
     #[diagnostic(help(
         "try a lower learning rate, a longer warm-up or a smaller penalty weight; the last checkpoint before it \
@@ -101,4 +107,19 @@ pub enum TrainError {
         /// What failed, on one line.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_learning_rate_is_told_in_three_digits() {
+        let told = |learning_rate| {
+            let (stage, loss, epoch, step, gradient) = ("search", f64::NAN, 2, 3, String::new());
+            TrainError::NotFinite { stage, loss, epoch, step, learning_rate, gradient }.to_string()
+        };
+        assert!(told(4.755_282_581_475_768e-4).ends_with("a learning rate of 4.76e-4"));
+        assert!(told(1e9).ends_with("a learning rate of 1e9") && told(0.0).ends_with("of 0e0"));
+    }
 }

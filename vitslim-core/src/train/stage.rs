@@ -81,6 +81,7 @@ impl StageRun<'_> {
             precision: self.precision,
             devices: self.devices,
             steps,
+            image: self.train.shape(),
             read_every: self.log_every,
         }
     }

@@ -21,4 +21,5 @@ mod sweeps;
 mod terminal;
 mod training;
 mod trouble;
+mod unfit;
 mod workspace;

@@ -12,6 +12,18 @@ fn told(result: Result<Experiment, ExperimentErrors>) -> String {
 }
 
 #[test]
+fn nan_is_a_name_before_a_colon_and_no_number_elsewhere() {
+    let document = Document::parse("f.ron", "Experiment(model: (config: (nan: 3, inf : 4)))", &[]).unwrap();
+    for (name, value) in [("nan", "3"), ("inf", "4")] {
+        assert_eq!(document.at(&["model", "config", name]).unwrap().to_string(), value);
+    }
+    let set =
+        Document::parse("f.ron", "Experiment(model: (config: (nan: 3)))", &["model.config.nan=5".to_owned()]);
+    assert_eq!(set.unwrap().at(&["model", "config", "nan"]).unwrap().to_string(), "5");
+    assert!(told(with("lr: 1e-2", "lr: nan")).contains("`lr`"), "{}", told(with("lr: 1e-2", "lr: nan")));
+}
+
+#[test]
 fn an_option_may_be_written_with_and_without_some() {
     let lr = |spelling: &str| with("lr: 1e-2", spelling).unwrap().search.masks.lr.map(Rate::get);
     for extension in ["", "#![enable(implicit_some)]\n"] {
