@@ -5,11 +5,11 @@ use burn::tensor::Device;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
 use super::parameters::parameters;
-use crate::data::{Dataset, ImageShape};
+use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
-use crate::report::{CheckedData, ExperimentCheck, Reason};
+use crate::report::{CheckedData, ExperimentCheck, Fingerprints, Reason};
 use crate::run::{
     Cutting, PreparedBudget, config, config_fault, dataset, dataset_naming_all, facts, keys, unfit,
 };
@@ -39,6 +39,8 @@ pub fn check_experiment<A: Architecture>(trial: &Trial, all: bool) -> Experiment
     check.data = data.as_ref().map(|data| CheckedData {
         image: [data.shape.channels, data.shape.size, data.shape.size],
         classes: data.classes,
+        class_names: data.class_names.clone(),
+        sha256: fingerprints(data.content()),
         train: data.train.len(),
         held_out: data.held_out.len(),
         test: data.test.len(),
@@ -48,6 +50,12 @@ pub fn check_experiment<A: Architecture>(trial: &Trial, all: bool) -> Experiment
         check.reasons.extend(reasons);
     }
     check
+}
+
+fn fingerprints(content: &DataContent) -> Fingerprints {
+    let [train, held_out, test] =
+        [&content.train, &content.held_out, &content.test].map(|split| split.sha256.clone());
+    Fingerprints { train, held_out, test }
 }
 
 /// What can be said of the network; what must be right before more can be said is an error. Nothing is said where only the data

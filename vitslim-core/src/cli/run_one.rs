@@ -45,7 +45,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DEVICE[,DEVICE]", help = device_help())]
     pub(super) device: Option<DeviceList>,
 
-    /// Starts again, and discards what an earlier run left. By default the run resumes where it stopped.
+    /// Starts again, and discards what an earlier run left in the folder, also of another experiment of this name or of other
+    /// data. By default the run resumes where it stopped.
     #[arg(long)]
     pub(super) fresh: bool,
 

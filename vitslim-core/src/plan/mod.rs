@@ -36,7 +36,8 @@ impl Planning {
 /// When the trial does not fit its data and network, or its networks cannot be built or trained.
 pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
     let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
-    let nowhere = Circumstances { data: "", device: "", code: "" };
+    // All trials have the same device, and of one configuration the same network.
+    let nowhere = Circumstances { device: "", network: "" };
     let identities = Identities::new(&prepared, nowhere);
     let sizes = planning.sizes.of(&prepared, dense)?;
     let (params, dense_macs) = (sizes[0].params, sizes[0].macs);
@@ -68,5 +69,6 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
         subnets.push(PlannedSubnet { label: budget.label.clone(), params, macs, notes });
     }
     let resolved = prepared.resolved()?;
-    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages, resolved })
+    let data = serde_json::to_string(prepared.data.content()).unwrap_or_default();
+    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages, resolved, data })
 }

@@ -7,6 +7,12 @@ use super::reason::Reason;
 use super::table::{lines, plain, push, short};
 use crate::terminal::{counted, three_digits};
 
+/// Classes that are named in the table.
+const NAMED: usize = 20;
+
+/// Digits of a fingerprint that are shown in the table.
+const SHOWN: usize = 12;
+
 /// What was found about an experiment, its network and its data, before anything is trained.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ExperimentCheck {
@@ -102,6 +108,10 @@ pub struct CheckedData {
     pub image: [usize; 3],
     /// Number of classes.
     pub classes: usize,
+    /// Names of the classes, in the order of their labels.
+    pub class_names: Vec<String>,
+    /// Fingerprints of the images.
+    pub sha256: Fingerprints,
     /// Number of training images.
     pub train: usize,
     /// Number of validation images.
@@ -110,6 +120,17 @@ pub struct CheckedData {
     pub test: usize,
     /// What a user should know about it.
     pub notes: Vec<String>,
+}
+
+/// SHA-256 over the pixels and the classes of the images that each split is drawn from, as in a run's `data.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fingerprints {
+    /// Of the training split.
+    pub train: String,
+    /// Of the validation split; that of the training split, if it is held out of the same images.
+    pub held_out: String,
+    /// Of the test split.
+    pub test: String,
 }
 
 /// A dimension and the cost of its units.
@@ -282,6 +303,18 @@ impl ExperimentCheck {
                 data.test,
                 counted(data.classes, "class", "classes")
             ));
+            let names = &data.class_names;
+            let more = if names.len() > NAMED {
+                format!(" and {} more", names.len() - NAMED)
+            } else {
+                String::new()
+            };
+            let named = names[..names.len().min(NAMED)].join(", ");
+            lines.push(format!("classes, in the order of their labels: {named}{more}"));
+            let Fingerprints { train, held_out, test } = &data.sha256;
+            let [train, held_out, test] =
+                [train, held_out, test].map(|sha256| &sha256[..SHOWN.min(sha256.len())]);
+            lines.push(format!("sha256: {train} to train, {held_out} to validate, {test} to test"));
             lines.extend(data.notes.iter().map(|note| format!("data: {note}")));
         }
         if self.data.is_none() && self.plans > 0 {

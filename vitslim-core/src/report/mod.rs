@@ -20,6 +20,7 @@ pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
     CheckedCarrier, CheckedData, CheckedDimension, CheckedLayer, CheckedParameters, ExperimentCheck,
+    Fingerprints,
 };
 pub use listing::{ListedRun, Listing};
 pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};

@@ -39,6 +39,9 @@ pub struct PlannedTrial {
     /// Its experiment file, with every default spelled out.
     #[serde(skip)]
     pub resolved: String,
+    /// Its classes and the fingerprints of its images, as JSON.
+    #[serde(skip)]
+    pub data: String,
 }
 
 /// A sub-network, before it is cut.
@@ -213,6 +216,7 @@ mod tests {
                 notes: vec![],
             }],
             resolved: String::new(),
+            data: String::new(),
             stages: vec![
                 stage("pretrain", 100, "p"),
                 stage("search", 10, &format!("s{weight}")),

@@ -1,5 +1,7 @@
 //! Errors of an experiment or a run.
 
+use std::path::PathBuf;
+
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -157,6 +159,17 @@ pub enum OtherDataError {
     #[error("`--data` names a folder, but this run's data, `{0}`, do not come from one")]
     #[diagnostic(help("leave out `--data`"))]
     NoFolder(&'static str),
+    /// The run's own data are not what they were.
+    #[error("the data are not those of the run in `{}` any more: {change}", .run.display())]
+    #[diagnostic(help(
+        "restore the data; `vitslim eval --data FOLDER` evaluates on others with the same classes"
+    ))]
+    Changed {
+        /// Folder of the run.
+        run: PathBuf,
+        /// What differs, as a clause.
+        change: String,
+    },
     /// The normalisation of the run cannot be read.
     #[error("other data are normalised like the run's own data, which cannot be read: {0}")]
     #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]
@@ -175,7 +188,8 @@ pub enum OtherDataError {
     /// A label stands for another class.
     #[error("the label {label} is `{own}` in the run's data, but `{other}` in those of `--data`")]
     #[diagnostic(help(
-        "give the folders of the classes the same names: classes are numbered in alphabetical order"
+        "give the folders of the classes the same names: classes are numbered in alphabetical order, unless \
+         `classes: [...]` names them"
     ))]
     Classes {
         /// The first label that differs.

@@ -3,9 +3,11 @@
 
 mod agreement;
 mod begin;
+mod belongs;
 mod blindness;
 mod config;
 mod cutting;
+mod data_record;
 mod dataset;
 mod dry_run;
 mod error;
@@ -27,13 +29,16 @@ mod state;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trained;
 mod weights;
 
+pub(crate) use belongs::{check, is_complete};
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
 pub(crate) use cutting::Cutting;
 pub(crate) use dataset::{dataset, dataset_naming_all};
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};
 pub use error::{OtherDataError, RunError};
+pub(crate) use evaluation::check_unchanged;
 pub use evaluation::{EvaluationSetting, SplitName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};

@@ -13,7 +13,7 @@ use super::begin::begin;
 use super::blindness::blinding;
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial;
 use super::keys::PreparedBudget;
 use super::network::Network;
@@ -21,8 +21,9 @@ use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
 use super::setting::Setting;
 use super::sharing::Sharing;
+use super::state::{has_subnet, summary};
 use super::weights::{parameters, weights};
-use crate::data::{ImageShape, Split, Stage};
+use crate::data::{Dataset, ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
 use crate::models::Architecture;
@@ -30,7 +31,8 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
+    EvaluateError, StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput,
+    top1, train,
 };
 
 /// Validation images on which hard-masked and sliced networks are compared.
@@ -56,17 +58,22 @@ pub fn execute<A: Architecture>(
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();
-    begin(&folder, &resolved, &prepared.data.normalisation, setting.afresh, may_extend)?;
-    if let Some(summary) = read_json::<Summary>(&folder, SUMMARY)? {
+    let Dataset { normalisation, .. } = &prepared.data;
+    begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+    if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");
+        }
+        let pretrain = experiment.pretrain.as_ref();
+        if pretrain.is_some_and(|training| !is_whole(folder.path(), Stage::Pretrain, None, training)) {
+            say("the checkpoint of its dense network is missing or damaged; only `--fresh` trains it again");
         }
         return Ok((folder, summary));
     }
     let run = Run {
         prepared,
         folder: &folder,
-        sharing: Sharing::of(prepared, setting),
+        sharing: Sharing::of(prepared, setting, &folder)?,
         device: &setting.devices.first.device,
         setting,
         train: Arc::new(prepared.data.train.clone()),
@@ -83,11 +90,14 @@ pub fn execute<A: Architecture>(
     let (searched, epochs) = run.search(dense.clone(), &mut seconds)?;
     let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
-    folder.write("masks.safetensors", &masks)?;
+    folder.write(MASKS, &masks)?;
 
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
-        subnets.push(run.subnet(budget, &dense, &searched, &mut seconds)?);
+        subnets.push(match run.finished(budget, &mut seconds)? {
+            Some(subnet) => subnet,
+            None => run.subnet(budget, &dense, &searched, &mut seconds)?,
+        });
     }
     let summary = Summary {
         name: experiment.name.as_str().to_owned(),
@@ -130,6 +140,25 @@ impl<A: Architecture> Run<'_, A> {
         let searched = self.stage(Slim { model, masks }, Stage::Search, None, &training)?;
         seconds.search = Some(searched.seconds);
         Ok((searched.slim, searched.epochs))
+    }
+
+    /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
+    /// trains removes what was cut out of it.
+    fn finished(
+        &self,
+        budget: &PreparedBudget,
+        seconds: &mut Seconds,
+    ) -> Result<Option<SubnetSummary>, RunError> {
+        let label = budget.label.as_str();
+        if !has_subnet(self.folder.path(), label) {
+            return Ok(None);
+        }
+        let summary = read_json::<SubnetSummary>(self.folder, &format!("{SUBNETS}/{label}/{RESULT}"))?;
+        if summary.is_some() && self.prepared.experiment.retrain.is_some() {
+            *seconds.retrain.get_or_insert(0.0) +=
+                recorded_seconds(self.folder.path(), Stage::Retrain, Some(label))?;
+        }
+        Ok(summary)
     }
 
     /// Cuts a sub-network out of the search, retrains and measures it.
@@ -204,7 +233,7 @@ impl<A: Architecture> Run<'_, A> {
         stage: Stage,
         subnet: Option<&str>,
         training: &Training,
-    ) -> Result<Trained<A>, TrainError> {
+    ) -> Result<Trained<A>, RunError> {
         let no_masks = Masks::default();
         let dependents = match stage {
             Stage::Pretrain => vec![
@@ -215,10 +244,8 @@ impl<A: Architecture> Run<'_, A> {
             Stage::Search => vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into()],
             Stage::Retrain => vec![],
         };
-        let shared = self.sharing.as_ref().map(|sharing| {
-            let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
-            sharing.folder(self.prepared, stage, budget)
-        });
+        let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
+        let shared = self.sharing.as_ref().map(|sharing| sharing.folder(self.prepared, stage, budget));
         let remaining = remaining_epochs(&self.prepared.experiment, stage, self.subnets_after(subnet));
         let run = StageRun {
             stage,
@@ -234,13 +261,13 @@ impl<A: Architecture> Run<'_, A> {
             devices: self.setting.devices,
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
-            shared,
+            shared: shared.transpose()?,
             interrupter: self.setting.interrupter.clone(),
             loader_threads: self.setting.loader_threads,
             images_later: remaining * self.train.len(),
             quiet: self.setting.quiet,
         };
-        train(slim, &run)
+        Ok(train(slim, &run)?)
     }
 
     /// Number of budgets whose sub-network comes after that with the label `subnet`; all if there is none yet.

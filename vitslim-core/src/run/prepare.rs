@@ -1,6 +1,7 @@
 //! Checks an experiment against its data and its architecture, before anything is trained.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use miette::Diagnostic;
@@ -129,6 +130,24 @@ impl<A: Architecture> Prepared<A> {
             Err(PrepareError::Experiment(errors)) => return Err(errors.and(unfit).into()),
             network => ExperimentErrors::check(unfit).map_err(PrepareError::from).and(network)?,
         };
+        Self::put_together(trial, data, network)
+    }
+
+    /// `trial` with `data` to evaluate on, which need not be enough to train on.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in the file, at their places.
+    pub(crate) fn with_data(trial: &Trial, data: Dataset) -> Result<Self, PrepareError> {
+        let network = Network::<A>::find(trial, &facts(&data), &mut Known::default())?;
+        Ok(Self::put_together(trial, data, network)?.0)
+    }
+
+    fn put_together(
+        trial: &Trial,
+        data: Dataset,
+        network: Option<Network<A>>,
+    ) -> Result<(Self, Option<A>), PrepareError> {
         let Network { config, dense, dimensions, searched, budgets } =
             network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
@@ -163,14 +182,22 @@ impl<A: Architecture> Prepared<A> {
         })
     }
 
-    /// The experiment as a file, with every default spelled out.
+    /// The experiment as a file that means the same in any folder: with every default spelled out, and the absolute path of the data.
     ///
     /// # Errors
     ///
     /// When the configuration cannot be written as RON.
     pub fn resolved(&self) -> Result<String, PrepareError> {
-        self.experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
+        let data = self.experiment.data.clone().map_path(absolute);
+        let experiment = Experiment { data, ..self.experiment.clone() };
+        experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
     }
+}
+
+/// `path` from the root; as it is where the current folder is unknown, or its name cannot be written in a file.
+fn absolute(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).ok().filter(|absolute| absolute.to_str().is_some());
+    absolute.unwrap_or_else(|| path.to_owned())
 }
 
 /// The network of a trial, in which its keys were resolved.

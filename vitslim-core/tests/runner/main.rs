@@ -9,6 +9,7 @@ mod data;
 mod devices;
 mod documents;
 mod evaluation;
+mod identity;
 mod language;
 mod precision;
 mod refusals;

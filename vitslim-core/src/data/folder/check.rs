@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::super::DataError;
 use super::super::decode::read_image;
 use super::super::error::shown;
+use super::super::images::{PixelDigest, digest};
 use super::scan::Found;
 use crate::terminal::counted;
 
@@ -27,21 +28,25 @@ impl Report {
         Self { named, unreadable: Vec::new(), rotated: 0, transparent: 0 }
     }
 
-    /// Decodes the images of `found`, and leaves out those that cannot be read.
-    pub(super) fn check(&mut self, mut found: Found) -> Result<Found, DataError> {
+    /// Decodes the images of `found`, and leaves out those that cannot be read. The others come with their digests.
+    pub(super) fn check(&mut self, mut found: Found) -> Result<(Found, Vec<PixelDigest>), DataError> {
+        let mut digests = Vec::new();
         let decoded: Vec<_> = found
             .files
             .par_iter()
-            .map(|path| read_image(path).map(|image| (image.is_rotated, image.is_transparent)))
+            .map(|path| {
+                read_image(path).map(|read| (read.is_rotated, read.is_transparent, digest(&read.image)))
+            })
             .collect();
         let images = std::mem::take(&mut found.files).into_iter().zip(std::mem::take(&mut found.labels));
         for ((path, label), decoded) in images.zip(decoded) {
             match decoded {
-                Ok((rotated, transparent)) => {
+                Ok((rotated, transparent, digest)) => {
                     self.rotated += usize::from(rotated);
                     self.transparent += usize::from(transparent);
                     found.files.push(path);
                     found.labels.push(label);
+                    digests.push(digest);
                 }
                 Err(reason) => self.unreadable.push((path, reason)),
             }
@@ -50,7 +55,7 @@ impl Report {
             let reason = format!("has no image that can be read: {}", self.names(&self.unreadable));
             return Err(DataError::file(&found.root, reason));
         }
-        Ok(found)
+        Ok((found, digests))
     }
 
     /// Notes for the user, one line each.

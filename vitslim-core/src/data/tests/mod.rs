@@ -2,6 +2,7 @@
 
 mod broken;
 mod cifar;
+mod content;
 mod folder;
 mod formats;
 mod hostile;
@@ -94,6 +95,7 @@ fn preparation(held_out: f64) -> Preparation {
 fn image_folder_of(files: &Files) -> ImageFolder {
     ImageFolder {
         path: files.path().to_owned(),
+        classes: None,
         image_size: 8,
         resize: 8,
         skip_at_most: 0,
