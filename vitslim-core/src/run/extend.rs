@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::folder::{FolderError, RESULT, SUBNETS, SUMMARY, io};
 use super::keys::label;
 use crate::data::Stage;
-use crate::experiment::{Budget, CutRule, Document, Experiment};
+use crate::experiment::{Budget, CutRule, Document, Experiment, Keep};
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
 use crate::whole_file::remove;
 
@@ -31,6 +31,7 @@ impl Outline {
     /// The outline of the experiment in `text`, which spells out every default.
     fn read(text: &str) -> Option<Self> {
         let experiment = Document::parse("experiment.ron", text, &[]).ok()?.experiment().ok()?;
+        let experiment = Experiment { keep: Keep::default(), ..experiment };
         let mut subnets: Vec<(String, Experiment)> = Vec::new();
         for budget in &experiment.budgets {
             let Budget::Share(shares) = budget;

@@ -23,27 +23,16 @@ pub enum TrainError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The loss is not finite.
-    #[error(
-        "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {learning_rate:e}{gradient}"
-    )]
-    #[diagnostic(help(
-        "try a lower learning rate, a longer warm-up or a smaller penalty weight; the last checkpoint before it \
-         is still in the run's folder"
-    ))]
-    NotFinite {
+    /// The loss, the logits or a parameter is not finite.
+    #[error("{stage} diverged: {what}")]
+    #[diagnostic(help("try a lower learning rate, a longer warm-up or a smaller penalty weight{saved}"))]
+    Diverged {
         /// Name of the stage.
         stage: &'static str,
-        /// The loss that is not finite.
-        loss: f64,
-        /// Epoch, from 1.
-        epoch: usize,
-        /// Step of the epoch, from 1.
-        step: usize,
-        /// Learning rate of that step.
-        learning_rate: f64,
-        /// The parameter with the largest gradient, if it is known, as the end of the message.
-        gradient: String,
+        /// What is not finite, and where.
+        what: String,
+        /// The last checkpoint before it, if there is one, as the end of the help.
+        saved: String,
     },
     /// The user interrupted the stage.
     #[error("{stage} was stopped in epoch {epoch}; give the same command to resume from there")]
@@ -53,6 +42,23 @@ pub enum TrainError {
         /// The epoch that is repeated on resume, from 1.
         epoch: usize,
     },
+    /// Another process works in the run's folder.
+    #[error("`{}` was taken over by {holder}, which started there after this process", .folder.display())]
+    #[diagnostic(help(
+        "locks have no effect on its file system: run one process at a time there, or give another folder with `--out`"
+    ))]
+    TakenOver {
+        /// The folder of the run.
+        folder: PathBuf,
+        /// The process that started there.
+        holder: String,
+    },
+    /// Another trial of the sweep has found that the stage diverges.
+    #[error("{0}")]
+    #[diagnostic(help(
+        "another trial of the sweep trained this stage, with the same settings and data; `--fresh` trains it again"
+    ))]
+    Remembered(String),
     /// A checkpoint cannot be written.
     #[error("{stage} was stopped: its checkpoint cannot be written to `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
