@@ -29,23 +29,23 @@ pub fn digits() -> Result<Dataset, DataError> {
 }
 
 fn read_images() -> Result<Images, DataError> {
-    let error = |reason: String| DataError::file(Path::new("digits.csv.gz"), reason);
+    let damaged = |reason: String| DataError::file(Path::new("digits.csv.gz"), reason);
     let mut text = String::new();
     GzDecoder::new(IMAGES)
         .read_to_string(&mut text)
-        .map_err(|error| error(format!("is damaged: {error}")))?;
+        .map_err(|error| damaged(format!("is damaged: {error}")))?;
 
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     let mut lines = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     for line in lines.deserialize::<Vec<u8>>() {
-        let line = line.map_err(|error| error(format!("is damaged: {error}")))?;
+        let line = line.map_err(|error| damaged(format!("is damaged: {error}")))?;
         match line.split_last() {
             Some((&label, image)) if image.len() == SHAPE.values() && label < 10 => {
                 pixels.extend_from_slice(image);
                 labels.push(label.into());
             }
             _ => {
-                return Err(error(format!(
+                return Err(damaged(format!(
                     "is damaged: image {} is not 64 pixels and a label",
                     labels.len()
                 )));
@@ -57,11 +57,11 @@ fn read_images() -> Result<Images, DataError> {
 
 /// The indices of the images of split `name`, out of `count`.
 fn indices(name: &str, count: usize) -> Result<Vec<usize>, DataError> {
-    let error = |reason: &str| DataError::file(Path::new("split.csv"), format!("is damaged: {reason}"));
+    let damaged = |reason: &str| DataError::file(Path::new("split.csv"), format!("is damaged: {reason}"));
     let line = SPLIT.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(','));
-    let indices = line.ok_or_else(|| error("a split is missing"))?.split(',');
+    let indices = line.ok_or_else(|| damaged("a split is missing"))?.split(',');
     let index = |text: &str| text.parse().ok().filter(|&index: &usize| index < count);
-    indices.map(|text| index(text).ok_or_else(|| error("an index is not that of an image"))).collect()
+    indices.map(|text| index(text).ok_or_else(|| damaged("an index is not that of an image"))).collect()
 }
 
 #[cfg(test)]

@@ -45,11 +45,12 @@ impl Reader {
     }
 
     fn file(&mut self, path: &Path, named_at: &Span) -> Result<Node, ExperimentErrors> {
-        let error = |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
+        let refused =
+            |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
         let shown = path.display();
         let real = real(path);
         if self.open.contains(&real) {
-            return Err(error(format!("`{shown}` starts from itself, through this")));
+            return Err(refused(format!("`{shown}` starts from itself, through this")));
         }
         if let Some(known) = self.read.get(&real) {
             return known.clone();
@@ -62,10 +63,11 @@ impl Reader {
     }
 
     fn read_file(&mut self, path: &Path, named_at: &Span) -> Result<Node, ExperimentErrors> {
-        let error = |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
+        let refused =
+            |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
         let shown = path.display();
         if path.is_dir() {
-            return Err(error(format!("`{shown}` is a folder, expected an experiment file")));
+            return Err(refused(format!("`{shown}` is a folder, expected an experiment file")));
         }
         let text = std::fs::read(path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
@@ -73,13 +75,13 @@ impl Reader {
                     .with_help("a path is relative to the file that it stands in")
                     .into()
             }
-            _ => error(format!("cannot read `{shown}`: {error}")),
+            _ => refused(format!("cannot read `{shown}`: {error}")),
         })?;
-        let text = String::from_utf8(text).map_err(|_| error(format!("`{shown}` is not a text file")))?;
+        let text = String::from_utf8(text).map_err(|_| refused(format!("`{shown}` is not a text file")))?;
         let source = Source::new(shown.to_string(), text);
         let node = self
             .read(&source, path)?
-            .ok_or_else(|| error(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
+            .ok_or_else(|| refused(format!("`{shown}` is empty, expected `Experiment(...)`")))?;
         match node.value {
             Value::Record { .. } => Ok(node),
             _ => Err(ExperimentError::new(

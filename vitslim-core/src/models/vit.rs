@@ -70,7 +70,7 @@ impl Default for VitConfig {
 
 impl VitConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let error = |field, message: String| Err(ConfigError::new(field, message));
+        let refused = |field, message: String| Err(ConfigError::new(field, message));
         limits::sizes(&[
             ("image_size", self.image_size),
             ("patch_size", self.patch_size),
@@ -82,11 +82,14 @@ impl VitConfig {
         ])?;
         if !self.image_size.is_multiple_of(self.patch_size) {
             let (patch, image) = (self.patch_size, self.image_size);
-            return error("patch_size", format!("patches of {patch} do not divide images of {image} pixels"));
+            return refused(
+                "patch_size",
+                format!("patches of {patch} do not divide images of {image} pixels"),
+            );
         }
         if !self.dim.is_multiple_of(self.heads) {
             let (heads, dim) = (self.heads, self.dim);
-            return error("heads", format!("{heads} heads do not divide a width of {dim}"));
+            return refused("heads", format!("{heads} heads do not divide a width of {dim}"));
         }
         limits::mlp_ratio(self.mlp_ratio, self.hidden())?;
         let parameters = self.depth as f64

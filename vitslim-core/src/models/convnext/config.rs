@@ -54,7 +54,7 @@ impl Default for ConvNextConfig {
     }
 }
 
-fn error(field: &'static str, message: String) -> Result<(), ConfigError> {
+fn refused(field: &'static str, message: String) -> Result<(), ConfigError> {
     Err(ConfigError::new(field, message))
 }
 
@@ -75,7 +75,7 @@ impl ConvNextConfig {
             let dims = self.dims.len();
             let message =
                 format!("`dims` has {dims} numbers and `depths` has {stages}: write one for each stage");
-            return error("dims", message);
+            return refused("dims", message);
         }
         limits::stages(self.image_size, self.patch_size, stages)?;
         if self.kernel_size.is_multiple_of(2) {
@@ -85,10 +85,10 @@ impl ConvNextConfig {
                 size - 1,
                 size.saturating_add(1)
             );
-            return error("kernel_size", message);
+            return refused("kernel_size", message);
         }
         if !(self.layer_scale as f32).is_finite() {
-            return error(
+            return refused(
                 "layer_scale",
                 format!("`layer_scale` is a number that is finite in 32 bits, not {:e}", self.layer_scale),
             );

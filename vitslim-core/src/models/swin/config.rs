@@ -62,7 +62,7 @@ impl Default for SwinConfig {
     }
 }
 
-fn error(field: &'static str, message: String) -> Result<(), ConfigError> {
+fn refused(field: &'static str, message: String) -> Result<(), ConfigError> {
     Err(ConfigError::new(field, message))
 }
 
@@ -87,7 +87,7 @@ impl SwinConfig {
         let stages = self.depths.len();
         if self.heads.len() != stages {
             let heads = self.heads.len();
-            return error(
+            return refused(
                 "heads",
                 format!("`heads` has {heads} numbers and `depths` has {stages}: write one for each stage"),
             );
@@ -103,7 +103,7 @@ impl SwinConfig {
         for (stage, &heads) in self.heads.iter().enumerate() {
             let dim = self.dim_at(stage);
             if !dim.is_multiple_of(heads) {
-                return error(
+                return refused(
                     "heads",
                     format!("{heads} heads do not divide the width of {dim} of stage {stage}"),
                 );
@@ -136,7 +136,7 @@ impl SwinConfig {
                 .clone()
                 .all(|stage| fills(window, stage)))
         );
-        error("window", message)
+        refused("window", message)
     }
 
     /// Embedding width of a stage.
