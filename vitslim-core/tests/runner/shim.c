@@ -1,7 +1,7 @@
 /* Stands between the program and the system, by LD_PRELOAD:
  * - SHIM_FLOCK: what `flock` answers. 0 grants every lock to everybody, another number is the errno that it fails with.
  * - SHIM_DISK: a folder that gets what a disk has for certain: for each file and folder that was synced, its content at that time, under
- *   the number of its inode. */
+ *   `f` or `d` and the number of its inode. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -31,7 +31,7 @@ static void list(int fd, FILE *out) {
         struct stat found;
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
         if (fstatat(fd, entry->d_name, &found, AT_SYMLINK_NOFOLLOW)) continue;
-        fprintf(out, "%c %lu %s\n", S_ISDIR(found.st_mode) ? 'd' : 'f', (unsigned long)found.st_ino, entry->d_name);
+        fprintf(out, "%c%lu %s\n", S_ISDIR(found.st_mode) ? 'd' : 'f', (unsigned long)found.st_ino, entry->d_name);
     }
     if (folder) closedir(folder);
 }
@@ -50,7 +50,7 @@ static void keep(int fd) {
     struct stat found;
     char path[4096], beside[4200];
     if (!disk || fstat(fd, &found)) return;
-    snprintf(path, sizeof path, "%s/%lu", disk, (unsigned long)found.st_ino);
+    snprintf(path, sizeof path, "%s/%c%lu", disk, S_ISDIR(found.st_mode) ? 'd' : 'f', (unsigned long)found.st_ino);
     snprintf(beside, sizeof beside, "%s.%d", path, gettid());
     FILE *out = fopen(beside, "w");
     if (!out) return;
