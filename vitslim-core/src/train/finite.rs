@@ -72,7 +72,7 @@ mod tests {
                     let last = value.clone().reshape([-1]).dims()[0] - 1;
                     let flat = value.reshape([-1]);
                     let broken = Tensor::from_floats([self.1], &flat.device());
-                    flat.slice_assign([last..last + 1], broken).reshape(shape)
+                    flat.slice_assign(last..last + 1, broken).reshape(shape)
                 })
             }
         }

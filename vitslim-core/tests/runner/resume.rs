@@ -1,5 +1,6 @@
 //! A run that is stopped goes on, and ends as if it had not been.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -75,6 +76,23 @@ impl Reference {
             assert_eq!(line, expected, "{what}");
         }
         assert_eq!(metrics.len(), self.metrics.len(), "{what}");
+        self.assert_each_epoch_once_in_tensorboard(&workspace.path("runs/tiny/seed=3/tensorboard"), what);
+    }
+
+    #[track_caller]
+    fn assert_each_epoch_once_in_tensorboard(&self, folder: &Path, what: &str) {
+        let mut epochs = BTreeMap::<PathBuf, usize>::new();
+        for line in self.metrics.iter().filter(|line| line["step"].is_null()) {
+            let stage = folder.join(line["stage"].as_str().unwrap());
+            *epochs.entry(stage.join(line["subnet"].as_str().unwrap_or(""))).or_default() += 1;
+        }
+        for (stage, epochs) in epochs {
+            let files = std::fs::read_dir(&stage).unwrap();
+            let events = files.map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default());
+            let events = events.collect::<Vec<_>>().concat();
+            let found = String::from_utf8_lossy(&events).matches("held_out/loss").count();
+            assert_eq!(found, epochs, "{what}: {}", stage.display());
+        }
     }
 }
 
