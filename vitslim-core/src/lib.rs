@@ -19,6 +19,7 @@ pub mod data;
 mod device;
 pub mod experiment;
 pub mod graph;
+mod input_file;
 pub mod models;
 pub mod nn;
 mod panics;

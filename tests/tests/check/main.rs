@@ -2,6 +2,7 @@
 //! once a process, so this is a test binary of its own.
 
 mod features;
+mod made;
 mod net;
 mod second_head;
 mod sound;
@@ -248,6 +249,45 @@ const PLANTED: &[Planted] = &[
         ],
     ),
     (
+        "blocks that are clones",
+        checked::<made::Blocks<{ made::CLONED }>>,
+        &[
+            "`blocks.0.fc1.weight` and `blocks.1.fc1.weight` (and 3 more such pairs) are one parameter to burn",
+            "make each block anew",
+        ],
+    ),
+    (
+        "a tensor of f32",
+        checked::<made::Blocks<{ made::OF_F32 }>>,
+        &["the network makes a tensor of f32 explicitly", "leave the float type out"],
+    ),
+    ("a branch times 0", checked_part::<made::ByZero<false>>, &["`blocks.*.hidden` never reaches the loss"]),
+    (
+        "a field called by another name",
+        checked::<made::ByHand<{ made::MISNAMED }>>,
+        &["calls `embed.weight` by the name `stem.weight`", "the name of the field"],
+    ),
+    (
+        "a scope that is not closed",
+        checked::<made::ByHand<{ made::UNCLOSED }>>,
+        &["the scope of `width` is never closed", "call `close` once for each `lend`"],
+    ),
+    (
+        "a scope that is closed twice",
+        checked::<made::ByHand<{ made::CLOSED_TWICE }>>,
+        &["more scopes are closed, or fields left, than were opened"],
+    ),
+    (
+        "a field that is not left",
+        checked::<made::ByHand<{ made::NOT_LEFT }>>,
+        &["the field `head` is entered and never left"],
+    ),
+    (
+        "a gate missing where the width has another name",
+        checked::<made::ByHand<{ made::UNGATED }>>,
+        &["`width`", "write `gate` after the `input` of `head.fc`, where that is `former`"],
+    ),
+    (
         "token gates in another order",
         checked::<tokens::OrderExchanged>,
         &["the token gate `early.tokens` acts before `late.tokens`, which is declared before it"],
@@ -277,7 +317,10 @@ type Checked = fn() -> ArchitectureCheck;
 
 #[test]
 fn right_annotations_pass() {
-    let sound: [(&str, Checked); 6] = [
+    let sound: [(&str, Checked); 9] = [
+        ("a block called twice", checked::<made::Blocks<{ made::CALLED_TWICE }>>),
+        ("a scale that starts at 0", checked_part::<made::ByZero<true>>),
+        ("by hand", checked::<made::ByHand<{ made::SOUND }>>),
         ("three carriers", checked_part::<sound::Gated>),
         ("parallel branches", checked_part::<sound::Parallel>),
         ("side by side", checked_part::<sound::SideBySide>),
@@ -289,6 +332,8 @@ fn right_annotations_pass() {
         let found = check();
         assert!(found.reasons.is_empty(), "{what}: {:#?}", found.reasons);
         assert!(found.plans > 10 && found.gradients, "{what}");
+        let idle: &[&str] = if what.ends_with("starts at 0") { &["blocks.*.hidden"] } else { &[] };
+        assert_eq!(found.idle, idle, "{what}");
         assert!(
             found.largest_difference < 1e-12 && TOLERANCE <= 1e-9,
             "{what}: {:e}",

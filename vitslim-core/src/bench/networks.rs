@@ -4,11 +4,13 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use super::work::{Benched, Network, Work, WorkKind};
-use crate::data::Batch;
+use crate::data::{Batch, SplitKind};
 use crate::experiment::{Masks, Training, Trial};
 use crate::models::Architecture;
 use crate::nn::Precision;
-use crate::run::{DENSE, Prepared, RunError, Target, checked_macs, cut_at_random, initial, restore};
+use crate::run::{
+    DENSE, Prepared, RunError, Target, check_unchanged, checked_macs, cut_at_random, initial, restore,
+};
 use crate::slim::{MaskSet, Slim};
 use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings, read};
 
@@ -48,7 +50,13 @@ pub fn networks<A: Architecture>(
             let dense = initial(&prepared, setting.device).map_err(RunError::Config)?;
             cut_at_random(&prepared, dense, setting.device).collect::<Result<_, _>>()?
         }
-        Source::Run(targets) => restored(&prepared, targets, setting.device)?,
+        Source::Run(targets) => {
+            // They are all of one run.
+            if let Some(target) = targets.first() {
+                check_unchanged(&target.run, &prepared.data, SplitKind::Train)?;
+            }
+            restored(&prepared, targets, setting.device)?
+        }
     };
     let bench = Bench { prepared: &prepared, training: prepared.experiment.search.training(), setting };
     let networks = models.into_iter().map(|(name, model)| bench.network(name, model));
@@ -98,6 +106,7 @@ impl<A: Architecture> Bench<'_, A> {
             precision: self.precision(),
             devices: &Devices::one("device", self.setting.device.clone()),
             steps: 1,
+            image: self.prepared.data.shape,
             read_every: 1,
         };
         let mut trainer = Some(Trainer::new(slim, settings)?);

@@ -7,17 +7,18 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::dimensions::with_costs;
-use super::gradient::check_gradients;
+use super::gradient::{check_gradients, idle};
 use super::prove::{Proof, prove};
 use super::repair::Axes;
 use super::subject::{Subject, images};
 use super::tokens::check_tokens;
 use crate::data::ImageShape;
 use crate::graph::{GraphError, macs};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedDimension, Reason};
 use crate::slim::describe;
+use crate::terminal::counted;
 use crate::values::randomised;
 
 /// Multiply-adds to spend on random shares.
@@ -41,6 +42,8 @@ pub struct ArchitectureCheck {
     pub largest_difference: f64,
     /// Whether the mask of every dimension gets a gradient.
     pub gradients: bool,
+    /// Patterns of the dimensions that do nothing as the network is made: a factor of 0 keeps their masks from the loss.
+    pub idle: Vec<String>,
     /// What is wrong.
     pub reasons: Vec<Reason>,
 }
@@ -83,7 +86,15 @@ pub fn check_architecture<A: Architecture>(
             return check;
         }
     };
+    if let Err(shared) = Parameter::are_apart(model) {
+        check.reasons.push(told(&shared));
+        return check;
+    }
     let axes = Axes::of(model);
+    check.reasons.extend(by_hand(&axes));
+    if !check.reasons.is_empty() {
+        return check;
+    }
     if let Some((layer, side, said)) = axes.uncut {
         let reason = Reason::new(format!("the {side} of `{layer}` cannot be cut by one unit ({said})"));
         check
@@ -94,6 +105,7 @@ pub fn check_architecture<A: Architecture>(
     check.undeclared = axes.undeclared;
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let device = Device::flex();
+    let made = model;
     let model = randomised(model.clone(), &mut rng);
     let subject = Subject { image: images(1, image, &mut rng, &device), model, dimensions };
     if let Err(reason) = answers(&subject, image, classes) {
@@ -125,8 +137,29 @@ pub fn check_architecture<A: Architecture>(
         let without = check_gradients(&subject, image, &mut rng);
         check.gradients = without.is_empty();
         check.reasons.extend(without);
+        if check.gradients {
+            check.idle = idle(&Subject { model: made.clone(), ..subject }, image, &mut rng);
+        }
     }
     check
+}
+
+/// `error` as a reason.
+pub(super) fn told(error: &impl miette::Diagnostic) -> Reason {
+    Reason { message: error.to_string(), help: error.help().map(|help| help.to_string()) }
+}
+
+/// What is wrong with a `map_dimensions` that is written by hand.
+fn by_hand(axes: &Axes) -> Option<Reason> {
+    if let Some(said) = &axes.unbalanced {
+        let reason =
+            Reason::new(format!("a `map_dimensions` written by hand does not end where it began: {said}"));
+        return Some(reason.with_help("call `close` once for each `lend`, and `exit` for each `enter`"));
+    }
+    let (said, found) = axes.misnamed.as_ref()?;
+    let reason =
+        Reason::new(format!("a `map_dimensions` written by hand calls `{found}` by the name `{said}`"));
+    Some(reason.with_help("give `axis`, `enter` and `map_nested` the name of the field"))
 }
 
 /// Checks that the dense network takes the images, and has a finite logit for each class.
@@ -136,17 +169,22 @@ fn answers<A: Architecture>(
     classes: Option<usize>,
 ) -> Result<(), Reason> {
     let ImageShape { channels, size } = image;
-    let logits = subject.dense().map_err(|said| {
-        Reason::new(format!(
-            "the network does not take images of {channels} x {size} x {size}: its forward pass fails ({said})"
+    let logits = subject.dense().map_err(|said| match said.contains("F32") && said.contains("F64") {
+        true => Reason::new(format!(
+            "the network makes a tensor of f32 explicitly, or converts one to f32, but `check` computes in f64: the forward pass \
+             fails ({said})"
         ))
+        .with_help("leave the float type out, or take that of another tensor, as in `.cast(x.dtype())`"),
+        false => Reason::new(format!(
+            "the network does not take images of {channels} x {size} x {size}: its forward pass fails ({said})"
+        )),
     })?;
     let [_, found] = logits.dims();
     if let Some(classes) = classes.filter(|classes| *classes != found) {
-        return Err(Reason::new(format!("the network has {found} classes, but the data have {classes}"))
-            .with_help(
-                "a field `classes` in the configuration of the architecture is filled in from the data",
-            ));
+        let found = counted(found, "class", "classes");
+        return Err(Reason::new(format!("the network has {found}, but the data have {classes}")).with_help(
+            "a field `classes` in the configuration of the architecture is filled in from the data",
+        ));
     }
     let values = logits.into_data().convert::<f64>().try_into_vec::<f64>().unwrap_or_default();
     match values.iter().all(|value| value.is_finite()) {

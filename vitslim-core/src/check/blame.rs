@@ -130,8 +130,7 @@ fn told<A: Architecture>(model: &A, repairs: &[Vec<Amendment>]) -> String {
 
 /// Writes amendments as annotations.
 struct Writer {
-    /// Names of the groups of grouped dimensions, by pattern.
-    groups: HashMap<String, &'static str>,
+    names: Names,
     /// Type of the layer of each parameter, by pattern.
     layers: HashMap<String, String>,
     axes: Axes,
@@ -139,31 +138,31 @@ struct Writer {
 
 impl Writer {
     fn of<A: Architecture>(model: &A) -> Self {
-        let mut names = GroupNames { scope: Scope::default(), groups: HashMap::new() };
+        let mut names = Names::default();
         model.clone().map_dimensions(&mut names);
         let parameters = Parameter::all(model).into_iter();
         let layers = parameters.map(|parameter| (pattern(&parameter.path), parameter.layer)).collect();
-        Self { groups: names.groups, layers, axes: Axes::of(model) }
+        Self { names, layers, axes: Axes::of(model) }
     }
 
     fn told(&self, amendment: &Amendment) -> String {
         match amendment {
             Amendment::Gate(Place { layer, side, dimension }) => {
-                let (_, unit) = split(dimension);
+                let unit = self.names.of(dimension, layer);
                 format!("write `gate` after the `{side}` of `{layer}`, where that is `{unit}`")
             }
             Amendment::Factors { place, outer, inner } => {
-                let list = self.list(&place.dimension, *outer, *inner);
+                let list = self.list(&place.dimension, &place.layer, *outer, *inner);
                 format!("write `{} = {list}` on `{}`: its factors are in this order", place.side, place.layer)
             }
             Amendment::Remove(Place { layer, side, dimension }) => {
-                let (_, unit) = split(dimension);
+                let unit = self.names.of(dimension, layer);
                 format!("take `{unit}` from the `{side}` of `{layer}`, which is another axis")
             }
             Amendment::Add { dimension, axes, outer, inner, gated } => {
-                let list = self.list(dimension, *outer, *inner);
                 let gate = if *gated { ", gate" } else { "" };
                 let (field, side) = self.field(&axes[0]);
+                let list = self.list(dimension, &field, *outer, *inner);
                 // The layer is annotated, so it is the layer that leaves the parameter out.
                 if let (Some(layer), _) = split(&field)
                     && self.axes.has(layer, dimension)
@@ -175,11 +174,11 @@ impl Writer {
         }
     }
 
-    /// `[3, heads, head_dim]`
-    fn list(&self, dimension: &str, outer: usize, inner: usize) -> String {
-        let (_, unit) = split(dimension);
+    /// `[3, heads, head_dim]`, as it is written at `field`.
+    fn list(&self, dimension: &str, field: &str, outer: usize, inner: usize) -> String {
+        let unit = self.names.of(dimension, field);
         let count = |count: usize| (count > 1).then(|| count.to_string());
-        let group = self.groups.get(dimension).map(|group| (*group).to_owned());
+        let group = self.names.groups.get(dimension).map(|group| (*group).to_owned());
         let factors: Vec<String> =
             [count(outer), group, Some(unit.to_owned()), count(inner)].into_iter().flatten().collect();
         format!("[{}]", factors.join(", "))
@@ -202,17 +201,47 @@ impl Writer {
     }
 }
 
-struct GroupNames {
+/// What structs call dimensions.
+#[derive(Default)]
+struct Names {
     scope: Scope,
+    /// Names of the groups of grouped dimensions, by pattern.
     groups: HashMap<String, &'static str>,
+    /// Names of dimensions, by pattern and the pattern of the struct that uses them: one that is lent may be called otherwise there.
+    local: HashMap<(String, String), &'static str>,
 }
 
-impl DimensionMapper for GroupNames {
+impl Names {
+    /// What the struct of `field` calls `dimension`.
+    fn of(&self, dimension: &str, field: &str) -> String {
+        let (around, _) = split(field);
+        let local = self.local.get(&(dimension.to_owned(), around.unwrap_or_default().to_owned()));
+        local.map_or_else(|| split(dimension).1.to_owned(), |local| (*local).to_owned())
+    }
+}
+
+impl DimensionMapper for Names {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
     }
 
-    fn axis<S: Side, L: HasAxis<S>>(&mut self, _: &str, layer: L, _: S, factors: &[Factor], _: bool) -> L {
+    fn axis<S: Side, L: HasAxis<S>>(
+        &mut self,
+        field: &str,
+        layer: L,
+        _: S,
+        factors: &[Factor],
+        _: bool,
+    ) -> L {
+        for factor in factors {
+            if let Factor::Units(units) = factor
+                && let Some(resolved) = self.scope.resolve(units)
+            {
+                let path = pattern(&self.scope.path_of(field));
+                let around = split(&path).0.unwrap_or_default().to_owned();
+                self.local.insert((pattern(&resolved.path), around), *units);
+            }
+        }
         let names = factors.windows(2).find_map(|pair| match pair {
             [Factor::Groups(groups), Factor::Units(units)] => Some((*groups, *units)),
             _ => None,

@@ -1,21 +1,23 @@
 //! An experiment, before a night is spent on it.
 
 use burn::module::Module;
+use burn::tensor::Device;
 
-use super::architecture::{ArchitectureCheck, check_architecture, f64_device};
-use crate::data::{Dataset, ImageShape};
+use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
+use super::parameters::parameters;
+use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
-use crate::report::{CheckedData, ExperimentCheck, Reason};
-use crate::run::{batches, config, config_fault, dataset, facts, keys};
+use crate::report::{CheckedData, ExperimentCheck, Fingerprints, Reason};
+use crate::run::{
+    Cutting, PreparedBudget, config, config_fault, dataset, dataset_naming_all, facts, keys, unfit,
+};
 use crate::slim::{Dimension, MaskSpec, describe};
 
-const WITHOUT_DATA: &str =
-    "without its data, the network cannot be checked: its configuration does not say for which images it is";
-
-/// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written.
-pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
+/// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written. If
+/// `all`, every file that cannot be used is named, else the first ones.
+pub fn check_experiment<A: Architecture>(trial: &Trial, all: bool) -> ExperimentCheck {
     let experiment = &trial.experiment;
     let mut check = ExperimentCheck {
         name: experiment.name.as_str().to_owned(),
@@ -23,9 +25,10 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
         preset: experiment.model.preset.clone(),
         ..ExperimentCheck::default()
     };
-    let data = match dataset(trial) {
+    let read = if all { dataset_naming_all } else { dataset };
+    let data = match read(trial) {
         Ok(data) => {
-            check.reasons.extend(reasons(&batches(trial, &data)));
+            check.reasons.extend(reasons(&unfit(trial, &data)));
             Some(data)
         }
         Err(errors) => {
@@ -36,6 +39,8 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
     check.data = data.as_ref().map(|data| CheckedData {
         image: [data.shape.channels, data.shape.size, data.shape.size],
         classes: data.classes,
+        class_names: data.class_names.clone(),
+        sha256: fingerprints(data.content()),
         train: data.train.len(),
         held_out: data.held_out.len(),
         test: data.test.len(),
@@ -47,7 +52,14 @@ pub fn check_experiment<A: Architecture>(trial: &Trial) -> ExperimentCheck {
     check
 }
 
-/// What can be said of the network; what must be right before more can be said is an error.
+fn fingerprints(content: &DataContent) -> Fingerprints {
+    let [train, held_out, test] =
+        [&content.train, &content.held_out, &content.test].map(|split| split.sha256.clone());
+    Fingerprints { train, held_out, test }
+}
+
+/// What can be said of the network; what must be right before more can be said is an error. Nothing is said where only the data
+/// could tell which images it is for: the mistake in the data is the reason.
 fn check_network<A: Architecture>(
     trial: &Trial,
     data: Option<&Dataset>,
@@ -55,19 +67,21 @@ fn check_network<A: Architecture>(
 ) -> Result<(), Vec<Reason>> {
     let facts = data.map(facts);
     let config = config::<A>(&trial.document, facts.as_ref().map_or(&[], |facts| &facts[..]))
-        .map_err(|errors| reasons(&errors))?
-        .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
+        .map_err(|errors| reasons(&errors))?;
+    let Some(config) = config else { return Ok(()) };
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&config_fault(&trial.document, error)))?;
-    let searched = check_keys(trial, &model, &mut check.reasons);
+    let known = check.reasons.len();
+    let (described, searched, budgets) = check_keys(trial, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
-    let image = data
-        .map(|data| data.shape)
-        .or_else(|| image(&config))
-        .ok_or_else(|| vec![Reason::new(WITHOUT_DATA)])?;
+    let Some(image) = data.map(|data| data.shape).or_else(|| image(&config)) else { return Ok(()) };
     check.image = Some([image.channels, image.size, image.size]);
+    // Where there is only one, nothing reaches the loss.
+    if data.is_some_and(|data| data.classes == 1) {
+        return Ok(());
+    }
     let found = check_architecture(&model, image, data.map(|data| data.classes));
     let ArchitectureCheck {
         macs,
@@ -76,9 +90,23 @@ fn check_network<A: Architecture>(
         plans,
         largest_difference,
         gradients,
+        idle,
         reasons: wrong,
     } = found;
+    if check.reasons.len() == known && wrong.is_empty() {
+        let (round_to, seed) =
+            (trial.experiment.round_to.map(|multiple| multiple.get()), trial.experiment.seed);
+        let cutting = Cutting { dimensions: &described, searched: &searched, round_to, seed, image };
+        check_budgets(&model, cutting, &budgets, check);
+        check.parameters = Some(parameters(&model, image, &trial.experiment).map_err(|reason| vec![reason])?);
+    }
     check.reasons.extend(wrong);
+    if !idle.is_empty() {
+        let names = idle.join(", ");
+        check
+            .notes
+            .push(format!("as the network is made, a factor of 0 keeps the masks of {names} from the loss"));
+    }
     (check.macs, check.dimensions, check.undeclared) = (macs, dimensions, undeclared);
     (check.plans, check.largest_difference, check.gradients) = (plans, largest_difference, gradients);
     for (dimension, _) in &searched {
@@ -88,18 +116,34 @@ fn check_network<A: Architecture>(
     Ok(())
 }
 
-/// The dimensions that are searched; what is wrong with them or with the budgets is added to `found`.
+/// The dimensions, those that are searched, and the budgets; what is wrong with the latter is added to `found`.
 fn check_keys<A: Architecture>(
     trial: &Trial,
     model: &A,
     found: &mut Vec<Reason>,
-) -> Vec<(Dimension, MaskSpec)> {
+) -> (Vec<Dimension>, Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
     // Where the dimensions cannot be told, the check of the architecture says why.
-    let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Vec::new() };
+    let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Default::default() };
     let mut errors = Vec::new();
-    let (searched, _) = keys(trial, &dimensions, &mut errors);
+    let (searched, budgets) = keys(trial, &dimensions, &mut errors);
     found.extend(reasons(&errors));
-    searched
+    (dimensions, searched, budgets)
+}
+
+/// Cuts `model` to each of `budgets` by random masks. What a budget cannot leave is added to the reasons.
+fn check_budgets<A: Architecture>(
+    model: &A,
+    cutting: Cutting,
+    budgets: &[PreparedBudget],
+    check: &mut ExperimentCheck,
+) {
+    let masks = cutting.random_masks(&Device::flex());
+    for budget in budgets {
+        match cutting.cut(model, &masks, budget) {
+            Ok((plan, _)) => check.notes.extend(cutting.notes(model, &masks, budget, &plan)),
+            Err(error) => check.reasons.push(told(&error)),
+        }
+    }
 }
 
 /// The images that a network is for, where its configuration has the usual fields.

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 
-use super::pattern::patterns;
+use super::pattern::{pattern, patterns};
 use super::subject::{Subject, images};
 use crate::data::ImageShape;
 use crate::models::Architecture;
@@ -26,25 +26,48 @@ pub(super) fn check_gradients<A: Architecture>(
     image: ImageShape,
     rng: &mut ChaCha8Rng,
 ) -> Vec<Reason> {
+    match missing(subject, image, rng) {
+        Ok(missing) => told(subject, &missing),
+        Err(said) => {
+            vec![Reason::new(format!("with soft masks on all dimensions, the training step fails ({said})"))]
+        }
+    }
+}
+
+/// Patterns of the dimensions whose masks get no gradient in a network that is as it was made, not random.
+pub(super) fn idle<A: Architecture>(
+    subject: &Subject<A>,
+    image: ImageShape,
+    rng: &mut ChaCha8Rng,
+) -> Vec<String> {
+    let missing = missing(subject, image, rng).unwrap_or_default().into_iter().filter(Gradient::is_none);
+    let mut names = Vec::new();
+    for name in missing.map(|gradient| pattern(&gradient.path)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The gradients that are none or not finite, whatever is drawn.
+fn missing<A: Architecture>(
+    subject: &Subject<A>,
+    image: ImageShape,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Gradient>, String> {
     let mut missing: Vec<Gradient> = Vec::new();
     for draw in 0..DRAWS {
-        let found = match attempt(|| gradients(subject, image, rng)) {
-            Ok(Ok(found)) => found,
-            Ok(Err(said)) | Err(said) => {
-                return vec![Reason::new(format!(
-                    "with soft masks on all dimensions, the training step fails ({said})"
-                ))];
-            }
-        };
+        let found = attempt(|| gradients(subject, image, rng))??;
         let lacks = |gradient: &Gradient| !matches!(gradient.largest, Some(largest) if largest > 0.0 && largest.is_finite());
         let still =
             |gradient: &Gradient| draw == 0 || missing.iter().any(|before| before.path == gradient.path);
         missing = found.into_iter().filter(|gradient| lacks(gradient) && still(gradient)).collect();
         if missing.is_empty() {
-            return Vec::new();
+            break;
         }
     }
-    told(subject, &missing)
+    Ok(missing)
 }
 
 /// The gradient of the masks of a dimension.
@@ -53,6 +76,12 @@ struct Gradient {
     path: String,
     /// The largest absolute value; `None` without a gradient.
     largest: Option<f64>,
+}
+
+impl Gradient {
+    fn is_none(&self) -> bool {
+        self.largest.is_none_or(|largest| largest == 0.0)
+    }
 }
 
 fn gradients<A: Architecture>(

@@ -16,6 +16,7 @@
 //! | masked against sliced, narrowed down | `prove`, `culprit` |
 //! | which parameters still act, and which annotation is missing | `blame`, `acting`, `repair`, `amended`, `change` |
 //! | whether every mask reaches the loss | `gradient` |
+//! | what decays, what stays, and at which rate | `parameters` |
 //!
 //! # What it cannot see
 //!
@@ -40,6 +41,7 @@ mod dimensions;
 mod experiment;
 mod gradient;
 mod listed;
+mod parameters;
 mod pattern;
 mod plans;
 mod prove;

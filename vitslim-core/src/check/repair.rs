@@ -1,5 +1,9 @@
 //! Finds other annotations with which the hard-masked and the sliced network agree.
 
+use std::collections::HashMap;
+
+use burn::module::ParamId;
+
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
 use super::culprit::Culprit;
@@ -151,6 +155,10 @@ pub(super) struct Axes {
     pub undeclared: Vec<String>,
     /// A layer that panics when it is cut: its path, the side, and the message.
     pub uncut: Option<(String, String, String)>,
+    /// A parameter whose layer a traversal written by hand calls by another name: its path as that says, and its path.
+    pub misnamed: Option<(String, String)>,
+    /// Why the traversal does not end where it began.
+    pub unbalanced: Option<String>,
 }
 
 #[derive(Debug)]
@@ -163,10 +171,12 @@ struct AnnotatedAxis {
 
 impl Axes {
     pub fn of<A: Architecture>(model: &A) -> Self {
-        let mut list = ListAxes { scope: Scope::default(), axes: Self::default() };
+        let paths =
+            Parameter::all(model).into_iter().map(|parameter| (parameter.id, parameter.path)).collect();
+        let mut list = ListAxes { scope: Scope::default(), axes: Self::default(), paths };
         model.clone().map_dimensions(&mut list);
         let undeclared = list.scope.undeclared().to_vec();
-        Self { undeclared, ..list.axes }
+        Self { undeclared, unbalanced: list.scope.unbalanced(), ..list.axes }
     }
 
     fn of_dimensions<'a>(&'a self, dimensions: &'a [&Dimension]) -> impl Iterator<Item = &'a AnnotatedAxis> {
@@ -190,6 +200,27 @@ impl Axes {
 struct ListAxes {
     scope: Scope,
     axes: Axes,
+    /// Path of each parameter of the model.
+    paths: HashMap<ParamId, String>,
+}
+
+impl ListAxes {
+    /// Compares what the traversal calls the parameters of the layer at `path` with their paths in the model.
+    fn check_names(&mut self, path: &str, parameters: &[Parameter]) {
+        for parameter in parameters {
+            let said = inside(path, &parameter.path);
+            if let Some(found) = self.paths.get(&parameter.id)
+                && said.replace("r#", "") != found.replace("r#", "")
+            {
+                self.axes.misnamed.get_or_insert((said, found.clone()));
+            }
+        }
+    }
+}
+
+/// Path of the parameter at `path` in the layer at `layer`.
+fn inside(layer: &str, path: &str) -> String {
+    if path.is_empty() { layer.to_owned() } else { format!("{layer}.{path}") }
 }
 
 impl DimensionMapper for ListAxes {
@@ -198,6 +229,7 @@ impl DimensionMapper for ListAxes {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
+        self.check_names(&axis.layer, &Parameter::all(&layer));
         let place = Place::of(&axis, side);
         if !self.axes.axes.iter().any(|known| known.place == place) {
             let device = layer.devices().into_iter().next().unwrap_or_default();
@@ -210,10 +242,7 @@ impl DimensionMapper for ListAxes {
                 }
             };
             for (parameter, left) in Parameter::all(&layer).iter().zip(&left) {
-                let path = match parameter.path.as_str() {
-                    "" => axis.layer.clone(),
-                    inside => format!("{}.{inside}", axis.layer),
-                };
+                let path = inside(&axis.layer, &parameter.path);
                 let sizes = parameter.shape.iter().zip(&left.shape).enumerate();
                 let cut = sizes.filter(|(_, (before, after))| before != after);
                 self.axes.carried.extend(cut.map(|(number, _)| (pattern(&path), number)));

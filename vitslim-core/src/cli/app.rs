@@ -3,17 +3,15 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use miette::MietteHandlerOpts;
-use textwrap::{WordSeparator, WordSplitter};
 
 use super::command::{architectures, bench, check, devices, eval, gc, ls, new, plan, run, schema, selftest};
 use super::interrupt::exit_code;
 use super::registry::Registry;
 use super::run_one::RunArgs;
 use super::sweep::SweepError;
-use super::{allocator, process};
+use super::{allocator, process, reports};
 use crate::run::RunError;
-use crate::terminal::say;
+use crate::terminal::{say, show};
 use crate::train::{TrainError, hush_out_of_memory};
 
 /// Searches the smaller Vision Transformer inside a trained one, and cuts it out.
@@ -88,7 +86,7 @@ pub fn main(registry: Registry) -> ExitCode {
     process::default_to_the_cpu();
     allocator::keep_freed_memory();
     process::report_files_over_the_limit();
-    keep_words_whole();
+    reports::prepare();
     hush_out_of_memory();
     #[cfg(feature = "cuda")]
     super::device::keep_kernels();
@@ -105,22 +103,9 @@ pub fn main(registry: Registry) -> ExitCode {
                 ExitCode::from(exit_code())
             }
             _ => {
-                say(format_args!("{report:?}"));
+                show(format_args!("{report:?}"));
                 ExitCode::FAILURE
             }
         },
     }
-}
-
-/// Breaks the lines of a report at spaces only, so that a path or a command can be copied from it.
-fn keep_words_whole() {
-    let handler = || {
-        MietteHandlerOpts::new()
-            .break_words(false)
-            .word_separator(WordSeparator::AsciiSpace)
-            .word_splitter(WordSplitter::NoHyphenation)
-            .build()
-    };
-    // This fails if the program has already chosen how to print reports; its choice stays.
-    let _ = miette::set_hook(Box::new(move |_| Box::new(handler())));
 }

@@ -10,6 +10,7 @@ mod interrupt;
 mod print;
 mod process;
 mod registry;
+mod reports;
 mod run_one;
 mod sweep;
 

@@ -29,8 +29,8 @@ pub struct Registry {
 pub(super) struct Commands {
     /// Finds mistakes in its configuration, as far as the file shows them.
     mistakes: fn(&Document) -> Vec<ExperimentError>,
-    /// Checks the trial and its architecture.
-    pub check: fn(&Trial) -> ExperimentCheck,
+    /// Checks the trial and its architecture, and names all files that cannot be used if asked to.
+    pub check: fn(&Trial, bool) -> ExperimentCheck,
     /// Plans a run of the trial.
     pub plan: fn(&Trial, &mut Planning) -> Result<PlannedTrial, RunError>,
     /// Writes the trial as a file with every default spelled out.

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
-use miette::{Diagnostic, IntoDiagnostic};
+use miette::Diagnostic;
 use thiserror::Error;
 
 use super::device::{DEVICE_HELP, DeviceChoice, DeviceList, open_list};
+use super::print::text;
 use super::registry::Registry;
 use crate::experiment::Trial;
-use crate::report::table;
+use crate::report::{Summary, table};
 use crate::run::Setting;
 use crate::train::Interrupter;
 
@@ -44,7 +45,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DEVICE[,DEVICE]", help = device_help())]
     pub(super) device: Option<DeviceList>,
 
-    /// Starts again, and discards what an earlier run left. By default the run resumes where it stopped.
+    /// Starts again, and discards what an earlier run left in the folder, also of another experiment of this name or of other
+    /// data. By default the run resumes where it stopped.
     #[arg(long)]
     pub(super) fresh: bool,
 
@@ -111,10 +113,8 @@ pub(super) fn run_one(
         quiet: args.quiet,
     };
     let (folder, summary) = (commands.run)(trial, &setting)?;
-    let result = match args.json {
-        true => serde_json::to_string_pretty(&summary).into_diagnostic()?,
-        false => format!("{}\nresults: {}", table(&summary), folder.path().display()),
-    };
+    let with_folder = |summary: &Summary| format!("{}\nresults: {}", table(summary), folder.path().display());
+    let result = text(args.json, &summary, with_folder)?;
     match writeln!(std::io::stdout(), "{result}") {
         // A reader that closed the pipe has seen enough.
         Err(source) if source.kind() != ErrorKind::BrokenPipe => {

@@ -12,7 +12,7 @@ use super::{DataError, Dataset, ImageShape, Preparation};
 const SHAPE: ImageShape = ImageShape { channels: 3, size: 32 };
 
 /// More bytes than any file of this format has, so that reading another file ends.
-const TOO_MANY_BYTES: usize = 1 << 31;
+const MOST_BYTES: usize = 1 << 30;
 
 /// Which of the two labels of CIFAR-100 is the class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -112,7 +112,7 @@ impl Form {
 
     fn read(&self, path: &Path, pixels: &mut Vec<u8>, labels: &mut Vec<u32>) -> Result<(), DataError> {
         let mut file = DataFile::open(path)?;
-        let bytes = file.read(TOO_MANY_BYTES)?;
+        let bytes = file.read_all(MOST_BYTES)?;
         let (name, record) = (self.name, self.record());
         if bytes.len() % record != 0 {
             let found = bytes.len();

@@ -23,8 +23,7 @@ impl Crop {
             true => image,
             false => resize(&image, scaled(width), scaled(height), FilterType::CatmullRom),
         };
-        let (left, top) =
-            ((image.width() as usize - self.size) / 2, (image.height() as usize - self.size) / 2);
+        let [left, top] = [image.width(), image.height()].map(|side| self.before(side as usize));
         let stride = image.width() as usize;
         let pixels = image.as_raw();
         for (channel, values) in values.chunks_exact_mut(self.size * self.size).enumerate() {
@@ -34,5 +33,11 @@ impl Crop {
                 }
             }
         }
+    }
+
+    /// Pixels of a side before the crop: half of what is over, rounded as torchvision's `CenterCrop` rounds, half to even.
+    fn before(self, side: usize) -> usize {
+        let over = side - self.size;
+        over / 2 + usize::from(over % 4 == 3)
     }
 }

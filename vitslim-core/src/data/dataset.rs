@@ -1,12 +1,12 @@
 //! A dataset, made from the images that a reader found.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rand::seq::index::sample;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::augment::Augment;
+use super::content::{DataContent, SplitContent};
 use super::error::DataError;
 use super::holdout::hold_out;
 use super::images::Images;
@@ -37,6 +37,8 @@ pub struct Dataset {
     pub test: Split,
     /// What a user should know about the data, one line each: what was skipped, which class has no image.
     pub notes: Vec<String>,
+    /// What it contains, once that was asked for.
+    pub(super) content: Arc<OnceLock<DataContent>>,
 }
 
 /// How images that a reader found become a dataset.
@@ -80,12 +82,38 @@ impl Dataset {
         Self { normalisation, train, held_out, test, ..self }
     }
 
-    /// A text that changes with anything about the images: their splits, order, labels, pixels, normalisation and
-    /// augmentation. For images in files, size and modification time stand for the pixels.
-    pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        [&self.train, &self.held_out, &self.test].into_iter().for_each(|split| split.fingerprint(&mut hash));
-        format!("{:x}", hash.finalize())
+    /// What it contains. The images are hashed when this is first asked for.
+    pub fn content(&self) -> &DataContent {
+        self.content.get_or_init(|| {
+            let Self { train, held_out, test, class_names, .. } = self;
+            let train_sha256 = train.sha256(class_names);
+            let content = |split: &Split| SplitContent {
+                images: split.len(),
+                sha256: match split.is_drawn_like(train) {
+                    true => train_sha256.clone(),
+                    false => split.sha256(class_names),
+                },
+            };
+            let [train, held_out, test] = [train, held_out, test].map(content);
+            DataContent { classes: class_names.clone(), train, held_out, test }
+        })
+    }
+
+    /// A dataset whose splits are all the same `images`, with a `normalisation` that is known.
+    pub(super) fn of_split(images: Images, class_names: Vec<String>, normalisation: Normalisation) -> Self {
+        let shape = images.shape;
+        let split = Split::new(Chosen::all(images), &normalisation.table(), Augment::default());
+        Self {
+            shape,
+            classes: class_names.len(),
+            class_names,
+            normalisation,
+            train: split.clone(),
+            held_out: split.clone(),
+            test: split,
+            notes: Vec::new(),
+            content: Arc::default(),
+        }
     }
 
     /// A dataset of the training, validation and test `splits`, with the normalisation of the first.
@@ -114,6 +142,7 @@ impl Dataset {
             held_out: Split::new(held_out, &table, Augment::default()),
             test: Split::new(test, &table, Augment::default()),
             notes,
+            content: Arc::default(),
         })
     }
 }

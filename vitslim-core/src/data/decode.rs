@@ -6,14 +6,18 @@ use std::path::Path;
 use image::metadata::Orientation;
 use image::{
     DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageReader, Pixel, Rgb, RgbImage,
+    guess_format,
 };
 
+use super::files::foreign;
+use super::jpeg::Jpeg;
+use crate::input_file;
 use crate::panics::attempt;
 
 /// How many times as long as the other a side may be: resizing a longer strip would fill the memory.
 const MOST_ELONGATED: u32 = 100;
 
-/// Most bytes of a decoded image: a damaged header can announce any number.
+/// Most bytes of an image, as a file and decoded: a damaged header can announce any number.
 const MOST_BYTES: u64 = 1 << 29;
 
 /// The pixels of an image, and what was ignored.
@@ -32,44 +36,62 @@ pub(super) struct Decoded {
 ///
 /// What is wrong with the file, a sentence without its subject.
 pub(super) fn read_image(path: &Path) -> Result<Decoded, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let mut bytes = input_file::read(path, MOST_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.is_empty() {
         return Err("is empty".to_owned());
     }
     // JPEG decoders have been known to panic on damaged files.
-    attempt(|| decode(&bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
+    attempt(|| decode(&mut bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
 }
 
-fn decode(bytes: &[u8]) -> Result<Decoded, String> {
+fn decode(bytes: &mut Vec<u8>) -> Result<Decoded, String> {
     let damaged = |error: ImageError| format!("is damaged: {error}");
-    let reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    match reader.format() {
-        Some(ImageFormat::Png | ImageFormat::WebP) => {}
-        // The decoder would make up the missing part.
-        Some(ImageFormat::Jpeg) if is_cut_off(bytes) => {
-            return Err("is a JPEG that ends too early".to_owned());
+    let format = match guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => {
+            let jpeg = Jpeg::open(bytes)?;
+            let (width, height) = jpeg.dimensions();
+            check_size(width, height, 3 * u64::from(width) * u64::from(height))?;
+            return Ok(Decoded {
+                is_rotated: jpeg.is_rotated(),
+                is_transparent: false,
+                image: jpeg.pixels()?,
+            });
         }
-        Some(ImageFormat::Jpeg) => {}
-        _ => return Err("is no JPEG, PNG or WebP image".to_owned()),
-    }
+        Ok(format @ (ImageFormat::Png | ImageFormat::WebP)) => format,
+        other => return Err(no_image(bytes, other.ok())),
+    };
+    let reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
-    if width.max(height) > width.min(height).saturating_mul(MOST_ELONGATED) {
-        return Err(format!("has {width} x {height} pixels, too long a strip to be resized"));
-    }
-    if decoder.total_bytes() > MOST_BYTES {
-        return Err(format!(
-            "has {width} x {height} pixels, more than the {} MiB that are read",
-            MOST_BYTES >> 20
-        ));
-    }
+    check_size(width, height, decoder.total_bytes())?;
     // EXIF that cannot be read is ignored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let is_transparent = decoder.color_type().has_alpha();
     let image = rgb(DynamicImage::from_decoder(decoder).map_err(damaged)?);
     Ok(Decoded { image, is_rotated: orientation != Orientation::NoTransforms, is_transparent })
+}
+
+/// What a file is that is no image of a format that is read.
+fn no_image(bytes: &[u8], format: Option<ImageFormat>) -> String {
+    match (foreign(bytes), format) {
+        (Some(what), _) => what.to_owned(),
+        (None, Some(format)) => {
+            let format = format!("{format:?}").to_uppercase();
+            format!("is a {format} image, but only JPEG, PNG and WebP are read: convert it")
+        }
+        (None, None) => "is no JPEG, PNG or WebP image".to_owned(),
+    }
+}
+
+fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
+    if width.max(height) > width.min(height).saturating_mul(MOST_ELONGATED) {
+        return Err(format!("has {width} x {height} pixels, too long a strip to be resized"));
+    }
+    if bytes > MOST_BYTES {
+        let most = MOST_BYTES >> 20;
+        return Err(format!("has {width} x {height} pixels, more than the {most} MiB that are read"));
+    }
+    Ok(())
 }
 
 /// Three channels of 8 bits: gray is repeated, alpha is dropped, and of 16 bits the upper 8 are used.
@@ -86,27 +108,4 @@ fn rgb(image: DynamicImage) -> RgbImage {
 fn upper_bits<P: Pixel<Subpixel = u16>>(image: &ImageBuffer<P, Vec<u16>>) -> RgbImage {
     let upper = |x, y| Rgb(image.get_pixel(x, y).to_rgb().0.map(|value| (value >> 8) as u8));
     RgbImage::from_fn(image.width(), image.height(), upper)
-}
-
-/// Whether a JPEG lacks its end marker. Segments are followed one by one, since thumbnails inside them have end markers of
-/// their own.
-fn is_cut_off(jpeg: &[u8]) -> bool {
-    const END: u8 = 0xd9;
-    let mut rest = jpeg.get(2..).unwrap_or_default();
-    loop {
-        // Skips the entropy-coded data between segments, where 0xff is followed by 0 or a restart marker.
-        let marker =
-            rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff));
-        let Some(at) = marker else { return true };
-        let kind = rest[at + 1];
-        rest = &rest[at + 2..];
-        match (kind, rest) {
-            (END, _) => return false,
-            (_, &[high, low, ..]) => {
-                let length = usize::from(u16::from_be_bytes([high, low]));
-                rest = rest.get(length..).unwrap_or_default();
-            }
-            _ => return true,
-        }
-    }
 }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::terminal::printable;
+
 /// Data that cannot be used. The message is a sentence in lower case that starts with the file or the setting.
 #[derive(Debug, Error)]
 pub enum DataError {
     /// A file or folder that cannot be used.
-    #[error("`{}` {reason}", .path.display())]
+    #[error("`{}` {reason}", shown(.path))]
     File {
         /// Its path.
         path: PathBuf,
@@ -58,4 +60,9 @@ impl DataError {
         let (Self::File { help, .. } | Self::Setting { help, .. }) = self;
         help.as_deref()
     }
+}
+
+/// `path` on one line. The name of a file may have any character in it.
+pub(super) fn shown(path: &Path) -> String {
+    printable(&path.display().to_string()).replace('\n', "\\n")
 }

@@ -1,12 +1,12 @@
 //! Opens the files and folders that a user names.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use super::DataError;
+use crate::input_file;
 
 /// How files begin that are not data, and what to say about them.
 const FOREIGN: [(&[u8], &str); 5] = [
@@ -59,37 +59,45 @@ pub(super) fn find(folder: &Path, names: &[String]) -> Result<PathBuf, DataError
     })
 }
 
+/// What the file is that begins with `start`, if it is known to be no data.
+pub(super) fn foreign(start: &[u8]) -> Option<&'static str> {
+    let text = start.trim_ascii_start();
+    let begins =
+        |page: &&str| text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes()));
+    if WEB_PAGE.iter().any(begins) {
+        return Some("is a web page, not data: the download went wrong");
+    }
+    FOREIGN.iter().find(|(magic, _)| text.starts_with(magic)).map(|(_, reason)| *reason)
+}
+
 /// A data file that is being read, decompressed if its content is gzip, whatever its name.
 pub(super) struct DataFile {
     path: PathBuf,
     reader: Box<dyn BufRead>,
     compressed: bool,
+    /// Bytes as they are stored.
+    length: u64,
 }
 
 impl DataFile {
     /// Opens `path`.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
         let unreadable = |error| DataError::file(path, format!("cannot be read: {error}"));
-        let mut plain = BufReader::new(File::open(path).map_err(unreadable)?);
+        let file = input_file::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        let mut plain = BufReader::new(file);
         let compressed = plain.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]);
         let reader: Box<dyn BufRead> = match compressed {
             true => Box::new(BufReader::new(MultiGzDecoder::new(plain))),
             false => Box::new(plain),
         };
-        let mut file = Self { path: path.to_owned(), reader, compressed };
+        let mut file = Self { path: path.to_owned(), reader, compressed, length };
         let start = file.reader.fill_buf().map_err(|error| unreadable_content(path, compressed, &error))?;
-        let text = start.trim_ascii_start();
         if start.is_empty() {
             return Err(file.error("is empty"));
         }
-        let begins = |page: &&str| {
-            text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes()))
-        };
-        if WEB_PAGE.iter().any(begins) {
-            return Err(file.error("is a web page, not data: the download went wrong"));
-        }
-        match FOREIGN.iter().find(|(magic, _)| text.starts_with(magic)) {
-            Some((_, reason)) => Err(file.error(*reason)),
+        match foreign(start) {
+            Some(reason) => Err(file.error(reason)),
             None => Ok(file),
         }
     }
@@ -100,6 +108,16 @@ impl DataFile {
         let result = (&mut self.reader).take(bytes as u64).read_to_end(&mut read);
         result.map_err(|error| unreadable_content(&self.path, self.compressed, &error))?;
         Ok(read)
+    }
+
+    /// All that is left, if it is not more than `most` bytes.
+    pub(super) fn read_all(&mut self, most: usize) -> Result<Vec<u8>, DataError> {
+        let is_known = !self.compressed && self.length > most as u64;
+        let bytes = if is_known { Vec::new() } else { self.read(most + 1)? };
+        match is_known || bytes.len() > most {
+            true => Err(self.error(format!("has more than the {} MiB that are read", most >> 20))),
+            false => Ok(bytes),
+        }
     }
 
     /// An error about this file.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::files::{DataFile, check_folder, find};
 use super::images::{Images, Pixels};
 use super::{DataError, Dataset, ImageShape, Preparation};
+use crate::terminal::counted;
 
 /// The type byte of unsigned bytes, and all type bytes that exist.
 const BYTES: u8 = 0x08;
@@ -17,6 +18,9 @@ const TYPES: [(u8, &str); 6] = [
     (0x0d, "32-bit floats"),
     (0x0e, "64-bit floats"),
 ];
+
+/// More bytes than any data set of this format has: a small gzip file can unpack to any number.
+const MOST_BYTES: usize = 4_000_000_000;
 
 /// Most classes that a label byte can name.
 const MOST_CLASSES: usize = 256;
@@ -60,15 +64,15 @@ fn pair(folder: &Path, part: &str, classes: usize) -> Result<(Images, PathBuf), 
     }
     if labels.len() != count {
         let name = images_file.file_name().unwrap_or_default().display();
-        let found = labels.len();
-        let reason =
-            format!("has {found} labels, but `{name}` has {count} images: do both belong to the same split?");
+        let labels = counted(labels.len(), "label", "labels");
+        let images = counted(count, "image", "images");
+        let reason = format!("has {labels}, but `{name}` has {images}: do both belong to the same split?");
         return Err(DataError::file(&labels_file, reason));
     }
     if let Some(image) = labels.iter().position(|&label| usize::from(label) >= classes) {
         let (label, last) = (labels[image], classes - 1);
-        let reason =
-            format!("gives image {image} the label {label}, but {classes} classes go from 0 to {last}");
+        let classes = counted(classes, "class goes", "classes go");
+        let reason = format!("gives image {image} the label {label}, but {classes} from 0 to {last}");
         let help = "`classes: ...` says how many classes there are; left out, it is 10";
         return Err(DataError::file(&labels_file, reason).with_help(help));
     }
@@ -121,7 +125,8 @@ fn read<const N: usize>(
             1 | 3 => format!(": it holds {other}, were two files swapped?"),
             _ => String::new(),
         };
-        return Err(file.error(format!("has {dimensions} dimensions, but {name} have {N}{hint}")));
+        let dimensions = counted(dimensions.into(), "dimension", "dimensions");
+        return Err(file.error(format!("has {dimensions}, but {name} have {N}{hint}")));
     }
 
     let header = file.read(4 * N)?;
@@ -139,8 +144,14 @@ fn read<const N: usize>(
     if announced == 0 {
         return Err(file.error(format!("has no {name}: its header announces {shape} bytes")));
     }
+    if announced > MOST_BYTES {
+        let most = MOST_BYTES / 1_000_000_000;
+        let reason =
+            format!("announces {shape} bytes, more than the {most} GB that are read: is its header damaged?");
+        return Err(file.error(reason));
+    }
     // One byte more, to notice if there is more data, and to verify the checksum at the end of a gzip file.
-    let bytes = file.read(announced.saturating_add(1))?;
+    let bytes = file.read(announced + 1)?;
     let found = bytes.len();
     match found.cmp(&announced) {
         Ordering::Less => {

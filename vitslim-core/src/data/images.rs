@@ -1,8 +1,9 @@
 //! Labelled images, in memory or in files.
 
 use std::path::PathBuf;
-use std::time::UNIX_EPOCH;
 
+use image::RgbImage;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::crop::Crop;
@@ -26,7 +27,25 @@ pub(super) enum Pixels {
     /// In memory: images one after another, each `[channels, height, width]`.
     Memory(Vec<u8>),
     /// One file per image, read on demand.
-    Files(Vec<PathBuf>, Crop),
+    Files {
+        /// The file of each image.
+        paths: Vec<PathBuf>,
+        /// The digest of each image.
+        digests: Vec<PixelDigest>,
+        /// What is seen of an image.
+        crop: Crop,
+    },
+}
+
+/// SHA-256 of the pixels of an image.
+pub(super) type PixelDigest = [u8; 32];
+
+/// The digest of the pixels of a file, before they are cropped.
+pub(super) fn digest(image: &RgbImage) -> PixelDigest {
+    let mut hash = Sha256::new();
+    [image.width(), image.height()].iter().for_each(|side| hash.update(side.to_le_bytes()));
+    hash.update(image.as_raw());
+    hash.finalize().into()
 }
 
 impl Images {
@@ -37,7 +56,7 @@ impl Images {
                 image.copy_from_slice(&pixels[index * image.len()..(index + 1) * image.len()]);
                 Ok(())
             }
-            Pixels::Files(paths, crop) => {
+            Pixels::Files { paths, crop, .. } => {
                 let path = &paths[index];
                 let found = read_image(path).map_err(|reason| DataError::file(path, reason))?;
                 crop.apply(found.image, image);
@@ -46,28 +65,28 @@ impl Images {
         }
     }
 
-    /// Hashes image `index`: its label, and its pixels or the current state of its file.
-    pub(super) fn fingerprint(&self, index: usize, hash: &mut Sha256) {
-        hash.update(self.labels[index].to_le_bytes());
-        match &self.pixels {
+    /// SHA-256 over the pixels and the class name of each image, in their order.
+    pub(super) fn sha256(&self, class_names: &[String]) -> String {
+        let of_memory: Vec<PixelDigest>;
+        let digests = match &self.pixels {
             Pixels::Memory(pixels) => {
-                let values = self.shape.values();
-                hash.update(&pixels[index * values..(index + 1) * values]);
+                let images = pixels.par_chunks_exact(self.shape.values());
+                of_memory = images.map(|image| Sha256::digest(image).into()).collect();
+                &of_memory
             }
-            Pixels::Files(paths, _) => {
-                let path = &paths[index];
-                hash.update(path.as_os_str().as_encoded_bytes());
-                // A file that is gone is reported by whoever reads it.
-                if let Ok(file) = path.metadata() {
-                    let changed = file.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                    hash.update(file.len().to_le_bytes());
-                    hash.update(changed.map_or(0, |since| since.as_nanos()).to_le_bytes());
-                }
-            }
+            Pixels::Files { digests, .. } => digests,
+        };
+        let mut hash = Sha256::new();
+        for (digest, &label) in digests.iter().zip(&self.labels) {
+            let name = &class_names[label as usize];
+            hash.update(digest);
+            hash.update((name.len() as u64).to_le_bytes());
+            hash.update(name);
         }
+        format!("{:x}", hash.finalize())
     }
 
     pub(super) fn are_files(&self) -> bool {
-        matches!(self.pixels, Pixels::Files(..))
+        matches!(self.pixels, Pixels::Files { .. })
     }
 }

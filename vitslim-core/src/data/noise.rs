@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use rand::{Rng, RngExt};
+use sha2::{Digest, Sha256};
 
+use super::content::{DataContent, SplitContent};
 use super::images::{Images, Pixels};
 use super::random::Choice;
-use super::split::Chosen;
+use super::split::{Chosen, Split};
 use super::{Augment, DataError, Dataset, ImageShape};
 
 /// More bytes or classes than these are taken for a typing error.
@@ -45,8 +47,18 @@ pub fn random(shape: ImageShape, classes: usize, images: usize, seed: u64) -> Re
     let splits = [split(0..held_out), split(held_out..test), split(test..images)];
     let class_names = (0..classes).map(|class| class.to_string()).collect();
     let data = Dataset::assemble(splits, class_names, Augment::default(), seed)?;
+    // The settings say what there is: the pixels need not be hashed.
+    let made = format!(
+        "{images} random images of {} x {size} x {size}, {classes} classes",
+        shape.channels,
+        size = shape.size
+    );
+    let sha256 = format!("{:x}", Sha256::digest(made));
+    let content = |split: &Split| SplitContent { images: split.len(), sha256: sha256.clone() };
+    let [train, held_out, test] = [&data.train, &data.held_out, &data.test].map(content);
+    let content = DataContent { classes: data.class_names.clone(), train, held_out, test };
     // Classes without an image mean nothing here.
-    Ok(Dataset { notes: Vec::new(), ..data })
+    Ok(Dataset { notes: Vec::new(), content: Arc::new(content.into()), ..data })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 
 use super::augment::View;
 use super::images::Images;
@@ -90,11 +89,14 @@ impl Split {
         Ok(values)
     }
 
-    /// Hashes the images of this split, their normalisation and their augmentation.
-    pub(super) fn fingerprint(&self, hash: &mut Sha256) {
-        hash.update(format!("{:?} {} {:?}", self.shape(), self.len(), self.augment));
-        self.table.as_flattened().iter().for_each(|value| hash.update(value.to_le_bytes()));
-        self.indices.iter().for_each(|&index| self.images.fingerprint(index, hash));
+    /// SHA-256 over the images that this split is drawn from, pixels and class names.
+    pub(super) fn sha256(&self, class_names: &[String]) -> String {
+        self.images.sha256(class_names)
+    }
+
+    /// Whether this split and `other` are drawn from the same images.
+    pub(super) fn is_drawn_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.images, &other.images)
     }
 
     /// `values` as a tensor `[images, channels, height, width]`.

@@ -1,14 +1,16 @@
 //! `base: "common.ron"`: a file that starts from another, and says what differs.
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use miette::Diagnostic;
 
 use super::error::{ExperimentError, ExperimentErrors};
 use super::parse::parse;
 use super::source::{Source, Span};
 use super::sweep;
+use super::text::{TextError, read_text};
 use super::tree::{Node, Value, overlay};
 
 /// The field that names the files to start from.
@@ -66,18 +68,16 @@ impl Reader {
         let refused =
             |message: String| ExperimentErrors::from(ExperimentError::new(named_at.clone(), message));
         let shown = path.display();
-        if path.is_dir() {
-            return Err(refused(format!("`{shown}` is a folder, expected an experiment file")));
-        }
-        let text = std::fs::read(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
-                ExperimentError::new(named_at.clone(), format!("`{shown}` does not exist"))
-                    .with_help("a path is relative to the file that it stands in")
-                    .into()
+        let text = read_text(path).map_err(|wrong| {
+            let error = ExperimentError::new(named_at.clone(), format!("`{shown}` {wrong}"));
+            match (&wrong, wrong.help()) {
+                (TextError::Missing, _) => {
+                    error.with_help("a path is relative to the file that it stands in")
+                }
+                (_, Some(help)) => error.with_help(help.to_string()),
+                (_, None) => error,
             }
-            _ => refused(format!("cannot read `{shown}`: {error}")),
         })?;
-        let text = String::from_utf8(text).map_err(|_| refused(format!("`{shown}` is not a text file")))?;
         let source = Source::new(shown.to_string(), text);
         let node = self
             .read(&source, path)?

@@ -11,33 +11,23 @@ use super::de::typed;
 use super::error::{ExperimentError, ExperimentErrors};
 use super::overrides::{self, Override};
 use super::source::{Source, Span};
+use super::text::{TextError, read_text, without_mark};
 use super::tree::{Name, Node, Value};
 
 /// Why a file could not be read as an experiment.
 #[derive(Debug, Error, Diagnostic)]
 pub enum LoadError {
-    /// The file cannot be read.
-    #[error("cannot read `{}`", .path.display())]
-    Read {
+    /// The file has no text.
+    #[error("`{}` {error}", .path.display())]
+    Text {
         /// The file.
         path: PathBuf,
-        /// The error of the system.
-        source: std::io::Error,
+        /// Why not.
+        error: TextError,
+        /// What to do about it.
+        #[help]
+        help: Option<String>,
     },
-    /// The path leads to a folder.
-    #[error("`{}` is a folder, expected an experiment file such as `experiments/digits.ron`", .0.display())]
-    Folder(PathBuf),
-    /// The file is not text.
-    #[error("`{}` is not a text file: its byte {offset} is not UTF-8", .path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-        /// The first byte that is not text.
-        offset: usize,
-    },
-    /// The file is empty.
-    #[error("`{}` is empty, expected `Experiment(...)`", .0.display())]
-    Empty(PathBuf),
     /// What is written cannot be read as an experiment.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -57,18 +47,11 @@ impl Document {
     ///
     /// When the file cannot be read, or is not RON, or an argument does not fit it.
     pub fn read(path: &Path, sets: &[String]) -> Result<Self, LoadError> {
-        if path.is_dir() {
-            return Err(LoadError::Folder(path.to_owned()));
-        }
-        let bytes =
-            std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        let text = String::from_utf8(bytes).map_err(|error| LoadError::NotText {
+        let text = read_text(path).map_err(|error| LoadError::Text {
             path: path.to_owned(),
-            offset: error.utf8_error().valid_up_to(),
+            help: error.help().map(|help| help.to_string()),
+            error,
         })?;
-        if text.trim().is_empty() {
-            return Err(LoadError::Empty(path.to_owned()));
-        }
         Ok(Self::of_file(path, &path.display().to_string(), &text, sets)?)
     }
 
@@ -82,9 +65,9 @@ impl Document {
     }
 
     fn of_file(path: &Path, name: &str, text: &str, sets: &[String]) -> Result<Self, ExperimentErrors> {
-        let source = Source::new(name, text);
+        let source = Source::new(name, without_mark(text));
         let Some(mut root) = base::read(&source, path)? else {
-            let end = Span::new(&source, text.len(), text.len());
+            let end = Span::new(&source, source.text().len(), source.text().len());
             return Err(ExperimentError::new(end, "expected `Experiment(...)`, found nothing").into());
         };
         let arguments = ExperimentErrors::gather(sets.iter().map(|argument| Override::read(argument)))?;

@@ -93,13 +93,15 @@ fn unmatched(key: &str, names: &[String]) -> KeyError {
     }
     let candidates = last_names.iter().copied().chain(names.iter().map(String::as_str));
     let guess = nearest(key, candidates).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
-    let names = list(last_names.iter().copied());
-    KeyError {
-        message: format!("no dimension matches {key:?}{guess}"),
-        help: format!(
-            "the dimensions of this model are {names}; a glob matches a whole path, as in `blocks.*.mlp.hidden`"
+    let help = match last_names.as_slice() {
+        [] => "this model has no dimensions: annotate an axis of a layer, as in `#[slim(output = [hidden])]`"
+            .to_owned(),
+        names => format!(
+            "the dimensions of this model are {}; a glob matches a whole path, as in `blocks.*.mlp.hidden`",
+            list(names.iter().copied())
         ),
-    }
+    };
+    KeyError { message: format!("no dimension matches {key:?}{guess}"), help }
 }
 
 #[cfg(test)]
@@ -154,6 +156,8 @@ mod tests {
             error.message,
             "\"blocks.0.mlp.*\" matches the dimension `blocks.0.mlp.hidden`, which \"hidden\" matches already"
         );
+        let error = resolve(["hidden"], &[]).remove(0).unwrap_err();
+        assert!(error.help.starts_with("this model has no dimensions: annotate"), "{}", error.help);
         assert!(resolved(&["blocks.{0"]).unwrap_err().message.contains("is not a valid glob"));
         assert!(resolved(&[""]).unwrap_err().message.starts_with("no dimension matches \"\""));
     }

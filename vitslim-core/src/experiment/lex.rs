@@ -8,6 +8,7 @@ use super::error::ExperimentError;
 use super::nearest::list;
 use super::number;
 use super::source::{Source, Span};
+use crate::terminal::is_unseen;
 
 /// Extensions of RON that may be enabled. They change nothing: an experiment is read as if all were.
 const EXTENSIONS: [&str; 4] =
@@ -149,7 +150,7 @@ impl Lexer<'_> {
 
     fn token(&mut self, c: char) -> Option<Kind> {
         let start = self.at;
-        if number::begins(self.rest()) {
+        if number::begins(self.rest()) && !number::names_a_field(self.rest()) {
             return Some(self.number());
         }
         if let Some(kind) = self.prefixed(c) {
@@ -197,6 +198,15 @@ impl Lexer<'_> {
                     format!("unexpected `{found}`: nothing is computed here, write the value itself");
                 self.error(start, self.at, message);
                 Kind::Bad
+            }
+            unseen if is_unseen(unseen) => {
+                let point = u32::from(unseen);
+                self.error(
+                    start,
+                    self.at,
+                    format!("unexpected character U+{point:04X}, which does not show"),
+                );
+                return None;
             }
             _ => {
                 self.error(start, self.at, format!("unexpected character `{c}`"));

@@ -20,6 +20,7 @@ mod rules;
 mod schema;
 mod source;
 mod sweep;
+mod text;
 mod tree;
 mod trials;
 
@@ -40,5 +41,6 @@ pub use self::schema::{
 };
 pub use self::source::{Source, Span};
 pub(crate) use self::sweep::shortened;
+pub use self::text::TextError;
 pub use self::tree::{Name, Node, Value, overlay};
 pub use self::trials::{Trial, Trials};

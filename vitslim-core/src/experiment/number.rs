@@ -18,6 +18,12 @@ fn is_not_finite(word: &str) -> bool {
     ["inf", "infinity", "nan"].iter().any(|name| word.eq_ignore_ascii_case(name))
 }
 
+/// Whether a field has the name that starts here, which would be a number if it were a value: `nan: 3`.
+pub(super) fn names_a_field(text: &str) -> bool {
+    let (word, rest) = text.split_at(word_length(text));
+    is_not_finite(word) && rest.trim_start().starts_with(':')
+}
+
 fn word_length(text: &str) -> usize {
     text.find(|c: char| !is_xid_continue(c)).unwrap_or(text.len())
 }

@@ -5,6 +5,7 @@ use super::error::ExperimentError;
 use super::nearest::nearest;
 use super::schema::{Budget, Count, Keyed, Rate, Schedule, SearchedDimension, default_batch};
 use super::tree::{Node, Value};
+use crate::terminal::counted;
 
 /// Every rule that `document` breaks, at its place.
 pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
@@ -56,7 +57,8 @@ fn accumulate(document: &Document, stage: &str) -> Option<ExperimentError> {
     };
     let batch = batch.get();
     (parts > batch).then(|| {
-        let message = format!("a batch of {batch} images cannot be computed in {parts} parts");
+        let images = counted(batch, "image", "images");
+        let message = format!("a batch of {images} cannot be computed in {parts} parts");
         let error = ExperimentError::new(node.span.clone(), message);
         match written {
             Some(batch) => error.with_also(batch.span.clone(), "the batch"),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
+use crate::terminal::{is_unseen, printable};
+
 /// The name of the source of a `--set` argument.
 const ARGUMENT: &str = "--set";
 
@@ -13,12 +15,22 @@ const ARGUMENT: &str = "--set";
 pub struct Source {
     name: String,
     text: String,
+    /// The text in reports: byte for byte as long, but with `?` for what cannot be seen.
+    shown: String,
 }
 
 impl Source {
     /// A source with this name and text.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into() })
+        let text = text.into();
+        let show = |(at, c): (usize, char)| match c {
+            '\t' => c.to_string(),
+            '\r' if text[at..].starts_with("\r\n") => c.to_string(),
+            unseen if is_unseen(unseen) => "?".repeat(unseen.len_utf8()),
+            seen => seen.to_string(),
+        };
+        let shown = text.char_indices().map(show).collect();
+        Arc::new(Self { name: name.into(), text, shown })
     }
 
     /// The source of a `--set` argument.
@@ -57,13 +69,18 @@ impl SourceCode for Source {
         context_lines_before: usize,
         context_lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let contents = self.text.read_span(span, context_lines_before, context_lines_after)?;
+        let contents = self.shown.read_span(span, context_lines_before, context_lines_after)?;
+        // `miette` counts the bytes of the line before the span, and a headline its characters.
+        let column = match context_lines_before {
+            0 => self.place(span.offset()).1 - 1,
+            _ => contents.column(),
+        };
         Ok(Box::new(MietteSpanContents::new_named(
-            self.name.clone(),
+            printable(&self.name).into_owned(),
             contents.data(),
             *contents.span(),
             contents.line(),
-            contents.column(),
+            column,
             contents.line_count(),
         )))
     }

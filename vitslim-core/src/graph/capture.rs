@@ -1,3 +1,4 @@
+use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use burn_capture::{CaptureBackend, CaptureError, CapturedGraph, TensorId};
 use thiserror::Error;
@@ -33,21 +34,32 @@ pub fn capture<M: Architecture>(
     image: ImageShape,
     batch: usize,
 ) -> Result<CapturedGraph, GraphError> {
-    Ok(record(model, image, batch)?.0)
+    Ok(record(model, image, batch)?.graph)
 }
 
-/// The recorded forward pass, and its number of classes.
+/// A recorded forward pass.
+pub(super) struct Recorded {
+    pub graph: CapturedGraph,
+    /// Number of classes.
+    pub classes: usize,
+    /// The tensor of each parameter.
+    pub parameters: Vec<(ParamId, TensorId)>,
+}
+
+/// The recorded forward pass.
 pub(super) fn record<M: Architecture>(
     model: &M,
     image: ImageShape,
     batch: usize,
-) -> Result<(CapturedGraph, usize), GraphError> {
+) -> Result<Recorded, GraphError> {
     let recorder = Device::capture();
-    let mut outcome = Ok(0);
+    let mut outcome = Ok((0, Vec::new()));
     let graph = recorder.capture_scope(|scope| {
         // Tensors that the forward pass creates get the float type of the others.
         let _ = recorder.clone().configure(Device::flex().settings().float_dtype);
         let model = model.valid().to_device(&recorder);
+        let mut tensors = Tensors::default();
+        model.visit(&mut tensors);
         let images = Tensor::<4>::zeros([batch, image.channels, image.size, image.size], &Device::flex())
             .to_device(&recorder);
         let forward = attempt(|| model.forward(images.clone()).mean()).map_err(GraphError::Forward);
@@ -57,7 +69,7 @@ pub(super) fn record<M: Architecture>(
         });
         match recorded {
             Ok(((input, output), classes)) => {
-                outcome = Ok(classes);
+                outcome = Ok((classes, tensors.0));
                 scope.complete([input], [output])
             }
             Err(error) => {
@@ -66,8 +78,19 @@ pub(super) fn record<M: Architecture>(
             }
         }
     });
-    let classes = outcome?;
-    Ok((graph.map_err(GraphError::Capture)?, classes))
+    let (classes, parameters) = outcome?;
+    Ok(Recorded { graph: graph.map_err(GraphError::Capture)?, classes, parameters })
+}
+
+#[derive(Default)]
+struct Tensors(Vec<(ParamId, TensorId)>);
+
+impl ModuleVisitor for Tensors {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Ok(tensor) = tensor_id(&param.val()) {
+            self.0.push((param.id, tensor));
+        }
+    }
 }
 
 pub(super) fn tensor_id<const D: usize>(tensor: &Tensor<D>) -> Result<TensorId, String> {

@@ -24,8 +24,8 @@ pub(crate) fn macs_and_classes<M: Architecture>(
     model: &M,
     image: ImageShape,
 ) -> Result<(u64, usize), GraphError> {
-    let (graph, classes) = record(model, image, 1)?;
-    Ok((macs_of_graph(&graph)?, classes))
+    let recorded = record(model, image, 1)?;
+    Ok((macs_of_graph(&recorded.graph)?, recorded.classes))
 }
 
 /// Multiply-adds of a recorded forward pass, for all images of its batch together.

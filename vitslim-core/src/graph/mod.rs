@@ -4,7 +4,11 @@ mod capture;
 mod macs;
 #[cfg(test)]
 mod published;
+mod signature;
+mod uses;
 
 pub use capture::{GraphError, capture};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
+pub(crate) use signature::signature;
+pub(crate) use uses::uses;

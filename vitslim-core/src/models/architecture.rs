@@ -30,15 +30,16 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     /// - images: `[batch, channels, height, width]`
     fn forward(&self, images: Tensor<4>) -> Logits;
 
-    /// Whether weight decay applies to `parameter`. By default to the weights of layers, and not to biases, norms, scales, tokens
-    /// and positions, as timm has it.
+    /// Whether weight decay applies to `parameter`. By default to what has two axes longer than 1, the weights of layers, and so not
+    /// to biases, norms and scales; nor to what has 1 as its first axis, as class tokens and positions have.
     fn decays(parameter: &Parameter) -> bool {
         parameter.is_weight()
     }
 
-    /// Whether a search with `freeze: Weights` leaves `parameter` as it is. By default it trains the norms only.
+    /// Whether a search with `freeze: Weights` leaves `parameter` as it is. By default it trains the layers that only have
+    /// parameters of one axis, norms and scales, and freezes the others.
     fn freezes(parameter: &Parameter) -> bool {
-        !parameter.is_of_norm()
+        !parameter.of_vectors
     }
 }
 

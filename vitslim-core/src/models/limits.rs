@@ -66,6 +66,23 @@ pub(super) fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> Stri
     numbers.join(", ")
 }
 
+/// A field, and what sets it in a configuration to its value in another, which has usual values.
+type Field<C> = (&'static str, fn(&mut C, C));
+
+/// The field that makes a network too large: the first of `fields` with whose usual value it would not be, or else the first.
+pub(super) fn cause<C: Clone + Default>(
+    config: &C,
+    parameters: fn(&C) -> f64,
+    fields: &[Field<C>],
+) -> &'static str {
+    let fits = |usual: fn(&mut C, C)| {
+        let mut config = config.clone();
+        usual(&mut config, C::default());
+        parameters(&config) <= MOST_PARAMETERS
+    };
+    fields.iter().find(|(_, usual)| fits(*usual)).unwrap_or(&fields[0]).0
+}
+
 /// Checks the number of parameters; `field` is what makes the network so large.
 pub(super) fn parameters(field: &'static str, parameters: f64) -> Result<(), ConfigError> {
     if parameters > MOST_PARAMETERS {

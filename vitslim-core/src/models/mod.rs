@@ -13,7 +13,7 @@ mod vit;
 pub use architecture::{Architecture, ConfigError, Logits};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use deit::DistilledVit;
-pub use parameter::Parameter;
+pub use parameter::{Parameter, SharedParameterError};
 pub use random::random_model;
 pub use swin::{Swin, SwinConfig};
 pub use vit::{Attention, Block, Mlp, PatchEmbed, Vit, VitConfig};

@@ -1,7 +1,11 @@
 //! The parameters of a network, as training and checking see them.
 
+use std::collections::HashMap;
+
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
+use miette::Diagnostic;
+use thiserror::Error;
 
 /// Layers whose `weight` multiplies the input.
 const WEIGHTED: [&str; 4] = ["Linear", "Conv1d", "Conv2d", "Embedding"];
@@ -22,6 +26,27 @@ pub struct Parameter {
     pub layer: String,
     /// Path of the innermost list element that contains it: `blocks.3`. Parts of tuples do not count.
     pub block: Option<String>,
+    /// Whether it and the other parameters of its layer, those in fields of the same struct, have one axis longer than 1 at most: so
+    /// do those of a norm or a scale.
+    pub of_vectors: bool,
+}
+
+/// Parameters with one identifier, by which burn's optimizer would train the first of them only.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Diagnostic)]
+#[error(
+    "`{first}` and `{second}`{others} are one parameter to burn, as after `clone`: only the first would be trained"
+)]
+#[diagnostic(help(
+    "make each block anew, as in `(0..depth).map(|_| Block::new(device)).collect()`; to use the same weights twice, keep one block \
+     and call it twice"
+))]
+pub struct SharedParameterError {
+    /// Path of the first parameter.
+    pub first: String,
+    /// Path of the next one with its identifier.
+    pub second: String,
+    /// How many more pairs there are, to follow the second.
+    pub others: String,
 }
 
 impl Parameter {
@@ -29,7 +54,39 @@ impl Parameter {
     pub fn all<M: Module>(module: &M) -> Vec<Self> {
         let mut parameters = Parameters::default();
         module.visit(&mut parameters);
-        parameters.found
+        let mut found = parameters.found;
+        let layer =
+            |path: &str| path.rsplit_once('.').map_or_else(String::new, |(layer, _)| layer.to_owned());
+        let mut of_vectors: HashMap<String, bool> = HashMap::new();
+        for parameter in &found {
+            let so_far = of_vectors.entry(layer(&parameter.path)).or_insert(true);
+            *so_far &= !parameter.is_weight() && parameter.long_axes() < 2;
+        }
+        found.iter_mut().for_each(|parameter| parameter.of_vectors = of_vectors[&layer(&parameter.path)]);
+        found
+    }
+
+    /// Checks that each parameter of `module` has an identifier of its own.
+    ///
+    /// # Errors
+    ///
+    /// When two share one.
+    pub fn are_apart<M: Module>(module: &M) -> Result<(), SharedParameterError> {
+        let parameters = Self::all(module);
+        let mut known: HashMap<ParamId, &str> = HashMap::new();
+        let mut shared = Vec::new();
+        for Self { id, path, .. } in &parameters {
+            match known.get(id) {
+                Some(first) => shared.push((*first, path)),
+                None => drop(known.insert(*id, path)),
+            }
+        }
+        let Some((first, second)) = shared.first() else { return Ok(()) };
+        let others = match shared.len() {
+            1 => String::new(),
+            pairs => format!(" (and {} more such pairs)", pairs - 1),
+        };
+        Err(SharedParameterError { first: (*first).to_owned(), second: (*second).clone(), others })
     }
 
     /// The name of its field: `weight`.
@@ -42,10 +99,16 @@ impl Parameter {
         NORMS.contains(&self.layer.as_str())
     }
 
-    /// Whether it is a weight: it has several axes, and is not a class token, a position embedding or the like, whose first axis
-    /// is 1. Weights of vitslim's own layers are recognised whatever their shape.
+    /// Whether it is a weight: it has two axes longer than 1, and is not a class token, a position embedding or the like, whose
+    /// first axis is 1. Weights of vitslim's own layers are recognised whatever their sizes.
     pub fn is_weight(&self) -> bool {
-        self.shape.len() > 1 && (self.shape[0] != 1 || WEIGHTED.contains(&self.layer.as_str()))
+        let is_matrix = self.long_axes() > 1 && self.shape[0] != 1;
+        is_matrix || self.shape.len() > 1 && WEIGHTED.contains(&self.layer.as_str())
+    }
+
+    /// Number of axes longer than 1, or cut to nothing.
+    fn long_axes(&self) -> usize {
+        self.shape.iter().filter(|size| **size != 1).count()
     }
 }
 
@@ -85,6 +148,120 @@ impl ModuleVisitor for Parameters {
             shape: param.lazy_shape().to_vec(),
             layer: layer.to_owned(),
             block: self.block(),
+            of_vectors: false,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::models::{
+        Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig,
+    };
+    use crate::nn::{Linear, LinearConfig, RmsNorm, RmsNormConfig};
+
+    /// Parameters as people write them, named after what they are.
+    #[derive(Module, Debug)]
+    struct Own {
+        /// Its type has `Norm` in its name, but is none.
+        weighted: NormalizedLinear,
+        scale: ScaleRms,
+        norm: RmsNorm,
+        fc: Linear,
+        /// Temperature of each head.
+        temperature: HeadScale,
+        gamma1: Param<Tensor<3>>,
+        pos: Param<Tensor<2>>,
+    }
+
+    #[derive(Module, Debug)]
+    struct NormalizedLinear {
+        directions: Param<Tensor<2>>,
+        lengths: Param<Tensor<1>>,
+    }
+
+    #[derive(Module, Debug)]
+    struct ScaleRms {
+        gain: Param<Tensor<1>>,
+    }
+
+    #[derive(Module, Debug)]
+    struct HeadScale {
+        tau: Param<Tensor<3>>,
+    }
+
+    fn ones<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {
+        Param::from_tensor(Tensor::ones(shape, &Device::flex()))
+    }
+
+    fn own() -> Own {
+        let device = Device::flex();
+        Own {
+            weighted: NormalizedLinear { directions: ones([4, 3]), lengths: ones([3]) },
+            scale: ScaleRms { gain: ones([4]) },
+            norm: RmsNormConfig::new(4).init(&device),
+            fc: LinearConfig::new(4, 1).init(&device),
+            temperature: HeadScale { tau: ones([2, 1, 1]) },
+            gamma1: ones([4, 1, 1]),
+            pos: ones([5, 4]),
+        }
+    }
+
+    fn named(module: &impl Module, which: impl Fn(&Parameter) -> bool) -> Vec<String> {
+        let parameters = Parameter::all(module).into_iter().filter(which);
+        parameters.map(|parameter| parameter.path).collect()
+    }
+
+    #[test]
+    fn what_is_a_weight_and_what_a_scale_goes_by_axes_and_not_by_names() {
+        assert_eq!(named(&own(), Parameter::is_weight), ["weighted.directions", "fc.weight", "pos"]);
+        assert_eq!(named(&own(), |p| p.of_vectors), ["scale.gain", "norm.gamma", "temperature.tau"]);
+    }
+
+    #[test]
+    fn built_in_networks_share_no_parameter_and_freeze_all_but_their_norms() {
+        fn check<A: Architecture>(config: &A::Config) {
+            let model = A::init(config, &Device::flex()).unwrap();
+            Parameter::are_apart(&model).unwrap();
+            let norms = named(&model, Parameter::is_of_norm);
+            assert_eq!(named(&model, |parameter| !A::freezes(parameter)), norms);
+            assert!(!norms.is_empty());
+        }
+        let vit =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 2, ..VitConfig::default() };
+        check::<Vit>(&vit);
+        check::<DistilledVit>(&vit);
+        let (dims, depths) = (vec![4, 6], vec![1, 2]);
+        let config = ConvNextConfig { image_size: 8, dims, depths, ..ConvNextConfig::default() };
+        check::<ConvNext>(&config);
+        for window in [1, 2] {
+            let (depths, heads) = (vec![1, 2], vec![1, 2]);
+            let config = SwinConfig {
+                image_size: 8,
+                patch_size: 2,
+                dim: 4,
+                depths,
+                heads,
+                window,
+                ..SwinConfig::default()
+            };
+            check::<Swin>(&config);
+        }
+    }
+
+    #[test]
+    fn a_clone_shares_the_parameters_of_its_original() {
+        let first = LinearConfig::new(2, 3).init(&Device::flex());
+        assert_eq!(
+            Parameter::are_apart(&vec![first.clone(), LinearConfig::new(2, 3).init(&Device::flex())]),
+            Ok(())
+        );
+        let error = Parameter::are_apart(&vec![first.clone(), first.clone(), first]).unwrap_err();
+        let told =
+            "`0.weight` and `1.weight` (and 3 more such pairs) are one parameter to burn, as after `clone`";
+        assert!(error.to_string().starts_with(told), "{error}");
     }
 }

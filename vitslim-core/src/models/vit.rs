@@ -92,13 +92,30 @@ impl VitConfig {
             return refused("heads", format!("{heads} heads do not divide a width of {dim}"));
         }
         limits::mlp_ratio(self.mlp_ratio, self.hidden())?;
-        let parameters = self.depth as f64
-            * self.dim as f64
-            * (4.0 * self.dim as f64 + 2.0 * self.dim as f64 * self.mlp_ratio)
-            + self.dim as f64 * (self.classes as f64 + self.patches() as f64)
-            + self.dim as f64 * self.channels as f64 * (self.patch_size as f64).powi(2);
-        limits::parameters("dim", parameters)?;
+        let cause = limits::cause(
+            self,
+            Self::parameters,
+            &[
+                ("dim", |config, usual| config.dim = usual.dim),
+                ("depth", |config, usual| config.depth = usual.depth),
+                ("mlp_ratio", |config, usual| config.mlp_ratio = usual.mlp_ratio),
+                ("image_size", |config, usual| config.image_size = usual.image_size),
+                ("patch_size", |config, usual| config.patch_size = usual.patch_size),
+                ("channels", |config, usual| config.channels = usual.channels),
+                ("classes", |config, usual| config.classes = usual.classes),
+            ],
+        );
+        limits::parameters(cause, self.parameters())?;
         limits::rates(&[("dropout", self.dropout), ("drop_path", self.drop_path)])
+    }
+
+    /// About so many parameters.
+    fn parameters(&self) -> f64 {
+        let dim = self.dim as f64;
+        let patches = (self.image_size as f64 / self.patch_size as f64).powi(2);
+        self.depth as f64 * dim * dim * (4.0 + 2.0 * self.mlp_ratio)
+            + dim * (self.classes as f64 + patches)
+            + dim * self.channels as f64 * (self.patch_size as f64).powi(2)
     }
 
     fn hidden(&self) -> usize {

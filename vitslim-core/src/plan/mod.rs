@@ -11,7 +11,7 @@ use crate::data::Stage;
 use crate::experiment::{Training, Trial};
 use crate::models::Architecture;
 use crate::report::{PlannedStage, PlannedSubnet, PlannedTrial};
-use crate::run::{Circumstances, Identities, Identity, Known, Prepared, RunError};
+use crate::run::{Circumstances, Identities, Identity, Known, Prepared, RunError, Size};
 
 /// What is known from the trials planned so far, since most trials have nearly everything in common.
 #[derive(Default)]
@@ -36,10 +36,11 @@ impl Planning {
 /// When the trial does not fit its data and network, or its networks cannot be built or trained.
 pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
     let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
-    let nowhere = Circumstances { data: "", device: "", code: "" };
+    // All trials have the same device, and of one configuration the same network.
+    let nowhere = Circumstances { device: "", network: "" };
     let identities = Identities::new(&prepared, nowhere);
     let sizes = planning.sizes.of(&prepared, dense)?;
-    let (params, dense_macs) = sizes[0];
+    let (params, dense_macs) = (sizes[0].params, sizes[0].macs);
 
     let mut stage = |stage: Stage, training: &Training, identity: &Identity, macs: u64| {
         let seconds = planning.times.as_mut().map(|times| times.of(&prepared, training));
@@ -60,12 +61,14 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
     }
     stages.push(stage(Stage::Search, &experiment.search.training(), &identities.search, dense_macs)?);
     let mut subnets = Vec::new();
-    for (budget, &(params, macs)) in prepared.budgets.iter().zip(&sizes[1..]) {
+    for (budget, size) in prepared.budgets.iter().zip(&sizes[1..]) {
         if let Some(training) = &experiment.retrain {
-            stages.push(stage(Stage::Retrain, training, &identities.retrain(&prepared, budget), macs)?);
+            stages.push(stage(Stage::Retrain, training, &identities.retrain(&prepared, budget), size.macs)?);
         }
-        subnets.push(PlannedSubnet { label: budget.label.clone(), params, macs });
+        let Size { params, macs, notes } = size.clone();
+        subnets.push(PlannedSubnet { label: budget.label.clone(), params, macs, notes });
     }
     let resolved = prepared.resolved()?;
-    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages, resolved })
+    let data = serde_json::to_string(prepared.data.content()).unwrap_or_default();
+    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages, resolved, data })
 }

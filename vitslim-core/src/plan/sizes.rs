@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::models::Architecture;
-use crate::run::{Prepared, RunError, Size, dry_run};
+use crate::run::{Prepared, RunError, Size, sizes};
 
 /// Known sizes, by what they depend on.
 #[derive(Default)]
@@ -24,11 +24,11 @@ impl Sizes {
             format!("{network} {:?} {:?} {granularities:?}", budget.shares, experiment.round_to)
         });
         let keys: Vec<String> = std::iter::once(network.clone()).chain(budgets).collect();
-        if let Some(known) = keys.iter().map(|key| self.0.get(key).copied()).collect() {
+        if let Some(known) = keys.iter().map(|key| self.0.get(key).cloned()).collect() {
             return Ok(known);
         }
-        let sizes = dry_run(prepared, dense)?;
-        self.0.extend(keys.into_iter().zip(sizes.iter().copied()));
+        let sizes = sizes(prepared, dense)?;
+        self.0.extend(keys.into_iter().zip(sizes.iter().cloned()));
         Ok(sizes)
     }
 }

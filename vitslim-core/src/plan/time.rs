@@ -65,6 +65,7 @@ fn step_seconds<A: Architecture>(
         precision: experiment.precision,
         devices: &Devices::one("device", device.clone()),
         steps: 1,
+        image: prepared.data.shape,
         read_every: 1,
     };
     let mut trainer = Trainer::new(Slim::dense(model), settings)?;

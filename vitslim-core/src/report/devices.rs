@@ -4,6 +4,7 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 
 use super::table::{lines, plain, push};
+use crate::terminal::counted;
 
 /// The devices of a machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -61,8 +62,8 @@ impl Devices {
         let mut table = plain();
         table.set_header(["device", "name", "memory", ""]);
         let Cpu { name, cores, threads, instructions, memory } = &self.cpu;
-        let cores = cores.map_or_else(String::new, |cores| format!("{cores} cores, "));
-        let cpu = format!("{cores}{threads} threads, {instructions}");
+        let cores = cores.map_or_else(String::new, |cores| counted(cores, "core, ", "cores, "));
+        let cpu = format!("{cores}{}, {instructions}", counted(*threads, "thread", "threads"));
         table.add_row(["cpu".to_owned(), name.clone(), gibibytes(*memory), cpu]);
         for CudaDevice { device, name, memory, compute_capability } in &self.cuda.devices {
             let capability = format!("compute capability {compute_capability}");

@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, Width};
 use serde::Serialize;
 
 use super::table::{fraction, lines, plain};
+use crate::terminal::counted;
 
 /// Columns for the name of a class; a longer one is broken.
 const CLASS_WIDTH: u16 = 56;
@@ -71,7 +72,9 @@ impl Evaluation {
         }
         let Self { name, trial, network, split, device, .. } = self;
         let few = match self.top5 {
-            None => format!("; {} classes are too few for a top-5", self.classes.len()),
+            None => {
+                format!("; {} too few for a top-5", counted(self.classes.len(), "class is", "classes are"))
+            }
             Some(_) => String::new(),
         };
         format!("{}\n{network} of {name}, {trial}: the {split} split, on {device}{few}\n", lines(&mut table))

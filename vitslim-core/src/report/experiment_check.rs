@@ -5,6 +5,13 @@ use serde::Serialize;
 
 use super::reason::Reason;
 use super::table::{lines, plain, push, short};
+use crate::terminal::{counted, three_digits};
+
+/// Classes that are named in the table.
+const NAMED: usize = 20;
+
+/// Digits of a fingerprint that are shown in the table.
+const SHOWN: usize = 12;
 
 /// What was found about an experiment, its network and its data, before anything is trained.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -33,8 +40,65 @@ pub struct ExperimentCheck {
     pub largest_difference: f64,
     /// Whether the mask of every dimension gets a gradient.
     pub gradients: bool,
+    /// How parameters are trained, if the network can be.
+    pub parameters: Option<CheckedParameters>,
+    /// What a user should know.
+    pub notes: Vec<String>,
     /// Why the experiment cannot be run; empty if it can.
     pub reasons: Vec<Reason>,
+}
+
+/// How parameters are trained. They are told by their patterns: paths with `*` for every number.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct CheckedParameters {
+    /// Those that weight decay applies to; empty if no stage has any.
+    pub decaying: Vec<String>,
+    /// Those that weight decay spares.
+    pub spared: Vec<String>,
+    /// Those that the search leaves as they are, with `freeze: Weights`; empty without.
+    pub frozen: Vec<String>,
+    /// Those that such a search trains.
+    pub trained: Vec<String>,
+    /// The layers of each stage with `layer_decay`, in the order in which the forward pass uses them.
+    pub layers: Vec<CheckedLayer>,
+}
+
+/// Parameters with one learning rate.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedLayer {
+    /// `pretrain`, `search` or `retrain`.
+    pub stage: String,
+    /// The highest learning rate of the stage.
+    pub learning_rate: f64,
+    /// Their paths; those of a block by the path of the block.
+    pub parameters: Vec<String>,
+}
+
+impl CheckedParameters {
+    fn told(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let both = |one: &[String], other: &[String], verbs: [&str; 2]| {
+            let parts =
+                [(verbs[0], one), (verbs[1], other)].into_iter().filter(|(_, names)| !names.is_empty());
+            let parts: Vec<String> =
+                parts.map(|(verb, names)| format!("{verb} {}", names.join(", "))).collect();
+            parts.join("; ")
+        };
+        if !self.decaying.is_empty() {
+            lines.push(both(&self.decaying, &self.spared, ["weight decay acts on", "it spares"]));
+        }
+        if !self.frozen.is_empty() {
+            lines.push(both(&self.frozen, &self.trained, ["the search freezes", "it trains"]));
+        }
+        for CheckedLayer { stage, learning_rate, parameters } in &self.layers {
+            lines.push(format!(
+                "{stage}: learning rate {:e} for {}",
+                three_digits(*learning_rate),
+                parameters.join(", ")
+            ));
+        }
+        lines
+    }
 }
 
 /// A dataset that can be read.
@@ -44,6 +108,10 @@ pub struct CheckedData {
     pub image: [usize; 3],
     /// Number of classes.
     pub classes: usize,
+    /// Names of the classes, in the order of their labels.
+    pub class_names: Vec<String>,
+    /// Fingerprints of the images.
+    pub sha256: Fingerprints,
     /// Number of training images.
     pub train: usize,
     /// Number of validation images.
@@ -52,6 +120,17 @@ pub struct CheckedData {
     pub test: usize,
     /// What a user should know about it.
     pub notes: Vec<String>,
+}
+
+/// SHA-256 over the pixels and the classes of the images that each split is drawn from, as in a run's `data.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fingerprints {
+    /// Of the training split.
+    pub train: String,
+    /// Of the validation split; that of the training split, if it is held out of the same images.
+    pub held_out: String,
+    /// Of the test split.
+    pub test: String,
 }
 
 /// A dimension and the cost of its units.
@@ -218,25 +297,48 @@ impl ExperimentCheck {
         if let Some(data) = &self.data {
             let [channels, height, width] = data.image;
             lines.push(format!(
-                "data: {} images to train, {} to validate, {} to test, {channels} x {height} x {width}, {} classes",
-                data.train, data.held_out, data.test, data.classes
+                "data: {} images to train, {} to validate, {} to test, {channels} x {height} x {width}, {}",
+                data.train,
+                data.held_out,
+                data.test,
+                counted(data.classes, "class", "classes")
             ));
+            let names = &data.class_names;
+            let more = if names.len() > NAMED {
+                format!(" and {} more", names.len() - NAMED)
+            } else {
+                String::new()
+            };
+            let named = names[..names.len().min(NAMED)].join(", ");
+            lines.push(format!("classes, in the order of their labels: {named}{more}"));
+            let Fingerprints { train, held_out, test } = &data.sha256;
+            let [train, held_out, test] =
+                [train, held_out, test].map(|sha256| &sha256[..SHOWN.min(sha256.len())]);
+            lines.push(format!("sha256: {train} to train, {held_out} to validate, {test} to test"));
             lines.extend(data.notes.iter().map(|note| format!("data: {note}")));
         }
         if self.data.is_none() && self.plans > 0 {
             lines.push(
                 "without its data, the network is checked as its configuration describes it".to_owned(),
             );
+        } else if self.data.is_none() && self.params.is_none() {
+            lines.push("without its data, the network is not checked".to_owned());
         }
         if self.plans > 0 {
             lines.push(format!(
-                "masked and sliced network are the same for {} mask sets: they differ by at most {:.0e} of the largest logit",
-                self.plans, self.largest_difference
+                "masked and sliced network are the same for {}: they differ by at most {:.0e} of the largest logit",
+                match self.plans {
+                    1 => "one mask set".to_owned(),
+                    plans => format!("{plans} mask sets"),
+                },
+                self.largest_difference
             ));
         }
         if self.gradients {
             lines.push("the mask of every dimension gets a gradient".to_owned());
         }
+        lines.extend(self.parameters.iter().flat_map(CheckedParameters::told));
+        lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
         if self.reasons.is_empty() {
             lines.push("fit to be run".to_owned());
         }

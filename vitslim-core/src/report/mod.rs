@@ -19,7 +19,10 @@ pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};
-pub use experiment_check::{CheckedCarrier, CheckedData, CheckedDimension, ExperimentCheck};
+pub use experiment_check::{
+    CheckedCarrier, CheckedData, CheckedDimension, CheckedLayer, CheckedParameters, ExperimentCheck,
+    Fingerprints,
+};
 pub use listing::{ListedRun, Listing};
 pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;

@@ -39,6 +39,9 @@ pub struct PlannedTrial {
     /// Its experiment file, with every default spelled out.
     #[serde(skip)]
     pub resolved: String,
+    /// Its classes and the fingerprints of its images, as JSON.
+    #[serde(skip)]
+    pub data: String,
 }
 
 /// A sub-network, before it is cut.
@@ -50,6 +53,8 @@ pub struct PlannedSubnet {
     pub params: usize,
     /// Its MACs for one image, by random masks.
     pub macs: u64,
+    /// What a user should know about it.
+    pub notes: Vec<String>,
 }
 
 /// A stage, before it is trained.
@@ -135,6 +140,11 @@ impl SweepPlan {
             }
             text.push_str(&lines(&mut table));
             text.push('\n');
+            trial
+                .subnets
+                .iter()
+                .flat_map(|subnet| &subnet.notes)
+                .for_each(|note| push(text, &format!("note: {note}")));
         }
         if told.len() > MOST_TOLD {
             push(text, &format!("... and those of other sizes, {} in all; `--json` has them", told.len()));
@@ -199,8 +209,14 @@ mod tests {
             trial: format!("w={weight},b={budget},seed=0"),
             params: 1000,
             macs: 1000,
-            subnets: vec![PlannedSubnet { label: format!("share-{budget}"), params: 500, macs: 500 }],
+            subnets: vec![PlannedSubnet {
+                label: format!("share-{budget}"),
+                params: 500,
+                macs: 500,
+                notes: vec![],
+            }],
             resolved: String::new(),
+            data: String::new(),
             stages: vec![
                 stage("pretrain", 100, "p"),
                 stage("search", 10, &format!("s{weight}")),

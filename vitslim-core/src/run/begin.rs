@@ -1,12 +1,16 @@
 //! Starts or resumes a run in its folder, which may hold what an earlier run left.
 
-use super::extend::{Extension, extend, extension};
-use super::folder::{EXPERIMENT, FolderError, NORMALISATION, RunFolder};
-use crate::data::Normalisation;
+use super::belongs::{Data, NO_EXPERIMENT, check_data, check_normalisation, is_same, other_experiment};
+use super::data_record::DataRecord;
+use super::extend::{Extension, extend, extension, forget_results, is_searched};
+use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
+use super::state::{forget_failure, missing};
+use crate::data::{DataContent, Normalisation};
+use crate::terminal::say;
 
-/// Writes `experiment.ron` and the normalisation of the pixels. What an earlier run of the same experiment left stays, to resume
-/// from, unless the run starts `afresh`. So does what a run with fewer budgets left, if this one `may_extend` it. Another
-/// experiment takes the folder over if nothing has been trained there.
+/// Writes `experiment.ron`, `data.json` and the normalisation of the pixels. What an earlier run of the same experiment on the same
+/// data left stays, to resume from, unless the run starts `afresh`. So does what a run with fewer budgets left, if this one
+/// `may_extend` it. Another experiment takes the folder over if nothing has been trained there.
 ///
 /// # Errors
 ///
@@ -14,78 +18,102 @@ use crate::data::Normalisation;
 pub(super) fn begin(
     folder: &RunFolder,
     experiment: &str,
+    data: &DataContent,
     normalisation: &Normalisation,
     afresh: bool,
     may_extend: bool,
 ) -> Result<(), FolderError> {
-    let there = folder.read(EXPERIMENT)?;
-    let extension = match &there {
-        Some(there) if there == experiment => Some(Extension::None),
-        Some(there) if may_extend && RunFolder::has_results(folder.path()) => {
-            extension(folder.path(), there, experiment)
-        }
-        _ => None,
-    };
-    match extension {
-        Some(_) if afresh => folder.remove_results()?,
-        Some(Extension::None) => {}
-        Some(Extension::More(gone)) => {
-            check_normalisation(folder, normalisation)?;
-            extend(folder.path(), &gone)?;
-        }
-        Some(Extension::Bare) => return Err(FolderError::Bare(folder.path().to_owned())),
-        None => {
-            RunFolder::check(folder.path(), experiment)?;
-            folder.remove_results()?;
-        }
+    match !afresh && RunFolder::has_results(folder.path()) {
+        true => go_on(folder, experiment, data, normalisation, may_extend)?,
+        false => folder.remove_results()?,
     }
+    // An earlier failure does not explain how this run ends.
+    forget_failure(folder.path())?;
     folder.write(EXPERIMENT, experiment.as_bytes())?;
-    match check_normalisation(folder, normalisation)? {
-        Some(text) => folder.write(NORMALISATION, format!("{text}\n").as_bytes()),
-        None => Ok(()),
+    let unwritten = |name: &'static str| {
+        let path = folder.path().join(name);
+        move |error: serde_json::Error| FolderError::Io { action: "write", path, source: error.into() }
+    };
+    // What is there says the same, or nothing.
+    if DataRecord::read(folder.path())?.is_none_or(|there| there.content != *data) {
+        let text = DataRecord::new(data).text().map_err(unwritten(DATA))?;
+        folder.write(DATA, text.as_bytes())?;
     }
+    if folder.read(NORMALISATION)?.is_none() {
+        let text = serde_json::to_string(normalisation).map_err(unwritten(NORMALISATION))?;
+        folder.write(NORMALISATION, format!("{text}\n").as_bytes())?;
+    }
+    Ok(())
 }
 
-/// The `normalisation` to record, unless it is recorded. A run that resumes must find the values it started with.
-fn check_normalisation(
+/// Checks what is there, and removes what no longer holds.
+fn go_on(
     folder: &RunFolder,
+    experiment: &str,
+    data: &DataContent,
     normalisation: &Normalisation,
-) -> Result<Option<String>, FolderError> {
-    let path = folder.path().join(NORMALISATION);
-    let here = serde_json::to_string(normalisation).map_err(|error| FolderError::Io {
-        action: "write",
-        path: path.clone(),
-        source: error.into(),
-    })?;
-    match folder.read(NORMALISATION)? {
-        None => Ok(Some(here)),
-        Some(there)
-            if serde_json::from_str(&there).is_ok_and(|there: Normalisation| there == *normalisation) =>
-        {
-            Ok(None)
+    may_extend: bool,
+) -> Result<(), FolderError> {
+    let path = folder.path();
+    let bare = |consequence: String| FolderError::Bare { path: path.to_owned(), consequence };
+    let there = folder.read(EXPERIMENT)?.unwrap_or_else(|| NO_EXPERIMENT.to_owned());
+    let extension = match is_same(&there, experiment) {
+        true => Some(Extension::None),
+        false if may_extend => extension(path, &there, experiment),
+        false => None,
+    };
+    let gone = match extension.ok_or_else(|| other_experiment(path, &there, experiment))? {
+        Extension::Bare => return Err(bare("no budget can be added".to_owned())),
+        Extension::None => None,
+        Extension::More(gone) => Some(gone),
+    };
+    let compared = check_data(path, data)?;
+    check_normalisation(path, normalisation)?;
+    if let Some(file) = missing(path) {
+        let file = file.display();
+        if !is_searched(path, &there) {
+            return Err(bare(format!("`{file}`, which is missing, cannot be made again")));
         }
-        Some(there) => Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here }),
+        say(format_args!("`{file}` is missing; it is made again"));
     }
+    if compared == Data::OtherTest && forget_results(path, &there)? {
+        say("the test split has changed since this run began; all networks are measured again");
+    }
+    gone.map_or(Ok(()), |gone| extend(path, &gone))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use super::super::state::record_failure;
     use super::*;
+    use crate::data::SplitContent;
+    use crate::report::RunState;
 
     fn normalisation() -> Normalisation {
         Normalisation { white: 255, mean: vec![0.5], std: vec![1.0], images: 9 }
     }
 
+    /// Two classes, and images that are known as `images`, in training, validation and test.
+    fn data(classes: [&str; 2], images: [&str; 3]) -> DataContent {
+        let [train, held_out, test] =
+            images.map(|sha256| SplitContent { images: 9, sha256: sha256.to_owned() });
+        DataContent { classes: classes.map(str::to_owned).to_vec(), train, held_out, test }
+    }
+
+    fn known() -> DataContent {
+        data(["a", "b"], ["t", "h", "e"])
+    }
+
     fn opened(out: &Path, trial: &str, experiment: &str, afresh: bool) -> Result<RunFolder, FolderError> {
         let folder = RunFolder::open(out, "a", trial)?;
-        super::begin(&folder, experiment, &normalisation(), afresh, true)?;
+        super::begin(&folder, experiment, &known(), &normalisation(), afresh, true)?;
         Ok(folder)
     }
 
     #[test]
-    fn the_same_experiment_goes_on_or_begins_afresh_and_another_is_refused() {
+    fn the_same_experiment_goes_on_another_is_refused_and_afresh_nothing_stays() {
         let out = tempfile::tempdir().unwrap();
         let begin = |experiment: &str, afresh| opened(out.path(), "seed=1", experiment, afresh);
         let folder = begin("one", false).unwrap();
@@ -95,7 +123,7 @@ mod tests {
         let path = folder.path().to_owned();
         drop(folder);
 
-        let error = begin("two", true).unwrap_err();
+        let error = begin("two", false).unwrap_err();
         assert!(matches!(error, FolderError::OtherExperiment { .. }), "{error}");
         // A run that failed before its first epoch leaves nothing to lose.
         let untrained = out.path().join("a/seed=2");
@@ -104,25 +132,64 @@ mod tests {
         std::fs::write(untrained.join(NORMALISATION), "{}").unwrap();
         let taken = opened(out.path(), "seed=2", "two", false).unwrap();
         assert_eq!(taken.read("experiment.ron").unwrap().as_deref(), Some("two"));
-        assert_eq!(check_normalisation(&taken, &normalisation()).unwrap(), None);
+        check_normalisation(taken.path(), &normalisation()).unwrap();
         begin("one", false).unwrap();
         assert!(path.join("summary.json").exists());
 
-        begin("one", true).unwrap();
+        record_failure(&path, "it broke", "all of it").unwrap();
+        begin("two", true).unwrap();
+        assert_eq!(RunState::of(&path), RunState::Stopped);
         assert!(!path.join("summary.json").exists());
         assert!(!path.join("subnets").exists());
         assert!(path.join("notes.txt").exists());
     }
 
     #[test]
-    fn a_run_whose_normalisation_an_earlier_version_wrote_goes_on() {
+    fn other_data_are_refused_by_what_differs_and_another_test_split_is_not() {
         let out = tempfile::tempdir().unwrap();
         let folder = opened(out.path(), "seed=1", "one", false).unwrap();
+        folder.write("metrics.jsonl", b"{}\n").unwrap();
+        let begin = |data: &DataContent| {
+            super::begin(&folder, "one", data, &normalisation(), false, true)
+                .map_err(|error| error.to_string())
+        };
+        let recorded = || DataRecord::read(folder.path()).unwrap().unwrap().content;
+        for (other, told) in [
+            (data(["z", "b"], ["t", "h", "e"]), "class 0 was `a`, is now `z`"),
+            (data(["a", "b"], ["x", "h", "e"]), "the images of the training split, or their labels,"),
+            (data(["a", "b"], ["t", "x", "e"]), "the images of the validation split, or their labels,"),
+        ] {
+            let error = begin(&other).unwrap_err();
+            assert!(error.contains(told), "{error}");
+            assert_eq!(recorded(), known());
+        }
+        let other_test = data(["a", "b"], ["t", "h", "x"]);
+        begin(&other_test).unwrap();
+        assert_eq!(recorded(), other_test);
+
+        // Results that cannot be measured again are not thrown away.
+        folder.write("summary.json", b"{}").unwrap();
+        let error = begin(&known()).unwrap_err();
+        assert!(error.contains("the test split, which has changed, cannot be measured again"), "{error}");
+        assert!(folder.path().join("summary.json").exists());
+        folder.write(DATA, b"{").unwrap();
+        assert!(begin(&known()).unwrap_err().contains("data.json` is damaged"));
+    }
+
+    #[test]
+    fn a_run_that_an_earlier_version_began_goes_on() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = opened(out.path(), "seed=1", "one", false).unwrap();
+        folder.write("metrics.jsonl", b"{}\n").unwrap();
+        std::fs::remove_file(folder.path().join(DATA)).unwrap();
         let older = folder.read(NORMALISATION).unwrap().unwrap().replace("\"std\"", "\"deviation\"");
         folder.write(NORMALISATION, older.as_bytes()).unwrap();
-        assert_eq!(check_normalisation(&folder, &normalisation()).unwrap(), None);
+        drop(folder);
+        let folder = opened(out.path(), "seed=1", "one", false).unwrap();
+        assert_eq!(DataRecord::read(folder.path()).unwrap().unwrap().content, known());
         folder.write(NORMALISATION, older.replace("0.5", "0.6").as_bytes()).unwrap();
-        let found = check_normalisation(&folder, &normalisation());
+        drop(folder);
+        let found = opened(out.path(), "seed=1", "one", false);
         assert!(matches!(found, Err(FolderError::OtherData { .. })), "{found:?}");
     }
 }

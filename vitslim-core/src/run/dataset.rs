@@ -1,10 +1,15 @@
 //! Reads the data of an experiment.
 
+use std::path::Path;
+
 use crate::data::{
-    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Preparation, cifar10, cifar100,
-    digits, idx, image_folder, random,
+    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
+    SplitKind, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
 };
-use crate::experiment::{Data, ExperimentErrors, ProperFraction, Trial};
+use crate::experiment::{Count, Data, ExperimentErrors, ProperFraction, Trial};
+
+/// Files of a kind that errors and notes name.
+const NAMED: usize = 5;
 
 /// Reads the data of `trial`.
 ///
@@ -12,13 +17,78 @@ use crate::experiment::{Data, ExperimentErrors, ProperFraction, Trial};
 ///
 /// The mistakes in the data, at the value that leads to them.
 pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
-    read(&trial.experiment.data, trial.experiment.seed).map_err(|error| {
-        let place = [&["data"], error.place()].concat();
-        trial.document.error(&place, error.to_string(), error.help().map(str::to_owned))
-    })
+    dataset_naming(trial, NAMED)
 }
 
-fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
+/// [`dataset`], whose errors and notes name every file.
+///
+/// # Errors
+///
+/// Those of [`dataset`].
+pub(crate) fn dataset_naming_all(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
+    dataset_naming(trial, usize::MAX)
+}
+
+fn dataset_naming(trial: &Trial, named: usize) -> Result<Dataset, ExperimentErrors> {
+    read(&trial.experiment.data, trial.experiment.seed, named).map_err(|error| mistake(trial, &error))
+}
+
+/// Reads data of `trial` to evaluate on the split `kind`, normalised by `normalisation`. No other split is read where the split lies
+/// in a folder of its own.
+///
+/// # Errors
+///
+/// The mistakes in the data, at the value that leads to them.
+pub(crate) fn dataset_of_split(
+    trial: &Trial,
+    kind: SplitKind,
+    normalisation: &Normalisation,
+) -> Result<Dataset, ExperimentErrors> {
+    if let Data::ImageFolder { path, classes, image_size, resize, held_out, augment: _, skip_at_most } =
+        &trial.experiment.data
+    {
+        let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, NAMED);
+        let split = image_folder_split(&folder, kind, normalisation);
+        if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
+            return Ok(data);
+        }
+    }
+    let data = dataset(trial)?;
+    let Normalisation { mean, std, .. } = normalisation;
+    let fits = [mean, std].iter().all(|channels| channels.len() == data.shape.channels);
+    Ok(if fits { data.normalised_by(normalisation.clone()) } else { data })
+}
+
+/// The mistake that `error` tells of.
+fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
+    let place = [&["data"], error.place()].concat();
+    trial.document.error(&place, error.to_string(), error.help().map(str::to_owned))
+}
+
+fn folder(
+    path: &Path,
+    classes: &Option<Vec<String>>,
+    image_size: Count,
+    resize: Option<Count>,
+    held_out: Option<ProperFraction>,
+    skip_at_most: u32,
+    named: usize,
+) -> ImageFolder {
+    ImageFolder {
+        path: path.to_owned(),
+        classes: classes.clone(),
+        image_size: image_size.get(),
+        resize: resize.unwrap_or(image_size).get(),
+        skip_at_most: skip_at_most as usize,
+        held_out: match held_out {
+            Some(_) => FolderHeldOut::Share,
+            None => FolderHeldOut::ValOrShare,
+        },
+        named,
+    }
+}
+
+fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
     let preparation =
         |held_out: ProperFraction, augment: Augment| Preparation { held_out: held_out.get(), augment, seed };
     match data {
@@ -30,22 +100,35 @@ fn read(data: &Data, seed: u64) -> Result<Dataset, DataError> {
         Data::Cifar100 { path, labels, held_out, augment } => {
             cifar100(path, *labels, &preparation(*held_out, *augment))
         }
-        Data::ImageFolder { path, image_size, resize, held_out, augment, skip_at_most } => {
-            let folder = ImageFolder {
-                path: path.clone(),
-                image_size: image_size.get(),
-                resize: resize.unwrap_or(*image_size).get(),
-                skip_at_most: *skip_at_most as usize,
-                held_out: match held_out {
-                    Some(_) => FolderHeldOut::Share,
-                    None => FolderHeldOut::ValOrShare,
-                },
-            };
+        Data::ImageFolder { path, classes, image_size, resize, held_out, augment, skip_at_most } => {
+            let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, named);
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
         Data::Random { image_size, channels, classes, images } => {
             let shape = ImageShape { channels: channels.get(), size: image_size.get() };
             random(shape, classes.get(), images.get(), seed)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Document;
+
+    #[test]
+    fn a_split_to_evaluate_on_is_normalised_as_it_is_told() {
+        let text = "Experiment(name: \"a\", model: (architecture: \"vit\"), data: Digits, search: (epochs: 1, \
+                    optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 0) }), budgets: [Share({ \"hidden\": 0.5 })])";
+        let trial = Document::parse("a.ron", text, &[]).unwrap().trial().unwrap();
+        let read = |channels: usize| {
+            let (mean, std) = (vec![0.25; channels], vec![2.0; channels]);
+            let told = Normalisation { white: 16, mean, std, images: 1 };
+            (dataset_of_split(&trial, SplitKind::Test, &told).unwrap(), told)
+        };
+        let (data, told) = read(1);
+        assert_eq!((&data.normalisation, data.test.len()), (&told, 500));
+        let (data, told) = read(3);
+        assert_ne!(data.normalisation, told, "the images have one channel");
     }
 }

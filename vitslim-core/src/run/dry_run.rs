@@ -2,22 +2,26 @@
 //! anything is trained.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt;
+use burn::tensor::Device;
 
+use super::agreement::prove;
 use super::error::RunError;
 use super::initial::initial;
-use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use super::target::DENSE;
-use crate::data::{Moment, Stage};
 use crate::graph::macs_and_classes;
 use crate::models::Architecture;
-use crate::panics::attempt;
-use crate::slim::{MaskSet, can_leave_tokens, keep_a_token};
 
-/// Parameters and MACs for one image.
-pub(crate) type Size = (usize, u64);
+/// The size of a network.
+#[derive(Clone, Debug)]
+pub(crate) struct Size {
+    /// Number of parameters.
+    pub params: usize,
+    /// MACs for one image.
+    pub macs: u64,
+    /// What a user should know about it.
+    pub notes: Vec<String>,
+}
 
 /// The sizes of the dense network and of the sub-network of each budget, as [`cut_at_random`] cuts it. The caller may have built the
 /// dense network already.
@@ -25,14 +29,47 @@ pub(crate) type Size = (usize, u64);
 /// # Errors
 ///
 /// When a network cannot be built, does not take the images, or has another number of classes than the data.
-pub(crate) fn dry_run<A: Architecture>(
+pub(crate) fn sizes<A: Architecture>(
     prepared: &Prepared<A>,
     dense: Option<A>,
 ) -> Result<Vec<Size>, RunError> {
     let device = Device::flex();
-    let size = |(_, model): (String, A)| Ok((Module::num_params(&model), checked_macs(prepared, &model)?));
-    let dense = dense.map_or_else(|| initial(prepared, &device), Ok).map_err(RunError::Config)?;
-    cut_at_random(prepared, dense, &device).map(|cut| cut.and_then(size)).collect()
+    let dense = made(prepared, dense)?.valid();
+    let size = |model: &A, notes: Vec<String>| {
+        Ok::<_, RunError>(Size {
+            params: Module::num_params(model),
+            macs: checked_macs(prepared, model)?,
+            notes,
+        })
+    };
+    let mut sizes = vec![size(&dense, Vec::new())?];
+    let cutting = prepared.cutting();
+    let masks = cutting.random_masks(&device);
+    for budget in &prepared.budgets {
+        let (plan, model) = cutting.cut(&dense, &masks, budget)?;
+        sizes.push(size(&model, cutting.notes(&dense, &masks, budget, &plan))?);
+    }
+    Ok(sizes)
+}
+
+/// Checks the [`sizes`], and compares hard-masked and sliced networks. Returns what a user should know about the sub-networks.
+///
+/// # Errors
+///
+/// Those of [`sizes`], or when a sub-network computes something else than the masked network.
+pub(super) fn dry_run<A: Architecture>(
+    prepared: &Prepared<A>,
+    dense: Option<A>,
+) -> Result<Vec<String>, RunError> {
+    let dense = made(prepared, dense)?;
+    let sizes = sizes(prepared, Some(dense.clone()))?;
+    prove(prepared, &dense, sizes[0].macs)?;
+    Ok(sizes.into_iter().flat_map(|size| size.notes).collect())
+}
+
+/// The dense network, which the caller may have built already.
+fn made<A: Architecture>(prepared: &Prepared<A>, dense: Option<A>) -> Result<A, RunError> {
+    dense.map_or_else(|| initial(prepared, &Device::flex()), Ok).map_err(RunError::Config)
 }
 
 /// MACs of `model` for one image. Its logits must have the number of classes of the data.
@@ -51,42 +88,27 @@ pub(crate) fn checked_macs<A: Architecture>(prepared: &Prepared<A>, model: &A) -
 ///
 /// # Errors
 ///
-/// When a network cannot be built, or a budget leaves no token, whatever the masks.
+/// When a network cannot be built, or a budget leaves no token or lets no image through, whatever the masks.
 pub(crate) fn cut_at_random<'a, A: Architecture>(
     prepared: &'a Prepared<A>,
     dense: A,
     device: &Device,
 ) -> impl Iterator<Item = Result<(String, A), RunError>> + use<'a, A> {
     let dense = dense.valid();
-    let masks = random_masks(prepared, device);
+    let cutting = prepared.cutting();
+    let masks = cutting.random_masks(device);
     let whole = (DENSE.to_owned(), dense.clone());
-    let cut = move |budget: &PreparedBudget| {
-        let label = budget.label.clone();
-        can_leave_tokens(&prepared.dimensions, &budget.rankings)
-            .map_err(|error| RunError::Tokenless { label: label.clone(), error })?;
-        let mut plan = prepared.plan(&masks, budget)?;
-        // A search may leave some where these masks do not.
-        keep_a_token(&mut plan, &prepared.dimensions);
-        let sliced = attempt(|| dense.clone().slim(&plan))
-            .map_err(|said| RunError::Uncut { label: label.clone(), said })??;
-        Ok((label, sliced))
-    };
-    std::iter::once(Ok(whole)).chain(prepared.budgets.iter().map(cut))
-}
-
-/// Masks drawn at random, by the seed.
-fn random_masks<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> MaskSet {
-    let seed = prepared.experiment.seed;
-    let mut generator = Moment { seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
-    MaskSet::new(&prepared.searched, device).map_values(|_, old| {
-        let drawn: Vec<f32> = (0..old.dims()[0]).map(|_| generator.random()).collect();
-        Tensor::from_data(TensorData::new(drawn, old.dims()), device)
-    })
+    let cut = prepared.budgets.iter().map(move |budget| {
+        let (_, sliced) = cutting.cut(&dense, &masks, budget)?;
+        Ok((budget.label.clone(), sliced))
+    });
+    std::iter::once(Ok(whole)).chain(cut)
 }
 
 #[cfg(test)]
 mod tests {
     use burn::nn::conv::ConvTranspose2dConfig;
+    use burn::tensor::Tensor;
     use vitslim_macros::Slimmable;
 
     use super::super::tests::execute_quietly;
@@ -107,6 +129,11 @@ mod tests {
     const FEWER_CLASSES: u8 = 3;
     const UNCOUNTED: u8 = 4;
     const DENSE_ONLY: u8 = 5;
+    const CLONED: u8 = 6;
+    const LEAVES_A_BIAS: u8 = 7;
+    const OTHERWISE_IN_A_BATCH: u8 = 8;
+    const ONE_IMAGE_ONLY: u8 = 9;
+    const ONLY_WHEN_TRAINED: u8 = 10;
 
     impl<const FLAW: u8> Architecture for Flawed<FLAW> {
         type Config = VitConfig;
@@ -117,12 +144,31 @@ mod tests {
 
         fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
             assert!(FLAW != UNMADE, "attempt to divide by zero");
-            Ok(Self { vit: Vit::init(config, device)? })
+            let mut vit = Vit::init(config, device)?;
+            if FLAW == CLONED {
+                vit.blocks.push(vit.blocks[0].clone());
+            }
+            Ok(Self { vit })
         }
 
         fn forward(&self, images: Tensor<4>) -> Logits {
-            let hidden = self.vit.blocks[0].mlp.fc1.weight.dims()[1];
+            let mlp = &self.vit.blocks[0].mlp;
+            let hidden = mlp.fc1.weight.dims()[1];
+            let batch = images.dims()[0];
             match FLAW {
+                // The bias of a unit is not gated, only its way out is.
+                LEAVES_A_BIAS => {
+                    let bias = mlp.fc1.bias.as_ref().unwrap().val().sum().reshape([1, 1]);
+                    (self.vit.forward(images).class + bias).into()
+                }
+                OTHERWISE_IN_A_BATCH if batch > 9 => (self.vit.forward(images).class + hidden as f32).into(),
+                // Random parameters are larger than those that training begins with.
+                ONLY_WHEN_TRAINED => {
+                    let sum = self.vit.head.bias.as_ref().unwrap().val().abs().sum();
+                    let wrong = (sum.neg() + 0.2).clamp_min(0.0) * hidden as f32;
+                    (self.vit.forward(images).class + wrong.unsqueeze()).into()
+                }
+                ONE_IMAGE_ONLY => self.vit.forward(images.reshape([1, 1, 8, 8])),
                 FAILS => images.reshape([7, 7]).into(),
                 FEWER_CLASSES => self.vit.forward(images).class.slice([0..1, 0..2]).into(),
                 UNCOUNTED => {
@@ -152,8 +198,15 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let answer = execute_quietly(&prepared, out.path());
         let is_trained = out.path().join("a/seed=0/metrics.jsonl").exists();
-        assert_eq!(answer.is_ok(), is_trained);
+        assert_eq!(answer.is_ok() || FLAW == ONLY_WHEN_TRAINED, is_trained);
         answer.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_sub_network_that_turns_out_to_compute_something_else_is_no_result() {
+        let told = told::<ONLY_WHEN_TRAINED>();
+        assert!(told.contains("the sub-network `share-0.5` is not the masked network: on "), "{told}");
+        assert!(told.contains("; with only `vit.blocks.0.mlp.hidden` cut they differ too"), "{told}");
     }
 
     #[test]
@@ -165,6 +218,17 @@ mod tests {
             (told::<FEWER_CLASSES>(), "the network has 2 classes, but the data have 3"),
             (told::<UNCOUNTED>(), "the forward pass uses `ConvTranspose2d`, whose multiply-adds"),
             (told::<DENSE_ONLY>(), "the forward pass fails (not 32 hidden units)"),
+            (
+                told::<CLONED>(),
+                "`vit.blocks.0.norm1.gamma` and `vit.blocks.1.norm1.gamma` (and 11 more such pairs) are one",
+            ),
+            (told::<LEAVES_A_BIAS>(), "on 10 images, their logits differ by"),
+            (told::<LEAVES_A_BIAS>(), "; with only `vit.blocks.0.mlp.hidden` cut they differ too"),
+            (
+                told::<OTHERWISE_IN_A_BATCH>(),
+                "the sub-network `share-0.5` is not the masked network: on 10 images",
+            ),
+            (told::<ONE_IMAGE_ONLY>(), "the forward pass fails on 10 images ("),
         ] {
             assert!(told.contains(expected), "not `{expected}` but `{told}`");
         }

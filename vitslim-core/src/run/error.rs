@@ -1,5 +1,7 @@
 //! Errors of an experiment or a run.
 
+use std::path::PathBuf;
+
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -10,6 +12,7 @@ use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
 use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
+use crate::terminal::counted;
 use crate::train::{EvaluateError, TrainError};
 
 /// A run that failed, or another operation on an experiment or a run.
@@ -44,7 +47,7 @@ pub enum RunError {
     #[diagnostic(help("`vitslim check` with this experiment explains it"))]
     Graph(#[from] GraphError),
     /// The network has another number of classes than the data.
-    #[error("the network has {network} classes, but the data have {data}")]
+    #[error("the network has {}, but the data have {data}", counted(*.network, "class", "classes"))]
     #[diagnostic(help(
         "a field `classes` in the configuration of the architecture is filled in from the data"
     ))]
@@ -64,6 +67,44 @@ pub enum RunError {
         label: String,
         /// The gate that is left without tokens.
         error: RankError,
+    },
+    /// A sub-network lets no image through.
+    #[error("the sub-network `{label}` lets no image through: {reason}")]
+    #[diagnostic(help("{help}"))]
+    Blind {
+        /// Label of the sub-network.
+        label: String,
+        /// What it lacks.
+        reason: String,
+        /// What to do.
+        help: String,
+    },
+    /// A sub-network computes something else than the network that is masked instead.
+    #[error(
+        "the sub-network `{label}` is not the masked network: on {images} images, their logits differ by {difference:.0e} of the \
+         largest{culprit}"
+    )]
+    #[diagnostic(help("{help}"))]
+    Differs {
+        /// Label of the sub-network.
+        label: String,
+        /// Number of images of a batch, or of all that were compared.
+        images: usize,
+        /// The difference over the largest logit.
+        difference: f64,
+        /// The dimension that makes them differ, as the end of the message.
+        culprit: String,
+        /// What to do.
+        help: String,
+    },
+    /// The forward pass takes one image, but not a batch.
+    #[error("the forward pass fails on {images} images ({said})")]
+    #[diagnostic(help("does it take the number of images from its input?"))]
+    Batch {
+        /// Number of images.
+        images: usize,
+        /// The message of the panic.
+        said: String,
     },
     /// A layer panics when it is cut.
     #[error("the sub-network `{label}` cannot be cut out ({said})")]
@@ -118,12 +159,23 @@ pub enum OtherDataError {
     #[error("`--data` names a folder, but this run's data, `{0}`, do not come from one")]
     #[diagnostic(help("leave out `--data`"))]
     NoFolder(&'static str),
+    /// The run's own data are not what they were.
+    #[error("the data are not those of the run in `{}` any more: {change}", .run.display())]
+    #[diagnostic(help(
+        "restore the data; `vitslim eval --data FOLDER` evaluates on others with the same classes"
+    ))]
+    Changed {
+        /// Folder of the run.
+        run: PathBuf,
+        /// What differs, as a clause.
+        change: String,
+    },
     /// The normalisation of the run cannot be read.
     #[error("other data are normalised like the run's own data, which cannot be read: {0}")]
     #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]
     Normalisation(ExperimentErrors),
     /// The number of classes differs.
-    #[error("the run's data have {own} classes, but those of `--data` have {other}")]
+    #[error("the run's data have {}, but those of `--data` have {other}", counted(*.own, "class", "classes"))]
     #[diagnostic(help(
         "a network only knows the classes that it was trained with: give data with the same classes"
     ))]
@@ -136,7 +188,8 @@ pub enum OtherDataError {
     /// A label stands for another class.
     #[error("the label {label} is `{own}` in the run's data, but `{other}` in those of `--data`")]
     #[diagnostic(help(
-        "give the folders of the classes the same names: classes are numbered in alphabetical order"
+        "give the folders of the classes the same names: classes are numbered in alphabetical order, unless \
+         `classes: [...]` names them"
     ))]
     Classes {
         /// The first label that differs.

@@ -1,12 +1,18 @@
 //! The accuracy of a network of a run.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 
-use super::dataset::dataset;
+use super::belongs::check_normalisation;
+use super::data_record::DataRecord;
+use super::dataset::{dataset, dataset_of_split};
 use super::error::{OtherDataError, RunError};
-use super::prepare::{Known, Prepared};
+use super::folder::{FolderError, NORMALISATION, RunFolder};
+use super::prepare::Prepared;
 use super::restore::restore;
 use super::target::Target;
+use crate::data::{Dataset, Normalisation, SplitKind};
 use crate::experiment::Trial;
 use crate::models::Architecture;
 use crate::report::{ClassEvaluation, Evaluation};
@@ -31,6 +37,13 @@ impl SplitName {
         match self {
             Self::Test => "test",
             Self::HeldOut => "held_out",
+        }
+    }
+
+    fn kind(self) -> SplitKind {
+        match self {
+            Self::Test => SplitKind::Test,
+            Self::HeldOut => SplitKind::HeldOut,
         }
     }
 }
@@ -59,9 +72,13 @@ pub fn evaluate<A: Architecture>(
     target: &Target,
     setting: &EvaluationSetting,
 ) -> Result<Evaluation, RunError> {
+    let (run, kind) = (&target.run, setting.split.kind());
     let prepared = match setting.data {
-        None => Prepared::<A>::new(trial)?,
-        Some(folder) => prepare_other_data(trial, folder)?,
+        None => Prepared::<A>::with_data(trial, own_data(trial, run, kind)?)?,
+        Some(folder) => {
+            let (trial, data) = other_data(trial, run, kind, folder)?;
+            Prepared::with_data(&trial, data)?
+        }
     };
     let restored = restore(&prepared, target, setting.device)?;
     for note in prepared.data.notes.iter().chain(&restored.notes) {
@@ -92,27 +109,69 @@ pub fn evaluate<A: Architecture>(
     })
 }
 
-/// The experiment with the data in `folder`, normalised as in the network's training.
-fn prepare_other_data<A: Architecture>(trial: &Trial, folder: &str) -> Result<Prepared<A>, RunError> {
+/// Checks that `data` have the classes, and in the split `kind` the images, that the run in the folder `run` began with.
+///
+/// # Errors
+///
+/// When they do not, or what the run began with cannot be read.
+pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Result<(), RunError> {
+    // An earlier version left the normalisation alone.
+    let Some(record) = DataRecord::read(run)? else {
+        return Ok(check_normalisation(run, &data.normalisation)?);
+    };
+    match record.content.change(data.content(), &[kind]) {
+        Some(change) => Err(OtherDataError::Changed { run: run.to_owned(), change }.into()),
+        None => Ok(()),
+    }
+}
+
+/// The run's own data for an evaluation on `kind`, normalised as in the network's training.
+fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunError> {
+    let data = match known(run)? {
+        Some((_, normalisation)) => dataset_of_split(trial, kind, &normalisation)?,
+        None => dataset(trial)?,
+    };
+    check_unchanged(run, &data, kind)?;
+    Ok(data)
+}
+
+/// The data in `folder` for an evaluation on `kind`, normalised as in the network's training, and `trial` with them for its own.
+fn other_data(
+    trial: &Trial,
+    run: &Path,
+    kind: SplitKind,
+    folder: &str,
+) -> Result<(Trial, Dataset), RunError> {
     let data = &trial.experiment.data;
     if data.path().is_none() {
         return Err(OtherDataError::NoFolder(data.kind()).into());
     }
-    let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
+    let (classes, normalisation) = match known(run)? {
+        Some(known) => known,
+        None => {
+            let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
+            (own.class_names, own.normalisation)
+        }
+    };
     let mut document = trial.document.clone();
     document.set_string(&["data", "path"], "--data", folder)?;
     let trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
-    let mut known = Known::default();
-    if let Ok(other) = known.data(&trial) {
-        let mut names = own.class_names.iter().zip(&other.class_names).enumerate();
-        if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
-            return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
-        }
-        if own.classes != other.classes {
-            return Err(OtherDataError::Count { own: own.classes, other: other.classes }.into());
-        }
+    let other = dataset_of_split(&trial, kind, &normalisation)?;
+    let mut names = classes.iter().zip(&other.class_names).enumerate();
+    if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
+        return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());
     }
-    let (prepared, _) = Prepared::<A>::of_sweep(&trial, &mut known)?;
-    let data = prepared.data.normalised_by(own.normalisation);
-    Ok(Prepared { data, ..prepared })
+    if classes.len() != other.classes {
+        return Err(OtherDataError::Count { own: classes.len(), other: other.classes }.into());
+    }
+    Ok((trial, other))
+}
+
+/// The classes that the run in the folder `run` knows, and the normalisation that it trained with; `None` if an earlier version left
+/// no names of classes, or the normalisation cannot be read.
+fn known(run: &Path) -> Result<Option<(Vec<String>, Normalisation)>, FolderError> {
+    let Some(record) = DataRecord::read(run)? else { return Ok(None) };
+    let text = RunFolder::read_in(run, NORMALISATION)?;
+    let normalisation = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(normalisation.map(|normalisation| (record.content.classes, normalisation)))
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::belongs;
 use super::folder::{FolderError, RESULT, SUBNETS, SUMMARY, io};
 use super::keys::label;
 use crate::data::Stage;
-use crate::experiment::{Budget, CutRule, Document, Experiment, Keep};
+use crate::experiment::{Budget, CutRule, Experiment};
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
 use crate::whole_file::remove;
 
@@ -30,8 +31,7 @@ struct Outline {
 impl Outline {
     /// The outline of the experiment in `text`, which spells out every default.
     fn read(text: &str) -> Option<Self> {
-        let experiment = Document::parse("experiment.ron", text, &[]).ok()?.experiment().ok()?;
-        let experiment = Experiment { keep: Keep::default(), ..experiment };
+        let experiment = belongs::read(text)?;
         let mut subnets: Vec<(String, Experiment)> = Vec::new();
         for budget in &experiment.budgets {
             let Budget::Share(shares) = budget;
@@ -67,14 +67,9 @@ pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extensio
     if gone.iter().any(|(label, _)| is_finished(label) || has_checkpoint(path, Stage::Retrain, Some(label))) {
         return None;
     }
-    let Experiment { pretrain, search, .. } = &there.search;
-    let searched = || {
-        pretrain.as_ref().is_none_or(|training| is_whole(path, Stage::Pretrain, None, training))
-            && is_whole(path, Stage::Search, None, &search.training())
-    };
     let mut finished = kept.iter().filter(|(label, _)| is_finished(label)).peekable();
     let has_trained = path.join(SUMMARY).exists() || finished.peek().is_some();
-    let is_bare = has_trained && !searched()
+    let is_bare = has_trained && !has_search(path, &there.search)
         || finished.any(|(label, experiment)| {
             let retrain = experiment.retrain.as_ref();
             retrain.is_some_and(|training| !is_whole(path, Stage::Retrain, Some(label), training))
@@ -83,6 +78,41 @@ pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extensio
         true => Some(Extension::Bare),
         false => Some(Extension::More(gone.into_iter().map(|(label, _)| label).collect())),
     }
+}
+
+/// Whether the folder `path` has the whole search of the experiment in the text `there`, so that sub-networks can be cut out of it.
+pub(super) fn is_searched(path: &Path, there: &str) -> bool {
+    belongs::read(there).is_some_and(|experiment| has_search(path, &experiment))
+}
+
+fn has_search(path: &Path, Experiment { pretrain, search, .. }: &Experiment) -> bool {
+    pretrain.as_ref().is_none_or(|training| is_whole(path, Stage::Pretrain, None, training))
+        && is_whole(path, Stage::Search, None, &search.training())
+}
+
+/// Removes the results from the folder `path`, and leaves all that was trained. Says whether there were any.
+///
+/// # Errors
+///
+/// When they could not be measured again, or a file cannot be removed.
+pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderError> {
+    let entries = std::fs::read_dir(path.join(SUBNETS)).into_iter().flatten().flatten();
+    let labels = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let result = |label: &String| path.join(SUBNETS).join(label).join(RESULT);
+    let labels: Vec<String> = labels.filter(|label| result(label).exists()).collect();
+    let results: Vec<PathBuf> =
+        labels.iter().map(result).chain([path.join(SUMMARY)]).filter(|file| file.exists()).collect();
+    let is_retrained = |label: &String| {
+        let retrain = belongs::read(there).and_then(|experiment| experiment.retrain);
+        retrain.is_none_or(|training| is_whole(path, Stage::Retrain, Some(label), &training))
+    };
+    let is_measurable = || is_searched(path, there) && labels.iter().all(is_retrained);
+    if !results.is_empty() && !is_measurable() {
+        let consequence = "the test split, which has changed, cannot be measured again".to_owned();
+        return Err(FolderError::Bare { path: path.to_owned(), consequence });
+    }
+    results.iter().try_for_each(|file| remove(file).map_err(io("remove", file)))?;
+    Ok(!results.is_empty())
 }
 
 /// Removes from the folder `path` what no longer holds, including the sub-networks with the labels `gone`.

@@ -13,20 +13,32 @@ use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 /// What a run leaves beside its `experiment.ron`.
 ///
 /// The summary is removed first: without it a run is not complete, whatever else is left.
-const RESULTS: [&str; 7] =
-    [SUMMARY, NORMALISATION, RECORD, "tensorboard", "masks.safetensors", "checkpoints", SUBNETS];
+const RESULTS: [&str; 8] =
+    [SUMMARY, NORMALISATION, DATA, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS];
 
 /// File that a run writes last.
 pub(super) const SUMMARY: &str = "summary.json";
 
+/// File with the trained masks.
+pub(super) const MASKS: &str = "masks.safetensors";
+
 /// Folder of the sub-networks.
 pub(super) const SUBNETS: &str = "subnets";
+
+/// File with the units that a sub-network keeps.
+pub(super) const PLAN: &str = "plan.ron";
+
+/// File with a sub-network's weights.
+pub(super) const WEIGHTS: &str = "model.safetensors";
 
 /// File with a sub-network's results, which is written last.
 pub(super) const RESULT: &str = "result.json";
 
 /// File with the experiment, every default spelled out.
 pub(super) const EXPERIMENT: &str = "experiment.ron";
+
+/// File with the classes and the fingerprint of the data.
+pub(super) const DATA: &str = "data.json";
 
 /// File with the normalisation of the pixels.
 pub(super) const NORMALISATION: &str = "normalisation.json";
@@ -56,8 +68,8 @@ pub enum FolderError {
     #[error("`{}` holds the results of another experiment of this name", .path.display())]
     #[diagnostic(help(
         "there it says `{there}`, here `{here}`; give another folder with `--out`, another name with `--set \
-         'name=\"...\"'`, or delete the folder. To extend a run without a sweep, append budgets to \
-         those that it has and change nothing else"
+         'name=\"...\"'`, or start again with `--fresh`, which discards {lost}. To extend a run without a sweep, append budgets \
+         to those that it has and change nothing else"
     ))]
     OtherExperiment {
         /// The folder of the run.
@@ -66,14 +78,43 @@ pub enum FolderError {
         there: String,
         /// The same line in this experiment.
         here: String,
+        /// What was trained there.
+        lost: String,
     },
-    /// The folder no longer has everything that a run would extend.
-    #[error("`{}` no longer has all of its checkpoints and of `metrics.jsonl`, so no budget can be added", .0.display())]
+    /// The folder no longer has everything that is needed to go on.
+    #[error("`{}` no longer has all of its checkpoints and of `metrics.jsonl`, so {consequence}", .path.display())]
     #[diagnostic(help(
         "restore them, give another folder with `--out`, another name with `--set 'name=\"...\"'`, or start again with `--fresh`"
     ))]
-    Bare(PathBuf),
-    /// The run began with other data.
+    Bare {
+        /// The folder of the run.
+        path: PathBuf,
+        /// What cannot be done, as a clause.
+        consequence: String,
+    },
+    /// The run began with other images or classes.
+    #[error("the data have changed since the run in `{}` began: {change}", .path.display())]
+    #[diagnostic(help(
+        "restore the data, give another folder with `--out`, or start again with `--fresh`, which discards {lost}"
+    ))]
+    ChangedData {
+        /// The folder of the run.
+        path: PathBuf,
+        /// The first thing that differs, as a clause.
+        change: String,
+        /// What was trained there.
+        lost: String,
+    },
+    /// A file of the run cannot be understood.
+    #[error("`{}` is damaged: {reason}", .path.display())]
+    #[diagnostic(help("restore it, or start again with `--fresh`"))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The normalisation is not that which the run began with.
     #[error("the data have changed since this run began: their normalisation is not that of `{}`", .path.display())]
     #[diagnostic(help(
         "the file says `{there}`, the data now give `{here}`; restore the data, or start again with `--fresh`"
@@ -138,26 +179,6 @@ impl RunFolder {
         }
     }
 
-    /// Checks that the folder `path` can be used for `experiment`: it is empty, or belongs to this very experiment.
-    ///
-    /// # Errors
-    ///
-    /// When it has the results of another experiment.
-    pub fn check(path: &Path, experiment: &str) -> Result<(), FolderError> {
-        if !path.is_dir() || !Self::has_results(path) {
-            return Ok(());
-        }
-        let file = path.join(EXPERIMENT);
-        match std::fs::read_to_string(&file) {
-            Ok(there) if there == experiment => Ok(()),
-            Ok(there) => Err(Self::other_experiment(path, &there, experiment)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Self::other_experiment(path, "(no experiment.ron)", experiment))
-            }
-            Err(source) => Err(FolderError::Io { action: "read", path: file, source }),
-        }
-    }
-
     /// Removes what runs left in `folders`, and then what `and_then` removes. No process can start to work in them meanwhile.
     ///
     /// # Errors
@@ -174,16 +195,6 @@ impl RunFolder {
         and_then()
     }
 
-    fn other_experiment(path: &Path, there: &str, here: &str) -> FolderError {
-        let differing = there.lines().zip(here.lines()).find(|(there, here)| there != here);
-        let (there, here) = differing.unwrap_or(("", ""));
-        FolderError::OtherExperiment {
-            path: path.to_owned(),
-            there: there.trim().to_owned(),
-            here: here.trim().to_owned(),
-        }
-    }
-
     /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -191,7 +202,7 @@ impl RunFolder {
 
     /// Whether the folder `path` has anything that took time to make: a file that is not empty, or one that cannot be read.
     pub(super) fn has_results(path: &Path) -> bool {
-        let results = RESULTS.iter().filter(|name| **name != NORMALISATION);
+        let results = RESULTS.iter().filter(|name| ![NORMALISATION, DATA].contains(name));
         let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
         entries.any(|entry| match entry.and_then(|entry| entry.metadata()) {
             Ok(found) => found.is_file() && found.len() > 0,
@@ -220,7 +231,12 @@ impl RunFolder {
     ///
     /// When it cannot be read.
     pub fn read(&self, name: &str) -> Result<Option<String>, FolderError> {
-        let path = self.path.join(name);
+        Self::read_in(&self.path, name)
+    }
+
+    /// The content of the file `name` in the folder `path`, which need not be locked.
+    pub(super) fn read_in(path: &Path, name: &str) -> Result<Option<String>, FolderError> {
+        let path = path.join(name);
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

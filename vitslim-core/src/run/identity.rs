@@ -1,16 +1,15 @@
 //! The identity of a stage: everything that its numbers depend on. Stages with the same identity are the same computation.
 
 use std::fmt::Write;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::keys::PreparedBudget;
 use super::prepare::Prepared;
+use crate::data::DataContent;
 use crate::models::Architecture;
 
 /// The identities of the stages of one trial.
@@ -48,15 +47,13 @@ impl Identity {
     }
 }
 
-/// What a stage depends on besides the experiment.
+/// What a stage depends on besides the experiment and its data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'a> {
-    /// The images, as [`Dataset::fingerprint`](crate::data::Dataset::fingerprint) has it.
-    pub(crate) data: &'a str,
     /// The device, since another device rounds differently.
     pub(crate) device: &'a str,
-    /// The program, as [`code`] has it.
-    pub(crate) code: &'a str,
+    /// The initial network, as [`signature`](crate::graph::signature) tells it from others.
+    pub(crate) network: &'a str,
 }
 
 impl Identities {
@@ -68,12 +65,16 @@ impl Identities {
             experiment.log_every,
             experiment.precision,
             &experiment.model.architecture,
-            &experiment.data,
+            // What is in them counts, and not where they lie.
+            experiment.data.clone().map_path(|_| PathBuf::new()),
             &experiment.pretrain,
         ));
         let config = written(&prepared.config);
-        let Circumstances { data, device, code } = circumstances;
-        let pretrain = Identity::of(&["pretrain", data, device, code, &settings, &config]);
+        // Nothing is trained on the test split.
+        let DataContent { classes, train, held_out, test: _ } = prepared.data.content();
+        let data = written(&(classes, train, held_out));
+        let Circumstances { device, network } = circumstances;
+        let pretrain = Identity::of(&["pretrain", &data, device, network, &settings, &config]);
         let search = Identity::of(&["search", pretrain.as_str(), &written(&experiment.search)]);
         Self { pretrain, search }
     }
@@ -103,15 +104,4 @@ fn written(settings: &impl Serialize) -> String {
 pub(crate) fn program() -> io::Result<PathBuf> {
     let running = Path::new("/proc/self/exe");
     if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
-}
-
-/// The hash of the running program, including the architectures compiled into it; `None` if it cannot be read.
-pub(crate) fn code() -> Option<&'static str> {
-    static CODE: OnceLock<Option<String>> = OnceLock::new();
-    let read = || {
-        let mut hash = Sha256::new();
-        io::copy(&mut File::open(program().ok()?).ok()?, &mut hash).ok()?;
-        Some(format!("{:x}", hash.finalize()))
-    };
-    CODE.get_or_init(read).as_deref()
 }

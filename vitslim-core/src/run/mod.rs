@@ -1,8 +1,13 @@
 //! A run: an experiment checked against its model, its stages in order, the folder that they fill, and what is read back from
 //! that folder.
 
+mod agreement;
 mod begin;
+mod belongs;
+mod blindness;
 mod config;
+mod cutting;
+mod data_record;
 mod dataset;
 mod dry_run;
 mod error;
@@ -25,11 +30,15 @@ mod state;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trained;
 
+pub(crate) use belongs::{check, is_complete};
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
-pub(crate) use dataset::dataset;
-pub(crate) use dry_run::{Size, checked_macs, cut_at_random, dry_run};
+pub(crate) use cutting::Cutting;
+pub(crate) use dataset::{dataset, dataset_naming_all};
+pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};
 pub use error::{OtherDataError, RunError};
+pub(crate) use evaluation::check_unchanged;
 pub use evaluation::{EvaluationSetting, SplitName, evaluate};
 pub use folder::{FolderError, RunFolder};
 pub(crate) use identity::{Circumstances, Identities, Identity, program};
@@ -38,7 +47,7 @@ pub use keys::PreparedBudget;
 pub(crate) use keys::keys;
 pub use listing::runs;
 pub use pipeline::execute;
-pub(crate) use prepare::{Known, batches};
+pub(crate) use prepare::{Known, unfit};
 pub use prepare::{PrepareError, Prepared};
 pub use restore::{RestoreError, Restored, restore};
 pub use setting::Setting;

@@ -9,17 +9,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::agreement::check_measured;
 use super::begin::begin;
+use super::blindness::blinding;
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{RESULT, RunFolder, SUBNETS, SUMMARY};
+use super::folder::{MASKS, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial;
 use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
 use super::setting::Setting;
 use super::sharing::Sharing;
-use crate::data::{ImageShape, Split, Stage};
+use super::state::{has_subnet, summary};
+use crate::data::{Dataset, ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
 use crate::models::Architecture;
@@ -27,7 +30,8 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    EvaluateError, StageRun, TrainError, Trained, checkpoint_folder, difference, throughput, top1, train,
+    EvaluateError, StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput,
+    top1, train,
 };
 
 /// Validation images on which hard-masked and sliced networks are compared.
@@ -47,21 +51,28 @@ pub fn execute<A: Architecture>(
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
-    dry_run(prepared, dense)?;
+    for note in dry_run(prepared, dense)?.iter().filter(|_| !setting.quiet) {
+        say(format_args!("note: {note}"));
+    }
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();
-    begin(&folder, &resolved, &prepared.data.normalisation, setting.afresh, may_extend)?;
-    if let Some(summary) = read_json::<Summary>(&folder, SUMMARY)? {
+    let Dataset { normalisation, .. } = &prepared.data;
+    begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+    if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");
+        }
+        let pretrain = experiment.pretrain.as_ref();
+        if pretrain.is_some_and(|training| !is_whole(folder.path(), Stage::Pretrain, None, training)) {
+            say("the checkpoint of its dense network is missing or damaged; only `--fresh` trains it again");
         }
         return Ok((folder, summary));
     }
     let run = Run {
         prepared,
         folder: &folder,
-        sharing: Sharing::of(prepared, setting),
+        sharing: Sharing::of(prepared, setting, &folder)?,
         device: &setting.devices.first.device,
         setting,
         train: Arc::new(prepared.data.train.clone()),
@@ -77,11 +88,14 @@ pub fn execute<A: Architecture>(
     };
     let (searched, epochs) = run.search(dense.clone(), &mut seconds)?;
     let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
-    run.save_module(&searched.masks, "masks.safetensors", "the masks")?;
+    run.save_module(&searched.masks, MASKS, "the masks")?;
 
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
-        subnets.push(run.subnet(budget, &dense, &searched, &mut seconds)?);
+        subnets.push(match run.finished(budget, &mut seconds)? {
+            Some(subnet) => subnet,
+            None => run.subnet(budget, &dense, &searched, &mut seconds)?,
+        });
     }
     let summary = Summary {
         name: experiment.name.as_str().to_owned(),
@@ -126,6 +140,25 @@ impl<A: Architecture> Run<'_, A> {
         Ok((searched.slim, searched.epochs))
     }
 
+    /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
+    /// trains removes what was cut out of it.
+    fn finished(
+        &self,
+        budget: &PreparedBudget,
+        seconds: &mut Seconds,
+    ) -> Result<Option<SubnetSummary>, RunError> {
+        let label = budget.label.as_str();
+        if !has_subnet(self.folder.path(), label) {
+            return Ok(None);
+        }
+        let summary = read_json::<SubnetSummary>(self.folder, &format!("{SUBNETS}/{label}/{RESULT}"))?;
+        if summary.is_some() && self.prepared.experiment.retrain.is_some() {
+            *seconds.retrain.get_or_insert(0.0) +=
+                recorded_seconds(self.folder.path(), Stage::Retrain, Some(label))?;
+        }
+        Ok(summary)
+    }
+
     /// Cuts a sub-network out of the search, retrains and measures it.
     fn subnet(
         &self,
@@ -141,15 +174,24 @@ impl<A: Architecture> Run<'_, A> {
         let plan = self.prepared.plan(&searched.masks, budget)?;
         leaves_tokens(&plan, &self.prepared.dimensions)
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
-        self.folder.write(&file("plan.ron"), plan_as_ron(&plan)?.as_bytes())?;
+        self.folder.write(&file(PLAN), plan_as_ron(&plan)?.as_bytes())?;
         let base = match experiment.cut {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
         };
         let sliced = base.slim(&plan)?;
+        if let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image()) {
+            let help = "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search";
+            return Err(RunError::Blind { label: label.to_owned(), reason, help: help.to_owned() });
+        }
         let macs = macs(&sliced, self.image())?;
-        let masked_vs_sliced =
-            difference(&base.hard_mask(&plan)?, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?;
+        let compare = |plan: &Plan| {
+            let (masked, sliced) = (base.hard_mask(plan)?, base.slim(plan)?);
+            Ok(difference(&masked, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?)
+        };
+        let masked_vs_sliced = compare(&plan)?;
+        let measured = (masked_vs_sliced, COMPARED_IMAGES.min(self.held_out.len()));
+        check_measured(label, &self.prepared.dimensions, &plan, measured, self.device, compare)?;
         let top1_sliced = self.top1(&sliced)?;
         let [dense_speed, images_per_second] =
             throughput(dense, &sliced, &self.held_out, experiment.precision, self.device)?;
@@ -163,7 +205,7 @@ impl<A: Architecture> Run<'_, A> {
                 (retrained.slim.model, Some(top1))
             }
         };
-        self.save_module(&model, &file("model.safetensors"), "a sub-network")?;
+        self.save_module(&model, &file(WEIGHTS), "a sub-network")?;
         let shares = budget.shares.iter().map(|(key, share)| (key.clone(), json!(share)));
         let summary = SubnetSummary {
             label: label.to_owned(),
@@ -187,7 +229,7 @@ impl<A: Architecture> Run<'_, A> {
         stage: Stage,
         subnet: Option<&str>,
         training: &Training,
-    ) -> Result<Trained<A>, TrainError> {
+    ) -> Result<Trained<A>, RunError> {
         let no_masks = Masks::default();
         let dependents = match stage {
             Stage::Pretrain => vec![
@@ -198,10 +240,8 @@ impl<A: Architecture> Run<'_, A> {
             Stage::Search => vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into()],
             Stage::Retrain => vec![],
         };
-        let shared = self.sharing.as_ref().map(|sharing| {
-            let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
-            sharing.folder(self.prepared, stage, budget)
-        });
+        let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
+        let shared = self.sharing.as_ref().map(|sharing| sharing.folder(self.prepared, stage, budget));
         let remaining = remaining_epochs(&self.prepared.experiment, stage, self.subnets_after(subnet));
         let run = StageRun {
             stage,
@@ -217,7 +257,7 @@ impl<A: Architecture> Run<'_, A> {
             devices: self.setting.devices,
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
-            shared,
+            shared: shared.transpose()?,
             keep: self.prepared.experiment.keep,
             taken_over: &|| self.folder.taken_over(),
             interrupter: self.setting.interrupter.clone(),
@@ -225,7 +265,7 @@ impl<A: Architecture> Run<'_, A> {
             images_later: remaining * self.train.len(),
             quiet: self.setting.quiet,
         };
-        train(slim, &run)
+        Ok(train(slim, &run)?)
     }
 
     /// Number of budgets whose sub-network comes after that with the label `subnet`; all if there is none yet.

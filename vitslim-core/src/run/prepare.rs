@@ -1,6 +1,7 @@
 //! Checks an experiment against its data and its architecture, before anything is trained.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use miette::Diagnostic;
@@ -11,9 +12,9 @@ use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
 use crate::data::{Batch, DataError, Dataset};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter, SharedParameterError};
 use crate::panics::attempt;
-use crate::slim::{Dimension, DimensionError, MaskSet, MaskSpec, Plan, RankError, describe, rank, round};
+use crate::slim::{Dimension, DimensionError, MaskSpec, describe};
 
 /// An experiment with everything that it names.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl Known {
         let model = attempt(|| A::init(config, &Device::flex()))
             .map_err(unmade)?
             .map_err(|error| config_fault(&trial.document, error))?;
+        Parameter::are_apart(&model)?;
         let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
         self.dimensions.insert(written, dimensions.clone());
         Ok((dimensions, Some(model)))
@@ -88,6 +90,10 @@ pub enum PrepareError {
     #[error("the annotations of the architecture contradict its layers: {0}")]
     #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
     Dimensions(#[from] DimensionError),
+    /// Parts of the network are clones of each other.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Shared(#[from] SharedParameterError),
     /// A layer panics when it is asked for its sizes.
     #[error("a layer of the architecture panicked when asked for its sizes ({0})")]
     #[diagnostic(help("this is a mistake in the architecture, not in the experiment"))]
@@ -119,11 +125,29 @@ impl<A: Architecture> Prepared<A> {
             Network::<A>::find(trial, &[("image_size", image_size.get()), ("channels", 3)], known)?;
         }
         let data = known.data(trial)?;
-        let too_large = batches(trial, &data);
+        let unfit = unfit(trial, &data);
         let network = match Network::<A>::find(trial, &facts(&data), known) {
-            Err(PrepareError::Experiment(errors)) => return Err(errors.and(too_large).into()),
-            network => ExperimentErrors::check(too_large).map_err(PrepareError::from).and(network)?,
+            Err(PrepareError::Experiment(errors)) => return Err(errors.and(unfit).into()),
+            network => ExperimentErrors::check(unfit).map_err(PrepareError::from).and(network)?,
         };
+        Self::put_together(trial, data, network)
+    }
+
+    /// `trial` with `data` to evaluate on, which need not be enough to train on.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in the file, at their places.
+    pub(crate) fn with_data(trial: &Trial, data: Dataset) -> Result<Self, PrepareError> {
+        let network = Network::<A>::find(trial, &facts(&data), &mut Known::default())?;
+        Ok(Self::put_together(trial, data, network)?.0)
+    }
+
+    fn put_together(
+        trial: &Trial,
+        data: Dataset,
+        network: Option<Network<A>>,
+    ) -> Result<(Self, Option<A>), PrepareError> {
         let Network { config, dense, dimensions, searched, budgets } =
             network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
@@ -158,23 +182,22 @@ impl<A: Architecture> Prepared<A> {
         })
     }
 
-    /// The plan for `budget`: the ranking of the trained masks, rounded if the experiment says so.
-    pub(crate) fn plan(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
-        let plan = rank(&self.dimensions, masks, &budget.rankings)?;
-        match self.experiment.round_to {
-            None => Ok(plan),
-            Some(multiple) => round(plan, &self.dimensions, masks, multiple.get()),
-        }
-    }
-
-    /// The experiment as a file, with every default spelled out.
+    /// The experiment as a file that means the same in any folder: with every default spelled out, and the absolute path of the data.
     ///
     /// # Errors
     ///
     /// When the configuration cannot be written as RON.
     pub fn resolved(&self) -> Result<String, PrepareError> {
-        self.experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
+        let data = self.experiment.data.clone().map_path(absolute);
+        let experiment = Experiment { data, ..self.experiment.clone() };
+        experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
     }
+}
+
+/// `path` from the root; as it is where the current folder is unknown, or its name cannot be written in a file.
+fn absolute(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).ok().filter(|absolute| absolute.to_str().is_some());
+    absolute.unwrap_or_else(|| path.to_owned())
 }
 
 /// The network of a trial, in which its keys were resolved.
@@ -198,8 +221,25 @@ impl<A: Architecture> Network<A> {
     }
 }
 
-/// The batches that are larger than the training split.
-pub(crate) fn batches(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
+/// Why nothing can be trained on `data` as `trial` says: they have one class, or a batch is larger than the training split.
+pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
+    one_class(trial, data).into_iter().flatten().chain(batches(trial, data)).collect()
+}
+
+fn one_class(trial: &Trial, data: &Dataset) -> Option<ExperimentErrors> {
+    let [only] = &data.class_names[..] else { return None };
+    let asked = match &trial.experiment.data {
+        Data::ImageFolder { .. } => ": does the folder hold `train/<class>/`?",
+        _ => ", so there is nothing to learn",
+    };
+    let place = match &trial.experiment.data {
+        Data::ImageFolder { .. } => ["data", "path"],
+        _ => ["data", "classes"],
+    };
+    Some(trial.document.error(&place, format!("there is only one class, `{only}`{asked}"), None))
+}
+
+fn batches(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let images = data.train.len();
     let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
     let batch = |training: &Option<Training>| training.as_ref().map(|training| training.batch);

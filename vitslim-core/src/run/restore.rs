@@ -38,7 +38,8 @@ pub enum RestoreError {
     /// Pretraining has no usable checkpoint.
     #[error(transparent)]
     #[diagnostic(help(
-        "give the command of the run again: it resumes where it stopped, and repairs what is damaged"
+        "give the command of the run again: it resumes where it stopped, and repairs what is damaged; of a complete run, only \
+         `--fresh` trains the dense network again"
     ))]
     Checkpoint(#[from] CheckpointError),
     /// A file is missing.
@@ -55,9 +56,7 @@ pub enum RestoreError {
     },
     /// The content of a file is wrong.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help(
-        "delete its folder and `summary.json`, and give the command of the run again: it writes them again"
-    ))]
+    #[diagnostic(help("delete it, and give the command of the run again: it makes it again"))]
     Damaged {
         /// The damaged file.
         path: PathBuf,

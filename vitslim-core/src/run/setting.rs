@@ -13,7 +13,7 @@ pub struct Setting<'a> {
     pub devices: &'a Devices,
     /// What results call the devices.
     pub device_name: &'a str,
-    /// Whether to start again, and discard what an earlier run left.
+    /// Whether to start again, and discard what any earlier run left in the folder.
     pub afresh: bool,
     /// Stops the run after the current batch.
     pub interrupter: Interrupter,

@@ -1,8 +1,8 @@
 //! The state of a run, read from its folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::folder::{FolderError, NORMALISATION, RunFolder, SUMMARY};
+use super::folder::{FolderError, MASKS, NORMALISATION, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::lock::is_locked;
 use crate::report::{RunState, Summary};
 use crate::whole_file::{remove, write_whole};
@@ -27,9 +27,38 @@ impl RunState {
     }
 }
 
-/// The summary of a complete run; `None` if the run is not complete.
+/// The summary of a complete run; `None` if the run is not complete, or no longer has every file that it speaks of.
 pub fn summary(folder: &Path) -> Option<Summary> {
+    written(folder).filter(|summary| missing_of(folder, summary).is_none())
+}
+
+/// The first file that a run which was complete no longer has.
+pub(super) fn missing(folder: &Path) -> Option<PathBuf> {
+    missing_of(folder, &written(folder)?)
+}
+
+fn written(folder: &Path) -> Option<Summary> {
     serde_json::from_str(&std::fs::read_to_string(folder.join(SUMMARY)).ok()?).ok()
+}
+
+fn missing_of(folder: &Path, summary: &Summary) -> Option<PathBuf> {
+    let subnets = summary.subnets.iter().flat_map(|subnet| files_of_subnet(&subnet.label));
+    let files = std::iter::once(PathBuf::from(MASKS)).chain(subnets);
+    files.map(|file| folder.join(file)).find(|file| !is_there(file))
+}
+
+/// The files of the sub-network `label`, in the folder of its run.
+fn files_of_subnet(label: &str) -> [PathBuf; 3] {
+    [PLAN, WEIGHTS, RESULT].map(|name| Path::new(SUBNETS).join(label).join(name))
+}
+
+/// Whether the run in `folder` has all files of its sub-network `label`.
+pub(super) fn has_subnet(folder: &Path, label: &str) -> bool {
+    files_of_subnet(label).iter().all(|file| is_there(&folder.join(file)))
+}
+
+fn is_there(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| found.is_file() && found.len() > 0)
 }
 
 /// Why the run in `folder` failed, in one sentence.

@@ -118,7 +118,8 @@ pub trait DimensionMapper: Sized {
     /// Leaves the field entered last.
     #[doc(hidden)]
     fn exit(&mut self) {
-        self.scope().path.pop();
+        let scope = self.scope();
+        scope.too_many_ends |= scope.path.pop().is_none();
     }
 
     /// The layout field of `dimension`, which the current struct declares, in groups named `groups`.
@@ -175,6 +176,8 @@ pub struct Scope {
     path: Vec<String>,
     declared: Vec<Declared>,
     undeclared: Vec<String>,
+    /// Whether more was closed or left than was opened or entered.
+    too_many_ends: bool,
 }
 
 /// The dimensions that a struct declares.
@@ -212,11 +215,26 @@ impl Scope {
     }
 
     fn close(&mut self) {
-        self.declared.pop();
+        self.too_many_ends |= self.declared.pop().is_none();
+    }
+
+    /// Why the traversal did not end where it began, if a part of it that is written by hand does not close what it opens.
+    pub(crate) fn unbalanced(&self) -> Option<String> {
+        let names = |declared: &Declared| {
+            let names: Vec<String> =
+                declared.dimensions.iter().map(|(_, path)| format!("`{path}`")).collect();
+            if names.is_empty() { "a struct".to_owned() } else { names.join(", ") }
+        };
+        match (self.declared.last(), self.path.as_slice(), self.too_many_ends) {
+            (None, [], false) => None,
+            (Some(open), ..) => Some(format!("the scope of {} is never closed", names(open))),
+            (None, [.., field], _) => Some(format!("the field `{field}` is entered and never left")),
+            (None, [], true) => Some("more scopes are closed, or fields left, than were opened".to_owned()),
+        }
     }
 
     /// Path of `field` of the current struct.
-    fn path_of(&self, field: &str) -> String {
+    pub(crate) fn path_of(&self, field: &str) -> String {
         join(&self.path, field)
     }
 

@@ -6,6 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::checkpoint::CheckpointMismatchError;
+use crate::graph::GraphError;
 use crate::whole_file::remedy;
 
 /// A stage that stopped or failed.
@@ -14,6 +15,9 @@ pub enum TrainError {
     /// burn refuses a learning rate or parameter group.
     #[error("the learning rates cannot be set up: {0}")]
     LearningRate(String),
+    /// The forward pass, by which `layer_decay` orders the layers, cannot be recorded.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// A file of the run cannot be read or written.
     #[error("cannot use `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]

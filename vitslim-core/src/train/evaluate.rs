@@ -14,7 +14,7 @@ use crate::models::Architecture;
 use crate::nn::Precision;
 
 /// Batch in which images are evaluated.
-pub(super) const BATCH: usize = 128;
+pub(crate) const BATCH: usize = 128;
 
 /// Batch at which [`throughput`] measures.
 pub const THROUGHPUT_BATCH: usize = 64;

@@ -162,6 +162,16 @@ pub(crate) fn has_checkpoint(run: &Path, stage: Stage, subnet: Option<&str>) -> 
     !Checkpoints::new(run.join(checkpoint_folder(stage, subnet)), false).epochs().is_empty()
 }
 
+/// Seconds that a stage of the run in the folder `run` took, as its record says.
+///
+/// # Errors
+///
+/// When the record cannot be read.
+pub(crate) fn recorded_seconds(run: &Path, stage: Stage, subnet: Option<&str>) -> Result<f64, TrainError> {
+    let record = StageRecord::new(run.join(RECORD), stage, subnet);
+    record.seconds().map_err(|error| record.error(error))
+}
+
 /// The dense network, loaded from a checkpoint.
 #[derive(Debug)]
 pub struct Loaded<M> {

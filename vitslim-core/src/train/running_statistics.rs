@@ -9,7 +9,7 @@ use super::fixture::{searched, step_settings, training};
 use super::step::StepSettings;
 use super::team::{Devices, NamedDevice, Team};
 use super::trainer::{Trainer, TrainerSettings};
-use crate::data::Batch;
+use crate::data::{Batch, ImageShape};
 use crate::experiment::Masks;
 use crate::models::{Architecture, ConfigError, Logits, VitConfig, random_model};
 use crate::nn::{BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, Linear, LinearConfig, Precision};
@@ -125,6 +125,7 @@ fn statistics_outlive_the_step_and_go_on() {
         precision: Precision::F32,
         devices: &Devices::one("cpu", Device::flex()),
         steps: 3,
+        image: ImageShape { channels: 3, size: 8 },
         read_every: 1,
     };
     let mut trainer = Trainer::new(search(), settings).unwrap();

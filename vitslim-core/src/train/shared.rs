@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::TrainError;
 use super::record::{RECORD, write_stage_events};
-use super::resume::StageFiles;
+use super::resume::{StageFiles, checkpoint_folder, has_checkpoint};
 use super::stage::StageRun;
+use crate::data::Stage;
 use crate::terminal::say;
 use crate::whole_file::{make_folder, remove, sync_folder, write_whole};
 
@@ -40,7 +41,8 @@ pub(super) struct Claim {
 pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
     let Some(folder) = &run.shared else { return Ok(None) };
     let failed = |source| TrainError::File { path: folder.clone(), source };
-    forget_another(run, folder, files).map_err(failed)?;
+    let name = files.checkpoints.folder().join(IDENTITY);
+    write_whole(&name, name_of(folder).as_bytes()).map_err(failed)?;
     let claim = claim(run, folder)?;
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
     // A damaged stage is trained again and replaced.
@@ -60,15 +62,15 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     Ok(None)
 }
 
-/// Removes what this trial has of the stage if the code, the device or the data have changed since. The name of the shared stage
-/// depends on all of them.
-fn forget_another(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    if shared_stage(files.checkpoints.folder()).is_some_and(|there| there == name) {
-        return Ok(());
-    }
-    forget(run, files)?;
-    write_whole(&files.checkpoints.folder().join(IDENTITY), name.as_bytes())
+/// The name of the shared stage that the checkpoints of a stage in the folder `run` belong to; `None` if there are none, or a run
+/// without a sweep trained them.
+pub(crate) fn shared_name(run: &Path, stage: Stage, subnet: Option<&str>) -> Option<String> {
+    let name = shared_stage(&run.join(checkpoint_folder(stage, subnet)))?;
+    has_checkpoint(run, stage, subnet).then_some(name)
+}
+
+fn name_of(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Removes the stage and everything made from it.
@@ -85,7 +87,7 @@ fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
     Ok(())
 }
 
-/// Name of the shared stage that the checkpoints in `folder` come from.
+/// The name of the shared stage that the checkpoints in `folder` come from, or will.
 pub(crate) fn shared_stage(folder: &Path) -> Option<String> {
     std::fs::read_to_string(folder.join(IDENTITY)).ok()
 }

@@ -12,6 +12,7 @@ use super::trainer::{StepError, TrainerSettings};
 use crate::data::{Loader, Order, Split, Stage};
 use crate::experiment::{Freeze, Keep, Masks, Training};
 use crate::nn::Precision;
+use crate::terminal::three_digits;
 
 /// A stage of a run, with everything that it needs.
 #[derive(Clone)]
@@ -85,6 +86,7 @@ impl StageRun<'_> {
             precision: self.precision,
             devices: self.devices,
             steps,
+            image: self.train.shape(),
             read_every: self.log_every,
         }
     }
@@ -141,7 +143,7 @@ impl StageRun<'_> {
                     let parameter = parameter.trim_start_matches("model.");
                     format!("; the largest gradient is that of `{parameter}`, {size:e}")
                 });
-                let rate = place.learning_rate;
+                let rate = three_digits(place.learning_rate);
                 let what =
                     format!("the loss is {loss} at {place}, with a learning rate of {rate:e}{gradient}");
                 self.diverged(what, epoch, checkpoints)

@@ -17,7 +17,7 @@ use super::trainer::Trainer;
 use crate::experiment::Keep;
 use crate::models::Architecture;
 use crate::slim::Slim;
-use crate::terminal::say;
+use crate::terminal::{counted, say};
 use crate::whole_file::remove;
 
 /// The result of a stage.
@@ -46,8 +46,12 @@ pub fn train<M: Architecture>(slim: Slim<M>, run: &StageRun) -> Result<Trained<M
         train_epochs(&slim, run, &files, &mut epochs).inspect_err(|error| {
             claim.as_ref().inspect(|claim| claim.remember(error));
         })?;
-    } else if !run.quiet {
-        say(format_args!("{}: complete, {} epochs", run.title(), epochs.len()));
+    } else {
+        // A process that was killed after its last epoch may not have come to it.
+        write_stage_events(run.folder, &files.record)?;
+    }
+    if complete && !run.quiet {
+        say(format_args!("{}: complete, {}", run.title(), counted(epochs.len(), "epoch", "epochs")));
     }
 
     // The next stage gets what was saved, whether it was trained just now or before a restart.

@@ -15,7 +15,7 @@ use super::optimizer::{Ema, clip, freeze, optimizer, schedule};
 use super::record::{Meter, MeterError, Place, Values, value};
 use super::step::StepSettings;
 use super::team::{DeviceError, Devices, Team};
-use crate::data::Batch;
+use crate::data::{Batch, ImageShape};
 use crate::device::is_cpu;
 use crate::experiment::{Freeze, Masks, Training};
 use crate::models::Architecture;
@@ -53,6 +53,8 @@ pub struct TrainerSettings<'a> {
     pub devices: &'a Devices,
     /// Steps per epoch, for the learning rate schedule.
     pub steps: usize,
+    /// What an image is.
+    pub image: ImageShape,
     /// Losses are read after this many steps. On the CPU, where reading costs nothing, they are read after each step.
     pub read_every: usize,
 }
@@ -93,7 +95,7 @@ impl<M: Architecture> Trainer<M> {
         }
         Ok(Self {
             optimizer: optimizer(training, masks, &slim),
-            schedule: schedule(training, masks, settings.steps, &slim)?,
+            schedule: schedule(training, masks, settings.steps, &slim, settings.image)?,
             average: training.ema.map(|decay| Ema::new(slim.valid(), decay.get())),
             settings: StepSettings::new(training, settings.precision),
             team: Team::new(devices),
@@ -310,6 +312,7 @@ mod tests {
             precision: Precision::F32,
             devices,
             steps: 10,
+            image: ImageShape { channels: 1, size: 8 },
             read_every: 4,
         }
     }

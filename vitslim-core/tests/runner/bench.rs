@@ -90,7 +90,7 @@ fn what_cannot_be_measured_is_refused() {
     let file = file.to_str().unwrap();
     for (args, code, expected) in [
         (&["nowhere"][..], 1, "there is no folder `nowhere`"),
-        (&["nowhere.ron"], 1, "cannot read `nowhere.ron`"),
+        (&["nowhere.ron"], 1, "`nowhere.ron` does not exist"),
         (&[], 2, "TARGET"),
         (&[file, "--batch", "0"], 2, "--batch"),
         (&[file, "--rounds", "0"], 2, "--rounds"),

@@ -64,6 +64,9 @@ const FILES: &[(&str, &str)] = &[
     ("weight: 1e-3", "weight: NaN"),
     ("weight: 1e-3", "weight: 1e400"),
     ("weight: 1e-3", "weight: -0.0"),
+    ("weight: 1e-3", "weight: 1e308"),
+    ("weight: 1e-3", "weight: 1e-60"),
+    ("label_smoothing: 0.1", "label_smoothing: 0.99999999999"),
     ("lr: 2e-3", "lr: 0"),
     ("lr: 2e-3", "lr: 20"),
     ("label_smoothing: 0.1", "label_smoothing: 1"),
@@ -72,6 +75,9 @@ const FILES: &[(&str, &str)] = &[
     ("drop_path: 0.1", "drop_path: 1"),
     ("dim: 16", "dim: 0"),
     ("epochs: 2,\n", "epochs: 0,\n"),
+    ("epochs: 2,\n", "epochs: 5000000000,\n"),
+    ("mlp_ratio: 2", "mlp_ratio: 1e30"),
+    ("depth: 2", "depth: 1000000000000"),
     ("name: \"tiny\"", "name: \"a/b\""),
     ("name: \"tiny\"", "name: \"\""),
     // What does not fit together.
@@ -125,6 +131,12 @@ const FILES: &[(&str, &str)] = &[
     ("Experiment(", "Experiment {"),
     ("\"tiny\"", "\"\\x+1\""),
     ("\"tiny\"", "\"\\u{41\""),
+    // Characters that are wide, or do not show.
+    ("name: \"tiny\"", "name: \"tiny\", /* 学习测试 */ sed: 3"),
+    ("seed: 3", "seed:\u{200b} 3"),
+    ("epochs: 2,\n", "epochs\u{fe0f}: 2,\n"),
+    ("name: \"tiny\"", "name: \"ti\u{200d}ny\""),
+    ("\"hidden\": 0.1", "\"hid\u{200d}den\": 0.1"),
     // Several at once.
     ("dim: 16", "dim: 16, image_size: 200000"),
     ("heads: 2, mlp_ratio: 2, drop_path: 0.1)),", "heads: 3)), log_evry: 5,"),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::data::write_folder;
 use super::workspace::{TINY, Workspace, said};
 
 #[test]
@@ -108,15 +109,46 @@ fn all_reasons_are_told_and_not_only_the_first() {
 }
 
 #[test]
+fn a_mistake_in_the_data_is_one_reason() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &TINY.replace("Digits", "Idx(path: \"nowhere\")"));
+    let output = workspace.vitslim(&["check", file.to_str().unwrap()]);
+    let (printed, table) = (said(&output), String::from_utf8_lossy(&output.stdout).into_owned());
+    assert!(printed.contains("`tiny` is not fit to be run: 1 reason"), "{printed}");
+    assert_eq!(printed.matches("nowhere").count(), 1, "{printed}");
+    assert!(table.contains("without its data, the network is not checked"), "{table}");
+}
+
+#[test]
+fn every_bad_image_is_named_if_asked_for() {
+    let workspace = Workspace::new();
+    write_folder(&workspace.path("images"), "train", 20, "png");
+    write_folder(&workspace.path("images"), "val", 5, "png");
+    for image in 0..9 {
+        workspace.write(&format!("images/train/up/broken{image}.png"), "GIF89a");
+    }
+    let data = "ImageFolder(path: \"images\", image_size: 8)";
+    let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
+    let check = |all: &[&str]| said(&workspace.vitslim(&[&["check", file.to_str().unwrap()], all].concat()));
+    let few = check(&[]);
+    assert!(few.contains("is a GIF image, but only JPEG, PNG and WebP are read"), "{few}");
+    assert!(few.contains("and 3 more, which `vitslim check --all` names"), "{few}");
+    let all = check(&["--all"]);
+    assert!((0..9).all(|image| all.contains(&format!("broken{image}.png"))), "{all}");
+}
+
+#[test]
 fn what_is_no_experiment_is_refused_as_by_run() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", TINY);
     let file = file.to_str().unwrap();
+    let long = format!("name=\"{}\"", "n".repeat(300));
     for (args, expected) in [
-        (&["nowhere.ron"][..], "cannot read `nowhere.ron`"),
+        (&["nowhere.ron"][..], "`nowhere.ron` does not exist"),
         (&[file, "--set", "retrain.epoch=5"], "did you mean `epochs`?"),
         (&[file, "--set", "model.architecture=\"vti\""], "did you mean `vit`?"),
         (&[file, "--set", "model.config.heads=3"], "3 heads do not divide"),
+        (&[file, "--set", &long], "at most 200 characters, but has 300"),
         (&[file, "--set", "search.dimensions={\"hiden\": (weight: 0)}"], "hidden"),
     ] {
         let output = workspace.vitslim(&[&["check"], args].concat());

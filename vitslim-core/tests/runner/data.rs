@@ -76,7 +76,7 @@ fn a_folder_of_images_runs_to_the_end() {
     let all = [&["run", file.to_str().unwrap(), "--out", "again"], &args[..]].concat();
     let output = workspace.vitslim(&all);
     let printed = said(&output);
-    assert!(printed.contains("`./train`: left out 1 no image (README.txt)"), "{printed}");
+    assert!(printed.contains("`./train`: left out 1 file that is no image (README.txt)"), "{printed}");
 }
 
 /// All tensors of a file, by name.
@@ -129,7 +129,7 @@ fn data_that_cannot_be_used_is_refused_where_it_is_named() {
     write_idx(&workspace.path("idx"), "t10k", 20);
     for (data, expected) in [
         ("Idx(path: \"nowhere\")", ["tiny.ron:5:21", "`nowhere` does not exist"]),
-        ("Idx(path: \"idx\", classes: 1)", ["tiny.ron:5:21", "the label 1, but 1 classes go from 0 to 0"]),
+        ("Idx(path: \"idx\", classes: 1)", ["tiny.ron:5:21", "the label 1, but 1 class goes from 0 to 0"]),
         ("Idx(path: \"idx\", held_out: 1e-3)", ["tiny.ron:5:38", "`held_out` is 0.001, which leaves none"]),
         ("Idx(path: \"idx\", augment: (crop_padding: 8))", ["tiny.ron:5:52", "but the images have 8 pixels"]),
         ("Cifar100(path: \"idx\")", ["tiny.ron:5:26", "has no file `train.bin`"]),

@@ -11,6 +11,7 @@ mod documents;
 mod evaluation;
 #[cfg(target_os = "linux")]
 mod file_systems;
+mod identity;
 mod language;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -25,4 +26,5 @@ mod sweeps;
 mod terminal;
 mod training;
 mod trouble;
+mod unfit;
 mod workspace;

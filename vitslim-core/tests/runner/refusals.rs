@@ -68,10 +68,10 @@ fn broken_experiments_are_refused_with_place_and_right_name() {
 fn files_that_are_no_experiments() {
     let workspace = Workspace::new();
     workspace.write("empty.ron", "\n");
-    std::fs::write(workspace.path("binary.ron"), [0xff, 0xfe, 0x00]).unwrap();
+    std::fs::write(workspace.path("binary.ron"), [0x7f, b'E', 0xff, 0x00]).unwrap();
     std::fs::create_dir(workspace.path("folder.ron")).unwrap();
     for (file, expected) in [
-        ("missing.ron", "cannot read"),
+        ("missing.ron", "does not exist"),
         ("empty.ron", "is empty"),
         ("binary.ron", "is not a text file"),
         ("folder.ron", "is a folder"),

@@ -382,8 +382,7 @@ fn states(workspace: &Workspace) -> Vec<String> {
 
 #[cfg(unix)]
 #[test]
-fn what_another_program_has_trained_is_trained_anew() {
-    use std::os::unix::fs::MetadataExt;
+fn what_another_program_has_trained_is_taken_over_where_its_network_is_the_same() {
     let workspace = Workspace::new();
     let (file, [first, second]) = two_budgets(&workspace);
     let text = std::fs::read_to_string(&file).unwrap();
@@ -394,6 +393,12 @@ fn what_another_program_has_trained_is_trained_anew() {
     sweep.kill().unwrap();
     sweep.wait().unwrap();
     wait_until_free(&first);
+    // With their times, which no second training repeats.
+    let pretraining = |trial: &Path| {
+        let text = std::fs::read_to_string(trial.join("metrics.jsonl")).unwrap();
+        text.lines().filter(|line| line.contains("\"pretrain\"")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = pretraining(&first);
 
     // A file that this process writes may be open still in what another test starts at the time, and cannot be run then.
     let copy = workspace.command("sh", &["-c", r#"cp "$0" other && printf x >> other"#, VITSLIM]).status();
@@ -401,17 +406,19 @@ fn what_another_program_has_trained_is_trained_anew() {
     let other = workspace.path("other");
     let output = workspace.command(other.to_str().unwrap(), &["run", "tiny.ron"]).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    assert_eq!(shared(&workspace)["pretrain"], 2);
-    let checkpoint = |folder: &Path| folder.join("model-2.ckpt").metadata().unwrap().ino();
-    let by_program: Vec<u64> = std::fs::read_dir(workspace.path("runs/tiny/.shared"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("pretrain"))
-        .map(|path| checkpoint(&path))
-        .collect();
-    assert_ne!(by_program[0], by_program[1], "one program's network under the other's name");
-    let [first, second] = [first, second].map(|trial| checkpoint(&trial.join("checkpoints/pretrain")));
-    assert!(first == second && by_program.contains(&first));
+    assert_eq!(shared(&workspace)["pretrain"], 1);
+    for trial in [&first, &second] {
+        assert_eq!(pretraining(trial), before);
+    }
+
+    // With another network, or on another device: nothing is lost, and nothing is shared under a wrong name.
+    std::fs::write(first.join("checkpoints/pretrain/identity"), "pretrain-of-another").unwrap();
+    std::fs::remove_file(first.join("summary.json")).unwrap();
+    std::fs::remove_dir_all(first.join("subnets/share-0.1")).unwrap();
+    let again = workspace.vitslim(&["run", "tiny.ron"]);
+    assert!(again.status.success(), "{}", said(&again));
+    assert!(said(&again).contains("pretrain: its checkpoints are of another device"), "{}", said(&again));
+    assert_eq!((pretraining(&first), shared(&workspace)["pretrain"]), (before, 1));
 }
 
 #[test]
@@ -460,15 +467,20 @@ fn another_experiment_of_the_name_is_refused_before_any_trial_begins() {
     run_sweep(&workspace, &file, &[]);
     std::fs::remove_dir_all(&second).unwrap();
     let table = std::fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap();
-    for more in [&[][..], &["--fresh"]] {
-        let output =
-            workspace.vitslim(&[&["run", "tiny.ron", "--set", "search.masks.lr=1e-1"], more].concat());
-        assert_eq!(output.status.code(), Some(1));
-        assert!(said(&output).contains("holds the results of another experiment"), "{}", said(&output));
-        assert!(!said(&output).contains("begins") && !second.exists());
-    }
+    let other = ["run", "tiny.ron", "--set", "search.masks.lr=1e-1"];
+    let output = workspace.vitslim(&other);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = said(&output);
+    let told = ["holds the results of another experiment", "`--fresh`, which discards 6 epochs, "];
+    assert!(told.iter().all(|part| printed.contains(part)), "{printed}");
+    assert!(!printed.contains("begins") && !second.exists());
     assert_eq!(std::fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap(), table);
     assert!(workspace.path("runs/tiny/.shared").exists());
+
+    let output = workspace.vitslim(&[&other[..], &["--fresh"]].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(states(&workspace), ["complete", "complete"]);
+    assert_eq!(shared(&workspace)["search"], 1);
 }
 
 #[cfg(unix)]

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use super::data::write_folder;
 use super::workspace::{TINY, VITSLIM, Workspace, json};
 
 fn text(bytes: &[u8]) -> String {
@@ -124,4 +125,46 @@ fn on_a_terminal_a_stage_has_one_line_that_is_drawn_over() {
         assert!(shown.contains(part), "no {part:?} in {shown:?}");
     }
     assert!(!on_a_terminal(&workspace, "run tiny.ron --fresh --quiet", &[]).contains("pretrain"));
+}
+
+/// What steers a terminal, or hides on it, comes from names and files and must not get there.
+#[cfg(unix)]
+#[test]
+fn control_characters_from_outside_are_shown_as_code_points() {
+    let workspace = Workspace::new();
+    let evil = "\u{1b}[2J\u{7}\u{202e}";
+    for part in ["train", "val"] {
+        write_folder(&workspace.path("images"), part, 20, "png");
+        let class = format!("images/{part}/class{evil}");
+        std::fs::rename(workspace.path(&format!("images/{part}/up")), workspace.path(&class)).unwrap();
+        workspace.write(&format!("{class}/{evil}.txt"), "");
+    }
+    let data = "ImageFolder(path: \"images\", image_size: 8)";
+    let good = TINY.replace("Digits", data).replace("batch: 128", "batch: 16");
+    workspace.write("good.ron", &good);
+    workspace.write(&format!("x{evil}.ron"), &good.replace("seed: 3", &format!("seed: x /* {evil} */")));
+    workspace.write("broken.ron", &good.replace("8)", &format!("8, {evil}: \"{evil}\")")));
+    workspace.write("path.ron", &good.replace("\"images\"", &format!("\"{evil}\"")));
+    let check = |workspace: &Workspace, args: &[&str], shown: &str| {
+        let output = workspace.vitslim(args);
+        let printed = [text(&output.stdout), text(&output.stderr)].concat();
+        assert!(!printed.contains(|c: char| c.is_control() && c != '\n'), "{args:?}: {printed:?}");
+        assert!(!printed.contains('\u{202e}'), "{args:?}: {printed:?}");
+        assert!(printed.contains(shown), "{args:?} does not show {shown}: {printed}");
+    };
+    let shown = "\\u{1b}[2J\\u{7}\\u{202e}";
+    check(&workspace, &["check", "good.ron"], shown);
+    check(&workspace, &["check", &format!("x{evil}.ron")], shown);
+    check(&workspace, &["check", "broken.ron"], "unexpected character U+001B, which does not show");
+    check(&workspace, &["check", "path.ron"], shown);
+    check(&workspace, &["check", &format!("nowhere{evil}.ron")], shown);
+    check(
+        &workspace,
+        &["plan", "good.ron", "--no-times", "--set", &format!("name=\"{evil}\"")],
+        "names a folder",
+    );
+    check(&workspace, &["ls", &format!("nowhere{evil}")], "nowhere");
+    // One class fewer to validate: its name is told.
+    std::fs::remove_dir_all(workspace.path(&format!("images/val/class{evil}"))).unwrap();
+    check(&workspace, &["run", "good.ron"], shown);
 }

@@ -11,6 +11,7 @@ use crate::cli::registry::Registry;
 use crate::experiment::{Document, Trial, Trials};
 use crate::plan::Planning;
 use crate::report::{ExperimentCheck, Reason};
+use crate::terminal::counted;
 
 /// Checks an experiment before you train it: the file, the data, and the annotations of the architecture.
 #[derive(Debug, Args)]
@@ -18,6 +19,7 @@ use crate::report::{ExperimentCheck, Reason};
   vitslim check experiments/quickstart.ron
   vitslim check experiments/quickstart.ron --set seed=7
   vitslim check experiments/quickstart.ron --set 'model.config.depth=Sweep([4, 6])'
+  vitslim check mine.ron --all
   vitslim check experiments/bench_deit_small.ron --json")]
 pub struct CheckArgs {
     /// The experiment, a RON file.
@@ -27,6 +29,10 @@ pub struct CheckArgs {
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
 
+    /// Names every image that cannot be read and every file that is left out, instead of the first ones.
+    #[arg(long)]
+    all: bool,
+
     /// Prints JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -34,18 +40,11 @@ pub struct CheckArgs {
 
 /// An experiment that cannot run.
 #[derive(Debug, Error, Diagnostic)]
-#[error("`{name}` is not fit to be run: {}", count(.reasons.len()))]
+#[error("`{name}` is not fit to be run: {}", counted(.reasons.len(), "reason", "reasons"))]
 struct UnfitError {
     name: String,
     #[related]
     reasons: Vec<Reason>,
-}
-
-fn count(reasons: usize) -> String {
-    match reasons {
-        1 => "one reason".to_owned(),
-        more => format!("{more} reasons"),
-    }
 }
 
 /// Checks the experiment in `args`.
@@ -56,13 +55,13 @@ pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
     if trials.is_sweep() {
         return check_sweep(registry, args, &trials);
     }
-    let checked = check_trial(registry, &trials.get(0))?;
+    let checked = check_trial(registry, &trials.get(0), args.all)?;
     print(args.json, &checked, ExperimentCheck::table)?;
     end(&checked.name, checked.reasons)
 }
 
-fn check_trial(registry: &Registry, trial: &Trial) -> miette::Result<ExperimentCheck> {
-    Ok((registry.commands(trial)?.check)(trial))
+fn check_trial(registry: &Registry, trial: &Trial, all: bool) -> miette::Result<ExperimentCheck> {
+    Ok((registry.commands(trial)?.check)(trial, all))
 }
 
 /// Checks each model of a sweep once, and the rest of the experiment for all trials.
@@ -73,12 +72,13 @@ fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette
     for trial in trials.iter() {
         let written = ["model", "data"].map(|field| trial.document.at(&[field]).map(ToString::to_string));
         if models.insert(written) {
-            checked.push(check_trial(registry, &trial)?);
+            checked.push(check_trial(registry, &trial, args.all)?);
         }
     }
     print(args.json, &checked, |checked| {
         let tables = checked.iter().map(|checked| checked.table());
-        let count = format!("{} trials, {} models", trials.len(), checked.len());
+        let models = counted(checked.len(), "model", "models");
+        let count = format!("{}, {models}", counted(trials.len(), "trial", "trials"));
         tables.chain([count]).collect::<Vec<_>>().join("\n\n")
     })?;
     end(trials.name(), checked.into_iter().flat_map(|checked| checked.reasons).collect())

@@ -19,7 +19,8 @@ pub struct EvalArgs {
     #[arg(value_name = "RUN[/SUBNET]")]
     network: PathBuf,
 
-    /// Evaluates on data of the same kind in this folder, normalised like the run's training data.
+    /// Evaluates on data of the same kind in this folder, with the same classes, normalised like the run's training data, which
+    /// need not be there any more.
     #[arg(long, value_name = "FOLDER")]
     data: Option<String>,
 

@@ -14,7 +14,7 @@ use super::driver::look;
 use super::driver::{CudaDriver, cuda_name};
 use crate::experiment::{ExperimentErrors, Trial};
 use crate::nn::Precision;
-use crate::terminal::say;
+use crate::terminal::{counted, say};
 
 /// The `--help` of `--device`.
 pub(in crate::cli) const DEVICE_HELP: &str = if cfg!(feature = "cuda") {
@@ -251,7 +251,7 @@ impl Chosen {
     /// What results call it, without the precision.
     fn name(&self) -> String {
         match self {
-            Self::Cpu(_) => format!("cpu, {} threads", rayon::current_num_threads()),
+            Self::Cpu(_) => format!("cpu, {}", counted(rayon::current_num_threads(), "thread", "threads")),
             Self::Cuda(index, name) => format!("{}, {name}", cuda_name(*index)),
         }
     }
@@ -293,7 +293,7 @@ mod tests {
         };
         let gpu = (Some("device: cuda:0, GPU 0".to_owned()), "cuda:0, GPU 0".to_owned());
         assert_eq!(choose(Ok(driver(2))), gpu);
-        let cpu = format!("cpu, {} threads", rayon::current_num_threads());
+        let cpu = format!("cpu, {}", counted(rayon::current_num_threads(), "thread", "threads"));
         let why = |trouble: &CudaError| (Some(format!("device: cpu, because {trouble}")), cpu.clone());
         for trouble in [CudaError::NotCompiled, CudaError::NoDriver, CudaError::NoDevice(None)] {
             assert_eq!(choose(Err(trouble.clone())), why(&trouble));

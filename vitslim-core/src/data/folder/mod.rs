@@ -1,16 +1,18 @@
 //! A folder of images with one folder per class, the layout of ImageNet.
 
 mod check;
+mod classes;
 mod scan;
 
 use std::path::PathBuf;
 
 use super::crop::Crop;
 use super::files::check_folder;
-use super::images::{Images, Pixels};
+use super::images::{Images, PixelDigest, Pixels};
 use super::split::Chosen;
-use super::{DataError, Dataset, ImageShape, Preparation};
+use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, SplitKind};
 use check::Report;
+use classes::{check_named, in_order, same_classes};
 use scan::{Found, scan};
 
 /// Largest height and width to resize to; a larger number is taken for a typing error.
@@ -21,6 +23,8 @@ const MOST_PIXELS: usize = 1 << 14;
 pub struct ImageFolder {
     /// The folder with `train/<class>/`, and with `val/<class>/` or `test/<class>/`.
     pub path: PathBuf,
+    /// Names of the classes in the order of their labels; `None` sorts the folders of `train` by name.
+    pub classes: Option<Vec<String>>,
     /// Height and width of the model's input in pixels.
     pub image_size: usize,
     /// Length in pixels that the shorter side is resized to before the centre crop.
@@ -29,6 +33,8 @@ pub struct ImageFolder {
     pub skip_at_most: usize,
     /// Which images are held out.
     pub held_out: FolderHeldOut,
+    /// Most files of a kind that are named in an error or a note.
+    pub named: usize,
 }
 
 /// Which images of a folder are held out.
@@ -41,7 +47,8 @@ pub enum FolderHeldOut {
 }
 
 /// Reads JPEG, PNG and WebP images: for training from `train/<class>/`, and for the test from `val/<class>/` or else
-/// `test/<class>/`, at any depth below the class. Classes are sorted by name.
+/// `test/<class>/`, at any depth below the class. Classes are sorted by name, unless their order is given; only then may `val/` and
+/// `test/` lack some.
 ///
 /// Every image is decoded once to check it, and again whenever it is in a batch. It is resized by its shorter side (bicubic)
 /// and cropped to its centre. Pixels are those of Pillow's `convert("RGB")`: EXIF orientation is ignored, transparency is
@@ -57,7 +64,97 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, or when more images cannot be read than
 /// may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, image_size, resize, skip_at_most, held_out } = folder;
+    let ImageFolder { path, classes, skip_at_most, named, .. } = folder;
+    check_settings(folder)?;
+    if !path.join("train").is_dir() {
+        return Err(not_laid_out(folder, "has no folder `train`"));
+    }
+    let (val, test) = layout(folder)?;
+
+    let train = scan(&path.join("train"))?;
+    let train = match classes {
+        Some(classes) => {
+            check_named(classes, &train)?;
+            in_order(classes, train)?
+        }
+        None => train,
+    };
+    let other = |name: &str| {
+        let found = scan(&path.join(name))?;
+        match classes {
+            Some(classes) => in_order(classes, found),
+            None => same_classes(&train, found),
+        }
+    };
+    let test = other(test).map_err(|error| match val {
+        Some(_) => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
+        None => error,
+    })?;
+    let val = val.map(other).transpose()?;
+    let mut notes: Vec<String> = [Some(&train), Some(&test), val.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|found| found.note(*named))
+        .collect();
+
+    let mut report = Report::new(*named);
+    let train = report.check(train)?;
+    let test = report.check(test)?;
+    let val = val.map(|val| report.check(val)).transpose()?;
+    notes.extend(report.within(*skip_at_most)?);
+
+    let class_names = train.0.classes.clone();
+    let (train, test) = (images(train, folder), images(test, folder));
+    let mut dataset = match val {
+        None => Dataset::hold_out(train, test, class_names, preparation)?,
+        Some(val) => {
+            let splits = [train, images(val, folder), test].map(Chosen::all);
+            Dataset::assemble(splits, class_names, preparation.augment, preparation.seed)?
+        }
+    };
+    dataset.notes.splice(..0, notes);
+    Ok(dataset)
+}
+
+/// Reads one split of a folder of images to evaluate on, normalised as those that a network was trained on: all splits of the
+/// dataset are this one. Training images are not read, and need not be there. `None` if the split is drawn from them, or the
+/// normalisation is not one of colour images.
+///
+/// # Errors
+///
+/// Those of [`image_folder`] that concern the split.
+pub fn image_folder_split(
+    folder: &ImageFolder,
+    split: SplitKind,
+    normalisation: &Normalisation,
+) -> Result<Option<Dataset>, DataError> {
+    check_settings(folder)?;
+    let (val, test) = layout(folder)?;
+    let name = match split {
+        SplitKind::Train => None,
+        SplitKind::HeldOut => val,
+        SplitKind::Test => Some(test),
+    };
+    let Some(name) = name.filter(|_| [&normalisation.mean, &normalisation.std].iter().all(|c| c.len() == 3))
+    else {
+        return Ok(None);
+    };
+    let found = scan(&folder.path.join(name))?;
+    let found = match &folder.classes {
+        Some(classes) => in_order(classes, found)?,
+        None => found,
+    };
+    let mut notes: Vec<String> = found.note(folder.named).into_iter().collect();
+    let mut report = Report::new(folder.named);
+    let found = report.check(found)?;
+    notes.extend(report.within(folder.skip_at_most)?);
+    let class_names = found.0.classes.clone();
+    let data = Dataset::of_split(images(found, folder), class_names, normalisation.clone());
+    Ok(Some(Dataset { notes, ..data }))
+}
+
+fn check_settings(folder: &ImageFolder) -> Result<(), DataError> {
+    let ImageFolder { path, image_size, resize, .. } = folder;
     let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
     if let Some((setting, pixels)) = settings.into_iter().find(|(_, pixels)| **pixels > MOST_PIXELS) {
         let reason =
@@ -68,55 +165,35 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         let reason = format!("is {resize}, less than the {image_size} pixels that are cropped from it");
         return Err(DataError::setting(&["resize"], reason));
     }
-    check_folder(path)?;
-    let has = |name: &str| path.join(name).is_dir();
-    if !has("train") {
-        return Err(not_laid_out(folder, "has no folder `train`"));
-    }
-    let val_is_held_out = *held_out == FolderHeldOut::ValOrShare && has("val") && has("test");
-    let test = match (val_is_held_out, has("val"), has("test")) {
-        (false, true, _) => "val",
-        (_, _, true) => "test",
-        _ => return Err(not_laid_out(folder, "has a folder `train`, but neither `val` nor `test`")),
-    };
-
-    let train = scan(&path.join("train"))?;
-    let test = scan(&path.join(test)).and_then(|test| same_classes(&train, test)).map_err(|error| {
-        match val_is_held_out {
-            true => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
-            false => error,
-        }
-    })?;
-    let val = match val_is_held_out {
-        true => Some(scan(&path.join("val")).and_then(|val| same_classes(&train, val))?),
-        false => None,
-    };
-    let mut notes: Vec<String> =
-        [Some(&train), Some(&test), val.as_ref()].into_iter().flatten().filter_map(Found::note).collect();
-
-    let mut report = Report::default();
-    let train = report.check(train)?;
-    let test = report.check(test)?;
-    let val = val.map(|val| report.check(val)).transpose()?;
-    notes.extend(report.within(*skip_at_most)?);
-
-    let crop = Crop { resize: *resize, size: *image_size };
-    let class_names = train.classes.clone();
-    let (train, test) = (images(train, crop), images(test, crop));
-    let mut dataset = match val {
-        None => Dataset::hold_out(train, test, class_names, preparation)?,
-        Some(val) => {
-            let splits = [train, images(val, crop), test].map(Chosen::all);
-            Dataset::assemble(splits, class_names, preparation.augment, preparation.seed)?
-        }
-    };
-    dataset.notes.splice(..0, notes);
-    Ok(dataset)
+    check_folder(path)
 }
 
-fn images(found: Found, crop: Crop) -> Images {
+/// The folders of the validation and of the test split; there is none of a validation split that is drawn from `train`.
+fn layout(folder: &ImageFolder) -> Result<(Option<&'static str>, &'static str), DataError> {
+    let has = |name: &str| folder.path.join(name).is_dir();
+    match (has("val"), has("test")) {
+        (true, true) if folder.held_out == FolderHeldOut::ValOrShare => Ok((Some("val"), "test")),
+        (true, _) => Ok((None, "val")),
+        (false, true) => Ok((None, "test")),
+        (false, false) => {
+            let reason = match has("train") {
+                true => "has a folder `train`, but neither `val` nor `test`",
+                false => "has neither a folder `val` nor `test`",
+            };
+            Err(not_laid_out(folder, reason))
+        }
+    }
+}
+
+fn images((found, digests): (Found, Vec<PixelDigest>), folder: &ImageFolder) -> Images {
+    let crop = Crop { resize: folder.resize, size: folder.image_size };
     let shape = ImageShape { channels: 3, size: crop.size };
-    Images { shape, white: 255, labels: found.labels, pixels: Pixels::Files(found.files, crop) }
+    Images {
+        shape,
+        white: 255,
+        labels: found.labels,
+        pixels: Pixels::Files { paths: found.files, digests, crop },
+    }
 }
 
 fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {
@@ -126,18 +203,4 @@ fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {
         _ => "images lie in `train/<class>/` and in `val/<class>/` or `test/<class>/`",
     };
     DataError::file(&folder.path, reason).with_help(help)
-}
-
-/// `other`, if it has the classes of `train`.
-fn same_classes(train: &Found, other: Found) -> Result<Found, DataError> {
-    let lacking =
-        |one: &Found, other: &Found| other.classes.iter().find(|class| !one.classes.contains(class)).cloned();
-    let (split, class, there) = match (lacking(&other, train), lacking(train, &other)) {
-        (Some(class), _) => (&other, class, train),
-        (None, Some(class)) => (train, class, &other),
-        (None, None) => return Ok(other),
-    };
-    let there = there.root.display();
-    let reason = format!("has no class `{class}`, but `{there}` has: all splits need the same classes");
-    Err(DataError::file(&split.root, reason))
 }

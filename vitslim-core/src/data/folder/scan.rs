@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use super::super::DataError;
+use super::super::error::shown;
+use crate::terminal::counted;
 
 /// Extensions of images, in any case.
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"];
+
+/// Extensions of images that are not read.
+const OTHER_EXTENSIONS: [&str; 9] = ["gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2", "jxl"];
 
 /// Files that operating systems leave in folders, besides hidden ones.
 const DROPPINGS: [&str; 3] = ["__MACOSX", "Thumbs.db", "desktop.ini"];
@@ -30,6 +35,8 @@ pub(super) struct Found {
 struct Skipped {
     hidden: Vec<PathBuf>,
     no_images: Vec<PathBuf>,
+    /// Images of formats that are not read.
+    other_images: Vec<PathBuf>,
     outside: Vec<PathBuf>,
     dangling: Vec<PathBuf>,
     loops: Vec<PathBuf>,
@@ -95,8 +102,12 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 fn is_image(path: &Path) -> bool {
+    has_extension(path, &EXTENSIONS)
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     let extension = path.extension().unwrap_or_default();
-    EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    extensions.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 impl Found {
@@ -111,6 +122,9 @@ impl Found {
                 self.classes.push(name);
             }
             _ if kind.is_dir() => {}
+            _ if kind.is_file() && has_extension(entry.path(), &OTHER_EXTENSIONS) => {
+                self.skipped.other_images.push(entry.into_path());
+            }
             _ if !kind.is_file() || !is_image(entry.path()) => self.skipped.no_images.push(entry.into_path()),
             1 => self.skipped.outside.push(entry.into_path()),
             _ => self.push(entry.into_path()),
@@ -156,27 +170,34 @@ impl Found {
         }
     }
 
-    /// A note on what was left out.
-    pub(super) fn note(&self) -> Option<String> {
-        let Skipped { hidden, no_images, outside, dangling, loops, nameless: _ } = &self.skipped;
+    /// A note on what was left out, with the names of at most `named` of each kind.
+    pub(super) fn note(&self, named: usize) -> Option<String> {
+        let Skipped { hidden, no_images, other_images, outside, dangling, loops, nameless: _ } =
+            &self.skipped;
         let kinds = [
-            (hidden, "hidden"),
-            (no_images, "no image"),
-            (outside, "in no class"),
-            (dangling, "a link to nothing"),
-            (loops, "a link in a circle"),
+            (hidden, "hidden file or folder", "hidden files or folders"),
+            (no_images, "file that is no image", "files that are no images"),
+            (other_images, "image that is no JPEG, PNG or WebP", "images that are no JPEG, PNG or WebP"),
+            (outside, "image in no class", "images in no class"),
+            (dangling, "link to nothing", "links to nothing"),
+            (loops, "link in a circle", "links in a circle"),
         ];
         let told: Vec<String> = kinds
             .into_iter()
-            .filter(|(paths, _)| !paths.is_empty())
-            .map(|(paths, kind)| format!("{} {kind} ({})", paths.len(), self.examples(paths)))
+            .filter(|(paths, ..)| !paths.is_empty())
+            .map(|(paths, one, many)| {
+                format!("{} ({})", counted(paths.len(), one, many), self.examples(paths, named))
+            })
             .collect();
-        (!told.is_empty()).then(|| format!("`{}`: left out {}", self.root.display(), told.join(", ")))
+        (!told.is_empty()).then(|| format!("`{}`: left out {}", shown(&self.root), told.join(", ")))
     }
 
-    fn examples(&self, paths: &[PathBuf]) -> String {
-        let name = |path: &PathBuf| path.strip_prefix(&self.root).unwrap_or(path).display().to_string();
-        let named: Vec<String> = paths.iter().take(3).map(name).collect();
-        if paths.len() > named.len() { format!("{}, ...", named.join(", ")) } else { named.join(", ") }
+    fn examples(&self, paths: &[PathBuf], named: usize) -> String {
+        let name = |path: &PathBuf| shown(path.strip_prefix(&self.root).unwrap_or(path));
+        let names: Vec<String> = paths.iter().take(named).map(name).collect();
+        match paths.len() - names.len() {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
     }
 }

@@ -28,7 +28,7 @@ const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
 const IDX: &[Case] = &[
     ("images missing", |f| remove(f, TRAIN_IMAGES), "` has no file `train-images-idx3-ubyte` (nor `train-images-idx3-ubyte.gz`, `train-images.idx3-ubyte`, `train-images.idx3-ubyte.gz`)"),
     ("test labels missing", |f| remove(f, "t10k-labels-idx1-ubyte"), "` has no file `t10k-labels-idx1-ubyte`"),
-    ("a folder of that name", |f| { remove(f, TRAIN_IMAGES); f.write("train-images-idx3-ubyte/x", ""); }, "train-images-idx3-ubyte` cannot be read: Is a directory"),
+    ("a folder of that name", |f| { remove(f, TRAIN_IMAGES); f.write("train-images-idx3-ubyte/x", ""); }, "train-images-idx3-ubyte` cannot be read: it is a folder, not a file"),
     ("empty", |f| { f.write(TRAIN_IMAGES, ""); }, "train-images-idx3-ubyte` is empty"),
     ("an empty gzip file", |f| { f.write(TRAIN_IMAGES, gzip(&[])); }, "train-images-idx3-ubyte` is empty"),
     ("a web page", |f| { f.write(TRAIN_IMAGES, "\n<!DOCTYPE html><html>404</html>"); }, "train-images-idx3-ubyte` is a web page, not data: the download went wrong"),
@@ -45,13 +45,13 @@ const IDX: &[Case] = &[
     ("16 bits", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 2, &[0x0b])); }, "train-images-idx3-ubyte` holds 16-bit integers, but only unsigned bytes can be used"),
     ("floats", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 2, &[0x0d])); }, "holds 32-bit floats"),
     ("half a header", |f| { f.write(TRAIN_IMAGES, cut(idx_images(40), 9)); }, "ends within its header"),
-    ("swapped files", |f| { f.write(TRAIN_IMAGES, idx_labels(40)); f.write(TRAIN_LABELS, idx_images(40)); }, "train-images-idx3-ubyte` has 1 dimensions, but images have 3: it holds labels, were two files swapped?"),
+    ("swapped files", |f| { f.write(TRAIN_IMAGES, idx_labels(40)); f.write(TRAIN_LABELS, idx_images(40)); }, "train-images-idx3-ubyte` has 1 dimension, but images have 3: it holds labels, were two files swapped?"),
     ("images as labels", |f| { f.write(TRAIN_LABELS, idx_images(40)); }, "train-labels-idx1-ubyte` has 3 dimensions, but labels have 1: it holds images, were two files swapped?"),
     ("four dimensions", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 3, &[4])); }, "has 4 dimensions, but images have 3"),
     ("more announced", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 7, &[41])); }, "train-images-idx3-ubyte` announces 41 x 3 x 3 bytes in its header, but has only 360"),
     ("less announced", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 7, &[39])); }, "train-images-idx3-ubyte` announces 39 x 3 x 3 bytes in its header, but has more"),
     ("absurd sizes", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 4, &[0xff; 12])); }, "announces 4294967295 x 4294967295 x 4294967295 bytes, more than there can be: its header is damaged"),
-    ("one absurd size", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 4, &[0xff])); }, "in its header, but has only 360"),
+    ("one absurd size", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 4, &[0xff])); }, "announces 4278190120 x 3 x 3 bytes, more than the 4 GB that are read: is its header damaged?"),
     ("no images", |f| { f.write(TRAIN_IMAGES, cut(idx_images(0), 16)); }, "has no images: its header announces 0 x 3 x 3 bytes"),
     ("oblong", |f| { f.write(TRAIN_IMAGES, with(idx_images(40), 11, &[9, 0, 0, 0, 1])); }, "has images of 9 x 1 pixels, but only square ones can be used"),
     ("labels of the other split", |f| { f.write(TRAIN_LABELS, idx_labels(10)); }, "train-labels-idx1-ubyte` has 10 labels, but `train-images-idx3-ubyte` has 40 images: do both belong to the same split?"),
@@ -82,7 +82,11 @@ const FOLDER: &[Case] = &[
     ("nothing at all", |f| { remove(f, "train/cat"); remove(f, "train/dog"); }, "train` has no folders of classes"),
     ("no images", |f| { remove(f, "train/dog"); for i in 0..4 { remove(f, &format!("train/cat/{i}.png")); } }, "train` has no images"),
     ("text", |f| { f.write("train/cat/x.jpg", "no image"); }, "train/cat/x.jpg` is no JPEG, PNG or WebP image"),
-    ("a GIF", |f| { f.write("train/cat/x.png", "GIF89a\x08\0\x08\0"); }, "train/cat/x.png` is no JPEG, PNG or WebP image"),
+    ("a GIF", |f| { f.write("train/cat/x.png", "GIF89a\x08\0\x08\0"); }, "train/cat/x.png` is a GIF image, but only JPEG, PNG and WebP are read: convert it"),
+    ("a BMP", |f| { f.write("train/cat/x.jpg", "BM\x08\0\x08\0"); }, "train/cat/x.jpg` is a BMP image, but only JPEG"),
+    ("a TIFF", |f| { f.write("train/cat/x.jpg", "II*\0\x08\0"); }, "train/cat/x.jpg` is a TIFF image, but only JPEG"),
+    ("a web page", |f| { f.write("train/cat/x.jpg", "<html>404</html>"); }, "train/cat/x.jpg` is a web page, not data"),
+    ("a pointer", |f| { f.write("train/cat/x.jpg", "version https://git-lfs.github.com/spec/v1\noid"); }, "train/cat/x.jpg` is a pointer of git LFS"),
     ("an empty image", |f| { f.write("train/cat/x.jpeg", ""); }, "train/cat/x.jpeg` is empty"),
     ("a cut PNG", |f| { let path = f.png("train/cat/x.png", 8, 8, [1; 3]); let png = std::fs::read(path).unwrap(); f.write("train/cat/x.png", &png[..png.len() - 20]); }, "train/cat/x.png` is damaged: "),
     ("a flipped byte", |f| { let path = f.png("train/cat/x.png", 8, 8, [1; 3]); let mut png = std::fs::read(path).unwrap(); png[45] ^= 0xff; f.write("train/cat/x.png", &png); }, "train/cat/x.png` is damaged: "),
@@ -171,6 +175,18 @@ fn settings_that_do_not_fit() {
     let small = ImageFolder { resize: 7, ..image_folder_of(&files) };
     let error = image_folder(&small, &preparation(0.25)).unwrap_err();
     assert_eq!(error.to_string(), "`resize` is 7, less than the 8 pixels that are cropped from it");
+}
+
+#[test]
+fn a_folder_without_images_is_told_what_was_looked_for() {
+    let files = Files::folder();
+    for image in 0..4 {
+        remove(&files, &format!("train/dog/{image}.png"));
+    }
+    let error = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err();
+    assert!(error.to_string().ends_with("train/dog` is a class without images"), "{error}");
+    let looked_for = "looked for files that end with .jpg, .jpeg, .jpe, .jfif, .png, .webp";
+    assert_eq!(error.help(), Some(looked_for));
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn names_hidden_files_and_extensions() {
     files.png("train/.git/x.png", 8, 8, [0; 3]);
     files.png("train/__MACOSX/x.png", 8, 8, [0; 3]);
     files.png("train/loose.png", 8, 8, [0; 3]);
-    for name in ["._cat.jpg", ".DS_Store", "Thumbs.db", "README.txt", "notes"] {
+    for name in ["._cat.jpg", ".DS_Store", "Thumbs.db", "README.txt", "notes", "a.TIFF", "b.gif", "c.bmp"] {
         files.write(&format!("train/cat/{name}"), "x");
     }
     files.write("train/.DS_Store", "x");
@@ -74,8 +74,9 @@ fn names_hidden_files_and_extensions() {
     assert_eq!(data.class_names, ["cat", "dog"]);
     assert_eq!(data.train.len() + data.held_out.len(), 15);
     let expected = format!(
-        "`{}`: left out 7 hidden (.DS_Store, .git, .ipynb_checkpoints, ...), \
-         2 no image (cat/README.txt, cat/notes), 1 in no class (loose.png)",
+        "`{}`: left out 7 hidden files or folders (.DS_Store, .git, .ipynb_checkpoints, __MACOSX, cat/.DS_Store and 2 more), \
+         2 files that are no images (cat/README.txt, cat/notes), 3 images that are no JPEG, PNG or WebP (cat/a.TIFF, cat/b.gif, \
+         cat/c.bmp), 1 image in no class (loose.png)",
         files.path().join("train").display()
     );
     assert_eq!(data.notes, [expected]);
@@ -99,7 +100,7 @@ fn links_are_followed_and_circles_are_told() {
     let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
     assert_eq!(data.class_names, ["cat", "dog", "link"]);
     assert_eq!(data.train.len() + data.held_out.len(), 4 + 5 + 2);
-    let expected = "1 a link to nothing (nowhere), 3 a link in a circle (cat/itself, dog/up, further_up)";
+    let expected = "1 link to nothing (nowhere), 3 links in a circle (cat/itself, dog/up, further_up)";
     assert!(data.notes.len() == 1 && data.notes[0].ends_with(expected), "{:?}", data.notes);
 
     symlink(at("nowhere.png"), at("train/cat/gone.png")).unwrap();
@@ -116,10 +117,13 @@ fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
     let error = image_folder(&folder(1), &preparation(0.25)).unwrap_err();
     let told = error.to_string();
     assert!(
-        told.contains("train/cat/broken.png` is no JPEG, PNG or WebP image; 2 images cannot be read"),
+        told.contains(
+            "train/cat/broken.png` is no JPEG, PNG or WebP image; 1 more image cannot be read either: `"
+        ),
         "{told}"
     );
     assert!(told.contains("val/dog/empty.jpg` is empty"), "{told}");
+    assert_eq!(told.matches("broken.png").count(), 1, "{told}");
     assert!(error.help().unwrap().contains("`skip_at_most: 2` (it is 1)"));
 
     let data = image_folder(&folder(2), &preparation(0.25)).unwrap();
@@ -144,4 +148,59 @@ fn the_normalisation_of_a_folder_is_that_of_its_training_part() {
     for channel in 0..3 {
         assert!((data.normalisation.mean[channel] - mean(channel)).abs() < 1e-5);
     }
+}
+
+/// torchvision rounds half of what is over to the even number: 1.5 pixels to 2, and 0.5 to 0.
+#[test]
+fn the_centre_crop_is_that_of_torchvision() {
+    let files = Files::folder();
+    let image = RgbImage::from_fn(5, 5, |x, y| image::Rgb([10 * x as u8, 10 * y as u8, 0]));
+    image.save(files.path().join("val/cat/0.png")).unwrap();
+    let seen = |image_size| {
+        let folder = ImageFolder { image_size, resize: 5, ..image_folder_of(&files) };
+        let data = image_folder(&folder, &preparation(0.25)).unwrap();
+        let pixels = pixels(&data, &data.test, 0);
+        let (area, size) = (image_size * image_size, image_size);
+        (pixels[..size].to_vec(), pixels[area..2 * area].iter().copied().step_by(size).collect::<Vec<_>>())
+    };
+    assert_eq!(seen(2), (vec![20, 30], vec![20, 30]));
+    assert_eq!(seen(3), (vec![10, 20, 30], vec![10, 20, 30]));
+    assert_eq!(seen(4), (vec![0, 10, 20, 30], vec![0, 10, 20, 30]));
+}
+
+#[test]
+fn all_that_cannot_be_read_is_named_if_asked_for() {
+    let files = Files::folder();
+    for image in 0..9 {
+        files.write(&format!("train/cat/broken{image}.png"), "");
+        files.write(&format!("train/cat/notes{image}.txt"), "");
+    }
+    let told = |named| {
+        let folder = ImageFolder { named, ..image_folder_of(&files) };
+        image_folder(&folder, &preparation(0.25)).unwrap_err().to_string()
+    };
+    let few = told(2);
+    assert_eq!(few.matches("broken").count(), 3, "{few}");
+    let more = "; 8 more images cannot be read either: `";
+    assert!(few.contains(more) && few.ends_with("and 6 more, which `vitslim check --all` names"), "{few}");
+    let all = told(usize::MAX);
+    assert!(all.matches("broken").count() == 9 && !all.contains("--all"), "{all}");
+    let folder = ImageFolder { named: usize::MAX, skip_at_most: 9, ..image_folder_of(&files) };
+    let notes = image_folder(&folder, &preparation(0.25)).unwrap().notes;
+    assert_eq!(notes.iter().map(|note| note.matches("notes").count()).sum::<usize>(), 9, "{notes:?}");
+}
+
+/// The terminal obeys some characters, and nobody sees others.
+#[cfg(unix)]
+#[test]
+fn names_with_control_characters_are_shown_as_code_points() {
+    let files = Files::folder();
+    files.write("train/cat/\u{1b}[2Ja\nb\u{202e}.png", "");
+    files.write("train/cat/\u{1b}]0;x\u{7}.txt", "");
+    let told = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err().to_string();
+    assert!(told.contains("train/cat/\\u{1b}[2Ja\\nb\\u{202e}.png` is empty"), "{told}");
+    let folder = ImageFolder { skip_at_most: 1, ..image_folder_of(&files) };
+    let notes = image_folder(&folder, &preparation(0.25)).unwrap().notes.join("; ");
+    assert!(notes.contains("(cat/\\u{1b}]0;x\\u{7}.txt)"), "{notes}");
+    assert!(!notes.contains(char::is_control), "{notes:?}");
 }

@@ -2,9 +2,12 @@
 
 mod broken;
 mod cifar;
+mod content;
 mod folder;
 mod formats;
+mod hostile;
 mod idx;
+mod jpeg;
 mod loader;
 
 use std::io::Write;
@@ -92,10 +95,12 @@ fn preparation(held_out: f64) -> Preparation {
 fn image_folder_of(files: &Files) -> ImageFolder {
     ImageFolder {
         path: files.path().to_owned(),
+        classes: None,
         image_size: 8,
         resize: 8,
         skip_at_most: 0,
         held_out: FolderHeldOut::ValOrShare,
+        named: 5,
     }
 }
 

@@ -84,8 +84,11 @@ impl<'a> De<'a> {
         if value < 0 && least == 0 {
             return Err(self.message(format!("must not be negative, but is `{text}`")));
         }
-        T::try_from(value)
-            .map_err(|_| self.message(format!("must be from {least} to {most}, but is `{text}`")))
+        // A field may have narrower bounds of its own, so that only the one that is missed is named.
+        T::try_from(value).map_err(|_| match value < least {
+            true => self.message(format!("must be at least {least}, but is `{text}`")),
+            false => self.message(format!("must be at most {most}, but is `{text}`")),
+        })
     }
 
     pub(super) fn string(self) -> Result<&'a str, Error> {

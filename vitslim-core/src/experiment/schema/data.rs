@@ -58,6 +58,10 @@ pub enum Data {
     ImageFolder {
         /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`.
         path: PathBuf,
+        /// Names of the classes in the order of their labels: all folders of `train`. Validation and test split may then lack some
+        /// of them. Left out, the classes are the folders, sorted by name, and all splits have the same.
+        #[serde(default)]
+        classes: Option<Vec<String>>,
         /// Height and width of what the network sees, the middle of an image; at most 16384.
         #[serde(default = "image_size")]
         #[schemars(extend("unit" = "pixels"))]
@@ -115,6 +119,19 @@ impl Data {
             Self::ImageFolder { .. } => "ImageFolder",
             Self::Random { .. } => "Random",
         }
+    }
+
+    /// The same data, in the folder that `to` makes of theirs.
+    #[must_use]
+    pub fn map_path(mut self, to: impl FnOnce(&Path) -> PathBuf) -> Self {
+        match &mut self {
+            Self::Digits | Self::Random { .. } => {}
+            Self::Idx { path, .. }
+            | Self::Cifar10 { path, .. }
+            | Self::Cifar100 { path, .. }
+            | Self::ImageFolder { path, .. } => *path = to(path),
+        }
+        self
     }
 
     /// The folder they are in, if they are in one.

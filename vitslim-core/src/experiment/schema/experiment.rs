@@ -17,7 +17,7 @@ use crate::nn::Precision;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// Names the run's folder: letters, digits, `-`, `_` and `.`, the first a letter or a digit.
+    /// Names the run's folder: letters, digits, `-`, `_` and `.`, the first a letter or a digit, at most 200 in all.
     pub name: RunName,
     /// Seeds everything random: initial weights, the validation split, batches, augmentation, dropout.
     #[serde(default)]
@@ -147,7 +147,10 @@ impl JsonSchema for Raw {
     }
 }
 
-/// A name that a folder can have: letters, digits, `-`, `_` and `.`, the first a letter or a digit.
+/// Most characters of a name: file systems take 255, and files that are called after it have endings.
+const LONGEST_NAME: usize = 200;
+
+/// A name that a folder can have: letters, digits, `-`, `_` and `.`, the first a letter or a digit, at most 200 in all.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunName(String);
@@ -168,6 +171,11 @@ impl TryFrom<String> for RunName {
             Err("must not be empty: it names the folder of the run".to_owned())
         } else if let Some(c) = wrong {
             Err(format!("names a folder and may have letters, digits, `-`, `_` and `.`, but has {c:?}"))
+        } else if name.len() > LONGEST_NAME {
+            Err(format!(
+                "names a folder and may have at most {LONGEST_NAME} characters, but has {}",
+                name.len()
+            ))
         } else if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
             Err("names a folder and must begin with a letter or a digit".to_owned())
         } else {

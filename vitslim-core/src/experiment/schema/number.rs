@@ -33,10 +33,13 @@ macro_rules! ranged {
                 // Training computes in 32 bits, where the range must hold as well.
                 let in_32_bits = f64::from(value as f32);
                 let vanishes = value != 0.0 && in_32_bits == 0.0;
-                if in_32_bits.is_finite() && !vanishes && holds(value) && holds(in_32_bits) {
-                    Ok(Self(value))
-                } else {
+                if !value.is_finite() || !holds(value) {
                     Err(format!(concat!("must be ", $range, ", but is {:?}"), value))
+                } else if !in_32_bits.is_finite() || vanishes || !holds(in_32_bits) {
+                    let range = concat!("must be ", $range, " in the 32 bits that training computes in");
+                    Err(format!("{range}, where {value:?} becomes {in_32_bits:?}"))
+                } else {
+                    Ok(Self(value))
                 }
             }
         }
@@ -149,6 +152,19 @@ mod tests {
         assert!(Positive::try_from(1e-60).is_err() && NonNegative::try_from(1e39).is_err());
         assert!(Fraction::try_from(0.999_999_999_99).is_err() && Finite::try_from(-1e39).is_err());
         assert!(Rate::try_from(1.0).is_ok() && Rate::try_from(1.5).is_err());
+    }
+
+    #[test]
+    fn what_is_told_is_what_is_wrong() {
+        let told = |result: Result<NonNegative, String>| result.unwrap_err();
+        let in_32_bits = "must be at least 0 in the 32 bits that training computes in, where";
+        assert_eq!(told(NonNegative::try_from(1e308)), format!("{in_32_bits} 1e308 becomes inf"));
+        assert_eq!(told(NonNegative::try_from(1e-60)), format!("{in_32_bits} 1e-60 becomes 0.0"));
+        assert_eq!(told(NonNegative::try_from(-1e308)), "must be at least 0, but is -1e308");
+        let told = Fraction::try_from(0.999_999_999_99).unwrap_err();
+        assert!(told.starts_with("must be at least 0 and less than 1 in the 32 bits"), "{told}");
+        assert!(told.ends_with("where 0.99999999999 becomes 1.0"), "{told}");
+        assert_eq!(Finite::try_from(f64::NAN).unwrap_err(), "must be a finite number, but is NaN");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use self::values::{WORDS, Written};
 use super::error::{ExperimentError, ExperimentErrors};
 use super::source::Span;
 use super::tree::{Node, Value};
+use crate::terminal::counted;
 
 /// More trials than anybody waits for.
 const MOST_TRIALS: usize = 10_000;
@@ -191,13 +192,14 @@ fn axes(sites: &[Site], errors: &mut Vec<ExperimentError>) -> Vec<Axis> {
         if there != here {
             let name = name(site).unwrap_or_default();
             let message = format!(
-                "sweeps called {name:?} go in step, but this one has {here} values and the first, at {}, has {there}",
+                "sweeps called {name:?} go in step, but this one has {} and the first, at {}, has {there}",
+                counted(here, "value", "values"),
                 first.head
             );
             errors.push(
                 ExperimentError::new(site.head.clone(), message)
-                    .with_label(format!("{here} values"))
-                    .with_also(first.head.clone(), format!("{there} values"))
+                    .with_label(counted(here, "value", "values"))
+                    .with_also(first.head.clone(), counted(there, "value", "values"))
                     .with_help("give both the same number of values, or another name to one of them, so that they multiply out"),
             );
         }

@@ -127,3 +127,33 @@ fn the_folder_of_a_file_may_be_called_anything() {
     write(&inside, "x.ron", r#"(base: "common.ron", seed: 5)"#);
     assert_eq!(read(&inside, "x.ron", &[]).unwrap().seed, 5);
 }
+
+/// Nobody waits for a file that never ends, and nobody reads one that is no experiment to its end.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_file_of_an_experiment_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.ron");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::File::create(folder.path().join("sparse.ron")).unwrap().set_len(10 << 30).unwrap();
+    std::fs::write(folder.path().join("latin1.ron"), b"(name: \"\xe9\")").unwrap();
+    for (base, told, help) in [
+        ("/dev/zero", "`/dev/zero` cannot be read: it is a device, not a file", None),
+        ("pipe.ron", "pipe.ron` cannot be read: it is a pipe, not a file", None),
+        ("sparse.ron", "sparse.ron` cannot be read: it has more than the 16 MiB that are read", None),
+        (
+            "latin1.ron",
+            "latin1.ron` is not in UTF-8 but probably in LATIN1, as its byte 8 shows",
+            Some("convert it: `iconv -f LATIN1 -t UTF-8 old.ron > new.ron`"),
+        ),
+        ("none.ron", "none.ron` does not exist", Some("a path is relative to the file that it stands in")),
+    ] {
+        write(folder.path(), "x.ron", &format!("(base: {base:?})"));
+        let errors = read(folder.path(), "x.ron", &[]).unwrap_err();
+        assert!(errors.iter().count() == 1 && errors.first().to_string().ends_with(told), "{errors}");
+        assert_eq!(errors.first().advice(), help);
+        let path = folder.path().join(base);
+        let whole = Document::read(&path, &[]).unwrap_err().to_string();
+        assert!(whole.ends_with(told), "{whole}");
+    }
+}

@@ -29,7 +29,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("epochs: 10", "epochs: 1e1", "9:17", "must be a whole number, but is `1e1`: write 10"),
     ("epochs: 10", "epochs: -1", "9:17", "`epochs`: must not be negative, but is `-1`"),
     ("epochs: 10", "epochs: 0", "9:17", "`epochs`: must be at least 1, but is 0"),
-    ("epochs: 10", "epochs: 5_000_000_000", "9:17", "`epochs`: must be from 0 to 4294967295"),
+    ("epochs: 10", "epochs: 5_000_000_000", "9:17", "`epochs`: must be at most 4294967295, but is `5_000_000_000`"),
     ("epochs: 10", "epochs: Some(10)", "9:17", "`epochs`: expected a whole number, found `Some(...)`"),
     ("epochs: 10", "epochs: ten", "9:17", "`epochs`: expected a whole number, found `ten`"),
     ("seed: 42", "seed: -1", "4:11", "`seed`: must not be negative"),

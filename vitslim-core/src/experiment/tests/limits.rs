@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn report(errors: &ExperimentErrors) -> String {
+pub(super) fn report(errors: &ExperimentErrors) -> String {
     let mut report = String::new();
     miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
         .render_report(&mut report, errors)

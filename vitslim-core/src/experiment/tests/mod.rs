@@ -127,11 +127,30 @@ fn files_that_are_no_experiments_get_one_sentence() {
         }
         Document::read(&path, &[]).unwrap_err().to_string()
     };
-    assert!(read("missing.ron", None).contains("cannot read"));
+    assert!(read("missing.ron", None).contains("does not exist"));
     assert!(read("", None).contains("is a folder"));
-    assert!(read("latin1.ron", Some(b"(name: \"\xe9\")")).contains("byte 8 is not UTF-8"));
+    assert!(
+        read("latin1.ron", Some(b"(name: \"\xe9\")")).contains("probably in LATIN1, as its byte 8 shows")
+    );
+    assert!(read("word.ron", Some(b"(name: \x93a\x94)")).contains("probably in WINDOWS-1252"));
+    assert!(read("binary.ron", Some(b"\x7fELF\xe9\x01")).contains("is not a text file: its byte 4"));
     assert!(read("empty.ron", Some(b" \n")).contains("is empty"));
+    assert!(read("mark.ron", Some("\u{feff}".as_bytes())).contains("is empty"));
     assert!(read("comment.ron", Some(b"// nothing")).contains("found nothing"));
+    let utf16 = |order: fn(u16) -> [u8; 2], mark: &str| -> Vec<u8> {
+        format!("{mark}(name: \"\u{e9}\")").encode_utf16().flat_map(order).collect()
+    };
+    for (order, encoding) in [(u16::to_le_bytes as fn(u16) -> _, "UTF-16LE"), (u16::to_be_bytes, "UTF-16BE")]
+    {
+        for (mark, encoding) in [("\u{feff}", "UTF-16"), ("", encoding)] {
+            let path = folder.join("utf16.ron");
+            std::fs::write(&path, utf16(order, mark)).unwrap();
+            let error = Document::read(&path, &[]).unwrap_err();
+            assert!(error.to_string().ends_with("utf16.ron` is in UTF-16, not in UTF-8"), "{error}");
+            let help = miette::Diagnostic::help(&error).unwrap().to_string();
+            assert_eq!(help, format!("convert it: `iconv -f {encoding} -t UTF-8 old.ron > new.ron`"));
+        }
+    }
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -155,6 +174,54 @@ fn a_report_underlines_each_mistake() {
     }
     for part in ["f.ron:4:5", "sed: 42", "epoch: 10", "`search` has"] {
         assert!(narrated.contains(part), "{part} in\n{narrated}");
+    }
+}
+
+/// Headline and box count the characters before the mistake, whatever they are.
+#[test]
+fn headline_and_box_name_the_same_place() {
+    let text = QUICKSTART.replace("name: \"digits\",\n    seed: 42", "name: \"digits\", sed: 42");
+    for (before, place) in [
+        ("", "3:21"),
+        ("\u{feff}", "3:21"),
+        ("/* 学习测试 */ ", "3:32"),
+        ("/* \u{1b}[31m \u{202e} */ ", "3:35"),
+        ("/* a\r b */ ", "3:32"),
+        ("\t", "3:22"),
+    ] {
+        // A byte order mark stands at the start, the others in the line.
+        let text = match before {
+            "\u{feff}" => format!("{before}{text}"),
+            _ => text.replace("name: \"digits\", sed", &format!("name: {before}\"digits\", sed")),
+        };
+        for text in [text.clone(), text.replace('\n', "\r\n")] {
+            let errors = experiment(&text, &[]).unwrap_err();
+            let report = limits::report(&errors);
+            assert!(errors.to_string().starts_with(&format!("f.ron:{place}: ")), "{before:?}: {errors}");
+            assert!(report.contains(&format!("[f.ron:{place}]")), "{before:?}: {report}");
+            assert!(!report.contains(['\u{1b}', '\u{202e}', '\r']), "{report:?}");
+            // The line is the same under the place.
+            let lines: Vec<&str> = report.lines().collect();
+            let line = lines.iter().position(|line| line.contains("sed: 42")).unwrap();
+            let column = |line: &str, what| line.find(what).map(|at| line[..at].chars().count());
+            // Chinese characters are two columns wide.
+            let wide = 4 * usize::from(before.contains('学'));
+            let under = column(lines[line + 1], "─").unwrap();
+            assert_eq!(under, column(lines[line], "sed").unwrap() + wide, "{report}");
+        }
+    }
+}
+
+#[test]
+fn characters_that_do_not_show_are_named_by_their_code_points() {
+    for (good, bad, told) in [
+        ("seed: 42", "seed:\u{200d} 42", "4:10: unexpected character U+200D, which does not show"),
+        ("seed: 42", "seed: 42\u{7}", "4:13: unexpected character U+0007, which does not show"),
+        ("seed: 42", "se\u{ad}ed: 42", "4:7: unexpected character U+00AD, which does not show"),
+        ("seed: 42", "seed:\u{0} 42", "4:10: unexpected character U+0000, which does not show"),
+    ] {
+        let errors = experiment(&QUICKSTART.replace(good, bad), &[]).unwrap_err();
+        assert!(lines(&errors).iter().any(|line| *line == format!("f.ron:{told}")), "{:?}", lines(&errors));
     }
 }
 

@@ -12,6 +12,18 @@ fn told(result: Result<Experiment, ExperimentErrors>) -> String {
 }
 
 #[test]
+fn nan_is_a_name_before_a_colon_and_no_number_elsewhere() {
+    let document = Document::parse("f.ron", "Experiment(model: (config: (nan: 3, inf : 4)))", &[]).unwrap();
+    for (name, value) in [("nan", "3"), ("inf", "4")] {
+        assert_eq!(document.at(&["model", "config", name]).unwrap().to_string(), value);
+    }
+    let set =
+        Document::parse("f.ron", "Experiment(model: (config: (nan: 3)))", &["model.config.nan=5".to_owned()]);
+    assert_eq!(set.unwrap().at(&["model", "config", "nan"]).unwrap().to_string(), "5");
+    assert!(told(with("lr: 1e-2", "lr: nan")).contains("`lr`"), "{}", told(with("lr: 1e-2", "lr: nan")));
+}
+
+#[test]
 fn an_option_may_be_written_with_and_without_some() {
     let lr = |spelling: &str| with("lr: 1e-2", spelling).unwrap().search.masks.lr.map(Rate::get);
     for extension in ["", "#![enable(implicit_some)]\n"] {
@@ -140,6 +152,14 @@ fn overrides_set_values_and_the_last_wins() {
         set(&["model.config.dim=128"]).unwrap().model.config.unwrap().text(),
         "(patch_size: 2, dim: 128, depth: 6, heads: 4)"
     );
+    let odd = "data=Idx(path: \"/a,b/#1 = x%20@y\")";
+    assert_eq!(set(&[odd]).unwrap().data.path(), Some(std::path::Path::new("/a,b/#1 = x%20@y")));
+    let swept = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+        Document::parse("f.ron", QUICKSTART, &sets).unwrap().trials().unwrap().len()
+    };
+    assert_eq!(swept(&["seed=1", "seed=Sweep([1, 2])"]), 2);
+    assert_eq!(swept(&["seed=Sweep([1, 2])", "seed=1"]), 1);
     assert_eq!(
         told(set(&["data.path=\"/a,b/#1 = x%20@y\""])),
         "--set:1:6: unknown field `path` in `Digits`, which has none"

@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::models::{ConfigError, limits};
+use crate::terminal::counted;
 
 /// Configuration of a [`ConvNext`](super::ConvNext).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,9 +73,8 @@ impl ConvNextConfig {
         ])?;
         let stages = self.depths.len();
         if self.dims.len() != stages {
-            let dims = self.dims.len();
-            let message =
-                format!("`dims` has {dims} numbers and `depths` has {stages}: write one for each stage");
+            let dims = counted(self.dims.len(), "number", "numbers");
+            let message = format!("`dims` has {dims} and `depths` has {stages}: write one for each stage");
             return refused("dims", message);
         }
         limits::stages(self.image_size, self.patch_size, stages)?;
@@ -95,7 +95,20 @@ impl ConvNextConfig {
         }
         limits::mlp_ratio(self.mlp_ratio, self.hidden(narrowest))?;
         limits::rates(&[("drop_path", self.drop_path)])?;
-        limits::parameters("dims", self.parameters())
+        let cause = limits::cause(
+            self,
+            Self::parameters,
+            &[
+                ("dims", |config, _| config.dims.fill(96)),
+                ("depths", |config, _| config.depths.fill(2)),
+                ("kernel_size", |config, usual| config.kernel_size = usual.kernel_size),
+                ("mlp_ratio", |config, usual| config.mlp_ratio = usual.mlp_ratio),
+                ("patch_size", |config, usual| config.patch_size = usual.patch_size),
+                ("channels", |config, usual| config.channels = usual.channels),
+                ("classes", |config, usual| config.classes = usual.classes),
+            ],
+        );
+        limits::parameters(cause, self.parameters())
     }
 
     /// About so many parameters.
@@ -146,7 +159,7 @@ mod tests {
         assert_eq!(small().check(), Ok(()));
         assert_eq!(ConvNextConfig::default().check(), Ok(()));
         type Change = fn(&mut ConvNextConfig);
-        let cases: [(&str, Change, &str); 21] = [
+        let cases: [(&str, Change, &str); 22] = [
             ("image_size", |c| c.image_size = 0, "at least 1"),
             ("patch_size", |c| c.image_size = 28, "patch sizes that work: 1, 2, 7, 14"),
             ("patch_size", |c| c.patch_size = 5, "patch sizes that work: 1, 2, 4, 8, 16"),
@@ -154,10 +167,11 @@ mod tests {
             ("channels", |c| c.channels = 0, "at least 1"),
             ("classes", |c| c.classes = 0, "at least 1"),
             ("dims", |c| c.dims = vec![8, 0], "at least 1"),
-            ("dims", |c| c.dims = vec![8], "`dims` has 1 numbers and `depths` has 2"),
+            ("dims", |c| c.dims = vec![8], "`dims` has 1 number and `depths` has 2"),
             ("dims", |c| c.dims = vec![8, 1 << 60], "parameters"),
-            ("dims", |c| c.depths = vec![2, 1 << 60], "parameters"),
-            ("dims", |c| c.kernel_size = (1 << 60) + 1, "parameters"),
+            ("depths", |c| c.depths = vec![2, 1 << 60], "parameters"),
+            ("kernel_size", |c| c.kernel_size = (1 << 60) + 1, "parameters"),
+            ("mlp_ratio", |c| c.mlp_ratio = 1e30, "parameters"),
             ("depths", |c| c.depths = vec![2, 0], "at least 1"),
             ("depths", |c| c.depths = vec![], "at least 1"),
             ("depths", |c| (c.depths, c.dims) = (vec![1; 7], vec![1; 7]), "at most 6 stages"),

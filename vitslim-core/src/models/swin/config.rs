@@ -2,6 +2,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::models::{ConfigError, limits};
+use crate::terminal::counted;
 
 /// Configuration of a [`Swin`](super::Swin).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -86,20 +87,27 @@ impl SwinConfig {
     fn check_stages(&self) -> Result<(), ConfigError> {
         let stages = self.depths.len();
         if self.heads.len() != stages {
-            let heads = self.heads.len();
+            let heads = counted(self.heads.len(), "number", "numbers");
             return refused(
                 "heads",
-                format!("`heads` has {heads} numbers and `depths` has {stages}: write one for each stage"),
+                format!("`heads` has {heads} and `depths` has {stages}: write one for each stage"),
             );
         }
         limits::stages(self.image_size, self.patch_size, stages)?;
         limits::mlp_ratio(self.mlp_ratio, self.hidden_at(0))?;
-        let width = |stage: usize| self.dim as f64 * 2_f64.powi(stage as i32);
-        let block = |stage: usize| width(stage) * width(stage) * (4.0 + 2.0 * self.mlp_ratio);
-        let blocks = self.depths.iter().enumerate().map(|(stage, depth)| *depth as f64 * block(stage));
-        let classifier = width(stages - 1) * self.classes as f64;
-        let embedding = width(0) * self.channels as f64 * (self.patch_size as f64).powi(2);
-        limits::parameters("dim", blocks.sum::<f64>() + classifier + embedding)?;
+        let cause = limits::cause(
+            self,
+            Self::parameters,
+            &[
+                ("dim", |config, usual| config.dim = usual.dim),
+                ("depths", |config, _| config.depths.fill(2)),
+                ("mlp_ratio", |config, usual| config.mlp_ratio = usual.mlp_ratio),
+                ("patch_size", |config, usual| config.patch_size = usual.patch_size),
+                ("channels", |config, usual| config.channels = usual.channels),
+                ("classes", |config, usual| config.classes = usual.classes),
+            ],
+        );
+        limits::parameters(cause, self.parameters())?;
         for (stage, &heads) in self.heads.iter().enumerate() {
             let dim = self.dim_at(stage);
             if !dim.is_multiple_of(heads) {
@@ -110,6 +118,16 @@ impl SwinConfig {
             }
         }
         Ok(())
+    }
+
+    /// About so many parameters.
+    fn parameters(&self) -> f64 {
+        let width = |stage: usize| self.dim as f64 * 2_f64.powi(stage as i32);
+        let block = |stage: usize| width(stage) * width(stage) * (4.0 + 2.0 * self.mlp_ratio);
+        let blocks = self.depths.iter().enumerate().map(|(stage, depth)| *depth as f64 * block(stage));
+        let classifier = width(self.depths.len() - 1) * self.classes as f64;
+        let embedding = width(0) * self.channels as f64 * (self.patch_size as f64).powi(2);
+        blocks.sum::<f64>() + classifier + embedding
     }
 
     fn check_window(&self) -> Result<(), ConfigError> {
@@ -182,7 +200,7 @@ mod tests {
         assert_eq!(small().check(), Ok(()));
         assert_eq!(SwinConfig::default().check(), Ok(()));
         type Change = fn(&mut SwinConfig);
-        let cases: [(&str, Change, &str); 15] = [
+        let cases: [(&str, Change, &str); 18] = [
             ("window", |c| c.window = 3, "3 x 3 do not fill the 8 x 8 patches of stage 0"),
             ("window", |c| c.window = 3, "`window` can be 1, 2, 4, 8"),
             ("window", |c| c.window = 0, "at least 1"),
@@ -196,9 +214,12 @@ mod tests {
             ("depths", |c| (c.depths, c.heads) = (vec![1; 70], vec![1; 70]), "at most 6 stages"),
             ("depths", |c| c.depths = vec![2, 0], "at least 1"),
             ("depths", |c| c.depths = vec![], "at least 1"),
-            ("heads", |c| c.heads = vec![2], "`heads` has 1 numbers and `depths` has 2"),
+            ("heads", |c| c.heads = vec![2], "`heads` has 1 number and `depths` has 2"),
             ("heads", |c| c.heads = vec![2, 3], "3 heads do not divide the width of 16 of stage 1"),
             ("dim", |c| c.dim = 1 << 60, "parameters"),
+            ("mlp_ratio", |c| c.mlp_ratio = 1e30, "parameters"),
+            ("depths", |c| c.depths = vec![2, 1 << 50], "parameters"),
+            ("classes", |c| c.classes = 1 << 50, "parameters"),
         ];
         for (field, change, said) in cases {
             let mut config = small();

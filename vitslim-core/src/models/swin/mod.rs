@@ -188,4 +188,9 @@ impl Architecture for Swin {
     fn decays(parameter: &Parameter) -> bool {
         parameter.is_weight() && parameter.name() != "relative_position_bias_table"
     }
+
+    /// Positions stay, although in windows of one patch they have one axis.
+    fn freezes(parameter: &Parameter) -> bool {
+        !parameter.is_of_norm()
+    }
 }

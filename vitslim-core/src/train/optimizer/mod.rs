@@ -17,8 +17,9 @@ use burn::optim::lr_scheduler::sequential::SequentialLrSchedulerConfig;
 use burn::tensor::Tensor;
 
 use self::adamw::AdamW;
-use self::layer_decay::layers;
+pub(crate) use self::layer_decay::layer_rates;
 use super::TrainError;
+use crate::data::ImageShape;
 use crate::experiment::{Masks, Optimizer, Schedule, Training};
 use crate::models::{Architecture, Parameter};
 use crate::slim::Slim;
@@ -43,24 +44,23 @@ pub(super) fn optimizer<M: Architecture>(
         .with_group(masks_of(slim), decaying(masks.weight_decay.get()), None)
 }
 
-/// The learning rates of a stage that trains `slim` in epochs of `steps` steps. `layer_decay` multiplies the rate of layer `l` of
-/// `n` by `layer_decay ^ (n - l)`, as in BEiT and timm.
+/// The learning rates of a stage that trains `slim` on images like `image` in epochs of `steps` steps.
 ///
 /// # Errors
 ///
-/// When burn refuses the learning rates.
+/// When burn refuses the learning rates, or the layers that `layer_decay` is about cannot be told.
 pub(super) fn schedule<M: Architecture>(
     training: &Training,
     masks: &Masks,
     steps: usize,
     slim: &Slim<M>,
+    image: ImageShape,
 ) -> Result<ModuleLrScheduler, TrainError> {
     let lr = training.optimizer.lr().get();
     let rates = |scale: f64, lr: f64| rates(&training.schedule, scale, lr, training.epochs.get(), steps);
     let mut config = ModuleLrSchedulerConfig::new(rates(1.0, lr));
     if let Some(decay) = training.layer_decay {
-        for (above, layer) in layers(&slim.model).into_iter().rev().enumerate() {
-            let scale = decay.get().powi(above as i32);
+        for (scale, layer) in layer_rates(&slim.model, image, decay.get())? {
             let ids = layer.into_iter().map(|parameter| parameter.id).collect();
             config = config.with_group(ParamGroup::from_ids(ids), rates(scale, lr));
         }
@@ -123,9 +123,11 @@ mod tests {
     use crate::models::{ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
     use crate::train::fixture::{search, searched};
 
+    const IMAGE: ImageShape = ImageShape { channels: 3, size: 8 };
+
     fn learning_rates(settings: &str, epochs: usize) -> Vec<f64> {
         let search = search(epochs, &format!("masks: (lr: 0.2), {settings},"));
-        let mut schedule = schedule(&search.training(), &search.masks, 2, &vit()).unwrap();
+        let mut schedule = schedule(&search.training(), &search.masks, 2, &vit(), IMAGE).unwrap();
         (0..2 * epochs).map(|_| schedule.step().base()).collect()
     }
 
@@ -174,7 +176,7 @@ mod tests {
     fn masks_have_their_own_learning_rate() {
         let search = search(1, "masks: (lr: 0.2),");
         let slim = vit();
-        let rates = schedule(&search.training(), &search.masks, 1, &slim).unwrap().step();
+        let rates = schedule(&search.training(), &search.masks, 1, &slim, IMAGE).unwrap().step();
         let (mut masks, mut weights) = (0, 0);
         for (path, id, _) in parameters(&slim) {
             let rate = rates.lr_from_param(id, Some(&path));
@@ -190,7 +192,7 @@ mod tests {
     fn learning_rates_fall_from_layer_to_layer() {
         let search = search(1, "layer_decay: 0.5, schedule: Cosine(final_lr: 0.01),");
         let slim = vit();
-        let mut schedule = schedule(&search.training(), &search.masks, 10, &slim).unwrap();
+        let mut schedule = schedule(&search.training(), &search.masks, 10, &slim, IMAGE).unwrap();
         let parts = [
             ("masks", 1.0),
             ("cls_token", 0.25),

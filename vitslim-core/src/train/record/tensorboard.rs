@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use prost::{Message, Oneof};
 
 use super::mask_statistics::MaskStatistics;
-use crate::whole_file::{make_folder, remove};
+use crate::whole_file::{make_folder, remove, sync_folder};
 
 /// Name of the first file; a number is appended to those of others. TensorBoard reads every file that has `tfevents` in its name.
 const FILE: &str = "events.out.tfevents.vitslim";
@@ -96,8 +96,12 @@ fn next_name(files: &[PathBuf]) -> String {
     format!("{FILE}.{:04}", number + 1)
 }
 
+/// Appends `bytes`, and waits until the disk has them: nothing writes the events of a complete run again.
 fn append(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    File::options().create(true).append(true).open(path)?.write_all(bytes)
+    let mut file = File::options().create(true).append(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Length of the first record of a file, the format version; 0 if there is no whole one.

@@ -1,0 +1,45 @@
+//! What a run was trained on, as its folder records it.
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::{DATA, FolderError, RunFolder};
+use crate::data::DataContent;
+
+/// What a run was trained on, wherever that lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DataRecord {
+    /// Version of vitslim that wrote this.
+    version: String,
+    #[serde(flatten)]
+    pub(super) content: DataContent,
+}
+
+impl DataRecord {
+    /// The record of a run on `content`.
+    pub(super) fn new(content: &DataContent) -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").to_owned(), content: content.clone() }
+    }
+
+    /// The record in the folder `run`; `None` if an earlier version trained it, which wrote none.
+    ///
+    /// # Errors
+    ///
+    /// When the file is there, but cannot be read or understood.
+    pub(super) fn read(run: &std::path::Path) -> Result<Option<Self>, FolderError> {
+        let Some(text) = RunFolder::read_in(run, DATA)? else { return Ok(None) };
+        let damaged = |error: serde_json::Error| FolderError::Damaged {
+            path: run.join(DATA),
+            reason: error.to_string(),
+        };
+        serde_json::from_str(&text).map(Some).map_err(damaged)
+    }
+
+    /// The content of its file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub(super) fn text(&self) -> Result<String, serde_json::Error> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}

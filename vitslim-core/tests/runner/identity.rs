@@ -1,0 +1,357 @@
+//! A run knows what it was trained on: it goes on with the same data wherever they lie, and with no other.
+
+use std::fs;
+use std::path::Path;
+
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+use super::data::SHORT;
+use super::resume::metrics;
+use super::workspace::{TINY, VITSLIM, Workspace, json, repeatable, said};
+
+const RUN: &str = "runs/tiny/seed=3";
+
+const SPLITS: [&str; 3] = ["train", "val", "test"];
+
+/// Writes three classes of plain colours.
+fn write_colours(folder: &Path) {
+    for (split, images) in SPLITS.into_iter().zip([12, 4, 4]) {
+        for (class, name) in ["a", "b", "c"].into_iter().enumerate() {
+            let folder = folder.join(split).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for image in 0..images {
+                let mut colour = [20 + image; 3];
+                colour[class] += 200;
+                RgbImage::from_pixel(8, 8, Rgb(colour)).save(folder.join(format!("{image}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+/// A workspace with colours in `imgs`, and an experiment that reads them there.
+fn with_colours() -> Workspace {
+    let workspace = Workspace::new();
+    write_colours(&workspace.path("imgs"));
+    let text = TINY.replace("Digits", "ImageFolder(path: \"imgs\", image_size: 8)");
+    workspace.write("tiny.ron", &text.replace("batch: 128", "batch: 12"));
+    workspace
+}
+
+/// The arguments of a short run.
+fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let batch = ["--set", "pretrain.schedule=Constant", "--set", "pretrain.batch=12"];
+    [&["run", "tiny.ron"], &SHORT[..4], &batch, more].concat()
+}
+
+#[track_caller]
+fn succeeds(workspace: &Workspace, args: &[&str]) -> String {
+    let output = workspace.vitslim(args);
+    assert!(output.status.success(), "{args:?}: {}", said(&output));
+    said(&output)
+}
+
+#[track_caller]
+fn refused(workspace: &Workspace, args: &[&str], expected: &[&str]) {
+    let output = workspace.vitslim(args);
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {printed}");
+    for expected in expected {
+        assert!(printed.contains(expected), "{args:?} does not say `{expected}` but: {printed}");
+    }
+}
+
+#[track_caller]
+fn evaluated(workspace: &Workspace, args: &[&str]) -> Value {
+    let output = workspace.vitslim(&[&["eval", RUN, "--json"], args].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn swap(folder: &Path, one: &str, other: &str) {
+    fs::rename(folder.join(one), folder.join("aside")).unwrap();
+    fs::rename(folder.join(other), folder.join(one)).unwrap();
+    fs::rename(folder.join("aside"), folder.join(other)).unwrap();
+}
+
+/// Every file below `folder` with its content, but for the lock.
+fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
+    let paths = entries.map(|entry| entry.unwrap().into_path());
+    let files = paths.filter(|path| path.is_file() && path.file_name().is_some_and(|name| name != "lock"));
+    files.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn classes_that_were_renamed_or_exchanged_are_refused_by_name_and_nothing_is_lost() {
+    let workspace = with_colours();
+    succeeds(&workspace, &short(&[]));
+    let own = evaluated(&workspace, &[]);
+    let recorded = json(&workspace.path(RUN).join("data.json"));
+    assert_eq!(recorded["classes"], serde_json::json!(["a", "b", "c"]));
+    assert_eq!(recorded["version"], env!("CARGO_PKG_VERSION"));
+    let images = ["train", "held_out", "test"].map(|split| recorded[split]["images"].as_u64().unwrap());
+    assert_eq!(images, [36, 12, 12]);
+    let checked = workspace.vitslim(&["check", "tiny.ron", "--json"]);
+    let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(checked["data"]["class_names"], recorded["classes"]);
+    assert_eq!(checked["data"]["sha256"]["train"], recorded["train"]["sha256"]);
+    write_colours(&workspace.path("copy"));
+    let before = files(&workspace.path(RUN));
+
+    for split in SPLITS {
+        let folder = workspace.path("imgs").join(split);
+        fs::rename(folder.join("a"), folder.join("z")).unwrap();
+    }
+    let renamed = ["class 0 was `a`, is now `b`"];
+    refused(&workspace, &["eval", RUN], &renamed);
+    refused(&workspace, &["bench", RUN, "--rounds", "1"], &renamed);
+    let told = [renamed[0], "`--fresh`, which discards 4 epochs, ", "and 2 sub-networks"];
+    refused(&workspace, &short(&[]), &told);
+    refused(&workspace, &short(&["--set", "seed=Sweep([3, 4])"]), &told);
+    assert_eq!(evaluated(&workspace, &["--data", "copy"]), own);
+    // The same images under the same names, in another place.
+    let moved = ["--set", "data.path=\"copy\""];
+    let told = succeeds(&workspace, &[&short(&moved)[..], &["--set", "seed=Sweep([3])"]].concat());
+    assert!(told.contains("1 of 1 trials are complete"), "{told}");
+    succeeds(&workspace, &short(&moved));
+    assert_eq!(evaluated(&workspace, &[]), own);
+
+    for split in SPLITS {
+        let folder = workspace.path("imgs").join(split);
+        fs::rename(folder.join("z"), folder.join("a")).unwrap();
+    }
+    succeeds(&workspace, &short(&[]));
+    assert_eq!(files(&workspace.path(RUN)), before);
+    for split in SPLITS {
+        swap(&workspace.path("imgs").join(split), "a", "b");
+    }
+    fs::remove_file(workspace.path(RUN).join("summary.json")).unwrap();
+    let before = files(&workspace.path(RUN));
+    let exchanged = ["the images of the training split, or their labels, have changed"];
+    refused(&workspace, &short(&[]), &exchanged);
+    refused(&workspace, &["eval", RUN], &["the images of the test split, or their labels, have changed"]);
+    assert_eq!(files(&workspace.path(RUN)), before);
+    succeeds(&workspace, &short(&["--fresh"]));
+}
+
+#[test]
+fn other_data_need_nothing_of_those_of_the_run() {
+    let workspace = with_colours();
+    succeeds(&workspace, &short(&["--set", "pretrain.epochs=15"]));
+    let own = evaluated(&workspace, &[]);
+    assert_eq!(own["top1"], 1.0);
+    // Training images after which every image would be red.
+    write_colours(&workspace.path("blue"));
+    for entry in walkdir::WalkDir::new(workspace.path("blue/train")) {
+        let path = entry.unwrap().into_path();
+        if path.is_file() {
+            let shade = path.file_stem().unwrap().len() as u8;
+            RgbImage::from_pixel(8, 8, Rgb([10 + shade, 250 + shade, 250 + shade])).save(path).unwrap();
+        }
+    }
+    assert_eq!(evaluated(&workspace, &["--data", "blue"]), own);
+    fs::remove_dir_all(workspace.path("blue/train")).unwrap();
+    assert_eq!(evaluated(&workspace, &["--data", "blue"]), own);
+    let of_val = evaluated(&workspace, &["--data", "blue", "--split", "held_out"]);
+    assert_eq!((&of_val["top1"], &of_val["split"]), (&own["top1"], &"held_out".into()));
+    fs::rename(workspace.path("imgs/train"), workspace.path("train")).unwrap();
+    assert_eq!(evaluated(&workspace, &[]), own);
+    fs::rename(workspace.path("train"), workspace.path("imgs/train")).unwrap();
+    fs::rename(workspace.path("imgs"), workspace.path("moved")).unwrap();
+    assert_eq!(evaluated(&workspace, &["--data", "moved"]), own);
+    refused(&workspace, &["eval", RUN], &["imgs` does not exist"]);
+    fs::remove_file(workspace.path(RUN).join("data.json")).unwrap();
+    // As an earlier version would have left it.
+    refused(
+        &workspace,
+        &["eval", RUN, "--data", "moved"],
+        &["normalised like the run's own data, which cannot"],
+    );
+    fs::rename(workspace.path("moved"), workspace.path("imgs")).unwrap();
+    assert_eq!(evaluated(&workspace, &[]), own);
+    RgbImage::from_pixel(8, 8, Rgb([255; 3])).save(workspace.path("imgs/train/a/0.png")).unwrap();
+    refused(&workspace, &["eval", RUN], &["their normalisation is not that of"]);
+}
+
+#[test]
+fn a_run_reads_its_own_data_from_whichever_folder_a_command_is_given() {
+    let workspace = with_colours();
+    succeeds(&workspace, &short(&[]));
+    let own = evaluated(&workspace, &[]);
+    let elsewhere = workspace.path("elsewhere");
+    write_colours(&elsewhere.join("imgs"));
+    swap(&elsewhere.join("imgs/test"), "a", "b");
+    let run = workspace.path(RUN);
+    let mut command = workspace.command(VITSLIM, &["eval", run.to_str().unwrap(), "--json"]);
+    let output = command.current_dir(&elsewhere).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), own);
+}
+
+#[test]
+fn a_changed_test_image_is_measured_again_and_nothing_is_trained_again() {
+    let workspace = with_colours();
+    succeeds(&workspace, &short(&[]));
+    let run = workspace.path(RUN);
+    let summary = json(&run.join("summary.json"));
+    let before = metrics(&run);
+    let image = workspace.path("imgs/test/a/0.png");
+    // The same image at another time is the same.
+    let bytes = fs::read(&image).unwrap();
+    fs::write(&image, bytes).unwrap();
+    let told = succeeds(&workspace, &short(&[]));
+    assert!(told.contains("this run is complete"), "{told}");
+
+    for image in 0..4 {
+        RgbImage::from_pixel(8, 8, Rgb([0, 0, 255]))
+            .save(workspace.path(&format!("imgs/test/a/{image}.png")))
+            .unwrap();
+    }
+    let told = succeeds(&workspace, &short(&[]));
+    assert!(told.contains("the test split has changed since this run began"), "{told}");
+    assert_eq!(metrics(&run), before);
+    let measured = json(&run.join("summary.json"));
+    assert_eq!(measured["seconds"], summary["seconds"], "nothing was trained");
+    assert_eq!(evaluated(&workspace, &[])["top1"], measured["dense"]["top1"]);
+
+    // Results that cannot be measured again stay.
+    fs::remove_dir_all(run.join("checkpoints/retrain/share-0.1")).unwrap();
+    RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(&image).unwrap();
+    let left = files(&run);
+    refused(&workspace, &short(&[]), &["the test split, which has changed, cannot be measured again"]);
+    assert_eq!(files(&run), left);
+}
+
+#[test]
+fn files_of_a_complete_run_that_are_gone_are_made_again_and_the_others_stay() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let summary = workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    let before = metrics(&run);
+    let weights = |label: &str| run.join("subnets").join(label).join("model.safetensors");
+    let state = || {
+        let listed = workspace.vitslim(&["ls", "--json"]);
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        listed["runs"][0]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state(), "complete");
+    for gone in
+        ["subnets/share-0.1/model.safetensors", "subnets/share-0.5-0.5-0.7/plan.ron", "masks.safetensors"]
+    {
+        fs::remove_file(run.join(gone)).unwrap();
+        assert_eq!(state(), "stopped", "{gone}");
+        let told = succeeds(&workspace, &["run", "tiny.ron"]);
+        assert!(told.contains(&format!("`{RUN}/{gone}` is missing; it is made again")), "{told}");
+        assert!(run.join(gone).exists());
+        assert_eq!(state(), "complete");
+    }
+    assert_eq!(repeatable(json(&run.join("summary.json"))), repeatable(summary.clone()));
+    assert_eq!(metrics(&run), before, "something was trained again");
+
+    // Without what it could be made from, what is left stays.
+    let aside = workspace.path("aside");
+    fs::rename(run.join("checkpoints/search"), &aside).unwrap();
+    fs::remove_file(weights("share-0.1")).unwrap();
+    let left = files(&run);
+    refused(
+        &workspace,
+        &["run", "tiny.ron"],
+        &["model.safetensors`, which is missing, cannot be made again", "`--fresh`"],
+    );
+    assert_eq!(files(&run), left);
+    fs::rename(&aside, run.join("checkpoints/search")).unwrap();
+    succeeds(&workspace, &["run", "tiny.ron"]);
+    assert!(weights("share-0.1").exists());
+
+    // The dense network would take all others with it.
+    fs::remove_dir_all(run.join("checkpoints/pretrain")).unwrap();
+    let left = files(&run);
+    let told = succeeds(&workspace, &["run", "tiny.ron"]);
+    assert!(told.contains("the checkpoint of its dense network is missing or damaged"), "{told}");
+    assert_eq!(files(&run), left);
+}
+
+#[test]
+fn a_resume_takes_the_results_that_are_there() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let summary = workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    let result = |label: &str| run.join("subnets").join(label).join("result.json");
+    // Times too: what was measured once is not measured again.
+    fs::remove_file(run.join("summary.json")).unwrap();
+    assert_eq!(workspace.run(&file, &[]), summary);
+    fs::remove_file(run.join("summary.json")).unwrap();
+    fs::remove_file(result("share-0.1")).unwrap();
+    let kept = fs::read(result("share-0.5-0.5-0.7")).unwrap();
+    assert_eq!(repeatable(workspace.run(&file, &[])), repeatable(summary));
+    assert_eq!(fs::read(result("share-0.5-0.5-0.7")).unwrap(), kept);
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_as_a_trial_of_a_sweep() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let summary = workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    // After its first sub-network.
+    fs::remove_file(run.join("summary.json")).unwrap();
+    fs::remove_file(run.join("subnets/share-0.1/result.json")).unwrap();
+    let before = metrics(&run);
+    let finished = fs::read(run.join("subnets/share-0.5-0.5-0.7/result.json")).unwrap();
+    succeeds(&workspace, &["run", "tiny.ron", "--set", "seed=Sweep([3, 4])"]);
+    assert_eq!(repeatable(json(&run.join("summary.json"))), repeatable(summary));
+    assert_eq!(metrics(&run), before, "something was trained again");
+    assert_eq!(fs::read(run.join("subnets/share-0.5-0.5-0.7/result.json")).unwrap(), finished);
+    // Its search serves another trial.
+    let more = "budgets=Sweep([[Share({\"head_dim\": 0.5, \"hidden\": 0.5, \"tokens\": 0.7}), Share({\"hidden\": 0.1})], [Share({\"hidden\": 0.9})]])";
+    let told = succeeds(&workspace, &["run", "tiny.ron", "--set", more]);
+    assert!(told.contains("search: copied from another trial"), "{told}");
+}
+
+#[test]
+fn fresh_discards_whatever_is_there() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    workspace.run(&file, &[]);
+    let other = ["--set", "search.epochs=1"];
+    refused(
+        &workspace,
+        &[&["run", "tiny.ron"], &other[..]].concat(),
+        &["`--fresh`, which discards 6 epochs"],
+    );
+    let summary = workspace.run(&file, &[&other[..], &["--fresh"]].concat());
+    assert_eq!(summary["search"]["epochs"], 1);
+    assert_eq!(metrics(&workspace.path(RUN)).iter().filter(|line| line["stage"] == "search").count(), 1);
+}
+
+#[test]
+fn stages_are_shared_by_what_is_trained_on_and_not_by_what_is_only_reported() {
+    let workspace = with_colours();
+    let shared = || {
+        let entries = fs::read_dir(workspace.path("runs/tiny/.shared")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("pretrain")).collect::<Vec<_>>()
+    };
+    let run = |share: &str| {
+        let budgets = format!("budgets=Sweep([[Share({{\"hidden\": {share}}})]])");
+        succeeds(&workspace, &short(&["--set", &budgets]))
+    };
+    run("0.5");
+    let first = shared();
+    let record = json(&workspace.path("runs/tiny/.shared").join(&first[0]).join("data.json"));
+    assert_eq!(record["classes"], serde_json::json!(["a", "b", "c"]));
+    let repaint = |split: &str| {
+        let image = workspace.path("imgs").join(split).join("a/0.png");
+        RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(image).unwrap();
+    };
+    repaint("test");
+    let told = run("0.4");
+    assert!(told.contains("pretrain: copied from another trial"), "{told}");
+    assert_eq!(shared(), first);
+    repaint("train");
+    run("0.3");
+    assert_eq!(shared().len(), 2);
+}
