@@ -54,6 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_told_in_three_digits() {
+        let told = |value| format!("{:e}", three_digits(value));
+        assert_eq!(told(4.755_282_581_475_768e-4), "4.76e-4");
+        assert_eq!((told(1e9), told(0.0)), ("1e9".to_owned(), "0e0".to_owned()));
+    }
+
+    #[test]
     fn what_cannot_be_seen_is_shown_as_code_points() {
         assert!(matches!(printable("épochs 学习 a\nb"), Cow::Borrowed(_)));
         let told = printable("a\u{1b}[2J\r\t\u{7}\u{9b}\u{202e}b\u{200b}\u{e0041}");

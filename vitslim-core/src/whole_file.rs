@@ -6,21 +6,54 @@ use std::path::Path;
 
 use tempfile::Builder;
 
-/// Writes `bytes` to `path` in a way that no crash leaves a partial file: to a file beside it, which is synced and then
-/// renamed. Creates missing folders.
+/// Writes `bytes` to `path` in a way that no crash and no power cut leaves a partial file: to a file beside it, which is synced and
+/// then renamed, and the folder is synced too, as SQLite does. Creates missing folders.
 ///
 /// # Errors
 ///
 /// When it cannot be written. The old file, if any, is still there.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    make_folder(folder)?;
     // Created like any other file, so that not only its owner can read it, and errors do not name it.
     let mut beside = Builder::new().make_in(folder, |path| File::create_new(path))?;
     beside.as_file_mut().write_all(bytes)?;
     beside.as_file().sync_all()?;
     beside.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    sync_folder(folder)
+}
+
+/// Creates the folder `path` and those above it that are missing, and syncs the folders that they are in.
+///
+/// # Errors
+///
+/// When one cannot be created.
+pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
+    if path.is_dir() || path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    let above = path.parent().unwrap_or(Path::new(""));
+    make_folder(above)?;
+    match std::fs::create_dir(path) {
+        // Another process may have created it meanwhile.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_folder(above),
+    }
+}
+
+/// Waits until the disk has the names of the files in the folder `path`.
+///
+/// # Errors
+///
+/// When the disk fails. A folder that cannot be synced, since the system or its permissions do not allow it, is left as it is.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let Ok(folder) = File::open(path) else { return Ok(()) };
+    match folder.sync_all() {
+        Err(error) if !matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What to do about a file that cannot be read or written, for the help of an error.

@@ -1,4 +1,10 @@
+use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{c_int, c_long};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mimalloc::MiMalloc;
+
+use crate::train::last_words;
 
 /// The allocator of `vitslim`. To use it in a program with architectures of its own, write in `main.rs`:
 ///
@@ -9,8 +15,71 @@ use std::ffi::{c_int, c_long};
 /// ```
 ///
 /// With it, threads that compute parts of the same operation do not wait for each other for memory. Without it the program is
-/// slower, a small network by a tenth.
-pub use mimalloc::MiMalloc as Allocator;
+/// slower, a small network by a tenth; and when memory runs out it aborts, while this one says what to do and exits with 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allocator;
+
+// SAFETY: MiMalloc does it all, and what it answers is passed on, unless it has no memory.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: that of the caller.
+        or_exit(unsafe { MiMalloc.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: that of the caller.
+        or_exit(unsafe { MiMalloc.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: that of the caller.
+        or_exit(unsafe { MiMalloc.realloc(memory, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: that of the caller.
+        unsafe { MiMalloc.dealloc(memory, layout) }
+    }
+}
+
+fn or_exit(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        exit_without_memory();
+    }
+    memory
+}
+
+/// Says what to do, and ends the process at once: nothing that allocates can run any more.
+#[cold]
+fn exit_without_memory() -> ! {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if SAID.swap(true, Ordering::Relaxed) {
+        // Another thread is saying it.
+        loop {
+            std::thread::yield_now();
+        }
+    }
+    end_with(last_words())
+}
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn end_with(words: &str) -> ! {
+    // SAFETY: the texts are valid for their lengths, and nothing of this process runs any more.
+    unsafe {
+        for text in [words, "\n"] {
+            libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        }
+        libc::_exit(1)
+    }
+}
+
+#[cfg(not(unix))]
+fn end_with(words: &str) -> ! {
+    crate::terminal::say(words);
+    std::process::exit(1)
+}
 
 /// `mi_option_purge_delay`, which `libmimalloc-sys` does not name.
 const PURGE_DELAY: c_int = 15;

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::command::{architectures, bench, check, devices, eval, ls, new, plan, run, schema, selftest};
-use super::interrupt::INTERRUPTED;
+use super::command::{architectures, bench, check, devices, eval, gc, ls, new, plan, run, schema, selftest};
+use super::interrupt::exit_code;
 use super::registry::Registry;
 use super::run_one::RunArgs;
 use super::sweep::SweepError;
@@ -26,6 +26,7 @@ use crate::train::{TrainError, hush_out_of_memory};
   vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
   vitslim ls runs
+  vitslim gc runs
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
   vitslim architectures
@@ -33,7 +34,8 @@ use crate::train::{TrainError, hush_out_of_memory};
   vitslim devices
   vitslim selftest
 
-Exit codes: 0 all went well, 1 a run or a check failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C"
+Exit codes: 0 all went well, 1 a run or a check failed or was refused, 2 the command line is wrong, 130 stopped by Ctrl-C;
+128 and the number of the signal where SIGTERM (143), SIGUSR1 (138) or SIGHUP (129) stopped it"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -47,6 +49,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Run(RunArgs),
     Ls(ls::LsArgs),
+    Gc(gc::GcArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
     Architectures(architectures::ArchitecturesArgs),
@@ -63,6 +66,7 @@ impl Command {
             Self::Plan(args) => plan::plan(registry, &args),
             Self::Run(args) => run::run(registry, &args),
             Self::Ls(args) => ls::ls(&args),
+            Self::Gc(args) => gc::gc(&args),
             Self::Eval(args) => eval::eval(registry, &args),
             Self::Bench(args) => bench::bench(registry, &args),
             Self::Architectures(args) => architectures::architectures(registry, &args),
@@ -76,8 +80,8 @@ impl Command {
 /// The whole runner, for the architectures in `registry`. The `main` of your own program is one line,
 /// `vitslim_core::cli::main(Registry::builtin().with::<MyVit>("my_vit"))`, beside the [`Allocator`].
 ///
-/// Exit codes: 0 for success, 1 for a failed or refused run or check, 2 for a wrong command line, and 130 for a run stopped by
-/// Ctrl-C.
+/// Exit codes: 0 for success, 1 for a failed or refused run or check, 2 for a wrong command line, 130 for a run stopped by
+/// Ctrl-C, and 128 and the number of the signal for one stopped by SIGTERM, SIGUSR1 or SIGHUP.
 pub fn main(registry: Registry) -> ExitCode {
     process::default_to_the_cpu();
     allocator::keep_freed_memory();
@@ -92,11 +96,11 @@ pub fn main(registry: Registry) -> ExitCode {
         Err(report) => match report.downcast_ref() {
             Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
                 say(stopped);
-                ExitCode::from(INTERRUPTED)
+                ExitCode::from(exit_code())
             }
             _ if let Some(stopped @ SweepError::Interrupted { .. }) = report.downcast_ref() => {
                 say(stopped);
-                ExitCode::from(INTERRUPTED)
+                ExitCode::from(exit_code())
             }
             _ => {
                 show(format_args!("{report:?}"));

@@ -35,8 +35,8 @@ pub use self::keys::{KeyError, resolve};
 pub use self::nearest::{did_you_mean, nearest};
 pub use self::parse::parse;
 pub use self::schema::{
-    Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keyed, LayerDecay, Masks, Model,
-    NonNegative, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search,
+    Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keep, Keyed, LayerDecay, Masks,
+    Model, NonNegative, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search,
     SearchedDimension, Training,
 };
 pub use self::source::{Source, Span};

@@ -40,7 +40,7 @@ pub struct ListedRun {
 }
 
 /// Writes a path as a terminal shows it, since JSON strings must be UTF-8.
-fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 

@@ -12,7 +12,7 @@ pub enum RunState {
     Failed,
     /// It was started and then stopped; the same command resumes it.
     Stopped,
-    /// Nothing has been trained yet.
+    /// It has not been started yet.
     Waiting,
 }
 

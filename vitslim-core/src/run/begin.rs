@@ -138,7 +138,7 @@ mod tests {
 
         record_failure(&path, "it broke", "all of it").unwrap();
         begin("two", true).unwrap();
-        assert_eq!(RunState::of(&path), RunState::Waiting);
+        assert_eq!(RunState::of(&path), RunState::Stopped);
         assert!(!path.join("summary.json").exists());
         assert!(!path.join("subnets").exists());
         assert!(path.join("notes.txt").exists());

@@ -7,7 +7,7 @@ use super::folder::{EXPERIMENT, FolderError, NORMALISATION, RunFolder};
 use super::state::summary;
 use super::trained::trained;
 use crate::data::{DataContent, Normalisation, SplitKind};
-use crate::experiment::{Document, Experiment};
+use crate::experiment::{Document, Experiment, Keep};
 use crate::report::PlannedTrial;
 
 /// What stands for the experiment of a folder that has none.
@@ -80,10 +80,11 @@ pub(super) fn check_normalisation(path: &Path, normalisation: &Normalisation) ->
     Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here })
 }
 
-/// The experiment in `text`, wherever its data lie; `None` if this version cannot read it.
+/// The experiment in `text`, wherever its data lie and whichever checkpoints stay; `None` if this version cannot read it.
 pub(super) fn read(text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
-    Some(Experiment { data: experiment.data.map_path(|_| PathBuf::new()), ..experiment })
+    let data = experiment.data.map_path(|_| PathBuf::new());
+    Some(Experiment { data, keep: Keep::default(), ..experiment })
 }
 
 /// Whether both texts say the same experiment: another version may spell it otherwise, and its data may lie elsewhere.

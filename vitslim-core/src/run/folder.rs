@@ -1,16 +1,14 @@
 //! The folder of a run. Every file in it is written whole or not at all, and only one process at a time works in it.
 
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use miette::Diagnostic;
 use thiserror::Error;
 use walkdir::WalkDir;
 
+use super::lock::{Lock, LockError};
 use crate::train::RECORD;
-use crate::whole_file::{remedy, remove, write_whole};
+use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
 ///
@@ -42,12 +40,6 @@ pub(super) const RESULT: &str = "result.json";
 /// File with the experiment, every default spelled out.
 pub(super) const EXPERIMENT: &str = "experiment.ron";
 
-/// File that locks a folder.
-pub(super) const LOCK: &str = "lock";
-
-/// Wait before a lock is tried once more: a process that only checks whether it is held takes it for a moment.
-const MOMENT: Duration = Duration::from_millis(50);
-
 /// File with the classes and the fingerprint of the data.
 pub(super) const DATA: &str = "data.json";
 
@@ -58,7 +50,7 @@ pub(super) const NORMALISATION: &str = "normalisation.json";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _lock: File,
+    lock: Lock,
 }
 
 /// A folder that cannot be used.
@@ -138,6 +130,19 @@ pub enum FolderError {
         /// The value that the data give now.
         here: String,
     },
+    /// The file system of the folder has no locks.
+    #[error("`{}` cannot be kept for one process: its file system{file_system} has no locks", .path.display())]
+    #[diagnostic(help(
+        "give a folder on another file system with `--out`, such as a disk of this machine, or mount this one with locks"
+    ))]
+    NoLocks {
+        /// The folder of the run.
+        path: PathBuf,
+        /// Its file system, as ` (nfs4, mounted at /home)`.
+        file_system: String,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
     /// Another process is working in the folder.
     #[error("`{}` is in use by {holder}", .path.display())]
     #[diagnostic(help("wait for it, stop it, or give another folder with `--out`"))]
@@ -162,8 +167,19 @@ impl RunFolder {
     /// When it cannot be created, or another process is working in it.
     pub fn open(out: &Path, name: &str, trial: &str) -> Result<Self, FolderError> {
         let path = out.join(name).join(trial);
-        std::fs::create_dir_all(&path).map_err(io("make", &path))?;
-        Ok(Self { _lock: lock(&path)?, path })
+        make_folder(&path).map_err(io("make", &path))?;
+        Self::locked(path)
+    }
+
+    fn locked(path: PathBuf) -> Result<Self, FolderError> {
+        match Lock::take(&path) {
+            Ok(lock) => Ok(Self { path, lock }),
+            Err(LockError::Held(holder)) => Err(FolderError::InUse { path, holder }),
+            Err(LockError::NoLocks(file_system, source)) => {
+                Err(FolderError::NoLocks { path, file_system, source })
+            }
+            Err(LockError::File(action, path, source)) => Err(FolderError::Io { action, path, source }),
+        }
     }
 
     /// Removes what runs left in `folders`, and then what `and_then` removes. No process can start to work in them meanwhile.
@@ -176,7 +192,7 @@ impl RunFolder {
         and_then: impl FnOnce() -> Result<(), FolderError>,
     ) -> Result<(), FolderError> {
         let there = folders.iter().filter(|path| path.is_dir());
-        let held = there.map(|path| Ok(Self { _lock: lock(path)?, path: path.clone() }));
+        let held = there.map(|path| Self::locked(path.clone()));
         let held = held.collect::<Result<Vec<_>, FolderError>>()?;
         held.iter().try_for_each(Self::remove_results)?;
         and_then()
@@ -198,10 +214,18 @@ impl RunFolder {
     }
 
     pub(super) fn remove_results(&self) -> Result<(), FolderError> {
-        RESULTS
-            .iter()
-            .map(|name| self.path.join(name))
-            .try_for_each(|path| remove(&path).map_err(io("remove", &path)))
+        let gone = |name: &str| {
+            let path = self.path.join(name);
+            remove(&path).map_err(io("remove", &path))
+        };
+        gone(SUMMARY)?;
+        sync_folder(&self.path).map_err(io("write", &self.path))?;
+        RESULTS.iter().try_for_each(|name| gone(name))
+    }
+
+    /// The process that has taken the folder over from this one, if there is one.
+    pub(super) fn taken_over(&self) -> Option<String> {
+        self.lock.taken_over()
     }
 
     /// The content of the file `name`, or `None` if there is none.
@@ -227,41 +251,14 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// When it cannot be written, or another process has taken the folder over.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
+        if let Some(holder) = self.taken_over() {
+            return Err(FolderError::InUse { path: self.path.clone(), holder });
+        }
         let path = self.path.join(name);
         write_whole(&path, bytes).map_err(io("write", &path))
     }
-}
-
-/// Locks the folder at `path`. The system releases the lock when its holder ends, in whatever way, so that no lock is ever stale;
-/// the file only says who holds it.
-fn lock(path: &Path) -> Result<File, FolderError> {
-    let file = path.join(LOCK);
-    let mut options = File::options();
-    let mut lock =
-        options.read(true).write(true).create(true).truncate(false).open(&file).map_err(io("open", &file))?;
-    let taken = lock.try_lock().or_else(|_| {
-        std::thread::sleep(MOMENT);
-        lock.try_lock()
-    });
-    match taken {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // The holder can be unknown, but there is one.
-            let _ = lock.read_to_string(&mut holder);
-            let holder = if holder.is_empty() { "another process".to_owned() } else { holder };
-            return Err(FolderError::InUse { path: path.to_owned(), holder });
-        }
-        Err(TryLockError::Error(source)) => {
-            return Err(FolderError::Io { action: "lock", path: file, source });
-        }
-    }
-    lock.set_len(0).map_err(io("write", &file))?;
-    lock.rewind().map_err(io("write", &file))?;
-    write!(lock, "process {}", std::process::id()).map_err(io("write", &file))?;
-    Ok(lock)
 }
 
 #[cfg(test)]
@@ -275,6 +272,10 @@ mod tests {
         let folder = begin().unwrap();
         let error = begin().unwrap_err().to_string();
         assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
+        // Another process started there, where locks have no effect.
+        std::fs::write(folder.path().join("lock"), "process 7\n").unwrap();
+        let error = folder.write("summary.json", b"{}").unwrap_err().to_string();
+        assert!(error.ends_with("in use by process 7") && !folder.path().join("summary.json").exists());
         drop(folder);
         begin().unwrap();
     }

@@ -15,6 +15,11 @@ const DEPTH: usize = 5;
 
 /// The runs in `folder`, in the order of their paths, including trials of a sweep that have not started.
 pub fn runs(folder: &Path) -> Vec<ListedRun> {
+    run_folders(folder).into_iter().map(|path| listed(folder, &path)).collect()
+}
+
+/// Their folders.
+pub(super) fn run_folders(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut walk = WalkDir::new(folder).max_depth(DEPTH).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
@@ -34,7 +39,7 @@ pub fn runs(folder: &Path) -> Vec<ListedRun> {
     }
     found.sort();
     found.dedup();
-    found.into_iter().map(|path| listed(folder, &path)).collect()
+    found
 }
 
 #[derive(Deserialize)]

@@ -262,6 +262,8 @@ impl<A: Architecture> Run<'_, A> {
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
             shared: shared.transpose()?,
+            keep: self.prepared.experiment.keep,
+            taken_over: &|| self.folder.taken_over(),
             interrupter: self.setting.interrupter.clone(),
             loader_threads: self.setting.loader_threads,
             images_later: remaining * self.train.len(),

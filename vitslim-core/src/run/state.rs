@@ -1,9 +1,9 @@
 //! The state of a run, read from its folder.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::folder::{FolderError, LOCK, MASKS, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{FolderError, MASKS, NORMALISATION, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::lock::is_locked;
 use crate::report::{RunState, Summary};
 use crate::whole_file::{remove, write_whole};
 
@@ -19,17 +19,12 @@ impl RunState {
             Self::Running
         } else if folder.join(FAILURE).exists() {
             Self::Failed
-        } else if RunFolder::has_results(folder) {
+        } else if folder.join(NORMALISATION).exists() || RunFolder::has_results(folder) {
             Self::Stopped
         } else {
             Self::Waiting
         }
     }
-}
-
-fn is_locked(folder: &Path) -> bool {
-    // A folder that cannot be read counts as not locked.
-    File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock_shared().is_err())
 }
 
 /// The summary of a complete run; `None` if the run is not complete, or no longer has every file that it speaks of.
@@ -104,7 +99,11 @@ mod tests {
         assert_eq!(RunState::of(&folder), RunState::Waiting);
         let run = RunFolder::open(out.path(), "a", "seed=1").unwrap();
         assert_eq!(RunState::of(&folder), RunState::Running);
-        run.write("metrics.jsonl", b"{}\n").unwrap();
+        drop(run);
+        assert_eq!(RunState::of(&folder), RunState::Waiting);
+        // What a run writes before its first epoch.
+        let run = RunFolder::open(out.path(), "a", "seed=1").unwrap();
+        run.write(NORMALISATION, b"{}\n").unwrap();
         drop(run);
         assert_eq!(RunState::of(&folder), RunState::Stopped);
         record_failure(&folder, "it broke", "all of it\nis here").unwrap();

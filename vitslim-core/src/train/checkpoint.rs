@@ -15,7 +15,7 @@ use burn::tensor::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::early_stopping::{Chosen, HeldOut, best_epoch};
-use crate::experiment::Training;
+use crate::experiment::{Keep, Training};
 use crate::models::Architecture;
 use crate::slim::Slim;
 use crate::terminal::one_line;
@@ -106,9 +106,8 @@ impl Checkpoints {
         chosen: Chosen,
         slim: Slim<M>,
     ) -> Result<Slim<M>, CheckpointMismatchError> {
-        let name = if chosen.averaged { AVERAGE } else { MODEL };
         let load = || {
-            let bytes = read_checked(&self.file(name, chosen.epoch)).map_err(|error| error.to_string())?;
+            let bytes = read_checked(&self.weights(chosen)).map_err(|error| error.to_string())?;
             let record =
                 ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| error.to_string())?;
             Saved { slim }.try_load_record(record).map_err(|error| error.to_string())
@@ -154,27 +153,36 @@ impl Checkpoints {
         (None, damaged)
     }
 
+    /// The file with the weights, or averaged weights, of the epoch that `chosen` names.
+    fn weights(&self, chosen: Chosen) -> PathBuf {
+        self.file(if chosen.averaged { AVERAGE } else { MODEL }, chosen.epoch)
+    }
+
+    /// Whether the weights that `chosen` names are there and undamaged.
+    pub(super) fn has_weights(&self, chosen: Chosen) -> bool {
+        read_checked(&self.weights(chosen)).is_ok()
+    }
+
     /// What is wrong with the checkpoint of `epoch`, which is not good.
     pub(super) fn flaw(&self, epoch: usize) -> &'static str {
         if self.files(epoch).all(|path| path.exists()) { "damaged" } else { "incomplete" }
     }
 
     /// Removes the checkpoints that are not needed once that of `last` is saved. It keeps that one, the one before, and with
-    /// early stopping the best of `epochs`.
-    pub(super) fn prune(&self, last: usize, epochs: &[HeldOut], training: &Training) {
+    /// early stopping the best of `epochs`; or all of them, if they are to be kept.
+    pub(super) fn prune(&self, last: usize, epochs: &[HeldOut], training: &Training, keep: Keep) {
         let best = best_epoch(epochs, training);
-        let needed = |epoch: usize| (epoch <= last && epoch + KEPT > last) || best == Some(epoch);
-        self.remove(|entry| entry.is_none_or(|epoch| !needed(epoch)));
+        let kept = if keep == Keep::All { last } else { KEPT };
+        let needed = |epoch: usize| (epoch <= last && epoch + kept > last) || best == Some(epoch);
+        let spare = self.entries().filter(|(_, epoch)| epoch.is_none_or(|epoch| !needed(epoch)));
+        // A file that cannot be removed only takes up space.
+        spare.for_each(|(path, _)| drop(remove(&path)));
     }
 
-    /// Removes the files of each epoch that `is_spare`, where `None` stands for files that a killed process left unfinished. A
-    /// file that cannot be removed only takes up space, so this does not fail.
-    fn remove(&self, is_spare: impl Fn(Option<usize>) -> bool) {
-        for (path, epoch) in self.entries() {
-            if is_spare(epoch) {
-                let _ = remove(&path);
-            }
-        }
+    /// The files that a complete stage does not need, which ended with the weights that `result` names.
+    pub(super) fn spare(&self, result: Chosen) -> impl Iterator<Item = PathBuf> {
+        let needed = self.weights(result);
+        self.entries().map(|(path, _)| path).filter(move |path| *path != needed)
     }
 
     /// Epochs that have at least one file, in order.
@@ -185,7 +193,7 @@ impl Checkpoints {
         epochs
     }
 
-    /// The files of checkpoints with their epochs; unfinished files have `None`.
+    /// The files of checkpoints with their epochs; files that a killed process left unfinished have `None`.
     fn entries(&self) -> impl Iterator<Item = (PathBuf, Option<usize>)> {
         let entry = |entry: DirEntry| {
             let name = entry.file_name().into_string().ok()?;
@@ -274,15 +282,33 @@ mod tests {
     #[test]
     fn the_last_two_stay_and_the_best_of_a_stage_that_stops_early() {
         let epochs = [0.1, 0.8, 0.2, 0.2].map(|top1| HeldOut { top1, top1_ema: None });
-        for (settings, expected) in [("", vec![3, 4]), ("early_stop: 4,", vec![2, 3, 4])] {
+        for (settings, keep, expected) in [
+            ("", Keep::Last, vec![3, 4]),
+            ("early_stop: 4,", Keep::Last, vec![2, 3, 4]),
+            ("", Keep::All, vec![1, 2, 3, 4]),
+        ] {
             let (folder, checkpoints) = with_checkpoints(&[1, 2, 3, 4, 5]);
             // From a version that saved more files, and from a process that was killed.
-            std::fs::write(folder.path().join("learning_rate-1.ckpt"), "").unwrap();
+            std::fs::write(folder.path().join("learning_rate-0.ckpt"), "").unwrap();
             std::fs::write(folder.path().join(".tmpAbc"), "half").unwrap();
             std::fs::write(folder.path().join("notes"), "mine").unwrap();
-            checkpoints.prune(4, &epochs, &training(settings));
+            checkpoints.prune(4, &epochs, &training(settings), keep);
             assert_eq!(checkpoints.epochs(), expected);
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3 * expected.len() + 1);
+        }
+    }
+
+    #[test]
+    fn a_complete_stage_needs_the_weights_that_it_ended_with_and_nothing_else() {
+        for (averaged, name) in [(false, "model-2.ckpt"), (true, "average-2.ckpt")] {
+            let (folder, checkpoints) = with_checkpoints(&[2, 3]);
+            std::fs::write(folder.path().join("identity"), "shared").unwrap();
+            let result = Chosen { epoch: 2, averaged };
+            let spare: Vec<PathBuf> = checkpoints.spare(result).collect();
+            assert_eq!(spare.len(), 5);
+            spare.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+            assert!(checkpoints.has_weights(result) && folder.path().join(name).exists());
+            assert!(!checkpoints.is_good(2) && folder.path().join("identity").exists());
         }
     }
 }

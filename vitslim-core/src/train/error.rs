@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use super::checkpoint::CheckpointMismatchError;
 use crate::graph::GraphError;
-use crate::terminal::three_digits;
 use crate::whole_file::remedy;
 
 /// A stage that stopped or failed.
@@ -28,28 +27,16 @@ pub enum TrainError {
         /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The loss is not finite.
-    #[error(
-        "{stage} diverged: the loss is {loss} at step {step} of epoch {epoch}, with a learning rate of {rate:e}{gradient}",
-        rate = three_digits(*learning_rate)
-    )]
-    #[diagnostic(help(
-        "try a lower learning rate, a longer warm-up or a smaller penalty weight; the last checkpoint before it \
-         is still in the run's folder"
-    ))]
-    NotFinite {
+    /// The loss, the logits or a parameter is not finite.
+    #[error("{stage} diverged: {what}")]
+    #[diagnostic(help("try a lower learning rate, a longer warm-up or a smaller penalty weight{saved}"))]
+    Diverged {
         /// Name of the stage.
         stage: &'static str,
-        /// The loss that is not finite.
-        loss: f64,
-        /// Epoch, from 1.
-        epoch: usize,
-        /// Step of the epoch, from 1.
-        step: usize,
-        /// Learning rate of that step.
-        learning_rate: f64,
-        /// The parameter with the largest gradient, if it is known, as the end of the message.
-        gradient: String,
+        /// What is not finite, and where.
+        what: String,
+        /// The last checkpoint before it, if there is one, as the end of the help.
+        saved: String,
     },
     /// The user interrupted the stage.
     #[error("{stage} was stopped in epoch {epoch}; give the same command to resume from there")]
@@ -59,6 +46,23 @@ pub enum TrainError {
         /// The epoch that is repeated on resume, from 1.
         epoch: usize,
     },
+    /// Another process works in the run's folder.
+    #[error("`{}` was taken over by {holder}, which started there after this process", .folder.display())]
+    #[diagnostic(help(
+        "locks have no effect on its file system: run one process at a time there, or give another folder with `--out`"
+    ))]
+    TakenOver {
+        /// The folder of the run.
+        folder: PathBuf,
+        /// The process that started there.
+        holder: String,
+    },
+    /// Another trial of the sweep has found that the stage diverges.
+    #[error("{0}")]
+    #[diagnostic(help(
+        "another trial of the sweep trained this stage, with the same settings and data; `--fresh` trains it again"
+    ))]
+    Remembered(String),
     /// A checkpoint cannot be written.
     #[error("{stage} was stopped: its checkpoint cannot be written to `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
@@ -107,19 +111,4 @@ pub enum TrainError {
         /// What failed, on one line.
         reason: String,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_learning_rate_is_told_in_three_digits() {
-        let told = |learning_rate| {
-            let (stage, loss, epoch, step, gradient) = ("search", f64::NAN, 2, 3, String::new());
-            TrainError::NotFinite { stage, loss, epoch, step, learning_rate, gradient }.to_string()
-        };
-        assert!(told(4.755_282_581_475_768e-4).ends_with("a learning rate of 4.76e-4"));
-        assert!(told(1e9).ends_with("a learning rate of 1e9") && told(0.0).ends_with("of 0e0"));
-    }
 }

@@ -2,12 +2,55 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook, take_hook};
+use std::sync::RwLock;
+
+use miette::Diagnostic;
 
 use crate::panics::panic_message;
+use crate::terminal::one_line;
 
 /// What cubecl and the CUDA driver print for an allocation that failed, or that no device could serve.
 const SIGNS: [&str; 3] =
     ["out of device memory", "can't allocate buffer of size", "CUDA_ERROR_OUT_OF_MEMORY"];
+
+/// What the process says when the CPU runs out of memory and no stage knows better.
+const NO_STAGE: &str = "out of memory: use a smaller batch or a smaller network, or raise the limit on memory (`ulimit -v`, or \
+                        that of the container)";
+
+static LAST_WORDS: RwLock<&str> = RwLock::new(NO_STAGE);
+
+/// While it lives, it is what the process says when the CPU runs out of memory. Nothing can be put into words then.
+pub(crate) struct LastWords;
+
+impl LastWords {
+    /// `error` with its help.
+    pub(crate) fn new(error: impl Diagnostic) -> Self {
+        set_last_words(sentence(error).leak());
+        Self
+    }
+}
+
+fn sentence(error: impl Diagnostic) -> String {
+    let help = error.help().map_or_else(String::new, |help| format!(": {help}"));
+    one_line(&format!("{error}{help}"))
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        set_last_words(NO_STAGE);
+    }
+}
+
+fn set_last_words(words: &'static str) {
+    if let Ok(mut last) = LAST_WORDS.write() {
+        *last = words;
+    }
+}
+
+/// What to say when the CPU is out of memory. Needs no memory.
+pub(crate) fn last_words() -> &'static str {
+    LAST_WORDS.try_read().map_or(NO_STAGE, |words| *words)
+}
 
 /// Whether `reason`, the error of a device, says that it ran out of memory.
 pub(crate) fn is_out_of_memory(reason: &str) -> bool {
@@ -43,6 +86,15 @@ fn says_out_of_memory(panic: &(dyn Any + Send)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::TrainError;
+
+    #[test]
+    fn the_last_words_of_a_stage_are_its_error_and_what_to_do() {
+        let work = "at a batch of 7 images".to_owned();
+        let error = TrainError::OutOfMemory { stage: "search", work, remedy: "make it\nsmaller".to_owned() };
+        let expected = "search ran out of memory on the device, at a batch of 7 images: make it smaller";
+        assert_eq!(sentence(error), expected);
+    }
 
     #[test]
     fn only_want_of_memory_is_made_an_error() {

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::TrainError;
 use super::checkpoint::{CheckpointMismatchError, Checkpoints};
 use super::early_stopping::{Chosen, HeldOut, best_epoch, is_complete};
+use super::finite::not_finite;
 use super::record::{RECORD, StageRecord};
 use super::stage::StageRun;
 use crate::data::Stage;
@@ -47,13 +48,23 @@ impl StageFiles {
         }
     }
 
-    /// Whether the stage is complete, and the checkpoint that the next stage needs is good.
+    /// The weights that the stage ended with, which later stages need: those of a stage that is complete after `epochs`, if they
+    /// are undamaged.
+    pub(super) fn result(&self, epochs: &[HeldOut], training: &Training) -> Option<Chosen> {
+        let chosen = Chosen::of(epochs, training).filter(|_| is_complete(epochs, training));
+        chosen.filter(|chosen| self.checkpoints.has_weights(*chosen))
+    }
+
+    /// Whether the stage is complete, and what later stages need of it is there.
     pub(super) fn is_whole(&self, training: &Training) -> bool {
-        let Ok(epochs) = self.record.epochs() else { return false };
-        let chosen = Chosen::of(&epochs, training).filter(|_| is_complete(&epochs, training));
-        chosen.is_some_and(|chosen| {
-            self.checkpoints.is_good(chosen.epoch) && self.checkpoints.is_good(epochs.len())
-        })
+        self.record.epochs().is_ok_and(|epochs| self.result(&epochs, training).is_some())
+    }
+
+    /// The files of the stage, if it is complete, that nothing needs any more.
+    pub(super) fn spare(&self, training: &Training) -> Vec<PathBuf> {
+        let epochs = self.record.epochs().unwrap_or_default();
+        let result = self.result(&epochs, training);
+        result.into_iter().flat_map(|result| self.checkpoints.spare(result)).collect()
     }
 }
 
@@ -65,35 +76,62 @@ pub(super) struct Progress {
     pub(super) complete: bool,
 }
 
-/// Goes back to the last epoch that the stage can resume from, and removes everything after it.
+/// Goes back to the last epoch that the stage can resume from, and removes everything after it. `slim` is the network that it
+/// trains, in validation mode.
 ///
 /// # Errors
 ///
-/// When the record cannot be read, or what came after cannot be removed.
-pub(super) fn resume(run: &StageRun, files: &StageFiles) -> Result<Progress, TrainError> {
+/// When the record cannot be read, what came after cannot be removed, or a checkpoint belongs to another network.
+pub(super) fn resume<M: Architecture>(
+    slim: &Slim<M>,
+    run: &StageRun,
+    files: &StageFiles,
+) -> Result<Progress, TrainError> {
     let StageFiles { record, checkpoints } = files;
     let title = run.title();
     let mut epochs = record.epochs().map_err(|error| record.error(error))?;
+    // An earlier version saved what had diverged in the last step of an epoch.
+    let is_finite = |chosen| {
+        let saved = checkpoints.load(chosen, slim.clone())?;
+        not_finite(&saved).map(|found| found.is_none()).map_err(|error| run.failed(error))
+    };
+    if let Some(result) = files.result(&epochs, run.training)
+        && is_finite(result)?
+    {
+        return Ok(Progress { epochs, complete: true });
+    }
+    let flaw = |epoch| -> Result<Option<&str>, TrainError> {
+        if !checkpoints.is_good(epoch) {
+            return Ok(Some(checkpoints.flaw(epoch)));
+        }
+        let is_finite = is_finite(Chosen { epoch, averaged: false })?
+            && (run.training.ema.is_none() || is_finite(Chosen { epoch, averaged: true })?);
+        Ok((!is_finite).then_some("not finite"))
+    };
     loop {
-        let (good, damaged) = checkpoints.last_good(epochs.len());
-        let instead = if good.is_some() { "resuming from the one before" } else { "the stage starts again" };
-        for epoch in damaged {
-            let flaw = checkpoints.flaw(epoch);
+        let mut flaws = Vec::new();
+        let saved = checkpoints.epochs().into_iter().filter(|epoch| *epoch <= epochs.len());
+        let mut last = 0;
+        for epoch in saved.rev() {
+            match flaw(epoch)? {
+                Some(flaw) => flaws.push((epoch, flaw)),
+                None => {
+                    last = epoch;
+                    break;
+                }
+            }
+        }
+        let instead = if last > 0 { "resuming from the one before" } else { "the stage starts again" };
+        for (epoch, flaw) in flaws {
             say(format_args!("{title}: the checkpoint of epoch {epoch} is {flaw}; {instead}"));
         }
-        epochs.truncate(good.unwrap_or(0));
-        match best_epoch(&epochs, run.training) {
-            Some(best) if !checkpoints.is_good(best) => {
-                let flaw = checkpoints.flaw(best);
-                say(format_args!(
-                    "{title}: the checkpoint of the best epoch, {best}, is {flaw}; training it again"
-                ));
-                epochs.truncate(best - 1);
-            }
-            _ => break,
-        }
+        epochs.truncate(last);
+        let Some(best) = best_epoch(&epochs, run.training).filter(|best| *best != last) else { break };
+        let Some(flaw) = flaw(best)? else { break };
+        say(format_args!("{title}: the checkpoint of the best epoch, {best}, is {flaw}; training it again"));
+        epochs.truncate(best - 1);
     }
-    checkpoints.prune(epochs.len(), &epochs, run.training);
+    checkpoints.prune(epochs.len(), &epochs, run.training, run.keep);
     let complete = is_complete(&epochs, run.training);
     if !complete {
         for path in &run.dependents {
@@ -104,10 +142,19 @@ pub(super) fn resume(run: &StageRun, files: &StageFiles) -> Result<Progress, Tra
     Ok(Progress { epochs, complete })
 }
 
-/// Whether the folder `run` has a complete stage that was trained by `training`: its record, and the checkpoint that the next
-/// needs.
+/// Whether the folder `run` has a complete stage that was trained by `training`: its record, and the weights that it ended with.
 pub(crate) fn is_whole(run: &Path, stage: Stage, subnet: Option<&str>, training: &Training) -> bool {
     StageFiles::of_run(run, stage, subnet, training).is_whole(training)
+}
+
+/// The files of a stage in the folder `run` that nothing needs any more: if it is complete, all but the weights that it ended with.
+pub(crate) fn spare(run: &Path, stage: Stage, subnet: Option<&str>, training: &Training) -> Vec<PathBuf> {
+    StageFiles::of_run(run, stage, subnet, training).spare(training)
+}
+
+/// Those of a stage that trials of a sweep share, which has `folder` for itself.
+pub(crate) fn spare_of_shared(folder: &Path, stage: Stage, training: &Training) -> Vec<PathBuf> {
+    StageFiles::of_shared(folder, stage, training).spare(training)
 }
 
 /// Whether the folder `run` has any checkpoint of a stage.
@@ -166,9 +213,13 @@ pub fn load_pretrained<M: Architecture>(
     training: &Training,
     run: &Path,
 ) -> Result<Loaded<M>, CheckpointError> {
-    let StageFiles { record, checkpoints } = StageFiles::of_run(run, Stage::Pretrain, None, training);
+    let files = StageFiles::of_run(run, Stage::Pretrain, None, training);
+    let StageFiles { record, checkpoints } = &files;
     let mut epochs = record.epochs().map_err(CheckpointError::Record)?;
-    let (good, damaged) = checkpoints.last_good(epochs.len());
+    let (good, damaged) = match files.result(&epochs, training) {
+        Some(_) => (Some(epochs.len()), Vec::new()),
+        None => checkpoints.last_good(epochs.len()),
+    };
     epochs.truncate(good.unwrap_or(0));
     let Some(chosen) = Chosen::of(&epochs, training) else {
         let folder = checkpoints.folder().to_owned();

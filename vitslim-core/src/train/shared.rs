@@ -1,7 +1,7 @@
 //! Stages that trials of a sweep have in common. The first trial that needs one trains it, others that need it meanwhile wait,
 //! and later ones copy its checkpoints and record as if they had trained it themselves.
 //!
-//! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last.
+//! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last; or, if training diverged, why.
 
 use std::fs::{File, TryLockError};
 use std::io::Error;
@@ -14,10 +14,13 @@ use super::resume::{StageFiles, checkpoint_folder, has_checkpoint};
 use super::stage::StageRun;
 use crate::data::Stage;
 use crate::terminal::say;
-use crate::whole_file::{remove, write_whole};
+use crate::whole_file::{make_folder, remove, sync_folder, write_whole};
 
 /// File beside the checkpoints of a trial that names the shared stage they come from.
 const IDENTITY: &str = "identity";
+
+/// File of a shared stage that says how its training diverged, as it will again.
+const DIVERGED: &str = "diverged.txt";
 
 /// Time between two checks of a stage that another trial trains.
 const WAIT: Duration = Duration::from_millis(100);
@@ -44,6 +47,9 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
     // A damaged stage is trained again and replaced.
     if !shared.is_whole(run.training) {
+        if let Ok(what) = std::fs::read_to_string(folder.join(DIVERGED)) {
+            return Err(TrainError::Remembered(what));
+        }
         return Ok(Some(claim));
     }
     if !files.is_whole(run.training) {
@@ -59,7 +65,7 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
 /// The name of the shared stage that the checkpoints of a stage in the folder `run` belong to; `None` if there are none, or a run
 /// without a sweep trained them.
 pub(crate) fn shared_name(run: &Path, stage: Stage, subnet: Option<&str>) -> Option<String> {
-    let name = std::fs::read_to_string(run.join(checkpoint_folder(stage, subnet)).join(IDENTITY)).ok()?;
+    let name = shared_stage(&run.join(checkpoint_folder(stage, subnet)))?;
     has_checkpoint(run, stage, subnet).then_some(name)
 }
 
@@ -81,9 +87,14 @@ fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
     Ok(())
 }
 
+/// The name of the shared stage that the checkpoints in `folder` come from, or will.
+pub(crate) fn shared_stage(folder: &Path) -> Option<String> {
+    std::fs::read_to_string(folder.join(IDENTITY)).ok()
+}
+
 fn claim(run: &StageRun, folder: &Path) -> Result<Claim, TrainError> {
     let failed = |source: Error| TrainError::File { path: folder.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    make_folder(folder).map_err(failed)?;
     let mut options = File::options();
     let lock = options.write(true).create(true).truncate(false).open(folder.join("lock")).map_err(failed)?;
     let mut told = run.quiet;
@@ -122,11 +133,20 @@ impl Claim {
         };
         publish().map_err(|source| TrainError::File { path: self.folder.clone(), source })
     }
+
+    /// Remembers that the stage failed with `error`, if it would again: with the same settings and data it diverges for every
+    /// trial.
+    pub(super) fn remember(&self, error: &TrainError) {
+        if let TrainError::Diverged { .. } = error {
+            // If it cannot be written, the next trial finds it out anew.
+            let _ = write_whole(&self.folder.join(DIVERGED), error.to_string().as_bytes());
+        }
+    }
 }
 
 /// Links or copies the checkpoints in `from` into `to`. A link is enough, since checkpoints are never modified.
 fn link_checkpoints(from: &Path, to: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(to)?;
+    make_folder(to)?;
     for entry in std::fs::read_dir(from)? {
         let file = entry?.path();
         let Some(name) = file.file_name().filter(|_| file.extension().is_some_and(|end| end == "ckpt"))
@@ -140,5 +160,6 @@ fn link_checkpoints(from: &Path, to: &Path) -> Result<(), Error> {
             write_whole(&target, &std::fs::read(&file)?)?;
         }
     }
-    Ok(())
+    // The record that is written next relies on them.
+    sync_folder(to)
 }

@@ -10,8 +10,9 @@ use super::memory::is_out_of_memory;
 use super::team::{DeviceError, Devices};
 use super::trainer::{StepError, TrainerSettings};
 use crate::data::{Loader, Order, Split, Stage};
-use crate::experiment::{Freeze, Masks, Training};
+use crate::experiment::{Freeze, Keep, Masks, Training};
 use crate::nn::Precision;
+use crate::terminal::three_digits;
 
 /// A stage of a run, with everything that it needs.
 #[derive(Clone)]
@@ -44,6 +45,10 @@ pub struct StageRun<'a> {
     pub dependents: Vec<PathBuf>,
     /// Folder where trials of a sweep share this stage; `None` outside a sweep.
     pub shared: Option<PathBuf>,
+    /// Which checkpoints stay.
+    pub keep: Keep,
+    /// Who has taken the run's folder over since the run began, where the file system does not keep processes apart.
+    pub taken_over: &'a dyn Fn() -> Option<String>,
     /// Stops the stage after the current batch.
     pub interrupter: Interrupter,
     /// Threads that prepare training batches ahead; `None` is the default of [`Loader::new`].
@@ -103,6 +108,18 @@ impl StageRun<'_> {
         }
     }
 
+    /// Checks that no other process works in the run's folder, before something is written there.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::TakenOver`] if one does.
+    pub(super) fn check_taken_over(&self) -> Result<(), TrainError> {
+        match (self.taken_over)() {
+            Some(holder) => Err(TrainError::TakenOver { folder: self.folder.to_owned(), holder }),
+            None => Ok(()),
+        }
+    }
+
     /// The error of a stage that failed for `reason`.
     pub(super) fn failed(&self, reason: impl ToString) -> TrainError {
         TrainError::Failed { stage: self.stage.name(), reason: reason.to_string() }
@@ -113,8 +130,8 @@ impl StageRun<'_> {
         TrainError::Unsaved { stage: self.stage.name(), path: folder.to_owned(), source }
     }
 
-    /// The error of a stage in which a step failed.
-    pub(super) fn step_failed(&self, error: StepError) -> TrainError {
+    /// The error of a stage in which a step of `epoch` failed. The epochs before it are saved in `checkpoints`.
+    pub(super) fn step_failed(&self, error: StepError, epoch: usize, checkpoints: &Path) -> TrainError {
         let stage = self.stage.name();
         match error {
             StepError::Device(DeviceError { reason, .. }) if is_out_of_memory(&reason) => {
@@ -126,15 +143,38 @@ impl StageRun<'_> {
                     let parameter = parameter.trim_start_matches("model.");
                     format!("; the largest gradient is that of `{parameter}`, {size:e}")
                 });
-                let (epoch, step, learning_rate) = (place.epoch, place.step, place.learning_rate);
-                TrainError::NotFinite { stage, loss, epoch, step, learning_rate, gradient }
+                let rate = three_digits(place.learning_rate);
+                let what =
+                    format!("the loss is {loss} at {place}, with a learning rate of {rate:e}{gradient}");
+                self.diverged(what, epoch, checkpoints)
+            }
+            StepError::Parameter(parameter) => {
+                let parameter = parameter.trim_start_matches("model.");
+                self.diverged(format!("`{parameter}` is not finite after epoch {epoch}"), epoch, checkpoints)
             }
         }
     }
 
-    /// The error of a stage whose network cannot be validated.
-    pub(super) fn validation_failed(&self, error: &EvaluateError) -> TrainError {
+    fn diverged(&self, what: String, epoch: usize, checkpoints: &Path) -> TrainError {
+        let saved = match epoch - 1 {
+            0 => String::new(),
+            before => format!("; the checkpoint of epoch {before} is still in `{}`", checkpoints.display()),
+        };
+        TrainError::Diverged { stage: self.stage.name(), what, saved }
+    }
+
+    /// The error of a stage whose network cannot be validated after `epoch`. The epochs before it are saved in `checkpoints`.
+    pub(super) fn validation_failed(
+        &self,
+        error: &EvaluateError,
+        epoch: usize,
+        checkpoints: &Path,
+    ) -> TrainError {
         match error {
+            EvaluateError::NotFinite => {
+                let what = format!("the logits on the validation split are not finite after epoch {epoch}");
+                self.diverged(what, epoch, checkpoints)
+            }
             EvaluateError::OutOfMemory(images) => TrainError::OutOfMemory {
                 stage: self.stage.name(),
                 work: format!("with {images} validation images at once"),
@@ -145,7 +185,8 @@ impl StageRun<'_> {
         }
     }
 
-    fn out_of_memory(&self) -> TrainError {
+    /// The error of a stage whose batches need more memory than there is.
+    pub(super) fn out_of_memory(&self) -> TrainError {
         let stage = self.stage.name();
         let (batch, parts) = (self.training.batch.get(), self.training.accumulate.get());
         let computed = match parts {

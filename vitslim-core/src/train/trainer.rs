@@ -10,6 +10,7 @@ use super::TrainError;
 use super::checkpoint::Checkpoints;
 use super::early_stopping::Chosen;
 use super::evaluate::EvaluateError;
+use super::finite::not_finite;
 use super::optimizer::{Ema, clip, freeze, optimizer, schedule};
 use super::record::{Meter, MeterError, Place, Values, value};
 use super::step::StepSettings;
@@ -71,6 +72,9 @@ pub enum StepError {
         /// The parameter with the largest gradient, and its size, if that step was the last.
         gradient: Option<(String, f64)>,
     },
+    /// A parameter is not finite.
+    #[error("`{0}` is not finite")]
+    Parameter(String),
     /// A device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -172,7 +176,7 @@ impl<M: Architecture> Trainer<M> {
             Ok(trainer)
         };
         step().map_err(|error| match error {
-            StepError::NotFinite { .. } => EvaluateError::NotFinite,
+            StepError::NotFinite { .. } | StepError::Parameter(_) => EvaluateError::NotFinite,
             StepError::Device(failure) => EvaluateError::device(failure.reason, images),
         })
     }
@@ -184,6 +188,22 @@ impl<M: Architecture> Trainer<M> {
     /// When the device failed, or a loss is not finite.
     pub fn read(&mut self) -> Result<(), StepError> {
         self.meter.read().map_err(|error| self.failure(error, None))
+    }
+
+    /// Checks what the last step made of the parameters, which no loss tells of: those of model and masks, and their average.
+    ///
+    /// # Errors
+    ///
+    /// When one is not finite, or the device failed.
+    pub(super) fn check_parameters(&self) -> Result<(), StepError> {
+        for slim in [Some(&self.slim()), self.average()].into_iter().flatten() {
+            match not_finite(slim) {
+                Ok(None) => {}
+                Ok(Some(parameter)) => return Err(StepError::Parameter(parameter)),
+                Err(error) => return Err(self.team.first_failure(&error.to_string()).into()),
+            }
+        }
+        Ok(())
     }
 
     fn failure(&self, error: MeterError, last: Option<(Place, &GradientsParams)>) -> StepError {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::resume::metrics;
-use super::workspace::{TINY, Workspace, json, repeatable, said};
+use super::workspace::{TINY, Workspace, json, keeping_all, repeatable, said};
 
 const RUN: &str = "runs/tiny/seed=3";
 
@@ -62,7 +62,7 @@ fn a_budget_that_is_added_is_cut_out_of_the_same_search() {
 /// One that comes before it in the file is trained first, and both are whole then.
 #[test]
 fn a_sub_network_that_is_half_trained_goes_on_behind_one_that_is_added() {
-    let longer = |text: &str| text.replace("retrain: (epochs: 1", "retrain: (epochs: 2");
+    let longer = |text: &str| keeping_all(text).replace("retrain: (epochs: 1", "retrain: (epochs: 2");
     let whole = Workspace::new();
     let expected = repeatable(whole.run(&whole.write("tiny.ron", &longer(TINY)), &[]));
 

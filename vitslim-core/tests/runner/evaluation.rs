@@ -7,7 +7,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use super::data::{SHORT, write_folder, write_idx};
-use super::workspace::{TINY, Workspace, said};
+use super::workspace::{TINY, Workspace, keeping_all, said};
 
 const RUN: &str = "runs/tiny/seed=3";
 
@@ -53,7 +53,7 @@ fn in_f64(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn every_network_of_a_run_is_evaluated_as_the_run_did_and_what_is_broken_is_refused() {
     let workspace = Workspace::new();
-    let file = workspace.write("tiny.ron", TINY);
+    let file = workspace.write("tiny.ron", &keeping_all(TINY));
     let summary = workspace.run(&file, &[]);
     let [first, second] = ["share-0.5-0.5-0.7", "share-0.1"];
 

@@ -9,14 +9,19 @@ mod data;
 mod devices;
 mod documents;
 mod evaluation;
+#[cfg(target_os = "linux")]
+mod file_systems;
 mod identity;
 mod language;
+#[cfg(target_os = "linux")]
+mod memory;
 mod precision;
 mod refusals;
 mod results;
 mod resume;
 mod selftest;
 mod several_devices;
+mod spare;
 mod sweeps;
 mod terminal;
 mod training;

@@ -1,5 +1,6 @@
 //! A run that is stopped goes on, and ends as if it had not been.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,8 +8,9 @@ use std::time::{Duration, Instant};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use super::workspace::{TINY, Workspace, json, repeatable, said};
+use super::workspace::{TINY, Workspace, json, keeping_all, repeatable, said};
 
 /// Enough epochs that a kill finds a stage at work, and all that a checkpoint has to bring back: an average of the weights,
 /// clipping, learning rates that differ, batches in parts, a stage that may end early, lines between epochs.
@@ -51,6 +53,11 @@ pub fn reference() -> Reference {
     reference_of(&longer())
 }
 
+/// One that can go back to an earlier epoch of a complete stage.
+pub fn reference_with_all_checkpoints() -> Reference {
+    reference_of(&keeping_all(&longer()))
+}
+
 fn reference_of(experiment: &str) -> Reference {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", experiment);
@@ -69,6 +76,23 @@ impl Reference {
             assert_eq!(line, expected, "{what}");
         }
         assert_eq!(metrics.len(), self.metrics.len(), "{what}");
+        self.assert_each_epoch_once_in_tensorboard(&workspace.path("runs/tiny/seed=3/tensorboard"), what);
+    }
+
+    #[track_caller]
+    fn assert_each_epoch_once_in_tensorboard(&self, folder: &Path, what: &str) {
+        let mut epochs = BTreeMap::<PathBuf, usize>::new();
+        for line in self.metrics.iter().filter(|line| line["step"].is_null()) {
+            let stage = folder.join(line["stage"].as_str().unwrap());
+            *epochs.entry(stage.join(line["subnet"].as_str().unwrap_or(""))).or_default() += 1;
+        }
+        for (stage, epochs) in epochs {
+            let files = std::fs::read_dir(&stage).unwrap();
+            let events = files.map(|file| std::fs::read(file.unwrap().path()).unwrap_or_default());
+            let events = events.collect::<Vec<_>>().concat();
+            let found = String::from_utf8_lossy(&events).matches("held_out/loss").count();
+            assert_eq!(found, epochs, "{what}: {}", stage.display());
+        }
     }
 }
 
@@ -120,7 +144,7 @@ fn killed_at_twenty_moments_of_all_stages_it_ends_the_same() {
 
 #[test]
 fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
-    let reference = reference();
+    let reference = reference_with_all_checkpoints();
     let folder = reference.workspace.path("runs/tiny/seed=3");
     let damage = |name: &str, change: fn(&mut Vec<u8>)| {
         let path = folder.join(name);
@@ -141,8 +165,8 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
 
     // With none before it.
     std::fs::remove_file(folder.join("summary.json")).unwrap();
-    for epoch in [3, 4] {
-        damage(&format!("checkpoints/pretrain/optimizer-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
+    for epoch in 1..=4 {
+        damage(&format!("checkpoints/pretrain/model-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
     }
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
@@ -153,10 +177,11 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
 
 #[test]
 fn a_frozen_search_goes_on_frozen() {
-    let reference = reference_of(&TINY.replace("masks: (lr", "freeze: Weights,\n        masks: (lr"));
+    let frozen = TINY.replace("masks: (lr", "freeze: Weights,\n        masks: (lr");
+    let reference = reference_of(&keeping_all(&frozen));
     let folder = reference.workspace.path("runs/tiny/seed=3");
     std::fs::remove_file(folder.join("summary.json")).unwrap();
-    std::fs::remove_file(folder.join("checkpoints/search/optimizer-2.ckpt")).unwrap();
+    std::fs::remove_file(folder.join("checkpoints/search/model-2.ckpt")).unwrap();
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
     assert!(
@@ -166,10 +191,15 @@ fn a_frozen_search_goes_on_frozen() {
     reference.assert_same_end(&reference.workspace, "repaired");
 }
 
-/// Presses Ctrl-C. A shell has `kill` where there is no program of that name.
+/// Presses Ctrl-C.
 pub fn interrupt(child: &Child) {
-    let interrupt = format!("kill -INT {}", child.id());
-    assert!(Command::new("sh").arg("-c").arg(interrupt).status().unwrap().success());
+    signal(child, "INT");
+}
+
+/// Sends a signal. A shell has `kill` where there is no program of that name.
+pub fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id());
+    assert!(Command::new("sh").arg("-c").arg(kill).status().unwrap().success());
 }
 
 #[test]
@@ -233,6 +263,101 @@ fn two_processes_never_work_in_one_folder() {
     first.kill().unwrap();
     first.wait().unwrap();
     reference.assert_same_end(&workspace, "after its holder died");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_of_a_batch_system_end_a_run_like_ctrl_c_with_exit_codes_of_their_own() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &longer().replace("epochs: 4, batch", "epochs: 400, batch"));
+    let folder = workspace.path("runs/tiny/seed=3");
+    for (name, code, epochs) in [("TERM", 143, 1), ("USR1", 138, 6), ("HUP", 129, 12)] {
+        let mut command = workspace.command(env!("CARGO_BIN_EXE_vitslim"), &["run", file.to_str().unwrap()]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for_epochs(&folder, epochs, &mut child);
+        // Slurm may send it twice.
+        signal(&child, name);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let printed = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{printed}");
+        assert!(printed.contains(&format!("stopping after this batch: SIG{name}")), "{printed}");
+        assert!(printed.ends_with("give the same command to resume from there"), "{printed}");
+        // What it had saved stays.
+        assert!(metrics(&folder).len() >= epochs);
+    }
+    // As `nohup` starts it.
+    let script = "trap '' HUP; exec \"$0\" \"$@\"";
+    let mut command =
+        workspace.command("sh", &["-c", script, env!("CARGO_BIN_EXE_vitslim"), "run", "tiny.ron"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let epochs = metrics(&folder).len();
+    wait_for_epochs(&folder, epochs + 2, &mut child);
+    signal(&child, "HUP");
+    wait_for_epochs(&folder, epochs + 8, &mut child);
+    assert!(child.try_wait().unwrap().is_none());
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[test]
+fn a_run_that_is_killed_in_its_first_epoch_is_stopped() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &TINY.replace("epochs: 2, batch: 128,", "epochs: 2, batch: 2,"));
+    let mut child = spawn(&workspace, &file);
+    while !workspace.path("runs/tiny/seed=3/normalisation.json").exists()
+        && child.try_wait().unwrap().is_none()
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!workspace.path("runs/tiny/seed=3/summary.json").exists());
+    let listed = workspace.vitslim(&["ls", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["runs"][0]["state"], "stopped");
+}
+
+#[test]
+fn an_epoch_that_an_earlier_version_saved_though_it_had_diverged_is_trained_again() {
+    let reference = reference_of(&keeping_all(TINY));
+    let folder = reference.workspace.path("runs/tiny/seed=3");
+    let path = folder.join("checkpoints/search/model-2.ckpt");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.truncate(bytes.len() - 32);
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let digest = Sha256::digest(&bytes);
+    bytes.extend(digest.as_slice());
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    let printed = said(&reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]));
+    let told = "search: the checkpoint of epoch 2 is not finite; resuming from the one before";
+    assert!(printed.contains(told), "{printed}");
+    reference.assert_same_end(&reference.workspace, "trained again");
+}
+
+/// The last step drives the masks of the tokens to minus infinity, where their tanh is -1: no loss tells of it.
+#[test]
+fn an_epoch_whose_last_step_diverges_is_not_saved_as_good() {
+    let workspace = Workspace::new();
+    let masks = "masks: (lr: 1.0, weight_decay: 3e38),";
+    let text = keeping_all(TINY).replace("masks: (lr: 5e-2),", masks).replace(
+        "epochs: 2,\n        batch: 128,",
+        "epochs: 2,\n        batch: 1097,\n        schedule: Constant(),",
+    );
+    let file = workspace.write("tiny.ron", &text);
+    let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    assert!(
+        printed.contains("search diverged: `masks.") && printed.contains("is not finite after epoch 1"),
+        "{printed}"
+    );
+    // There is no checkpoint to speak of.
+    assert!(!printed.contains("checkpoint") && printed.contains("a smaller penalty weight"), "{printed}");
+    let search = workspace.path("runs/tiny/seed=3/checkpoints/search");
+    assert!(!search.join("model-1.ckpt").exists());
 }
 
 #[test]

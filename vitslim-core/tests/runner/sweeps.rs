@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::resume::{interrupt, metrics, stage_hit, wait_for_epochs};
-use super::workspace::{TINY, VITSLIM, Workspace, json, repeatable, said};
+use super::resume::{interrupt, metrics, signal, stage_hit, wait_for_epochs};
+use super::workspace::{TINY, VITSLIM, Workspace, json, keeping_all, repeatable, said};
 
 /// Two weights, and budgets that differ between trials.
 fn sweep() -> String {
@@ -100,7 +100,7 @@ fn what_trials_have_in_common_is_trained_once_and_comes_out_as_if_each_had_train
 #[test]
 fn a_shared_stage_is_not_taken_over_once_something_it_depends_on_has_changed() {
     let workspace = Workspace::new();
-    let sweep = TINY.replace("\"hidden\": 0.1", "\"hidden\": Sweep([0.1, 0.9])");
+    let sweep = keeping_all(TINY).replace("\"hidden\": 0.1", "\"hidden\": Sweep([0.1, 0.9])");
     let file = workspace.write("tiny.ron", &sweep);
     run_sweep(&workspace, &file, &[]);
     for (name, changed, expected) in [
@@ -243,6 +243,34 @@ fn a_trial_that_fails_is_told_at_once_and_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_shared_stage_that_diverged_fails_for_the_other_trials_at_once_with_the_same_cause() {
+    let workspace = Workspace::new();
+    let text = TINY.replace("\"hidden\": (weight: 1e-4)", "\"hidden\": (weight: Sweep([1e-4, 1e-3]))");
+    let file = workspace.write("tiny.ron", &text);
+    let wild = ["pretrain.optimizer=AdamW(lr: 1.0, weight_decay: 1e30)", "pretrain.schedule=Constant()"];
+    let output = workspace.vitslim(&["run", "tiny.ron", "--set", wild[0], "--set", wild[1]]);
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let sweep = json(&workspace.path("runs/tiny/sweep.json"));
+    let [first, second] = [0, 1].map(|trial| sweep["trials"][trial]["failure"].as_str().unwrap());
+    assert!(first == second && first.starts_with("pretrain diverged: "), "{sweep}");
+    let log = |weight: &str| {
+        let log = workspace.path(&format!("runs/tiny/hidden.weight={weight},seed=3/log.txt"));
+        std::fs::read_to_string(log).unwrap()
+    };
+    let remembered = "another trial of the sweep";
+    assert!(!log("0.0001").contains(remembered) && log("0.001").contains(remembered), "{}", log("0.001"));
+    // With other settings it is another stage.
+    for weight in ["0.0001", "0.001"] {
+        std::fs::remove_dir_all(workspace.path(&format!("runs/tiny/hidden.weight={weight},seed=3"))).unwrap();
+    }
+    let ended = run_sweep(&workspace, &file, &[]);
+    assert!(trials(&ended).values().all(|trial| trial["state"] == "complete"));
+    // The one that diverged is not needed any more.
+    assert_eq!(shared(&workspace)["pretrain"], 1);
+}
+
+#[test]
 fn fail_fast_leaves_the_rest_waiting() {
     let workspace = Workspace::new();
     with_a_failure(&workspace);
@@ -266,15 +294,20 @@ fn ctrl_c_stops_all_trials_after_their_batch_and_the_same_command_goes_on() {
     let mut child = spawn(&workspace, &["run", "tiny.ron", "--jobs", "2"]);
     let folder = workspace.path(&format!("runs/tiny/{}", TRIALS[0]));
     wait_for_epochs(&folder, 5, &mut child);
+    let assert_stopped = || {
+        let states = states(&workspace);
+        let has = |state: &str| states.iter().any(|found| found == state);
+        assert!(!has("failed") && !has("running") && has("stopped"), "{states:?}");
+    };
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    let states = json(&workspace.path("runs/tiny/sweep.json"));
-    let states: Vec<&str> =
-        states["trials"].as_array().unwrap().iter().map(|trial| trial["state"].as_str().unwrap()).collect();
-    assert!(
-        !states.contains(&"failed") && !states.contains(&"running") && states.contains(&"stopped"),
-        "{states:?}"
-    );
+    assert_stopped();
+    // As a batch system asks for it.
+    let mut child = spawn(&workspace, &["run", "tiny.ron"]);
+    wait_for_epochs(&folder, metrics(&folder).len() + 2, &mut child);
+    signal(&child, "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_stopped();
     let ended = run_sweep(&workspace, &file, &["--jobs", "2"]);
     assert!(trials(&ended).values().all(|trial| trial["state"] == "complete"));
 }
@@ -358,7 +391,9 @@ fn states(workspace: &Workspace) -> Vec<String> {
 #[test]
 fn what_another_program_has_trained_is_taken_over_where_its_network_is_the_same() {
     let workspace = Workspace::new();
-    let (_, [first, second]) = two_budgets(&workspace);
+    let (file, [first, second]) = two_budgets(&workspace);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, keeping_all(&text)).unwrap();
     let mut sweep = spawn(&workspace, &["run", "tiny.ron"]);
     // Past the pretraining, two epochs of one line each and some between.
     wait_for_epochs(&first, 3, &mut sweep);

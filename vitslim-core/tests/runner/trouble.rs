@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use super::resume::{Reference, metrics, reference};
+use super::resume::{Reference, metrics, reference, reference_with_all_checkpoints};
 use super::workspace::{TINY, VITSLIM, Workspace, json, said};
 
 /// The run has failed, in words, and left whole what was there.
@@ -34,7 +34,7 @@ fn limited(workspace: &Workspace, reference: &Reference, blocks: u64) -> Output 
 #[cfg(unix)]
 #[test]
 fn a_checkpoint_that_cannot_be_written_stops_the_run_which_goes_on_later() {
-    let reference = reference();
+    let reference = reference_with_all_checkpoints();
     let folder = "runs/tiny/seed=3";
     let checkpoints = reference.workspace.path(folder).join("checkpoints");
     let blocks = largest(&checkpoints.join("pretrain")).div_ceil(512);
@@ -59,6 +59,23 @@ fn a_checkpoint_that_cannot_be_written_stops_the_run_which_goes_on_later() {
     assert!(names.iter().all(|name| name.ends_with(".ckpt")), "{names:?}");
 
     reference.assert_same_end(&workspace, "after room was made");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sweep_says_why_a_trial_failed_and_not_only_where() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    let script = "ulimit -f 20; exec \"$0\" \"$@\"";
+    let args = ["-c", script, VITSLIM, "run", "tiny.ron", "--set", "seed=Sweep([1])"];
+    let output = workspace.command("sh", &args).env("NO_COLOR", "1").output().unwrap();
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
+    let cause = "checkpoint cannot be written to `runs/tiny/seed=1/checkpoints/pretrain`: File too large";
+    assert!(printed.contains(&format!("seed=1 failed: pretrain was stopped: its {cause}")), "{printed}");
+    let sweep = json(&workspace.path("runs/tiny/sweep.json"));
+    let failure = sweep["trials"][0]["failure"].as_str().unwrap();
+    assert!(failure.contains(cause) && failure.matches("os error").count() == 1, "{failure}");
 }
 
 #[cfg(unix)]

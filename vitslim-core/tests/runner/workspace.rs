@@ -32,6 +32,11 @@ pub const TINY: &str = r#"Experiment(
 )
 "#;
 
+/// `experiment`, all of whose checkpoints stay.
+pub fn keeping_all(experiment: &str) -> String {
+    experiment.replace("seed: 3,", "seed: 3,\n    keep: All,")
+}
+
 /// The binary.
 pub const VITSLIM: &str = env!("CARGO_BIN_EXE_vitslim");
 

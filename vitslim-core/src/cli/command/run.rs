@@ -1,6 +1,6 @@
 use miette::IntoDiagnostic;
 
-use crate::cli::interrupt::stop_on_ctrl_c;
+use crate::cli::interrupt::{CtrlC, stop_on_signals};
 use crate::cli::registry::Registry;
 use crate::cli::run_one::{RunArgs, run_one};
 use crate::cli::sweep::{run_attached, run_sweep};
@@ -14,7 +14,7 @@ pub fn run(registry: &Registry, args: &RunArgs) -> miette::Result<()> {
     }
     let trials = registry.trials(&Document::read(&args.file, &args.sets)?)?;
     let interrupter = Interrupter::new();
-    stop_on_ctrl_c(&interrupter).into_diagnostic()?;
+    stop_on_signals(&interrupter, CtrlC::Stops).into_diagnostic()?;
     match trials.is_sweep() {
         true => run_sweep(registry, args, &trials, &interrupter),
         false => run_one(registry, args, &trials.get(0), interrupter),

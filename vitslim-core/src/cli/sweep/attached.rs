@@ -8,7 +8,7 @@ use std::path::Path;
 use miette::IntoDiagnostic;
 
 use super::protocol::{BUSY, END, trial_folder};
-use crate::cli::interrupt::INTERRUPTED;
+use crate::cli::interrupt::{CtrlC, INTERRUPTED, stop_on_signals};
 use crate::cli::registry::Registry;
 use crate::cli::run_one::{RunArgs, run_one};
 use crate::experiment::Document;
@@ -32,7 +32,7 @@ pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &s
     let interrupter = Interrupter::new();
     obey(input, &interrupter);
     // Ctrl-C in a terminal reaches this process too, but the sweep decides what to do then.
-    ctrlc::set_handler(|| ()).into_diagnostic()?;
+    stop_on_signals(&interrupter, CtrlC::IsLeftToTheSweep).into_diagnostic()?;
 
     let run = || run_one(registry, args, &trial, interrupter.clone());
     let result = catch_unwind(AssertUnwindSafe(run))
@@ -59,6 +59,17 @@ fn leave_failure(folder: &Path, report: &miette::Report) -> miette::Result<()> {
     match report.downcast_ref::<RunError>() {
         Some(RunError::Train(TrainError::Interrupted { .. })) => Ok(()),
         Some(RunError::Folder(FolderError::InUse { .. })) => std::process::exit(BUSY),
-        _ => Ok(record_failure(folder, &one_line(&report.to_string()), &format!("{report:?}"))?),
+        _ => Ok(record_failure(folder, &reason(report), &format!("{report:?}"))?),
     }
+}
+
+/// `report` and its causes, in one sentence.
+fn reason(report: &miette::Report) -> String {
+    let causes = report.chain().map(|cause| one_line(&cause.to_string()));
+    causes.fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        // Some errors quote their cause.
+        told if told.contains(&cause) => text,
+        told => format!("{told}: {cause}"),
+    })
 }

@@ -13,9 +13,9 @@ use super::queue::Queue;
 use super::trial::Trial;
 use super::worker::{Outcome, Worker, log};
 use crate::cli::run_one::RunArgs;
-use crate::experiment::Trials;
+use crate::experiment::{Keep, Trials};
 use crate::report::{RunState, SweepReport, TrialReport};
-use crate::run::{failure, summary};
+use crate::run::{failure, free_unneeded, summary};
 use crate::train::Interrupter;
 use crate::whole_file::write_whole;
 
@@ -73,6 +73,11 @@ impl<'a> Sweep<'a> {
             }
         });
         self.display.clear();
+        if self.trials.iter().all(Trial::is_complete)
+            && !self.written.iter().any(|trial| trial.experiment.keep == Keep::All)
+        {
+            free_unneeded(self.folder);
+        }
         self.write()
     }
 

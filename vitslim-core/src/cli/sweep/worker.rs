@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::protocol::{BUSY, END};
 use super::trial::Trial;
-use crate::cli::interrupt::INTERRUPTED;
+use crate::cli::interrupt::is_stop;
 use crate::cli::process::THREADS;
 use crate::run::{failure, forget_failure, program, record_failure};
 use crate::train::Interrupter;
@@ -82,7 +82,7 @@ impl Worker {
             }
         }
         let status = child.wait()?;
-        Ok(outcome(status, folder, &last))
+        Ok(outcome(status, folder, &last, stopping))
     }
 
     fn start(&self, trial: &Trial) -> Result<Child, Error> {
@@ -124,14 +124,20 @@ fn lines(child: &mut Child) -> Receiver<String> {
     receiver
 }
 
-fn outcome(status: ExitStatus, folder: &Path, last: &[String]) -> Outcome {
+fn outcome(status: ExitStatus, folder: &Path, last: &[String], stopping: bool) -> Outcome {
     match status.code() {
         Some(0) => Outcome::Complete,
-        Some(code) if code == i32::from(INTERRUPTED) => Outcome::Stopped,
+        Some(code) if is_stop(code) => Outcome::Stopped,
+        // A signal for the whole sweep came before the process could listen to it.
+        None if stopping => Outcome::Stopped,
         Some(BUSY) => Outcome::Busy,
         _ => {
             let reason = failure(folder).unwrap_or_else(|| {
-                let reason = format!("its process ended with {status}; see its log");
+                let reason = match last.last().filter(|_| status.code() == Some(1)) {
+                    // It said why, but could not write it: it was out of memory.
+                    Some(line) => line.clone(),
+                    None => format!("its process ended with {status}; see its log"),
+                };
                 // If the reason cannot be written there, it is reported all the same.
                 let _ = record_failure(folder, &reason, &last.join("\n"));
                 reason

@@ -30,6 +30,10 @@ pub struct Experiment {
     /// command line decides. A run may resume on other devices.
     #[serde(default, skip_serializing)]
     pub devices: Option<Vec<String>>,
+    /// Which checkpoints of a stage stay once it is complete.
+    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    #[schemars(extend("default" = "Last"))]
+    pub keep: Keep,
     /// Precision of matrix products, in training and everywhere else.
     #[serde(default)]
     pub precision: Precision,
@@ -55,6 +59,23 @@ pub struct Experiment {
     /// Training of each sub-network. Left out, they stay as they were cut.
     #[serde(default)]
     pub retrain: Option<Training>,
+}
+
+/// Which checkpoints of a stage stay once it is complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Keep {
+    /// The weights that it ended with, which later stages, `vitslim eval` and further budgets need. While it trains, its last two
+    /// epochs stay, and with early stopping its best.
+    #[default]
+    Last,
+    /// Everything, from its first epoch on.
+    All,
+}
+
+impl Keep {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 const fn log_every() -> Count {

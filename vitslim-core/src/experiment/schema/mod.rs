@@ -8,7 +8,7 @@ mod search;
 mod training;
 
 pub use self::data::Data;
-pub use self::experiment::{Experiment, Model, Raw, RunName};
+pub use self::experiment::{Experiment, Keep, Model, Raw, RunName};
 pub use self::keyed::Keyed;
 pub use self::number::{
     Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, ProperFraction, Rate,

@@ -6,17 +6,16 @@ use super::tensorboard::{Point, PointValue, write_events};
 use super::{Entry, StageRecord};
 use crate::train::TrainError;
 
-/// Rewrites the event file of a stage from its lines in `metrics.jsonl`, so that the two always agree, also after a restart. In
+/// Brings the event files of a stage up to its lines in `metrics.jsonl`, so that the two always agree, also after a restart. In
 /// TensorBoard each stage is a run: `pretrain`, `search`, `retrain/share-0.5`.
 pub(in crate::train) fn write_stage_events(run: &Path, record: &StageRecord) -> Result<(), TrainError> {
     let folder = run.join(events_folder(record.stage(), record.subnet()));
     let entries = record.entries().map_err(|error| record.error(error))?;
     let points: Vec<Point> = entries.iter().flat_map(points).collect();
-    write_events(&folder, &points).map_err(|source| TrainError::File { path: folder, source })?;
-    Ok(())
+    write_events(&folder, &points).map_err(|source| TrainError::File { path: folder, source })
 }
 
-/// Path of the stage's event file in the run's folder.
+/// Path of the stage's event files in the run's folder.
 pub(crate) fn events_folder(stage: &str, subnet: Option<&str>) -> PathBuf {
     let folder = Path::new("tensorboard").join(stage);
     subnet.map_or(folder.clone(), |subnet| folder.join(subnet))

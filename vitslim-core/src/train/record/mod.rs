@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::TrainError;
 use super::early_stopping::HeldOut;
 use crate::data::Stage;
-use crate::whole_file::write_whole;
+use crate::whole_file::{sync_folder, write_whole};
 
 pub(crate) use events::events_folder;
 pub(in crate::train) use events::write_stage_events;
@@ -169,14 +169,26 @@ impl StageRecord {
         let line =
             |entry| as_text(&Line { stage: self.stage.to_owned(), subnet: self.subnet.clone(), entry });
         let text: String = theirs.entries()?.into_iter().map(line).collect::<Result<_, Error>>()?;
-        OpenOptions::new().create(true).append(true).open(&self.path)?.write_all(text.as_bytes())
+        self.write(&text, true)
     }
 
-    /// Adds a line of the stage.
+    /// Adds a line of the stage. That of an epoch survives a power cut: its checkpoint counts because of it, and the one before
+    /// goes.
     pub(in crate::train) fn append(&self, entry: Entry) -> Result<(), Error> {
+        let ends_epoch = entry.step.is_none();
         let line = Line { stage: self.stage.to_owned(), subnet: self.subnet.clone(), entry };
+        self.write(&as_text(&line)?, ends_epoch)
+    }
+
+    /// Appends `text`, and waits until the disk has it if it is to `last`.
+    fn write(&self, text: &str, last: bool) -> Result<(), Error> {
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(as_text(&line)?.as_bytes())
+        file.write_all(text.as_bytes())?;
+        if last {
+            file.sync_all()?;
+            self.path.parent().map_or(Ok(()), sync_folder)?;
+        }
+        Ok(())
     }
 }
 

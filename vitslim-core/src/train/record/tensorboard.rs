@@ -3,19 +3,23 @@
 //! A file is a list of records. Each record is a protobuf message `Event`, framed by its length and checksums. The messages below
 //! have the fields of TensorFlow's `event.proto` and `summary.proto` that are written here.
 
-use std::io::Error;
+use std::fs::File;
+use std::io::{Error, Write};
 use std::path::{Path, PathBuf};
 
 use prost::{Message, Oneof};
 
 use super::mask_statistics::MaskStatistics;
-use crate::whole_file::write_whole;
+use crate::whole_file::{make_folder, remove, sync_folder};
 
-/// Name of the file. TensorBoard reads every file that has `tfevents` in its name.
+/// Name of the first file; a number is appended to those of others. TensorBoard reads every file that has `tfevents` in its name.
 const FILE: &str = "events.out.tfevents.vitslim";
 
 /// The format version, which is the first record of a file.
 const VERSION: &str = "brain.Event:2";
+
+/// Bytes of a record beside its data.
+const FRAME: usize = 16;
 
 /// A value of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,30 +43,84 @@ pub(super) enum PointValue {
     Histogram(MaskStatistics),
 }
 
-/// Writes `points` to an event file in `folder`, replacing an earlier one, and returns its path.
+/// Makes the event files in `folder` hold `points`, which grow from call to call. TensorBoard reads a file on from where it was, and
+/// never looks back: so a file is appended to and never replaced, and where its end no longer holds, as after a run that went back to
+/// an earlier epoch, it is cut back and what comes now goes to a new file.
 ///
 /// # Errors
 ///
-/// When the file cannot be written.
-pub(super) fn write_events(folder: &Path, points: &[Point]) -> Result<PathBuf, Error> {
-    let start = points.first().map_or(0.0, |point| point.time);
-    let version = Event { wall_time: start, step: 0, what: Some(What::FileVersion(VERSION.into())) };
-    let mut bytes = Vec::new();
-    for event in std::iter::once(version).chain(points.iter().map(Event::from)) {
-        append_record(&mut bytes, &event.encode_to_vec());
+/// When a file cannot be read or written.
+pub(super) fn write_events(folder: &Path, points: &[Point]) -> Result<(), Error> {
+    make_folder(folder)?;
+    let files = event_files(folder)?;
+    let mut left = points;
+    for (index, path) in files.iter().enumerate() {
+        let there = std::fs::read(path)?;
+        let begin = first_record(&there);
+        let mut end = begin;
+        while let Some((next, rest)) = left.split_first()
+            && there[end..].starts_with(&record(&Event::from(next)))
+        {
+            end += record(&Event::from(next)).len();
+            left = rest;
+        }
+        let torn = &there[end..];
+        let is_last = index + 1 == files.len();
+        if is_last && begin > 0 && records(left).starts_with(torn) {
+            return append(path, &records(left)[torn.len()..]);
+        }
+        if !torn.is_empty() || begin == 0 {
+            File::options().write(true).open(path)?.set_len(end as u64)?;
+            files[index + 1..].iter().try_for_each(|path| remove(path))?;
+            break;
+        }
     }
-    let path = folder.join(FILE);
-    write_whole(&path, &bytes)?;
-    Ok(path)
+    let time = left.first().map_or(0.0, |point| point.time);
+    let version = Event { wall_time: time, step: 0, what: Some(What::FileVersion(VERSION.into())) };
+    append(&folder.join(next_name(&files)), &[record(&version), records(left)].concat())
 }
 
-/// Appends the length of `data`, the checksum of the length, `data`, and the checksum of `data`.
-fn append_record(bytes: &mut Vec<u8>, data: &[u8]) {
+/// The event files in `folder`, in the order in which TensorBoard reads them.
+fn event_files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut files = entries.collect::<Result<Vec<_>, Error>>()?;
+    files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(FILE)));
+    files.sort();
+    Ok(files)
+}
+
+/// A name that comes after those of `files`.
+fn next_name(files: &[PathBuf]) -> String {
+    let Some(last) = files.last() else { return FILE.to_owned() };
+    let number = last.extension().and_then(|end| end.to_str()?.parse::<usize>().ok()).unwrap_or(0);
+    format!("{FILE}.{:04}", number + 1)
+}
+
+/// Appends `bytes`, and waits until the disk has them: nothing writes the events of a complete run again.
+fn append(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = File::options().create(true).append(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Length of the first record of a file, the format version; 0 if there is no whole one.
+fn first_record(file: &[u8]) -> usize {
+    let Some(length) = file.first_chunk().map(|length| u64::from_le_bytes(*length)) else { return 0 };
+    let length = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(FRAME);
+    if length <= file.len() { length } else { 0 }
+}
+
+fn records(points: &[Point]) -> Vec<u8> {
+    points.iter().flat_map(|point| record(&Event::from(point))).collect()
+}
+
+/// The record of `event`: the length of its data, the checksum of the length, the data, and their checksum.
+fn record(event: &Event) -> Vec<u8> {
+    let data = event.encode_to_vec();
     let length = (data.len() as u64).to_le_bytes();
-    bytes.extend(length);
-    bytes.extend(checksum(&length).to_le_bytes());
-    bytes.extend(data);
-    bytes.extend(checksum(data).to_le_bytes());
+    let [of_length, of_data] = [&length[..], &data].map(|bytes| checksum(bytes).to_le_bytes());
+    [&length[..], &of_length, &data, &of_data].concat()
 }
 
 /// CRC-32C, masked, since a checksum of bytes that contain checksums would be a poor one.
@@ -167,10 +225,12 @@ impl From<&MaskStatistics> for Histogram {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     /// The records of a file whose checksums are right, up to the first that is not.
-    fn records(mut bytes: &[u8]) -> Vec<Event> {
+    fn read_records(mut bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
         while bytes.len() > 16 {
@@ -200,7 +260,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let value = PointValue::Scalar(0.25);
         let point = Point { tag: "search/loss".into(), step: 3, time: 2.5, value };
-        let ours = std::fs::read(write_events(folder.path(), &[point]).unwrap()).unwrap();
+        write_events(folder.path(), &[point]).unwrap();
+        let ours = std::fs::read(folder.path().join(FILE)).unwrap();
         let hex: String = ours.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, theirs);
     }
@@ -214,9 +275,9 @@ mod tests {
             point("search/masks/hidden", 2, PointValue::Histogram(masks)),
             point("search/penalty", 3, PointValue::Scalar(f32::NAN)),
         ];
-        let path = write_events(&folder.path().join("logs"), &points).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        let events = records(&bytes);
+        write_events(&folder.path().join("logs"), &points).unwrap();
+        let bytes = std::fs::read(folder.path().join("logs").join(FILE)).unwrap();
+        let events = read_records(&bytes);
         assert_eq!(events[0].what, Some(What::FileVersion(VERSION.into())));
         assert_eq!(events[1..3], points[..2].iter().map(Event::from).collect::<Vec<_>>());
         let Some(What::Summary(summary)) = &events[3].what else { panic!("{:?}", events[3]) };
@@ -226,11 +287,77 @@ mod tests {
         for place in [0, 9, 20, bytes.len() - 1] {
             let mut damaged = bytes.clone();
             damaged[place] ^= 1;
-            assert!(records(&damaged).len() < 4, "a flipped bit in byte {place}");
+            assert!(read_records(&damaged).len() < 4, "a flipped bit in byte {place}");
         }
-        // A second file replaces it.
-        write_events(&folder.path().join("logs"), &points[..1]).unwrap();
-        assert_eq!(records(&std::fs::read(&path).unwrap()).len(), 2);
+    }
+
+    fn line(epoch: i64, value: f32) -> Point {
+        point("train/loss", epoch, PointValue::Scalar(value))
+    }
+
+    /// The steps that the files in `folder` have, file by file.
+    fn steps(folder: &Path) -> Vec<Vec<i64>> {
+        let files = event_files(folder).unwrap();
+        let of = |path: &PathBuf| {
+            read_records(&std::fs::read(path).unwrap())[1..].iter().map(|event| event.step).collect()
+        };
+        files.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_reader_that_has_the_file_open_gets_what_is_appended() {
+        let folder = tempfile::tempdir().unwrap();
+        let points: Vec<Point> = (1..=25).map(|epoch| line(epoch, 0.5)).collect();
+        write_events(folder.path(), &points[..2]).unwrap();
+        let mut open = File::open(folder.path().join(FILE)).unwrap();
+        let mut bytes = Vec::new();
+        open.read_to_end(&mut bytes).unwrap();
+        for epochs in 3..=25 {
+            write_events(folder.path(), &points[..epochs]).unwrap();
+            open.read_to_end(&mut bytes).unwrap();
+            assert_eq!(read_records(&bytes).len(), 1 + epochs);
+        }
+        assert_eq!(steps(folder.path()), [(1..=25).collect::<Vec<_>>()]);
+    }
+
+    #[test]
+    fn wherever_it_is_cut_short_each_step_appears_once() {
+        let points: Vec<Point> = (1..=4).map(|epoch| line(epoch, 0.5)).collect();
+        let folder = tempfile::tempdir().unwrap();
+        write_events(folder.path(), &points).unwrap();
+        let whole = std::fs::read(folder.path().join(FILE)).unwrap();
+        for length in 0..=whole.len() {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(FILE), &whole[..length]).unwrap();
+            write_events(folder.path(), &points).unwrap();
+            let first = read_records(&std::fs::read(folder.path().join(FILE)).unwrap());
+            if first.is_empty() {
+                // Not even the format version was there.
+                std::fs::remove_file(folder.path().join(FILE)).unwrap();
+            }
+            assert_eq!(steps(folder.path()).concat(), [1, 2, 3, 4], "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_run_went_back_is_in_a_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut points: Vec<Point> = (1..=4).map(|epoch| line(epoch, 0.5)).collect();
+        write_events(folder.path(), &points).unwrap();
+        points.truncate(2);
+        points.push(line(3, 0.25));
+        for _ in 0..2 {
+            write_events(folder.path(), &points).unwrap();
+            assert_eq!(steps(folder.path()), [vec![1, 2], vec![3]]);
+        }
+        points.push(line(4, 0.25));
+        write_events(folder.path(), &points).unwrap();
+        assert_eq!(steps(folder.path()), [vec![1, 2], vec![3, 4]]);
+        // From the first epoch on.
+        let points = [line(1, 0.125)];
+        write_events(folder.path(), &points).unwrap();
+        assert_eq!(steps(folder.path()), [vec![], vec![1]]);
+        assert!(event_files(folder.path()).unwrap()[1].ends_with(format!("{FILE}.0002")));
     }
 
     #[test]
