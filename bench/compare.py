@@ -49,14 +49,15 @@ def selftest(args):
 
 
 def ours(args, model, batch):
-    """Seconds by name, and for each sub-network its share of the units and that of the MACs."""
+    """Seconds by name, for each sub-network its share of the units and that of the MACs, and the precision that it computes in."""
     command = [args.vitslim, "bench", str(HERE.parent / "experiments" / f"bench_{model}.ron"), "--json"]
     command += ["--rounds", str(args.repeats), "--batch", str(batch), "--device", args.device]
     if args.precision != "f32":
         command += ["--set", "precision=" + args.precision.capitalize()]
     environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
     printed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
-    dense, *subnets = json.loads(printed)["experiments"][0]["networks"]
+    benched = json.loads(printed)["experiments"][0]
+    dense, *subnets = benched["networks"]
     seconds = lambda timing: timing["milliseconds"]["median"] / 1000
     found = {kind: seconds(dense[kind]) for kind in ("training", "search", "inference")}
     shares = {}
@@ -65,7 +66,7 @@ def ours(args, model, batch):
         share = float(subnet["name"].split("-")[1])
         found[f"inference {share}"] = seconds(subnet["inference"])
         shares[share] = subnet["macs"] / dense["macs"]
-    return found, shares
+    return found, shares, benched["precision"]
 
 
 def theirs(args, work):
@@ -77,8 +78,8 @@ def theirs(args, work):
 def measure(args, model, batch):
     rounds, work = [], None
     for _ in range(args.rounds):
-        found, shares = ours(args, model, batch)
-        work = work or Work(MODELS[model], shares, batch, args.device, args.precision, args.compile)
+        found, shares, precision = ours(args, model, batch)
+        work = work or Work(MODELS[model], shares, batch, args.device, precision, args.compile)
         rounds.append((found, theirs(args, work)))
     steps = {f"inference {share}": f"inference, {macs:.2f} of the MACs" for share, macs in shares.items()}
     for name in rounds[0][0]:

@@ -9,6 +9,12 @@ from torch import nn
 
 IMAGE, CLASSES = 224, 1000
 
+# Stochastic depth in training and search, that of vitslim's presets of DeiT. timm has none unless asked.
+DROP_PATH = 0.1
+
+# Sizes are multiples of it, as `round_to` has it in the experiments.
+MULTIPLE = 8
+
 # Of the search that is measured; they change no time.
 HEAD_DIM_WEIGHT, HIDDEN_WEIGHT, LEARNING_RATE = 1e-4, 1e-5, 1e-4
 
@@ -61,7 +67,7 @@ class SmallAttention(nn.Module):
 
 
 def dense(name):
-    return timm.create_model(name, num_classes=CLASSES)
+    return timm.create_model(name, num_classes=CLASSES, drop_path_rate=DROP_PATH)
 
 
 def gated(name):
@@ -71,12 +77,21 @@ def gated(name):
     return model
 
 
+def spread(units, share, blocks):
+    """For each block the multiple of 8 to keep of `units`, which may differ by one from block to block, so that all together keep `share`."""
+    total = round(units * share * blocks / MULTIPLE)
+    ends = [total * block // blocks for block in range(blocks + 1)]
+    return [MULTIPLE * (end - start) for start, end in zip(ends, ends[1:])]
+
+
 def small(name, share):
-    """The ViT whose heads and MLPs keep `share` of their units, the same in every block."""
+    """The ViT whose heads and MLPs keep `share` of their units, all heads of a block the same."""
     model = dense(name)
-    for block in model.blocks:
+    blocks = len(model.blocks)
+    first = model.blocks[0]
+    head_dims, hidden_units = (spread(units, share, blocks) for units in (first.attn.head_dim, first.mlp.fc1.out_features))
+    for block, head_dim, hidden in zip(model.blocks, head_dims, hidden_units):
         attention, dim = block.attn, model.embed_dim
-        head_dim, hidden = round(attention.head_dim * share), round(block.mlp.fc1.out_features * share)
         block.attn = SmallAttention(dim, attention.num_heads, head_dim, attention.scale)
         block.mlp.fc1, block.mlp.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
     return model
@@ -92,10 +107,13 @@ class Work:
     """Things to be measured by name, each a function that returns when the device has ended."""
 
     def __init__(self, name, shares, batch, device, precision, compiled):
+        """`precision` is what vitslim computes in, in its own words: `f32`, `f32 or tf32`, `bf16`."""
         self.device, self.precision = torch.device(device), precision
         self.images = torch.randn(batch, 3, IMAGE, IMAGE, device=self.device)
         self.labels = torch.randint(CLASSES, (batch,), device=self.device)
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        tf32 = "tf32" in precision
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = tf32
         prepare = (lambda model: torch.compile(model.to(self.device))) if compiled else (lambda model: model.to(self.device))
         self.todo = {
             "training": self.step(prepare(dense(name)), lambda model: 0.0),

@@ -14,10 +14,10 @@ use vitslim_core::models::{
 };
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan, relative_difference, trains_after_slicing};
 use vitslim_core::slim::{
-    Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe, kept_count,
-    rank,
+    Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe,
+    heads_as_planned, heads_by_size, kept_count, rank,
 };
-use vitslim_core::values::random;
+use vitslim_core::values::{self, random};
 
 const TOLERANCE: f64 = 1e-10;
 
@@ -117,6 +117,11 @@ fn check_masked_equals_sliced<A: Architecture>(
     let found = difference(&masked, &sliced, &images);
     prop_assert!(found < TOLERANCE, "differs by {:e}", found);
     prop_assert!(Module::num_params(&sliced) <= Module::num_params(&model));
+
+    let planned = heads_as_planned(&sliced, &plan);
+    let found = difference(&sliced, &planned, &images);
+    prop_assert!(found < TOLERANCE, "in the order of the plan it differs by {:e}", found);
+    prop_assert_eq!(difference(&sliced, &heads_by_size(&planned), &images), 0.0, "read back");
     Ok(())
 }
 
@@ -155,6 +160,31 @@ fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().try_into_vec::<f64>().expect("computed in f64")
 }
 
+/// The logits of `model` with cut features masked and no token removed: the attention of each block ignores the tokens that `plan`
+/// cuts there. This shares nothing with the slicer.
+fn with_ignored_tokens(model: &Vit, plan: &Plan, images: &Tensor<4>) -> Tensor<2> {
+    let mut features = plan.clone();
+    for cut in features.cuts.iter_mut().filter(|cut| cut.dimension.ends_with("tokens")) {
+        cut.keep = (0..cut.units()).collect();
+    }
+    let model = model.hard_mask(&features).unwrap();
+    let patches = model.patch_embed.forward(images.clone());
+    let [batch, count, dim] = patches.dims();
+    let class = model.cls_token.val().expand([batch, 1, dim]);
+    let mut x = Tensor::cat(vec![class, patches], 1) + model.pos_embed.val();
+    for (number, block) in model.blocks.iter().enumerate() {
+        let keep = &plan.get(&format!("blocks.{number}.tokens")).unwrap().keep;
+        // The class token is the first.
+        let score = |token| if token == 0 || keep.contains(&(token - 1)) { 0.0 } else { -1e9 };
+        let scores = TensorData::new((0..=count).map(score).collect::<Vec<f64>>(), [1, 1, 1, count + 1]);
+        let bias = Tensor::<4>::from_data(scores, &device()).expand([1, 1, count + 1, count + 1]);
+        let qkv = block.attn.qkv.forward(block.norm1.forward(x.clone()));
+        x = x + block.attn.proj.forward(block.attn.heads.attend_with_bias(qkv, bias));
+        x = x.clone() + block.mlp.forward(block.norm2.forward(x));
+    }
+    model.head.forward(model.norm.forward(x).narrow(1, 0, 1).squeeze_dim::<2>(1))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -170,6 +200,9 @@ proptest! {
         let found = difference(&model.hard_mask(&plan).unwrap(), &sliced, &images);
         prop_assert!(found < TOLERANCE, "differs by {found:e}");
         prop_assert_eq!(sliced.num_params(), parameters(&config, &plan));
+        let ignoring = host(with_ignored_tokens(&model, &plan, &images));
+        let found = values::relative_difference(&ignoring, &host(sliced.forward(images.clone()).class));
+        prop_assert!(found < TOLERANCE, "tokens that are removed, not ignored, differ by {found:e}");
 
         let read_back: Plan = ron::from_str(&ron::to_string(&plan).unwrap()).unwrap();
         let again = model.slim(&read_back).unwrap();

@@ -1,5 +1,6 @@
 //! The forward pass as a graph of operations with shapes, recorded without computing anything, and what is counted in it.
 
+mod activations;
 mod capture;
 mod macs;
 #[cfg(test)]
@@ -7,6 +8,7 @@ mod published;
 mod signature;
 mod uses;
 
+pub use activations::activations;
 pub use capture::{GraphError, capture};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};

@@ -87,6 +87,10 @@ impl SlimLayer<Output> for BatchNorm {
         self.gamma.dims()[0]
     }
 
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("epsilon", self.epsilon)]
+    }
+
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
         self.gamma = scale_param(self.gamma, 0, &factors);
         self.beta = scale_param(self.beta, 0, &factors);

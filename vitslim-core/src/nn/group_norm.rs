@@ -114,6 +114,14 @@ impl SlimLayer<Output> for GroupNorm {
         self.gamma.dims()[0]
     }
 
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("groups", self.num_groups as f64),
+            ("group_width", self.group_width as f64),
+            ("epsilon", self.epsilon),
+        ]
+    }
+
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
         self.gamma = scale_param(self.gamma, 0, &factors);
         self.beta = self.beta.map(|beta| scale_param(beta, 0, &factors));

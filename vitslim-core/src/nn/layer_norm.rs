@@ -101,6 +101,10 @@ impl SlimLayer<Output> for LayerNorm {
         self.gamma.dims()[0]
     }
 
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("width", self.width as f64), ("epsilon", self.epsilon)]
+    }
+
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
         self.gamma = scale_param(self.gamma, 0, &factors);
         self.beta = self.beta.map(|beta| scale_param(beta, 0, &factors));

@@ -56,6 +56,10 @@ impl SlimLayer<Output> for RmsNorm {
         self.gamma.dims()[0]
     }
 
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("width", self.width as f64), ("epsilon", self.epsilon)]
+    }
+
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
         self.gamma = scale_param(self.gamma, 0, &factors);
         self

@@ -31,6 +31,9 @@ pub(super) const PLAN: &str = "plan.ron";
 /// File with a sub-network's weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 
+/// File with what another program needs to compute a sub-network.
+pub(super) const NETWORK: &str = "network.json";
+
 /// File with a sub-network's results, which is written last.
 pub(super) const RESULT: &str = "result.json";
 

@@ -19,6 +19,7 @@ mod initial;
 mod keys;
 mod listing;
 mod lock;
+mod network;
 mod pipeline;
 mod prepare;
 mod remaining;
@@ -31,6 +32,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod trained;
+mod weights;
 
 pub(crate) use belongs::{check, is_complete};
 pub(crate) use config::{config, config_fault, config_mistakes, default, facts};

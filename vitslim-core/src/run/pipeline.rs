@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use burn::module::Module;
-use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,14 +13,16 @@ use super::begin::begin;
 use super::blindness::blinding;
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{MASKS, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial;
 use super::keys::PreparedBudget;
+use super::network::Network;
 use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
 use super::setting::Setting;
 use super::sharing::Sharing;
 use super::state::{has_subnet, summary};
+use super::weights::{parameters, weights};
 use crate::data::{Dataset, ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
@@ -88,7 +89,8 @@ pub fn execute<A: Architecture>(
     };
     let (searched, epochs) = run.search(dense.clone(), &mut seconds)?;
     let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
-    run.save_module(&searched.masks, MASKS, "the masks")?;
+    let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
+    folder.write(MASKS, &masks)?;
 
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
@@ -205,7 +207,9 @@ impl<A: Architecture> Run<'_, A> {
                 (retrained.slim.model, Some(top1))
             }
         };
-        self.save_module(&model, &file(WEIGHTS), "a sub-network")?;
+        let saved = weights(&model, &plan).map_err(|error| format_error("a sub-network", error))?;
+        self.folder.write(&file(WEIGHTS), &saved)?;
+        self.save_json(&Network::new(self.prepared, &plan, &model)?, &file(NETWORK))?;
         let shares = budget.shares.iter().map(|(key, share)| (key.clone(), json!(share)));
         let summary = SubnetSummary {
             label: label.to_owned(),
@@ -298,13 +302,6 @@ impl<A: Architecture> Run<'_, A> {
         }
         let fractions = counts.into_iter();
         fractions.map(|(name, kept, of)| (name.to_owned(), json!(kept as f64 / of as f64))).collect()
-    }
-
-    fn save_module<M: Module>(&self, module: &M, name: &str, what: &'static str) -> Result<(), RunError> {
-        let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
-        module.save_into(&mut store).map_err(|error| format_error(what, error))?;
-        let bytes = store.get_bytes().map_err(|error| format_error(what, error))?;
-        Ok(self.folder.write(name, &bytes)?)
     }
 
     fn save_json(&self, value: &impl Serialize, name: &str) -> Result<(), RunError> {

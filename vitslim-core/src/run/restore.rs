@@ -10,12 +10,13 @@ use burn::tensor::{DType, Device, Tensor};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::folder::SUBNETS;
+use super::folder::{NETWORK, PLAN, SUBNETS, WEIGHTS};
 use super::initial::initial;
 use super::prepare::Prepared;
 use super::target::Target;
+use super::weights::{AS_PLANNED, head_order};
 use crate::models::{Architecture, ConfigError};
-use crate::slim::{Plan, PlanError};
+use crate::slim::{Plan, PlanError, heads_as_planned, heads_by_size};
 use crate::train::{CheckpointError, load_pretrained};
 
 /// Number of differences in a file of weights that an error lists.
@@ -122,24 +123,36 @@ fn dense<A: Architecture>(
 }
 
 /// The sub-network in `folder` of the run whose dense network is built like `initial`.
-fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, RestoreError> {
-    let path = folder.join("plan.ron");
+pub(super) fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, RestoreError> {
+    let path = folder.join(PLAN);
     let text = String::from_utf8(read(&path)?)
         .map_err(|_| RestoreError::Damaged { path: path.clone(), reason: "it is not text".to_owned() })?;
     let plan: Plan = ron::from_str(&text)
         .map_err(|error| RestoreError::Damaged { path: path.clone(), reason: error.to_string() })?;
     let sliced = initial
         .slim(&plan)
-        .map_err(|error: PlanError| RestoreError::Unfit { path, reason: error.to_string() })?;
-    load(sliced, &folder.join("model.safetensors"))
+        .map_err(|error: PlanError| RestoreError::Unfit { path: path.clone(), reason: error.to_string() })?;
+    let path = folder.join(WEIGHTS);
+    let bytes = read(&path)?;
+    match head_order(&bytes) {
+        Some(order) if order != AS_PLANNED => {
+            let reason = format!("its heads are in an order that this version does not know, `{order}`");
+            Err(RestoreError::Unfit { path, reason })
+        }
+        // Earlier versions wrote no `network.json`, and heads as they are computed.
+        None if !folder.join(NETWORK).exists() => load(sliced, bytes, &path),
+        // Other tools drop the metadata when they save the weights.
+        _ => Ok(heads_by_size(&load(heads_as_planned(&sliced, &plan), bytes, &path)?)),
+    }
 }
 
-/// `model` with the weights in the file `path`, which has the names and layout of PyTorch, and floats of any width.
+/// `model` with the weights in `bytes`, the content of the file `path`, which has the names and layout of PyTorch, and floats of any
+/// width.
 ///
 /// Names and shapes are compared first: burn stops halfway at a tensor that does not fit.
-fn load<A: Architecture>(mut model: A, path: &Path) -> Result<A, RestoreError> {
+fn load<A: Architecture>(mut model: A, bytes: Vec<u8>, path: &Path) -> Result<A, RestoreError> {
     let damaged = |reason: String| RestoreError::Damaged { path: path.to_owned(), reason };
-    let mut store = SafetensorsStore::from_bytes(Some(read(path)?)).with_from_adapter(PyTorchToBurnAdapter);
+    let mut store = SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(PyTorchToBurnAdapter);
     let found = store.get_all_tensors().map_err(|error| damaged(error.to_string()))?;
     let found: Vec<_> = found.iter().map(|(name, tensor)| (name.clone(), tensor.shape.to_vec())).collect();
     let expected = model.collect(None, Some(Box::new(BurnToPyTorchAdapter)), false);
@@ -195,7 +208,93 @@ fn read(path: &Path) -> Result<Vec<u8>, RestoreError> {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use safetensors::SafeTensors;
+
     use super::*;
+    use crate::models::{Vit, VitConfig, random_model};
+    use crate::run::weights::{parameters, weights};
+    use crate::slim::{Slimmable, describe};
+
+    /// A ViT, and a plan that leaves heads of other sizes in another order than that of their sizes, one of them empty.
+    fn ragged() -> (Vit, Plan) {
+        let config = VitConfig {
+            image_size: 4,
+            patch_size: 2,
+            channels: 1,
+            classes: 3,
+            dim: 12,
+            depth: 1,
+            heads: 4,
+            ..VitConfig::default()
+        };
+        let model = random_model::<Vit>(&config, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex()).unwrap();
+        let mut plan = Plan::whole(&describe(&model).unwrap());
+        plan.get_mut("blocks.0.attn.head_dim").unwrap().keep = vec![1, 6, 8, 9, 10, 11];
+        (model, plan)
+    }
+
+    /// The network that is read from a folder with these files.
+    fn read_back(files: &[(&str, &[u8])]) -> Result<Vit, RestoreError> {
+        let (model, plan) = ragged();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(PLAN), ron::to_string(&plan).unwrap()).unwrap();
+        files.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+        subnet(model, folder.path())
+    }
+
+    #[test]
+    fn weights_are_those_of_the_dense_network_in_the_order_of_the_plan() {
+        let (model, plan) = ragged();
+        let bytes = weights(&model.slim(&plan).unwrap(), &plan).unwrap();
+        let found = SafeTensors::deserialize(&bytes).unwrap();
+        let floats = |data: &[u8]| -> Vec<f32> {
+            data.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect()
+        };
+        let keep = &plan.get("blocks.0.attn.head_dim").unwrap().keep;
+        let dense: Vec<f32> =
+            model.blocks[0].attn.qkv.bias.as_ref().unwrap().val().into_data().try_into_vec().unwrap();
+        let expected: Vec<f32> = (0..3)
+            .flat_map(|part| keep.iter().map(move |unit| 12 * part + unit))
+            .map(|unit| dense[unit])
+            .collect();
+        assert_eq!(floats(found.tensor("blocks.0.attn.qkv.bias").unwrap().data()), expected);
+        // `[out, in]`
+        let dense: Vec<f32> = model.blocks[0].attn.proj.weight.val().into_data().try_into_vec().unwrap();
+        let expected: Vec<f32> = (0..12)
+            .flat_map(|output| keep.iter().map(move |unit| 12 * unit + output))
+            .map(|at| dense[at])
+            .collect();
+        assert_eq!(floats(found.tensor("blocks.0.attn.proj.weight").unwrap().data()), expected);
+    }
+
+    #[test]
+    fn a_sub_network_is_read_back_whoever_saved_it() {
+        let (model, plan) = ragged();
+        let sliced = model.slim(&plan).unwrap();
+        let ours = weights(&sliced, &plan).unwrap();
+        let tensors = SafeTensors::deserialize(&ours).unwrap();
+        let by_a_tool = safetensors::serialize(tensors.tensors(), None).unwrap();
+        let by_an_earlier_version = parameters(&sliced).unwrap();
+        for (who, files) in [
+            ("we", &[(WEIGHTS, &ours[..])][..]),
+            ("we", &[(WEIGHTS, &ours), (NETWORK, b"{}")]),
+            ("a tool", &[(WEIGHTS, &by_a_tool), (NETWORK, b"{}")]),
+            ("an earlier version", &[(WEIGHTS, &by_an_earlier_version)]),
+        ] {
+            let found = read_back(files).unwrap();
+            assert_eq!(found.blocks[0].attn.heads.sizes, [3, 2, 1], "{who}");
+            assert!(parameters(&found).unwrap() == parameters(&sliced).unwrap(), "{who}");
+        }
+        let order = |order: &str| {
+            let metadata = [("heads".to_owned(), order.to_owned())].into();
+            safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()
+        };
+        assert_eq!(order(AS_PLANNED), ours, "one entry of metadata, so that equal weights are equal files");
+        let error = read_back(&[(WEIGHTS, &order("as rolled"))]).unwrap_err().to_string();
+        assert!(error.contains("an order that this version does not know, `as rolled`"), "{error}");
+    }
 
     #[test]
     fn differences_name_tensors_and_both_shapes() {

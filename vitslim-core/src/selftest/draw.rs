@@ -1,6 +1,6 @@
 //! Random sizes and values, the same on every device.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorCreationOptions, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -46,10 +46,11 @@ impl Draw {
         Values { values: self.values(stored, std), stored, shape, lie }
     }
 
+    /// Normal values that f32 holds, so that a device and a reference in f64 begin with the same.
     // Not from the device, whose generator is shared. The sum of twelve uniform numbers is about normal.
-    fn values<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Vec<f64> {
+    pub(super) fn values<const D: usize>(&mut self, shape: [usize; D], std: f64) -> Vec<f64> {
         let mut value = || (0..12).map(|_| self.0.random::<f64>()).sum::<f64>() - 6.0;
-        (0..shape.iter().product()).map(|_| std * value()).collect()
+        (0..shape.iter().product()).map(|_| f64::from((std * value()) as f32)).collect()
     }
 }
 
@@ -74,9 +75,9 @@ enum Lie {
 }
 
 impl<const D: usize> Values<D> {
-    /// As a tensor on `device`.
-    pub fn on(&self, device: &Device) -> Tensor<D> {
-        let tensor = Tensor::from_data(TensorData::new(self.values.clone(), self.stored), device);
+    /// As a tensor on a device, in its float type or in a given one.
+    pub fn on(&self, place: impl Into<TensorCreationOptions>) -> Tensor<D> {
+        let tensor = Tensor::from_data(TensorData::new(self.values.clone(), self.stored), place);
         let last = D - 1;
         match self.lie {
             Lie::InOrder => tensor,
@@ -87,8 +88,8 @@ impl<const D: usize> Values<D> {
         }
     }
 
-    /// As a leaf of the graph, on an autodiff `device`.
-    pub fn leaf(&self, device: &Device) -> Tensor<D> {
-        self.on(device).detach().require_grad()
+    /// As a leaf of the graph, on an autodiff device.
+    pub fn leaf(&self, place: &TensorCreationOptions) -> Tensor<D> {
+        self.on(place.clone()).detach().require_grad()
     }
 }

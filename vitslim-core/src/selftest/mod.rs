@@ -15,6 +15,7 @@ mod macs;
 pub mod parity;
 mod pipeline;
 pub mod slicing;
+mod tolerance;
 
 pub use check::{Check, Checked};
 pub use comparison::Comparison;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::check::{Check, Checked};
 use super::comparison::Comparison;
 use super::failure::Failure;
+use super::tolerance::{Products, tolerance};
 use crate::device::is_cpu;
 use crate::experiment::{Document, Trial};
 use crate::models::Vit;
@@ -136,7 +137,8 @@ fn learns(device: &Device) -> Checked {
         comparison.holds(top1 > 0.3, format!("top-1 of the {network} network is {top1}"));
     }
     comparison.holds(subnet.params < dense.params && subnet.macs < dense.macs, "nothing is cut");
-    comparison.within("masked against sliced", subnet.masked_vs_sliced, 1e-5);
+    let tolerance = tolerance(device, 1e-5, Products::Network);
+    comparison.within("masked against sliced", subnet.masked_vs_sliced, tolerance);
 
     let setting = EvaluationSetting { data: None, split: SplitName::Test, device, device_name: "selftest" };
     let run = folder(&prepared, out.path());

@@ -13,6 +13,7 @@ use super::check::{Check, Checked, rounds};
 use super::comparison::{Comparison, host};
 use super::configs;
 use super::failure::Failure;
+use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
 use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
 use crate::values::{self, random};
@@ -137,22 +138,22 @@ fn draw_case<A: Architecture>(
     Ok((model, plan, images))
 }
 
-fn masked_equals_sliced(device: &Device, kind: PlanKind, tolerance: f64) -> Checked {
-    masked_equals_sliced_of::<Vit>(device, configs::vit, kind, tolerance)
+fn masked_equals_sliced(device: &Device, kind: PlanKind, on_cpu: f64) -> Checked {
+    masked_equals_sliced_of::<Vit>(device, configs::vit, kind, on_cpu)
 }
 
 fn masked_equals_sliced_of<A: Architecture>(
     device: &Device,
     config: fn(&mut ChaCha8Rng) -> (A::Config, usize),
     kind: PlanKind,
-    tolerance: f64,
+    on_cpu: f64,
 ) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
         let (model, plan, images) = draw_case::<A>(round, config, kind, device)?;
         let (masked, sliced) = (model.hard_mask(&plan)?, model.slim(&plan)?);
         let difference = relative_difference(&masked, &sliced, &images)?;
-        comparison.within(format!("plan {round}"), difference, tolerance);
+        comparison.within(format!("plan {round}"), difference, tolerance(device, on_cpu, Products::Network));
         let adds = Module::num_params(&sliced) > Module::num_params(&model);
         comparison.holds(!adds, "slicing adds parameters");
     }
@@ -167,7 +168,8 @@ fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
         let (model, plan, images) = draw_case::<Vit>(round, configs::vit, kind, device)?;
         let sliced = host(model.slim(&plan)?.forward(images.clone()).class)?;
         let expected = host(with_tokens_left(&model, &plan, images))?;
-        comparison.close_for_its_size(&format!("plan {round}"), &sliced, &expected, 1e-5);
+        let tolerance = tolerance(device, 1e-5, Products::Network);
+        comparison.close_for_its_size(&format!("plan {round}"), &sliced, &expected, tolerance);
     }
     comparison.finish()
 }

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use burn::module::Module;
 
 /// How the features of an attention layer split into heads. Heads can have different sizes: after slicing, each has the dims
@@ -21,4 +23,12 @@ impl HeadLayout {
     pub fn features(&self) -> usize {
         self.sizes.iter().sum()
     }
+}
+
+/// The heads of `sizes` in the order in which a sub-network computes them: the largest first, so that heads of one size are
+/// neighbours and computed together.
+pub(super) fn by_size(sizes: &[usize]) -> Vec<usize> {
+    let mut heads: Vec<usize> = (0..sizes.len()).collect();
+    heads.sort_by_key(|&head| Reverse(sizes[head]));
+    heads
 }

@@ -133,6 +133,12 @@ pub trait SlimLayer<S: Side>: Module {
         Ok(())
     }
 
+    /// The numbers that it computes with beside its parameters and their sizes, by name: the epsilon and the original width of a
+    /// norm. They are saved with a sub-network, for programs that compute it from its files. Most layers have none.
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
     /// The layer with feature `i` of the side multiplied by `factors[i]`, including the bias if the side is the output.
     /// `factors`: `[extent]`.
     fn scale(self, side: S, factors: Tensor<1>) -> Self;

@@ -12,6 +12,7 @@
 //! | trained masks and a budget make a plan | `rank`, `plan` |
 //! | kept counts rounded to multiples of 8 | `round` |
 //! | the sub-network that a plan leaves | `slice` |
+//! | the order of its heads, in files and in computing | `head_order` |
 //! | what a model can do with all that | `slimmable`, `masked_model` |
 //! | what a unit costs | `count` |
 
@@ -21,6 +22,7 @@ mod describe;
 mod dimension;
 mod gate;
 mod head_layout;
+mod head_order;
 mod layer;
 mod mapper;
 mod mask;
@@ -38,6 +40,7 @@ pub use count::parameters_per_unit;
 pub use describe::DimensionError;
 pub use dimension::{Carrier, Dimension, DimensionKind};
 pub use head_layout::HeadLayout;
+pub use head_order::{heads_as_planned, heads_by_size};
 pub(crate) use layer::index_tensor;
 pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param};
 pub use mapper::{DimensionAxis, DimensionMapper, Factor, Scope};

@@ -50,10 +50,14 @@ pub enum RankError {
     },
 }
 
-/// How many of `count` masks a share keeps: `count - trunc((1 - share) * count)`, in f64. The reference counts so; its golden
-/// numbers (`index_examples_n_budget_index`) check it.
+/// How many of `count` masks a share keeps: `share * count`, rounded up. A share is a decimal number, which f64 holds only nearly;
+/// 0.9 of 10 is 9 all the same.
 pub fn kept_count(count: usize, share: f64) -> usize {
-    count - ((1.0 - share) * count as f64) as usize
+    let product = share * count as f64;
+    let whole = product.round();
+    // The share and the product are each off by half a unit in their last place.
+    let is_whole = (product - whole).abs() <= whole * f64::EPSILON;
+    (if is_whole { whole } else { product.ceil() }) as usize
 }
 
 /// The plan that keeps the units with the largest masks.
@@ -198,6 +202,20 @@ pub(crate) fn keep_a_token(plan: &mut Plan, dimensions: &[Dimension]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_keeps_what_exact_arithmetic_keeps() {
+        for units in 1..=2000_usize {
+            for hundredths in 1..=100 {
+                let exact = (units * hundredths).div_ceil(100);
+                assert_eq!(kept_count(units, hundredths as f64 / 100.0), exact, "{hundredths} % of {units}");
+            }
+            let exact = (units * 12_345).div_ceil(1_000_000);
+            assert_eq!(kept_count(units, 0.012_345), exact, "0.012345 of {units}");
+        }
+        assert_eq!([kept_count(10, 0.9), kept_count(1_000_000_000, 0.7)], [9, 700_000_000]);
+        assert_eq!(kept_count(10, f64::MIN_POSITIVE), 1, "no share keeps nothing");
+    }
 
     #[test]
     fn a_network_keeps_a_token_to_classify_by() {

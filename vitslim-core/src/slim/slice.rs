@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 
-use super::head_layout::HeadLayout;
+use super::head_layout::{HeadLayout, by_size};
 use super::layer::{Side, SlimLayer, index_tensor};
 use super::mapper::{DimensionAxis, DimensionMapper, Scope};
 use super::plan::{Cut, Plan, PlanError};
@@ -67,18 +67,18 @@ impl DimensionMapper for Slice<'_> {
         &mut self.scope
     }
 
-    /// Sorts heads by size, so that heads of one size are neighbours and computed together. Any order works, as long as every
-    /// layer has the same.
+    /// Puts heads into the order in which they are computed. Any order works, as long as every layer has the same.
     fn map_layout(&mut self, dimension: &str, mut layout: HeadLayout) -> HeadLayout {
         let Some(cut) = self.cuts.get(dimension) else { return layout };
-        let mut heads: Vec<_> = cut.by_group().into_iter().enumerate().collect();
-        heads.retain(|(_, units)| !units.is_empty());
-        heads.sort_by_key(|(_, units)| std::cmp::Reverse(units.len()));
-        let (order, units): (Vec<_>, Vec<_>) = heads.into_iter().unzip();
+        let units = cut.by_group();
+        let sizes: Vec<usize> = units.iter().map(Vec::len).collect();
+        let mut order = by_size(&sizes);
+        order.retain(|&head| sizes[head] > 0);
         if self.features {
-            layout.sizes = units.iter().map(Vec::len).collect();
+            layout.sizes = order.iter().map(|&head| sizes[head]).collect();
         }
-        self.orders.insert(dimension.to_owned(), units.concat());
+        let units = order.iter().flat_map(|&head| units[head].iter().copied()).collect();
+        self.orders.insert(dimension.to_owned(), units);
         self.groups.insert(dimension.to_owned(), (order, cut.of.len()));
         layout
     }

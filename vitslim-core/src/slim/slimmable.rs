@@ -137,12 +137,12 @@ fn cut<M: Slimmable>(model: &M, plan: &Plan, features: Features) -> Result<M, Pl
 
 /// The model after `change`, which is applied outside autodiff; back in training mode if the model was. A parameter changed on
 /// an autodiff device would no longer be a leaf of the graph: it would silently stop training.
-fn detached<M: Module>(model: &M, change: impl FnOnce(M) -> M) -> M {
+pub(super) fn detached<M: Module>(model: &M, change: impl FnOnce(M) -> M) -> M {
     let trains = device_of(model).is_autodiff();
     let changed = change(model.valid());
     if trains { changed.train() } else { changed }
 }
 
-fn device_of<M: Module>(model: &M) -> Device {
+pub(super) fn device_of<M: Module>(model: &M) -> Device {
     model.devices().into_iter().next().unwrap_or_default()
 }

@@ -1,9 +1,12 @@
 //! What a run leaves.
 
+use std::path::Path;
+
 use safetensors::SafeTensors;
+use serde_json::{Value, json};
 use vitslim_core::slim::Plan;
 
-use super::workspace::{TINY, Workspace, json, repeatable};
+use super::workspace::{self, TINY, Workspace, repeatable};
 
 #[test]
 fn a_run_leaves_what_the_readme_says_and_its_resolved_file_repeats_it() {
@@ -25,7 +28,7 @@ fn a_run_leaves_what_the_readme_says_and_its_resolved_file_repeats_it() {
     let subnets = summary["subnets"].as_array().unwrap();
     let labels: Vec<_> = subnets.iter().map(|subnet| subnet["label"].as_str().unwrap()).collect();
     assert_eq!(labels, ["share-0.5-0.5-0.7", "share-0.1"]);
-    // 2 blocks of 16 head dims, 32 hidden units and 4 image tokens: n - trunc((1 - b) * n) are kept.
+    // 2 blocks of 16 head dims, 32 hidden units and 4 image tokens: b * n, rounded up, are kept.
     assert_eq!(subnets[0]["kept"]["head_dim"].as_f64(), Some(16.0 / 32.0));
     assert_eq!(subnets[0]["kept"]["hidden"].as_f64(), Some(32.0 / 64.0));
     assert_eq!(subnets[0]["kept"]["tokens"].as_f64(), Some(6.0 / 8.0));
@@ -39,7 +42,7 @@ fn a_run_leaves_what_the_readme_says_and_its_resolved_file_repeats_it() {
         assert!(subnet["macs"].as_u64().unwrap() < dense_macs);
         assert!(subnet["images_per_second"].as_f64().unwrap() > 0.0);
         let folder = folder.join("subnets").join(subnet["label"].as_str().unwrap());
-        assert_eq!(&json(&folder.join("result.json")), subnet);
+        assert_eq!(&workspace::json(&folder.join("result.json")), subnet);
 
         let plan: Plan = ron::from_str(&std::fs::read_to_string(folder.join("plan.ron")).unwrap()).unwrap();
         let kept = |name: &str| -> usize {
@@ -57,6 +60,7 @@ fn a_run_leaves_what_the_readme_says_and_its_resolved_file_repeats_it() {
         let fc1 = weights.tensor("blocks.0.mlp.fc1.weight").unwrap();
         assert_eq!(fc1.shape(), [plan.get("blocks.0.mlp.hidden").unwrap().keep.len(), 16]);
         weights.tensor("blocks.1.norm2.weight").unwrap();
+        assert_described(&workspace::json(&folder.join("network.json")), &plan, &weights);
     }
 
     let masks = std::fs::read(folder.join("masks.safetensors")).unwrap();
@@ -83,13 +87,38 @@ fn a_run_leaves_what_the_readme_says_and_its_resolved_file_repeats_it() {
     let resolved = folder.join("experiment.ron");
     let again = workspace.run(&resolved, &["--out", "again"]);
     assert_eq!(repeatable(again), repeatable(summary));
-    let [first, second] = ["runs", "again"].map(|out| {
-        let weights = "tiny/seed=3/subnets/share-0.1/model.safetensors";
-        std::fs::read(workspace.path(out).join(weights)).unwrap()
-    });
-    let [first, second] = [&first, &second].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
-    for (name, tensor) in first.tensors() {
-        assert_eq!(tensor.data(), second.tensor(&name).unwrap().data(), "{name}");
+    let [first, second] = ["runs", "again"].map(|out| workspace.path(out).join("tiny/seed=3"));
+    let of_subnets = ["plan.ron", "model.safetensors", "network.json"];
+    let of_subnets = of_subnets.map(|file| format!("subnets/share-0.5-0.5-0.7/{file}"));
+    for file in of_subnets.iter().map(String::as_str).chain(["masks.safetensors", "normalisation.json"]) {
+        let read = |folder: &Path| std::fs::read(folder.join(file)).unwrap();
+        assert!(read(&first) == read(&second), "{file} is not the same");
+    }
+}
+
+/// `network.json` has what the plan and the weights say.
+fn assert_described(network: &Value, plan: &Plan, weights: &SafeTensors) {
+    assert_eq!((network["version"].as_u64(), network["architecture"].as_str()), (Some(1), Some("vit")));
+    assert_eq!(network["config"]["depth"], 2);
+    assert_eq!(network["classes"], json!(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]));
+    assert_eq!((&network["images"]["size"], &network["images"]["white"]), (&json!(8), &json!(16)));
+    assert_eq!(network["images"]["resize"], Value::Null);
+    assert_eq!(network["images"]["mean"].as_array().unwrap().len(), 1);
+    assert_eq!(network["activations"], json!(["gelu"]));
+    assert_eq!(network["units"]["width"], 16);
+    assert_eq!(network["constants"]["blocks.1.norm2"], json!({ "width": 16, "epsilon": 1e-6 }));
+    for block in 0..2 {
+        let path = |name: &str| format!("blocks.{block}.{name}");
+        let keep = |name: &str| &plan.get(&path(name)).unwrap().keep;
+        assert_eq!(network["units"][path("mlp.hidden")], keep("mlp.hidden").len());
+        assert_eq!(network["tokens"][path("tokens")], json!({ "prefix": 1, "keep": keep("tokens") }));
+        let heads = &network["heads"][path("attn.head_dim")];
+        let sizes = [0..8, 8..16]
+            .map(|head| keep("attn.head_dim").iter().filter(|&&unit| head.contains(&unit)).count());
+        let sizes: Vec<_> = sizes.into_iter().filter(|&size| size > 0).collect();
+        assert_eq!(*heads, json!({ "sizes": sizes, "scale": 8_f64.powf(-0.5) }));
+        let qkv = weights.tensor(&path("attn.qkv.weight")).unwrap();
+        assert_eq!(qkv.shape(), [3 * sizes.iter().sum::<usize>(), 16]);
     }
 }
 

@@ -107,27 +107,39 @@ pub fn wait_for_epochs(folder: &Path, epochs: usize, child: &mut Child) {
     }
 }
 
+/// The stage that the run in `folder` was in when it was killed: that of the line that it would have written next.
+pub fn stage_hit(folder: &Path, uninterrupted: &[Value]) -> Option<String> {
+    let recorded = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap_or_default().lines().count();
+    uninterrupted.get(recorded).map(|line| line["stage"].as_str().unwrap().to_owned())
+}
+
 #[test]
-fn killed_at_twenty_moments_it_ends_the_same() {
+fn killed_at_twenty_moments_of_all_stages_it_ends_the_same() {
     let reference = reference();
     let mut rng = ChaCha8Rng::seed_from_u64(20);
-    let mut caught = 0;
+    let mut hit = Vec::new();
     for round in 0..5 {
         let workspace = Workspace::new();
-        let mut epochs = 0;
-        for _ in 0..4 {
+        let folder = workspace.path("runs/tiny/seed=3");
+        for stage in ["pretrain", "search", "retrain", "retrain"] {
+            let of_stage = |line: &&Value| line["stage"] == stage;
+            let before = reference.metrics.iter().take_while(|line| !of_stage(line)).count();
+            let lines = reference.metrics.iter().filter(of_stage).count();
             let mut child = spawn(&workspace, &reference.file);
             // By what the run has done and not by the clock, which a loaded machine stretches.
-            epochs = rng.random_range(epochs..reference.metrics.len());
-            wait_for_epochs(&workspace.path("runs/tiny/seed=3"), epochs, &mut child);
+            wait_for_epochs(&folder, before + rng.random_range(0..lines), &mut child);
             std::thread::sleep(Duration::from_micros(rng.random_range(0..40_000)));
-            caught += usize::from(child.try_wait().unwrap().is_none());
+            let at_work = child.try_wait().unwrap().is_none();
             child.kill().unwrap();
             child.wait().unwrap();
+            hit.extend(stage_hit(&folder, &reference.metrics).filter(|_| at_work));
         }
         reference.assert_same_end(&workspace, &format!("round {round}"));
     }
-    assert!(caught >= 10, "only {caught} of 20 kills found the run at work");
+    for stage in ["pretrain", "search", "retrain"] {
+        let times = hit.iter().filter(|hit| *hit == stage).count();
+        assert!(times >= 3, "only {times} of 20 kills hit the {stage}: {hit:?}");
+    }
 }
 
 #[test]
@@ -202,7 +214,11 @@ fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     let output = child.wait_with_output().unwrap();
     let printed = said(&output);
     assert_eq!(output.status.code(), Some(130), "{printed}");
-    assert!(printed.ends_with("give the same command to resume from there"), "{printed}");
+    let stopped = "pretrain was stopped in epoch";
+    assert!(
+        printed.contains(stopped) && printed.ends_with("give the same command to resume from there"),
+        "{printed}"
+    );
     assert!(!workspace.path("runs/tiny/seed=3/summary.json").exists());
     reference.assert_same_end(&workspace, "after Ctrl-C");
 }

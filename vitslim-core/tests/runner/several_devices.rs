@@ -9,7 +9,7 @@ use vitslim_core::prelude::*;
 use vitslim_core::run::{Prepared, RunError, Setting, execute};
 use vitslim_core::train::{Devices, Interrupter, NamedDevice, TrainError};
 
-use super::resume::{metrics, wait_for_epochs};
+use super::resume::{metrics, stage_hit, wait_for_epochs};
 use super::training::tensors;
 use super::workspace::{TINY, VITSLIM, Workspace, repeatable, said};
 
@@ -102,6 +102,7 @@ fn a_run_that_is_killed_goes_on_as_it_would_have_and_on_other_devices() {
     wait_for_epochs(&killed.path(RUN), 7, &mut child);
     child.kill().unwrap();
     child.wait().unwrap();
+    assert_eq!(stage_hit(&killed.path(RUN), &metrics(&whole.path(RUN))).as_deref(), Some("search"));
     assert!(!killed.path(RUN).join("summary.json").exists());
     end(&killed, &[]).assert_same(&expected);
 

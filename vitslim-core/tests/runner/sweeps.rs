@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::resume::{interrupt, metrics, signal, wait_for_epochs};
+use super::resume::{interrupt, metrics, signal, stage_hit, wait_for_epochs};
 use super::workspace::{TINY, VITSLIM, Workspace, json, keeping_all, repeatable, said};
 
 /// Two weights, and budgets that differ between trials.
@@ -128,17 +128,24 @@ fn killed_in_the_middle_a_sweep_ends_with_the_same_table() {
 
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", &sweep());
-    let mut caught = 0;
+    let mut hit = Vec::new();
     for (trial, epochs) in [(0, 1), (0, 3), (1, 5), (2, 2), (3, 4)] {
         let mut sweep = spawn(&workspace, &["run", "tiny.ron"]);
         let folder = workspace.path(&format!("runs/tiny/{}", TRIALS[trial]));
         wait_for_epochs(&folder, epochs, &mut sweep);
-        caught += usize::from(sweep.try_wait().unwrap().is_none());
+        let at_work = sweep.try_wait().unwrap().is_none();
         sweep.kill().unwrap();
         sweep.wait().unwrap();
         wait_until_free(&folder);
+        let uninterrupted = metrics(&reference.path(&format!("runs/tiny/{}", TRIALS[trial])));
+        // The trial may have gone on until it was free.
+        hit.extend(stage_hit(&folder, &uninterrupted).filter(|_| at_work));
     }
-    assert!(caught >= 4, "only {caught} of 5 kills found the sweep at work");
+    assert!(hit.len() >= 4, "only {hit:?} of 5 kills found a trial at work");
+    assert!(
+        hit.iter().any(|stage| stage == "pretrain") && hit.iter().any(|stage| stage != "pretrain"),
+        "{hit:?}"
+    );
     let resumed = run_sweep(&workspace, &file, &[]);
     assert_eq!(trials(&resumed), trials(&uninterrupted));
     let rows = |workspace: &Workspace| {
@@ -393,6 +400,7 @@ fn what_another_program_has_trained_is_taken_over_where_its_network_is_the_same(
     sweep.kill().unwrap();
     sweep.wait().unwrap();
     wait_until_free(&first);
+    assert_eq!(metrics(&first).last().unwrap()["stage"], "search", "the pretraining is shared");
     // With their times, which no second training repeats.
     let pretraining = |trial: &Path| {
         let text = std::fs::read_to_string(trial.join("metrics.jsonl")).unwrap();

@@ -174,7 +174,7 @@ fn a_mistake_of_several_trials_is_told_once_and_those_of_all_trials_together() {
 }
 
 #[test]
-fn a_thousand_trials_are_read_in_no_time() {
+fn a_thousand_trials_have_a_thousand_names() {
     let text =
         with(&[("weight: 5e-5", "weight: LogRange(1e-6, 1e-3, 100)"), ("seed: 42", "seed: Seeds(10)")]);
     let trials = trials(&text, &[]).unwrap();

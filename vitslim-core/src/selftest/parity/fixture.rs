@@ -13,6 +13,7 @@ use super::golden::Selection;
 use crate::models::{Architecture, Vit, VitConfig};
 use crate::nn::TokenGate;
 use crate::selftest::Failure;
+use crate::selftest::tolerance::{Products, tolerance};
 use crate::slim::{Activation, DimensionMapper, Granularity, MaskSet, MaskSpec, Scope, Slimmable, describe};
 
 /// Environment variable with a folder of files to read instead of those in the binary.
@@ -36,8 +37,17 @@ const FILES: &[(&str, &[u8])] = files![
     "vit_slim_tiny.safetensors",
 ];
 
-pub(super) const LOGITS: f64 = 2e-5;
-pub(super) const GRADIENTS: f64 = 5e-6;
+/// How far logits and activations may be off on `device`.
+pub(super) fn logits_tolerance(device: &Device) -> f64 {
+    tolerance(device, 2e-5, Products::Network)
+}
+
+/// How far losses and gradients may be off on `device`.
+pub(super) fn gradients_tolerance(device: &Device) -> f64 {
+    tolerance(device, 5e-6, Products::Network)
+}
+
+/// How far sums of masks may be off.
 pub(super) const SUMS: f64 = 1e-4;
 
 /// The dimensions that the reference searches.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::fixture::{LOGITS, SEARCHED, Tensors, VARIANTS, masks, model, spec};
+use super::fixture::{SEARCHED, Tensors, VARIANTS, logits_tolerance, masks, model, spec};
 use crate::models::Architecture;
 use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison};
@@ -12,7 +12,7 @@ pub(super) fn dense_logits(device: &Device) -> Checked {
     let io = Tensors::read("io.safetensors")?;
     let logits = model(0, device)?.forward(io.tensor("images", device)?).class;
     let mut comparison = Comparison::default();
-    comparison.close("dense", &host(logits)?, &io.values("logits_dense")?, LOGITS);
+    comparison.close("dense", &host(logits)?, &io.values("logits_dense")?, logits_tolerance(device));
     comparison.finish()
 }
 
@@ -33,7 +33,12 @@ pub(super) fn soft_logits(device: &Device) -> Checked {
     for (name, variant, searched) in cases {
         let gated = model.gate(&masks(&model, variant, searched, 0)?);
         let logits = gated.forward(io.tensor("images", device)?).class;
-        comparison.close(name, &host(logits)?, &io.values(&format!("logits_{name}"))?, LOGITS);
+        comparison.close(
+            name,
+            &host(logits)?,
+            &io.values(&format!("logits_{name}"))?,
+            logits_tolerance(device),
+        );
     }
     comparison.finish()
 }
@@ -47,7 +52,7 @@ pub(super) fn start_of_a_search(device: &Device) -> Checked {
     let start = MaskSet::new(&fresh, device);
     let logits = model.gate(&start).forward(io.tensor("images", device)?).class;
     let mut comparison = Comparison::default();
-    comparison.close("soft_init", &host(logits)?, &io.values("logits_soft_init")?, LOGITS);
+    comparison.close("soft_init", &host(logits)?, &io.values("logits_soft_init")?, logits_tolerance(device));
     comparison.finish()
 }
 
@@ -62,7 +67,7 @@ pub(super) fn activations(device: &Device) -> Checked {
         for (index, block) in model.gate(&masks).blocks.iter().enumerate() {
             x = block.forward(x);
             let name = format!("{run}.block_out.{index}");
-            comparison.close(&name, &host(x.clone())?, &io.values(&name)?, LOGITS);
+            comparison.close(&name, &host(x.clone())?, &io.values(&name)?, logits_tolerance(device));
         }
     }
     comparison.finish()

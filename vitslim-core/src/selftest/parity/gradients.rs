@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::fixture::{GRADIENTS, SEARCHED, SUMS, Tensors, VARIANTS, masks, model, zeta};
+use super::fixture::{SEARCHED, SUMS, Tensors, VARIANTS, gradients_tolerance, masks, model, zeta};
 use crate::models::Architecture;
 use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison, Failure};
@@ -35,8 +35,13 @@ fn compare(
     let cross_entropy = CrossEntropyLossConfig::new().init(device).forward(logits, io.labels(device)?);
     let penalty = masks.penalty().ok_or_else(|| Failure::new("there is no penalty"))?;
     let loss = cross_entropy.clone() + penalty;
-    comparison.close("cross entropy", &host(cross_entropy)?, &expected("loss_ce")?, GRADIENTS);
-    comparison.close("loss", &host(loss.clone())?, &expected("loss")?, GRADIENTS);
+    comparison.close(
+        "cross entropy",
+        &host(cross_entropy)?,
+        &expected("loss_ce")?,
+        gradients_tolerance(device),
+    );
+    comparison.close("loss", &host(loss.clone())?, &expected("loss")?, gradients_tolerance(device));
     for (name, dimension) in [("l1_attn", "head_dim"), ("l1_mlp", "hidden"), ("l1_patch", "tokens")] {
         let mut sum = 0.0;
         for mask in masks.iter().filter(|mask| mask.path.ends_with(dimension)) {
@@ -50,7 +55,7 @@ fn compare(
     for mask in masks.iter() {
         let name = format!("grad.{}", zeta(&mask.path));
         let found = gradient(&mask.values.val(), &gradients, &name)?;
-        comparison.close(&name, &host(found)?, &expected(&name)?, GRADIENTS);
+        comparison.close(&name, &host(found)?, &expected(&name)?, gradients_tolerance(device));
     }
     if name == "full" {
         let block = &model.blocks[1];
@@ -58,12 +63,12 @@ fn compare(
             // PyTorch's weights are `[out, in]`.
             let name = format!("grad.blocks.1.{layer}.weight");
             let found = gradient(&weight.val(), &gradients, &name)?.transpose();
-            comparison.close(&name, &host(found)?, &expected(&name)?, GRADIENTS);
+            comparison.close(&name, &host(found)?, &expected(&name)?, gradients_tolerance(device));
         }
         let name = "grad.blocks.1.attn.qkv.bias";
         let bias = block.attn.qkv.bias.as_ref().ok_or_else(|| Failure::new("there is no bias"))?;
         let found = gradient(&bias.val(), &gradients, name)?;
-        comparison.close(name, &host(found)?, &expected(name)?, GRADIENTS);
+        comparison.close(name, &host(found)?, &expected(name)?, gradients_tolerance(device));
     }
     Ok(())
 }

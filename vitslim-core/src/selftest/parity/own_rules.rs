@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use super::fixture::{LOGITS, SEARCHED, Tensors, VARIANTS, json, masks, model};
+use super::fixture::{SEARCHED, Tensors, VARIANTS, json, logits_tolerance, masks, model};
 use super::golden::Removed;
 use crate::models::Architecture;
 use crate::selftest::comparison::host;
@@ -35,7 +35,7 @@ pub(super) fn own_rules(device: &Device) -> Checked {
         let fold = model.fold(&masks).slim(&plan)?.forward(images).class;
         for (cut, found) in [("hard", hard), ("fold", fold)] {
             let name = format!("case{index}.{cut}.logits");
-            comparison.close(&name, &host(found)?, &logits.values(&name)?, LOGITS);
+            comparison.close(&name, &host(found)?, &logits.values(&name)?, logits_tolerance(device));
         }
     }
     comparison.finish()

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
-use super::fixture::{LOGITS, Tensors, load};
+use super::fixture::{Tensors, load, logits_tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin};
 use crate::selftest::comparison::host;
 use crate::selftest::slicing::cut_at;
@@ -68,7 +68,7 @@ impl Case {
         for (run, name, model) in runs {
             let logits = host(model.forward(io.tensor("images", device)?).mean())?;
             let expected = io.values(&format!("{run}.logits"))?;
-            comparison.close(&format!("{name} {}", self.name), &logits, &expected, LOGITS);
+            comparison.close(&format!("{name} {}", self.name), &logits, &expected, logits_tolerance(device));
         }
         Ok(())
     }
@@ -110,8 +110,13 @@ pub(super) fn deit_distilled(device: &Device) -> Checked {
     let model: DistilledVit = DEIT_DISTILLED.model(device)?;
     let logits = model.forward(io.tensor("images", device)?);
     let distillation = logits.distillation.ok_or_else(|| Failure::new("there is no second head"))?;
-    comparison.close("class token", &host(logits.class)?, &io.values("dense.class")?, LOGITS);
+    comparison.close(
+        "class token",
+        &host(logits.class)?,
+        &io.values("dense.class")?,
+        logits_tolerance(device),
+    );
     let expected = io.values("dense.distillation")?;
-    comparison.close("distillation token", &host(distillation)?, &expected, LOGITS);
+    comparison.close("distillation token", &host(distillation)?, &expected, logits_tolerance(device));
     comparison.finish()
 }

@@ -1,0 +1,201 @@
+//! `network.json`: what a program needs, beside the weights, to compute a sub-network.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::error::RunError;
+use super::prepare::Prepared;
+use crate::experiment::Data;
+use crate::graph::{activations, capture};
+use crate::models::Architecture;
+use crate::slim::{
+    DimensionAxis, DimensionMapper, HeadLayout, Plan, Scope, Side, SlimLayer, TokenGate, heads_as_planned,
+};
+
+/// Changes with what a field means. A new field alone does not change it.
+const VERSION: u32 = 1;
+
+/// A sub-network, described for programs that know its architecture. Paths are those of the weights.
+#[derive(Debug, Serialize)]
+pub(super) struct Network<'a, C> {
+    version: u32,
+    architecture: &'a str,
+    /// The configuration of the dense network.
+    config: &'a C,
+    /// Names of the classes, in the order of the logits.
+    classes: &'a [String],
+    images: Images<'a>,
+    /// Activation functions, by name: `gelu` is the exact one.
+    activations: Vec<&'static str>,
+    /// Units that are left of each dimension of features.
+    units: Map<String, Value>,
+    /// By dimension: `sizes`, the dims of each head in the order of the weights, and `scale`, which the scores are multiplied by.
+    heads: Map<String, Value>,
+    /// By token gate: `prefix`, the tokens before those of the image, and `keep`, the tokens of the image that are left, by their
+    /// numbers in the dense network.
+    tokens: Map<String, Value>,
+    /// By layer: its numbers that are no parameters. A norm divides by its `width`, which is that of the dense network.
+    constants: Map<String, Value>,
+}
+
+/// How the network takes images: `(pixel / white - mean) / std`, channel by channel.
+#[derive(Debug, Serialize)]
+struct Images<'a> {
+    channels: usize,
+    /// Height and width, in pixels.
+    size: usize,
+    /// Length that the shorter side is resized to (bicubic) before the centre is cut out; `None` where images are not resized.
+    resize: Option<usize>,
+    white: u8,
+    mean: &'a [f32],
+    std: &'a [f32],
+}
+
+impl<'a, C> Network<'a, C> {
+    /// The sub-network `model`, which `plan` left of the network of `prepared`.
+    pub(super) fn new<A: Architecture<Config = C>>(
+        prepared: &'a Prepared<A>,
+        plan: &Plan,
+        model: &A,
+    ) -> Result<Self, RunError> {
+        let Prepared { experiment, config, data, .. } = prepared;
+        let resize = match &experiment.data {
+            Data::ImageFolder { image_size, resize, .. } => Some(resize.unwrap_or(*image_size).get()),
+            _ => None,
+        };
+        let features = prepared.dimensions.iter().filter(|dimension| !dimension.is_tokens());
+        let left = features.filter_map(|dimension| plan.get(&dimension.path));
+        let mut found = Found::of(plan);
+        heads_as_planned(model, plan).map_dimensions(&mut found);
+        Ok(Self {
+            version: VERSION,
+            architecture: &experiment.model.architecture,
+            config,
+            classes: &data.class_names,
+            images: Images {
+                channels: data.shape.channels,
+                size: data.shape.size,
+                resize,
+                white: data.normalisation.white,
+                mean: &data.normalisation.mean,
+                std: &data.normalisation.std,
+            },
+            activations: activations(&capture(model, data.shape, 1)?),
+            units: left.map(|cut| (cut.dimension.clone(), json!(cut.keep.len()))).collect(),
+            heads: found.heads,
+            tokens: found.tokens,
+            constants: found.constants,
+        })
+    }
+}
+
+/// What a traversal finds that the sizes of the weights do not tell.
+struct Found<'a> {
+    scope: Scope,
+    plan: &'a Plan,
+    heads: Map<String, Value>,
+    tokens: Map<String, Value>,
+    constants: Map<String, Value>,
+}
+
+impl<'a> Found<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self { scope: Scope::default(), plan, heads: Map::new(), tokens: Map::new(), constants: Map::new() }
+    }
+
+    fn layer<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L) -> L {
+        let constants: Map<_, _> =
+            layer.constants().into_iter().map(|(name, value)| (name.to_owned(), number(value))).collect();
+        if !constants.is_empty() {
+            self.constants.insert(axis.layer, Value::Object(constants));
+        }
+        layer
+    }
+}
+
+/// A whole number without a point, so that a reader can take it for a size.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
+}
+
+impl DimensionMapper for Found<'_> {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
+        self.heads.insert(dimension.to_owned(), json!({ "sizes": layout.sizes, "scale": layout.scale }));
+        layout
+    }
+
+    fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
+        if let Some(cut) = self.plan.get(dimension) {
+            self.tokens.insert(dimension.to_owned(), json!({ "prefix": gate.prefix, "keep": cut.keep }));
+        }
+        gate
+    }
+
+    fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, _: S) -> L {
+        self.layer(axis, layer)
+    }
+
+    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, _: S) -> L {
+        self.layer(axis, layer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use burn::module::Module;
+    use burn::tensor::{Device, Tensor, TensorData};
+    use safetensors::SafeTensors;
+
+    use super::*;
+    use crate::experiment::Document;
+    use crate::models::Vit;
+    use crate::run::initial::initial;
+    use crate::run::restore::subnet;
+
+    /// `data/subnet/README.md` says where the files are from.
+    #[test]
+    fn pytorch_computes_the_same_logits_from_the_files() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/subnet");
+        let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+        let document = Document::parse("experiment.ron", &text("experiment.ron"), &[]).unwrap();
+        let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
+        let device = Device::flex();
+        let model = subnet(initial(&prepared, &device).unwrap().valid(), &folder).unwrap();
+        let plan: Plan = ron::from_str(&text("plan.ron")).unwrap();
+
+        let described =
+            serde_json::to_string_pretty(&Network::new(&prepared, &plan, &model).unwrap()).unwrap();
+        assert_eq!(described + "\n", text("network.json"));
+        let network: Value = serde_json::from_str(&text("network.json")).unwrap();
+        // All that can be cut is cut, and the order of the heads is not that in which they are computed.
+        let sizes: Vec<usize> =
+            serde_json::from_value(network["heads"]["blocks.1.attn.head_dim"]["sizes"].clone()).unwrap();
+        assert!(sizes.len() == 3 && !sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
+        assert!(network["units"]["width"].as_u64() < Some(16));
+        assert!(network["tokens"]["blocks.1.tokens"]["keep"].as_array().unwrap().len() < 16);
+
+        let io = std::fs::read(folder.join("io.safetensors")).unwrap();
+        let io = SafeTensors::deserialize(&io).unwrap();
+        let floats = |name: &str| -> Vec<f32> {
+            let (values, _) = io.tensor(name).unwrap().data().as_chunks();
+            values.iter().map(|value| f32::from_le_bytes(*value)).collect()
+        };
+        let normalisation = &prepared.data.normalisation;
+        let normalised = |pixel: f32| {
+            (pixel / f32::from(normalisation.white) - normalisation.mean[0]) / normalisation.std[0]
+        };
+        let images: Vec<f32> = floats("pixels").into_iter().map(normalised).collect();
+        let images = Tensor::from_data(TensorData::new(images, [8, 1, 8, 8]), &device);
+        let logits: Vec<f32> = model.forward(images).mean().into_data().try_into_vec().unwrap();
+        let expected = floats("logits");
+        assert_eq!(logits.len(), expected.len());
+        let furthest = logits.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(furthest < 1e-5, "{furthest}");
+    }
+}

@@ -1,0 +1,41 @@
+//! How far a device may be off, by the precision that it may compute in.
+
+use burn::tensor::Device;
+
+use crate::device::is_cpu;
+
+/// Error of a product of matrices in TF32, over its largest value: each factor keeps ten bits of fraction. Burn takes TF32 for f32 on
+/// a GPU wherever it is faster, and cannot be told not to.
+const TF32: f64 = 5e-4;
+
+/// Operations other than products, on a GPU: it adds in another order, and has its own exponential function.
+pub(super) const GPU: f64 = 2e-5;
+
+/// The products of matrices that follow one another. Their errors add up, if only in part.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Products {
+    /// No matrices.
+    None,
+    /// Two matrices.
+    One,
+    /// The scores and the values of an attention, and the gradients of both. In an emulation, TF32 makes 1.5e-3.
+    Attention,
+    /// The layers of a small network. In an emulation of that of the golden numbers, TF32 makes 1.9e-3 in logits of up to 2.3.
+    Network,
+}
+
+/// What `device` may be off where it may be off by `on_cpu` on the CPU, which computes f32.
+pub(super) fn tolerance(device: &Device, on_cpu: f64, products: Products) -> f64 {
+    if is_cpu(device) { on_cpu } else { on_gpu(on_cpu, products) }
+}
+
+/// [`tolerance`] on a GPU.
+pub(super) fn on_gpu(on_cpu: f64, products: Products) -> f64 {
+    let products = match products {
+        Products::None => GPU,
+        Products::One => TF32,
+        Products::Attention => 4.0 * TF32,
+        Products::Network => 8.0 * TF32,
+    };
+    on_cpu.max(products)
+}
