@@ -110,19 +110,21 @@ pub enum FolderError {
     },
     /// A file of the run cannot be understood.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("restore it, or start again with `--fresh`"))]
+    #[diagnostic(help("{remedy}"))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The normalisation is not that which the run began with.
     #[error("the data have changed since this run began: their normalisation is not that of `{}`", .path.display())]
     #[diagnostic(help(
-        "the file says `{there}`, the data now give `{here}`; restore the data, or start again with `--fresh`"
+        "the file says `{there}`, the data now give `{here}`; restore the data, or give another folder with `--out`"
     ))]
-    OtherData {
+    ChangedNormalisation {
         /// The file with the recorded normalisation.
         path: PathBuf,
         /// The recorded value.

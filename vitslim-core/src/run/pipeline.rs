@@ -59,7 +59,9 @@ pub fn execute<A: Architecture>(
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();
     let Dataset { normalisation, .. } = &prepared.data;
-    begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+    let normalisation =
+        begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+    let prepared = &prepared.normalised_by(normalisation);
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");

@@ -170,8 +170,45 @@ fn other_data_need_nothing_of_those_of_the_run() {
     );
     fs::rename(workspace.path("moved"), workspace.path("imgs")).unwrap();
     assert_eq!(evaluated(&workspace, &[]), own);
-    RgbImage::from_pixel(8, 8, Rgb([255; 3])).save(workspace.path("imgs/train/a/0.png")).unwrap();
+    let image = workspace.path("imgs/train/a/0.png");
+    let before = fs::read(&image).unwrap();
+    RgbImage::from_pixel(8, 8, Rgb([255; 3])).save(&image).unwrap();
     refused(&workspace, &["eval", RUN], &["their normalisation is not that of"]);
+    fs::write(&image, before).unwrap();
+
+    // It read colours and crops a little otherwise, and the network takes images as it was trained to.
+    let run = workspace.path(RUN);
+    let mut recorded = json(&run.join("normalisation.json"));
+    recorded["mean"][0] = (recorded["mean"][0].as_f64().unwrap() + 0.005).into();
+    fs::write(run.join("normalisation.json"), recorded.to_string()).unwrap();
+    assert_eq!(evaluated(&workspace, &["--data", "imgs"]), evaluated(&workspace, &[]));
+    for lost in ["summary.json", "subnets/share-0.1/result.json"] {
+        fs::remove_file(run.join(lost)).unwrap();
+    }
+    succeeds(&workspace, &short(&["--set", "pretrain.epochs=15"]));
+    let images = json(&run.join("subnets/share-0.1/network.json"))["images"]["mean"][0].as_f64().unwrap();
+    assert!((images - recorded["mean"][0].as_f64().unwrap()).abs() < 1e-6);
+    evaluated(&workspace, &[]);
+}
+
+#[test]
+fn data_that_an_earlier_version_did_not_record_are_those_of_their_path() {
+    let workspace = with_colours();
+    succeeds(&workspace, &short(&[]));
+    let run = workspace.path(RUN);
+    let experiment = fs::read_to_string(run.join("experiment.ron")).unwrap();
+    let relative = experiment.replace(workspace.path("imgs").to_str().unwrap(), "imgs");
+    assert_ne!(relative, experiment);
+    fs::write(run.join("experiment.ron"), relative).unwrap();
+    fs::remove_file(run.join("data.json")).unwrap();
+    write_colours(&workspace.path("copy"));
+    let elsewhere = ["--set", "data.path=\"copy\""];
+    let told = ["holds the results of another experiment", "/imgs\"", "/copy\""];
+    refused(&workspace, &short(&elsewhere), &told);
+    refused(&workspace, &[&short(&elsewhere)[..], &["--set", "seed=Sweep([3])"]].concat(), &told);
+    succeeds(&workspace, &short(&["--set", "seed=Sweep([3])"]));
+    let told = succeeds(&workspace, &short(&[]));
+    assert!(told.contains("this run is complete"), "{told}");
 }
 
 #[test]
