@@ -35,6 +35,11 @@ impl DataRecord {
         serde_json::from_str(&text).map(Some).map_err(damaged)
     }
 
+    /// Whether an earlier version, which left no record, began the run in the folder `run`.
+    pub(super) fn is_of_earlier(run: &std::path::Path) -> bool {
+        Self::read(run).is_ok_and(|record| record.is_none_or(|record| record.version.is_none()))
+    }
+
     /// The content of its file.
     ///
     /// # Errors
