@@ -40,6 +40,8 @@ fn a_budget_that_is_added_is_cut_out_of_the_same_search() {
     let workspace = Workspace::new();
     let file = with_one_budget(&workspace);
     let before = metrics(&workspace.path(RUN));
+    // What is finished needs its checkpoints no more.
+    std::fs::remove_dir_all(workspace.path(RUN).join("checkpoints/retrain")).unwrap();
     workspace.write("tiny.ron", TINY);
     assert_eq!(repeatable(workspace.run(&file, &[])), expected);
     let after = metrics(&workspace.path(RUN));
