@@ -30,6 +30,17 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Restore(#[from] RestoreError),
+    /// The run's own data are not what they were.
+    #[error("the data are not those of the run in `{}` any more: {change}", .run.display())]
+    #[diagnostic(help(
+        "restore the data; `vitslim eval --data FOLDER` evaluates on others with the same classes"
+    ))]
+    ChangedData {
+        /// Folder of the run.
+        run: PathBuf,
+        /// What differs, as a clause.
+        change: String,
+    },
     /// The data that `--data` names cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -159,17 +170,6 @@ pub enum OtherDataError {
     #[error("`--data` names a folder, but this run's data, `{0}`, do not come from one")]
     #[diagnostic(help("leave out `--data`"))]
     NoFolder(&'static str),
-    /// The run's own data are not what they were.
-    #[error("the data are not those of the run in `{}` any more: {change}", .run.display())]
-    #[diagnostic(help(
-        "restore the data; `vitslim eval --data FOLDER` evaluates on others with the same classes"
-    ))]
-    Changed {
-        /// Folder of the run.
-        run: PathBuf,
-        /// What differs, as a clause.
-        change: String,
-    },
     /// The normalisation of the run cannot be read.
     #[error("other data are normalised like the run's own data, which cannot be read: {0}")]
     #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]

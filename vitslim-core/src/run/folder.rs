@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use thiserror::Error;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::lock::{Lock, LockError};
-use crate::train::RECORD;
+use crate::train::{IDENTITY, RECORD};
 use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
@@ -110,19 +110,21 @@ pub enum FolderError {
     },
     /// A file of the run cannot be understood.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("restore it, or start again with `--fresh`"))]
+    #[diagnostic(help("{remedy}"))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The normalisation is not that which the run began with.
     #[error("the data have changed since this run began: their normalisation is not that of `{}`", .path.display())]
     #[diagnostic(help(
-        "the file says `{there}`, the data now give `{here}`; restore the data, or start again with `--fresh`"
+        "the file says `{there}`, the data now give `{here}`; restore the data, or give another folder with `--out`"
     ))]
-    OtherData {
+    ChangedNormalisation {
         /// The file with the recorded normalisation.
         path: PathBuf,
         /// The recorded value.
@@ -207,8 +209,9 @@ impl RunFolder {
     pub(super) fn has_results(path: &Path) -> bool {
         let results = RESULTS.iter().filter(|name| ![NORMALISATION, DATA].contains(name));
         let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
-        entries.any(|entry| match entry.and_then(|entry| entry.metadata()) {
-            Ok(found) => found.is_file() && found.len() > 0,
+        let size = |entry: DirEntry| Ok((entry.file_name() == IDENTITY, entry.metadata()?));
+        entries.any(|entry| match entry.and_then(size) {
+            Ok((is_name, found)) => !is_name && found.is_file() && found.len() > 0,
             Err(error) => error.io_error().is_none_or(|error| error.kind() != std::io::ErrorKind::NotFound),
         })
     }

@@ -37,7 +37,7 @@ pub use record::Place;
 pub(crate) use record::{RECORD, events_folder, forget_retraining};
 pub use resume::{CheckpointError, Loaded, checkpoint_folder, load_pretrained};
 pub(crate) use resume::{has_checkpoint, is_whole, recorded_seconds, spare, spare_of_shared};
-pub(crate) use shared::{shared_name, shared_stage};
+pub(crate) use shared::{IDENTITY, is_named, shared_stage};
 pub use stage::StageRun;
 pub(crate) use step::cross_entropy;
 pub use team::{DeviceError, Devices, NamedDevice};

@@ -16,8 +16,8 @@ use crate::data::Stage;
 use crate::terminal::say;
 use crate::whole_file::{make_folder, remove, sync_folder, write_whole};
 
-/// File beside the checkpoints of a trial that names the shared stage they come from.
-const IDENTITY: &str = "identity";
+/// File beside the checkpoints of a stage that names it, by all that its numbers depend on.
+pub(crate) const IDENTITY: &str = "identity";
 
 /// File of a shared stage that says how its training diverged, as it will again.
 const DIVERGED: &str = "diverged.txt";
@@ -32,17 +32,17 @@ pub(super) struct Claim {
     _lock: File,
 }
 
-/// Copies the stage of `run` from another trial that has trained it, and waits for one that is training it. If there is neither,
+/// Names the stage of `run`. Copies it from another trial that has trained it, and waits for one that is training it. If there is neither,
 /// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train.
 ///
 /// # Errors
 ///
 /// When it is interrupted while it waits, or a file cannot be read or written.
 pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
+    let unnamed = |source| TrainError::File { path: files.checkpoints.folder().to_owned(), source };
+    name(run, files).map_err(unnamed)?;
     let Some(folder) = &run.shared else { return Ok(None) };
     let failed = |source| TrainError::File { path: folder.clone(), source };
-    let name = files.checkpoints.folder().join(IDENTITY);
-    write_whole(&name, name_of(folder).as_bytes()).map_err(failed)?;
     let claim = claim(run, folder)?;
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
     // A damaged stage is trained again and replaced.
@@ -62,15 +62,21 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     Ok(None)
 }
 
-/// The name of the shared stage that the checkpoints of a stage in the folder `run` belong to; `None` if there are none, or a run
-/// without a sweep trained them.
-pub(crate) fn shared_name(run: &Path, stage: Stage, subnet: Option<&str>) -> Option<String> {
-    let name = shared_stage(&run.join(checkpoint_folder(stage, subnet)))?;
-    has_checkpoint(run, stage, subnet).then_some(name)
+/// Names the checkpoints that the stage is about to make. Those that were begun under another name and go on under this one are
+/// neither, and have none.
+fn name(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
+    let folder = files.checkpoints.folder();
+    if files.checkpoints.epochs().is_empty() {
+        return write_whole(&folder.join(IDENTITY), run.identity.as_bytes());
+    }
+    let is_other = shared_stage(folder).is_some_and(|name| name != run.identity);
+    if is_other && !files.is_whole(run.training) { remove(&folder.join(IDENTITY)) } else { Ok(()) }
 }
 
-fn name_of(folder: &Path) -> String {
-    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+/// Whether the checkpoints of a stage in the folder `run`, if it has any, go by this `name`.
+pub(crate) fn is_named(run: &Path, stage: Stage, subnet: Option<&str>, name: &str) -> bool {
+    let there = shared_stage(&run.join(checkpoint_folder(stage, subnet)));
+    !has_checkpoint(run, stage, subnet) || there.as_deref() == Some(name)
 }
 
 /// Removes the stage and everything made from it.
@@ -87,7 +93,7 @@ fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
     Ok(())
 }
 
-/// The name of the shared stage that the checkpoints in `folder` come from, or will.
+/// The name of the stage that the checkpoints in `folder` are of, or will be: that of the shared stage, if it is shared.
 pub(crate) fn shared_stage(folder: &Path) -> Option<String> {
     std::fs::read_to_string(folder.join(IDENTITY)).ok()
 }
