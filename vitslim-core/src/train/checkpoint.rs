@@ -154,7 +154,7 @@ impl Checkpoints {
     }
 
     /// The file with the weights, or averaged weights, of the epoch that `chosen` names.
-    fn weights(&self, chosen: Chosen) -> PathBuf {
+    pub(super) fn weights(&self, chosen: Chosen) -> PathBuf {
         self.file(if chosen.averaged { AVERAGE } else { MODEL }, chosen.epoch)
     }
 
@@ -165,7 +165,9 @@ impl Checkpoints {
 
     /// What is wrong with the checkpoint of `epoch`, which is not good.
     pub(super) fn flaw(&self, epoch: usize) -> &'static str {
-        if self.files(epoch).all(|path| path.exists()) { "damaged" } else { "incomplete" }
+        // Of a complete stage only the weights are kept.
+        let is_damaged = |path: PathBuf| path.exists() && read_checked(&path).is_err();
+        if self.files(epoch).any(is_damaged) { "damaged" } else { "incomplete" }
     }
 
     /// Removes the checkpoints that are not needed once that of `last` is saved. It keeps that one, the one before, and with

@@ -75,7 +75,7 @@ fn swap(folder: &Path, one: &str, other: &str) {
 }
 
 /// Every file below `folder` with its content, but for the lock.
-fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+pub fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
     let paths = entries.map(|entry| entry.unwrap().into_path());
     let files = paths.filter(|path| path.is_file() && path.file_name().is_some_and(|name| name != "lock"));
