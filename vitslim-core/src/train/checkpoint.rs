@@ -278,7 +278,11 @@ mod tests {
         assert_eq!(checkpoints.last_good(4), (Some(4), vec![]));
         assert_eq!(checkpoints.last_good(0), (None, vec![]));
         std::fs::remove_file(checkpoints.files(4).last().unwrap()).unwrap();
+        std::fs::write(checkpoints.files(3).next().unwrap(), b"another").unwrap();
         assert_eq!([checkpoints.flaw(4), checkpoints.flaw(3)], ["incomplete", "damaged"]);
+        // As a complete stage leaves it.
+        checkpoints.files(3).skip(1).for_each(|path| std::fs::remove_file(path).unwrap());
+        assert_eq!(checkpoints.flaw(3), "damaged");
     }
 
     #[test]

@@ -4,9 +4,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use image::{Rgb, RgbImage};
 use serde_json::Value;
 
+use super::identity::{short, with_colours};
 use super::resume::{metrics, reference, wait_for_epochs};
 use super::workspace::{TINY, VITSLIM, Workspace, json, said};
 
@@ -97,6 +100,41 @@ fn a_power_cut_loses_no_epoch_that_was_recorded_and_no_result() {
         }
         assert_eq!(printed.contains("this run is complete"), recorded == lines, "{printed}");
         reference.assert_same_end(&left, &format!("after {recorded} lines"));
+    }
+}
+
+#[test]
+fn a_power_cut_brings_no_result_back_that_was_discarded() {
+    let shim = shim();
+    let workspace = with_colours();
+    let disk = workspace.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let args = short(&[]);
+    let mut run = spawn(shimmed(&workspace, shim, "SHIM_DISK", disk.to_str().unwrap(), &args));
+    assert!(run.wait().unwrap().success());
+    let results = |workspace: &Workspace| {
+        ["share-0.1", "share-0.5-0.5-0.7"].map(|label| {
+            std::fs::read(workspace.path(RUN).join("subnets").join(label).join("result.json")).ok()
+        })
+    };
+    let data = |workspace: &Workspace| std::fs::read(workspace.path(RUN).join("data.json")).unwrap();
+    let (old_data, old) = (data(&workspace), results(&workspace));
+
+    // With another test split, everything is measured again.
+    RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(workspace.path("imgs/test/a/0.png")).unwrap();
+    let mut run = spawn(shimmed(&workspace, shim, "SHIM_DISK", disk.to_str().unwrap(), &args));
+    while data(&workspace) == old_data && run.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let left = Workspace::new();
+    let root = format!("d{}", std::fs::metadata(workspace.path("")).unwrap().ino());
+    rebuild(&disk, &root, &left.path(""));
+    assert_ne!(data(&left), old_data, "the disk has the new split");
+    for (left, old) in results(&left).into_iter().zip(old) {
+        assert!(old.is_some() && left != old);
     }
 }
 
