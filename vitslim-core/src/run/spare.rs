@@ -18,8 +18,8 @@ use crate::train::{checkpoint_folder, is_followed, shared_stage, spare_of_shared
 use crate::whole_file::remove;
 
 /// The files below `folder` that no run needs any more, by the folders they are in: of complete stages that the run went on from, all
-/// but the weights that they ended with; and the shared stages of complete sweeps that none of their trials comes from. Runs that a process works on, and
-/// those that keep all of their checkpoints, are left out.
+/// but the weights that they ended with; and the shared stages of complete sweeps that none of their trials comes from. Runs that a
+/// process works on, and those that keep all of their checkpoints, are left out.
 pub fn spare(folder: &Path) -> Vec<SpareFolder> {
     let mut found: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     let mut sweeps = HashSet::new();

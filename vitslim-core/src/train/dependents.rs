@@ -28,14 +28,15 @@ pub(super) fn check_none_lost(
     let count = |is_one: fn(&Path) -> bool| files.iter().filter(|path| is_one(path)).count();
     let checkpoints = unrecorded + count(|path| path.extension().is_some_and(|end| end == "ckpt"));
     let results = count(|path| path.ends_with(RESULT));
-    if checkpoints + results == 0 {
+    let lost = [
+        (checkpoints, counted(checkpoints, "checkpoint", "checkpoints")),
+        (results, counted(results, "finished sub-network", "finished sub-networks")),
+    ];
+    let lost: Vec<String> = lost.into_iter().filter(|(count, _)| *count > 0).map(|(_, told)| told).collect();
+    if lost.is_empty() {
         return Ok(());
     }
-    let lost = format!(
-        "{} and {}",
-        counted(checkpoints, "checkpoint", "checkpoints"),
-        counted(results, "finished sub-network", "finished sub-networks")
-    );
+    let lost = lost.join(" and ");
     Err(TrainError::Lost { stage: run.stage.name(), file, flaw, lost })
 }
 

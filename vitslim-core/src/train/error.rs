@@ -70,7 +70,7 @@ pub enum TrainError {
         file: PathBuf,
     },
     /// The stage would have to train again, and what was made from it would be lost.
-    #[error("{stage} cannot resume: `{}` {flaw}, and to train it again would discard {lost}", .file.display())]
+    #[error("{stage} cannot resume: `{}` {flaw}, and to train the stage again would discard {lost}", .file.display())]
     #[diagnostic(help(
         "restore the file, or start again with `--fresh`; in a sweep, delete the folder of this trial to start only it again"
     ))]
