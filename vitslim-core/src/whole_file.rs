@@ -1,8 +1,9 @@
 //! Files that are written whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
 
@@ -83,4 +84,15 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Removes the files and folders at `paths`, if they exist, in a way that no power cut brings them back.
+///
+/// # Errors
+///
+/// When one exists and cannot be removed.
+pub(crate) fn remove_all(paths: &[PathBuf]) -> Result<(), Error> {
+    paths.iter().try_for_each(|path| remove(path))?;
+    let folders: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+    folders.into_iter().try_for_each(sync_folder)
 }

@@ -8,7 +8,7 @@ use super::keys::label;
 use crate::data::Stage;
 use crate::experiment::{Budget, CutRule, Experiment};
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
-use crate::whole_file::remove;
+use crate::whole_file::remove_all;
 
 /// How an experiment extends the one whose folder it uses.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,13 +105,13 @@ pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderErr
         let consequence = "the test split, which has changed, cannot be measured again".to_owned();
         return Err(FolderError::Bare { path: path.to_owned(), consequence });
     }
-    results.iter().try_for_each(|file| remove(file).map_err(io("remove", file)))?;
+    remove_all(&results).map_err(io("remove", path))?;
     Ok(!results.is_empty())
 }
 
 /// Removes from the folder `path` what no longer holds, including the sub-networks with the labels `gone`.
 pub(super) fn extend(path: &Path, gone: &[String]) -> Result<(), FolderError> {
-    let removed = |path: PathBuf| remove(&path).map_err(io("remove", &path));
+    let removed = |path: PathBuf| remove_all(std::slice::from_ref(&path)).map_err(io("remove", &path));
     removed(path.join(SUMMARY))?;
     for label in gone {
         forget_retraining(path, label).map_err(io("mend", &path.join(RECORD)))?;

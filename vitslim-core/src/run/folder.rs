@@ -7,6 +7,7 @@ use thiserror::Error;
 use walkdir::{DirEntry, WalkDir};
 
 use super::lock::{Lock, LockError};
+pub(super) use crate::train::RESULT;
 use crate::train::{IDENTITY, RECORD};
 use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 
@@ -33,9 +34,6 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 
 /// File with what another program needs to compute a sub-network.
 pub(super) const NETWORK: &str = "network.json";
-
-/// File with a sub-network's results, which is written last.
-pub(super) const RESULT: &str = "result.json";
 
 /// File with the experiment, every default spelled out.
 pub(super) const EXPERIMENT: &str = "experiment.ron";

@@ -63,9 +63,10 @@ impl Lock {
         }
         let holder = format!("process {}\n{:016x}\n", std::process::id(), rand::random::<u64>());
         let write = |lock: &mut File| {
-            lock.set_len(0)?;
+            // Cut to size last: whoever reads it meanwhile finds a name.
             lock.rewind()?;
-            lock.write_all(holder.as_bytes())
+            lock.write_all(holder.as_bytes())?;
+            lock.set_len(holder.len() as u64)
         };
         write(&mut lock).map_err(|source| failed("write", source))?;
         let lock = Self { path, _lock: lock, holder };

@@ -1,7 +1,8 @@
 //! Stages that trials of a sweep have in common. The first trial that needs one trains it, others that need it meanwhile wait,
 //! and later ones copy its checkpoints and record as if they had trained it themselves.
 //!
-//! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last; or, if training diverged, why.
+//! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last; or, if training diverged, with which
+//! version and why.
 
 use std::fs::{File, TryLockError};
 use std::io::Error;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::TrainError;
+use super::dependents::{check_none_lost, forget_dependents};
 use super::record::{RECORD, write_stage_events};
 use super::resume::{StageFiles, checkpoint_folder, has_checkpoint};
 use super::stage::StageRun;
@@ -21,6 +23,9 @@ pub(crate) const IDENTITY: &str = "identity";
 
 /// File of a shared stage that says how its training diverged, as it will again.
 const DIVERGED: &str = "diverged.txt";
+
+/// Its first line: the version of the program that found it out.
+const VERSION: &str = concat!("vitslim ", env!("CARGO_PKG_VERSION"));
 
 /// Time between two checks of a stage that another trial trains.
 const WAIT: Duration = Duration::from_millis(100);
@@ -42,18 +47,20 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     let unnamed = |source| TrainError::File { path: files.checkpoints.folder().to_owned(), source };
     name(run, files).map_err(unnamed)?;
     let Some(folder) = &run.shared else { return Ok(None) };
-    let failed = |source| TrainError::File { path: folder.clone(), source };
     let claim = claim(run, folder)?;
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
     // A damaged stage is trained again and replaced.
     if !shared.is_whole(run.training) {
-        if let Ok(what) = std::fs::read_to_string(folder.join(DIVERGED)) {
-            return Err(TrainError::Remembered(what));
+        let file = folder.join(DIVERGED);
+        // Another version may fare better.
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if let Some(what) = text.strip_prefix(VERSION).and_then(|text| text.strip_prefix('\n')) {
+            return Err(TrainError::Remembered { what: what.to_owned(), file });
         }
         return Ok(Some(claim));
     }
     if !files.is_whole(run.training) {
-        import(run, folder, files).map_err(failed)?;
+        import(run, folder, files)?;
         write_stage_events(run.folder, &files.record)?;
         if !run.quiet {
             say(format_args!("{}: copied from another trial", run.title()));
@@ -79,9 +86,8 @@ pub(crate) fn is_named(run: &Path, stage: Stage, subnet: Option<&str>, name: &st
     !has_checkpoint(run, stage, subnet) || there.as_deref() == Some(name)
 }
 
-/// Removes the stage and everything made from it.
-fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
-    run.dependents.iter().try_for_each(|path| remove(path))?;
+/// Removes the stage.
+fn forget(files: &StageFiles) -> Result<(), Error> {
     files.record.cut_back(0)?;
     let Ok(entries) = std::fs::read_dir(files.checkpoints.folder()) else { return Ok(()) };
     for entry in entries {
@@ -120,10 +126,19 @@ fn claim(run: &StageRun, folder: &Path) -> Result<Claim, TrainError> {
     }
 }
 
-fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
-    forget(run, files)?;
-    link_checkpoints(folder, files.checkpoints.folder())?;
-    files.record.adopt(&folder.join(RECORD))
+/// Copies the shared stage in `folder`. If only checkpoints of it were lost, everything made from it stays.
+fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), TrainError> {
+    let StageFiles { record, checkpoints } = files;
+    let failed = |source| TrainError::File { path: folder.to_owned(), source };
+    let shared = folder.join(RECORD);
+    let link = || link_checkpoints(folder, checkpoints.folder());
+    if record.repeats(&shared).map_err(failed)? {
+        return link().map_err(failed);
+    }
+    let epochs = record.epochs().map_err(|error| record.error(error))?;
+    check_none_lost(run, files.flawed(&epochs, run.training), 0)?;
+    forget_dependents(run)?;
+    forget(files).and_then(|()| link()).and_then(|()| record.adopt(&shared)).map_err(failed)
 }
 
 impl Claim {
@@ -145,7 +160,7 @@ impl Claim {
     pub(super) fn remember(&self, error: &TrainError) {
         if let TrainError::Diverged { .. } = error {
             // If it cannot be written, the next trial finds it out anew.
-            let _ = write_whole(&self.folder.join(DIVERGED), error.to_string().as_bytes());
+            let _ = write_whole(&self.folder.join(DIVERGED), format!("{VERSION}\n{error}").as_bytes());
         }
     }
 }

@@ -30,7 +30,7 @@ fn write_colours(folder: &Path) {
 }
 
 /// A workspace with colours in `imgs`, and an experiment that reads them there.
-fn with_colours() -> Workspace {
+pub fn with_colours() -> Workspace {
     let workspace = Workspace::new();
     write_colours(&workspace.path("imgs"));
     let text = TINY.replace("Digits", "ImageFolder(path: \"imgs\", image_size: 8)");
@@ -39,7 +39,7 @@ fn with_colours() -> Workspace {
 }
 
 /// The arguments of a short run.
-fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let batch = ["--set", "pretrain.schedule=Constant", "--set", "pretrain.batch=12"];
     [&["run", "tiny.ron"], &SHORT[..4], &batch, more].concat()
 }
@@ -75,7 +75,7 @@ fn swap(folder: &Path, one: &str, other: &str) {
 }
 
 /// Every file below `folder` with its content, but for the lock.
-fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+pub fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
     let paths = entries.map(|entry| entry.unwrap().into_path());
     let files = paths.filter(|path| path.is_file() && path.file_name().is_some_and(|name| name != "lock"));

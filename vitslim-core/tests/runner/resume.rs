@@ -142,6 +142,14 @@ fn killed_at_twenty_moments_of_all_stages_it_ends_the_same() {
     }
 }
 
+/// Removes what was made from the search of the run in `folder`: nothing is trained again at the price of what is finished.
+fn remove_what_follows(folder: &Path) {
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    for name in ["checkpoints/retrain", "subnets"] {
+        std::fs::remove_dir_all(folder.join(name)).unwrap();
+    }
+}
+
 #[test]
 fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     let reference = reference_with_all_checkpoints();
@@ -152,8 +160,7 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
         change(&mut bytes);
         std::fs::write(path, bytes).unwrap();
     };
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
-    std::fs::remove_dir_all(folder.join("subnets/share-0.1")).unwrap();
+    remove_what_follows(&folder);
     damage("metrics.jsonl", |bytes| bytes.truncate(bytes.len() - 9));
     damage("checkpoints/search/model-4.ckpt", |bytes| bytes[100] ^= 1);
 
@@ -164,7 +171,8 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     reference.assert_same_end(&reference.workspace, "repaired");
 
     // With none before it.
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    remove_what_follows(&folder);
+    std::fs::remove_dir_all(folder.join("checkpoints/search")).unwrap();
     for epoch in 1..=4 {
         damage(&format!("checkpoints/pretrain/model-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
     }
@@ -180,7 +188,7 @@ fn a_frozen_search_goes_on_frozen() {
     let frozen = TINY.replace("masks: (lr", "freeze: Weights,\n        masks: (lr");
     let reference = reference_of(&keeping_all(&frozen));
     let folder = reference.workspace.path("runs/tiny/seed=3");
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    remove_what_follows(&folder);
     std::fs::remove_file(folder.join("checkpoints/search/model-2.ckpt")).unwrap();
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
@@ -330,7 +338,7 @@ fn an_epoch_that_an_earlier_version_saved_though_it_had_diverged_is_trained_agai
     let digest = Sha256::digest(&bytes);
     bytes.extend(digest.as_slice());
     std::fs::write(&path, bytes).unwrap();
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    remove_what_follows(&folder);
     let printed = said(&reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]));
     let told = "search: the checkpoint of epoch 2 is not finite; resuming from the one before";
     assert!(printed.contains(told), "{printed}");
