@@ -31,8 +31,7 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    EvaluateError, StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput,
-    top1, train,
+    StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput, top1, train,
 };
 
 /// Validation images on which hard-masked and sliced networks are compared.
@@ -56,6 +55,7 @@ pub fn execute<A: Architecture>(
         say(format_args!("note: {note}"));
     }
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
+    setting.interrupter.begin();
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();
     let Dataset { normalisation, .. } = &prepared.data;
@@ -94,6 +94,7 @@ pub fn execute<A: Architecture>(
 
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
+        run.check_interrupt()?;
         subnets.push(match run.finished(budget, &mut seconds)? {
             Some(subnet) => subnet,
             None => run.subnet(budget, &dense, &searched, &mut seconds)?,
@@ -197,6 +198,7 @@ impl<A: Architecture> Run<'_, A> {
         let top1_sliced = self.top1(&sliced)?;
         let [dense_speed, images_per_second] =
             throughput(dense, &sliced, &self.held_out, experiment.precision, self.device)?;
+        self.check_interrupt()?;
 
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
@@ -283,8 +285,16 @@ impl<A: Architecture> Run<'_, A> {
         self.prepared.data.shape
     }
 
-    fn top1(&self, model: &A) -> Result<f64, EvaluateError> {
-        top1(model, &self.prepared.data.test, self.prepared.experiment.precision, self.device)
+    fn top1(&self, model: &A) -> Result<f64, RunError> {
+        let test = &self.prepared.data.test;
+        let top1 = top1(model, test, self.prepared.experiment.precision, self.device)?;
+        self.check_interrupt()?;
+        Ok(top1)
+    }
+
+    /// Stages look for an interruption by themselves; what is between them does so here.
+    fn check_interrupt(&self) -> Result<(), RunError> {
+        if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
     /// Fraction of units that `plan` keeps, for each searched name.
