@@ -216,7 +216,8 @@ fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     assert_eq!(output.status.code(), Some(130), "{printed}");
     let stopped = "pretrain was stopped in epoch";
     assert!(
-        printed.contains(stopped) && printed.ends_with("the same command, without `--fresh`, resumes from there"),
+        printed.contains(stopped)
+            && printed.ends_with("the same command, without `--fresh`, resumes from there"),
         "{printed}"
     );
     assert!(!workspace.path("runs/tiny/seed=3/summary.json").exists());
@@ -374,7 +375,9 @@ fn a_signal_that_comes_again_after_some_seconds_ends_a_process_that_does_not_get
     let holder = std::fs::read_to_string(folder.join("lock")).unwrap();
     let trial = holder.lines().next().unwrap().strip_prefix("process ").unwrap();
     let kill = |name: &str| {
-        assert!(Command::new("sh").arg("-c").arg(format!("kill -{name} {trial}")).status().unwrap().success());
+        assert!(
+            Command::new("sh").arg("-c").arg(format!("kill -{name} {trial}")).status().unwrap().success()
+        );
     };
     // The sweep waits for its trial.
     kill("STOP");

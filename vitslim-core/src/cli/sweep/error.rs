@@ -21,7 +21,9 @@ pub(in crate::cli) enum SweepError {
         trials: usize,
     },
     /// Ctrl-C stopped the sweep.
-    #[error("stopped: {complete} of {trials} trials are complete; the same command, without `--fresh`, resumes")]
+    #[error(
+        "stopped: {complete} of {trials} trials are complete; the same command, without `--fresh`, resumes"
+    )]
     Interrupted {
         /// Number of complete trials.
         complete: usize,

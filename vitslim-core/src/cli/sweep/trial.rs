@@ -32,9 +32,11 @@ impl Trial {
 
     /// Its results, if it is complete.
     pub(super) fn summary(&self) -> Option<&Summary> {
-        if self.summary.get().is_none() && is_complete(&self.folder, &self.plan) {
-            // Another worker may have set the same.
-            summary(&self.folder).map(|summary| self.summary.set(summary));
+        if self.summary.get().is_none()
+            && is_complete(&self.folder, &self.plan)
+            && let Some(summary) = summary(&self.folder)
+        {
+            return Some(self.summary.get_or_init(|| summary));
         }
         self.summary.get()
     }
