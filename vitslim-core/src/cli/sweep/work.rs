@@ -183,7 +183,7 @@ impl<'a> Sweep<'a> {
             Ok(())
         } else if failed > 0 {
             Err(SweepError::Failed { failed, trials }.into())
-        } else if taken_over > 0 {
+        } else if taken_over > 0 && !self.interrupter.should_stop() {
             Err(SweepError::TakenOver { taken_over, trials }.into())
         } else {
             Err(SweepError::Interrupted { complete, trials }.into())
