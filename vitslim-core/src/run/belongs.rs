@@ -31,11 +31,10 @@ pub(crate) fn check(path: &Path, planned: &PlannedTrial) -> Result<(), FolderErr
 
 /// Whether the run in the folder `path` is complete, and is that of the trial `planned`.
 pub(crate) fn is_complete(path: &Path, planned: &PlannedTrial) -> bool {
-    let there = || RunFolder::read_in(path, EXPERIMENT).ok().flatten();
-    // Most trials of a large sweep have none, and need no more than that.
-    summary(path).is_some()
-        && there().is_some_and(|there| is_same(&there, &planned.resolved))
+    let there = RunFolder::read_in(path, EXPERIMENT).ok().flatten();
+    there.is_some_and(|there| is_same(&there, &planned.resolved))
         && data_of(planned).is_some_and(|data| matches!(check_data(path, &data), Ok(Data::Same)))
+        && summary(path).is_some()
 }
 
 fn data_of(planned: &PlannedTrial) -> Option<DataContent> {

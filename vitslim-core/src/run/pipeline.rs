@@ -31,7 +31,8 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput, top1, train,
+    EvaluateError, StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput,
+    top1, train,
 };
 
 /// Validation images on which hard-masked and sliced networks are compared.
@@ -92,9 +93,9 @@ pub fn execute<A: Architecture>(
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
 
+    run.check_interrupt()?;
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
-        run.check_interrupt()?;
         subnets.push(match run.finished(budget, &mut seconds)? {
             Some(subnet) => subnet,
             None => run.subnet(budget, &dense, &searched, &mut seconds)?,
@@ -174,6 +175,7 @@ impl<A: Architecture> Run<'_, A> {
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
+        self.check_interrupt()?;
         let plan = self.prepared.plan(&searched.masks, budget)?;
         leaves_tokens(&plan, &self.prepared.dimensions)
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
@@ -198,7 +200,6 @@ impl<A: Architecture> Run<'_, A> {
         let top1_sliced = self.top1(&sliced)?;
         let [dense_speed, images_per_second] =
             throughput(dense, &sliced, &self.held_out, experiment.precision, self.device)?;
-        self.check_interrupt()?;
 
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
@@ -209,6 +210,7 @@ impl<A: Architecture> Run<'_, A> {
                 (retrained.slim.model, Some(top1))
             }
         };
+        self.check_interrupt()?;
         let saved = weights(&model, &plan).map_err(|error| format_error("a sub-network", error))?;
         self.folder.write(&file(WEIGHTS), &saved)?;
         self.save_json(&Network::new(self.prepared, &plan, &model)?, &file(NETWORK))?;
@@ -281,20 +283,17 @@ impl<A: Architecture> Run<'_, A> {
         here.map_or(budgets.len(), |here| budgets.len() - here - 1)
     }
 
+    /// Stages look for an interruption by themselves; what is between them does so here.
+    fn check_interrupt(&self) -> Result<(), RunError> {
+        if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
+    }
+
     fn image(&self) -> ImageShape {
         self.prepared.data.shape
     }
 
-    fn top1(&self, model: &A) -> Result<f64, RunError> {
-        let test = &self.prepared.data.test;
-        let top1 = top1(model, test, self.prepared.experiment.precision, self.device)?;
-        self.check_interrupt()?;
-        Ok(top1)
-    }
-
-    /// Stages look for an interruption by themselves; what is between them does so here.
-    fn check_interrupt(&self) -> Result<(), RunError> {
-        if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
+    fn top1(&self, model: &A) -> Result<f64, EvaluateError> {
+        top1(model, &self.prepared.data.test, self.prepared.experiment.precision, self.device)
     }
 
     /// Fraction of units that `plan` keeps, for each searched name.

@@ -33,8 +33,9 @@ impl Trial {
     /// Its results, if it is complete.
     pub(super) fn summary(&self) -> Option<&Summary> {
         if self.summary.get().is_none()
-            && is_complete(&self.folder, &self.plan)
+            // Most trials of a large sweep have none yet, and are not looked at any further.
             && let Some(summary) = summary(&self.folder)
+            && is_complete(&self.folder, &self.plan)
         {
             return Some(self.summary.get_or_init(|| summary));
         }
