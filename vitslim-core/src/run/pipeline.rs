@@ -171,11 +171,11 @@ impl<A: Architecture> Run<'_, A> {
         searched: &Slim<A>,
         seconds: &mut Seconds,
     ) -> Result<SubnetSummary, RunError> {
+        self.check_interrupt()?;
         let experiment = &self.prepared.experiment;
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
-        self.check_interrupt()?;
         let plan = self.prepared.plan(&searched.masks, budget)?;
         leaves_tokens(&plan, &self.prepared.dimensions)
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
