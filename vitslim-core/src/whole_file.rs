@@ -61,7 +61,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
 pub(crate) fn remedy(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "free some space and run the same command again: it resumes from the last complete file"
+            "free some space: the same command, without `--fresh`, then resumes from the last complete file"
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "make the folder writable, or choose another with `--out`"
@@ -69,7 +69,7 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
         ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
             "there is a file where a folder must be, or the other way round: move it, or choose another folder with `--out`"
         }
-        _ => "when that is fixed, run the same command again: it resumes from the last complete file",
+        _ => "when that is fixed, the same command, without `--fresh`, resumes from the last complete file",
     }
 }
 

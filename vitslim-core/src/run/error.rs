@@ -49,6 +49,9 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Train(#[from] TrainError),
+    /// The user interrupted the run between two stages.
+    #[error("stopped between two stages; the same command, without `--fresh`, resumes from there")]
+    Interrupted,
     /// A network could not be evaluated.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -148,6 +151,19 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether another process has started to work in the folder of the run, where locks have no effect.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Folder(FolderError::TakenOver { .. }) | Self::Train(TrainError::TakenOver { .. })
+        )
+    }
+
+    /// Whether the user stopped the run, which can resume.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Train(TrainError::Interrupted { .. }))
+    }
+
     /// The mistakes in the file, if they are the error.
     pub(crate) fn errors(&self) -> Option<&ExperimentErrors> {
         match self {

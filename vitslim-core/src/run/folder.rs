@@ -143,6 +143,17 @@ pub enum FolderError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// Another process has started to work in the folder, where locks have no effect.
+    #[error("`{}` was taken over by {holder}, which started there after this process", .path.display())]
+    #[diagnostic(help(
+        "locks have no effect on its file system: run one process at a time there, or give another folder with `--out`"
+    ))]
+    TakenOver {
+        /// The folder of the run.
+        path: PathBuf,
+        /// The process that started there.
+        holder: String,
+    },
     /// Another process is working in the folder.
     #[error("`{}` is in use by {holder}", .path.display())]
     #[diagnostic(help("wait for it, stop it, or give another folder with `--out`"))]
@@ -175,6 +186,7 @@ impl RunFolder {
         match Lock::take(&path) {
             Ok(lock) => Ok(Self { path, lock }),
             Err(LockError::Held(holder)) => Err(FolderError::InUse { path, holder }),
+            Err(LockError::TakenOver(holder)) => Err(FolderError::TakenOver { path, holder }),
             Err(LockError::NoLocks(file_system, source)) => {
                 Err(FolderError::NoLocks { path, file_system, source })
             }
@@ -255,7 +267,7 @@ impl RunFolder {
     /// When it cannot be written, or another process has taken the folder over.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         if let Some(holder) = self.taken_over() {
-            return Err(FolderError::InUse { path: self.path.clone(), holder });
+            return Err(FolderError::TakenOver { path: self.path.clone(), holder });
         }
         let path = self.path.join(name);
         write_whole(&path, bytes).map_err(io("write", &path))
@@ -276,7 +288,7 @@ mod tests {
         // Another process started there, where locks have no effect.
         std::fs::write(folder.path().join("lock"), "process 7\n").unwrap();
         let error = folder.write("summary.json", b"{}").unwrap_err().to_string();
-        assert!(error.ends_with("in use by process 7") && !folder.path().join("summary.json").exists());
+        assert!(error.contains("taken over by process 7") && !folder.path().join("summary.json").exists());
         drop(folder);
         begin().unwrap();
     }

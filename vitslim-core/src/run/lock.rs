@@ -29,6 +29,8 @@ pub(super) struct Lock {
 pub(super) enum LockError {
     /// The process with this name holds it.
     Held(String),
+    /// The process with this name has taken it too, where it is granted to everybody.
+    TakenOver(String),
     /// The file system, named as ` (nfs4, mounted at /home)`, has no locks.
     NoLocks(String, Error),
     /// The file cannot be opened, locked or written.
@@ -74,7 +76,7 @@ impl Lock {
             // Another process may be starting too: the last one to write is the holder.
             std::thread::sleep(MOMENT);
             if let Some(holder) = lock.taken_over() {
-                return Err(LockError::Held(holder));
+                return Err(LockError::TakenOver(holder));
             }
         }
         Ok(lock)

@@ -57,6 +57,7 @@ pub fn execute<A: Architecture>(
         say(format_args!("note: {note}"));
     }
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
+    setting.interrupter.begin();
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();
     let Dataset { normalisation, .. } = &prepared.data;
@@ -95,6 +96,7 @@ pub fn execute<A: Architecture>(
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
 
+    run.check_interrupt()?;
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
         subnets.push(match run.finished(budget, &dense, &mut seconds)? {
@@ -200,6 +202,7 @@ impl<A: Architecture> Run<'_, A> {
         searched: &Slim<A>,
         seconds: &mut Seconds,
     ) -> Result<SubnetSummary, RunError> {
+        self.check_interrupt()?;
         let experiment = &self.prepared.experiment;
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
@@ -240,6 +243,7 @@ impl<A: Architecture> Run<'_, A> {
                 (retrained.slim.model, Some(top1))
             }
         };
+        self.check_interrupt()?;
         let saved = weights(&model, &plan).map_err(|error| format_error("a sub-network", error))?;
         self.folder.write(&file(WEIGHTS), &saved)?;
         self.save_json(&Network::new(self.prepared, &plan, &model)?, &file(NETWORK))?;
@@ -322,6 +326,11 @@ impl<A: Architecture> Run<'_, A> {
         let budgets = &self.prepared.budgets;
         let here = budgets.iter().position(|budget| Some(budget.label.as_str()) == subnet);
         here.map_or(budgets.len(), |here| budgets.len() - here - 1)
+    }
+
+    /// Stages look for an interruption by themselves; what is between them does so here.
+    fn check_interrupt(&self) -> Result<(), RunError> {
+        if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
     fn image(&self) -> ImageShape {

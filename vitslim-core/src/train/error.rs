@@ -39,7 +39,7 @@ pub enum TrainError {
         saved: String,
     },
     /// The user interrupted the stage.
-    #[error("{stage} was stopped in epoch {epoch}; give the same command to resume from there")]
+    #[error("{stage} was stopped in epoch {epoch}; the same command, without `--fresh`, resumes from there")]
     Interrupted {
         /// Name of the stage.
         stage: &'static str,
@@ -113,7 +113,7 @@ pub enum TrainError {
     /// A device failed.
     #[error("{stage} was stopped: {device} failed: {reason}")]
     #[diagnostic(help(
-        "the run's folder has the last checkpoint before it; give the same command to resume from there, and choose other \
+        "the run's folder has the last checkpoint before it; the same command, without `--fresh`, resumes from there; choose other \
          devices with `--device` if this one is broken or has too little memory"
     ))]
     Device {

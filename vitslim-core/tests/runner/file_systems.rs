@@ -188,3 +188,27 @@ fn where_locks_have_no_effect_the_second_process_takes_the_run_over_and_the_firs
     assert_eq!(metrics(&workspace.path(RUN)), reference.metrics);
     assert!(json(&workspace.path(RUN).join("summary.json"))["subnets"].is_array());
 }
+
+#[test]
+fn where_locks_have_no_effect_a_sweep_leaves_a_trial_that_another_takes_over_and_records_no_failure() {
+    let Some(shim) = shim() else { return };
+    let reference = reference();
+    let workspace = Workspace::new();
+    let start = || {
+        let args = ["run", reference.file.to_str().unwrap(), "--set", "seed=Sweep([3])"];
+        spawn(shimmed(&workspace, shim, "SHIM_FLOCK", "0", &args))
+    };
+    let mut first = start();
+    wait_for_epochs(&workspace.path(RUN), 2, &mut first);
+    let second = start();
+    let first = first.wait_with_output().unwrap();
+    assert!(!workspace.path(RUN).join("failure.txt").exists());
+    assert_eq!(first.status.code(), Some(1), "{}", said(&first));
+    let begun = said(&first).matches("seed=3: begins").count();
+    assert_eq!(begun, 1, "{}", said(&first));
+    let told = "another process has taken over 1 of 1 trials";
+    assert!(said(&first).contains(told), "{}", said(&first));
+    let second = second.wait_with_output().unwrap();
+    assert!(second.status.success(), "{}", said(&second));
+    assert_eq!(json(&workspace.path("runs/tiny/sweep.json"))["trials"][0]["state"], "complete");
+}

@@ -47,7 +47,7 @@ fn a_checkpoint_that_cannot_be_written_stops_the_run_which_goes_on_later() {
         &[
             "search was stopped: its checkpoint cannot be written to `runs/tiny/seed=3/checkpoints/search`",
             "File too large",
-            "free some space and run the same",
+            "free some space: the same command, without `--fresh`, then resumes",
         ],
     );
     // What is there is whole: all of pretraining, and the epoch of the search whose checkpoint failed.
