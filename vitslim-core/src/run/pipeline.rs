@@ -1,5 +1,6 @@
 //! The stages in order: pretrain, search, and for each budget cut, slice, retrain, measure.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -10,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::agreement::check_measured;
 use super::begin::begin;
-use super::blindness::blinding;
+use super::belongs::is_same;
+use super::blindness::{blinding, confuses};
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial;
 use super::keys::PreparedBudget;
 use super::network::Network;
@@ -52,8 +54,10 @@ pub fn execute<A: Architecture>(
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
-    for note in dry_run(prepared, dense)?.iter().filter(|_| !setting.quiet) {
-        say(format_args!("note: {note}"));
+    if setting.afresh || !is_complete(&setting.out.join(experiment.name.as_str()).join(&trial), &resolved) {
+        for note in dry_run(prepared, dense)?.iter().filter(|_| !setting.quiet) {
+            say(format_args!("note: {note}"));
+        }
     }
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
     // The trials of a sweep share their searches instead.
@@ -110,6 +114,12 @@ pub fn execute<A: Architecture>(
     };
     run.save_json(&summary, SUMMARY)?;
     Ok((folder, summary))
+}
+
+/// Whether the run in `folder` is one of `experiment` that has nothing left to compute.
+fn is_complete(folder: &Path, experiment: &str) -> bool {
+    let there = std::fs::read_to_string(folder.join(EXPERIMENT));
+    summary(folder).is_some() && there.is_ok_and(|there| is_same(&there, experiment))
 }
 
 struct Run<'a, A: Architecture> {
@@ -182,16 +192,18 @@ impl<A: Architecture> Run<'_, A> {
             CutRule::Hard => searched.model.clone(),
         };
         let sliced = base.slim(&plan)?;
-        if let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image()) {
+        if confuses(&sliced, &self.held_out, self.device)?
+            && let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image())
+        {
             let help = "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search";
             return Err(RunError::Blind { label: label.to_owned(), reason, help: help.to_owned() });
         }
         let macs = macs(&sliced, self.image())?;
-        let compare = |plan: &Plan| {
+        let compare = |plan: &Plan, images: usize| {
             let (masked, sliced) = (base.hard_mask(plan)?, base.slim(plan)?);
-            Ok(difference(&masked, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?)
+            Ok(difference(&masked, &sliced, &self.held_out, images, self.device)?)
         };
-        let masked_vs_sliced = compare(&plan)?;
+        let masked_vs_sliced = compare(&plan, COMPARED_IMAGES)?;
         let measured = (masked_vs_sliced, COMPARED_IMAGES.min(self.held_out.len()));
         check_measured(label, &self.prepared.dimensions, &plan, measured, self.device, compare)?;
         let top1_sliced = self.top1(&sliced)?;
