@@ -37,7 +37,7 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     }
 
     /// Whether a search with `freeze: Weights` leaves `parameter` as it is. By default it trains the layers that only have
-    /// parameters of one axis, norms and scales, and freezes the others.
+    /// parameters of one axis, norms and scales, and freezes the others, with class tokens, `[1, 1, dim]`.
     fn freezes(parameter: &Parameter) -> bool {
         !parameter.of_vectors
     }
