@@ -49,11 +49,7 @@ pub(super) fn prove<A: Architecture>(
     let cutting = prepared.cutting();
     let masks = cutting.random_masks(&device);
     let images = |size| Ok::<_, EvaluateError>(prepared.first_batch(size, &device)?.images);
-    let most = |spent: u64| usize::try_from(spent / (2 * macs).max(1)).unwrap_or(usize::MAX).max(2);
-    let wanted = sizes(prepared);
-    let sizes: BTreeSet<usize> = wanted.iter().map(|size| *size.min(&most(MACS))).collect();
-    let largest = wanted.last().map(|size| *size.min(&most(MACS_OF_LARGEST)));
-    let mut largest = largest.filter(|size| !sizes.contains(size));
+    let (sizes, mut largest) = affordable(&sizes(prepared), macs);
     let batches = sizes.into_iter().map(images).collect::<Result<Vec<_>, _>>()?;
     let dense = comparable(prepared, dense, &batches)?;
     let (mut cut, mut proved) = (BTreeSet::new(), BTreeSet::new());
@@ -97,6 +93,16 @@ fn sizes<A: Architecture>(prepared: &Prepared<A>) -> BTreeSet<usize> {
     let parts = stages.flatten().map(|(batch, parts)| batch.get().div_ceil(parts.get()));
     let evaluated = prepared.data.held_out.len().max(prepared.data.test.len());
     parts.chain([BATCH.min(evaluated), THROUGHPUT_BATCH]).collect()
+}
+
+/// As many of the images in each of `sizes` as there is time for, where a network has `macs` multiply-adds; and of the largest, if that
+/// is more, as there is time for once.
+fn affordable(sizes: &BTreeSet<usize>, macs: u64) -> (BTreeSet<usize>, Option<usize>) {
+    let most = |spent: u64| usize::try_from(spent / (2 * macs).max(1)).unwrap_or(usize::MAX).max(2);
+    let always: BTreeSet<usize> = sizes.iter().map(|size| *size.min(&most(MACS))).collect();
+    let once = sizes.last().map(|size| *size.min(&most(MACS_OF_LARGEST)));
+    let once = once.filter(|size| !always.contains(size));
+    (always, once)
 }
 
 /// `dense` with random parameters. Where they have no logarithm or the like, with positive ones, or as it is.
@@ -231,6 +237,20 @@ mod tests {
     use super::*;
     use crate::models::{Vit, VitConfig};
     use crate::slim::describe;
+
+    #[test]
+    fn a_large_network_is_compared_on_the_largest_batch_once() {
+        let sizes = BTreeSet::from([8, 64, 128]);
+        let affordable = |macs| {
+            let (always, once) = affordable(&sizes, macs);
+            (Vec::from_iter(always), once)
+        };
+        assert_eq!(affordable(1_000_000), (vec![8, 64, 128], None));
+        // As in DeiT-Tiny and DeiT-Base.
+        assert_eq!(affordable(1_258_000_000), (vec![8, 11], Some(128)));
+        assert_eq!(affordable(17_560_000_000), (vec![2], Some(17)));
+        assert_eq!(affordable(u64::MAX / 2), (vec![2], None));
+    }
 
     #[test]
     fn a_culprit_is_looked_for_on_two_images_and_only_where_they_differ() {
