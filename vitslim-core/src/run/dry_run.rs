@@ -118,7 +118,7 @@ mod tests {
     use super::super::tests::execute_quietly;
     use super::*;
     use crate::experiment::Document;
-    use crate::models::{ConfigError, Logits, Vit, VitConfig};
+    use crate::models::{ConfigError, Logits, Parameter, Vit, VitConfig};
     use crate::train::THROUGHPUT_BATCH;
 
     /// A ViT with a flaw.
@@ -145,6 +145,7 @@ mod tests {
     const QUANTISES: u8 = 14;
     const BREAKS_LATER: u8 = 15;
     const OTHERWISE_IN_EVALUATION: u8 = 16;
+    const DECAYS_BY_SHAPE: u8 = 17;
 
     static IS_BROKEN: AtomicBool = AtomicBool::new(false);
 
@@ -162,6 +163,12 @@ mod tests {
                 vit.blocks.push(vit.blocks[0].clone());
             }
             Ok(Self { vit })
+        }
+
+        fn decays(parameter: &Parameter) -> bool {
+            let is_cut = parameter.path.ends_with("fc1.weight") && parameter.shape != [8, 32];
+            assert!(FLAW != DECAYS_BY_SHAPE || !is_cut, "decides by {:?}", parameter.shape);
+            parameter.is_weight()
         }
 
         fn forward(&self, images: Tensor<4>) -> Logits {
@@ -267,6 +274,15 @@ mod tests {
     #[test]
     fn a_trained_network_that_tells_images_apart_is_not_blind() {
         assert_eq!(told::<QUANTISES>(), "");
+    }
+
+    #[test]
+    fn what_decays_in_a_sub_network_is_decided_by_the_dense_network() {
+        let retrain = "retrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3)), ";
+        let out = tempfile::tempdir().unwrap();
+        let summary =
+            execute_quietly(&prepared::<DECAYS_BY_SHAPE>(retrain, &[0.5]).unwrap(), out.path()).unwrap();
+        assert!(summary.subnets[0].top1_retrained.is_some());
     }
 
     #[test]

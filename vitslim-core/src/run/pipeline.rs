@@ -28,7 +28,7 @@ use super::weights::{parameters, weights};
 use crate::data::{Dataset, ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
@@ -138,7 +138,7 @@ impl<A: Architecture> Run<'_, A> {
         let experiment = &self.prepared.experiment;
         let model = initial(self.prepared, self.device).map_err(RunError::Config)?;
         let Some(training) = &experiment.pretrain else { return Ok(model.valid()) };
-        let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, training)?;
+        let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, None, training)?;
         seconds.pretrain = Some(trained.seconds);
         Ok(trained.slim.model)
     }
@@ -147,7 +147,7 @@ impl<A: Architecture> Run<'_, A> {
     fn search(&self, model: A, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
         let masks = MaskSet::new(&self.prepared.searched, self.device);
         let training = self.prepared.experiment.search.training();
-        let searched = self.stage(Slim { model, masks }, Stage::Search, None, &training)?;
+        let searched = self.stage(Slim { model, masks }, Stage::Search, None, None, &training)?;
         seconds.search = Some(searched.seconds);
         Ok((searched.slim, searched.epochs))
     }
@@ -213,7 +213,8 @@ impl<A: Architecture> Run<'_, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
-                let retrained = self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), training)?;
+                let retrained =
+                    self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), Some(dense), training)?;
                 *seconds.retrain.get_or_insert(0.0) += retrained.seconds;
                 let top1 = self.top1(&retrained.slim.model)?;
                 (retrained.slim.model, Some(top1))
@@ -244,8 +245,10 @@ impl<A: Architecture> Run<'_, A> {
         slim: Slim<A>,
         stage: Stage,
         subnet: Option<&str>,
+        dense: Option<&A>,
         training: &Training,
     ) -> Result<Trained<A>, RunError> {
+        let dense = dense.map(Parameter::all);
         let no_masks = Masks::default();
         let dependents = match stage {
             Stage::Pretrain => vec![
@@ -265,6 +268,7 @@ impl<A: Architecture> Run<'_, A> {
             training,
             masks: if stage == Stage::Search { &self.prepared.experiment.search.masks } else { &no_masks },
             freeze: if stage == Stage::Search { self.prepared.experiment.search.freeze } else { None },
+            dense: dense.as_deref(),
             log_every: self.prepared.experiment.log_every.get(),
             precision: self.prepared.experiment.precision,
             seed: self.prepared.experiment.seed,
