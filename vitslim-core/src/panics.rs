@@ -20,6 +20,24 @@ pub(crate) fn attempt<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     answer.map_err(|panic| words(panic_message(&*panic).unwrap_or("it does not say why")))
 }
 
+/// `work`, as a part of what this thread attempts, on whichever thread it runs.
+pub(crate) fn as_part<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    /// Restores what the thread was doing, also after a panic.
+    struct Before(bool);
+
+    impl Drop for Before {
+        fn drop(&mut self) {
+            ATTEMPTS.set(self.0);
+        }
+    }
+
+    let attempts = ATTEMPTS.get();
+    move || {
+        let _before = Before(ATTEMPTS.replace(attempts));
+        work()
+    }
+}
+
 /// Keeps the panics of attempts from being printed, on their own threads only.
 fn hush() {
     static HUSHED: Once = Once::new();
@@ -52,6 +70,15 @@ mod tests {
     use burn::tensor::{Device, Tensor};
 
     use super::*;
+
+    #[test]
+    fn a_part_of_an_attempt_on_another_thread_is_as_quiet() {
+        let elsewhere = |work: Box<dyn FnOnce() -> bool + Send>| {
+            std::thread::scope(|scope| scope.spawn(|| (work(), ATTEMPTS.get())).join().unwrap())
+        };
+        assert_eq!(attempt(|| elsewhere(Box::new(as_part(|| ATTEMPTS.get())))), Ok((true, false)));
+        assert_eq!(elsewhere(Box::new(as_part(|| ATTEMPTS.get()))), (false, false));
+    }
 
     #[test]
     fn a_panic_becomes_one_line() {

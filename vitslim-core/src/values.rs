@@ -19,6 +19,19 @@ pub fn randomised<M: Module>(model: M, rng: &mut ChaCha8Rng) -> M {
     model.map(&mut Randomise { path: Vec::new(), rng })
 }
 
+/// `model` with the absolute value of every parameter.
+pub fn positive<M: Module>(model: M) -> M {
+    model.map(&mut Positive)
+}
+
+struct Positive;
+
+impl ModuleMapper for Positive {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(Tensor::abs)
+    }
+}
+
 struct Randomise<'a> {
     path: Vec<String>,
     rng: &'a mut ChaCha8Rng,

@@ -103,6 +103,7 @@ impl<A: Architecture> Bench<'_, A> {
             training: &self.training,
             masks,
             freeze: None,
+            dense: None,
             precision: self.precision(),
             devices: &Devices::one("device", self.setting.device.clone()),
             steps: 1,

@@ -1,6 +1,6 @@
 //! The parameters of a network, as training and checking see them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
@@ -26,8 +26,8 @@ pub struct Parameter {
     pub layer: String,
     /// Path of the innermost list element that contains it: `blocks.3`. Parts of tuples do not count.
     pub block: Option<String>,
-    /// Whether it and the other parameters of its layer, those in fields of the same struct, have one axis longer than 1 at most: so
-    /// do those of a norm or a scale.
+    /// Whether it and the other parameters of its layer, those in fields of the same struct, have one axis longer than 1 at most, as
+    /// those of a norm or a scale have, and none is a token, `[1, 1, dim]`.
     pub of_vectors: bool,
 }
 
@@ -60,22 +60,28 @@ impl Parameter {
         let mut of_vectors: HashMap<String, bool> = HashMap::new();
         for parameter in &found {
             let so_far = of_vectors.entry(layer(&parameter.path)).or_insert(true);
-            *so_far &= !parameter.is_weight() && parameter.long_axes() < 2;
+            *so_far &= !parameter.is_weight() && parameter.long_axes() < 2 && !parameter.is_token();
         }
         found.iter_mut().for_each(|parameter| parameter.of_vectors = of_vectors[&layer(&parameter.path)]);
         found
     }
 
-    /// Checks that each parameter of `module` has an identifier of its own.
+    /// Checks that each parameter of `module` that is trained has an identifier of its own.
     ///
     /// # Errors
     ///
     /// When two share one.
     pub fn are_apart<M: Module>(module: &M) -> Result<(), SharedParameterError> {
-        let parameters = Self::all(module);
+        let all = Self::all(module);
+        if all.iter().map(|parameter| parameter.id).collect::<HashSet<ParamId>>().len() == all.len() {
+            return Ok(());
+        }
+        // Only in training mode do parameters tell whether they are trained.
+        let mut trained = Parameters { only_trained: true, ..Parameters::default() };
+        module.clone().train().visit(&mut trained);
         let mut known: HashMap<ParamId, &str> = HashMap::new();
         let mut shared = Vec::new();
-        for Self { id, path, .. } in &parameters {
+        for Self { id, path, .. } in &trained.found {
             match known.get(id) {
                 Some(first) => shared.push((*first, path)),
                 None => drop(known.insert(*id, path)),
@@ -106,6 +112,11 @@ impl Parameter {
         is_matrix || self.shape.len() > 1 && WEIGHTED.contains(&self.layer.as_str())
     }
 
+    /// Whether it has the axes of a class token: `[1, 1, dim]`.
+    fn is_token(&self) -> bool {
+        matches!(self.shape[..], [1, 1, dim] if dim > 1)
+    }
+
     /// Number of axes longer than 1, or cut to nothing.
     fn long_axes(&self) -> usize {
         self.shape.iter().filter(|size| **size != 1).count()
@@ -117,6 +128,8 @@ struct Parameters {
     path: Vec<String>,
     /// Types of the structs around, outermost first.
     containers: Vec<String>,
+    /// Whether parameters without gradient are left out.
+    only_trained: bool,
     found: Vec<Parameter>,
 }
 
@@ -141,6 +154,9 @@ impl ModuleVisitor for Parameters {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.only_trained && !param.is_require_grad() {
+            return;
+        }
         let layer = self.containers.last().map_or("", |container| container.trim_start_matches("Struct:"));
         self.found.push(Parameter {
             id: param.id,
@@ -175,6 +191,14 @@ mod tests {
         temperature: HeadScale,
         gamma1: Param<Tensor<3>>,
         pos: Param<Tensor<2>>,
+        token: Token,
+    }
+
+    /// It has no matrix beside it.
+    #[derive(Module, Debug)]
+    struct Token {
+        cls_token: Param<Tensor<3>>,
+        bias: Param<Tensor<1>>,
     }
 
     #[derive(Module, Debug)]
@@ -207,6 +231,7 @@ mod tests {
             temperature: HeadScale { tau: ones([2, 1, 1]) },
             gamma1: ones([4, 1, 1]),
             pos: ones([5, 4]),
+            token: Token { cls_token: ones([1, 1, 4]), bias: ones([4]) },
         }
     }
 
@@ -254,6 +279,12 @@ mod tests {
 
     #[test]
     fn a_clone_shares_the_parameters_of_its_original() {
+        let fixed = ones([4, 3]).set_require_grad(false);
+        let [trained, frozen] = [ones([4, 3]), ones([4, 3])].map(|param| (param.clone(), param));
+        let frozen = [frozen.0, frozen.1].map(|param| param.set_require_grad(false));
+        assert_eq!(Parameter::are_apart(&vec![fixed.clone(), fixed]), Ok(()));
+        assert_eq!(Parameter::are_apart(&frozen.to_vec()), Ok(()));
+        assert!(Parameter::are_apart(&vec![trained.0, trained.1]).is_err());
         let first = LinearConfig::new(2, 3).init(&Device::flex());
         assert_eq!(
             Parameter::are_apart(&vec![first.clone(), LinearConfig::new(2, 3).init(&Device::flex())]),

@@ -62,6 +62,7 @@ fn step_seconds<A: Architecture>(
         training,
         masks: &Masks::default(),
         freeze: None,
+        dense: None,
         precision: experiment.precision,
         devices: &Devices::one("device", device.clone()),
         steps: 1,

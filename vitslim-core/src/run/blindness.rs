@@ -1,14 +1,15 @@
 //! Networks that let no image through: a layer of them is left without units, and what comes after it is the same for every image.
 
+use burn::tensor::Device;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::data::ImageShape;
+use crate::data::{ImageShape, Split};
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::panics::attempt;
 use crate::slim::{Dimension, Plan, drop_cut_tokens};
-use crate::train::read;
+use crate::train::{BATCH, EvaluateError, read};
 use crate::values::{random, randomised, relative_difference};
 
 /// Images that are compared.
@@ -31,8 +32,32 @@ fn is_blind<A: Architecture>(model: &A, image: ImageShape) -> bool {
         let Ok(Ok(logits)) = attempt(|| read(&drawn, images, Precision::F32)) else { return false };
         let Some(&classes) = logits.shape().last() else { return false };
         let Ok(logits) = logits.convert::<f64>().try_into_vec::<f64>() else { return false };
-        logits.chunks(classes).all(|of_image| relative_difference(&logits[..classes], of_image) <= NONE)
+        are_equal(&logits, classes)
     })
+}
+
+/// Whether `logits`, `[batch, classes]`, are the same for all images.
+pub(super) fn are_equal(logits: &[f64], classes: usize) -> bool {
+    let mut images = logits.chunks(classes.max(1));
+    let Some(first) = images.next() else { return true };
+    images.all(|image| relative_difference(first, image) <= NONE)
+}
+
+/// Whether `model`, with the parameters that it has, gives the same logits for images from all over `split`.
+///
+/// # Errors
+///
+/// When an image cannot be read, or the device fails.
+pub(super) fn confuses<A: Architecture>(
+    model: &A,
+    split: &Split,
+    device: &Device,
+) -> Result<bool, EvaluateError> {
+    let count = BATCH.min(split.len());
+    let indices: Vec<usize> = (0..count).map(|index| index * split.len() / count).collect();
+    let logits = read(model, split.images(&indices, device)?, Precision::F32)?;
+    let classes = logits.shape().last().copied().unwrap_or_default();
+    Ok(logits.convert::<f64>().try_into_vec().is_ok_and(|logits: Vec<f64>| are_equal(&logits, classes)))
 }
 
 /// Whether `model` lets no image through without the units of the dimension at `path`.
@@ -77,8 +102,6 @@ pub(super) fn blinding<A: Architecture>(
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
     use crate::models::{Swin, SwinConfig, Vit, VitConfig};
     use crate::slim::describe;

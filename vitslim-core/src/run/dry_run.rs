@@ -63,8 +63,8 @@ pub(super) fn dry_run<A: Architecture>(
 ) -> Result<Vec<String>, RunError> {
     let dense = made(prepared, dense)?;
     let sizes = sizes(prepared, Some(dense.clone()))?;
-    let note = prove(prepared, &dense, sizes[0].macs)?;
-    Ok(sizes.into_iter().flat_map(|size| size.notes).chain(note).collect())
+    let notes = prove(prepared, &dense, sizes[0].macs)?;
+    Ok(sizes.into_iter().flat_map(|size| size.notes).chain(notes).collect())
 }
 
 /// The dense network, which the caller may have built already.
@@ -107,14 +107,19 @@ pub(crate) fn cut_at_random<'a, A: Architecture>(
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use burn::nn::conv::ConvTranspose2dConfig;
     use burn::tensor::Tensor;
     use vitslim_macros::Slimmable;
 
+    use super::super::prepare::PrepareError;
     use super::super::tests::execute_quietly;
     use super::*;
     use crate::experiment::Document;
-    use crate::models::{ConfigError, Logits, Vit, VitConfig};
+    use crate::models::{ConfigError, Logits, Parameter, Vit, VitConfig};
+    use crate::train::THROUGHPUT_BATCH;
 
     /// A ViT with a flaw.
     #[derive(Module, Debug, Slimmable)]
@@ -134,6 +139,15 @@ mod tests {
     const OTHERWISE_IN_A_BATCH: u8 = 8;
     const ONE_IMAGE_ONLY: u8 = 9;
     const ONLY_WHEN_TRAINED: u8 = 10;
+    const OF_A_LOGARITHM: u8 = 11;
+    const NOT_FINITE: u8 = 12;
+    const BLIND: u8 = 13;
+    const QUANTISES: u8 = 14;
+    const BREAKS_LATER: u8 = 15;
+    const OTHERWISE_IN_EVALUATION: u8 = 16;
+    const DECAYS_BY_SHAPE: u8 = 17;
+
+    static IS_BROKEN: AtomicBool = AtomicBool::new(false);
 
     impl<const FLAW: u8> Architecture for Flawed<FLAW> {
         type Config = VitConfig;
@@ -151,6 +165,12 @@ mod tests {
             Ok(Self { vit })
         }
 
+        fn decays(parameter: &Parameter) -> bool {
+            let is_cut = parameter.path.ends_with("fc1.weight") && parameter.shape != [8, 32];
+            assert!(FLAW != DECAYS_BY_SHAPE || !is_cut, "decides by {:?}", parameter.shape);
+            parameter.is_weight()
+        }
+
         fn forward(&self, images: Tensor<4>) -> Logits {
             let mlp = &self.vit.blocks[0].mlp;
             let hidden = mlp.fc1.weight.dims()[1];
@@ -160,6 +180,23 @@ mod tests {
                 LEAVES_A_BIAS => {
                     let bias = mlp.fc1.bias.as_ref().unwrap().val().sum().reshape([1, 1]);
                     (self.vit.forward(images).class + bias).into()
+                }
+                // Without the logarithm of a number that is not positive, the same.
+                OF_A_LOGARITHM => {
+                    let gamma = self.vit.norm.gamma.val().log().sum();
+                    let bias = mlp.fc1.bias.as_ref().unwrap().val().sum();
+                    (self.vit.forward(images).class + (gamma + bias).reshape([1, 1])).into()
+                }
+                NOT_FINITE => {
+                    let root = self.vit.norm.gamma.val().abs().neg().sub_scalar(1.0).sqrt().sum();
+                    (self.vit.forward(images).class + root.reshape([1, 1])).into()
+                }
+                BLIND => self.vit.forward(images * 0.0),
+                // Images as they are drawn for a network with random parameters become 0.
+                QUANTISES => self.vit.forward((images * 0.5).round()),
+                BREAKS_LATER if IS_BROKEN.load(Ordering::Relaxed) => panic!("broken"),
+                OTHERWISE_IN_EVALUATION if batch == THROUGHPUT_BATCH => {
+                    (self.vit.forward(images).class + hidden as f32).into()
                 }
                 OTHERWISE_IN_A_BATCH if batch > 9 => (self.vit.forward(images).class + hidden as f32).into(),
                 // Random parameters are larger than those that training begins with.
@@ -183,21 +220,26 @@ mod tests {
         }
     }
 
-    fn prepared<const FLAW: u8>() -> Result<Prepared<Flawed<FLAW>>, String> {
-        let text = "Experiment(name: \"a\", model: (architecture: \"flawed\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
-                    data: Random(image_size: 8, channels: 1, classes: 3, images: 100), \
-                    pretrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3)), \
-                    search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
-                    budgets: [Share({ \"hidden\": 0.5 })])";
-        let document = Document::parse("a.ron", text, &[]).unwrap();
-        Prepared::new(&document.trial().unwrap()).map_err(|error| error.to_string())
+    /// An experiment whose sub-networks have these shares of the hidden units.
+    fn prepared<const FLAW: u8>(more: &str, shares: &[f64]) -> Result<Prepared<Flawed<FLAW>>, PrepareError> {
+        let budgets: Vec<String> =
+            shares.iter().map(|share| format!("Share({{ \"hidden\": {share} }})")).collect();
+        let text = format!(
+            "Experiment(name: \"a\", model: (architecture: \"flawed\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
+             data: Random(image_size: 8, channels: 1, classes: 3, images: 100), {more}\
+             pretrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3)), \
+             search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: {{ \"hidden\": (weight: 1e-4) }}), \
+             budgets: [{}])",
+            budgets.join(", ")
+        );
+        Prepared::new(&Document::parse("a.ron", &text, &[]).unwrap().trial().unwrap())
     }
 
     /// The error of a run that is refused before it has trained anything.
     fn told<const FLAW: u8>() -> String {
-        let prepared = match prepared::<FLAW>() {
+        let prepared = match prepared::<FLAW>("", &[0.5]) {
             Ok(prepared) => prepared,
-            Err(error) => return error,
+            Err(error) => return error.to_string(),
         };
         let out = tempfile::tempdir().unwrap();
         let answer = execute_quietly(&prepared, out.path());
@@ -208,11 +250,72 @@ mod tests {
 
     #[test]
     fn what_is_compared_on_fewer_images_than_a_batch_is_told() {
-        let prepared = prepared::<NONE>().unwrap();
+        let prepared = prepared::<NONE>("", &[0.5]).unwrap();
         let dense = initial(&prepared, &Device::flex()).unwrap();
-        assert_eq!(prove(&prepared, &dense, 1_000_000).unwrap(), None);
-        let note = prove(&prepared, &dense, 3_000_000_000).unwrap().unwrap();
-        assert!(note.contains("are compared on 5 images at once, and not on 10 as they"), "{note}");
+        assert_eq!(prove(&prepared, &dense, 1_000_000).unwrap(), [""; 0]);
+        let notes = prove(&prepared, &dense, 60_000_000_000).unwrap();
+        assert!(notes[0].contains("are compared on 5 images at once, and not on 64 as they"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_budget_that_cuts_nothing_proves_nothing() {
+        // Rounding leaves the first one whole.
+        let answer = dry_run(&prepared::<LEAVES_A_BIAS>("round_to: 16, ", &[0.9, 0.5]).unwrap(), None);
+        let told = answer.unwrap_err().to_string();
+        assert!(told.starts_with("the sub-network `share-0.5` is not the masked network"), "{told}");
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_noted() {
+        let notes = [
+            dry_run(&prepared::<NOT_FINITE>("", &[0.5]).unwrap(), None).unwrap(),
+            dry_run(&prepared::<BLIND>("", &[0.5]).unwrap(), None).unwrap(),
+        ];
+        for notes in notes {
+            let [note] = &notes[..] else { panic!("{notes:?}") };
+            let start =
+                "nothing shows before the search whether `vit.blocks.0.mlp.hidden` is cut as it is masked: ";
+            assert!(note.starts_with(start), "{note}");
+        }
+        assert_eq!(dry_run(&prepared::<NONE>("", &[0.5]).unwrap(), None).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_trained_network_that_tells_images_apart_is_not_blind() {
+        assert_eq!(told::<QUANTISES>(), "");
+    }
+
+    #[test]
+    fn what_decays_in_a_sub_network_is_decided_by_the_dense_network() {
+        let retrain = "retrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3)), ";
+        let out = tempfile::tempdir().unwrap();
+        let summary =
+            execute_quietly(&prepared::<DECAYS_BY_SHAPE>(retrain, &[0.5]).unwrap(), out.path()).unwrap();
+        assert!(summary.subnets[0].top1_retrained.is_some());
+    }
+
+    #[test]
+    fn a_run_that_is_complete_is_not_tried_again() {
+        let prepared = prepared::<BREAKS_LATER>("", &[0.5]).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let first = execute_quietly(&prepared, out.path()).unwrap();
+        IS_BROKEN.store(true, Ordering::Relaxed);
+        assert_eq!(execute_quietly(&prepared, out.path()).unwrap().subnets.len(), first.subnets.len());
+        let told = execute_quietly(&prepared, &out.path().join("elsewhere")).unwrap_err().to_string();
+        assert!(told.contains("broken"), "{told}");
+    }
+
+    /// Runs the test of networks that fail, and looks at what a user would see.
+    #[test]
+    fn no_panic_is_printed_beside_its_error() {
+        let test =
+            "run::dry_run::tests::a_network_that_would_fail_in_the_end_is_told_before_anything_is_trained";
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let output = command.args(["--exact", test, "--nocapture"]).output().unwrap();
+        let (told, printed) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(told.contains("1 passed"), "{told}{printed}");
+        assert!(!printed.contains("panicked"), "{printed}");
     }
 
     #[test]
@@ -241,6 +344,11 @@ mod tests {
                 told::<OTHERWISE_IN_A_BATCH>(),
                 "the sub-network `share-0.5` is not the masked network: on 10 images",
             ),
+            (
+                told::<OTHERWISE_IN_EVALUATION>(),
+                "the sub-network `share-0.5` is not the masked network: on 64 images",
+            ),
+            (told::<OF_A_LOGARITHM>(), "the sub-network `share-0.5` is not the masked network: on 10 images"),
             (told::<ONE_IMAGE_ONLY>(), "the forward pass fails on 10 images ("),
         ] {
             assert!(told.contains(expected), "not `{expected}` but `{told}`");

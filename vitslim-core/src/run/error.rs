@@ -95,8 +95,8 @@ pub enum RunError {
     },
     /// A sub-network computes something else than the network that is masked instead.
     #[error(
-        "the sub-network `{label}` is not the masked network: on {images} images, their logits differ by {difference:.0e} of the \
-         largest{culprit}"
+        "the sub-network `{label}` is not the masked network: on {}, their logits differ by {difference:.0e} of the largest{culprit}",
+        counted(*.images, "image", "images")
     )]
     #[diagnostic(help("{help}"))]
     Differs {
@@ -112,7 +112,7 @@ pub enum RunError {
         help: String,
     },
     /// The forward pass takes one image, but not a batch.
-    #[error("the forward pass fails on {images} images ({said})")]
+    #[error("the forward pass fails on {} ({said})", counted(*.images, "image", "images"))]
     #[diagnostic(help("does it take the number of images from its input?"))]
     Batch {
         /// Number of images.

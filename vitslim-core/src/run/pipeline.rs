@@ -1,5 +1,6 @@
 //! The stages in order: pretrain, search, and for each budget cut, slice, retrain, measure.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -10,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::agreement::check_measured;
 use super::begin::begin;
-use super::blindness::blinding;
+use super::belongs::is_same;
+use super::blindness::{blinding, confuses};
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial;
 use super::keys::PreparedBudget;
 use super::network::Network;
@@ -27,7 +29,7 @@ use super::weights::{parameters, weights};
 use crate::data::{Dataset, ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
@@ -53,8 +55,10 @@ pub fn execute<A: Architecture>(
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
-    for note in dry_run(prepared, dense)?.iter().filter(|_| !setting.quiet) {
-        say(format_args!("note: {note}"));
+    if setting.afresh || !is_complete(&setting.out.join(experiment.name.as_str()).join(&trial), &resolved) {
+        for note in dry_run(prepared, dense)?.iter().filter(|_| !setting.quiet) {
+            say(format_args!("note: {note}"));
+        }
     }
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
     setting.interrupter.begin();
@@ -126,6 +130,12 @@ struct SubnetResult {
     summary: SubnetSummary,
 }
 
+/// Whether the run in `folder` is one of `experiment` that has nothing left to compute.
+fn is_complete(folder: &Path, experiment: &str) -> bool {
+    let there = std::fs::read_to_string(folder.join(EXPERIMENT));
+    summary(folder).is_some() && there.is_ok_and(|there| is_same(folder, &there, experiment))
+}
+
 struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
@@ -142,7 +152,7 @@ impl<A: Architecture> Run<'_, A> {
         let experiment = &self.prepared.experiment;
         let model = initial(self.prepared, self.device).map_err(RunError::Config)?;
         let Some(training) = &experiment.pretrain else { return Ok(model.valid()) };
-        let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, training)?;
+        let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, None, training)?;
         seconds.pretrain = Some(trained.seconds);
         Ok(trained.slim.model)
     }
@@ -151,7 +161,7 @@ impl<A: Architecture> Run<'_, A> {
     fn search(&self, model: A, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
         let masks = MaskSet::new(&self.prepared.searched, self.device);
         let training = self.prepared.experiment.search.training();
-        let searched = self.stage(Slim { model, masks }, Stage::Search, None, &training)?;
+        let searched = self.stage(Slim { model, masks }, Stage::Search, None, None, &training)?;
         seconds.search = Some(searched.seconds);
         Ok((searched.slim, searched.epochs))
     }
@@ -219,16 +229,18 @@ impl<A: Architecture> Run<'_, A> {
             CutRule::Hard => searched.model.clone(),
         };
         let sliced = base.slim(&plan)?;
-        if let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image()) {
+        if confuses(&sliced, &self.held_out, self.device)?
+            && let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image())
+        {
             let help = "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search";
             return Err(RunError::Blind { label: label.to_owned(), reason, help: help.to_owned() });
         }
         let macs = macs(&sliced, self.image())?;
-        let compare = |plan: &Plan| {
+        let compare = |plan: &Plan, images: usize| {
             let (masked, sliced) = (base.hard_mask(plan)?, base.slim(plan)?);
-            Ok(difference(&masked, &sliced, &self.held_out, COMPARED_IMAGES, self.device)?)
+            Ok(difference(&masked, &sliced, &self.held_out, images, self.device)?)
         };
-        let masked_vs_sliced = compare(&plan)?;
+        let masked_vs_sliced = compare(&plan, COMPARED_IMAGES)?;
         let measured = (masked_vs_sliced, COMPARED_IMAGES.min(self.held_out.len()));
         check_measured(label, &self.prepared.dimensions, &plan, measured, self.device, compare)?;
         let top1_sliced = self.top1(&sliced)?;
@@ -237,7 +249,8 @@ impl<A: Architecture> Run<'_, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
-                let retrained = self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), training)?;
+                let retrained =
+                    self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), Some(dense), training)?;
                 *seconds.retrain.get_or_insert(0.0) += retrained.seconds;
                 let top1 = self.top1(&retrained.slim.model)?;
                 (retrained.slim.model, Some(top1))
@@ -281,8 +294,10 @@ impl<A: Architecture> Run<'_, A> {
         slim: Slim<A>,
         stage: Stage,
         subnet: Option<&str>,
+        dense: Option<&A>,
         training: &Training,
     ) -> Result<Trained<A>, RunError> {
+        let dense = dense.map(Parameter::all);
         let no_masks = Masks::default();
         let dependents = match stage {
             Stage::Pretrain => vec![
@@ -301,6 +316,7 @@ impl<A: Architecture> Run<'_, A> {
             training,
             masks: if stage == Stage::Search { &self.prepared.experiment.search.masks } else { &no_masks },
             freeze: if stage == Stage::Search { self.prepared.experiment.search.freeze } else { None },
+            dense: dense.as_deref(),
             log_every: self.prepared.experiment.log_every.get(),
             precision: self.prepared.experiment.precision,
             seed: self.prepared.experiment.seed,

@@ -12,6 +12,7 @@ use crate::data::{Batch, DataError, Split};
 use crate::device::on_compute_thread;
 use crate::models::Architecture;
 use crate::nn::Precision;
+use crate::panics::as_part;
 
 /// Batch in which images are evaluated.
 pub(crate) const BATCH: usize = 128;
@@ -122,7 +123,7 @@ pub(crate) fn read<M: Architecture>(
     precision: Precision,
 ) -> Result<TensorData, EvaluateError> {
     let (device, count, model) = (images.device(), images.dims()[0], model.clone());
-    let forward = move || precision.within(|| model.forward(images).mean().try_into_data());
+    let forward = as_part(move || precision.within(|| model.forward(images).mean().try_into_data()));
     catch_out_of_memory(|| on_compute_thread(&device, forward))
         .map_err(|_| EvaluateError::OutOfMemory(count))?
         .map_err(|error| EvaluateError::device(error, count))

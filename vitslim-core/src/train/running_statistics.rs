@@ -122,6 +122,7 @@ fn statistics_outlive_the_step_and_go_on() {
         training: &training(""),
         masks: &Masks::default(),
         freeze: None,
+        dense: None,
         precision: Precision::F32,
         devices: &Devices::one("cpu", Device::flex()),
         steps: 3,

@@ -11,6 +11,7 @@ use super::team::{DeviceError, Devices};
 use super::trainer::{StepError, TrainerSettings};
 use crate::data::{Loader, Order, Split, Stage};
 use crate::experiment::{Freeze, Keep, Masks, Training};
+use crate::models::Parameter;
 use crate::nn::Precision;
 use crate::terminal::three_digits;
 
@@ -27,6 +28,8 @@ pub struct StageRun<'a> {
     pub masks: &'a Masks,
     /// Parameters that are not trained.
     pub freeze: Option<Freeze>,
+    /// The parameters of the dense network, when retraining.
+    pub dense: Option<&'a [Parameter]>,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: usize,
     /// Precision of matrix products.
@@ -85,6 +88,7 @@ impl StageRun<'_> {
             training: self.training,
             masks: self.masks,
             freeze: self.freeze,
+            dense: self.dense,
             precision: self.precision,
             devices: self.devices,
             steps,

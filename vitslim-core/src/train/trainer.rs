@@ -18,7 +18,7 @@ use super::team::{DeviceError, Devices, Team};
 use crate::data::{Batch, ImageShape};
 use crate::device::is_cpu;
 use crate::experiment::{Freeze, Masks, Training};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::nn::Precision;
 use crate::slim::Slim;
 
@@ -47,6 +47,8 @@ pub struct TrainerSettings<'a> {
     pub masks: &'a Masks,
     /// Parameters that are not trained.
     pub freeze: Option<Freeze>,
+    /// The parameters of the dense network that it is cut out of: by their shapes they decay. `None` if it is not cut.
+    pub dense: Option<&'a [Parameter]>,
     /// Precision of matrix products.
     pub precision: Precision,
     /// The devices that it trains on.
@@ -94,7 +96,7 @@ impl<M: Architecture> Trainer<M> {
             slim.model = freeze(slim.model);
         }
         Ok(Self {
-            optimizer: optimizer(training, masks, &slim),
+            optimizer: optimizer(training, masks, &slim, settings.dense),
             schedule: schedule(training, masks, settings.steps, &slim, settings.image)?,
             average: training.ema.map(|decay| Ema::new(slim.valid(), decay.get())),
             settings: StepSettings::new(training, settings.precision),
@@ -309,6 +311,7 @@ mod tests {
             training,
             masks,
             freeze: None,
+            dense: None,
             precision: Precision::F32,
             devices,
             steps: 10,

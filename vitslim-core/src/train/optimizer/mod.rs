@@ -5,7 +5,7 @@ mod clip;
 mod ema;
 mod layer_decay;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, ModuleMapper, Param, ParamGroup, ParamId};
 use burn::optim::ModuleOptimizer;
@@ -27,17 +27,22 @@ use crate::slim::Slim;
 pub(super) use clip::clip;
 pub(super) use ema::Ema;
 
-/// The optimizer of a stage that trains `slim`; `masks` are the settings of a search.
+/// The optimizer of a stage that trains `slim`; `masks` are the settings of a search. If `slim` is cut, the shapes of the `dense`
+/// parameters say what decays: a weight that is cut to one unit has those of a scale.
 pub(super) fn optimizer<M: Architecture>(
     training: &Training,
     masks: &Masks,
     slim: &Slim<M>,
+    dense: Option<&[Parameter]>,
 ) -> ModuleOptimizer {
     let Optimizer::AdamW { weight_decay, beta1, beta2, epsilon, .. } = training.optimizer;
     let decaying = |weight_decay: f64| {
         AdamW::new(beta1.get() as f32, beta2.get() as f32, epsilon.get() as f32, weight_decay as f32)
     };
-    let spared = Parameter::all(&slim.model).into_iter().filter(|parameter| !M::decays(parameter));
+    let dense: HashMap<&str, &Parameter> =
+        dense.into_iter().flatten().map(|parameter| (parameter.path.as_str(), parameter)).collect();
+    let decays = |parameter: &Parameter| M::decays(dense.get(parameter.path.as_str()).unwrap_or(&parameter));
+    let spared = Parameter::all(&slim.model).into_iter().filter(|parameter| !decays(parameter));
     let spared = spared.map(|parameter| parameter.id).collect();
     ModuleOptimizer::from(decaying(weight_decay.get()))
         .with_group(ParamGroup::from_ids(spared), decaying(0.0), None)
@@ -222,7 +227,7 @@ mod tests {
         let images = Tensor::ones([2, 3, 8, 8], &Device::flex().autodiff());
         total = total + slim.gated().forward(images).mean().sum() * 0.0;
         let gradients = GradientsParams::from_grads(total.backward(), &slim);
-        let mut optimizer = optimizer(&search.training(), &search.masks, &slim);
+        let mut optimizer = optimizer(&search.training(), &search.masks, &slim, None);
         let after = parameters(&optimizer.step(0.1, slim, gradients));
         let decayed = before.iter().zip(&after).filter(|((_, _, before), (_, _, after))| after < before);
         decayed.map(|((path, ..), _)| path.clone()).collect()
