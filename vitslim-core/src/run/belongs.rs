@@ -1,6 +1,6 @@
 //! Whether what a folder holds belongs to a run: the same experiment, on the same data.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::data_record::DataRecord;
 use super::folder::{EXPERIMENT, FolderError, NORMALISATION, RunFolder};
@@ -80,10 +80,10 @@ pub(super) fn check_normalisation(path: &Path, normalisation: &Normalisation) ->
     Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here })
 }
 
-/// The experiment in `text`, wherever its data lie and whichever checkpoints stay; `None` if this version cannot read it.
+/// The experiment in `text`, whatever its data, which are compared by content, and whichever checkpoints stay; `None` if this version cannot read it.
 pub(super) fn read(text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
-    let data = experiment.data.map_path(|_| PathBuf::new());
+    let data = experiment.data.beside_content();
     Some(Experiment { data, keep: Keep::default(), ..experiment })
 }
 
