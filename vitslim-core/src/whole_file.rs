@@ -1,8 +1,9 @@
 //! Files that are written whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::Builder;
 
@@ -60,7 +61,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), Error> {
 pub(crate) fn remedy(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            "free some space and run the same command again: it resumes from the last complete file"
+            "free some space: the same command, without `--fresh`, then resumes from the last complete file"
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "make the folder writable, or choose another with `--out`"
@@ -68,7 +69,7 @@ pub(crate) fn remedy(error: &Error) -> &'static str {
         ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
             "there is a file where a folder must be, or the other way round: move it, or choose another folder with `--out`"
         }
-        _ => "when that is fixed, run the same command again: it resumes from the last complete file",
+        _ => "when that is fixed, the same command, without `--fresh`, resumes from the last complete file",
     }
 }
 
@@ -83,4 +84,15 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Removes the files and folders at `paths`, if they exist, in a way that no power cut brings them back.
+///
+/// # Errors
+///
+/// When one exists and cannot be removed.
+pub(crate) fn remove_all(paths: &[PathBuf]) -> Result<(), Error> {
+    paths.iter().try_for_each(|path| remove(path))?;
+    let folders: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+    folders.into_iter().try_for_each(sync_folder)
 }

@@ -12,7 +12,7 @@ use super::sweep::SweepError;
 use super::{allocator, process, reports};
 use crate::run::RunError;
 use crate::terminal::{say, show};
-use crate::train::{TrainError, hush_out_of_memory};
+use crate::train::hush_out_of_memory;
 
 /// Searches the smaller Vision Transformer inside a trained one, and cuts it out.
 #[derive(Debug, Parser)]
@@ -94,7 +94,7 @@ pub fn main(registry: Registry) -> ExitCode {
     match process::start_threads().map_err(Into::into).and_then(|()| command.execute(&registry)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => match report.downcast_ref() {
-            Some(RunError::Train(stopped @ TrainError::Interrupted { .. })) => {
+            Some(stopped) if RunError::is_interruption(stopped) => {
                 say(stopped);
                 ExitCode::from(exit_code())
             }

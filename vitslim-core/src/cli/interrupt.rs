@@ -2,6 +2,7 @@
 
 use std::io::Error;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::terminal::say;
 use crate::train::Interrupter;
@@ -14,6 +15,9 @@ const STOPPED: i32 = 128;
 
 /// Exit code of a run that Ctrl-C or its sweep stopped.
 pub(super) const INTERRUPTED: u8 = 130;
+
+/// A batch system may send its signal to a process more than once. One that comes later than this is meant: it stops at once.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// The first signal that asked to stop.
 static FIRST: AtomicI32 = AtomicI32::new(CTRL_C);
@@ -37,26 +41,38 @@ pub(super) enum CtrlC {
     IsLeftToTheSweep,
 }
 
-/// Stops after the current batch when a signal asks for it.
+/// Stops when a signal asks for it: after the current batch once the run has begun, before at once, since nothing is lost then. One
+/// that comes [again](AGAIN) stops at once too.
 ///
 /// # Errors
 ///
 /// When the system refuses to tell of signals.
 pub(super) fn stop_on_signals(interrupter: &Interrupter, ctrl_c: CtrlC) -> Result<(), Error> {
     let interrupter = interrupter.clone();
-    signals::listen(move |signal| match (signal, interrupter.should_stop()) {
-        (CTRL_C, _) if ctrl_c == CtrlC::IsLeftToTheSweep => {}
-        (CTRL_C, true) => std::process::exit(exit_code().into()),
-        // A batch system may send its signal to a process more than once.
-        (_, true) => {}
-        (signal, false) => {
-            FIRST.store(signal, Ordering::Relaxed);
-            match signals::NAMED.iter().find(|(named, _)| *named == signal) {
-                Some((_, name)) if signal != CTRL_C => say(format_args!("stopping after this batch: {name}")),
-                _ => say("stopping after this batch; press Ctrl-C again to stop now"),
-            }
-            interrupter.stop();
+    let mut first: Option<Instant> = None;
+    signals::listen(move |signal| {
+        if signal == CTRL_C && ctrl_c == CtrlC::IsLeftToTheSweep {
+            return;
         }
+        if let Some(first) = first {
+            if signal == CTRL_C || first.elapsed() > AGAIN {
+                std::process::exit(exit_code().into());
+            }
+            return;
+        }
+        first = Some(Instant::now());
+        FIRST.store(signal, Ordering::Relaxed);
+        let name = signals::NAMED.iter().find_map(|(named, name)| (*named == signal).then_some(*name));
+        let name = name.filter(|_| signal != CTRL_C).unwrap_or("Ctrl-C");
+        if !interrupter.has_begun() {
+            say(format_args!("stopped before training began: {name}"));
+            std::process::exit(exit_code().into());
+        }
+        match signal {
+            CTRL_C => say("stopping after this batch; press Ctrl-C again to stop now"),
+            _ => say(format_args!("stopping after this batch: {name}")),
+        }
+        interrupter.stop();
     })
 }
 

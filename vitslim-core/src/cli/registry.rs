@@ -220,7 +220,8 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_is_read_with_its_file_and_its_data_and_a_network_is_made_to_be_checked_and_trained() {
+    fn a_configuration_is_read_with_its_file_and_its_data_and_a_network_is_made_to_be_checked_named_and_trained()
+     {
         let text = "Experiment(name: \"a\", model: (architecture: \"counted\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
                     data: Random(image_size: 8, channels: 1, classes: 3, images: 40), \
                     search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
@@ -241,6 +242,6 @@ mod tests {
             quiet: true,
         };
         (registry.commands(&trial).unwrap().run)(&trial, &setting).unwrap();
-        assert_eq!(counts(), (2, 2));
+        assert_eq!(counts(), (2, 3));
     }
 }

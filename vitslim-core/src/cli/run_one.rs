@@ -46,7 +46,7 @@ pub struct RunArgs {
     pub(super) device: Option<DeviceList>,
 
     /// Starts again, and discards what an earlier run left in the folder, also of another experiment of this name or of other
-    /// data. By default the run resumes where it stopped.
+    /// data. By default the run resumes where it stopped: to resume a fresh run that stopped, leave this out.
     #[arg(long)]
     pub(super) fresh: bool,
 

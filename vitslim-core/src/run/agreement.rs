@@ -27,18 +27,23 @@ fn bound(device: &Device) -> f64 {
 }
 
 /// Compares hard-masked and sliced networks with random parameters and random masks, on batches as large as those of search,
-/// retraining and evaluation. One budget is enough for the dimensions that it cuts. `dense` has `macs` multiply-adds.
+/// retraining and evaluation, or as [`MACS`] allows: then it returns a note that says so. One budget is enough for the dimensions that
+/// it cuts. `dense` has `macs` multiply-adds.
 ///
 /// # Errors
 ///
 /// When they differ, or fail at such a batch.
-pub(super) fn prove<A: Architecture>(prepared: &Prepared<A>, dense: &A, macs: u64) -> Result<(), RunError> {
+pub(super) fn prove<A: Architecture>(
+    prepared: &Prepared<A>,
+    dense: &A,
+    macs: u64,
+) -> Result<Option<String>, RunError> {
     let device = Device::flex();
     let cutting = prepared.cutting();
     let masks = cutting.random_masks(&device);
     let mut rng = ChaCha8Rng::seed_from_u64(prepared.experiment.seed);
     let dense = randomised(dense.valid(), &mut rng);
-    let batches = batches(prepared, macs, &device)?;
+    let (batches, note) = batches(prepared, macs, &device)?;
     let mut proved = HashSet::new();
     for budget in &prepared.budgets {
         let cut = budget.rankings.iter().filter(|ranking| ranking.share < 1.0);
@@ -71,25 +76,31 @@ pub(super) fn prove<A: Architecture>(prepared: &Prepared<A>, dense: &A, macs: u6
             });
         }
     }
-    Ok(())
+    Ok(note)
 }
 
-/// Images of the training split, in each number that the run computes at once.
+/// Images of the training split, in each number that the run computes at once; and what to say if that is too many.
 fn batches<A: Architecture>(
     prepared: &Prepared<A>,
     macs: u64,
     device: &Device,
-) -> Result<Vec<Tensor<4>>, RunError> {
+) -> Result<(Vec<Tensor<4>>, Option<String>), RunError> {
     let search = &prepared.experiment.search;
     let stages = [Some((search.batch, search.accumulate))].into_iter();
     let stages =
         stages.chain([prepared.experiment.retrain.as_ref().map(|stage| (stage.batch, stage.accumulate))]);
     let parts = stages.flatten().map(|(batch, parts)| batch.get().div_ceil(parts.get()));
     let most = usize::try_from(MACS / (2 * macs).max(1)).unwrap_or(usize::MAX).max(2);
-    let sizes: BTreeSet<usize> =
-        parts.chain([BATCH.min(prepared.data.held_out.len())]).map(|size| size.min(most)).collect();
+    let sizes: BTreeSet<usize> = parts.chain([BATCH.min(prepared.data.held_out.len())]).collect();
+    let note = sizes.last().filter(|largest| **largest > most).map(|largest| {
+        format!(
+            "masked and sliced networks are compared on {most} images at once, and not on {largest} as they are computed later, which \
+             would take too long"
+        )
+    });
+    let sizes: BTreeSet<usize> = sizes.into_iter().map(|size| size.min(most)).collect();
     let batch = |size| Ok(prepared.first_batch(size, device).map_err(EvaluateError::from)?.images);
-    sizes.into_iter().map(batch).collect()
+    Ok((sizes.into_iter().map(batch).collect::<Result<_, RunError>>()?, note))
 }
 
 /// How far what `plan` masks and what it slices of `dense` are apart, over the largest logit.

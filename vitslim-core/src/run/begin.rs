@@ -1,6 +1,6 @@
 //! Starts or resumes a run in its folder, which may hold what an earlier run left.
 
-use super::belongs::{Data, NO_EXPERIMENT, check_data, check_normalisation, is_same, other_experiment};
+use super::belongs::{self, Data, NO_EXPERIMENT, compare, is_same, other_experiment};
 use super::data_record::DataRecord;
 use super::extend::{Extension, extend, extension, forget_results, is_searched};
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
@@ -10,7 +10,8 @@ use crate::terminal::say;
 
 /// Writes `experiment.ron`, `data.json` and the normalisation of the pixels. What an earlier run of the same experiment on the same
 /// data left stays, to resume from, unless the run starts `afresh`. So does what a run with fewer budgets left, if this one
-/// `may_extend` it. Another experiment takes the folder over if nothing has been trained there.
+/// `may_extend` it. Another experiment takes the folder over if nothing has been trained there. Answers with the normalisation to train
+/// with: that which the run began with.
 ///
 /// # Errors
 ///
@@ -22,8 +23,9 @@ pub(super) fn begin(
     normalisation: &Normalisation,
     afresh: bool,
     may_extend: bool,
-) -> Result<(), FolderError> {
-    match !afresh && RunFolder::has_results(folder.path()) {
+) -> Result<Normalisation, FolderError> {
+    let goes_on = !afresh && RunFolder::has_results(folder.path());
+    match goes_on {
         true => go_on(folder, experiment, data, normalisation, may_extend)?,
         false => folder.remove_results()?,
     }
@@ -35,15 +37,20 @@ pub(super) fn begin(
         move |error: serde_json::Error| FolderError::Io { action: "write", path, source: error.into() }
     };
     // What is there says the same, or nothing.
-    if DataRecord::read(folder.path())?.is_none_or(|there| there.content != *data) {
-        let text = DataRecord::new(data).text().map_err(unwritten(DATA))?;
+    let there = DataRecord::read(folder.path())?;
+    if there.as_ref().is_none_or(|there| there.content != *data) {
+        let record = match goes_on {
+            true => DataRecord { version: there.and_then(|there| there.version), content: data.clone() },
+            false => DataRecord::new(data),
+        };
+        let text = record.text().map_err(unwritten(DATA))?;
         folder.write(DATA, text.as_bytes())?;
     }
     if folder.read(NORMALISATION)?.is_none() {
         let text = serde_json::to_string(normalisation).map_err(unwritten(NORMALISATION))?;
         folder.write(NORMALISATION, format!("{text}\n").as_bytes())?;
     }
-    Ok(())
+    belongs::normalisation(folder.path(), normalisation)
 }
 
 /// Checks what is there, and removes what no longer holds.
@@ -57,7 +64,7 @@ fn go_on(
     let path = folder.path();
     let bare = |consequence: String| FolderError::Bare { path: path.to_owned(), consequence };
     let there = folder.read(EXPERIMENT)?.unwrap_or_else(|| NO_EXPERIMENT.to_owned());
-    let extension = match is_same(&there, experiment) {
+    let extension = match is_same(path, &there, experiment) {
         true => Some(Extension::None),
         false if may_extend => extension(path, &there, experiment),
         false => None,
@@ -67,8 +74,8 @@ fn go_on(
         Extension::None => None,
         Extension::More(gone) => Some(gone),
     };
-    let compared = check_data(path, data)?;
-    check_normalisation(path, normalisation)?;
+    let compared = compare(path, data)?;
+    belongs::normalisation(path, normalisation)?;
     if let Some(file) = missing(path) {
         let file = file.display();
         if !is_searched(path, &there) {
@@ -132,7 +139,7 @@ mod tests {
         std::fs::write(untrained.join(NORMALISATION), "{}").unwrap();
         let taken = opened(out.path(), "seed=2", "two", false).unwrap();
         assert_eq!(taken.read("experiment.ron").unwrap().as_deref(), Some("two"));
-        check_normalisation(taken.path(), &normalisation()).unwrap();
+        assert_eq!(belongs::normalisation(taken.path(), &normalisation()).unwrap(), normalisation());
         begin("one", false).unwrap();
         assert!(path.join("summary.json").exists());
 
@@ -173,7 +180,10 @@ mod tests {
         assert!(error.contains("the test split, which has changed, cannot be measured again"), "{error}");
         assert!(folder.path().join("summary.json").exists());
         folder.write(DATA, b"{").unwrap();
-        assert!(begin(&known()).unwrap_err().contains("data.json` is damaged"));
+        let error = super::begin(&folder, "one", &known(), &normalisation(), false, true).unwrap_err();
+        assert!(error.to_string().contains("data.json` is damaged"), "{error}");
+        let help = miette::Diagnostic::help(&error).unwrap().to_string();
+        assert_eq!(help, "delete it: the data are then compared by their normalisation");
     }
 
     #[test]
@@ -186,10 +196,51 @@ mod tests {
         folder.write(NORMALISATION, older.as_bytes()).unwrap();
         drop(folder);
         let folder = opened(out.path(), "seed=1", "one", false).unwrap();
-        assert_eq!(DataRecord::read(folder.path()).unwrap().unwrap().content, known());
-        folder.write(NORMALISATION, older.replace("0.5", "0.6").as_bytes()).unwrap();
+        let recorded = DataRecord::read(folder.path()).unwrap().unwrap();
+        assert_eq!((recorded.content, recorded.version), (known(), None));
         drop(folder);
-        let found = opened(out.path(), "seed=1", "one", false);
-        assert!(matches!(found, Err(FolderError::OtherData { .. })), "{found:?}");
+        // Another version crops or reads colours a little otherwise, and the run goes on as it began: now, and with its record.
+        let begin = |text: String| {
+            let folder = RunFolder::open(out.path(), "a", "seed=1").unwrap();
+            folder.write(NORMALISATION, text.as_bytes()).unwrap();
+            super::begin(&folder, "one", &known(), &normalisation(), false, true)
+        };
+        for _ in 0..2 {
+            assert_eq!(begin(older.replace("0.5", "0.505")).unwrap().mean, [0.505]);
+        }
+        for other in [older.replace("0.5", "0.6"), older.replace('9', "8"), older.replace("0.5", "0.5,0.5")] {
+            let error = begin(other).unwrap_err();
+            assert!(matches!(error, FolderError::ChangedNormalisation { .. }), "{error}");
+            assert!(!miette::Diagnostic::help(&error).unwrap().to_string().contains("--fresh"));
+        }
+        assert!(begin("{".to_owned()).unwrap_err().to_string().contains("normalisation.json` is damaged"));
+    }
+
+    #[test]
+    fn without_a_record_of_the_data_they_are_known_by_their_path() {
+        let text = |path: &str| {
+            format!(
+                "Experiment(name: \"a\", model: (architecture: \"vit\"), data: ImageFolder(path: \"{path}\", image_size: 8), \
+                 search: (epochs: 1, optimizer: AdamW(lr: 1e-3), dimensions: {{ \"hidden\": (weight: 0) }}), \
+                 budgets: [Share({{ \"hidden\": 0.5 }})])"
+            )
+        };
+        let out = tempfile::tempdir().unwrap();
+        let folder = opened(out.path(), "seed=1", &text("imgs"), false).unwrap();
+        folder.write("metrics.jsonl", b"{}\n").unwrap();
+        let path = folder.path().to_owned();
+        drop(folder);
+        opened(out.path(), "seed=1", &text("other"), false).unwrap();
+
+        std::fs::write(path.join(EXPERIMENT), text("imgs")).unwrap();
+        std::fs::remove_file(path.join(DATA)).unwrap();
+        let more = text("other").replace("0.5 })", "0.5 }), Share({ \"hidden\": 0.6 })");
+        for other in [text("other"), more] {
+            let error = opened(out.path(), "seed=1", &other, false).unwrap_err();
+            let FolderError::OtherExperiment { there, here, .. } = &error else { panic!("{error}") };
+            assert!(there.contains("/imgs") && here.contains("/other"), "{there}, {here}");
+        }
+        let here = std::path::absolute("imgs").unwrap();
+        opened(out.path(), "seed=1", &text(here.to_str().unwrap()), false).unwrap();
     }
 }

@@ -3,12 +3,17 @@
 use std::path::Path;
 
 use super::data_record::DataRecord;
-use super::folder::{EXPERIMENT, FolderError, NORMALISATION, RunFolder};
+use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
+use super::prepare::absolute;
 use super::state::summary;
 use super::trained::trained;
 use crate::data::{DataContent, Normalisation, SplitKind};
 use crate::experiment::{Document, Experiment, Keep};
 use crate::report::PlannedTrial;
+
+/// Most that mean or std of a channel may differ from those that a run began with: versions differ in a pixel of the centre crop, and
+/// in the colours of some JPEGs.
+const TOLERANCE: f32 = 1e-2;
 
 /// What stands for the experiment of a folder that has none.
 pub(super) const NO_EXPERIMENT: &str = "(no experiment.ron)";
@@ -23,17 +28,17 @@ pub(crate) fn check(path: &Path, planned: &PlannedTrial) -> Result<(), FolderErr
         return Ok(());
     }
     let there = RunFolder::read_in(path, EXPERIMENT)?.unwrap_or_else(|| NO_EXPERIMENT.to_owned());
-    if !is_same(&there, &planned.resolved) {
+    if !is_same(path, &there, &planned.resolved) {
         return Err(other_experiment(path, &there, &planned.resolved));
     }
-    data_of(planned).map_or(Ok(()), |data| check_data(path, &data).map(|_| ()))
+    data_of(planned).map_or(Ok(()), |data| compare(path, &data).map(|_| ()))
 }
 
 /// Whether the run in the folder `path` is complete, and is that of the trial `planned`.
 pub(crate) fn is_complete(path: &Path, planned: &PlannedTrial) -> bool {
     let there = RunFolder::read_in(path, EXPERIMENT).ok().flatten();
-    there.is_some_and(|there| is_same(&there, &planned.resolved))
-        && data_of(planned).is_some_and(|data| matches!(check_data(path, &data), Ok(Data::Same)))
+    there.is_some_and(|there| is_same(path, &there, &planned.resolved))
+        && data_of(planned).is_some_and(|data| matches!(compare(path, &data), Ok(Data::Same)))
         && summary(path).is_some()
 }
 
@@ -55,7 +60,7 @@ pub(super) enum Data {
 /// # Errors
 ///
 /// When what was trained there was trained on other data.
-pub(super) fn check_data(path: &Path, data: &DataContent) -> Result<Data, FolderError> {
+pub(super) fn compare(path: &Path, data: &DataContent) -> Result<Data, FolderError> {
     let Some(record) = DataRecord::read(path)? else { return Ok(Data::Same) };
     let change = |splits: &[SplitKind]| record.content.change(data, splits);
     match change(&[SplitKind::Train, SplitKind::HeldOut]) {
@@ -65,36 +70,53 @@ pub(super) fn check_data(path: &Path, data: &DataContent) -> Result<Data, Folder
     }
 }
 
-/// Checks that `normalisation` is that which the run in the folder `path` began with, if it is known.
+/// The normalisation that the run in the folder `path` trains with: that which it began with, or `computed`, that of its data, if none
+/// is recorded.
 ///
 /// # Errors
 ///
-/// When it is another.
-pub(super) fn check_normalisation(path: &Path, normalisation: &Normalisation) -> Result<(), FolderError> {
-    let Some(there) = RunFolder::read_in(path, NORMALISATION)? else { return Ok(()) };
-    if serde_json::from_str(&there).is_ok_and(|there: Normalisation| there == *normalisation) {
-        return Ok(());
-    }
-    let here = serde_json::to_string(normalisation).unwrap_or_default();
+/// When they are too far apart to be those of the same images, or the file cannot be read.
+pub(super) fn normalisation(path: &Path, computed: &Normalisation) -> Result<Normalisation, FolderError> {
+    let Some(text) = RunFolder::read_in(path, NORMALISATION)? else { return Ok(computed.clone()) };
     let path = path.join(NORMALISATION);
-    Err(FolderError::OtherData { path, there: there.trim_end().to_owned(), here })
+    let recorded: Normalisation = serde_json::from_str(&text).map_err(|error| FolderError::Damaged {
+        path: path.clone(),
+        reason: error.to_string(),
+        remedy: "delete it: it is made again from the data",
+    })?;
+    let near = |there: &[f32], here: &[f32]| {
+        there.len() == here.len()
+            && there.iter().zip(here).all(|(there, here)| (there - here).abs() < TOLERANCE)
+    };
+    let is_near = near(&recorded.mean, &computed.mean) && near(&recorded.std, &computed.std);
+    if is_near && (recorded.white, recorded.images) == (computed.white, computed.images) {
+        return Ok(recorded);
+    }
+    let here = serde_json::to_string(computed).unwrap_or_default();
+    Err(FolderError::ChangedNormalisation { path, there: text.trim_end().to_owned(), here })
 }
 
-/// The experiment in `text`, whatever its data, which are compared by content, and whichever checkpoints stay; `None` if this version cannot read it.
-pub(super) fn read(text: &str) -> Option<Experiment> {
+/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data: those are known
+/// by their record, and only where there is none, by their path. `None` if this version cannot read it.
+pub(super) fn read(run: &Path, text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
-    let data = experiment.data.beside_content();
+    let is_recorded = run.join(DATA).exists();
+    let data = match is_recorded {
+        true => experiment.data.beside_content(),
+        false => experiment.data.map_path(absolute),
+    };
     Some(Experiment { data, keep: Keep::default(), ..experiment })
 }
 
-/// Whether both texts say the same experiment: another version may spell it otherwise, and its data may lie elsewhere.
-pub(super) fn is_same(there: &str, here: &str) -> bool {
-    there == here || read(there).is_some_and(|there| Some(there) == read(here))
+/// Whether both texts say the same experiment in the folder `run`: another version may spell it otherwise, and its data may lie
+/// elsewhere.
+pub(super) fn is_same(run: &Path, there: &str, here: &str) -> bool {
+    there == here || read(run, there).is_some_and(|there| Some(there) == read(run, here))
 }
 
 pub(super) fn other_experiment(path: &Path, there: &str, here: &str) -> FolderError {
     let written = |text: &str| {
-        let experiment = read(text)?;
+        let experiment = read(path, text)?;
         ron::ser::to_string_pretty(&experiment, ron::ser::PrettyConfig::new()).ok()
     };
     let [there, here] = [there, here].map(|text| written(text).unwrap_or_else(|| text.to_owned()));

@@ -8,16 +8,16 @@ use crate::data::DataContent;
 /// What a run was trained on, wherever that lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DataRecord {
-    /// Version of vitslim that wrote this.
-    version: String,
+    /// Version of vitslim that began the run; `None` if it was one that left no record.
+    pub(super) version: Option<String>,
     #[serde(flatten)]
     pub(super) content: DataContent,
 }
 
 impl DataRecord {
-    /// The record of a run on `content`.
+    /// The record of a run on `content` that begins now.
     pub(super) fn new(content: &DataContent) -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), content: content.clone() }
+        Self { version: Some(env!("CARGO_PKG_VERSION").to_owned()), content: content.clone() }
     }
 
     /// The record in the folder `run`; `None` if an earlier version trained it, which wrote none.
@@ -30,8 +30,14 @@ impl DataRecord {
         let damaged = |error: serde_json::Error| FolderError::Damaged {
             path: run.join(DATA),
             reason: error.to_string(),
+            remedy: "delete it: the data are then compared by their normalisation",
         };
         serde_json::from_str(&text).map(Some).map_err(damaged)
+    }
+
+    /// Whether an earlier version, which left no record, began the run in the folder `run`.
+    pub(super) fn is_of_earlier(run: &std::path::Path) -> bool {
+        Self::read(run).is_ok_and(|record| record.is_none_or(|record| record.version.is_none()))
     }
 
     /// The content of its file.

@@ -52,7 +52,7 @@ pub(crate) fn sizes<A: Architecture>(
     Ok(sizes)
 }
 
-/// Checks the [`sizes`], and compares hard-masked and sliced networks. Returns what a user should know about the sub-networks.
+/// Checks the [`sizes`], and compares hard-masked and sliced networks. Returns what a user should know about both.
 ///
 /// # Errors
 ///
@@ -63,8 +63,8 @@ pub(super) fn dry_run<A: Architecture>(
 ) -> Result<Vec<String>, RunError> {
     let dense = made(prepared, dense)?;
     let sizes = sizes(prepared, Some(dense.clone()))?;
-    prove(prepared, &dense, sizes[0].macs)?;
-    Ok(sizes.into_iter().flat_map(|size| size.notes).collect())
+    let note = prove(prepared, &dense, sizes[0].macs)?;
+    Ok(sizes.into_iter().flat_map(|size| size.notes).chain(note).collect())
 }
 
 /// The dense network, which the caller may have built already.
@@ -183,23 +183,36 @@ mod tests {
         }
     }
 
-    /// The error of a run that is refused before it has trained anything.
-    fn told<const FLAW: u8>() -> String {
+    fn prepared<const FLAW: u8>() -> Result<Prepared<Flawed<FLAW>>, String> {
         let text = "Experiment(name: \"a\", model: (architecture: \"flawed\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
                     data: Random(image_size: 8, channels: 1, classes: 3, images: 100), \
                     pretrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3)), \
                     search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
                     budgets: [Share({ \"hidden\": 0.5 })])";
         let document = Document::parse("a.ron", text, &[]).unwrap();
-        let prepared = match Prepared::<Flawed<FLAW>>::new(&document.trial().unwrap()) {
+        Prepared::new(&document.trial().unwrap()).map_err(|error| error.to_string())
+    }
+
+    /// The error of a run that is refused before it has trained anything.
+    fn told<const FLAW: u8>() -> String {
+        let prepared = match prepared::<FLAW>() {
             Ok(prepared) => prepared,
-            Err(error) => return error.to_string(),
+            Err(error) => return error,
         };
         let out = tempfile::tempdir().unwrap();
         let answer = execute_quietly(&prepared, out.path());
         let is_trained = out.path().join("a/seed=0/metrics.jsonl").exists();
         assert_eq!(answer.is_ok() || FLAW == ONLY_WHEN_TRAINED, is_trained);
         answer.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_compared_on_fewer_images_than_a_batch_is_told() {
+        let prepared = prepared::<NONE>().unwrap();
+        let dense = initial(&prepared, &Device::flex()).unwrap();
+        assert_eq!(prove(&prepared, &dense, 1_000_000).unwrap(), None);
+        let note = prove(&prepared, &dense, 3_000_000_000).unwrap().unwrap();
+        assert!(note.contains("are compared on 5 images at once, and not on 10 as they"), "{note}");
     }
 
     #[test]

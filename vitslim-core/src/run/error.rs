@@ -30,6 +30,17 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Restore(#[from] RestoreError),
+    /// The run's own data are not what they were.
+    #[error("the data are not those of the run in `{}` any more: {change}", .run.display())]
+    #[diagnostic(help(
+        "restore the data; `vitslim eval --data FOLDER` evaluates on others with the same classes"
+    ))]
+    ChangedData {
+        /// Folder of the run.
+        run: PathBuf,
+        /// What differs, as a clause.
+        change: String,
+    },
     /// The data that `--data` names cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -38,6 +49,9 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Train(#[from] TrainError),
+    /// The user interrupted the run between two stages.
+    #[error("stopped between two stages; the same command, without `--fresh`, resumes from there")]
+    Interrupted,
     /// A network could not be evaluated.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -137,6 +151,19 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether another process has started to work in the folder of the run, where locks have no effect.
+    pub(crate) fn is_taken_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Folder(FolderError::TakenOver { .. }) | Self::Train(TrainError::TakenOver { .. })
+        )
+    }
+
+    /// Whether the user stopped the run, which can resume.
+    pub(crate) fn is_interruption(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::Train(TrainError::Interrupted { .. }))
+    }
+
     /// The mistakes in the file, if they are the error.
     pub(crate) fn errors(&self) -> Option<&ExperimentErrors> {
         match self {
@@ -159,17 +186,6 @@ pub enum OtherDataError {
     #[error("`--data` names a folder, but this run's data, `{0}`, do not come from one")]
     #[diagnostic(help("leave out `--data`"))]
     NoFolder(&'static str),
-    /// The run's own data are not what they were.
-    #[error("the data are not those of the run in `{}` any more: {change}", .run.display())]
-    #[diagnostic(help(
-        "restore the data; `vitslim eval --data FOLDER` evaluates on others with the same classes"
-    ))]
-    Changed {
-        /// Folder of the run.
-        run: PathBuf,
-        /// What differs, as a clause.
-        change: String,
-    },
     /// The normalisation of the run cannot be read.
     #[error("other data are normalised like the run's own data, which cannot be read: {0}")]
     #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::belongs::check_normalisation;
+use super::belongs;
 use super::data_record::DataRecord;
 use super::dataset::{dataset, dataset_of_split};
 use super::error::{OtherDataError, RunError};
@@ -117,10 +117,10 @@ pub fn evaluate<A: Architecture>(
 pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Result<(), RunError> {
     // An earlier version left the normalisation alone.
     let Some(record) = DataRecord::read(run)? else {
-        return Ok(check_normalisation(run, &data.normalisation)?);
+        return Ok(belongs::normalisation(run, &data.normalisation).map(drop)?);
     };
     match record.content.change(data.content(), &[kind]) {
-        Some(change) => Err(OtherDataError::Changed { run: run.to_owned(), change }.into()),
+        Some(change) => Err(RunError::ChangedData { run: run.to_owned(), change }),
         None => Ok(()),
     }
 }
@@ -129,7 +129,11 @@ pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Re
 fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunError> {
     let data = match known(run)? {
         Some((_, normalisation)) => dataset_of_split(trial, kind, &normalisation, &[])?,
-        None => dataset(trial)?,
+        None => {
+            let data = dataset(trial)?;
+            let recorded = belongs::normalisation(run, &data.normalisation)?;
+            data.normalised_by(recorded)
+        }
     };
     check_unchanged(run, &data, kind)?;
     Ok(data)
@@ -150,7 +154,7 @@ fn other_data(
         Some(known) => known,
         None => {
             let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
-            (own.class_names, own.normalisation)
+            (own.class_names, recorded(run)?.unwrap_or(own.normalisation))
         }
     };
     let mut document = trial.document.clone();
@@ -171,7 +175,11 @@ fn other_data(
 /// no names of classes, or the normalisation cannot be read.
 fn known(run: &Path) -> Result<Option<(Vec<String>, Normalisation)>, FolderError> {
     let Some(record) = DataRecord::read(run)? else { return Ok(None) };
+    Ok(recorded(run)?.map(|normalisation| (record.content.classes, normalisation)))
+}
+
+/// The normalisation that the run in the folder `run` trained with, if it can be read.
+fn recorded(run: &Path) -> Result<Option<Normalisation>, FolderError> {
     let text = RunFolder::read_in(run, NORMALISATION)?;
-    let normalisation = text.and_then(|text| serde_json::from_str(&text).ok());
-    Ok(normalisation.map(|normalisation| (record.content.classes, normalisation)))
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

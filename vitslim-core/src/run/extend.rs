@@ -8,7 +8,7 @@ use super::keys::label;
 use crate::data::Stage;
 use crate::experiment::{Budget, CutRule, Experiment};
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
-use crate::whole_file::remove;
+use crate::whole_file::remove_all;
 
 /// How an experiment extends the one whose folder it uses.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ struct Outline {
 }
 
 impl Outline {
-    /// The outline of the experiment in `text`, which spells out every default.
-    fn read(text: &str) -> Option<Self> {
-        let experiment = belongs::read(text)?;
+    /// The outline of the experiment in `text`, which spells out every default, in the folder `run`.
+    fn read(run: &Path, text: &str) -> Option<Self> {
+        let experiment = belongs::read(run, text)?;
         let mut subnets: Vec<(String, Experiment)> = Vec::new();
         for budget in &experiment.budgets {
             let Budget::Share(shares) = budget;
@@ -54,7 +54,7 @@ impl Outline {
 /// How the experiment `here` extends `there`, which filled the folder `path`; `None` if it is another experiment, or if something
 /// that was trained would be lost.
 pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extension> {
-    let (there, here) = (Outline::read(there)?, Outline::read(here)?);
+    let (there, here) = (Outline::read(path, there)?, Outline::read(path, here)?);
     if there.search != here.search {
         return None;
     }
@@ -67,14 +67,8 @@ pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extensio
     if gone.iter().any(|(label, _)| is_finished(label) || has_checkpoint(path, Stage::Retrain, Some(label))) {
         return None;
     }
-    let mut finished = kept.iter().filter(|(label, _)| is_finished(label)).peekable();
-    let has_trained = path.join(SUMMARY).exists() || finished.peek().is_some();
-    let is_bare = has_trained && !has_search(path, &there.search)
-        || finished.any(|(label, experiment)| {
-            let retrain = experiment.retrain.as_ref();
-            retrain.is_some_and(|training| !is_whole(path, Stage::Retrain, Some(label), training))
-        });
-    match is_bare {
+    let has_trained = path.join(SUMMARY).exists() || kept.iter().any(|(label, _)| is_finished(label));
+    match has_trained && !has_search(path, &there.search) {
         true => Some(Extension::Bare),
         false => Some(Extension::More(gone.into_iter().map(|(label, _)| label).collect())),
     }
@@ -82,7 +76,7 @@ pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extensio
 
 /// Whether the folder `path` has the whole search of the experiment in the text `there`, so that sub-networks can be cut out of it.
 pub(super) fn is_searched(path: &Path, there: &str) -> bool {
-    belongs::read(there).is_some_and(|experiment| has_search(path, &experiment))
+    belongs::read(path, there).is_some_and(|experiment| has_search(path, &experiment))
 }
 
 fn has_search(path: &Path, Experiment { pretrain, search, .. }: &Experiment) -> bool {
@@ -103,7 +97,7 @@ pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderErr
     let results: Vec<PathBuf> =
         labels.iter().map(result).chain([path.join(SUMMARY)]).filter(|file| file.exists()).collect();
     let is_retrained = |label: &String| {
-        let retrain = belongs::read(there).and_then(|experiment| experiment.retrain);
+        let retrain = belongs::read(path, there).and_then(|experiment| experiment.retrain);
         retrain.is_none_or(|training| is_whole(path, Stage::Retrain, Some(label), &training))
     };
     let is_measurable = || is_searched(path, there) && labels.iter().all(is_retrained);
@@ -111,13 +105,13 @@ pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderErr
         let consequence = "the test split, which has changed, cannot be measured again".to_owned();
         return Err(FolderError::Bare { path: path.to_owned(), consequence });
     }
-    results.iter().try_for_each(|file| remove(file).map_err(io("remove", file)))?;
+    remove_all(&results).map_err(io("remove", path))?;
     Ok(!results.is_empty())
 }
 
 /// Removes from the folder `path` what no longer holds, including the sub-networks with the labels `gone`.
 pub(super) fn extend(path: &Path, gone: &[String]) -> Result<(), FolderError> {
-    let removed = |path: PathBuf| remove(&path).map_err(io("remove", &path));
+    let removed = |path: PathBuf| remove_all(std::slice::from_ref(&path)).map_err(io("remove", &path));
     removed(path.join(SUMMARY))?;
     for label in gone {
         forget_retraining(path, label).map_err(io("mend", &path.join(RECORD)))?;

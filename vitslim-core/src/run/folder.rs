@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use thiserror::Error;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::lock::{Lock, LockError};
-use crate::train::RECORD;
+pub(super) use crate::train::RESULT;
+use crate::train::{IDENTITY, RECORD};
 use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
@@ -33,9 +34,6 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 
 /// File with what another program needs to compute a sub-network.
 pub(super) const NETWORK: &str = "network.json";
-
-/// File with a sub-network's results, which is written last.
-pub(super) const RESULT: &str = "result.json";
 
 /// File with the experiment, every default spelled out.
 pub(super) const EXPERIMENT: &str = "experiment.ron";
@@ -110,19 +108,21 @@ pub enum FolderError {
     },
     /// A file of the run cannot be understood.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("restore it, or start again with `--fresh`"))]
+    #[diagnostic(help("{remedy}"))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// The normalisation is not that which the run began with.
     #[error("the data have changed since this run began: their normalisation is not that of `{}`", .path.display())]
     #[diagnostic(help(
-        "the file says `{there}`, the data now give `{here}`; restore the data, or start again with `--fresh`"
+        "the file says `{there}`, the data now give `{here}`; restore the data, or give another folder with `--out`"
     ))]
-    OtherData {
+    ChangedNormalisation {
         /// The file with the recorded normalisation.
         path: PathBuf,
         /// The recorded value.
@@ -142,6 +142,17 @@ pub enum FolderError {
         file_system: String,
         /// The error of the operating system.
         source: std::io::Error,
+    },
+    /// Another process has started to work in the folder, where locks have no effect.
+    #[error("`{}` was taken over by {holder}, which started there after this process", .path.display())]
+    #[diagnostic(help(
+        "locks have no effect on its file system: run one process at a time there, or give another folder with `--out`"
+    ))]
+    TakenOver {
+        /// The folder of the run.
+        path: PathBuf,
+        /// The process that started there.
+        holder: String,
     },
     /// Another process is working in the folder.
     #[error("`{}` is in use by {holder}", .path.display())]
@@ -175,6 +186,7 @@ impl RunFolder {
         match Lock::take(&path) {
             Ok(lock) => Ok(Self { path, lock }),
             Err(LockError::Held(holder)) => Err(FolderError::InUse { path, holder }),
+            Err(LockError::TakenOver(holder)) => Err(FolderError::TakenOver { path, holder }),
             Err(LockError::NoLocks(file_system, source)) => {
                 Err(FolderError::NoLocks { path, file_system, source })
             }
@@ -207,8 +219,9 @@ impl RunFolder {
     pub(super) fn has_results(path: &Path) -> bool {
         let results = RESULTS.iter().filter(|name| ![NORMALISATION, DATA].contains(name));
         let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
-        entries.any(|entry| match entry.and_then(|entry| entry.metadata()) {
-            Ok(found) => found.is_file() && found.len() > 0,
+        let size = |entry: DirEntry| Ok((entry.file_name() == IDENTITY, entry.metadata()?));
+        entries.any(|entry| match entry.and_then(size) {
+            Ok((is_name, found)) => !is_name && found.is_file() && found.len() > 0,
             Err(error) => error.io_error().is_none_or(|error| error.kind() != std::io::ErrorKind::NotFound),
         })
     }
@@ -254,7 +267,7 @@ impl RunFolder {
     /// When it cannot be written, or another process has taken the folder over.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FolderError> {
         if let Some(holder) = self.taken_over() {
-            return Err(FolderError::InUse { path: self.path.clone(), holder });
+            return Err(FolderError::TakenOver { path: self.path.clone(), holder });
         }
         let path = self.path.join(name);
         write_whole(&path, bytes).map_err(io("write", &path))
@@ -275,7 +288,7 @@ mod tests {
         // Another process started there, where locks have no effect.
         std::fs::write(folder.path().join("lock"), "process 7\n").unwrap();
         let error = folder.write("summary.json", b"{}").unwrap_err().to_string();
-        assert!(error.ends_with("in use by process 7") && !folder.path().join("summary.json").exists());
+        assert!(error.contains("taken over by process 7") && !folder.path().join("summary.json").exists());
         drop(folder);
         begin().unwrap();
     }

@@ -12,6 +12,10 @@ use super::prepare::Prepared;
 use crate::data::DataContent;
 use crate::models::Architecture;
 
+/// How training computes. Raise it with each change after which the same settings and data train to other numbers: otherwise trials
+/// take over what an earlier version trained as if it were the same.
+const TRAINING: u32 = 1;
+
 /// The identities of the stages of one trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identities {
@@ -71,9 +75,10 @@ impl Identities {
         let config = written(&prepared.config);
         // Nothing is trained on the test split.
         let DataContent { classes, train, held_out, test: _ } = prepared.data.content();
-        let data = written(&(classes, train, held_out));
+        let data = written(&(classes, train, held_out, &prepared.data.normalisation));
         let Circumstances { device, network } = circumstances;
-        let pretrain = Identity::of(&["pretrain", &data, device, network, &settings, &config]);
+        let training = TRAINING.to_string();
+        let pretrain = Identity::of(&["pretrain", &training, &data, device, network, &settings, &config]);
         let search = Identity::of(&["search", pretrain.as_str(), &written(&experiment.search)]);
         Self { pretrain, search }
     }

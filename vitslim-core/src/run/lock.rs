@@ -29,6 +29,8 @@ pub(super) struct Lock {
 pub(super) enum LockError {
     /// The process with this name holds it.
     Held(String),
+    /// The process with this name has taken it too, where it is granted to everybody.
+    TakenOver(String),
     /// The file system, named as ` (nfs4, mounted at /home)`, has no locks.
     NoLocks(String, Error),
     /// The file cannot be opened, locked or written.
@@ -63,9 +65,10 @@ impl Lock {
         }
         let holder = format!("process {}\n{:016x}\n", std::process::id(), rand::random::<u64>());
         let write = |lock: &mut File| {
-            lock.set_len(0)?;
+            // Cut to size last: whoever reads it meanwhile finds a name.
             lock.rewind()?;
-            lock.write_all(holder.as_bytes())
+            lock.write_all(holder.as_bytes())?;
+            lock.set_len(holder.len() as u64)
         };
         write(&mut lock).map_err(|source| failed("write", source))?;
         let lock = Self { path, _lock: lock, holder };
@@ -73,7 +76,7 @@ impl Lock {
             // Another process may be starting too: the last one to write is the holder.
             std::thread::sleep(MOMENT);
             if let Some(holder) = lock.taken_over() {
-                return Err(LockError::Held(holder));
+                return Err(LockError::TakenOver(holder));
             }
         }
         Ok(lock)

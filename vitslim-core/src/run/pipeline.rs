@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::agreement::check_measured;
@@ -19,6 +19,7 @@ use super::keys::PreparedBudget;
 use super::network::Network;
 use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
+use super::restore::subnet as restored;
 use super::setting::Setting;
 use super::sharing::Sharing;
 use super::state::{has_subnet, summary};
@@ -31,8 +32,8 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    EvaluateError, StageRun, Trained, checkpoint_folder, difference, is_whole, recorded_seconds, throughput,
-    top1, train,
+    EvaluateError, StageRun, Trained, checkpoint_folder, difference, has_checkpoint, is_whole,
+    recorded_seconds, throughput, top1, train,
 };
 
 /// Validation images on which hard-masked and sliced networks are compared.
@@ -56,10 +57,13 @@ pub fn execute<A: Architecture>(
         say(format_args!("note: {note}"));
     }
     let folder = RunFolder::open(setting.out, experiment.name.as_str(), &trial)?;
+    setting.interrupter.begin();
     // The trials of a sweep share their searches instead.
     let may_extend = prepared.swept.is_none();
     let Dataset { normalisation, .. } = &prepared.data;
-    begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+    let normalisation =
+        begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+    let prepared = &prepared.normalised_by(normalisation);
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");
@@ -92,9 +96,10 @@ pub fn execute<A: Architecture>(
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
 
+    run.check_interrupt()?;
     let mut subnets = Vec::new();
     for budget in &prepared.budgets {
-        subnets.push(match run.finished(budget, &mut seconds)? {
+        subnets.push(match run.finished(budget, &dense, &mut seconds)? {
             Some(subnet) => subnet,
             None => run.subnet(budget, &dense, &searched, &mut seconds)?,
         });
@@ -112,10 +117,19 @@ pub fn execute<A: Architecture>(
     Ok((folder, summary))
 }
 
+/// The results of a sub-network, as its folder has them.
+#[derive(Serialize, Deserialize)]
+struct SubnetResult {
+    /// The device that its speed was measured on; `None` if an earlier version did.
+    device: Option<String>,
+    #[serde(flatten)]
+    summary: SubnetSummary,
+}
+
 struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
-    sharing: Option<Sharing>,
+    sharing: Sharing,
     device: &'a Device,
     setting: &'a Setting<'a>,
     train: Arc<Split>,
@@ -143,22 +157,41 @@ impl<A: Architecture> Run<'_, A> {
     }
 
     /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
-    /// trains removes what was cut out of it.
+    /// trains removes what was cut out of it. Its speed is measured again if that was done on another device.
     fn finished(
         &self,
         budget: &PreparedBudget,
+        dense: &A,
         seconds: &mut Seconds,
     ) -> Result<Option<SubnetSummary>, RunError> {
         let label = budget.label.as_str();
         if !has_subnet(self.folder.path(), label) {
             return Ok(None);
         }
-        let summary = read_json::<SubnetSummary>(self.folder, &format!("{SUBNETS}/{label}/{RESULT}"))?;
-        if summary.is_some() && self.prepared.experiment.retrain.is_some() {
+        let Some(SubnetResult { device, mut summary }) =
+            read_json(self.folder, &format!("{SUBNETS}/{label}/{RESULT}"))?
+        else {
+            return Ok(None);
+        };
+        if self.prepared.experiment.retrain.is_some() {
             *seconds.retrain.get_or_insert(0.0) +=
                 recorded_seconds(self.folder.path(), Stage::Retrain, Some(label))?;
         }
-        Ok(summary)
+        if device.as_deref() != Some(self.setting.device_name) {
+            let model = restored(dense.clone(), &self.folder.path().join(SUBNETS).join(label))?;
+            (summary.images_per_second, summary.speedup) = self.speed(dense, &model)?;
+            summary = self.save_result(summary)?;
+        }
+        Ok(Some(summary))
+    }
+
+    /// The plan of a sub-network whose retraining has begun. It is kept, since an earlier version may have counted its units otherwise.
+    fn begun(&self, label: &str) -> Result<Option<Plan>, RunError> {
+        if !has_checkpoint(self.folder.path(), Stage::Retrain, Some(label)) {
+            return Ok(None);
+        }
+        let text = self.folder.read(&format!("{SUBNETS}/{label}/{PLAN}"))?;
+        Ok(text.and_then(|text| ron::from_str(&text).ok()))
     }
 
     /// Cuts a sub-network out of the search, retrains and measures it.
@@ -169,11 +202,15 @@ impl<A: Architecture> Run<'_, A> {
         searched: &Slim<A>,
         seconds: &mut Seconds,
     ) -> Result<SubnetSummary, RunError> {
+        self.check_interrupt()?;
         let experiment = &self.prepared.experiment;
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
-        let plan = self.prepared.plan(&searched.masks, budget)?;
+        let plan = match self.begun(label)? {
+            Some(plan) => plan,
+            None => self.prepared.plan(&searched.masks, budget)?,
+        };
         leaves_tokens(&plan, &self.prepared.dimensions)
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
         self.folder.write(&file(PLAN), plan_as_ron(&plan)?.as_bytes())?;
@@ -195,8 +232,7 @@ impl<A: Architecture> Run<'_, A> {
         let measured = (masked_vs_sliced, COMPARED_IMAGES.min(self.held_out.len()));
         check_measured(label, &self.prepared.dimensions, &plan, measured, self.device, compare)?;
         let top1_sliced = self.top1(&sliced)?;
-        let [dense_speed, images_per_second] =
-            throughput(dense, &sliced, &self.held_out, experiment.precision, self.device)?;
+        let (images_per_second, speedup) = self.speed(dense, &sliced)?;
 
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
@@ -207,6 +243,7 @@ impl<A: Architecture> Run<'_, A> {
                 (retrained.slim.model, Some(top1))
             }
         };
+        self.check_interrupt()?;
         let saved = weights(&model, &plan).map_err(|error| format_error("a sub-network", error))?;
         self.folder.write(&file(WEIGHTS), &saved)?;
         self.save_json(&Network::new(self.prepared, &plan, &model)?, &file(NETWORK))?;
@@ -221,10 +258,22 @@ impl<A: Architecture> Run<'_, A> {
             top1_retrained,
             masked_vs_sliced,
             images_per_second,
-            speedup: images_per_second / dense_speed,
+            speedup,
         };
-        self.save_json(&summary, &file(RESULT))?;
-        Ok(summary)
+        self.save_result(summary)
+    }
+
+    /// Images per second of `model`, and its speed over that of `dense`, measured side by side.
+    fn speed(&self, dense: &A, model: &A) -> Result<(f64, f64), EvaluateError> {
+        let precision = self.prepared.experiment.precision;
+        let [dense, sliced] = throughput(dense, model, &self.held_out, precision, self.device)?;
+        Ok((sliced, sliced / dense))
+    }
+
+    fn save_result(&self, summary: SubnetSummary) -> Result<SubnetSummary, RunError> {
+        let result = SubnetResult { device: Some(self.setting.device_name.to_owned()), summary };
+        self.save_json(&result, &format!("{SUBNETS}/{}/{RESULT}", result.summary.label))?;
+        Ok(result.summary)
     }
 
     fn stage(
@@ -245,7 +294,6 @@ impl<A: Architecture> Run<'_, A> {
             Stage::Retrain => vec![],
         };
         let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
-        let shared = self.sharing.as_ref().map(|sharing| sharing.folder(self.prepared, stage, budget));
         let remaining = remaining_epochs(&self.prepared.experiment, stage, self.subnets_after(subnet));
         let run = StageRun {
             stage,
@@ -261,7 +309,8 @@ impl<A: Architecture> Run<'_, A> {
             devices: self.setting.devices,
             folder: self.folder.path(),
             dependents: dependents.into_iter().map(|path| self.folder.path().join(path)).collect(),
-            shared: shared.transpose()?,
+            identity: self.sharing.name(self.prepared, stage, budget),
+            shared: self.sharing.folder(self.prepared, stage, budget),
             keep: self.prepared.experiment.keep,
             taken_over: &|| self.folder.taken_over(),
             interrupter: self.setting.interrupter.clone(),
@@ -277,6 +326,11 @@ impl<A: Architecture> Run<'_, A> {
         let budgets = &self.prepared.budgets;
         let here = budgets.iter().position(|budget| Some(budget.label.as_str()) == subnet);
         here.map_or(budgets.len(), |here| budgets.len() - here - 1)
+    }
+
+    /// Stages look for an interruption by themselves; what is between them does so here.
+    fn check_interrupt(&self) -> Result<(), RunError> {
+        if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
     fn image(&self) -> ImageShape {

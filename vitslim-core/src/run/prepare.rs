@@ -10,14 +10,14 @@ use thiserror::Error;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
-use crate::data::{Batch, DataError, Dataset};
+use crate::data::{Batch, DataError, Dataset, Normalisation};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::{Architecture, Parameter, SharedParameterError};
 use crate::panics::attempt;
 use crate::slim::{Dimension, DimensionError, MaskSpec, describe};
 
 /// An experiment with everything that it names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prepared<A: Architecture> {
     /// The experiment as read.
     pub experiment: Experiment,
@@ -154,6 +154,11 @@ impl<A: Architecture> Prepared<A> {
         Ok((Self { experiment, swept, config, data, dimensions, searched, budgets }, dense))
     }
 
+    /// The same with images that are normalised by `normalisation`, which must have as many channels.
+    pub(super) fn normalised_by(&self, normalisation: Normalisation) -> Self {
+        Self { data: self.data.clone().normalised_by(normalisation), ..self.clone() }
+    }
+
     /// Name of the trial, and of its folder.
     pub fn trial(&self) -> String {
         self.swept.clone().unwrap_or_else(|| format!("seed={}", self.experiment.seed))
@@ -195,7 +200,7 @@ impl<A: Architecture> Prepared<A> {
 }
 
 /// `path` from the root; as it is where the current folder is unknown, or its name cannot be written in a file.
-fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).ok().filter(|absolute| absolute.to_str().is_some());
     absolute.unwrap_or_else(|| path.to_owned())
 }

@@ -10,6 +10,7 @@ use burn::tensor::{DType, Device, Tensor};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::data_record::DataRecord;
 use super::folder::{NETWORK, PLAN, SUBNETS, WEIGHTS};
 use super::initial::initial;
 use super::prepare::Prepared;
@@ -64,6 +65,10 @@ pub enum RestoreError {
         /// What is wrong with it, on one line.
         reason: String,
     },
+    /// Nothing says in which order the heads of a sub-network are.
+    #[error("`{}` does not say in which order its heads are, and the `network.json` beside it is missing", .0.display())]
+    #[diagnostic(help("give the command of the run again: it makes both again"))]
+    Disordered(PathBuf),
     /// The plan does not fit the run's network.
     #[error("`{}` does not fit the experiment of its run: {reason}", .path.display())]
     #[diagnostic(help(
@@ -140,7 +145,12 @@ pub(super) fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, Re
             Err(RestoreError::Unfit { path, reason })
         }
         // Earlier versions wrote no `network.json`, and heads as they are computed.
-        None if !folder.join(NETWORK).exists() => load(sliced, bytes, &path),
+        None if !folder.join(NETWORK).exists() => {
+            match folder.ancestors().nth(2).is_none_or(DataRecord::is_of_earlier) {
+                true => load(sliced, bytes, &path),
+                false => Err(RestoreError::Disordered(path)),
+            }
+        }
         // Other tools drop the metadata when they save the weights.
         _ => Ok(heads_by_size(&load(heads_as_planned(&sliced, &plan), bytes, &path)?)),
     }
@@ -235,13 +245,15 @@ mod tests {
         (model, plan)
     }
 
-    /// The network that is read from a folder with these files.
+    /// The network that is read from the folder of a sub-network with these files.
     fn read_back(files: &[(&str, &[u8])]) -> Result<Vit, RestoreError> {
         let (model, plan) = ragged();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(PLAN), ron::to_string(&plan).unwrap()).unwrap();
-        files.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
-        subnet(model, folder.path())
+        let run = tempfile::tempdir().unwrap();
+        let folder = run.path().join("subnets/a");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(PLAN), ron::to_string(&plan).unwrap()).unwrap();
+        files.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
+        subnet(model, &folder)
     }
 
     #[test]
@@ -287,6 +299,19 @@ mod tests {
             assert_eq!(found.blocks[0].attn.heads.sizes, [3, 2, 1], "{who}");
             assert!(parameters(&found).unwrap() == parameters(&sliced).unwrap(), "{who}");
         }
+        let split = r#"{"images":1,"sha256":""}"#;
+        let record = |version: &str| {
+            format!(
+                r#"{{"version":{version},"classes":[],"train":{split},"held_out":{split},"test":{split}}}"#
+            )
+        };
+        // The folder of the run is two above.
+        let read_back_in = |version| {
+            read_back(&[(WEIGHTS, &by_an_earlier_version), ("../../data.json", record(version).as_bytes())])
+        };
+        read_back_in("null").unwrap();
+        let error = read_back_in("\"0.2.0\"").unwrap_err().to_string();
+        assert!(error.contains("does not say in which order its heads are"), "{error}");
         let order = |order: &str| {
             let metadata = [("heads".to_owned(), order.to_owned())].into();
             safetensors::serialize(tensors.tensors(), Some(metadata)).unwrap()

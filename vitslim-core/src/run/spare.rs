@@ -14,12 +14,12 @@ use super::sharing::SHARED;
 use crate::data::Stage;
 use crate::experiment::{Document, Experiment, Keep, Training};
 use crate::report::{RunState, SpareFolder};
-use crate::train::{checkpoint_folder, shared_stage, spare_of_shared};
+use crate::train::{checkpoint_folder, is_followed, shared_stage, spare_of_shared};
 use crate::whole_file::remove;
 
-/// The files below `folder` that no run needs any more, by the folders they are in: of complete stages, all but the weights that they
-/// ended with; and the shared stages of complete sweeps that none of their trials comes from. Runs that a process works on, and
-/// those that keep all of their checkpoints, are left out.
+/// The files below `folder` that no run needs any more, by the folders they are in: of complete stages that the run went on from, all
+/// but the weights that they ended with; and the shared stages of complete sweeps that none of their trials comes from. Runs that a
+/// process works on, and those that keep all of their checkpoints, are left out.
 pub fn spare(folder: &Path) -> Vec<SpareFolder> {
     let mut found: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     let mut sweeps = HashSet::new();
@@ -35,8 +35,13 @@ pub fn spare(folder: &Path) -> Vec<SpareFolder> {
         else {
             continue;
         };
+        let is_complete = RunState::of(&run) == RunState::Complete;
         for (stage, subnet, training) in stages(&run, &experiment) {
             let subnet = subnet.as_deref();
+            // An earlier version saved weights that had diverged in their last step, from which nothing goes on.
+            if !is_complete && !is_followed(&run, stage, subnet) {
+                continue;
+            }
             let own = run.join(checkpoint_folder(stage, subnet));
             if let Some(shared) = shared_stage(&own).map(|name| sweep.join(SHARED).join(name))
                 && !is_locked(&shared)

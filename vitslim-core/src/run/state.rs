@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::folder::{FolderError, MASKS, NORMALISATION, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::data_record::DataRecord;
+use super::folder::{
+    FolderError, MASKS, NETWORK, NORMALISATION, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS,
+};
 use super::lock::is_locked;
 use crate::report::{RunState, Summary};
 use crate::whole_file::{remove, write_whole};
@@ -42,19 +45,21 @@ fn written(folder: &Path) -> Option<Summary> {
 }
 
 fn missing_of(folder: &Path, summary: &Summary) -> Option<PathBuf> {
-    let subnets = summary.subnets.iter().flat_map(|subnet| files_of_subnet(&subnet.label));
+    let subnets = summary.subnets.iter().flat_map(|subnet| files_of_subnet(folder, &subnet.label));
     let files = std::iter::once(PathBuf::from(MASKS)).chain(subnets);
     files.map(|file| folder.join(file)).find(|file| !is_there(file))
 }
 
-/// The files of the sub-network `label`, in the folder of its run.
-fn files_of_subnet(label: &str) -> [PathBuf; 3] {
-    [PLAN, WEIGHTS, RESULT].map(|name| Path::new(SUBNETS).join(label).join(name))
+/// The files of the sub-network `label` of the run in `folder`, from there. Earlier versions described no networks.
+fn files_of_subnet(folder: &Path, label: &str) -> Vec<PathBuf> {
+    let described = (!DataRecord::is_of_earlier(folder)).then_some(NETWORK);
+    let names = [PLAN, WEIGHTS, RESULT].into_iter().chain(described);
+    names.map(|name| Path::new(SUBNETS).join(label).join(name)).collect()
 }
 
 /// Whether the run in `folder` has all files of its sub-network `label`.
 pub(super) fn has_subnet(folder: &Path, label: &str) -> bool {
-    files_of_subnet(label).iter().all(|file| is_there(&folder.join(file)))
+    files_of_subnet(folder, label).iter().all(|file| is_there(&folder.join(file)))
 }
 
 fn is_there(file: &Path) -> bool {

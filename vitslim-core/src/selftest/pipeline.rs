@@ -18,7 +18,7 @@ use crate::experiment::{Document, Trial};
 use crate::models::Vit;
 use crate::report::Summary;
 use crate::run::{EvaluationSetting, Prepared, RunError, Setting, SplitName, Target, evaluate, execute};
-use crate::train::{Devices, Interrupter, TrainError};
+use crate::train::{Devices, Interrupter};
 
 pub(super) const CHECKS: &[Check] =
     &[Check { name: "learns", run: learns }, Check { name: "resumes", run: resumes }];
@@ -223,7 +223,7 @@ fn stop_after(lines: usize, prepared: &Prepared<Vit>, out: &Path, device: &Devic
     });
     match ended {
         Ok(_) => Ok(false),
-        Err(RunError::Train(TrainError::Interrupted { .. })) => Ok(true),
+        Err(error) if error.is_interruption() => Ok(true),
         Err(error) => Err(error.into()),
     }
 }

@@ -154,7 +154,7 @@ impl Checkpoints {
     }
 
     /// The file with the weights, or averaged weights, of the epoch that `chosen` names.
-    fn weights(&self, chosen: Chosen) -> PathBuf {
+    pub(super) fn weights(&self, chosen: Chosen) -> PathBuf {
         self.file(if chosen.averaged { AVERAGE } else { MODEL }, chosen.epoch)
     }
 
@@ -165,7 +165,9 @@ impl Checkpoints {
 
     /// What is wrong with the checkpoint of `epoch`, which is not good.
     pub(super) fn flaw(&self, epoch: usize) -> &'static str {
-        if self.files(epoch).all(|path| path.exists()) { "damaged" } else { "incomplete" }
+        // Of a complete stage only the weights are kept.
+        let is_damaged = |path: PathBuf| path.exists() && read_checked(&path).is_err();
+        if self.files(epoch).any(is_damaged) { "damaged" } else { "incomplete" }
     }
 
     /// Removes the checkpoints that are not needed once that of `last` is saved. It keeps that one, the one before, and with
@@ -276,7 +278,11 @@ mod tests {
         assert_eq!(checkpoints.last_good(4), (Some(4), vec![]));
         assert_eq!(checkpoints.last_good(0), (None, vec![]));
         std::fs::remove_file(checkpoints.files(4).last().unwrap()).unwrap();
+        std::fs::write(checkpoints.files(3).next().unwrap(), b"another").unwrap();
         assert_eq!([checkpoints.flaw(4), checkpoints.flaw(3)], ["incomplete", "damaged"]);
+        // As a complete stage leaves it.
+        checkpoints.files(3).skip(1).for_each(|path| std::fs::remove_file(path).unwrap());
+        assert_eq!(checkpoints.flaw(3), "damaged");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub enum TrainError {
         saved: String,
     },
     /// The user interrupted the stage.
-    #[error("{stage} was stopped in epoch {epoch}; give the same command to resume from there")]
+    #[error("{stage} was stopped in epoch {epoch}; the same command, without `--fresh`, resumes from there")]
     Interrupted {
         /// Name of the stage.
         stage: &'static str,
@@ -57,12 +57,33 @@ pub enum TrainError {
         /// The process that started there.
         holder: String,
     },
-    /// Another trial of the sweep has found that the stage diverges.
-    #[error("{0}")]
+    /// The stage has diverged before, where trials of a sweep share it.
+    #[error("{what}")]
     #[diagnostic(help(
-        "another trial of the sweep trained this stage, with the same settings and data; `--fresh` trains it again"
+        "so it went before, with the same settings and data; delete `{}` to train it again",
+        .file.display()
     ))]
-    Remembered(String),
+    Remembered {
+        /// The error of that time.
+        what: String,
+        /// The file that has it.
+        file: PathBuf,
+    },
+    /// The stage would have to train again, and what was made from it would be lost.
+    #[error("{stage} cannot resume: `{}` {flaw}, and to train the stage again would discard {lost}", .file.display())]
+    #[diagnostic(help(
+        "restore the file, or start again with `--fresh`; in a sweep, delete the folder of this trial to start only it again"
+    ))]
+    Lost {
+        /// Name of the stage.
+        stage: &'static str,
+        /// The file that it cannot resume from.
+        file: PathBuf,
+        /// What is wrong with the file, as `is missing`.
+        flaw: &'static str,
+        /// What would be discarded.
+        lost: String,
+    },
     /// A checkpoint cannot be written.
     #[error("{stage} was stopped: its checkpoint cannot be written to `{}`", .path.display())]
     #[diagnostic(help("{}", remedy(source)))]
@@ -92,7 +113,7 @@ pub enum TrainError {
     /// A device failed.
     #[error("{stage} was stopped: {device} failed: {reason}")]
     #[diagnostic(help(
-        "the run's folder has the last checkpoint before it; give the same command to resume from there, and choose other \
+        "the run's folder has the last checkpoint before it; the same command, without `--fresh`, resumes from there; choose other \
          devices with `--device` if this one is broken or has too little memory"
     ))]
     Device {

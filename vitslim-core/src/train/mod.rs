@@ -4,6 +4,7 @@
 
 mod accuracy;
 mod checkpoint;
+mod dependents;
 mod early_stopping;
 mod error;
 mod evaluate;
@@ -27,6 +28,7 @@ mod trainer;
 
 pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
 pub use checkpoint::CheckpointMismatchError;
+pub(crate) use dependents::RESULT;
 pub use error::TrainError;
 pub(crate) use evaluate::{BATCH, read};
 pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
@@ -36,8 +38,8 @@ pub(crate) use optimizer::layer_rates;
 pub use record::Place;
 pub(crate) use record::{RECORD, events_folder, forget_retraining};
 pub use resume::{CheckpointError, Loaded, checkpoint_folder, load_pretrained};
-pub(crate) use resume::{has_checkpoint, is_whole, recorded_seconds, spare, spare_of_shared};
-pub(crate) use shared::{shared_name, shared_stage};
+pub(crate) use resume::{has_checkpoint, is_followed, is_whole, recorded_seconds, spare, spare_of_shared};
+pub(crate) use shared::{IDENTITY, is_named, shared_stage};
 pub use stage::StageRun;
 pub(crate) use step::cross_entropy;
 pub use team::{DeviceError, Devices, NamedDevice};

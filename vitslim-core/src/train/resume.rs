@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::TrainError;
 use super::checkpoint::{CheckpointMismatchError, Checkpoints};
+use super::dependents::{check_none_lost, forget_dependents};
 use super::early_stopping::{Chosen, HeldOut, best_epoch, is_complete};
 use super::finite::not_finite;
 use super::record::{RECORD, StageRecord};
@@ -16,7 +17,6 @@ use crate::experiment::Training;
 use crate::models::Architecture;
 use crate::slim::Slim;
 use crate::terminal::say;
-use crate::whole_file::remove;
 
 /// Path of the stage's checkpoints in the run's folder.
 pub fn checkpoint_folder(stage: Stage, subnet: Option<&str>) -> PathBuf {
@@ -60,6 +60,30 @@ impl StageFiles {
         self.record.epochs().is_ok_and(|epochs| self.result(&epochs, training).is_some())
     }
 
+    /// The file without which the stage, after `epochs` by its record, does not have what later stages need, and what is wrong
+    /// with it.
+    pub(super) fn flawed(&self, epochs: &[HeldOut], training: &Training) -> (PathBuf, &'static str) {
+        let Some(chosen) = Chosen::of(epochs, training).filter(|_| is_complete(epochs, training)) else {
+            let record = self.record.path().to_owned();
+            let flaw = if record.exists() { "lacks lines of this stage" } else { "is missing" };
+            return (record, flaw);
+        };
+        let weights = self.checkpoints.weights(chosen);
+        let flaw = match weights.exists() {
+            _ if self.checkpoints.has_weights(chosen) => "is not finite",
+            true => "is damaged",
+            false => "is missing",
+        };
+        (weights, flaw)
+    }
+
+    /// The number of checkpoints, if the record must have had more than `recorded` epochs when they were saved.
+    fn unrecorded(&self, recorded: usize) -> usize {
+        let saved = self.checkpoints.epochs();
+        // A process may be killed before it records the epoch that it has saved.
+        if saved.last().is_some_and(|last| *last > recorded + 1) { saved.len() } else { 0 }
+    }
+
     /// The files of the stage, if it is complete, that nothing needs any more.
     pub(super) fn spare(&self, training: &Training) -> Vec<PathBuf> {
         let epochs = self.record.epochs().unwrap_or_default();
@@ -81,7 +105,8 @@ pub(super) struct Progress {
 ///
 /// # Errors
 ///
-/// When the record cannot be read, what came after cannot be removed, or a checkpoint belongs to another network.
+/// When the record cannot be read, what came after cannot be removed or took time to make, or a checkpoint belongs to another
+/// network.
 pub(super) fn resume<M: Architecture>(
     slim: &Slim<M>,
     run: &StageRun,
@@ -100,6 +125,7 @@ pub(super) fn resume<M: Architecture>(
     {
         return Ok(Progress { epochs, complete: true });
     }
+    check_none_lost(run, files.flawed(&epochs, run.training), files.unrecorded(epochs.len()))?;
     let flaw = |epoch| -> Result<Option<&str>, TrainError> {
         if !checkpoints.is_good(epoch) {
             return Ok(Some(checkpoints.flaw(epoch)));
@@ -122,6 +148,10 @@ pub(super) fn resume<M: Architecture>(
             }
         }
         let instead = if last > 0 { "resuming from the one before" } else { "the stage starts again" };
+        if last == 0 && flaws.is_empty() && !epochs.is_empty() {
+            let lost = epochs.len();
+            say(format_args!("{title}: there is no checkpoint of epoch {lost} or before; {instead}"));
+        }
         for (epoch, flaw) in flaws {
             say(format_args!("{title}: the checkpoint of epoch {epoch} is {flaw}; {instead}"));
         }
@@ -134,9 +164,7 @@ pub(super) fn resume<M: Architecture>(
     checkpoints.prune(epochs.len(), &epochs, run.training, run.keep);
     let complete = is_complete(&epochs, run.training);
     if !complete {
-        for path in &run.dependents {
-            remove(path).map_err(|source| TrainError::File { path: path.clone(), source })?;
-        }
+        forget_dependents(run)?;
         record.cut_back(epochs.len()).map_err(|error| record.error(error))?;
     }
     Ok(Progress { epochs, complete })
@@ -155,6 +183,11 @@ pub(crate) fn spare(run: &Path, stage: Stage, subnet: Option<&str>, training: &T
 /// Those of a stage that trials of a sweep share, which has `folder` for itself.
 pub(crate) fn spare_of_shared(folder: &Path, stage: Stage, training: &Training) -> Vec<PathBuf> {
     StageFiles::of_shared(folder, stage, training).spare(training)
+}
+
+/// Whether the run in the folder `run` has gone on after a stage, with the weights that it ended with.
+pub(crate) fn is_followed(run: &Path, stage: Stage, subnet: Option<&str>) -> bool {
+    StageRecord::new(run.join(RECORD), stage, subnet).is_followed().unwrap_or(false)
 }
 
 /// Whether the folder `run` has any checkpoint of a stage.

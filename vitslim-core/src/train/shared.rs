@@ -1,7 +1,8 @@
 //! Stages that trials of a sweep have in common. The first trial that needs one trains it, others that need it meanwhile wait,
 //! and later ones copy its checkpoints and record as if they had trained it themselves.
 //!
-//! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last; or, if training diverged, why.
+//! The folder of a shared stage has its checkpoints, and `metrics.jsonl`, which is written last; or, if training diverged, with which
+//! version and why.
 
 use std::fs::{File, TryLockError};
 use std::io::Error;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::TrainError;
+use super::dependents::{check_none_lost, forget_dependents};
 use super::record::{RECORD, write_stage_events};
 use super::resume::{StageFiles, checkpoint_folder, has_checkpoint};
 use super::stage::StageRun;
@@ -16,11 +18,14 @@ use crate::data::Stage;
 use crate::terminal::say;
 use crate::whole_file::{make_folder, remove, sync_folder, write_whole};
 
-/// File beside the checkpoints of a trial that names the shared stage they come from.
-const IDENTITY: &str = "identity";
+/// File beside the checkpoints of a stage that names it, by all that its numbers depend on.
+pub(crate) const IDENTITY: &str = "identity";
 
 /// File of a shared stage that says how its training diverged, as it will again.
 const DIVERGED: &str = "diverged.txt";
+
+/// Its first line: the version of the program that found it out.
+const VERSION: &str = concat!("vitslim ", env!("CARGO_PKG_VERSION"));
 
 /// Time between two checks of a stage that another trial trains.
 const WAIT: Duration = Duration::from_millis(100);
@@ -32,28 +37,30 @@ pub(super) struct Claim {
     _lock: File,
 }
 
-/// Copies the stage of `run` from another trial that has trained it, and waits for one that is training it. If there is neither,
+/// Names the stage of `run`. Copies it from another trial that has trained it, and waits for one that is training it. If there is neither,
 /// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train.
 ///
 /// # Errors
 ///
 /// When it is interrupted while it waits, or a file cannot be read or written.
 pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Option<Claim>, TrainError> {
+    let unnamed = |source| TrainError::File { path: files.checkpoints.folder().to_owned(), source };
+    name(run, files).map_err(unnamed)?;
     let Some(folder) = &run.shared else { return Ok(None) };
-    let failed = |source| TrainError::File { path: folder.clone(), source };
-    let name = files.checkpoints.folder().join(IDENTITY);
-    write_whole(&name, name_of(folder).as_bytes()).map_err(failed)?;
     let claim = claim(run, folder)?;
     let shared = StageFiles::of_shared(folder, run.stage, run.training);
     // A damaged stage is trained again and replaced.
     if !shared.is_whole(run.training) {
-        if let Ok(what) = std::fs::read_to_string(folder.join(DIVERGED)) {
-            return Err(TrainError::Remembered(what));
+        let file = folder.join(DIVERGED);
+        // Another version may fare better.
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if let Some(what) = text.strip_prefix(VERSION).and_then(|text| text.strip_prefix('\n')) {
+            return Err(TrainError::Remembered { what: what.to_owned(), file });
         }
         return Ok(Some(claim));
     }
     if !files.is_whole(run.training) {
-        import(run, folder, files).map_err(failed)?;
+        import(run, folder, files)?;
         write_stage_events(run.folder, &files.record)?;
         if !run.quiet {
             say(format_args!("{}: copied from another trial", run.title()));
@@ -62,20 +69,25 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
     Ok(None)
 }
 
-/// The name of the shared stage that the checkpoints of a stage in the folder `run` belong to; `None` if there are none, or a run
-/// without a sweep trained them.
-pub(crate) fn shared_name(run: &Path, stage: Stage, subnet: Option<&str>) -> Option<String> {
-    let name = shared_stage(&run.join(checkpoint_folder(stage, subnet)))?;
-    has_checkpoint(run, stage, subnet).then_some(name)
+/// Names the checkpoints that the stage is about to make. Those that were begun under another name and go on under this one are
+/// neither, and have none.
+fn name(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
+    let folder = files.checkpoints.folder();
+    if files.checkpoints.epochs().is_empty() {
+        return write_whole(&folder.join(IDENTITY), run.identity.as_bytes());
+    }
+    let is_other = shared_stage(folder).is_some_and(|name| name != run.identity);
+    if is_other && !files.is_whole(run.training) { remove(&folder.join(IDENTITY)) } else { Ok(()) }
 }
 
-fn name_of(folder: &Path) -> String {
-    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+/// Whether the checkpoints of a stage in the folder `run`, if it has any, go by this `name`.
+pub(crate) fn is_named(run: &Path, stage: Stage, subnet: Option<&str>, name: &str) -> bool {
+    let there = shared_stage(&run.join(checkpoint_folder(stage, subnet)));
+    !has_checkpoint(run, stage, subnet) || there.as_deref() == Some(name)
 }
 
-/// Removes the stage and everything made from it.
-fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
-    run.dependents.iter().try_for_each(|path| remove(path))?;
+/// Removes the stage.
+fn forget(files: &StageFiles) -> Result<(), Error> {
     files.record.cut_back(0)?;
     let Ok(entries) = std::fs::read_dir(files.checkpoints.folder()) else { return Ok(()) };
     for entry in entries {
@@ -87,7 +99,7 @@ fn forget(run: &StageRun, files: &StageFiles) -> Result<(), Error> {
     Ok(())
 }
 
-/// The name of the shared stage that the checkpoints in `folder` come from, or will.
+/// The name of the stage that the checkpoints in `folder` are of, or will be: that of the shared stage, if it is shared.
 pub(crate) fn shared_stage(folder: &Path) -> Option<String> {
     std::fs::read_to_string(folder.join(IDENTITY)).ok()
 }
@@ -114,10 +126,19 @@ fn claim(run: &StageRun, folder: &Path) -> Result<Claim, TrainError> {
     }
 }
 
-fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Error> {
-    forget(run, files)?;
-    link_checkpoints(folder, files.checkpoints.folder())?;
-    files.record.adopt(&folder.join(RECORD))
+/// Copies the shared stage in `folder`. If only checkpoints of it were lost, everything made from it stays.
+fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), TrainError> {
+    let StageFiles { record, checkpoints } = files;
+    let failed = |source| TrainError::File { path: folder.to_owned(), source };
+    let shared = folder.join(RECORD);
+    let link = || link_checkpoints(folder, checkpoints.folder());
+    if record.repeats(&shared).map_err(failed)? {
+        return link().map_err(failed);
+    }
+    let epochs = record.epochs().map_err(|error| record.error(error))?;
+    check_none_lost(run, files.flawed(&epochs, run.training), 0)?;
+    forget_dependents(run)?;
+    forget(files).and_then(|()| link()).and_then(|()| record.adopt(&shared)).map_err(failed)
 }
 
 impl Claim {
@@ -139,7 +160,7 @@ impl Claim {
     pub(super) fn remember(&self, error: &TrainError) {
         if let TrainError::Diverged { .. } = error {
             // If it cannot be written, the next trial finds it out anew.
-            let _ = write_whole(&self.folder.join(DIVERGED), error.to_string().as_bytes());
+            let _ = write_whole(&self.folder.join(DIVERGED), format!("{VERSION}\n{error}").as_bytes());
         }
     }
 }

@@ -43,7 +43,9 @@ pub struct StageRun<'a> {
     pub folder: &'a Path,
     /// What was made from the result of this stage, and is removed if the stage has to train again.
     pub dependents: Vec<PathBuf>,
-    /// Folder where trials of a sweep share this stage; `None` outside a sweep.
+    /// The name of the stage, which changes with all that its numbers depend on.
+    pub identity: String,
+    /// Folder where trials of a sweep share this stage; `None` where nothing is shared.
     pub shared: Option<PathBuf>,
     /// Which checkpoints stay.
     pub keep: Keep,

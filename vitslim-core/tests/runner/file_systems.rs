@@ -4,35 +4,33 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use image::{Rgb, RgbImage};
 use serde_json::Value;
 
+use super::identity::{short, with_colours};
 use super::resume::{metrics, reference, wait_for_epochs};
 use super::workspace::{TINY, VITSLIM, Workspace, json, said};
 
 const RUN: &str = "runs/tiny/seed=3";
 
-/// The library that stands between vitslim and the system; `None` where there is no C compiler.
-fn shim() -> Option<&'static Path> {
-    static SHIM: OnceLock<Option<(tempfile::TempDir, PathBuf)>> = OnceLock::new();
+/// The library that stands between vitslim and the system. As the build, it needs a C compiler.
+fn shim() -> &'static Path {
+    static SHIM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let compile = || {
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("shim.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runner/shim.c");
+        let mut compiler = Command::new("cc");
         let compiled =
-            Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]).status();
-        match compiled {
-            Err(error) => {
-                eprintln!("skipped: there is no C compiler, {error}");
-                None
-            }
-            Ok(status) => {
-                assert!(status.success(), "{source} does not compile");
-                Some((folder, library))
-            }
-        }
+            compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]).status();
+        let compiled =
+            compiled.unwrap_or_else(|error| panic!("no C compiler, `cc`, compiles {source}: {error}"));
+        assert!(compiled.success(), "{source} does not compile");
+        (folder, library)
     };
-    SHIM.get_or_init(compile).as_ref().map(|(_, library)| library.as_path())
+    &SHIM.get_or_init(compile).1
 }
 
 fn shimmed(workspace: &Workspace, shim: &Path, variable: &str, value: &str, args: &[&str]) -> Command {
@@ -73,7 +71,7 @@ fn epochs(folder: &Path) -> usize {
 
 #[test]
 fn a_power_cut_loses_no_epoch_that_was_recorded_and_no_result() {
-    let Some(shim) = shim() else { return };
+    let shim = shim();
     let reference = reference();
     let lines = reference.metrics.len();
     for recorded in [3, lines / 2, lines] {
@@ -106,8 +104,43 @@ fn a_power_cut_loses_no_epoch_that_was_recorded_and_no_result() {
 }
 
 #[test]
+fn a_power_cut_brings_no_result_back_that_was_discarded() {
+    let shim = shim();
+    let workspace = with_colours();
+    let disk = workspace.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let args = short(&[]);
+    let mut run = spawn(shimmed(&workspace, shim, "SHIM_DISK", disk.to_str().unwrap(), &args));
+    assert!(run.wait().unwrap().success());
+    let results = |workspace: &Workspace| {
+        ["share-0.1", "share-0.5-0.5-0.7"].map(|label| {
+            std::fs::read(workspace.path(RUN).join("subnets").join(label).join("result.json")).ok()
+        })
+    };
+    let data = |workspace: &Workspace| std::fs::read(workspace.path(RUN).join("data.json")).unwrap();
+    let (old_data, old) = (data(&workspace), results(&workspace));
+
+    // With another test split, everything is measured again.
+    RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(workspace.path("imgs/test/a/0.png")).unwrap();
+    let mut run = spawn(shimmed(&workspace, shim, "SHIM_DISK", disk.to_str().unwrap(), &args));
+    while data(&workspace) == old_data && run.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(50));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let left = Workspace::new();
+    let root = format!("d{}", std::fs::metadata(workspace.path("")).unwrap().ino());
+    rebuild(&disk, &root, &left.path(""));
+    assert_ne!(data(&left), old_data, "the disk has the new split");
+    for (left, old) in results(&left).into_iter().zip(old) {
+        assert!(old.is_some() && left != old);
+    }
+}
+
+#[test]
 fn where_there_are_no_locks_the_file_system_is_named_and_what_to_do() {
-    let Some(shim) = shim() else { return };
+    let shim = shim();
     let workspace = Workspace::new();
     workspace.write("tiny.ron", TINY);
     // ENOLCK, EOPNOTSUPP, and what Linux answers for some network file systems.
@@ -134,7 +167,7 @@ fn where_there_are_no_locks_the_file_system_is_named_and_what_to_do() {
 
 #[test]
 fn where_locks_have_no_effect_the_second_process_takes_the_run_over_and_the_first_notices() {
-    let Some(shim) = shim() else { return };
+    let shim = shim();
     let reference = reference();
     let workspace = Workspace::new();
     let start = || {
@@ -154,4 +187,28 @@ fn where_locks_have_no_effect_the_second_process_takes_the_run_over_and_the_firs
     // Each line once.
     assert_eq!(metrics(&workspace.path(RUN)), reference.metrics);
     assert!(json(&workspace.path(RUN).join("summary.json"))["subnets"].is_array());
+}
+
+#[test]
+fn where_locks_have_no_effect_a_sweep_leaves_a_trial_that_another_takes_over_and_records_no_failure() {
+    let shim = shim();
+    let reference = reference();
+    let workspace = Workspace::new();
+    let start = || {
+        let args = ["run", reference.file.to_str().unwrap(), "--set", "seed=Sweep([3])"];
+        spawn(shimmed(&workspace, shim, "SHIM_FLOCK", "0", &args))
+    };
+    let mut first = start();
+    wait_for_epochs(&workspace.path(RUN), 2, &mut first);
+    let second = start();
+    let first = first.wait_with_output().unwrap();
+    assert!(!workspace.path(RUN).join("failure.txt").exists());
+    assert_eq!(first.status.code(), Some(1), "{}", said(&first));
+    let begun = said(&first).matches("seed=3: begins").count();
+    assert_eq!(begun, 1, "{}", said(&first));
+    let told = "another process has taken over 1 of 1 trials";
+    assert!(said(&first).contains(told), "{}", said(&first));
+    let second = second.wait_with_output().unwrap();
+    assert!(second.status.success(), "{}", said(&second));
+    assert_eq!(json(&workspace.path("runs/tiny/sweep.json"))["trials"][0]["state"], "complete");
 }

@@ -30,7 +30,7 @@ fn write_colours(folder: &Path) {
 }
 
 /// A workspace with colours in `imgs`, and an experiment that reads them there.
-fn with_colours() -> Workspace {
+pub fn with_colours() -> Workspace {
     let workspace = Workspace::new();
     write_colours(&workspace.path("imgs"));
     let text = TINY.replace("Digits", "ImageFolder(path: \"imgs\", image_size: 8)");
@@ -39,7 +39,7 @@ fn with_colours() -> Workspace {
 }
 
 /// The arguments of a short run.
-fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let batch = ["--set", "pretrain.schedule=Constant", "--set", "pretrain.batch=12"];
     [&["run", "tiny.ron"], &SHORT[..4], &batch, more].concat()
 }
@@ -75,7 +75,7 @@ fn swap(folder: &Path, one: &str, other: &str) {
 }
 
 /// Every file below `folder` with its content, but for the lock.
-fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+pub fn files(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
     let paths = entries.map(|entry| entry.unwrap().into_path());
     let files = paths.filter(|path| path.is_file() && path.file_name().is_some_and(|name| name != "lock"));
@@ -176,8 +176,45 @@ fn other_data_need_nothing_of_those_of_the_run() {
     );
     fs::rename(workspace.path("moved"), workspace.path("imgs")).unwrap();
     assert_eq!(evaluated(&workspace, &[]), own);
-    RgbImage::from_pixel(8, 8, Rgb([255; 3])).save(workspace.path("imgs/train/a/0.png")).unwrap();
+    let image = workspace.path("imgs/train/a/0.png");
+    let before = fs::read(&image).unwrap();
+    RgbImage::from_pixel(8, 8, Rgb([255; 3])).save(&image).unwrap();
     refused(&workspace, &["eval", RUN], &["their normalisation is not that of"]);
+    fs::write(&image, before).unwrap();
+
+    // It read colours and crops a little otherwise, and the network takes images as it was trained to.
+    let run = workspace.path(RUN);
+    let mut recorded = json(&run.join("normalisation.json"));
+    recorded["mean"][0] = (recorded["mean"][0].as_f64().unwrap() + 0.005).into();
+    fs::write(run.join("normalisation.json"), recorded.to_string()).unwrap();
+    assert_eq!(evaluated(&workspace, &["--data", "imgs"]), evaluated(&workspace, &[]));
+    for lost in ["summary.json", "subnets/share-0.1/result.json"] {
+        fs::remove_file(run.join(lost)).unwrap();
+    }
+    succeeds(&workspace, &short(&["--set", "pretrain.epochs=15"]));
+    let images = json(&run.join("subnets/share-0.1/network.json"))["images"]["mean"][0].as_f64().unwrap();
+    assert!((images - recorded["mean"][0].as_f64().unwrap()).abs() < 1e-6);
+    evaluated(&workspace, &[]);
+}
+
+#[test]
+fn data_that_an_earlier_version_did_not_record_are_those_of_their_path() {
+    let workspace = with_colours();
+    succeeds(&workspace, &short(&[]));
+    let run = workspace.path(RUN);
+    let experiment = fs::read_to_string(run.join("experiment.ron")).unwrap();
+    let relative = experiment.replace(workspace.path("imgs").to_str().unwrap(), "imgs");
+    assert_ne!(relative, experiment);
+    fs::write(run.join("experiment.ron"), relative).unwrap();
+    fs::remove_file(run.join("data.json")).unwrap();
+    write_colours(&workspace.path("copy"));
+    let elsewhere = ["--set", "data.path=\"copy\""];
+    let told = ["holds the results of another experiment", "/imgs\"", "/copy\""];
+    refused(&workspace, &short(&elsewhere), &told);
+    refused(&workspace, &[&short(&elsewhere)[..], &["--set", "seed=Sweep([3])"]].concat(), &told);
+    succeeds(&workspace, &short(&["--set", "seed=Sweep([3])"]));
+    let told = succeeds(&workspace, &short(&[]));
+    assert!(told.contains("this run is complete"), "{told}");
 }
 
 #[test]
@@ -243,9 +280,12 @@ fn files_of_a_complete_run_that_are_gone_are_made_again_and_the_others_stay() {
         listed["runs"][0]["state"].as_str().unwrap().to_owned()
     };
     assert_eq!(state(), "complete");
-    for gone in
-        ["subnets/share-0.1/model.safetensors", "subnets/share-0.5-0.5-0.7/plan.ron", "masks.safetensors"]
-    {
+    for gone in [
+        "subnets/share-0.1/model.safetensors",
+        "subnets/share-0.5-0.5-0.7/plan.ron",
+        "subnets/share-0.1/network.json",
+        "masks.safetensors",
+    ] {
         fs::remove_file(run.join(gone)).unwrap();
         assert_eq!(state(), "stopped", "{gone}");
         let told = succeeds(&workspace, &["run", "tiny.ron"]);
@@ -297,6 +337,56 @@ fn a_resume_takes_the_results_that_are_there() {
 }
 
 #[test]
+fn speeds_of_one_summary_are_of_one_device() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let summary = workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    let result = |label: &str| run.join("subnets").join(label).join("result.json");
+    let kept = fs::read(result("share-0.5-0.5-0.7")).unwrap();
+    let of_here = json(&result("share-0.1"));
+    assert_eq!(of_here["device"], summary["device"]);
+    // As another machine left it, and as an earlier version did.
+    for device in ["\"device\": \"another\",", ""] {
+        let mut elsewhere = of_here.clone();
+        elsewhere.as_object_mut().unwrap().remove("device");
+        for field in ["images_per_second", "speedup"] {
+            elsewhere[field] = 1e9.into();
+        }
+        let text = elsewhere.to_string().replacen('{', &format!("{{{device}"), 1);
+        fs::write(result("share-0.1"), text).unwrap();
+        fs::remove_file(run.join("summary.json")).unwrap();
+        let again = workspace.run(&file, &[]);
+        assert_eq!(repeatable(again.clone()), repeatable(summary.clone()));
+        let measured = json(&result("share-0.1"));
+        assert_eq!(measured["device"], summary["device"]);
+        assert!(measured["speedup"].as_f64().unwrap() < 1e6 && measured["images_per_second"] != 1e9);
+        assert_eq!(again["subnets"][1]["speedup"], measured["speedup"]);
+        assert_eq!(fs::read(result("share-0.5-0.5-0.7")).unwrap(), kept);
+    }
+}
+
+#[test]
+fn a_retraining_that_has_begun_keeps_its_plan() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    // An earlier version may have kept other units.
+    workspace.run(&file, &["--set", "round_to=16"]);
+    let run = workspace.path(RUN);
+    let plan = || fs::read(run.join("subnets/share-0.1/plan.ron")).unwrap();
+    let before = (plan(), metrics(&run));
+    let experiment = fs::read_to_string(run.join("experiment.ron")).unwrap();
+    let edited = experiment.replace("round_to: Some(16)", "round_to: None");
+    assert_ne!(edited, experiment, "{experiment}");
+    fs::write(run.join("experiment.ron"), edited).unwrap();
+    for lost in ["summary.json", "subnets/share-0.1/result.json"] {
+        fs::remove_file(run.join(lost)).unwrap();
+    }
+    workspace.run(&file, &[]);
+    assert_eq!((plan(), metrics(&run)), before);
+}
+
+#[test]
 fn a_run_that_was_stopped_goes_on_as_a_trial_of_a_sweep() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", TINY);
@@ -315,6 +405,52 @@ fn a_run_that_was_stopped_goes_on_as_a_trial_of_a_sweep() {
     let more = "budgets=Sweep([[Share({\"head_dim\": 0.5, \"hidden\": 0.5, \"tokens\": 0.7}), Share({\"hidden\": 0.1})], [Share({\"hidden\": 0.9})]])";
     let told = succeeds(&workspace, &["run", "tiny.ron", "--set", more]);
     assert!(told.contains("search: copied from another trial"), "{told}");
+}
+
+#[test]
+fn what_goes_by_another_name_or_by_none_is_not_shared() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let summary = workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    let identity = |stage: &str| run.join("checkpoints").join(stage).join("identity");
+    let name = fs::read_to_string(identity("pretrain")).unwrap();
+    let search = fs::read_to_string(identity("search")).unwrap();
+    assert!(name.starts_with("pretrain-") && identity("retrain/share-0.1").exists(), "{name}");
+    let sweep = || {
+        for lost in ["summary.json", "subnets/share-0.1/result.json"] {
+            fs::remove_file(run.join(lost)).unwrap();
+        }
+        succeeds(&workspace, &["run", "tiny.ron", "--set", "seed=Sweep([3])"])
+    };
+    let before = metrics(&run);
+    let shared = workspace.path("runs/tiny/.shared");
+    // As another device would have named it, and as an earlier version left it.
+    fs::write(identity("pretrain"), "pretrain-of-another").unwrap();
+    for _ in 0..2 {
+        let told = sweep();
+        assert!(told.contains("pretrain: its checkpoints are of another device"), "{told}");
+        assert!(!shared.exists(), "{name}");
+        let _ = fs::remove_file(identity("pretrain"));
+    }
+    assert!(!identity("pretrain").exists());
+    // A stage that goes on under another name has neither.
+    fs::write(identity("retrain/share-0.1"), "retrain-of-another").unwrap();
+    for part in ["model", "optimizer"] {
+        let file = run.join(format!("checkpoints/retrain/share-0.1/{part}-1.ckpt"));
+        if file.exists() {
+            fs::write(file, "damaged").unwrap();
+        }
+    }
+    sweep();
+    assert!(!identity("retrain/share-0.1").exists());
+    assert!(!shared.exists());
+    assert_eq!(repeatable(json(&run.join("summary.json"))), repeatable(summary));
+    assert_eq!(metrics(&run).len(), before.len());
+    fs::write(identity("pretrain"), &name).unwrap();
+    fs::remove_dir_all(run.join("checkpoints/retrain/share-0.1")).unwrap();
+    sweep();
+    assert!(shared.join(&name).exists() && shared.join(&search).exists());
 }
 
 #[test]
@@ -347,8 +483,6 @@ fn stages_are_shared_by_what_is_trained_on_and_not_by_what_is_only_reported() {
     };
     run("0.5");
     let first = shared();
-    let record = json(&workspace.path("runs/tiny/.shared").join(&first[0]).join("data.json"));
-    assert_eq!(record["classes"], serde_json::json!(["a", "b", "c"]));
     let repaint = |split: &str| {
         let image = workspace.path("imgs").join(split).join("a/0.png");
         RgbImage::from_pixel(8, 8, Rgb([9; 3])).save(image).unwrap();

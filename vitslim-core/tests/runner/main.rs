@@ -13,6 +13,7 @@ mod evaluation;
 mod file_systems;
 mod identity;
 mod language;
+mod losses;
 #[cfg(target_os = "linux")]
 mod memory;
 mod precision;

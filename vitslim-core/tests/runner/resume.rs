@@ -142,6 +142,14 @@ fn killed_at_twenty_moments_of_all_stages_it_ends_the_same() {
     }
 }
 
+/// Removes what was made from the search of the run in `folder`: nothing is trained again at the price of what is finished.
+fn remove_what_follows(folder: &Path) {
+    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    for name in ["checkpoints/retrain", "subnets"] {
+        std::fs::remove_dir_all(folder.join(name)).unwrap();
+    }
+}
+
 #[test]
 fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     let reference = reference_with_all_checkpoints();
@@ -152,8 +160,7 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
         change(&mut bytes);
         std::fs::write(path, bytes).unwrap();
     };
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
-    std::fs::remove_dir_all(folder.join("subnets/share-0.1")).unwrap();
+    remove_what_follows(&folder);
     damage("metrics.jsonl", |bytes| bytes.truncate(bytes.len() - 9));
     damage("checkpoints/search/model-4.ckpt", |bytes| bytes[100] ^= 1);
 
@@ -164,7 +171,8 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     reference.assert_same_end(&reference.workspace, "repaired");
 
     // With none before it.
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    remove_what_follows(&folder);
+    std::fs::remove_dir_all(folder.join("checkpoints/search")).unwrap();
     for epoch in 1..=4 {
         damage(&format!("checkpoints/pretrain/model-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
     }
@@ -180,7 +188,7 @@ fn a_frozen_search_goes_on_frozen() {
     let frozen = TINY.replace("masks: (lr", "freeze: Weights,\n        masks: (lr");
     let reference = reference_of(&keeping_all(&frozen));
     let folder = reference.workspace.path("runs/tiny/seed=3");
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    remove_what_follows(&folder);
     std::fs::remove_file(folder.join("checkpoints/search/model-2.ckpt")).unwrap();
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
@@ -216,7 +224,8 @@ fn ctrl_c_stops_after_the_batch_and_says_how_to_go_on() {
     assert_eq!(output.status.code(), Some(130), "{printed}");
     let stopped = "pretrain was stopped in epoch";
     assert!(
-        printed.contains(stopped) && printed.ends_with("give the same command to resume from there"),
+        printed.contains(stopped)
+            && printed.ends_with("the same command, without `--fresh`, resumes from there"),
         "{printed}"
     );
     assert!(!workspace.path("runs/tiny/seed=3/summary.json").exists());
@@ -282,7 +291,7 @@ fn signals_of_a_batch_system_end_a_run_like_ctrl_c_with_exit_codes_of_their_own(
         let printed = said(&output);
         assert_eq!(output.status.code(), Some(code), "{printed}");
         assert!(printed.contains(&format!("stopping after this batch: SIG{name}")), "{printed}");
-        assert!(printed.ends_with("give the same command to resume from there"), "{printed}");
+        assert!(printed.ends_with("the same command, without `--fresh`, resumes from there"), "{printed}");
         // What it had saved stays.
         assert!(metrics(&folder).len() >= epochs);
     }
@@ -298,6 +307,101 @@ fn signals_of_a_batch_system_end_a_run_like_ctrl_c_with_exit_codes_of_their_own(
     assert!(child.try_wait().unwrap().is_none());
     signal(&child, "TERM");
     assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+/// Waits until the process listens to SIGTERM, which it does before it reads its data.
+#[cfg(target_os = "linux")]
+fn wait_until_it_listens(child: &mut Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let listens = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << 14) != 0
+    };
+    while !listens() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_before_training_ends_the_process_at_once() {
+    let workspace = Workspace::new();
+    let random = "data: Random(image_size: 32, channels: 3, classes: 10, images: 10000)";
+    workspace.write("tiny.ron", &TINY.replace("data: Digits", random));
+    for (name, code, seed) in [("TERM", 143, "3"), ("INT", 130, "3"), ("TERM", 143, "Sweep([3, 4])")] {
+        let set = format!("seed={seed}");
+        let mut command =
+            workspace.command(env!("CARGO_BIN_EXE_vitslim"), &["run", "tiny.ron", "--set", &set]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until_it_listens(&mut child);
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let printed = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{printed}");
+        assert!(printed.contains("stopped before training began: "), "{printed}");
+        assert!(!workspace.path("runs").exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_between_stages_stops_before_the_next_budget() {
+    let workspace = Workspace::new();
+    let (start, _) = TINY.split_once("    budgets:").unwrap();
+    let shares = (1..=9).map(|tenths| format!("Share({{ \"hidden\": 0.{tenths} }})"));
+    let budgets = shares.collect::<Vec<_>>().join(", ");
+    let file = workspace.write("tiny.ron", &format!("{start}    budgets: [{budgets}],\n)\n"));
+    let folder = workspace.path("runs/tiny/seed=3");
+    let mut command = workspace.command(env!("CARGO_BIN_EXE_vitslim"), &["run", file.to_str().unwrap()]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    while !folder.join("subnets/share-0.1/result.json").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    signal(&child, "TERM");
+    let output = child.wait_with_output().unwrap();
+    let printed = said(&output);
+    assert_eq!(output.status.code(), Some(143), "{printed}");
+    let told = "stopped between two stages; the same command, without `--fresh`, resumes from there";
+    assert!(printed.ends_with(told), "{printed}");
+    assert!(!folder.join("subnets/share-0.9").exists() && !folder.join("summary.json").exists());
+    let before = metrics(&folder);
+    assert_eq!(workspace.run(&file, &[])["subnets"].as_array().unwrap().len(), 9);
+    assert_eq!(metrics(&folder), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_comes_again_after_some_seconds_ends_a_process_that_does_not_get_to_stop() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", &longer().replace("seed: 3", "seed: Sweep([3, 4])"));
+    let mut command = workspace.command(env!("CARGO_BIN_EXE_vitslim"), &["run", "tiny.ron"]);
+    let mut sweep = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let folder = workspace.path("runs/tiny/seed=3");
+    wait_for_epochs(&folder, 1, &mut sweep);
+    let holder = std::fs::read_to_string(folder.join("lock")).unwrap();
+    let trial = holder.lines().next().unwrap().strip_prefix("process ").unwrap();
+    let kill = |name: &str| {
+        assert!(
+            Command::new("sh").arg("-c").arg(format!("kill -{name} {trial}")).status().unwrap().success()
+        );
+    };
+    // The sweep waits for its trial.
+    kill("STOP");
+    signal(&sweep, "TERM");
+    signal(&sweep, "TERM");
+    std::thread::sleep(Duration::from_millis(3500));
+    let waits = sweep.try_wait().unwrap().is_none();
+    signal(&sweep, "TERM");
+    let started = Instant::now();
+    while sweep.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // It ends by itself, without its sweep.
+    kill("CONT");
+    assert!(waits && started.elapsed() < Duration::from_secs(20));
+    assert_eq!(sweep.wait().unwrap().code(), Some(143));
 }
 
 #[test]
@@ -330,7 +434,7 @@ fn an_epoch_that_an_earlier_version_saved_though_it_had_diverged_is_trained_agai
     let digest = Sha256::digest(&bytes);
     bytes.extend(digest.as_slice());
     std::fs::write(&path, bytes).unwrap();
-    std::fs::remove_file(folder.join("summary.json")).unwrap();
+    remove_what_follows(&folder);
     let printed = said(&reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]));
     let told = "search: the checkpoint of epoch 2 is not finite; resuming from the one before";
     assert!(printed.contains(told), "{printed}");

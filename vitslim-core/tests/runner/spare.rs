@@ -4,13 +4,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::workspace::{TINY, Workspace, repeatable, said};
+use super::workspace::{TINY, Workspace, keeping_all, repeatable, said};
 
 const RUN: &str = "runs/tiny/seed=3";
 
+/// The names of the files in a folder of checkpoints, but for that with the name of the stage.
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "identity");
     names.sort();
     names
 }
@@ -49,6 +51,28 @@ fn of_a_complete_stage_the_weights_that_it_ended_with_stay_or_all() {
     assert_eq!(kept, ["model-1.ckpt", "model-2.ckpt", "optimizer-1.ckpt", "optimizer-2.ckpt"]);
     assert_eq!(workspace.run(&file, &["--set", "keep=All"]), workspace.run(&file, &[]));
     assert_eq!(gc(&workspace, &["all"])["spare"], Value::Array(vec![]));
+}
+
+#[test]
+fn gc_keeps_what_an_earlier_version_saved_until_the_run_has_gone_on_from_it() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &keeping_all(TINY));
+    workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    // Stopped after its search, whose last step may have diverged.
+    for name in ["summary.json", "experiment.ron", "metrics.jsonl"] {
+        let text = std::fs::read_to_string(run.join(name)).unwrap().replace("keep: All", "keep: Last");
+        let lines = text.split_inclusive('\n').filter(|line| !line.contains("\"retrain\""));
+        std::fs::write(run.join(name), lines.collect::<String>()).unwrap();
+    }
+    std::fs::remove_file(run.join("summary.json")).unwrap();
+    for name in ["subnets", "checkpoints/retrain"] {
+        std::fs::remove_dir_all(run.join(name)).unwrap();
+    }
+    gc(&workspace, &["--yes"]);
+    assert_eq!(names(&run.join("checkpoints/pretrain")), ["model-2.ckpt"]);
+    let all = ["model-1.ckpt", "model-2.ckpt", "optimizer-1.ckpt", "optimizer-2.ckpt"];
+    assert_eq!(names(&run.join("checkpoints/search")), all);
 }
 
 #[test]

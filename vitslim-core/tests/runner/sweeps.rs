@@ -258,8 +258,26 @@ fn a_shared_stage_that_diverged_fails_for_the_other_trials_at_once_with_the_same
         let log = workspace.path(&format!("runs/tiny/hidden.weight={weight},seed=3/log.txt"));
         std::fs::read_to_string(log).unwrap()
     };
-    let remembered = "another trial of the sweep";
+    let remembered = "so it went before";
     assert!(!log("0.0001").contains(remembered) && log("0.001").contains(remembered), "{}", log("0.001"));
+    let again = |expected: bool| {
+        std::fs::remove_file(workspace.path("runs/tiny/hidden.weight=0.0001,seed=3/log.txt")).unwrap();
+        workspace.vitslim(&["run", "tiny.ron", "--set", wild[0], "--set", wild[1]]);
+        assert_eq!(log("0.0001").contains(remembered), expected, "{}", log("0.0001"));
+    };
+    again(true);
+    let stages = std::fs::read_dir(workspace.path("runs/tiny/.shared")).unwrap();
+    let diverged = stages.map(|stage| stage.unwrap().path().join("diverged.txt")).find(|file| file.exists());
+    let diverged = diverged.unwrap();
+    let told = log("0.0001").replace('│', " ").split_whitespace().collect::<String>();
+    assert!(told.contains(diverged.parent().unwrap().file_name().unwrap().to_str().unwrap()), "{told}");
+    // Another version tries it again, and so does this one if it is told to.
+    let text = std::fs::read_to_string(&diverged).unwrap();
+    std::fs::write(&diverged, text.replacen("vitslim ", "vitslim 0.", 1)).unwrap();
+    again(false);
+    assert_eq!(std::fs::read_to_string(&diverged).unwrap(), text);
+    std::fs::remove_file(&diverged).unwrap();
+    again(false);
     // With other settings it is another stage.
     for weight in ["0.0001", "0.001"] {
         std::fs::remove_dir_all(workspace.path(&format!("runs/tiny/hidden.weight={weight},seed=3"))).unwrap();
@@ -376,7 +394,7 @@ fn a_thousand_trials_are_planned_and_one_is_resolved() {
 }
 
 /// A sweep of two trials that share their pretraining and their search.
-fn two_budgets(workspace: &Workspace) -> (PathBuf, [PathBuf; 2]) {
+pub fn two_budgets(workspace: &Workspace) -> (PathBuf, [PathBuf; 2]) {
     let file = workspace.write("tiny.ron", &TINY.replace("\"hidden\": 0.1", "\"hidden\": Sweep([0.1, 0.9])"));
     (file, ["0.1", "0.9"].map(|share| workspace.path(&format!("runs/tiny/budgets.1.hidden={share},seed=3"))))
 }

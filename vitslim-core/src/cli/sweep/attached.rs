@@ -7,7 +7,7 @@ use std::path::Path;
 
 use miette::IntoDiagnostic;
 
-use super::protocol::{BUSY, END, trial_folder};
+use super::protocol::{BUSY, END, TAKEN_OVER, trial_folder};
 use crate::cli::interrupt::{CtrlC, INTERRUPTED, stop_on_signals};
 use crate::cli::registry::Registry;
 use crate::cli::run_one::{RunArgs, run_one};
@@ -15,7 +15,7 @@ use crate::experiment::Document;
 use crate::panics::panic_message;
 use crate::run::{FolderError, RunError, record_failure};
 use crate::terminal::one_line;
-use crate::train::{Interrupter, TrainError};
+use crate::train::Interrupter;
 
 /// Runs the trial called `name`. If it fails, the reason is written to its folder.
 ///
@@ -43,12 +43,13 @@ pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &s
     result
 }
 
-/// Stops after the current batch when a byte arrives, and at once when the sweep is gone: a trial does not outlive its sweep.
+/// Stops after the current batch when a byte arrives, and at once before the trial has begun, and when the sweep is gone: a trial does
+/// not outlive its sweep.
 fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) {
     let interrupter = interrupter.clone();
     std::thread::spawn(move || {
         let mut byte = [0];
-        while matches!(input.read(&mut byte), Ok(1)) {
+        while matches!(input.read(&mut byte), Ok(1)) && interrupter.has_begun() {
             interrupter.stop();
         }
         std::process::exit(INTERRUPTED.into());
@@ -57,8 +58,10 @@ fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) {
 
 fn leave_failure(folder: &Path, report: &miette::Report) -> miette::Result<()> {
     match report.downcast_ref::<RunError>() {
-        Some(RunError::Train(TrainError::Interrupted { .. })) => Ok(()),
+        Some(error) if error.is_interruption() => Ok(()),
         Some(RunError::Folder(FolderError::InUse { .. })) => std::process::exit(BUSY),
+        // The folder is the other process's: nothing is left there.
+        Some(error) if error.is_taken_over() => std::process::exit(TAKEN_OVER),
         _ => Ok(record_failure(folder, &reason(report), &format!("{report:?}"))?),
     }
 }

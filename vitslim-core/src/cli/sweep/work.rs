@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub(super) struct Sweep<'a> {
     interrupter: &'a Interrupter,
     /// Why trials failed, by their number. It includes failures that could not be written to a trial's folder.
     failures: Mutex<HashMap<usize, String>>,
+    /// Number of trials that another process has taken over.
+    taken_over: AtomicUsize,
 }
 
 impl<'a> Sweep<'a> {
@@ -40,7 +43,8 @@ impl<'a> Sweep<'a> {
         interrupter: &'a Interrupter,
     ) -> Self {
         let display = Display::new(trials.len(), args.quiet);
-        Self { args, written, folder, trials, display, interrupter, failures: Mutex::default() }
+        let (failures, taken_over) = Default::default();
+        Self { args, written, folder, trials, display, interrupter, failures, taken_over }
     }
 
     /// Prints a message, unless the sweep is quiet.
@@ -61,6 +65,7 @@ impl<'a> Sweep<'a> {
             self.display.count(before);
             self.tell(&format!("{before} of {} trials are complete", self.trials.len()));
         }
+        self.interrupter.begin();
         self.write()?;
         let at_once = self.args.jobs.min(left.len()).max(1);
         // As many as a run of its own has, which `RAYON_NUM_THREADS` can set.
@@ -107,6 +112,10 @@ impl<'a> Sweep<'a> {
         match &outcome {
             Outcome::Complete => self.display.end(line, "complete", true),
             Outcome::Stopped => self.display.end(line, "stopped", false),
+            Outcome::TakenOver => {
+                self.display.end(line, "another process has taken it over", false);
+                self.taken_over.fetch_add(1, Ordering::Relaxed);
+            }
             Outcome::Busy => self.display.end(line, "another process is working on it", false),
             Outcome::Failed(reason) => {
                 self.display.end(line, "failed", true);
@@ -140,7 +149,10 @@ impl<'a> Sweep<'a> {
                 differing: differing.map(|(name, value)| (name.to_owned(), json(&value))).collect(),
                 state,
                 failure: here.or_else(|| failure(&trial.folder)).filter(|_| state == RunState::Failed),
-                summary: summary(&trial.folder).filter(|_| state == RunState::Complete),
+                summary: match state {
+                    RunState::Complete => trial.summary().cloned().or_else(|| summary(&trial.folder)),
+                    _ => None,
+                },
             }
         });
         SweepReport { name: self.written.name().to_owned(), trials: trials.collect() }
@@ -166,10 +178,13 @@ impl<'a> Sweep<'a> {
     pub(super) fn end(&self, report: &SweepReport) -> miette::Result<()> {
         let (trials, complete) = (report.trials.len(), report.count(RunState::Complete));
         let failed = report.count(RunState::Failed).max(self.failures().len());
+        let taken_over = self.taken_over.load(Ordering::Relaxed);
         if complete == trials {
             Ok(())
         } else if failed > 0 {
             Err(SweepError::Failed { failed, trials }.into())
+        } else if taken_over > 0 && !self.interrupter.should_stop() {
+            Err(SweepError::TakenOver { taken_over, trials }.into())
         } else {
             Err(SweepError::Interrupted { complete, trials }.into())
         }

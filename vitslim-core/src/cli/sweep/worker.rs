@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use super::protocol::{BUSY, END};
+use super::protocol::{BUSY, END, TAKEN_OVER};
 use super::trial::Trial;
 use crate::cli::interrupt::is_stop;
 use crate::cli::process::THREADS;
@@ -30,6 +30,8 @@ pub(super) enum Outcome {
     Stopped,
     /// Another process is working on it.
     Busy,
+    /// Another process has taken it over, where locks have no effect. To try it again would take it back.
+    TakenOver,
 }
 
 /// How to start the processes of trials.
@@ -131,6 +133,7 @@ fn outcome(status: ExitStatus, folder: &Path, last: &[String], stopping: bool) -
         // A signal for the whole sweep came before the process could listen to it.
         None if stopping => Outcome::Stopped,
         Some(BUSY) => Outcome::Busy,
+        Some(TAKEN_OVER) => Outcome::TakenOver,
         _ => {
             let reason = failure(folder).unwrap_or_else(|| {
                 let reason = match last.last().filter(|_| status.code() == Some(1)) {

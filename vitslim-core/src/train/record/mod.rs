@@ -47,7 +47,7 @@ struct Line {
 }
 
 /// What a line says about its stage.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::train) struct Entry {
     pub(in crate::train) epoch: usize,
     /// Step of the stage, from 1; `None` if the line covers a whole epoch.
@@ -76,6 +76,11 @@ pub(in crate::train) struct StageRecord {
 impl StageRecord {
     pub(in crate::train) fn new(path: PathBuf, stage: Stage, subnet: Option<&str>) -> Self {
         Self { path, stage: stage.name(), subnet: subnet.map(str::to_owned) }
+    }
+
+    /// The file.
+    pub(in crate::train) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Name of the stage.
@@ -137,6 +142,19 @@ impl StageRecord {
         let lines = self.lines()?;
         let last = lines.iter().rev().find(|line| self.is_ours(line));
         Ok(last.map_or(0.0, |line| line.entry.seconds))
+    }
+
+    /// Whether another stage has begun after this one.
+    pub(in crate::train) fn is_followed(&self) -> Result<bool, Error> {
+        let lines = self.lines()?;
+        Ok(lines.iter().skip_while(|line| !self.is_ours(line)).any(|line| !self.is_ours(line)))
+    }
+
+    /// Whether the lines of the stage, but for their times, are those of the file `path`, which [`StageRecord::detached`] made.
+    pub(in crate::train) fn repeats(&self, path: &Path) -> Result<bool, Error> {
+        let theirs = Self { path: path.to_owned(), stage: self.stage, subnet: None };
+        let timeless = |entry: Entry| Entry { seconds: 0.0, ..entry };
+        Ok(self.entries()?.into_iter().map(timeless).eq(theirs.entries()?.into_iter().map(timeless)))
     }
 
     /// Removes the stage's lines after `epoch`, all lines of later stages, and a line that was cut short. Sub-networks do not
