@@ -11,7 +11,7 @@ use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedData, ExperimentCheck, Fingerprints, Reason};
 use crate::run::{
-    Cutting, PreparedBudget, config, config_fault, dataset, dataset_naming_all, facts, keys, unfit,
+    Cutting, PreparedBudget, config, config_error, dataset, dataset_naming_all, facts, keys, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 
@@ -72,7 +72,7 @@ fn check_network<A: Architecture>(
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
-        .map_err(|error| reasons(&config_fault(&trial.document, error)))?;
+        .map_err(|error| reasons(&config_error(&trial.document, error)))?;
     let known = check.reasons.len();
     let (described, searched, budgets) = check_keys(trial, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));

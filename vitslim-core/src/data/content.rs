@@ -20,8 +20,9 @@ pub struct DataContent {
 pub struct SplitContent {
     /// Number of images.
     pub images: usize,
-    /// SHA-256 over the pixels and the class names of the images that the split is drawn from, in their order. A validation split
-    /// that is held out of the training images has theirs: seed and fraction decide which of them it gets.
+    /// SHA-256 over the images that the split is drawn from and the names of their classes, in their order: over the bytes of image
+    /// files, and over pixels where images have no file each. A validation split that is held out of the training images has
+    /// theirs: seed and fraction decide which of them it gets.
     pub sha256: String,
 }
 

@@ -36,15 +36,32 @@ pub(super) struct Decoded {
 ///
 /// What is wrong with the file, a sentence without its subject.
 pub(super) fn read_image(path: &Path) -> Result<Decoded, String> {
-    let mut bytes = input_file::read(path, MOST_BYTES).map_err(|error| format!("cannot be read: {error}"))?;
+    decode(read_file(path)?)
+}
+
+/// The bytes of the image file at `path`.
+///
+/// # Errors
+///
+/// Why it cannot be read, a sentence without its subject.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    input_file::read(path, MOST_BYTES).map_err(|error| format!("cannot be read: {error}"))
+}
+
+/// The image in the file with the content `bytes`.
+///
+/// # Errors
+///
+/// What is wrong with the file, a sentence without its subject.
+pub(super) fn decode(mut bytes: Vec<u8>) -> Result<Decoded, String> {
     if bytes.is_empty() {
         return Err("is empty".to_owned());
     }
     // JPEG decoders have been known to panic on damaged files.
-    attempt(|| decode(&mut bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
+    attempt(|| decode_format(&mut bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
 }
 
-fn decode(bytes: &mut Vec<u8>) -> Result<Decoded, String> {
+fn decode_format(bytes: &mut Vec<u8>) -> Result<Decoded, String> {
     let damaged = |error: ImageError| format!("is damaged: {error}");
     let format = match guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use image::RgbImage;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -31,22 +30,14 @@ pub(super) enum Pixels {
         /// The file of each image.
         paths: Vec<PathBuf>,
         /// The digest of each image.
-        digests: Vec<PixelDigest>,
+        digests: Vec<ImageDigest>,
         /// What is seen of an image.
         crop: Crop,
     },
 }
 
-/// SHA-256 of the pixels of an image.
-pub(super) type PixelDigest = [u8; 32];
-
-/// The digest of the pixels of a file, before they are cropped.
-pub(super) fn digest(image: &RgbImage) -> PixelDigest {
-    let mut hash = Sha256::new();
-    [image.width(), image.height()].iter().for_each(|side| hash.update(side.to_le_bytes()));
-    hash.update(image.as_raw());
-    hash.finalize().into()
-}
+/// SHA-256 of an image: of the bytes of its file, which no version of a decoder changes, or of its pixels if it has no file.
+pub(super) type ImageDigest = [u8; 32];
 
 impl Images {
     /// Reads image `index` into `image`, `[channels, height, width]`.
@@ -65,9 +56,9 @@ impl Images {
         }
     }
 
-    /// SHA-256 over the pixels and the class name of each image, in their order.
+    /// SHA-256 over the digest and the class name of each image, in their order.
     pub(super) fn sha256(&self, class_names: &[String]) -> String {
-        let of_memory: Vec<PixelDigest>;
+        let of_memory: Vec<ImageDigest>;
         let digests = match &self.pixels {
             Pixels::Memory(pixels) => {
                 let images = pixels.par_chunks_exact(self.shape.values());

@@ -1,4 +1,7 @@
 //! Reads a JPEG with the colours that libjpeg sees in it, and refuses one that is not whole.
+//!
+//! A scan that ends too early is found by its codes. In a progressive JPEG, scans that refine have bits without codes too: if some of
+//! those are missing, what the scan adds to the precision of the last coefficients is made up.
 
 use image::RgbImage;
 use image::metadata::Orientation;
@@ -14,6 +17,11 @@ const END: u8 = 0xd9;
 /// Put behind a scan, ends it with a mistake if it is shorter than it should be: no code consists of ones. Without it, the decoder
 /// makes up what is missing. It reads at most 7 bytes more than it decodes.
 const STOP: [u8; 16] = [0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0, 0xff, 0];
+
+/// Put before the first scan of a progressive JPEG, refines one channel by nothing: the decoder takes bits behind the end for zeroes.
+/// It looks for what comes behind a first scan before it has decoded it, which therefore can have no [`STOP`]. Channel and table
+/// are to be filled in.
+const FIRST: [u8; 12] = [0xff, 0xda, 0, 8, 1, 0, 0, 0, 0, 0x10, 0, 0];
 
 /// Colour transforms of Adobe.
 const NONE: u8 = 0;
@@ -33,7 +41,7 @@ impl<'a> Jpeg<'a> {
         let segments = Segments::read(bytes)?;
         let transform = segments.transform()?;
         segments.transforms.iter().for_each(|&place| bytes[place] = transform);
-        *bytes = with_stops(bytes, &segments.stops);
+        *bytes = with_inserted(bytes, &segments.inserted);
         let options = DecoderOptions::default().set_max_width(usize::MAX).set_max_height(usize::MAX);
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_slice()), options);
         decoder.decode_headers().map_err(damaged)?;
@@ -67,17 +75,17 @@ impl<'a> Jpeg<'a> {
     }
 }
 
-/// `jpeg` with a [`STOP`] before each of the bytes `ends`.
-fn with_stops(jpeg: &[u8], ends: &[usize]) -> Vec<u8> {
-    let mut marked = Vec::with_capacity(jpeg.len() + STOP.len() * ends.len());
+/// `jpeg` with bytes before some of its own.
+fn with_inserted(jpeg: &[u8], inserted: &[(usize, Vec<u8>)]) -> Vec<u8> {
+    let mut whole = Vec::with_capacity(jpeg.len() + STOP.len() * inserted.len());
     let mut start = 0;
-    for &end in ends {
-        marked.extend_from_slice(&jpeg[start..end]);
-        marked.extend(STOP);
-        start = end;
+    for (place, bytes) in inserted {
+        whole.extend_from_slice(&jpeg[start..*place]);
+        whole.extend(bytes);
+        start = *place;
     }
-    marked.extend_from_slice(&jpeg[start..]);
-    marked
+    whole.extend_from_slice(&jpeg[start..]);
+    whole
 }
 
 fn damaged(error: DecodeErrors) -> String {
@@ -103,25 +111,27 @@ struct Segments {
     has_restarts: bool,
     /// The coefficients of each channel that are not complete yet, if it is progressive.
     missing: Vec<u64>,
-    /// Ends of scans that may be marked by [`STOP`].
-    stops: Vec<usize>,
+    /// What is to be inserted before which byte: [`FIRST`], and a [`STOP`] at the end of each scan.
+    inserted: Vec<(usize, Vec<u8>)>,
 }
 
 impl Segments {
     /// Follows the segments of `jpeg` to its end marker. Thumbnails inside a segment have end markers of their own.
     fn read(jpeg: &[u8]) -> Result<Self, String> {
         let mut segments = Self::default();
-        let (mut at, mut scans, mut is_scanned) = (2, 0, false);
+        let (mut at, mut has_scans) = (2, false);
         loop {
-            let (kind, start) = marker(jpeg, at, scans > 0)?;
+            let (kind, start) = marker(jpeg, at, has_scans)?;
             if kind == END {
                 return match segments.missing.iter().all(|missing| *missing == 0) {
                     true => Ok(segments),
-                    false => Err("is damaged: scans are missing at its end".to_owned()),
+                    false => {
+                        Err("is a JPEG whose scans leave out a part of it, which is not read".to_owned())
+                    }
                 };
             }
             // What belongs behind the last scan: text and data of programs.
-            if is_scanned && !matches!(kind, 0xe0..=0xef | 0xfe) {
+            if has_scans && !segments.is_progressive && !matches!(kind, 0xe0..=0xef | 0xfe) {
                 return Err(format!("is damaged: its scan is interrupted by the marker 0xff{kind:02x}"));
             }
             let length = jpeg.get(start..start + 2).ok_or_else(cut_off)?;
@@ -130,14 +140,15 @@ impl Segments {
             let content = jpeg.get(start + 2..at).ok_or_else(cut_off)?;
             segments.add(kind, start + 2, content)?;
             if kind == 0xda {
-                scans += 1;
-                let channels = content.first().copied().map_or(0, usize::from);
-                is_scanned = !segments.is_progressive && scans == 1 && channels == segments.channels.len();
-                at = end_of_scan(jpeg, at, segments.has_restarts)?;
-                // The decoder looks for what comes behind all others before it has decoded them.
-                if is_scanned || segments.is_progressive && scans > 1 {
-                    segments.stops.push(at);
+                if let ([_, channel, table, ..], true, false) = (content, segments.is_progressive, has_scans)
+                {
+                    let mut first = FIRST;
+                    first[5..7].copy_from_slice(&[*channel, *table]);
+                    segments.inserted.push((start - 2, first.into()));
                 }
+                has_scans = true;
+                at = end_of_scan(jpeg, at, segments.has_restarts)?;
+                segments.inserted.push((at, STOP.into()));
             }
         }
     }
@@ -158,6 +169,12 @@ impl Segments {
             }
             0xc9 | 0xca => return Err("is a JPEG with arithmetic coding, which cannot be read".to_owned()),
             0xda if self.is_progressive => self.complete(content),
+            // The decoder takes the end of the first scan for the end of the image, or makes up what another lacks.
+            0xda if content.first().is_some_and(|count| usize::from(*count) != self.channels.len()) => {
+                return Err(
+                    "is a JPEG with a scan for each channel, which cannot be read: save it anew".to_owned()
+                );
+            }
             0xdd => self.has_restarts = content.iter().any(|byte| *byte != 0),
             // As long as libjpeg takes them seriously.
             0xe0 => self.jfif |= content.starts_with(b"JFIF\0") && content.len() >= 14,

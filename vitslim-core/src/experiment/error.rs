@@ -188,7 +188,7 @@ impl ExperimentErrors {
     }
 }
 
-/// ExperimentErrors in the order of their places, those of one source together.
+/// `errors` in the order of their places, those of one source together.
 fn in_order(errors: impl IntoIterator<Item = ExperimentError>) -> Vec<ExperimentError> {
     let mut errors: Vec<ExperimentError> = errors.into_iter().collect();
     let mut sources: Vec<Arc<Source>> = Vec::new();

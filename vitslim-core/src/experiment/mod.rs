@@ -2,7 +2,7 @@
 //!
 //! Text becomes a [tree](Node) whose nodes know their places. The files that it starts from and the `--set` arguments change the tree,
 //! which is a [`Document`] then; its sweeps make [`Trials`] of it, each with its typed [`Experiment`], which is read once and handed
-//! on. Whatever is wrong is a [`ExperimentError`] at its place, with the right name or spelling, and all that is wrong with a file is told at
+//! on. Whatever is wrong is an [`ExperimentError`] at its place, with the right name or spelling, and all that is wrong with a file is told at
 //! once. What is wrong with its data or its network shows later.
 
 mod base;

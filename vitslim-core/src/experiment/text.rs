@@ -36,6 +36,10 @@ pub enum TextError {
         /// The first byte that is not UTF-8.
         offset: usize,
     },
+    /// It is text in UTF-8, but for some of its bytes.
+    #[error("is damaged UTF-8 at byte {0}")]
+    #[diagnostic(help("write the character there again"))]
+    Damaged(usize),
     /// It is no text.
     #[error("is not a text file: its byte {0} is not UTF-8")]
     NoText(usize),
@@ -56,13 +60,8 @@ pub(super) fn read_text(path: &Path) -> Result<String, TextError> {
     if let Some(encoding) = utf_16(&bytes) {
         return Err(TextError::Utf16(encoding));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let offset = error.utf8_error().valid_up_to();
-        match encoding(error.as_bytes()) {
-            Some(encoding) => TextError::Encoding { encoding, offset },
-            None => TextError::NoText(offset),
-        }
-    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| no_utf_8(error.as_bytes(), error.utf8_error().valid_up_to()))?;
     let text = without_mark(&text);
     if text.trim().is_empty() { Err(TextError::Empty) } else { Ok(text.to_owned()) }
 }
@@ -82,11 +81,18 @@ fn utf_16(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// The encoding of a text that goes by bytes: no text has other control characters than line breaks and tabs.
-fn encoding(bytes: &[u8]) -> Option<&'static str> {
+/// What `bytes` are, which are not UTF-8 at `offset`: no text has other control characters than line breaks and tabs.
+fn no_utf_8(bytes: &[u8], offset: usize) -> TextError {
     if bytes.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) {
-        return None;
+        return TextError::NoText(offset);
+    }
+    let broken = bytes.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count();
+    let whole: usize =
+        bytes.utf8_chunks().map(|chunk| chunk.valid().chars().filter(|c| !c.is_ascii()).count()).sum();
+    // Hardly any text of one byte a character has two in a row that are UTF-8.
+    if whole >= broken {
+        return TextError::Damaged(offset);
     }
     let latin = !bytes.iter().any(|byte| (0x80..0xa0).contains(byte));
-    Some(if latin { "LATIN1" } else { "WINDOWS-1252" })
+    TextError::Encoding { encoding: if latin { "LATIN1" } else { "WINDOWS-1252" }, offset }
 }

@@ -1,10 +1,21 @@
 use burn_capture::CapturedGraph;
-use burn_ir::{ActivationOperationIr, OperationIr};
+use burn_ir::{
+    ActivationOperationIr, BaseOperationIr, BinaryOpIr, FloatOperationIr, NumericOperationIr, OperationIr,
+    ScalarIr, TensorIr,
+};
 
-/// The activation functions of a recorded forward pass, by name, in the order of their first use. `gelu` is the exact one.
+/// What stands for an operation without a name.
+const OTHER: &str = "other";
+
+/// The activation functions of a recorded forward pass, by name, in the order of their first use.
+///
+/// `gelu` is the exact one, `silu` is `x * sigmoid(x)`, and `hard_swish` is `x * hard_sigmoid(x)`. `tanh`, `exp` and `erf` are told
+/// wherever they are computed. `other` stands for operations that have no name here, and are neither sums and products, nor part of
+/// a norm, nor the softmax of an attention.
 pub fn activations(captured: &CapturedGraph) -> Vec<&'static str> {
+    let operations = &captured.graph.operations;
     let mut found = Vec::new();
-    for name in captured.graph.operations.iter().filter_map(name) {
+    for name in operations.iter().filter_map(|operation| name(operation, operations)) {
         if !found.contains(&name) {
             found.push(name);
         }
@@ -12,30 +23,117 @@ pub fn activations(captured: &CapturedGraph) -> Vec<&'static str> {
     found
 }
 
-fn name(operation: &OperationIr) -> Option<&'static str> {
-    let OperationIr::Activation(activation) = operation else { return None };
-    match activation {
-        ActivationOperationIr::Gelu(_) => Some("gelu"),
-        ActivationOperationIr::Relu(_) => Some("relu"),
-        ActivationOperationIr::LeakyRelu(_) => Some("leaky_relu"),
-        ActivationOperationIr::PRelu(_) => Some("prelu"),
-        ActivationOperationIr::Sigmoid(_) => Some("sigmoid"),
-        ActivationOperationIr::HardSigmoid(_) => Some("hard_sigmoid"),
-        ActivationOperationIr::LogSigmoid(_) => Some("log_sigmoid"),
+fn name(operation: &OperationIr, all: &[OperationIr]) -> Option<&'static str> {
+    match operation {
+        OperationIr::Activation(activation) => of_activation(activation, all),
+        OperationIr::Float(_, operation) => of_float(operation),
+        OperationIr::NumericFloat(_, operation) => (!is_arithmetic(operation)).then_some(OTHER),
+        OperationIr::BaseFloat(BaseOperationIr::MaskWhere(_) | BaseOperationIr::MaskFill(_))
+        | OperationIr::Custom(_) => Some(OTHER),
         _ => None,
+    }
+}
+
+fn of_activation(activation: &ActivationOperationIr, all: &[OperationIr]) -> Option<&'static str> {
+    Some(match activation {
+        ActivationOperationIr::Gelu(_) => "gelu",
+        ActivationOperationIr::Relu(_) => "relu",
+        ActivationOperationIr::LeakyRelu(_) => "leaky_relu",
+        ActivationOperationIr::PRelu(_) => "prelu",
+        ActivationOperationIr::Sigmoid(of) if multiplies(&of.input, &of.out, all) => "silu",
+        ActivationOperationIr::Sigmoid(_) => "sigmoid",
+        ActivationOperationIr::HardSigmoid(of) if multiplies(&of.tensor, &of.out, all) => "hard_swish",
+        ActivationOperationIr::HardSigmoid(_) => "hard_sigmoid",
+        ActivationOperationIr::LogSigmoid(_) => "log_sigmoid",
+        ActivationOperationIr::Softmax(_) => return None,
+        _ => OTHER,
+    })
+}
+
+/// Whether the product of `input` and `output` is all that is made of `output`.
+fn multiplies(input: &TensorIr, output: &TensorIr, all: &[OperationIr]) -> bool {
+    let mut readers = all.iter().filter(|operation| {
+        !matches!(operation, OperationIr::Drop(_)) && operation.inputs().any(|read| read.id == output.id)
+    });
+    let is_product = |operation: &OperationIr| match operation {
+        OperationIr::NumericFloat(_, NumericOperationIr::Mul(BinaryOpIr { lhs, rhs, .. })) => {
+            [lhs.id, rhs.id].contains(&input.id)
+        }
+        _ => false,
+    };
+    readers.next().is_some_and(is_product) && readers.all(is_product)
+}
+
+fn of_float(operation: &FloatOperationIr) -> Option<&'static str> {
+    match operation {
+        FloatOperationIr::Matmul(_) | FloatOperationIr::Sqrt(_) | FloatOperationIr::Recip(_) => None,
+        FloatOperationIr::PowfScalar(of) if is_two(&of.rhs) => None,
+        FloatOperationIr::Exp(_) => Some("exp"),
+        FloatOperationIr::Erf(_) => Some("erf"),
+        FloatOperationIr::Tanh(_) => Some("tanh"),
+        _ => Some(OTHER),
+    }
+}
+
+/// Whether it is linear, or a product, or a comparison, by which alone nothing changes.
+fn is_arithmetic(operation: &NumericOperationIr) -> bool {
+    use NumericOperationIr as Numeric;
+    match operation {
+        Numeric::PowiScalar(of) => is_two(&of.rhs),
+        Numeric::Add(_)
+        | Numeric::AddScalar(_)
+        | Numeric::Sub(_)
+        | Numeric::SubScalar(_)
+        | Numeric::Mul(_)
+        | Numeric::MulScalar(_)
+        | Numeric::Div(_)
+        | Numeric::DivScalar(_)
+        | Numeric::Neg(_)
+        | Numeric::Full(_)
+        | Numeric::Pad(_)
+        | Numeric::Sum(_)
+        | Numeric::SumDim(_)
+        | Numeric::SumDims(_)
+        | Numeric::Mean(_)
+        | Numeric::MeanDim(_)
+        | Numeric::CumSum(_)
+        | Numeric::Greater(_)
+        | Numeric::GreaterElem(_)
+        | Numeric::GreaterEqual(_)
+        | Numeric::GreaterEqualElem(_)
+        | Numeric::Lower(_)
+        | Numeric::LowerElem(_)
+        | Numeric::LowerEqual(_)
+        | Numeric::LowerEqualElem(_) => true,
+        _ => false,
+    }
+}
+
+fn is_two(exponent: &ScalarIr) -> bool {
+    match exponent {
+        ScalarIr::Float(value) => *value == 2.0,
+        ScalarIr::Int(value) => *value == 2,
+        ScalarIr::UInt(value) => *value == 2,
+        ScalarIr::Bool(_) => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::activation::{
+        gelu_approximate, hard_swish, relu, sigmoid, silu, softmax, softplus, tanh,
+    };
     use burn::tensor::{Device, Tensor};
 
     use super::*;
-    use crate::graph::capture::tensor_id;
+    use crate::data::ImageShape;
+    use crate::graph::capture::{capture, tensor_id};
+    use crate::models::{Architecture, ConvNext, ConvNextConfig, Swin, SwinConfig, Vit, VitConfig};
     use crate::nn::Gelu;
+    use crate::slim::{Plan, describe};
 
     /// What is recorded of `compute`, whose result is a tensor.
-    fn recorded(compute: impl FnOnce(&Device) -> Tensor<1>) -> CapturedGraph {
+    fn recorded(compute: impl FnOnce(&Device) -> Tensor<2>) -> CapturedGraph {
         let recorder = Device::capture();
         let graph = recorder.capture_scope(|scope| {
             let output = compute(&recorder);
@@ -45,9 +143,58 @@ mod tests {
     }
 
     #[test]
-    fn gelu_is_named() {
-        let twice = |x: Tensor<1>| Gelu::new().forward(Gelu::new().forward(x));
-        let graph = recorded(|device| burn::tensor::activation::relu(twice(Tensor::ones([4], device))));
-        assert_eq!(activations(&graph), ["gelu", "relu"]);
+    fn activations_are_named_and_what_has_no_name_is_told() {
+        type Compute = fn(Tensor<2>) -> Tensor<2>;
+        let cases: [(Compute, &[&str]); 12] = [
+            (|x| relu(Gelu::new().forward(Gelu::new().forward(x))), &["gelu", "relu"]),
+            (|x| silu(x.clone() + 1) * x, &["silu"]),
+            (|x| sigmoid(x.clone()) * x, &["silu"]),
+            (sigmoid, &["sigmoid"]),
+            (|x| (x.clone() + 1) * sigmoid(x), &["sigmoid"]),
+            (hard_swish, &["hard_swish"]),
+            (tanh, &["tanh"]),
+            (gelu_approximate, &["other", "tanh"]),
+            (|x| softplus(x, 1.0), &["other", "exp"]),
+            (|x| x.clamp(0, 6), &["other"]),
+            (|x| softmax(x.clone().matmul(x.transpose()), 1), &[]),
+            (|x| (x.clone().square().mean_dim(1) + 1e-6).sqrt().recip() * x.powf_scalar(2.0), &[]),
+        ];
+        for (compute, expected) in cases {
+            let graph = recorded(|device| compute(Tensor::ones([4, 4], device)));
+            assert_eq!(activations(&graph), expected);
+        }
+    }
+
+    #[test]
+    fn norms_and_attention_are_no_activations() {
+        fn of<A: Architecture>(config: &A::Config) -> Vec<&'static str> {
+            let model = A::init(config, &Device::flex()).unwrap();
+            let mut plan = Plan::whole(&describe(&model).unwrap());
+            // So that norms are of a part of their width.
+            for cut in plan.cuts.iter_mut().filter(|cut| cut.keep.len() > 1) {
+                cut.keep.pop();
+            }
+            let image = ImageShape { channels: 3, size: 32 };
+            activations(&capture(&model.slim(&plan).unwrap(), image, 1).unwrap())
+        }
+        let vit =
+            VitConfig { image_size: 32, patch_size: 8, dim: 16, heads: 2, depth: 2, ..VitConfig::default() };
+        assert_eq!(of::<Vit>(&vit), ["gelu"]);
+        let swin = SwinConfig {
+            image_size: 32,
+            dim: 8,
+            depths: vec![2, 2],
+            heads: vec![2, 4],
+            window: 4,
+            ..SwinConfig::default()
+        };
+        assert_eq!(of::<Swin>(&swin), ["gelu"]);
+        let convnext = ConvNextConfig {
+            image_size: 32,
+            dims: vec![8, 4],
+            depths: vec![2, 1],
+            ..ConvNextConfig::default()
+        };
+        assert_eq!(of::<ConvNext>(&convnext), ["gelu"]);
     }
 }

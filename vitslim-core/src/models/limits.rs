@@ -69,18 +69,21 @@ pub(super) fn those_that_work(end: usize, works: impl Fn(usize) -> bool) -> Stri
 /// A field, and what sets it in a configuration to its value in another, which has usual values.
 type Field<C> = (&'static str, fn(&mut C, C));
 
-/// The field that makes a network too large: the first of `fields` with whose usual value it would not be, or else the first.
+/// The field that makes a network too large: the first of `fields` with whose usual value it would not be, or else that
+/// whose usual value leaves the fewest parameters.
 pub(super) fn cause<C: Clone + Default>(
     config: &C,
     parameters: fn(&C) -> f64,
     fields: &[Field<C>],
 ) -> &'static str {
-    let fits = |usual: fn(&mut C, C)| {
+    let left = |usual: fn(&mut C, C)| {
         let mut config = config.clone();
         usual(&mut config, C::default());
-        parameters(&config) <= MOST_PARAMETERS
+        // Among fields with which it is not too large, the first.
+        parameters(&config).max(MOST_PARAMETERS)
     };
-    fields.iter().find(|(_, usual)| fits(*usual)).unwrap_or(&fields[0]).0
+    let counts = fields.iter().map(|(field, usual)| (*field, left(*usual)));
+    counts.min_by(|(_, one), (_, other)| one.total_cmp(other)).map_or("", |(field, _)| field)
 }
 
 /// Checks the number of parameters; `field` is what makes the network so large.

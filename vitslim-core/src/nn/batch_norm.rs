@@ -87,8 +87,8 @@ impl SlimLayer<Output> for BatchNorm {
         self.gamma.dims()[0]
     }
 
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("epsilon", self.epsilon)]
+    fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
+        vec![("epsilon", self.epsilon.into())]
     }
 
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {

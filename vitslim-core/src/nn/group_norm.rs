@@ -94,6 +94,14 @@ impl GroupNorm {
         output.reshape(shape)
     }
 
+    /// The channels that are left of each group.
+    fn group_sizes(&self) -> Vec<usize> {
+        let Some(group_of) = &self.group_of else { return vec![self.group_width; self.num_groups] };
+        let mut left = vec![0; self.num_groups];
+        group_of.to_data().iter::<i64>().for_each(|group| left[group as usize] += 1);
+        left
+    }
+
     /// The sum over the group of each channel, `[batch, channels]` both.
     fn of_group(&self, values: Tensor<2>) -> Tensor<2> {
         let [batch, channels] = values.dims();
@@ -114,11 +122,11 @@ impl SlimLayer<Output> for GroupNorm {
         self.gamma.dims()[0]
     }
 
-    fn constants(&self) -> Vec<(&'static str, f64)> {
+    fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         vec![
-            ("groups", self.num_groups as f64),
-            ("group_width", self.group_width as f64),
-            ("epsilon", self.epsilon),
+            ("group_sizes", self.group_sizes().into()),
+            ("group_width", self.group_width.into()),
+            ("epsilon", self.epsilon.into()),
         ]
     }
 
@@ -137,5 +145,22 @@ impl SlimLayer<Output> for GroupNorm {
         self.gamma = select_param(self.gamma, 0, &kept);
         self.beta = self.beta.map(|beta| select_param(beta, 0, &kept));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_channels_that_are_left_of_each_group_are_told() {
+        let device = Device::flex();
+        let norm = GroupNormConfig::new(2, 6).init(&device);
+        let sizes = |norm: &GroupNorm| SlimLayer::<Output>::constants(norm)[0].clone();
+        assert_eq!(sizes(&norm), ("group_sizes", vec![3, 3].into()));
+        let cut = norm.select(Output, index_tensor(&[1, 4, 5], &device));
+        assert_eq!(sizes(&cut), ("group_sizes", vec![1, 2].into()));
+        let cut = cut.select(Output, index_tensor(&[1, 2], &device));
+        assert_eq!(sizes(&cut), ("group_sizes", vec![0, 2].into()));
     }
 }

@@ -56,8 +56,8 @@ impl SlimLayer<Output> for RmsNorm {
         self.gamma.dims()[0]
     }
 
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![("width", self.width as f64), ("epsilon", self.epsilon)]
+    fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
+        vec![("width", self.width.into()), ("epsilon", self.epsilon.into())]
     }
 
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {

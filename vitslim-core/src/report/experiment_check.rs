@@ -122,7 +122,7 @@ pub struct CheckedData {
     pub notes: Vec<String>,
 }
 
-/// SHA-256 over the pixels and the classes of the images that each split is drawn from, as in a run's `data.json`.
+/// SHA-256 over the images and the classes that each split is drawn from, as in a run's `data.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fingerprints {
     /// Of the training split.

@@ -1,6 +1,6 @@
 //! Whether what a folder holds belongs to a run: the same experiment, on the same data.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::data_record::DataRecord;
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
@@ -96,12 +96,15 @@ pub(super) fn normalisation(path: &Path, computed: &Normalisation) -> Result<Nor
     Err(FolderError::ChangedNormalisation { path, there: text.trim_end().to_owned(), here })
 }
 
-/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and wherever its data lie: those are
-/// known by their record, and only where there is none, by their path. `None` if this version cannot read it.
+/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data: those are known
+/// by their record, and only where there is none, by their path. `None` if this version cannot read it.
 pub(super) fn read(run: &Path, text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
     let is_recorded = run.join(DATA).exists();
-    let data = experiment.data.map_path(|path| if is_recorded { PathBuf::new() } else { absolute(path) });
+    let data = match is_recorded {
+        true => experiment.data.beside_content(),
+        false => experiment.data.map_path(absolute),
+    };
     Some(Experiment { data, keep: Keep::default(), ..experiment })
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn default<A: Architecture>() -> Result<A::Config, ExperimentErrors> 
 }
 
 /// The error of an architecture about a configuration, at its place in `document`.
-pub(crate) fn config_fault(document: &Document, error: ConfigError) -> ExperimentErrors {
+pub(crate) fn config_error(document: &Document, error: ConfigError) -> ExperimentErrors {
     document.error(&["model", "config", error.field], error.message, None)
 }
 

@@ -34,7 +34,7 @@ fn dataset_naming(trial: &Trial, named: usize) -> Result<Dataset, ExperimentErro
 }
 
 /// Reads data of `trial` to evaluate on the split `kind`, normalised by `normalisation`. No other split is read where the split lies
-/// in a folder of its own.
+/// in a folder of its own, which then may lack some of the classes that are `known` already.
 ///
 /// # Errors
 ///
@@ -43,12 +43,13 @@ pub(crate) fn dataset_of_split(
     trial: &Trial,
     kind: SplitKind,
     normalisation: &Normalisation,
+    known: &[String],
 ) -> Result<Dataset, ExperimentErrors> {
     if let Data::ImageFolder { path, classes, image_size, resize, held_out, augment: _, skip_at_most } =
         &trial.experiment.data
     {
         let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, NAMED);
-        let split = image_folder_split(&folder, kind, normalisation);
+        let split = image_folder_split(&folder, kind, normalisation, known);
         if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
             return Ok(data);
         }
@@ -124,7 +125,7 @@ mod tests {
         let read = |channels: usize| {
             let (mean, std) = (vec![0.25; channels], vec![2.0; channels]);
             let told = Normalisation { white: 16, mean, std, images: 1 };
-            (dataset_of_split(&trial, SplitKind::Test, &told).unwrap(), told)
+            (dataset_of_split(&trial, SplitKind::Test, &told, &[]).unwrap(), told)
         };
         let (data, told) = read(1);
         assert_eq!((&data.normalisation, data.test.len()), (&told, 500));

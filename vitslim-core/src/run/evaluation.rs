@@ -128,7 +128,7 @@ pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Re
 /// The run's own data for an evaluation on `kind`, normalised as in the network's training.
 fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunError> {
     let data = match known(run)? {
-        Some((_, normalisation)) => dataset_of_split(trial, kind, &normalisation)?,
+        Some((_, normalisation)) => dataset_of_split(trial, kind, &normalisation, &[])?,
         None => {
             let data = dataset(trial)?;
             let recorded = belongs::normalisation(run, &data.normalisation)?;
@@ -160,7 +160,7 @@ fn other_data(
     let mut document = trial.document.clone();
     document.set_string(&["data", "path"], "--data", folder)?;
     let trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
-    let other = dataset_of_split(&trial, kind, &normalisation)?;
+    let other = dataset_of_split(&trial, kind, &normalisation, &classes)?;
     let mut names = classes.iter().zip(&other.class_names).enumerate();
     if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {
         return Err(OtherDataError::Classes { label, own: own.clone(), other: other.clone() }.into());

@@ -69,8 +69,7 @@ impl Identities {
             experiment.log_every,
             experiment.precision,
             &experiment.model.architecture,
-            // What is in them counts, and not where they lie.
-            experiment.data.clone().map_path(|_| PathBuf::new()),
+            experiment.data.clone().beside_content(),
             &experiment.pretrain,
         ));
         let config = written(&prepared.config);

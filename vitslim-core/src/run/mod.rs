@@ -35,7 +35,7 @@ mod trained;
 mod weights;
 
 pub(crate) use belongs::{check, is_complete};
-pub(crate) use config::{config, config_fault, config_mistakes, default, facts};
+pub(crate) use config::{config, config_error, config_mistakes, default, facts};
 pub(crate) use cutting::Cutting;
 pub(crate) use dataset::{dataset, dataset_naming_all};
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};

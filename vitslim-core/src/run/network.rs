@@ -25,7 +25,7 @@ pub(super) struct Network<'a, C> {
     /// Names of the classes, in the order of the logits.
     classes: &'a [String],
     images: Images<'a>,
-    /// Activation functions, by name: `gelu` is the exact one.
+    /// Activation functions, by the names of [`activations`].
     activations: Vec<&'static str>,
     /// Units that are left of each dimension of features.
     units: Map<String, Value>,
@@ -34,7 +34,8 @@ pub(super) struct Network<'a, C> {
     /// By token gate: `prefix`, the tokens before those of the image, and `keep`, the tokens of the image that are left, by their
     /// numbers in the dense network.
     tokens: Map<String, Value>,
-    /// By layer: its numbers that are no parameters. A norm divides by its `width`, which is that of the dense network.
+    /// By layer that has a dimension: its numbers that are no parameters. A norm divides by its `width`, which is that of the dense
+    /// network.
     constants: Map<String, Value>,
 }
 
@@ -105,17 +106,12 @@ impl<'a> Found<'a> {
 
     fn layer<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L) -> L {
         let constants: Map<_, _> =
-            layer.constants().into_iter().map(|(name, value)| (name.to_owned(), number(value))).collect();
+            layer.constants().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         if !constants.is_empty() {
             self.constants.insert(axis.layer, Value::Object(constants));
         }
         layer
     }
-}
-
-/// A whole number without a point, so that a reader can take it for a size.
-fn number(value: f64) -> Value {
-    if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
 }
 
 impl DimensionMapper for Found<'_> {

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::config::{Facts, config, config_fault, facts};
+use super::config::{Facts, config, config_error, facts};
 use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
 use crate::data::{Batch, DataError, Dataset, Normalisation};
@@ -71,7 +71,7 @@ impl Known {
         };
         let model = attempt(|| A::init(config, &Device::flex()))
             .map_err(unmade)?
-            .map_err(|error| config_fault(&trial.document, error))?;
+            .map_err(|error| config_error(&trial.document, error))?;
         Parameter::are_apart(&model)?;
         let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
         self.dimensions.insert(written, dimensions.clone());

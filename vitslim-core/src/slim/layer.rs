@@ -135,7 +135,7 @@ pub trait SlimLayer<S: Side>: Module {
 
     /// The numbers that it computes with beside its parameters and their sizes, by name: the epsilon and the original width of a
     /// norm. They are saved with a sub-network, for programs that compute it from its files. Most layers have none.
-    fn constants(&self) -> Vec<(&'static str, f64)> {
+    fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         Vec::new()
     }
 

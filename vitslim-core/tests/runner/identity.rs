@@ -161,6 +161,12 @@ fn other_data_need_nothing_of_those_of_the_run() {
     fs::rename(workspace.path("imgs"), workspace.path("moved")).unwrap();
     assert_eq!(evaluated(&workspace, &["--data", "moved"]), own);
     refused(&workspace, &["eval", RUN], &["imgs` does not exist"]);
+    // A folder that lacks a class of the network's.
+    fs::remove_dir_all(workspace.path("moved/test/a")).unwrap();
+    let lacking = evaluated(&workspace, &["--data", "moved"]);
+    assert_eq!((&lacking["top1"], &lacking["images"]), (&1.0.into(), &8.into()));
+    assert_eq!((&lacking["classes"][0]["images"], &lacking["classes"][1]), (&0.into(), &own["classes"][1]));
+    write_colours(&workspace.path("moved"));
     fs::remove_file(workspace.path(RUN).join("data.json")).unwrap();
     // As an earlier version would have left it.
     refused(
@@ -234,10 +240,10 @@ fn a_changed_test_image_is_measured_again_and_nothing_is_trained_again() {
     let summary = json(&run.join("summary.json"));
     let before = metrics(&run);
     let image = workspace.path("imgs/test/a/0.png");
-    // The same image at another time is the same.
+    // The same image at another time is the same, and so is the order of the classes that is written out.
     let bytes = fs::read(&image).unwrap();
     fs::write(&image, bytes).unwrap();
-    let told = succeeds(&workspace, &short(&[]));
+    let told = succeeds(&workspace, &short(&["--set", "data.classes=[\"a\", \"b\", \"c\"]"]));
     assert!(told.contains("this run is complete"), "{told}");
 
     for image in 0..4 {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::super::DataError;
-use super::super::decode::read_image;
+use super::super::decode::{decode, read_file};
 use super::super::error::shown;
-use super::super::images::{PixelDigest, digest};
+use super::super::images::ImageDigest;
 use super::scan::Found;
 use crate::terminal::counted;
 
@@ -29,13 +30,15 @@ impl Report {
     }
 
     /// Decodes the images of `found`, and leaves out those that cannot be read. The others come with their digests.
-    pub(super) fn check(&mut self, mut found: Found) -> Result<(Found, Vec<PixelDigest>), DataError> {
+    pub(super) fn check(&mut self, mut found: Found) -> Result<(Found, Vec<ImageDigest>), DataError> {
         let mut digests = Vec::new();
         let decoded: Vec<_> = found
             .files
             .par_iter()
             .map(|path| {
-                read_image(path).map(|read| (read.is_rotated, read.is_transparent, digest(&read.image)))
+                let bytes = read_file(path)?;
+                let digest: ImageDigest = Sha256::digest(&bytes).into();
+                decode(bytes).map(|read| (read.is_rotated, read.is_transparent, digest))
             })
             .collect();
         let images = std::mem::take(&mut found.files).into_iter().zip(std::mem::take(&mut found.labels));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::crop::Crop;
 use super::files::check_folder;
-use super::images::{Images, PixelDigest, Pixels};
+use super::images::{ImageDigest, Images, Pixels};
 use super::split::Chosen;
 use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, SplitKind};
 use check::Report;
@@ -118,7 +118,8 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
 
 /// Reads one split of a folder of images to evaluate on, normalised as those that a network was trained on: all splits of the
 /// dataset are this one. Training images are not read, and need not be there. `None` if the split is drawn from them, or the
-/// normalisation is not one of colour images.
+/// normalisation is not one of colour images. A split whose classes are among the `known` ones of the network has their labels, and may
+/// lack some.
 ///
 /// # Errors
 ///
@@ -127,6 +128,7 @@ pub fn image_folder_split(
     folder: &ImageFolder,
     split: SplitKind,
     normalisation: &Normalisation,
+    known: &[String],
 ) -> Result<Option<Dataset>, DataError> {
     check_settings(folder)?;
     let (val, test) = layout(folder)?;
@@ -142,6 +144,7 @@ pub fn image_folder_split(
     let found = scan(&folder.path.join(name))?;
     let found = match &folder.classes {
         Some(classes) => in_order(classes, found)?,
+        None if found.classes.iter().all(|class| known.contains(class)) => in_order(known, found)?,
         None => found,
     };
     let mut notes: Vec<String> = found.note(folder.named).into_iter().collect();
@@ -185,7 +188,7 @@ fn layout(folder: &ImageFolder) -> Result<(Option<&'static str>, &'static str), 
     }
 }
 
-fn images((found, digests): (Found, Vec<PixelDigest>), folder: &ImageFolder) -> Images {
+fn images((found, digests): (Found, Vec<ImageDigest>), folder: &ImageFolder) -> Images {
     let crop = Crop { resize: folder.resize, size: folder.image_size };
     let shape = ImageShape { channels: 3, size: crop.size };
     Images {

@@ -194,7 +194,7 @@ impl Error {
     }
 
     /// The error, if it is not told already.
-    pub(super) fn into_fault(self, span: &Span) -> Option<ExperimentError> {
+    pub(super) fn into_placed(self, span: &Span) -> Option<ExperimentError> {
         match *self.at(span, "").0 {
             Kind::Placed(error) => Some(error),
             _ => None,

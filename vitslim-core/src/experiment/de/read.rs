@@ -50,7 +50,7 @@ pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> Reading<T> {
         let result = T::deserialize(De { node: &rest.tree, subject: "", told: &told });
         let (value, last) = match result {
             Ok(value) => (Some(value), None),
-            Err(error) => (None, error.into_fault(&rest.tree.span)),
+            Err(error) => (None, error.into_placed(&rest.tree.span)),
         };
         let errors: Vec<ExperimentError> = told.into_inner().into_iter().chain(last).collect();
         let place = errors.last().map(|error| error.span().clone());

@@ -134,6 +134,15 @@ impl Data {
         self
     }
 
+    /// What is set beside the content of the data, which knows the order of the classes itself, and lies anywhere.
+    #[must_use]
+    pub(crate) fn beside_content(mut self) -> Self {
+        if let Self::ImageFolder { classes, .. } = &mut self {
+            *classes = None;
+        }
+        self.map_path(|_| PathBuf::new())
+    }
+
     /// The folder they are in, if they are in one.
     pub fn path(&self) -> Option<&Path> {
         match self {

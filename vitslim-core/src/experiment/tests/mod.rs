@@ -132,6 +132,8 @@ fn files_that_are_no_experiments_get_one_sentence() {
     assert!(
         read("latin1.ron", Some(b"(name: \"\xe9\")")).contains("probably in LATIN1, as its byte 8 shows")
     );
+    let damaged = read("damaged.ron", Some(b"(name: \"\xc3\xa9\", x: \"\xc3\")"));
+    assert!(damaged.ends_with("is damaged UTF-8 at byte 17"), "{damaged}");
     assert!(read("word.ron", Some(b"(name: \x93a\x94)")).contains("probably in WINDOWS-1252"));
     assert!(read("binary.ron", Some(b"\x7fELF\xe9\x01")).contains("is not a text file: its byte 4"));
     assert!(read("empty.ron", Some(b" \n")).contains("is empty"));

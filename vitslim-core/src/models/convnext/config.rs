@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(small().check(), Ok(()));
         assert_eq!(ConvNextConfig::default().check(), Ok(()));
         type Change = fn(&mut ConvNextConfig);
-        let cases: [(&str, Change, &str); 22] = [
+        let cases: [(&str, Change, &str); 23] = [
             ("image_size", |c| c.image_size = 0, "at least 1"),
             ("patch_size", |c| c.image_size = 28, "patch sizes that work: 1, 2, 7, 14"),
             ("patch_size", |c| c.patch_size = 5, "patch sizes that work: 1, 2, 4, 8, 16"),
@@ -172,6 +172,7 @@ mod tests {
             ("depths", |c| c.depths = vec![2, 1 << 60], "parameters"),
             ("kernel_size", |c| c.kernel_size = (1 << 60) + 1, "parameters"),
             ("mlp_ratio", |c| c.mlp_ratio = 1e30, "parameters"),
+            ("kernel_size", |c| (c.kernel_size, c.mlp_ratio) = ((1 << 60) + 1, 1e30), "parameters"),
             ("depths", |c| c.depths = vec![2, 0], "at least 1"),
             ("depths", |c| c.depths = vec![], "at least 1"),
             ("depths", |c| (c.depths, c.dims) = (vec![1; 7], vec![1; 7]), "at most 6 stages"),

@@ -42,10 +42,13 @@ pub(super) fn logits_tolerance(device: &Device) -> f64 {
     tolerance(device, 2e-5, Products::Network)
 }
 
-/// How far losses and gradients may be off on `device`.
-pub(super) fn gradients_tolerance(device: &Device) -> f64 {
-    tolerance(device, 5e-6, Products::Network)
+/// How far losses may be off on `device`.
+pub(super) fn loss_tolerance(device: &Device) -> f64 {
+    tolerance(device, GRADIENTS, Products::Network)
 }
+
+/// How far losses and gradients may be off on the CPU.
+pub(super) const GRADIENTS: f64 = 5e-6;
 
 /// How far sums of masks may be off.
 pub(super) const SUMS: f64 = 1e-4;
