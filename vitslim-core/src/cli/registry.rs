@@ -220,8 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_is_read_with_its_file_and_its_data_and_a_network_is_made_to_be_checked_named_and_trained()
-     {
+    fn a_configuration_is_read_with_its_file_and_its_data_and_a_network_is_made_three_times() {
         let text = "Experiment(name: \"a\", model: (architecture: \"counted\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
                     data: Random(image_size: 8, channels: 1, classes: 3, images: 40), \
                     search: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
@@ -242,6 +241,7 @@ mod tests {
             quiet: true,
         };
         (registry.commands(&trial).unwrap().run)(&trial, &setting).unwrap();
+        // To be checked, named and trained.
         assert_eq!(counts(), (2, 3));
     }
 }

@@ -37,8 +37,8 @@ pub(super) struct Claim {
     _lock: File,
 }
 
-/// Names the stage of `run`. Copies it from another trial that has trained it, and waits for one that is training it. If there is neither,
-/// this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train.
+/// Names the stage of `run`. Copies it from another trial that has trained it, and waits for one that is training it. If there is
+/// neither, this trial has to train the stage and gets the claim. `None` if nothing is shared, or nothing is left to train.
 ///
 /// # Errors
 ///
