@@ -48,7 +48,7 @@ pub(super) fn are_equal(logits: &[f64], classes: usize) -> bool {
 /// # Errors
 ///
 /// When an image cannot be read, or the device fails.
-pub(super) fn confuses<A: Architecture>(
+pub(super) fn is_blind_to<A: Architecture>(
     model: &A,
     split: &Split,
     device: &Device,

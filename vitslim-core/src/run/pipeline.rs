@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::agreement::check_measured;
 use super::begin::begin;
 use super::belongs::is_same;
-use super::blindness::{blinding, confuses};
+use super::blindness::{blinding, is_blind_to};
 use super::dry_run::dry_run;
 use super::error::RunError;
 use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
@@ -130,7 +130,7 @@ struct SubnetResult {
     summary: SubnetSummary,
 }
 
-/// Whether the run in `folder` is one of `experiment` that has nothing left to compute.
+/// Whether the run in `folder` is one of `experiment` that is complete, and so was tried when it began.
 fn is_complete(folder: &Path, experiment: &str) -> bool {
     let there = std::fs::read_to_string(folder.join(EXPERIMENT));
     summary(folder).is_some() && there.is_ok_and(|there| is_same(folder, &there, experiment))
@@ -229,7 +229,7 @@ impl<A: Architecture> Run<'_, A> {
             CutRule::Hard => searched.model.clone(),
         };
         let sliced = base.slim(&plan)?;
-        if confuses(&sliced, &self.held_out, self.device)?
+        if is_blind_to(&sliced, &self.held_out, self.device)?
             && let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image())
         {
             let help = "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search";
