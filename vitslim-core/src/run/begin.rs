@@ -1,6 +1,6 @@
 //! Starts or resumes a run in its folder, which may hold what an earlier run left.
 
-use super::belongs::{self, Data, NO_EXPERIMENT, compare, is_same, other_experiment};
+use super::belongs::{self, DataMatch, NO_EXPERIMENT, compare, is_same, other_experiment};
 use super::data_record::DataRecord;
 use super::extend::{Extension, extend, extension, forget_results, is_searched};
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
@@ -83,7 +83,7 @@ fn go_on(
         }
         say(format_args!("`{file}` is missing; it is made again"));
     }
-    if compared == Data::OtherTest && forget_results(path, &there)? {
+    if compared == DataMatch::OtherTest && forget_results(path, &there)? {
         say("the test split has changed since this run began; all networks are measured again");
     }
     gone.map_or(Ok(()), |gone| extend(path, &gone))

@@ -38,7 +38,7 @@ pub(crate) fn check(path: &Path, planned: &PlannedTrial) -> Result<(), FolderErr
 pub(crate) fn is_complete(path: &Path, planned: &PlannedTrial) -> bool {
     let there = RunFolder::read_in(path, EXPERIMENT).ok().flatten();
     there.is_some_and(|there| is_same(path, &there, &planned.resolved))
-        && data_of(planned).is_some_and(|data| matches!(compare(path, &data), Ok(Data::Same)))
+        && data_of(planned).is_some_and(|data| matches!(compare(path, &data), Ok(DataMatch::Same)))
         && summary(path).is_some()
 }
 
@@ -48,7 +48,7 @@ fn data_of(planned: &PlannedTrial) -> Option<DataContent> {
 
 /// How the data of a run compare with those that its folder records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Data {
+pub(super) enum DataMatch {
     /// They are the same, or nothing is recorded.
     Same,
     /// Only the test split is another, which nothing is trained on.
@@ -60,13 +60,13 @@ pub(super) enum Data {
 /// # Errors
 ///
 /// When what was trained there was trained on other data.
-pub(super) fn compare(path: &Path, data: &DataContent) -> Result<Data, FolderError> {
-    let Some(record) = DataRecord::read(path)? else { return Ok(Data::Same) };
+pub(super) fn compare(path: &Path, data: &DataContent) -> Result<DataMatch, FolderError> {
+    let Some(record) = DataRecord::read(path)? else { return Ok(DataMatch::Same) };
     let change = |splits: &[SplitKind]| record.content.change(data, splits);
     match change(&[SplitKind::Train, SplitKind::HeldOut]) {
         Some(change) => Err(FolderError::ChangedData { path: path.to_owned(), change, lost: trained(path) }),
-        None if change(&[SplitKind::Test]).is_some() => Ok(Data::OtherTest),
-        None => Ok(Data::Same),
+        None if change(&[SplitKind::Test]).is_some() => Ok(DataMatch::OtherTest),
+        None => Ok(DataMatch::Same),
     }
 }
 
