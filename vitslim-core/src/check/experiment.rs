@@ -105,7 +105,7 @@ fn check_network<A: Architecture>(
         let names = idle.join(", ");
         check
             .notes
-            .push(format!("as the network is made, a factor of 0 keeps the masks of {names} from the loss"));
+            .push(format!("in the initial network, a factor of 0 keeps the masks of {names} from the loss"));
     }
     (check.macs, check.dimensions, check.undeclared) = (macs, dimensions, undeclared);
     (check.plans, check.largest_difference, check.gradients) = (plans, largest_difference, gradients);

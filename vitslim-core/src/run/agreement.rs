@@ -51,8 +51,7 @@ pub(super) fn prove<A: Architecture>(
     let images = |size| Ok::<_, EvaluateError>(prepared.first_batch(size, &device)?.images);
     let wanted = sizes(prepared);
     let (sizes, mut largest) = affordable(&wanted, macs);
-    let most = largest.or(sizes.last().copied());
-    let capped = wanted.last().zip(most).filter(|(wanted, most)| most < *wanted);
+    let (usual, once) = (sizes.last().copied(), largest);
     let batches = sizes.into_iter().map(images).collect::<Result<Vec<_>, _>>()?;
     let dense = comparable(prepared, dense, &batches)?;
     let (mut cut, mut proved) = (BTreeSet::new(), BTreeSet::new());
@@ -74,7 +73,8 @@ pub(super) fn prove<A: Architecture>(
             }
         }
     }
-    let capped = capped.map(|(wanted, most)| {
+    let most = once.filter(|_| largest.is_none()).or(usual);
+    let capped = wanted.last().zip(most).filter(|(wanted, most)| most < *wanted).map(|(wanted, most)| {
         format!(
             "masked and sliced networks are compared on {most} images at once, and not on {wanted} as they are computed later, which \
              would take too long"
@@ -88,7 +88,7 @@ pub(super) fn prove<A: Architecture>(
         };
         format!(
             "nothing shows before the search whether `{first}`{others} is cut as it is masked: with random parameters, the logits \
-             are the same for every image, or not finite"
+             are the same for every image, not finite, or more than the memory holds"
         )
     });
     Ok(capped.into_iter().chain(unproved).collect())
@@ -158,7 +158,7 @@ fn agree<A: Architecture>(
     let of_batch = images.dims()[0] > 1 && compare(plan, &one)? <= bound(&device);
     let help = match of_batch {
         true => {
-            "on one image they agree: the forward pass does something else for a whole batch, but it must treat each image alone"
+            "on one image they agree: in a batch, the forward pass does something else, but it must treat each image alone"
         }
         false => "`vitslim check` with this experiment says which annotation is missing",
     };

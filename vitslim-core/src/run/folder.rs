@@ -13,9 +13,10 @@ use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
 ///
-/// The summary is removed first: without it a run is not complete, whatever else is left.
+/// The summary is removed first: without it a run is not complete, whatever else is left. What the data were is removed last: until
+/// then, nothing can go on with others.
 const RESULTS: [&str; 8] =
-    [SUMMARY, NORMALISATION, DATA, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS];
+    [SUMMARY, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
 
 /// File that a run writes last.
 pub(super) const SUMMARY: &str = "summary.json";

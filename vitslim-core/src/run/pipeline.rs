@@ -188,6 +188,7 @@ impl<A: Architecture> Run<'_, A> {
                 recorded_seconds(self.folder.path(), Stage::Retrain, Some(label))?;
         }
         if device.as_deref() != Some(self.setting.device_name) {
+            self.check_interrupt()?;
             let model = restored(dense.clone(), &self.folder.path().join(SUBNETS).join(label))?;
             (summary.images_per_second, summary.speedup) = self.speed(dense, &model)?;
             summary = self.save_result(summary)?;

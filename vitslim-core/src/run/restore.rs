@@ -58,7 +58,7 @@ pub enum RestoreError {
     },
     /// The content of a file is wrong.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("delete it, and give the command of the run again: it makes it again"))]
+    #[diagnostic(help("delete the file, and give the command of the run again: that makes a new one"))]
     Damaged {
         /// The damaged file.
         path: PathBuf,

@@ -60,7 +60,7 @@ pub enum TrainError {
     /// The stage has diverged before, where trials of a sweep share it.
     #[error("{what}")]
     #[diagnostic(help(
-        "so it went before, with the same settings and data; delete `{}` to train it again",
+        "this stage failed in the same way before, with the same settings and data; delete `{}` to train it again",
         .file.display()
     ))]
     Remembered {

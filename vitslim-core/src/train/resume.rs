@@ -17,6 +17,7 @@ use crate::experiment::Training;
 use crate::models::Architecture;
 use crate::slim::Slim;
 use crate::terminal::say;
+use crate::whole_file::sync_folder;
 
 /// Path of the stage's checkpoints in the run's folder.
 pub fn checkpoint_folder(stage: Stage, subnet: Option<&str>) -> PathBuf {
@@ -165,6 +166,8 @@ pub(super) fn resume<M: Architecture>(
     let complete = is_complete(&epochs, run.training);
     if !complete {
         forget_dependents(run)?;
+        // Checkpoints that a power cut brings back would have no record.
+        sync_folder(checkpoints.folder()).map_err(|error| record.error(error))?;
         record.cut_back(epochs.len()).map_err(|error| record.error(error))?;
     }
     Ok(Progress { epochs, complete })

@@ -54,7 +54,8 @@ pub(super) fn import_or_claim(run: &StageRun, files: &StageFiles) -> Result<Opti
         let file = folder.join(DIVERGED);
         // Another version may fare better.
         let text = std::fs::read_to_string(&file).unwrap_or_default();
-        if let Some(what) = text.strip_prefix(VERSION).and_then(|text| text.strip_prefix('\n')) {
+        let what = text.strip_prefix(VERSION).and_then(|text| text.strip_prefix('\n'));
+        if let Some(what) = what.filter(|_| !files.is_whole(run.training)) {
             return Err(TrainError::Remembered { what: what.to_owned(), file });
         }
         return Ok(Some(claim));
@@ -138,7 +139,8 @@ fn import(run: &StageRun, folder: &Path, files: &StageFiles) -> Result<(), Train
     let epochs = record.epochs().map_err(|error| record.error(error))?;
     check_none_lost(run, files.flawed(&epochs, run.training), 0)?;
     forget_dependents(run)?;
-    forget(files).and_then(|()| link()).and_then(|()| record.adopt(&shared)).map_err(failed)
+    // A record without checkpoints is imported again, checkpoints without a record are lost ones.
+    forget(files).and_then(|()| record.adopt(&shared)).and_then(|()| link()).map_err(failed)
 }
 
 impl Claim {
@@ -181,6 +183,6 @@ fn link_checkpoints(from: &Path, to: &Path) -> Result<(), Error> {
             write_whole(&target, &std::fs::read(&file)?)?;
         }
     }
-    // The record that is written next relies on them.
+    // A record relies on them.
     sync_folder(to)
 }

@@ -126,7 +126,8 @@ fn a_power_cut_brings_no_result_back_that_was_discarded() {
     while data(&workspace) == old_data && run.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    std::thread::sleep(Duration::from_millis(50));
+    // The name that was just given is synced next.
+    std::thread::sleep(Duration::from_millis(500));
     run.kill().unwrap();
     run.wait().unwrap();
     let left = Workspace::new();

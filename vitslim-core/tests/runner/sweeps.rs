@@ -258,7 +258,7 @@ fn a_shared_stage_that_diverged_fails_for_the_other_trials_at_once_with_the_same
         let log = workspace.path(&format!("runs/tiny/hidden.weight={weight},seed=3/log.txt"));
         std::fs::read_to_string(log).unwrap()
     };
-    let remembered = "so it went before";
+    let remembered = "failed in the same way before";
     assert!(!log("0.0001").contains(remembered) && log("0.001").contains(remembered), "{}", log("0.001"));
     let again = |expected: bool| {
         std::fs::remove_file(workspace.path("runs/tiny/hidden.weight=0.0001,seed=3/log.txt")).unwrap();

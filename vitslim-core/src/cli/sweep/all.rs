@@ -36,6 +36,8 @@ pub(in crate::cli) fn run_sweep(
         .zip(&plan.trials)
         .map(|(trial, plan)| Trial::new(&folder, trial.document, plan))
         .collect();
+    // From here on a signal waits: half of what `--fresh` discards must not stay.
+    interrupter.begin();
     trial::prepare(&folder, &of_sweep, args.fresh)?;
 
     let sweep = Sweep::new(args, trials, &folder, of_sweep, interrupter);

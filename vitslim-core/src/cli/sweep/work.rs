@@ -65,7 +65,6 @@ impl<'a> Sweep<'a> {
             self.display.count(before);
             self.tell(&format!("{before} of {} trials are complete", self.trials.len()));
         }
-        self.interrupter.begin();
         self.write()?;
         let at_once = self.args.jobs.min(left.len()).max(1);
         // As many as a run of its own has, which `RAYON_NUM_THREADS` can set.

@@ -44,7 +44,8 @@ impl Search {
 /// What a search leaves as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Freeze {
-    /// All weights except those of norms (layers with `Norm` in their name): only masks and norms are trained.
+    /// Everything but masks and norms. In an architecture of your own, other layers whose parameters have one axis are trained too,
+    /// unless its `freezes` says otherwise.
     Weights,
 }
 
