@@ -78,7 +78,7 @@ pub const DIFFERENCES: &[Difference] = &[
     // What the two read or refuse otherwise.
     Difference {
         why: "Infinities and NaN are numbers however they are spelled, so that a field says that it takes none.",
-        examples: &["nan", "[-Infinity, INF]", "(inf: 1)", "nan(1)"],
+        examples: &["nan", "[-Infinity, INF]", "nan(1)"],
         explains: |readings| readings.has_word(&["inf", "infinity", "nan"]),
     },
     Difference {
