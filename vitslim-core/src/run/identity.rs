@@ -1,8 +1,6 @@
 //! The identity of a stage: everything that its numbers depend on. Stages with the same identity are the same computation.
 
 use std::fmt::Write;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -98,14 +96,4 @@ impl Identities {
 fn written(settings: &impl Serialize) -> String {
     // Settings that cannot be written equal no others.
     ron::to_string(settings).unwrap_or_else(|error| format!("{error}, {:?}", std::time::SystemTime::now()))
-}
-
-/// The running program, even if its file has been replaced meanwhile, as a build does.
-///
-/// # Errors
-///
-/// When the system does not tell where it is.
-pub(crate) fn program() -> io::Result<PathBuf> {
-    let running = Path::new("/proc/self/exe");
-    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }

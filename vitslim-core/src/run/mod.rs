@@ -43,7 +43,7 @@ pub use error::{OtherDataError, RunError};
 pub(crate) use evaluation::check_unchanged;
 pub use evaluation::{EvaluationSetting, SplitName, evaluate};
 pub use folder::{FolderError, RunFolder};
-pub(crate) use identity::{Circumstances, Identities, Identity, program};
+pub(crate) use identity::{Circumstances, Identities, Identity};
 pub(crate) use initial::initial;
 pub use keys::PreparedBudget;
 pub(crate) use keys::keys;

@@ -78,18 +78,20 @@ pub fn execute<A: Architecture>(
         }
         return Ok((folder, summary));
     }
+    let device = &setting.devices.first.device;
+    let network = initial(prepared, device).map_err(RunError::Config)?;
     let run = Run {
         prepared,
         folder: &folder,
-        sharing: Sharing::of(prepared, setting, &folder)?,
-        device: &setting.devices.first.device,
+        sharing: Sharing::of(prepared, &network, setting, &folder)?,
+        device,
         setting,
         train: Arc::new(prepared.data.train.clone()),
         held_out: Arc::new(prepared.data.held_out.clone()),
     };
 
     let mut seconds = Seconds::default();
-    let dense = run.pretrain(&mut seconds)?;
+    let dense = run.pretrain(network, &mut seconds)?;
     let dense_summary = DenseSummary {
         params: Module::num_params(&dense),
         macs: macs(&dense, run.image())?,
@@ -147,11 +149,9 @@ struct Run<'a, A: Architecture> {
 }
 
 impl<A: Architecture> Run<'_, A> {
-    /// The dense model, pretrained if the experiment says so, in validation mode.
-    fn pretrain(&self, seconds: &mut Seconds) -> Result<A, RunError> {
-        let experiment = &self.prepared.experiment;
-        let model = initial(self.prepared, self.device).map_err(RunError::Config)?;
-        let Some(training) = &experiment.pretrain else { return Ok(model.valid()) };
+    /// The dense `model`, pretrained if the experiment says so, in validation mode.
+    fn pretrain(&self, model: A, seconds: &mut Seconds) -> Result<A, RunError> {
+        let Some(training) = &self.prepared.experiment.pretrain else { return Ok(model.valid()) };
         let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, None, training)?;
         seconds.pretrain = Some(trained.seconds);
         Ok(trained.slim.model)

@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
-
 use super::error::RunError;
 use super::folder::RunFolder;
 use super::identity::{Circumstances, Identities};
-use super::initial::initial;
 use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use super::setting::Setting;
@@ -29,15 +26,16 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// The names for `prepared` in the folder `run`. A trial of a sweep shares its stages, unless it has trained something that does not
+    /// The names for `prepared`, which starts from `network`, in the folder `run`. A trial of a sweep shares its stages, unless it has trained something that does not
     /// go by its name: on another device, with another network or by an earlier version. That stays as it is, and neither it nor
     /// what follows from it is shared.
     ///
     /// # Errors
     ///
-    /// When its network cannot be built, or its forward pass cannot be recorded.
+    /// When the forward pass cannot be recorded.
     pub(super) fn of<A: Architecture>(
         prepared: &Prepared<A>,
+        network: &A,
         setting: &Setting,
         run: &RunFolder,
     ) -> Result<Self, RunError> {
@@ -46,8 +44,7 @@ impl Sharing {
             true => format!("{} x cpu", 1 + setting.devices.others.len()),
             false => setting.device_name.to_owned(),
         };
-        let network = initial(prepared, &Device::flex()).map_err(RunError::Config)?;
-        let network = signature(&network, prepared.data.shape)?;
+        let network = signature(network, prepared.data.shape)?;
         let circumstances = Circumstances { device: &device, network: &network };
         let mut sharing = Self { folder: None, identities: Identities::new(prepared, circumstances) };
         if prepared.swept.is_none() {

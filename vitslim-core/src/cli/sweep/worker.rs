@@ -12,7 +12,7 @@ use super::protocol::{BUSY, END, TAKEN_OVER};
 use super::trial::Trial;
 use crate::cli::interrupt::is_stop;
 use crate::cli::process::THREADS;
-use crate::run::{failure, forget_failure, program, record_failure};
+use crate::run::{failure, forget_failure, record_failure};
 use crate::train::Interrupter;
 
 /// Time between two checks whether the sweep should stop.
@@ -148,4 +148,14 @@ fn outcome(status: ExitStatus, folder: &Path, last: &[String], stopping: bool) -
             Outcome::Failed(reason)
         }
     }
+}
+
+/// The running program, even if its file has been replaced meanwhile, as a build does.
+///
+/// # Errors
+///
+/// When the system does not tell where it is.
+fn program() -> Result<PathBuf, Error> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }
