@@ -77,7 +77,8 @@ pub fn check_architecture<A: Architecture>(
     let dimensions = match attempt(|| describe(model)) {
         Ok(Ok(dimensions)) => dimensions,
         Ok(Err(error)) => {
-            let message = format!("the annotations contradict the sizes of the layers: {error}");
+            let message =
+                format!("the annotations contradict each other, or the sizes of the layers: {error}");
             check.reasons.push(Reason::new(message));
             return check;
         }

@@ -87,7 +87,7 @@ pub enum PrepareError {
     #[diagnostic(transparent)]
     Experiment(#[from] ExperimentErrors),
     /// The annotations of the architecture are wrong.
-    #[error("the annotations of the architecture contradict its layers: {0}")]
+    #[error("the annotations of the architecture contradict each other, or its layers: {0}")]
     #[diagnostic(help("this is a mistake in the architecture's `#[slim(...)]`, not in the experiment"))]
     Dimensions(#[from] DimensionError),
     /// Parts of the network are clones of each other.

@@ -2,7 +2,8 @@
 
 use super::head_layout::HeadLayout;
 use super::layer::{Side, SlimLayer, index_tensor};
-use super::mapper::{DimensionAxis, DimensionMapper, Scope};
+use super::mapper::{DimensionAxis, DimensionMapper};
+use super::scope::Scope;
 use super::slimmable::Slimmable;
 
 /// How many parameters go when one unit of each dimension of the dense model is cut and nothing else: path and number, in the

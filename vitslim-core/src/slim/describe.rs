@@ -5,10 +5,11 @@ use thiserror::Error;
 use super::dimension::{Carrier, Dimension, DimensionKind};
 use super::head_layout::HeadLayout;
 use super::layer::{Side, SlimLayer};
-use super::mapper::{DimensionAxis, DimensionMapper, Scope};
+use super::mapper::{DimensionAxis, DimensionMapper};
+use super::scope::Scope;
 use super::token_gate::TokenGate;
 
-/// Sizes of a model that contradict its annotations.
+/// Annotations that contradict each other, or the sizes of the layers.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DimensionError {
     /// A layer's side that cannot carry a dimension.
@@ -33,6 +34,31 @@ pub enum DimensionError {
         /// Number of its tokens.
         tokens: usize,
     },
+    /// A path into a field that leads to no dimension.
+    #[error("`{path}` is borrowed, and {}", declares(.path, .declared))]
+    Astray {
+        /// The path.
+        path: String,
+        /// What is declared beside it.
+        declared: Vec<String>,
+    },
+    /// A path into a field by which a layer names a grouped dimension that is only laid out later.
+    #[error(
+        "`{path}` is borrowed by a layer before its layout: write the field of that layer after the one that it borrows from, or \
+         put the `HeadLayout` into the struct that has both"
+    )]
+    Late {
+        /// The path.
+        path: String,
+    },
+}
+
+fn declares(path: &str, declared: &[String]) -> String {
+    let place = path.rsplit_once('.').map_or("the model", |(place, _)| place);
+    match declared {
+        [] => format!("`{place}` declares no dimension"),
+        names => format!("`{place}` declares only `{}`", names.join("` and `")),
+    }
 }
 
 /// Collects the dimensions in the order of the traversal.
@@ -46,6 +72,13 @@ pub(super) struct Describe {
 impl Describe {
     /// What was found.
     pub(super) fn finish(self) -> Result<Vec<Dimension>, DimensionError> {
+        // Either makes a dimension of a path that is none, whose sizes may be wrong too.
+        if let Some((path, declared)) = self.scope.astray() {
+            return Err(DimensionError::Astray { path, declared });
+        }
+        if let Some(path) = self.scope.late() {
+            return Err(DimensionError::Late { path: path.clone() });
+        }
         self.error.map_or(Ok(self.dimensions), Err)
     }
 

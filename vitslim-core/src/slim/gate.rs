@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use burn::tensor::Tensor;
 
 use super::layer::{Side, SlimLayer};
-use super::mapper::{DimensionAxis, DimensionMapper, Scope};
+use super::mapper::{DimensionAxis, DimensionMapper};
+use super::scope::Scope;
 use super::token_gate::TokenGate;
 
 /// Multiplies the weights of gated axes by the factors of their dimension.

@@ -6,8 +6,9 @@ use burn::tensor::Device;
 
 use super::head_layout::{HeadLayout, by_size};
 use super::layer::{Side, SlimLayer, index_tensor};
-use super::mapper::{DimensionAxis, DimensionMapper, Scope};
+use super::mapper::{DimensionAxis, DimensionMapper};
 use super::plan::Plan;
+use super::scope::Scope;
 use super::slimmable::{Slimmable, detached, device_of};
 
 /// The sub-network `model`, which [`slim`](Slimmable::slim) cut by `plan`, with its heads in the order of `plan`: what files hold.

@@ -8,6 +8,7 @@
 use super::bounds::{HasAxis, Is, IsModule};
 use super::head_layout::HeadLayout;
 use super::layer::{Side, SlimLayer};
+use super::scope::{Lent, Scope};
 use super::token_gate::TokenGate;
 
 /// A factor of an axis. Written outermost first, `[3, heads, head_dim]` is `Count(3), Groups("heads"), Units("head_dim")`.
@@ -64,7 +65,7 @@ impl DimensionAxis {
 /// What a traversal does with the parts of a model: one implementation for each operation on dimensions.
 ///
 /// An implementation keeps a [`Scope`] and overrides what happens to a layout, a token gate or an axis; by default each stays
-/// as it is. The other methods are called by the code that the derive writes.
+/// as it is. The other methods are called by the code that the derive writes, or by a traversal written by hand.
 pub trait DimensionMapper: Sized {
     /// Where the traversal is.
     fn scope(&mut self) -> &mut Scope;
@@ -97,33 +98,39 @@ pub trait DimensionMapper: Sized {
     }
 
     /// Opens a scope in which each name stands for the dimension at a path, relative to where the traversal is. For a traversal
-    /// written by hand, of a model with a dimension that the derive cannot name, such as the width of a stage that the next
-    /// stage reads too ([`Swin`](crate::models::Swin)).
+    /// written by hand, which calls [`close`](Self::close) at its end.
     fn lend(&mut self, dimensions: &[(&'static str, String)]) {
         self.scope().lend(dimensions);
     }
 
-    /// Closes the scope opened last.
+    /// Opens a scope in which each name stands for what is lent by it.
     #[doc(hidden)]
+    fn lend_as(&mut self, lent: &[(&'static str, Lent)]) {
+        self.scope().lend_as(lent);
+    }
+
+    /// Lets `name` stand for what is declared at `path`, inside a field of the current struct.
+    #[doc(hidden)]
+    fn inside(&mut self, name: &'static str, path: &str) {
+        self.scope().inside(name, path);
+    }
+
+    /// Closes the scope opened last.
     fn close(&mut self) {
         self.scope().close();
     }
 
     /// Goes into the field `name`.
-    #[doc(hidden)]
     fn enter(&mut self, name: &str) {
-        self.scope().path.push(name.to_owned());
+        self.scope().enter(name);
     }
 
     /// Leaves the field entered last.
-    #[doc(hidden)]
     fn exit(&mut self) {
-        let scope = self.scope();
-        scope.too_many_ends |= scope.path.pop().is_none();
+        self.scope().exit();
     }
 
     /// The layout field of `dimension`, which the current struct declares, in groups named `groups`.
-    #[doc(hidden)]
     fn layout<L: Is<HeadLayout>>(&mut self, groups: &'static str, dimension: &'static str, layout: L) -> L {
         self.scope().declare_groups(groups, dimension);
         match self.scope().resolve(dimension) {
@@ -133,15 +140,13 @@ pub trait DimensionMapper: Sized {
     }
 
     /// The token gate in the field `field`.
-    #[doc(hidden)]
     fn tokens<G: Is<TokenGate>>(&mut self, field: &str, gate: G) -> G {
         let path = self.scope().path_of(field);
         gate.apply(|gate| self.map_tokens(&path, gate))
     }
 
-    /// The axis `factors` of the layer in the field `field`. If it is of a borrowed dimension that no enclosing struct
-    /// declares, it is not prunable, and the layer stays as it is.
-    #[doc(hidden)]
+    /// The axis `factors` of the layer in the field `field`, where masks multiply if it is `gated`. If it is of a borrowed
+    /// dimension that no enclosing struct declares, it is not prunable, and the layer stays as it is.
     fn axis<S: Side, L: HasAxis<S>>(
         &mut self,
         field: &str,
@@ -168,101 +173,4 @@ pub trait DimensionMapper: Sized {
             false => self.map_axis(axis, layer, side),
         }
     }
-}
-
-/// Where a traversal is: the path of fields, and the dimensions that the enclosing structs declare.
-#[derive(Clone, Debug, Default)]
-pub struct Scope {
-    path: Vec<String>,
-    declared: Vec<Declared>,
-    undeclared: Vec<String>,
-    /// Whether more was closed or left than was opened or entered.
-    too_many_ends: bool,
-}
-
-/// The dimensions that a struct declares.
-#[derive(Clone, Debug)]
-struct Declared {
-    /// Name and path of each dimension.
-    dimensions: Vec<(&'static str, String)>,
-    /// Name of the groups of each grouped dimension, and the name of that dimension.
-    groups: Vec<(&'static str, &'static str)>,
-}
-
-/// What a name stands for.
-pub(crate) struct Resolved {
-    /// Path of the dimension.
-    pub(crate) path: String,
-    /// Whether the name is that of its groups.
-    pub(crate) is_groups: bool,
-}
-
-impl Scope {
-    fn open(&mut self, dimensions: &[&'static str]) {
-        let dimensions: Vec<_> = dimensions.iter().map(|name| (*name, (*name).to_owned())).collect();
-        self.lend(&dimensions);
-    }
-
-    fn lend(&mut self, dimensions: &[(&'static str, String)]) {
-        let dimensions = dimensions.iter().map(|(name, path)| (*name, self.path_of(path))).collect();
-        self.declared.push(Declared { dimensions, groups: Vec::new() });
-    }
-
-    fn declare_groups(&mut self, groups: &'static str, dimension: &'static str) {
-        if let Some(declared) = self.declared.last_mut() {
-            declared.groups.push((groups, dimension));
-        }
-    }
-
-    fn close(&mut self) {
-        self.too_many_ends |= self.declared.pop().is_none();
-    }
-
-    /// Why the traversal did not end where it began, if a part of it that is written by hand does not close what it opens.
-    pub(crate) fn unbalanced(&self) -> Option<String> {
-        let names = |declared: &Declared| {
-            let names: Vec<String> =
-                declared.dimensions.iter().map(|(_, path)| format!("`{path}`")).collect();
-            if names.is_empty() { "a struct".to_owned() } else { names.join(", ") }
-        };
-        match (self.declared.last(), self.path.as_slice(), self.too_many_ends) {
-            (None, [], false) => None,
-            (Some(open), ..) => Some(format!("the scope of {} is never closed", names(open))),
-            (None, [.., field], _) => Some(format!("the field `{field}` is entered and never left")),
-            (None, [], true) => Some("more scopes are closed, or fields left, than were opened".to_owned()),
-        }
-    }
-
-    /// Path of `field` of the current struct.
-    pub(crate) fn path_of(&self, field: &str) -> String {
-        join(&self.path, field)
-    }
-
-    /// The dimension called `name`, or whose groups are called so, in the innermost enclosing struct that declares one.
-    pub(crate) fn resolve(&mut self, name: &str) -> Option<Resolved> {
-        let resolved = self.declared.iter().rev().find_map(|declared| {
-            let path_of =
-                |name| declared.dimensions.iter().find(|(own, _)| *own == name).map(|(_, path)| path);
-            let groups = declared.groups.iter().find(|(groups, _)| *groups == name);
-            let own = path_of(name);
-            let path = own.or_else(|| path_of(groups?.1))?;
-            Some(Resolved { path: path.clone(), is_groups: own.is_none() })
-        });
-        if resolved.is_none() {
-            let path = self.path_of(name);
-            if !self.undeclared.contains(&path) {
-                self.undeclared.push(path);
-            }
-        }
-        resolved
-    }
-
-    /// Paths of the borrowed dimensions found so far that no enclosing struct declares.
-    pub fn undeclared(&self) -> &[String] {
-        &self.undeclared
-    }
-}
-
-fn join(path: &[String], name: &str) -> String {
-    path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
 }

@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | what a layer must be able to do | `layer` |
 //! | the heads of an attention, the tokens of a block | `head_layout`, `token_gate` |
-//! | the traversal of a model | `mapper`, `bounds` |
+//! | the traversal of a model | `mapper`, `scope`, `bounds`, `several` |
 //! | the dimensions that a model has | `dimension`, `describe` |
 //! | a learnable mask for each searched dimension | `mask` |
 //! | weights multiplied by masks | `gate` |
@@ -30,6 +30,8 @@ mod masked_model;
 mod plan;
 mod rank;
 mod round;
+mod scope;
+mod several;
 mod slice;
 mod slimmable;
 mod token_gate;
@@ -43,13 +45,18 @@ pub use head_layout::HeadLayout;
 pub use head_order::{heads_as_planned, heads_by_size};
 pub(crate) use layer::index_tensor;
 pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param};
-pub use mapper::{DimensionAxis, DimensionMapper, Factor, Scope};
+pub use mapper::{DimensionAxis, DimensionMapper, Factor};
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use masked_model::Slim;
 pub use plan::{Cut, Plan, PlanError};
 pub use rank::{RankError, Ranking, kept_count, rank};
 pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens};
 pub use round::round;
+#[doc(hidden)]
+pub use scope::Lent;
+pub use scope::Scope;
+#[doc(hidden)]
+pub use several::Several;
 pub use slimmable::{Slimmable, describe};
 pub use token_gate::TokenGate;
 pub use vitslim_macros::Slimmable;

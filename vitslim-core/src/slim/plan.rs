@@ -93,7 +93,7 @@ pub enum PlanError {
         /// What the layer says.
         reason: String,
     },
-    /// The model's sizes contradict its annotations.
+    /// The model's annotations contradict each other, or its sizes.
     #[error(transparent)]
     Dimension(#[from] DimensionError),
 }

@@ -6,8 +6,9 @@ use burn::tensor::Device;
 
 use super::head_layout::{HeadLayout, by_size};
 use super::layer::{Side, SlimLayer, index_tensor};
-use super::mapper::{DimensionAxis, DimensionMapper, Scope};
+use super::mapper::{DimensionAxis, DimensionMapper};
 use super::plan::{Cut, Plan, PlanError};
+use super::scope::Scope;
 use super::token_gate::TokenGate;
 
 /// Carries out the cuts of a plan. A layer that cannot be cut like that stays as it is, and the first is the `error`.

@@ -9,6 +9,7 @@ use super::gate::Gate;
 use super::mapper::DimensionMapper;
 use super::mask::MaskSet;
 use super::plan::{Plan, PlanError};
+use super::several::Several;
 use super::slice::Slice;
 
 /// A module whose dimensions can be gated and sliced. Written by `#[derive(Slimmable)]`.
@@ -72,19 +73,13 @@ pub trait Slimmable: Module {
 
 impl<T: Slimmable> Slimmable for Vec<T> {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
-        let items = self.into_iter().enumerate();
-        items.map(|(index, item)| item.map_nested(&index.to_string(), mapper)).collect()
+        self.each(|index, item| item.map_nested(index, mapper))
     }
 }
 
 impl<T: Slimmable, const N: usize> Slimmable for [T; N] {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
-        let mut index = 0;
-        self.map(|item| {
-            let item = item.map_nested(&index.to_string(), mapper);
-            index += 1;
-            item
-        })
+        self.each(|index, item| item.map_nested(index, mapper))
     }
 }
 
@@ -98,7 +93,7 @@ impl<T: Slimmable> Slimmable for Option<T> {
 ///
 /// # Errors
 ///
-/// When the sizes of its layers contradict its annotations.
+/// When its annotations contradict each other, or the sizes of its layers.
 pub fn describe<M: Slimmable>(model: &M) -> Result<Vec<Dimension>, DimensionError> {
     let mut describe = Describe::default();
     model.clone().map_dimensions(&mut describe);

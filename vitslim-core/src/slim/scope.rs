@@ -1,0 +1,225 @@
+//! Where a traversal is, and which dimension each name stands for there.
+
+/// Where a traversal is: the path of fields, and what the names of dimensions stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    path: Vec<String>,
+    open: Vec<Names>,
+    /// Paths of all dimensions that structs have declared so far.
+    declared: Vec<String>,
+    /// Paths of all groups that are laid out so far, each with that of the dimension that they group.
+    laid_out: Vec<(String, String)>,
+    /// Paths into fields by which layers have named dimensions.
+    named: Vec<String>,
+    /// One of these that was laid out after it was named.
+    late: Option<String>,
+    undeclared: Vec<String>,
+    /// Whether more was closed or left than was opened or entered.
+    too_many_ends: bool,
+}
+
+/// What a struct declares, or lends to a field.
+#[derive(Clone, Debug)]
+struct Names {
+    /// How long the path is there.
+    at: usize,
+    meanings: Vec<(&'static str, Meaning)>,
+}
+
+/// What a name stands for. Paths are from the root of the model.
+#[derive(Clone, Debug)]
+enum Meaning {
+    /// The dimension at a path.
+    Dimension(String),
+    /// The groups of the dimension at a path.
+    Groups(String),
+    /// What a struct inside a field declares at a path. The traversal need not have been there.
+    Inside(String),
+    /// What the element before declares by a name, in the list that is lent it; and what the name stands for in the first.
+    Before(&'static str, Option<Box<Meaning>>),
+    /// Nothing: no enclosing struct declares what is borrowed at a path.
+    Undeclared(String),
+}
+
+/// What a field borrows by a name of its own.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Lent {
+    /// What has this name here.
+    Name(&'static str),
+    /// What the element before declares by the first name; for the first element, what has the second name here.
+    Before(&'static str, Option<&'static str>),
+}
+
+/// What a name was found to stand for.
+pub(crate) struct Resolved {
+    /// Path of the dimension.
+    pub(crate) path: String,
+    /// Whether the name is that of its groups.
+    pub(crate) is_groups: bool,
+}
+
+impl Scope {
+    /// Opens the scope of a struct that declares `dimensions`.
+    pub(super) fn open(&mut self, dimensions: &[&'static str]) {
+        let dimensions: Vec<_> = dimensions.iter().map(|name| (*name, (*name).to_owned())).collect();
+        self.lend(&dimensions);
+    }
+
+    /// Opens a scope in which each name stands for the dimension at a path, relative to this place.
+    pub(super) fn lend(&mut self, dimensions: &[(&'static str, String)]) {
+        let paths: Vec<String> = dimensions.iter().map(|(_, path)| self.path_of(path)).collect();
+        self.declared.extend(paths.iter().cloned());
+        let names = dimensions.iter().map(|(name, _)| *name);
+        let meanings = names.zip(paths.into_iter().map(Meaning::Dimension)).collect();
+        self.open.push(Names { at: self.path.len(), meanings });
+    }
+
+    /// Opens a scope in which each name stands for what is lent.
+    pub(super) fn lend_as(&mut self, lent: &[(&'static str, Lent)]) {
+        let meaning = |lent: &Lent| match lent {
+            Lent::Name(name) => self.meaning(name),
+            Lent::Before(name, first) => {
+                Meaning::Before(name, first.map(|first| Box::new(self.meaning(first))))
+            }
+        };
+        let meanings = lent.iter().map(|(name, lent)| (*name, meaning(lent))).collect();
+        self.open.push(Names { at: self.path.len(), meanings });
+    }
+
+    /// Lets `name` stand for what is declared at `path`, relative to this place, in the scope opened last.
+    pub(super) fn inside(&mut self, name: &'static str, path: &str) {
+        self.mean(name, Meaning::Inside(self.path_of(path)));
+    }
+
+    /// Lets `groups` stand for those of `dimension` in the scope opened last.
+    pub(super) fn declare_groups(&mut self, groups: &'static str, dimension: &str) {
+        let Some(resolved) = self.resolve(dimension) else { return };
+        let path = self.path_of(groups);
+        self.late = self
+            .late
+            .take()
+            .or_else(|| self.named.iter().find(|named| [&path, &resolved.path].contains(named)).cloned());
+        self.mean(groups, Meaning::Groups(resolved.path.clone()));
+        self.laid_out.push((path, resolved.path));
+    }
+
+    fn mean(&mut self, name: &'static str, meaning: Meaning) {
+        if let Some(names) = self.open.last_mut() {
+            names.meanings.push((name, meaning));
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.too_many_ends |= self.open.pop().is_none();
+    }
+
+    pub(super) fn enter(&mut self, field: &str) {
+        self.path.push(field.to_owned());
+    }
+
+    pub(super) fn exit(&mut self) {
+        self.too_many_ends |= self.path.pop().is_none();
+    }
+
+    /// Why the traversal did not end where it began, if a part of it that is written by hand does not close what it opens.
+    pub(crate) fn unbalanced(&self) -> Option<String> {
+        match (self.open.last(), self.path.as_slice(), self.too_many_ends) {
+            (None, [], false) => None,
+            (Some(open), ..) => Some(format!("the scope of {} is never closed", open.told())),
+            (None, [.., field], _) => Some(format!("the field `{field}` is entered and never left")),
+            (None, [], true) => Some("more scopes are closed, or fields left, than were opened".to_owned()),
+        }
+    }
+
+    /// Path of `field` of the current struct.
+    pub(crate) fn path_of(&self, field: &str) -> String {
+        join(&self.path, field)
+    }
+
+    /// The dimension called `name`, or whose groups are called so, in the innermost enclosing struct that declares one.
+    pub(crate) fn resolve(&mut self, name: &str) -> Option<Resolved> {
+        match self.meaning(name) {
+            Meaning::Dimension(path) => Some(Resolved { path, is_groups: false }),
+            Meaning::Groups(path) => Some(Resolved { path, is_groups: true }),
+            Meaning::Inside(path) => {
+                add(&mut self.named, &path);
+                let of = self.laid_out.iter().find(|(groups, _)| *groups == path).map(|(_, of)| of.clone());
+                Some(Resolved { is_groups: of.is_some(), path: of.unwrap_or(path) })
+            }
+            Meaning::Undeclared(path) => {
+                add(&mut self.undeclared, &path);
+                None
+            }
+            Meaning::Before(..) => None,
+        }
+    }
+
+    /// What `name` stands for here, never [`Meaning::Before`].
+    fn meaning(&self, name: &str) -> Meaning {
+        let found = self.open.iter().rev().find_map(|names| Some((names.at, names.find(name)?)));
+        match found {
+            Some((at, Meaning::Before(dimension, first))) => {
+                let list = self.path.get(..=at).unwrap_or_default();
+                let index = self.path.get(at + 1).and_then(|index| index.parse::<usize>().ok()).unwrap_or(0);
+                match (index.checked_sub(1), first) {
+                    (Some(before), _) => Meaning::Inside(join(list, &format!("{before}.{dimension}"))),
+                    (None, Some(first)) => (**first).clone(),
+                    (None, None) => Meaning::Undeclared(join(list, &format!("{index}.{name}"))),
+                }
+            }
+            Some((_, meaning)) => meaning.clone(),
+            None => {
+                let at = self.open.last().map_or(self.path.len(), |names| names.at);
+                Meaning::Undeclared(join(&self.path[..at.min(self.path.len())], name))
+            }
+        }
+    }
+
+    /// Paths of the borrowed dimensions found so far that no enclosing struct declares.
+    pub fn undeclared(&self) -> &[String] {
+        &self.undeclared
+    }
+
+    /// A path into a field that leads to no dimension, and the names that are declared there.
+    pub(super) fn astray(&self) -> Option<(String, Vec<String>)> {
+        let is_known = |path: &String| {
+            self.declared.contains(path) || self.laid_out.iter().any(|(groups, _)| groups == path)
+        };
+        let path = self.named.iter().find(|path| !is_known(path))?;
+        let (place, _) = path.rsplit_once('.')?;
+        let there = self.declared.iter().filter_map(|declared| declared.rsplit_once('.'));
+        let names = there.filter(|(around, _)| *around == place).map(|(_, name)| name.to_owned());
+        Some((path.clone(), names.collect()))
+    }
+
+    /// A path into a field by which a layer named a grouped dimension, or its groups, before they were laid out.
+    pub(super) fn late(&self) -> Option<&String> {
+        self.late.as_ref()
+    }
+}
+
+impl Names {
+    fn find(&self, name: &str) -> Option<&Meaning> {
+        self.meanings.iter().find(|(own, _)| *own == name).map(|(_, meaning)| meaning)
+    }
+
+    fn told(&self) -> String {
+        let path = |meaning: &Meaning| match meaning {
+            Meaning::Dimension(path) | Meaning::Inside(path) => Some(format!("`{path}`")),
+            _ => None,
+        };
+        let paths: Vec<String> = self.meanings.iter().filter_map(|(_, meaning)| path(meaning)).collect();
+        if paths.is_empty() { "a struct".to_owned() } else { paths.join(", ") }
+    }
+}
+
+fn add(paths: &mut Vec<String>, path: &String) {
+    if !paths.contains(path) {
+        paths.push(path.clone());
+    }
+}
+
+fn join(path: &[String], name: &str) -> String {
+    path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".")
+}
