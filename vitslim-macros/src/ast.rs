@@ -1,16 +1,25 @@
 //! The struct under the derive, as the other stages want to see it.
 
+use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Path, Token, Type};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Fields, GenericArgument, Ident, Path, PathArguments, Token, Type,
+};
 
-use crate::attr::{self, Container, Role};
+use crate::attr::{self, Lend, Role, Source};
 use crate::axis::Axis;
+use crate::container::Container;
+use crate::name::Name;
 
 /// A struct with its annotations.
 pub(crate) struct Input<'a> {
     pub(crate) original: &'a DeriveInput,
     /// The dimensions it borrows, in the order written.
-    pub(crate) outer: Vec<Ident>,
+    pub(crate) outer: Vec<Name>,
+    /// The dimensions that it declares for its nested fields, in the order written.
+    pub(crate) own: Vec<Name>,
+    /// The flag `none`, if it is given.
+    pub(crate) none: Option<Ident>,
     /// The path of `vitslim_core`, if it is given.
     pub(crate) root: Option<Path>,
     pub(crate) fields: Vec<Field<'a>>,
@@ -37,14 +46,64 @@ impl<'a> Input<'a> {
                 return None;
             }
         };
-        let Container { outer, root } = Container::from_attributes(&node.attrs, errors);
+        let Container { outer, own, none, root } = Container::from_attributes(&node.attrs, errors);
         let fields = fields.iter().filter_map(|field| Field::from_syn(field, errors)).collect();
-        Some(Input { original: node, outer, root, fields, complete: errors.is_empty() })
+        Some(Input { original: node, outer, own, none, root, fields, complete: errors.is_empty() })
     }
 
-    /// Every axis of the struct with the field it belongs to, in the order written.
-    pub(crate) fn axes(&self) -> impl Iterator<Item = (&Field<'a>, &Axis)> {
-        self.fields.iter().flat_map(|field| field.axes().iter().map(move |axis| (field, axis)))
+    /// Every axis of the struct with the layer it belongs to, in the order written.
+    pub(crate) fn axes(&self) -> impl Iterator<Item = Carrier<'_, 'a>> {
+        self.fields.iter().flat_map(Field::axes)
+    }
+
+    /// Every dimension that is lent to a field, with the field, in the order written.
+    pub(crate) fn lends(&self) -> impl Iterator<Item = (&Field<'a>, &Lend)> {
+        self.fields.iter().flat_map(|field| field.lends().iter().map(move |lend| (field, lend)))
+    }
+
+    /// Every name of what is here, in axes and in what is lent.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
+        let of_axes = self.axes().flat_map(|carrier| carrier.axis.list.names());
+        of_axes.chain(self.lends().filter_map(|(_, lend)| lend.source.name()))
+    }
+
+    /// The field called `name`.
+    pub(crate) fn field(&self, name: &str) -> Option<&Field<'a>> {
+        self.fields.iter().find(|field| field.ident.unraw() == name)
+    }
+}
+
+/// A layer with one of its axes.
+#[derive(Clone, Copy)]
+pub(crate) struct Carrier<'i, 'a> {
+    pub(crate) field: &'i Field<'a>,
+    /// Which part of a tuple it is, if only that has the axis.
+    pub(crate) part: Option<usize>,
+    pub(crate) axis: &'i Axis,
+}
+
+impl<'a> Carrier<'_, 'a> {
+    /// `downsample`, or `downsample.1`.
+    pub(crate) fn name(&self) -> String {
+        match self.part {
+            Some(part) => format!("{}.{part}", self.field.ident),
+            None => self.field.ident.to_string(),
+        }
+    }
+
+    /// The types of the layers that have the axis.
+    pub(crate) fn types(&self) -> Vec<&'a Type> {
+        layers(self.field.ty, self.part)
+    }
+}
+
+impl Source {
+    /// What has a name in this struct; only of the first element, if there is one before.
+    pub(crate) fn name(&self) -> Option<&Name> {
+        match self {
+            Source::Name(name) => Some(name),
+            Source::Before { first, .. } => first.as_ref(),
+        }
     }
 }
 
@@ -58,9 +117,22 @@ impl<'a> Field<'a> {
         })
     }
 
-    pub(crate) fn axes(&self) -> &[Axis] {
+    /// Its axes, or those of its parts.
+    pub(crate) fn axes<'i>(&'i self) -> impl Iterator<Item = Carrier<'i, 'a>> {
+        let (whole, parts): (&[Axis], &[attr::Part]) = match &self.role {
+            Role::Layer(axes) => (axes, &[]),
+            Role::Parts(parts) => (&[], parts),
+            _ => (&[], &[]),
+        };
+        let whole = whole.iter().map(|axis| (None, axis));
+        let parts = parts.iter().flat_map(|part| part.axes.iter().map(|axis| (Some(part.index), axis)));
+        whole.chain(parts).map(|(part, axis)| Carrier { field: self, part, axis })
+    }
+
+    /// What it borrows by another name.
+    pub(crate) fn lends(&self) -> &[Lend] {
         match &self.role {
-            Role::Layer(axes) => axes,
+            Role::Nested(lends) => lends,
             _ => &[],
         }
     }
@@ -73,6 +145,54 @@ impl<'a> Field<'a> {
     /// The `#[cfg]` attributes of the field, which must stand on every line written for it.
     pub(crate) fn cfgs(&self) -> impl Iterator<Item = &'a Attribute> {
         self.original.attrs.iter().filter(|attr| attr.path().is_ident("cfg"))
+    }
+}
+
+/// How many values a type holds, as far as its name says.
+pub(crate) enum Shape<'a> {
+    One,
+    Option(&'a Type),
+    /// A `Vec` or an array.
+    List(&'a Type),
+    Tuple(Vec<&'a Type>),
+}
+
+/// What `ty` holds.
+pub(crate) fn elements(ty: &Type) -> Shape<'_> {
+    let path = match ty {
+        // A macro puts invisible groups around its variables.
+        Type::Group(group) => return elements(&group.elem),
+        Type::Paren(paren) => return elements(&paren.elem),
+        Type::Array(array) => return Shape::List(&array.elem),
+        Type::Tuple(tuple) => return Shape::Tuple(tuple.elems.iter().collect()),
+        Type::Path(path) => path,
+        _ => return Shape::One,
+    };
+    let Some(last) = path.path.segments.last() else { return Shape::One };
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments)
+            if let Some(GenericArgument::Type(element)) = arguments.args.first() =>
+        {
+            match last.ident.to_string().as_str() {
+                "Vec" => Shape::List(element),
+                "Option" => Shape::Option(element),
+                _ => Shape::One,
+            }
+        }
+        _ => Shape::One,
+    }
+}
+
+/// The types of the layers in `ty`: of `Option<(LayerNorm, Conv2d)>` both, or one `part`.
+pub(crate) fn layers(ty: &Type, part: Option<usize>) -> Vec<&Type> {
+    match (elements(ty), part) {
+        (Shape::One, None) => vec![ty],
+        (Shape::One, Some(_)) => Vec::new(),
+        (Shape::Option(element) | Shape::List(element), _) => layers(element, part),
+        (Shape::Tuple(parts), None) => parts.into_iter().flat_map(|part| layers(part, None)).collect(),
+        (Shape::Tuple(parts), Some(part)) => {
+            parts.into_iter().nth(part).map_or_else(Vec::new, |part| layers(part, None))
+        }
     }
 }
 

@@ -1,44 +1,68 @@
-//! Reads `#[slim(...)]`.
+//! Reads the `#[slim(...)]` of a field.
 
 use std::mem::discriminant;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Literal, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::parse::Parser;
-use syn::{Attribute, Error, Ident, LitInt, Meta, Path};
+use syn::{Attribute, Error, Ident, LitInt, Meta};
 
 use crate::axis::{Axis, Factor, Item, List, Side, items};
+use crate::container::STRUCT_KEYS;
+use crate::name::Name;
 
 /// What the annotations of a field make it.
 pub(crate) enum Role {
     /// Nothing: the field stays as it is.
     Plain,
-    /// `#[slim]`
-    Nested,
+    /// `#[slim]`, `#[slim(width = width1)]`
+    Nested(Vec<Lend>),
     /// `#[slim(tokens)]`
     Tokens,
     /// `#[slim(layout = [heads, head_dim])]`
     Layout(Layout),
     /// `#[slim(input = [...], output = [...], axis(N) = [...])]`
     Layer(Vec<Axis>),
+    /// `#[slim(0(output = [...]), 1(input = [...]))]`
+    Parts(Vec<Part>),
+}
+
+/// `width = width1`: the field borrows by one name what has another here.
+pub(crate) struct Lend {
+    pub(crate) name: Name,
+    pub(crate) source: Source,
+}
+
+/// What is lent.
+pub(crate) enum Source {
+    /// A dimension that has a name here.
+    Name(Name),
+    /// `before.width or stem`: what the element before declares by a name; for the first element, what has the other name here.
+    Before { dimension: Name, first: Option<Name> },
+}
+
+/// `0(output = [...])`: a layer in a tuple.
+pub(crate) struct Part {
+    pub(crate) index: usize,
+    pub(crate) key: Literal,
+    pub(crate) axes: Vec<Axis>,
 }
 
 /// `layout = [heads, head_dim]`
 pub(crate) struct Layout {
     pub(crate) key: Ident,
-    pub(crate) groups: Ident,
-    pub(crate) units: Ident,
+    pub(crate) groups: Name,
+    pub(crate) units: Name,
 }
 
-const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
-const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, and a nested slimmable field a bare `#[slim]`";
+pub(crate) const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
+const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, a tuple of layers `0(...)`, and a nested slimmable field a bare `#[slim]`, or `width = width1` if it calls `width` what is `width1` here";
 
 /// Reads the `#[slim]` attributes of a field.
 pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
     let mut role = Role::Plain;
     for attr in slim_attributes(attrs) {
         match &attr.meta {
-            Meta::Path(_) => role.become_role(Role::Nested, attr, errors),
+            Meta::Path(_) => role.become_role(Role::Nested(Vec::new()), attr, errors),
             Meta::List(list) if list.tokens.is_empty() => errors.push(Error::new_spanned(
                 attr,
                 "nothing is annotated here: write `#[slim]` for a nested slimmable field, or name an axis, as in `#[slim(output = [hidden])]`",
@@ -50,93 +74,11 @@ pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
     role
 }
 
-/// What the annotations of a struct say.
-#[derive(Default)]
-pub(crate) struct Container {
-    /// `#[slim(outer = [width])]`
-    pub(crate) outer: Vec<Ident>,
-    /// `#[slim(crate = other::vitslim_core)]`
-    pub(crate) root: Option<Path>,
-}
-
-const STRUCT_FORMS: &str =
-    "`outer = [...]`, the dimensions that it borrows, and `crate = ...`, the path of `vitslim_core`";
-
-impl Container {
-    /// Reads the `#[slim]` attributes of a struct.
-    pub(crate) fn from_attributes(attrs: &[Attribute], errors: &mut Vec<Error>) -> Self {
-        let mut container = Container::default();
-        let mut seen = Vec::new();
-        for attr in slim_attributes(attrs) {
-            match &attr.meta {
-                Meta::List(list) if !list.tokens.is_empty() => {
-                    for item in items(list.tokens.clone(), errors) {
-                        container.read(&item, &mut seen, errors);
-                    }
-                }
-                Meta::NameValue(_) => errors.push(equals_sign(attr)),
-                _ => errors.push(Error::new_spanned(
-                    attr,
-                    format!("`#[slim]` marks a nested field; a struct takes {STRUCT_FORMS}"),
-                )),
-            }
-        }
-        container
-    }
-
-    fn read(&mut self, item: &Item, seen: &mut Vec<String>, errors: &mut Vec<Error>) {
-        let Some((key, value)) = item.key() else {
-            let message = format!("a struct takes {STRUCT_FORMS}");
-            errors.push(Error::new_spanned(item.tokens(), message));
-            return;
-        };
-        let name = key.to_string();
-        let message = match name.as_str() {
-            "outer" | "crate" if seen.contains(&name) => match name.as_str() {
-                "outer" => "`outer` is written twice: put all names into one list".into(),
-                _ => "`crate` is written twice: remove one".into(),
-            },
-            "outer" => {
-                let list = List::parse(key, "outer", value, "width", errors);
-                self.outer = list.map(|list| only_names(&list, errors)).unwrap_or_default();
-                seen.push(name);
-                return;
-            }
-            "crate" => {
-                self.root = read_root(key, value, errors);
-                seen.push(name);
-                return;
-            }
-            field if FIELD_KEYS.contains(&field) => {
-                format!("`{field}` belongs on a field; a struct takes {STRUCT_FORMS}")
-            }
-            _ => format!("unknown key `{name}`: a struct takes {STRUCT_FORMS}"),
-        };
-        errors.push(Error::new_spanned(key, message));
-    }
-}
-
-/// Reads `crate = other::vitslim_core`.
-fn read_root(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Option<Path> {
-    let (wrong, message) = match value {
-        [TokenTree::Punct(equals), path @ ..] if equals.as_char() == '=' && !path.is_empty() => {
-            let path: TokenStream = path.iter().cloned().collect();
-            match Path::parse_mod_style.parse2(path.clone()) {
-                Ok(path) => return Some(path),
-                Err(_) => (path, "expected a path, without quotes: write `crate = other::vitslim_core`"),
-            }
-        }
-        _ => (key.to_token_stream(), "`crate` needs a path: write `crate = other::vitslim_core`"),
-    };
-    errors.push(Error::new_spanned(wrong, message));
-    None
-}
-
-fn slim_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
+pub(crate) fn slim_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("slim"))
 }
 
-fn equals_sign(attr: &Attribute) -> Error {
+pub(crate) fn equals_sign(attr: &Attribute) -> Error {
     Error::new_spanned(&attr.meta, "annotations stand in parentheses: write `#[slim(output = [hidden])]`")
 }
 
@@ -146,6 +88,11 @@ fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error
     // Whether the value before has no brackets, so that what follows may be more of its list.
     let mut list_open = false;
     for item in items(tokens, errors) {
+        if let Some(part) = read_part(&item, errors) {
+            role.add_part(part, errors);
+            axis_before = AxisBefore::None;
+            continue;
+        }
         let Some((key, value)) = item.key() else {
             if !list_open {
                 let message = format!("a field takes {FIELD_FORMS}");
@@ -174,11 +121,26 @@ fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error
                     role.become_role(Role::Layout(layout), key, errors);
                 }
             }
-            name @ ("outer" | "crate") => errors.push(Error::new_spanned(
+            name if STRUCT_KEYS.contains(&name) => errors.push(Error::new_spanned(
                 key,
-                format!("`{name}` belongs on the struct: write `#[slim({name} = ...)]` above it"),
+                match name {
+                    "none" => "`none` belongs on the struct: write `#[slim(none)]` above it".into(),
+                    _ => format!("`{name}` belongs on the struct: write `#[slim({name} = ...)]` above it"),
+                },
             )),
             _ if list_open && value.is_empty() => continue,
+            name if let [TokenTree::Punct(equals), source @ ..] = value
+                && equals.as_char() == '='
+                && !matches!(source, [TokenTree::Group(_), ..]) =>
+            {
+                match read_source(name, key, source) {
+                    Ok(source) => role.lend(Lend { name: Name::from(key), source }, errors),
+                    Err(error) => errors.push(error),
+                }
+                axis_before = AxisBefore::None;
+                list_open = false;
+                continue;
+            }
             name => {
                 errors.push(unknown_key(key, name));
                 axis_before = AxisBefore::Broken;
@@ -197,17 +159,77 @@ enum AxisBefore {
 }
 
 fn unknown_key(key: &Ident, name: &str) -> Error {
-    let right = match name {
-        "in" | "in_features" | "reads" | "consumer" => Some("input"),
-        "out" | "out_features" | "writes" | "producer" => Some("output"),
-        "mask" => Some("gate"),
-        _ => nearest(name, FIELD_KEYS),
-    };
-    let message = match right {
+    let message = match likely_key(name) {
         Some(right) => format!("unknown key `{name}`: did you mean `{right}`?"),
         None => format!("unknown key `{name}`: a field takes {FIELD_FORMS}"),
     };
     Error::new_spanned(key, message)
+}
+
+/// The key of a field that `name` was probably meant to be.
+pub(crate) fn likely_key(name: &str) -> Option<&'static str> {
+    match name {
+        "in" | "in_features" | "reads" | "consumer" => Some("input"),
+        "out" | "out_features" | "writes" | "producer" => Some("output"),
+        "mask" => Some("gate"),
+        _ => nearest(name, FIELD_KEYS),
+    }
+}
+
+/// Reads `0(output = [...])`, if `item` is of this form.
+fn read_part(item: &Item, errors: &mut Vec<Error>) -> Option<Part> {
+    let [TokenTree::Literal(key), TokenTree::Group(group)] = item.trees() else { return None };
+    if group.delimiter() != Delimiter::Parenthesis {
+        return None;
+    }
+    let index = key.to_string().parse().ok()?;
+    let mut role = Role::Plain;
+    let before = errors.len();
+    read_field_items(&mut role, group.stream(), errors);
+    let axes = match role {
+        Role::Layer(axes) => axes,
+        _ => {
+            if errors.len() == before {
+                let message = "a part of a tuple is a layer with axes, as in `0(output = [hidden])`: give what is more a struct of its own";
+                errors.push(Error::new_spanned(item.tokens(), message));
+            }
+            Vec::new()
+        }
+    };
+    Some(Part { index, key: key.clone(), axes })
+}
+
+/// Reads what stands after `width =`.
+fn read_source(name: &str, key: &Ident, tokens: &[TokenTree]) -> Result<Source, Error> {
+    let right = format!("write the name that it has here, as in `{name} = {name}1`");
+    let named = |tokens: &[TokenTree]| {
+        Name::of(tokens).ok_or_else(|| match tokens {
+            [] => Error::new_spanned(key, format!("`{name}` is lent to this field: {right}")),
+            [TokenTree::Literal(_)] => {
+                Error::new_spanned(&tokens[0], format!("a dimension is a name without quotes: {right}"))
+            }
+            _ => Error::new_spanned(
+                tokens.iter().cloned().collect::<TokenStream>(),
+                format!("this names no dimension: {right}"),
+            ),
+        })
+    };
+    let or = tokens.iter().position(|tree| matches!(tree, TokenTree::Ident(word) if word == "or"));
+    let (source, first) = tokens.split_at(or.unwrap_or(tokens.len()));
+    let (source, first) = (named(source)?, first.get(1..).map(named).transpose()?);
+    match source.inside() {
+        Some(("before", dimension)) if !dimension.contains('.') => {
+            let dimension = source.last();
+            Ok(Source::Before { dimension, first })
+        }
+        _ if or.is_some() => Err(Error::new_spanned(
+            &tokens[or.unwrap_or_default()],
+            format!(
+                "only the first element of a list has none before it: write `or` after `before`, as in `{name} = before.width or width0`"
+            ),
+        )),
+        _ => Ok(Source::Name(source)),
+    }
 }
 
 /// Reads `input = [...]`, `output = [...]` or `axis(N) = [...]`.
@@ -240,7 +262,9 @@ fn read_axis(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Optio
 fn read_layout(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Option<Layout> {
     let list = List::parse(key, "layout", value, "heads, head_dim", errors)?;
     match list.factors.as_slice() {
-        [Factor::Name(groups), Factor::Name(units)] if groups != units => {
+        [Factor::Name(groups), Factor::Name(units)]
+            if groups != units && groups.inside().is_none() && units.inside().is_none() =>
+        {
             Some(Layout { key: key.clone(), groups: groups.clone(), units: units.clone() })
         }
         _ => {
@@ -253,20 +277,8 @@ fn read_layout(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Opt
     }
 }
 
-fn only_names(list: &List, errors: &mut Vec<Error>) -> Vec<Ident> {
-    for factor in &list.factors {
-        if let Factor::Number(_) = factor {
-            errors.push(Error::new_spanned(
-                &list.brackets,
-                "`outer` names the dimensions that the struct borrows: write names only, as in `outer = [width]`",
-            ));
-        }
-    }
-    list.names().cloned().collect()
-}
-
 /// Whether `key` stands alone, as a flag must.
-fn flag(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> bool {
+pub(crate) fn flag(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> bool {
     errors.push(match value {
         [] => return true,
         [next @ TokenTree::Ident(_), ..] => {
@@ -297,10 +309,11 @@ impl Role {
     fn form(&self) -> &'static str {
         match self {
             Role::Plain => "nothing",
-            Role::Nested => "`#[slim]`",
+            Role::Nested(_) => "`#[slim]`",
             Role::Tokens => "`tokens`",
             Role::Layout(_) => "`layout`",
             Role::Layer(_) => "an axis",
+            Role::Parts(_) => "parts with axes",
         }
     }
 
@@ -325,6 +338,45 @@ impl Role {
         true
     }
 
+    /// Adds a part of a tuple.
+    fn add_part(&mut self, part: Part, errors: &mut Vec<Error>) {
+        if let Role::Plain = self {
+            *self = Role::Parts(Vec::new());
+        }
+        match self {
+            Role::Parts(parts) if parts.iter().any(|other| other.index == part.index) => {
+                let message = format!("part {} is annotated twice: write its axes into one", part.index);
+                errors.push(Error::new_spanned(&part.key, message));
+            }
+            Role::Parts(parts) => parts.push(part),
+            _ => errors.push(self.other_role(&part.key)),
+        }
+    }
+
+    /// Adds a dimension that a nested field borrows by another name.
+    fn lend(&mut self, lend: Lend, errors: &mut Vec<Error>) {
+        let name = lend.name.to_string();
+        match self {
+            Role::Plain => *self = Role::Nested(vec![lend]),
+            Role::Nested(lends) if lends.iter().any(|other| other.name == lend.name) => {
+                let message = format!("`{name}` is lent twice: remove one");
+                errors.push(Error::new_spanned(&lend.name, message));
+            }
+            Role::Nested(lends) => lends.push(lend),
+            _ if let Some(right) = likely_key(&name) => {
+                let message = format!("unknown key `{name}`: did you mean `{right}`?");
+                errors.push(Error::new_spanned(&lend.name, message));
+            }
+            _ => {
+                let message = format!(
+                    "only a nested slimmable field borrows, and this one has {}: remove `{name}`, or give the field a struct of its own",
+                    self.form()
+                );
+                errors.push(Error::new_spanned(&lend.name, message));
+            }
+        }
+    }
+
     fn gate_last_axis(&mut self, gate: &Ident, errors: &mut Vec<Error>) {
         let Role::Layer(axes) = self else { return };
         let Some(axis) = axes.last_mut() else { return };
@@ -339,7 +391,15 @@ impl Role {
 
     fn other_role(&self, tokens: impl ToTokens) -> Error {
         let message = match self {
-            Role::Nested => {
+            Role::Nested(lends) if let Some(lend) = lends.first() => {
+                let hint = likely_key(lend.name.as_str()).map(|right| format!("; or did you mean `{right}`?"));
+                format!(
+                    "`{}` is lent to a nested field, whose axes are annotated in its own struct: remove one of the two{}",
+                    lend.name,
+                    hint.unwrap_or_default()
+                )
+            }
+            Role::Nested(_) => {
                 "`#[slim]` marks a nested field, whose axes are annotated in its own struct: remove one of the two".into()
             }
             _ => format!("this field already has {}, and a field has one role: remove one of the two", self.form()),

@@ -5,11 +5,11 @@ use std::mem::take;
 
 use proc_macro2::{Delimiter, Group, Literal, Punct, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::ext::IdentExt;
 use syn::{Error, Ident, Lit, Type};
 
 use crate::ast::{Input, last_word};
 use crate::attr::Role;
+use crate::name::Name;
 
 /// One annotated axis of a field, `output = [3, heads, head_dim], gate`.
 pub(crate) struct Axis {
@@ -46,10 +46,10 @@ pub(crate) struct List {
     pub(crate) factors: Vec<Factor>,
 }
 
-/// One factor as written. Names are without `r#`, as paths show them.
+/// One factor as written.
 pub(crate) enum Factor {
     Number(usize),
-    Name(Ident),
+    Name(Name),
 }
 
 impl List {
@@ -109,12 +109,12 @@ impl List {
     }
 
     /// Whether `name` is a factor of the list.
-    pub(crate) fn has(&self, name: &Ident) -> bool {
+    pub(crate) fn has(&self, name: &Name) -> bool {
         self.names().any(|other| other == name)
     }
 
     /// The names of the list.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Ident> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
         self.factors.iter().filter_map(|factor| match factor {
             Factor::Name(name) => Some(name),
             Factor::Number(_) => None,
@@ -129,8 +129,9 @@ impl Factor {
                 "_" | "self" | "Self" | "super" | "crate" | "true" | "false" => {
                     format!("`{name}` cannot name a dimension: write a name such as `hidden`")
                 }
-                _ => return Ok(Factor::Name(name.unraw())),
+                _ => return Ok(Factor::Name(Name::from(name))),
             },
+            trees if let Some(name) = Name::of(trees) => return Ok(Factor::Name(name)),
             [TokenTree::Literal(literal)] => return Factor::from_literal(literal),
             [TokenTree::Punct(minus), TokenTree::Literal(_)] if minus.as_char() == '-' => {
                 "a number in an axis counts repetitions: write a whole number of at least 1".into()
@@ -196,9 +197,9 @@ pub(crate) enum Meaning<'a> {
 pub(crate) struct Names<'a> {
     /// The `usize` fields and const parameters.
     counts: Vec<&'a Ident>,
-    outer: &'a [Ident],
+    outer: &'a [Name],
     /// Groups and units of each grouped dimension: those with a layout here, then the borrowed ones.
-    grouped: Vec<(&'a Ident, &'a Ident)>,
+    grouped: Vec<(&'a Name, &'a Name)>,
 }
 
 impl<'a> Names<'a> {
@@ -217,12 +218,13 @@ impl<'a> Names<'a> {
             }
         }
         // A borrowed dimension has no layout here: that it is grouped shows where it is used.
-        for (_, axis) in input.axes() {
-            for pair in axis.list.factors.windows(2) {
+        for carrier in input.axes() {
+            for pair in carrier.axis.list.factors.windows(2) {
                 if let [Factor::Name(groups), Factor::Name(units)] = pair
                     && names.could_be_grouped(groups)
                     && names.could_be_grouped(units)
                     && groups != units
+                    && groups.place() == units.place()
                 {
                     names.grouped.push((groups, units));
                 }
@@ -231,12 +233,12 @@ impl<'a> Names<'a> {
         names
     }
 
-    fn could_be_grouped(&self, name: &Ident) -> bool {
+    fn could_be_grouped(&self, name: &Name) -> bool {
         self.is_borrowed(name) && self.meaning(name) == Meaning::Units && self.groups_of(name).is_none()
     }
 
-    pub(crate) fn meaning(&self, name: &Ident) -> Meaning<'a> {
-        if let Some(count) = self.counts.iter().find(|count| count.unraw() == *name) {
+    pub(crate) fn meaning(&self, name: &Name) -> Meaning<'a> {
+        if let Some(count) = self.counts.iter().find(|count| name.is(count)) {
             Meaning::Count(count)
         } else if self.units_of(name).is_some() {
             Meaning::Groups
@@ -245,26 +247,27 @@ impl<'a> Names<'a> {
         }
     }
 
-    pub(crate) fn is_borrowed(&self, name: &Ident) -> bool {
-        self.outer.contains(name)
+    /// Whether the dimension is declared elsewhere: by an enclosing struct, or inside a field.
+    pub(crate) fn is_borrowed(&self, name: &Name) -> bool {
+        self.outer.contains(name) || name.inside().is_some()
     }
 
     /// The dimension that `groups` are the groups of.
-    pub(crate) fn units_of(&self, groups: &Ident) -> Option<&'a Ident> {
+    pub(crate) fn units_of(&self, groups: &Name) -> Option<&'a Name> {
         let pair = self.grouped.iter().find(|(name, _)| *name == groups);
         pair.map(|(_, units)| *units)
     }
 
     /// The groups of the dimension `units`.
-    pub(crate) fn groups_of(&self, units: &Ident) -> Option<&'a Ident> {
+    pub(crate) fn groups_of(&self, units: &Name) -> Option<&'a Name> {
         let pair = self.grouped.iter().find(|(_, name)| *name == units);
         pair.map(|(groups, _)| *groups)
     }
 
     /// The dimensions that the struct declares, each with the first place that names it.
-    pub(crate) fn declared<'i>(&self, input: &'i Input<'_>) -> Vec<&'i Ident> {
-        let mut declared: Vec<&Ident> = Vec::new();
-        for name in input.axes().flat_map(|(_, axis)| axis.list.names()) {
+    pub(crate) fn declared<'i>(&self, input: &'i Input<'_>) -> Vec<&'i Name> {
+        let mut declared: Vec<&Name> = Vec::new();
+        for name in input.own.iter().chain(input.names()) {
             let is_dimension = self.meaning(name) == Meaning::Units && !self.is_borrowed(name);
             if is_dimension && !declared.contains(&name) {
                 declared.push(name);
@@ -282,7 +285,7 @@ fn is_usize(ty: &Type) -> bool {
 pub(crate) struct Item(Vec<TokenTree>);
 
 impl Item {
-    fn trees(&self) -> &[TokenTree] {
+    pub(crate) fn trees(&self) -> &[TokenTree] {
         &self.0
     }
 

@@ -1,22 +1,23 @@
 //! Writes the code. Nothing is judged here.
 
-use proc_macro2::{Literal, Span, TokenStream, TokenTree};
+mod layers;
+
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{
-    DeriveInput, GenericArgument, GenericParam, Generics, Ident, Path, PathArguments, Type, WherePredicate,
-    parse_quote,
-};
+use syn::{DeriveInput, GenericParam, Generics, Ident, Path, Type, WherePredicate, parse_quote};
 
-use crate::ast::{Field, Input};
-use crate::attr::Role;
-use crate::axis::{Factor, List, Meaning, Names, Side};
+use crate::ast::{Field, Input, Shape, elements, last_word};
+use crate::attr::{Role, Source};
+use crate::axis::{Names, Side};
+use crate::name::Name;
 
 /// The implementation for a struct that passed every check. `root` is the path of `vitslim_core`.
 pub(crate) fn implementation(input: &Input, names: &Names, root: &Path) -> TokenStream {
     let mapper = mapper(Span::mixed_site());
-    let declared = names.declared(input).into_iter().map(Ident::to_string);
+    let declared = names.declared(input).into_iter().map(Name::to_string);
+    let inside = inside(input, &mapper);
     let layouts = input.fields.iter().filter(|field| is_layout(field));
     let others = input.fields.iter().filter(|field| !is_layout(field));
     let steps = layouts.chain(others).map(|field| step(field, names));
@@ -26,6 +27,7 @@ pub(crate) fn implementation(input: &Input, names: &Names, root: &Path) -> Token
         #uses
         let Self { #(#parts),* } = self;
         #mapper.open::<Self>(&[#(#declared),*]);
+        #inside
         #(#steps)*
         #mapper.close();
         Self { #(#parts),* }
@@ -35,13 +37,15 @@ pub(crate) fn implementation(input: &Input, names: &Names, root: &Path) -> Token
 
 /// Brings in what the steps name, so that they read as a person would write them.
 fn uses(input: &Input, root: &Path) -> Option<TokenStream> {
-    let sides: Vec<Side> = input.axes().map(|(_, axis)| axis.side).collect();
-    let nested = input.fields.iter().any(|field| matches!(field.role, Role::Nested));
+    let sides: Vec<Side> = input.axes().map(|carrier| carrier.axis.side).collect();
+    let nested = input.fields.iter().any(|field| matches!(field.role, Role::Nested(_)));
     let used = [
         ("Axis", sides.iter().any(|side| matches!(side, Side::Axis(_)))),
         ("Factor", !sides.is_empty()),
         ("Input", sides.contains(&Side::Input)),
+        ("Lent", input.lends().next().is_some()),
         ("Output", sides.contains(&Side::Output)),
+        ("Several", input.axes().any(|carrier| holds_a_list(carrier.field.ty))),
         ("Slimmable", nested),
     ];
     let used = used.into_iter().filter(|(_, is_used)| *is_used);
@@ -51,6 +55,38 @@ fn uses(input: &Input, root: &Path) -> Option<TokenStream> {
         [name] => Some(quote!(use #root::slim::#name;)),
         names => Some(quote!(use #root::slim::{#(#names),*};)),
     }
+}
+
+fn holds_a_list(ty: &Type) -> bool {
+    match elements(ty) {
+        Shape::One => false,
+        Shape::Option(element) => holds_a_list(element),
+        Shape::List(_) => true,
+        Shape::Tuple(parts) => parts.into_iter().any(holds_a_list),
+    }
+}
+
+/// The names that lead into a field, each with its path.
+fn inside(input: &Input, mapper: &Ident) -> TokenStream {
+    let mut known: Vec<&Name> = Vec::new();
+    let mut written = TokenStream::new();
+    for name in input.names() {
+        let Some((field, rest)) = name.inside().filter(|_| !known.contains(&name)) else { continue };
+        let Some(list) = input.field(field) else { continue };
+        known.push(name);
+        let is_list = matches!(elements(list.ty), Shape::List(_));
+        let path = match rest.split_once('.').filter(|_| is_list) {
+            Some(("first", rest)) => format!("{field}.0.{rest}").to_token_stream(),
+            Some(("last", rest)) => {
+                let (path, ident) = (format!("{field}.{{}}.{rest}"), list.ident);
+                quote!(&::std::format!(#path, #ident.len().saturating_sub(1)))
+            }
+            _ => name.as_str().to_token_stream(),
+        };
+        let (cfgs, name) = (list.cfgs(), name.as_str());
+        written.extend(quote!(#(#cfgs)* #mapper.inside(#name, #path);));
+    }
+    written
 }
 
 /// What stands in for the implementation of a struct with errors, so that they are not followed by others where the
@@ -110,6 +146,13 @@ fn mapper_type(generics: &Generics) -> Ident {
     Ident::new(&name, Span::call_site())
 }
 
+/// `ident` as if written where `location` is.
+fn at(ident: &Ident, location: Span) -> Ident {
+    let mut value = ident.clone();
+    value.set_span(location.resolved_at(ident.span()));
+    value
+}
+
 /// A field in `Self { ... }`.
 fn part(field: &Field) -> TokenStream {
     let (cfgs, ident) = (field.cfgs(), field.ident);
@@ -127,27 +170,35 @@ fn step(field: &Field, names: &Names) -> TokenStream {
     let ident = field.ident;
     let name = ident.unraw().to_string();
     let at_type = type_span(field);
-    let value_at = |location: Span| {
-        let mut value = ident.clone();
-        value.set_span(location.resolved_at(ident.span()));
-        value
-    };
-    let value = value_at(at_type);
+    let value = at(ident, at_type);
     let span = at_type.resolved_at(Span::call_site());
     let mapper = mapper(at_type);
     match &field.role {
         Role::Plain => TokenStream::new(),
-        Role::Nested => {
+        Role::Nested(lends) => {
             let mapped = quote_spanned! {span=>
                 Slimmable::map_dimensions(#value, #mapper)
             };
+            let lent = lends.iter().map(|lend| {
+                let (name, source) = (lend.name.as_str(), lent(&lend.source));
+                quote!((#name, #source))
+            });
+            let (lend, close) = match lends.is_empty() {
+                true => (None, None),
+                false => (
+                    Some(quote!(#(#cfgs)* #mapper.lend_as(&[#(#lent),*]);)),
+                    Some(quote!(#(#cfgs)* #mapper.close();)),
+                ),
+            };
             quote! {
+                #lend
                 #(#cfgs)*
                 #mapper.enter(#name);
                 #(#cfgs)*
                 let #ident = #mapped;
                 #(#cfgs)*
                 #mapper.exit();
+                #close
             }
         }
         Role::Tokens => {
@@ -159,84 +210,38 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             let mapped = quote_spanned!(span=> #mapper.layout(#groups, #dimension, #value));
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
-        Role::Layer(axes) => axes
-            .iter()
-            .map(|axis| {
-                let (side, factors) = (side(axis.side), factors(&axis.list, names));
-                let gated = axis.gate.is_some();
-                let at_key = axis.key.span();
-                let (value, span) = (value_at(at_key), at_key.resolved_at(Span::call_site()));
-                // The side is named as a type too: of a layer with one side only, the compiler would infer that one, and
-                // complain about the value instead of the layer.
-                let mapped = quote_spanned! {span=>
-                    #mapper.axis::<#side, _>(#name, #value, #side, &[#factors], #gated)
-                };
-                quote!(#(#cfgs)* let #ident = #mapped;)
-            })
-            .collect(),
+        Role::Layer(axes) => layers::mapped(field, layers::Axes::OfEach(axes), &name, names),
+        Role::Parts(parts) => layers::mapped(field, layers::Axes::OfParts(parts), &name, names),
     }
 }
 
-fn side(side: Side) -> TokenStream {
-    match side {
-        Side::Input => quote!(Input),
-        Side::Output => quote!(Output),
-        Side::Axis(number) => {
-            let number = Literal::usize_unsuffixed(number);
-            quote!(Axis::<#number>)
+fn lent(source: &Source) -> TokenStream {
+    match source {
+        Source::Name(name) => {
+            let name = name.as_str();
+            quote!(Lent::Name(#name))
+        }
+        Source::Before { dimension, first } => {
+            let first = match first.as_ref().map(Name::as_str) {
+                Some(first) => quote!(::std::option::Option::Some(#first)),
+                None => quote!(::std::option::Option::None),
+            };
+            let dimension = dimension.as_str();
+            quote!(Lent::Before(#dimension, #first))
         }
     }
-}
-
-fn factors(list: &List, names: &Names) -> TokenStream {
-    let factors = list.factors.iter().map(|factor| match factor {
-        Factor::Number(number) => {
-            let number = Literal::usize_unsuffixed(*number);
-            quote!(Factor::Count(#number))
-        }
-        Factor::Name(name) => {
-            let text = name.to_string();
-            match names.meaning(name) {
-                Meaning::Count(field) => quote!(Factor::Count(#field)),
-                Meaning::Groups => quote!(Factor::Groups(#text)),
-                Meaning::Units => quote!(Factor::Units(#text)),
-            }
-        }
-    });
-    quote!(#(#factors),*)
 }
 
 /// Where to underline the type of `field`: at its last word, `Linear` of `nn::Linear`. Of a nested `Vec`, `Option` or
 /// array, it is the element that must be slimmable.
 fn type_span(field: &Field) -> Span {
     let mut ty = field.ty;
-    loop {
-        let last = match ty {
-            Type::Group(group) => {
-                ty = &group.elem;
-                continue;
-            }
-            Type::Array(array) if matches!(field.role, Role::Nested) => {
-                ty = &array.elem;
-                continue;
-            }
-            Type::Path(path) => path.path.segments.last(),
-            _ => None,
-        };
-        let Some(last) = last else {
-            return ty.span();
-        };
-        match &last.arguments {
-            PathArguments::AngleBracketed(arguments)
-                if matches!(field.role, Role::Nested)
-                    && (last.ident == "Vec" || last.ident == "Option")
-                    && let Some(GenericArgument::Type(element)) = arguments.args.first() =>
-            {
-                ty = element;
-            }
-            _ => return last.ident.span(),
+    if let Role::Nested(_) = field.role {
+        while let Shape::Option(element) | Shape::List(element) = elements(ty) {
+            ty = element;
         }
     }
+    last_word(ty).map_or_else(|| ty.span(), Ident::span)
 }
 
 /// What a generic struct must promise for its implementation to hold: that it is a module, whatever Burn's derive asks
@@ -250,15 +255,22 @@ fn bounds(input: &Input, root: &Path) -> Vec<WherePredicate> {
         .chain(input.original.generics.const_params().map(|param| param.ident.clone()))
         .collect();
     let mut bounds = module_bound(input.original, root);
-    let generic = |field: &&Field| mentions(field.ty.to_token_stream(), &params);
-    for Field { ty, role, .. } in input.fields.iter().filter(generic) {
-        match role {
-            Role::Nested => bounds.push(parse_quote!(#ty: #root::slim::Slimmable)),
-            Role::Layer(axes) => bounds.extend(axes.iter().map(|axis| -> WherePredicate {
-                let side = side(axis.side);
-                parse_quote!(#ty: #root::slim::HasAxis<#root::slim::#side>)
-            })),
-            _ => {}
+    let is_generic = |ty: &Type| mentions(ty.to_token_stream(), &params);
+    for field in &input.fields {
+        if let Role::Nested(_) = field.role
+            && is_generic(field.ty)
+        {
+            let ty = field.ty;
+            bounds.push(parse_quote!(#ty: #root::slim::Slimmable));
+        }
+        for carrier in field.axes() {
+            let side = layers::side(carrier.axis.side);
+            let types = carrier.types().into_iter().filter(|ty| is_generic(ty));
+            bounds.extend(
+                types.map(|ty| -> WherePredicate {
+                    parse_quote!(#ty: #root::slim::HasAxis<#root::slim::#side>)
+                }),
+            );
         }
     }
     bounds

@@ -3,8 +3,12 @@
 mod ast;
 mod attr;
 mod axis;
+mod container;
 mod expand;
+mod name;
 mod root;
+#[cfg(test)]
+mod tests;
 mod valid;
 
 use proc_macro2::TokenStream;
@@ -59,10 +63,16 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// | `layout = [groups, units]` | `HeadLayout` | the dimension `units` is grouped, and this field holds the sizes of its groups |
 /// | `tokens` | `TokenGate` | the token positions are a dimension, named like the field |
 /// | a bare `#[slim]` | a type that is `Slimmable`, or a `Vec`, an `Option` or an array of one | the struct goes on in there |
+/// | `width = width1` | the same | likewise, and what is `width1` here is `width` there |
+///
+/// What is annotated like a layer may also be an `Option`, a `Vec`, an array or a tuple of layers, and each of them has the axes.
+/// `0(output = [...]), 1(input = [...])` annotates parts of a tuple.
 ///
 /// | On the struct | It says |
 /// | --- | --- |
 /// | `outer = [...]` | these dimensions are borrowed from an enclosing struct |
+/// | `own = [...]` | these are declared here for nested fields: none of the struct's own axes needs to name them |
+/// | `none` | there are no dimensions in here |
 /// | `crate = path` | `vitslim_core` is found at `path`: only needed where `Cargo.toml` does not name it, under whatever name |
 ///
 /// Several annotations stand in one attribute, separated by commas, or in several. A field is a layer with axes, a
@@ -76,6 +86,9 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// - a whole number of at least 1,
 /// - the name of a `usize` field or `usize` const parameter of the struct, which is that number,
 /// - any other name, which is a dimension.
+///
+/// A name may lead into a nested field, whose struct declares the dimension: `stage1.width`, or of an element of a list
+/// `stages.first.width`, `stages.1.width`, `stages.last.width`.
 ///
 /// An axis has exactly one dimension. A grouped dimension has two names, its groups and its units. They stand next to each
 /// other in this order, and count as one. Numbers may stand before and after.
@@ -100,8 +113,10 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// - a consumer: an `input`, cut together with the producer,
 /// - a gate at any of its axes, or at several, as with separate queries, keys and values.
 ///
-/// The `axis(N)` of a parameter counts as either. Nested structs that borrow the dimension are not looked into, so that what
-/// they do does not count. A norm writes what it reads: where no nested struct could be the producer, it is none either.
+/// The `axis(N)` of a parameter counts as either, and so does a nested field that is lent the dimension by another name. Nested
+/// structs that borrow it by its own name are not looked into, so that what they do does not count: if they have what the struct
+/// itself lacks, list the dimension in `own`. A norm writes what it reads: where no nested struct could be the producer, it is
+/// none either.
 ///
 /// ## Borrowing
 ///
@@ -136,6 +151,58 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// A struct lists in `outer` what its own axes name; nested structs borrow for themselves. Where no enclosing struct
 /// declares a borrowed dimension, it cannot be pruned, and the axis is left alone. To borrow a grouped dimension, list both
 /// of its names; where only its groups are named, list these.
+///
+/// ## Borrowing by another name
+///
+/// A network with several widths uses one kind of block for all of them. The block borrows `width`, and the network says which
+/// of its dimensions that is:
+///
+/// ```ignore
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct TwoWidths {
+///     #[slim(output = [width0], gate)]
+///     embed: Linear,
+///     #[slim(width = width0)]
+///     first: Vec<Mlp>,
+///     #[slim(input = [width0], output = [width1], gate)]
+///     widen: Linear,
+///     #[slim(width = width1)]
+///     second: Vec<Mlp>,
+///     #[slim(input = [width1])]
+///     head: Linear,
+/// }
+/// ```
+///
+/// Of a grouped dimension, lend both names: `#[slim(heads = heads1, head_dim = head_dim1)]`. A struct may lend on what it borrows.
+/// All other names stand for what they stand for outside.
+///
+/// In a list, the struct of the elements declares the width, and each element may borrow from the one before it:
+///
+/// ```ignore
+/// #[derive(Module, Debug, Slimmable)]
+/// #[slim(outer = [former], own = [width])]
+/// pub struct Stage {
+///     #[slim(input = [former], output = [width], gate)]
+///     widen: Linear,
+///     #[slim]
+///     blocks: Vec<Mlp>,
+/// }
+///
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Stages {
+///     #[slim(output = [width], gate)]
+///     embed: Linear,
+///     #[slim(former = before.width or width)]
+///     stages: Vec<Stage>,
+///     #[slim(input = [stages.last.width])]
+///     head: Linear,
+/// }
+/// ```
+///
+/// `before.width` is the `width` of the element before. The first has none before it: there, `former` is what stands after `or`;
+/// without that it is borrowed and not declared. A name that leads into a field leads to a dimension that the struct in there
+/// declares. The derive does not look into it; `vitslim check`, and whatever slims, does. A grouped dimension can be borrowed like
+/// this only behind the field that declares it.
 ///
 /// # Generic structs
 ///
@@ -176,167 +243,4 @@ fn derive(node: &DeriveInput, root: impl Fn() -> Result<Path, Error>) -> TokenSt
 
 fn told(errors: &[Error]) -> TokenStream {
     errors.iter().map(Error::to_compile_error).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use quote::quote;
-    use syn::parse_quote;
-
-    /// What is written for a crate that finds vitslim under its own name.
-    fn derived(node: DeriveInput) -> TokenStream {
-        derive(&node, || Ok(parse_quote!(::vitslim_core)))
-    }
-
-    /// Code without its spans and spaces.
-    fn item(code: TokenStream) -> syn::Item {
-        syn::parse2(code).expect("an item")
-    }
-
-    #[test]
-    fn code_of_a_flat_dimension() {
-        let written = derived(parse_quote! {
-            struct Mlp {
-                #[slim(output = [hidden])]
-                fc1: Linear,
-                act: Gelu,
-                #[slim(input = [hidden], gate)]
-                fc2: Linear,
-            }
-        });
-        let expected = quote! {
-            #[automatically_derived]
-            #[diagnostic::do_not_recommend]
-            impl ::vitslim_core::slim::Slimmable for Mlp {
-                fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
-                    use ::vitslim_core::slim::{Factor, Input, Output};
-                    let Self { fc1, act, fc2 } = self;
-                    mapper.open::<Self>(&["hidden"]);
-                    let fc1 = mapper.axis::<Output, _>("fc1", fc1, Output, &[Factor::Units("hidden")], false);
-                    let fc2 = mapper.axis::<Input, _>("fc2", fc2, Input, &[Factor::Units("hidden")], true);
-                    mapper.close();
-                    Self { fc1, act, fc2 }
-                }
-            }
-        };
-        assert_eq!(item(written), item(expected));
-    }
-
-    #[test]
-    fn layouts_come_first_and_nothing_clashes() {
-        let written = derived(parse_quote! {
-            struct Block<M: Module, const N: usize> {
-                #[cfg(feature = "nested")]
-                #[slim]
-                r#type: Nested<M>,
-                #[slim(tokens)]
-                tokens: TokenGate,
-                #[slim(axis(1) = [copies, heads, head_dim, N], gate)]
-                pos: Param<Tensor<N>>,
-                #[slim(layout = [heads, head_dim])]
-                heads: HeadLayout,
-                copies: usize,
-            }
-        });
-        let expected = quote! {
-            #[automatically_derived]
-            impl<M: Module, const N: usize> ::vitslim_core::slim::Slimmable for Block<M, N>
-            where
-                Block<M, N>: ::vitslim_core::prelude::Module,
-                Nested<M>: ::vitslim_core::slim::Slimmable,
-                Param<Tensor<N>>: ::vitslim_core::slim::HasAxis<::vitslim_core::slim::Axis::<1>>
-            {
-                fn map_dimensions<MM: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut MM) -> Self {
-                    use ::vitslim_core::slim::{Axis, Factor, Slimmable};
-                    let Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies } = self;
-                    mapper.open::<Self>(&["head_dim"]);
-                    let heads = mapper.layout("heads", "head_dim", heads);
-                    #[cfg(feature = "nested")]
-                    mapper.enter("type");
-                    #[cfg(feature = "nested")]
-                    let r#type = Slimmable::map_dimensions(r#type, mapper);
-                    #[cfg(feature = "nested")]
-                    mapper.exit();
-                    let tokens = mapper.tokens("tokens", tokens);
-                    let pos = mapper.axis::<Axis::<1>, _>(
-                        "pos",
-                        pos,
-                        Axis::<1>,
-                        &[
-                            Factor::Count(copies),
-                            Factor::Groups("heads"),
-                            Factor::Units("head_dim"),
-                            Factor::Count(N)
-                        ],
-                        true
-                    );
-                    mapper.close();
-                    Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies }
-                }
-            }
-        };
-        assert_eq!(item(written), item(expected));
-    }
-
-    #[test]
-    fn the_path_of_vitslim_is_that_of_the_manifest_or_the_given_one() {
-        let found = derive(
-            &parse_quote!(
-                struct A {
-                    #[slim]
-                    b: B,
-                }
-            ),
-            || Ok(parse_quote!(::vs)),
-        );
-        let given = derived(parse_quote!(
-            #[slim(crate = facade::vitslim)]
-            struct A<B> {
-                #[slim]
-                b: B,
-            }
-        ));
-        for (written, root) in [(found, ":: vs"), (given, "facade :: vitslim")] {
-            let written = written.to_string();
-            assert!(!written.contains("vitslim_core"), "{written}");
-            for item in ["slim :: Slimmable for A", "slim :: DimensionMapper >", "slim :: Slimmable ;"] {
-                assert!(written.contains(&format!("{root} :: {item}")), "{root} :: {item} in {written}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_axis_of_groups_alone() {
-        let attention = |axis: TokenStream| {
-            let written = derived(parse_quote! {
-                struct Attention {
-                    #[slim(output = [heads, head_dim], gate)]
-                    v: Linear,
-                    #[slim(axis(1) = #axis)]
-                    bias: Param<Tensor<2>>,
-                    #[slim(layout = [heads, head_dim])]
-                    heads: HeadLayout,
-                    #[slim(input = [heads, head_dim])]
-                    proj: Linear,
-                }
-            });
-            written.to_string()
-        };
-        let factor = quote!(&[Factor::Groups("heads")], false).to_string();
-        let written = attention(quote!([heads]));
-        assert!(written.contains(&factor) && !written.contains("compile_error"), "{written}");
-        let gated = attention(quote!([heads], gate));
-        assert!(gated.contains("are only the groups of `head_dim`, and masks multiply units"), "{gated}");
-    }
-
-    #[test]
-    fn a_broken_struct_still_implements_the_trait() {
-        let written = derived(parse_quote! {
-            struct Broken { #[slim(unknown)] fc1: Linear }
-        });
-        let written = written.to_string();
-        assert!(written.contains("compile_error"), "{written}");
-        assert!(written.contains("impl :: vitslim_core :: slim :: Slimmable for Broken"), "{written}");
-    }
 }

@@ -1,19 +1,22 @@
 //! Rejects what is well written and makes no sense.
 
 mod axes;
+mod lends;
 mod roles;
 mod types;
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Attribute, Error, GenericParam, Ident};
+use syn::{Attribute, Error, GenericParam};
 
 use self::axes::{check_factors, check_names};
+use self::lends::{check_lend, check_path};
 use self::roles::check_roles;
 use self::types::check_type;
 use crate::ast::{Field, Input};
 use crate::attr::{Layout, Role};
 use crate::axis::{Meaning, Names};
+use crate::name::Name;
 
 /// Checks the struct, and adds everything that is wrong to `errors`.
 pub(crate) fn check(input: &Input, names: &Names, errors: &mut Vec<Error>) {
@@ -21,8 +24,10 @@ pub(crate) fn check(input: &Input, names: &Names, errors: &mut Vec<Error>) {
     check.generics();
     check.annotated();
     check.outer();
+    check.own();
     check.layouts();
     check.fields();
+    check.paths();
     check.axes();
     check.roles();
 }
@@ -32,7 +37,7 @@ struct Check<'a> {
     names: &'a Names<'a>,
     errors: &'a mut Vec<Error>,
     /// Names that something is wrong with already: what else could be said of them would be a guess.
-    doubtful: Vec<&'a Ident>,
+    doubtful: Vec<&'a Name>,
 }
 
 impl<'a> Check<'a> {
@@ -56,10 +61,19 @@ impl<'a> Check<'a> {
     fn annotated(&mut self) {
         let plain = |field: &Field| matches!(field.role, Role::Plain);
         let input = self.input;
-        if input.complete && input.outer.is_empty() && input.fields.iter().all(plain) {
+        let annotated = input.fields.iter().find(|field| !plain(field));
+        if let Some(none) = &input.none {
+            if let Some(field) = annotated {
+                let message = format!(
+                    "`none` says that this struct has no dimensions, and `{}` is annotated: remove one of the two",
+                    field.ident
+                );
+                self.error(none, message);
+            }
+        } else if input.complete && input.outer.is_empty() && input.own.is_empty() && annotated.is_none() {
             self.error(
                 &input.original.ident,
-                "no field is annotated, so nothing can be slimmed: name a prunable axis, as in `#[slim(output = [hidden])]`, or mark a nested slimmable field with `#[slim]`",
+                "no field is annotated, so nothing can be slimmed: name a prunable axis, as in `#[slim(output = [hidden])]`, or mark a nested slimmable field with `#[slim]`; if there is nothing to prune, say so with `#[slim(none)]` on the struct",
             );
         }
     }
@@ -79,7 +93,7 @@ impl<'a> Check<'a> {
                 )
             } else if input.complete && !self.is_used(name) {
                 format!(
-                    "no axis of this struct names the borrowed `{name}`: remove it, nested fields borrow for themselves"
+                    "no axis of this struct names the borrowed `{name}`: remove it, nested fields borrow for themselves; one that calls it otherwise is lent it, as in `#[slim(its_name = {name})]`"
                 )
             } else {
                 continue;
@@ -89,12 +103,37 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn is_used(&self, name: &Ident) -> bool {
-        self.input.axes().any(|(_, axis)| axis.list.has(name))
+    fn own(&mut self) {
+        let input = self.input;
+        let nests = input.fields.iter().any(|field| matches!(field.role, Role::Nested(_)));
+        for (index, name) in input.own.iter().enumerate() {
+            let message = if input.own[..index].contains(name) {
+                format!("`{name}` is declared twice: remove one")
+            } else if input.outer.contains(name) {
+                format!("`{name}` is borrowed and declared: remove one of the two")
+            } else if let Meaning::Count(_) = self.names.meaning(name) {
+                format!("`{name}` is a `usize` field of this struct, and so a count: rename one of the two")
+            } else if self.names.units_of(name).is_some() {
+                format!("`{name}` are only groups: declare the dimension that they group")
+            } else if input.complete && !nests {
+                format!(
+                    "`{name}` is declared for nested fields, and there are none: remove it, an axis declares what it names"
+                )
+            } else {
+                continue;
+            };
+            self.error(name, message);
+            self.doubtful.push(name);
+        }
+    }
+
+    /// Whether anything here names it.
+    fn is_used(&self, name: &Name) -> bool {
+        self.input.own.iter().chain(self.input.names()).any(|other| other == name)
     }
 
     fn layouts(&mut self) {
-        let mut seen: Vec<&Ident> = Vec::new();
+        let mut seen: Vec<&Name> = Vec::new();
         for Layout { key, groups, units } in layouts(self.input) {
             for name in [groups, units] {
                 let message = if seen.contains(&name) {
@@ -123,13 +162,21 @@ impl<'a> Check<'a> {
         for field in &self.input.fields {
             if let Err(error) = check_type(field) {
                 self.errors.push(error);
-                self.doubtful.extend(field.axes().iter().flat_map(|axis| axis.list.names()));
+                self.doubtful.extend(field.axes().flat_map(|carrier| carrier.axis.list.names()));
+                self.doubtful.extend(field.lends().iter().filter_map(|lend| lend.source.name()));
+                continue;
+            }
+            for lend in field.lends() {
+                if let Err(error) = check_lend(lend, field, self.names) {
+                    self.errors.push(error);
+                    self.doubtful.extend(lend.source.name());
+                }
             }
             // A token gate is itself a dimension, by the name of its field.
             let name = field.ident.unraw();
             if let Role::Tokens = field.role
                 && let Some(dimension) =
-                    self.names.declared(self.input).into_iter().find(|other| **other == name)
+                    self.names.declared(self.input).into_iter().find(|other| other.is(field.ident))
             {
                 self.error(
                     dimension,
@@ -139,11 +186,24 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Names that lead into a field.
+    fn paths(&mut self) {
+        let input = self.input;
+        for name in input.names() {
+            if !self.doubtful.contains(&name)
+                && let Err(error) = check_path(name, input)
+            {
+                self.errors.push(error);
+                self.doubtful.push(name);
+            }
+        }
+    }
+
     fn axes(&mut self) {
         // Two axes may share a mistake, so that only what was doubtful before keeps one from being checked.
         let doubtful = self.doubtful.clone();
-        let mut misunderstood: Vec<&Ident> = Vec::new();
-        for (_, axis) in self.input.axes() {
+        let mut misunderstood: Vec<&Name> = Vec::new();
+        for axis in self.input.axes().map(|carrier| carrier.axis) {
             if axis.list.names().any(|name| doubtful.contains(&name)) {
                 continue;
             }

@@ -3,6 +3,7 @@
 #![deny(warnings, missing_docs, clippy::all, unused_qualifications, unreachable_pub, unused_results)]
 
 pub mod attention;
+pub mod borrowed;
 pub mod counts;
 pub mod generics;
 pub mod lists;
@@ -11,5 +12,7 @@ pub mod names;
 pub mod order;
 pub mod other_path;
 pub mod same_name;
+pub mod several;
 pub mod visibility;
 pub mod vit;
+pub mod without;

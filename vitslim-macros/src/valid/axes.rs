@@ -1,12 +1,12 @@
 //! Whether an axis is integers times one dimension.
 
 use quote::ToTokens;
-use syn::ext::IdentExt;
 use syn::{Error, Ident, Type};
 
 use crate::ast::{Field, Input, last_word};
 use crate::attr::Role;
 use crate::axis::{Axis, Factor, Meaning, Names};
+use crate::name::Name;
 
 /// Whether the names of `axis` can mean what the author wants them to. A mistake of this kind is one, at however many
 /// axes the name stands.
@@ -88,7 +88,7 @@ pub(super) fn check_factors(axis: &Axis, names: &Names) -> Result<(), Error> {
 }
 
 /// The names of `axis` that are no counts, each with its place in the list.
-fn dimensions<'a>(axis: &'a Axis, names: &Names) -> Vec<(usize, &'a Ident)> {
+fn dimensions<'a>(axis: &'a Axis, names: &Names) -> Vec<(usize, &'a Name)> {
     let factors = axis.list.factors.iter().enumerate();
     factors
         .filter_map(|(index, factor)| match factor {
@@ -99,16 +99,17 @@ fn dimensions<'a>(axis: &'a Axis, names: &Names) -> Vec<(usize, &'a Ident)> {
 }
 
 /// Whether nothing groups either of two names, and both live in this struct or outside.
-fn needs_layout(first: &Ident, second: &Ident, names: &Names) -> bool {
-    let is_grouped = |name: &Ident| names.groups_of(name).is_some() || names.units_of(name).is_some();
-    second != "gate"
+fn needs_layout(first: &Name, second: &Name, names: &Names) -> bool {
+    let is_grouped = |name: &Name| names.groups_of(name).is_some() || names.units_of(name).is_some();
+    second.as_str() != "gate"
+        && [first, second].iter().all(|name| name.inside().is_none())
         && !is_grouped(first)
         && !is_grouped(second)
         && names.is_borrowed(first) == names.is_borrowed(second)
 }
 
-fn two_dimensions(first: &Ident, second: &Ident, names: &Names) -> String {
-    if second == "gate" {
+fn two_dimensions(first: &Name, second: &Name, names: &Names) -> String {
+    if second.as_str() == "gate" {
         return format!("`gate` stands after the list: write `[{first}], gate`");
     }
     if let Some(groups) = names.groups_of(second) {
@@ -116,6 +117,9 @@ fn two_dimensions(first: &Ident, second: &Ident, names: &Names) -> String {
     }
     if let Some(units) = names.units_of(first) {
         return format!("`{first}` are the groups of `{units}`, not of `{second}`: write `{first}, {units}`");
+    }
+    if first.inside().is_some() || second.inside().is_some() {
+        return format!("`{second}` is one dimension too many: an axis has one");
     }
     let (borrowed, other) = match names.is_borrowed(first) {
         true => (first, second),
@@ -131,11 +135,10 @@ fn is_unannotated_layout(field: &Field) -> bool {
 }
 
 /// The type of the field or const parameter `name`, if it is an integer other than `usize`: surely meant as a count.
-fn integer_type(name: &Ident, input: &Input) -> Option<String> {
+fn integer_type(name: &Name, input: &Input) -> Option<String> {
     let fields = input.fields.iter().map(|field| (field.ident, field.ty));
     let params = input.original.generics.const_params().map(|param| (&param.ident, &param.ty));
-    let is_named = |other: &Ident| other.unraw() == *name;
-    let ty: &Type = fields.chain(params).find(|(other, _)| is_named(other)).map(|(_, ty)| ty)?;
+    let ty: &Type = fields.chain(params).find(|(other, _): &(&Ident, _)| name.is(other)).map(|(_, ty)| ty)?;
     let word = last_word(ty)?.to_string();
     let integers = ["u8", "u16", "u32", "u64", "u128", "i8", "i16", "i32", "i64", "i128", "isize"];
     integers.contains(&word.as_str()).then_some(word)

@@ -1,10 +1,10 @@
 //! What can be said of a field's type by its name alone.
 
-use syn::{Error, Type};
+use syn::{Error, Ident, Type};
 
-use crate::ast::Field;
-use crate::attr::Role;
-use crate::axis::Side;
+use crate::ast::{Field, Shape, elements, last_word};
+use crate::attr::{Lend, Part, Role, likely_key};
+use crate::axis::{Axis, Side};
 
 /// Types that everybody writes by these names, so that one in the wrong place can be told by name. Any other is left to
 /// the compiler's own check of the generated code.
@@ -29,80 +29,112 @@ const NUMBERS: [&str; 8] = ["usize", "u32", "u64", "i32", "i64", "f32", "f64", "
 
 /// Whether the field's type may be what its annotation makes of it.
 pub(super) fn check_type(field: &Field) -> Result<(), Error> {
-    if let Some(several) = several(field.ty) {
-        return check_several(field, several);
-    }
-    let Some(name) = field.type_name() else {
-        return Ok(());
-    };
-    let text = name.to_string();
-    let known = WELL_KNOWN.contains(&text.as_str());
-    let number = NUMBERS.contains(&text.as_str());
-    let message = match (&field.role, text.as_str()) {
-        (Role::Tokens, "TokenGate") | (Role::Layout(_), "HeadLayout") => return Ok(()),
-        (Role::Nested | Role::Layer(_), "TokenGate") => {
-            "a token gate has an annotation of its own: write `#[slim(tokens)]`".into()
+    match &field.role {
+        Role::Layer(_) | Role::Parts(_) => {
+            if let Role::Parts(parts) = &field.role {
+                check_parts(field.ty, parts)?;
+            }
+            field.axes().try_for_each(|carrier| {
+                carrier.types().into_iter().try_for_each(|ty| check_layer(ty, carrier.axis))
+            })
         }
-        (Role::Nested | Role::Layer(_), "HeadLayout") => {
+        Role::Nested(lends) => check_nested(field.ty, lends),
+        Role::Tokens => check_only(field.ty, "tokens", "TokenGate"),
+        Role::Layout(_) => check_only(field.ty, "layout", "HeadLayout"),
+        Role::Plain => Ok(()),
+    }
+}
+
+fn check_layer(ty: &Type, axis: &Axis) -> Result<(), Error> {
+    check_prunable(ty)?;
+    match last_word(ty) {
+        Some(name) if name == "Param" && !matches!(axis.side, Side::Axis(_)) => Err(Error::new_spanned(
+            &axis.key,
+            format!("a parameter has no `{}`: count its axes from 0, as in `axis(2) = [width]`", axis.side),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_nested(ty: &Type, lends: &[Lend]) -> Result<(), Error> {
+    check_prunable(ty)?;
+    let (Some(lend), Some(name)) = (lends.first(), last_word(ty)) else { return Ok(()) };
+    if !WELL_KNOWN.contains(&name.to_string().as_str()) {
+        return Ok(());
+    }
+    let Lend { name: key, .. } = lend;
+    let message = match likely_key(key.as_str()) {
+        Some(right) => format!("unknown key `{key}`: did you mean `{right}`?"),
+        None => format!(
+            "`{key}` is lent to this field, and a `{name}` has no struct that could borrow it: name its axis instead, as in `output = [width]`"
+        ),
+    };
+    Err(Error::new_spanned(key, message))
+}
+
+/// Whether `ty` may have something to prune.
+fn check_prunable(ty: &Type) -> Result<(), Error> {
+    let Some(name) = last_word(ty) else { return Ok(()) };
+    let message = match name.to_string().as_str() {
+        "TokenGate" => "a token gate has an annotation of its own: write `#[slim(tokens)]`".into(),
+        "HeadLayout" => {
             "a head layout has an annotation of its own: write `#[slim(layout = [heads, head_dim])]`".into()
         }
-        (Role::Nested | Role::Layer(_), _) if number => {
+        text if NUMBERS.contains(&text) => {
             format!("a field of type `{name}` has nothing to prune: remove the annotation")
-        }
-        (Role::Layer(axes), "Param") => {
-            return match axes.iter().find(|axis| !matches!(axis.side, Side::Axis(_))) {
-                Some(axis) => Err(Error::new_spanned(
-                    &axis.key,
-                    format!(
-                        "a parameter has no `{}`: count its axes from 0, as in `axis(2) = [width]`",
-                        axis.side
-                    ),
-                )),
-                None => Ok(()),
-            };
-        }
-        (Role::Tokens, _) if known || number => {
-            format!(
-                "`tokens` marks a field of type `TokenGate`, and this is a `{name}`: move it to that field"
-            )
-        }
-        (Role::Layout(_), _) if known || number => {
-            format!(
-                "`layout` marks a field of type `HeadLayout`, and this is a `{name}`: move it to that field"
-            )
         }
         _ => return Ok(()),
     };
     Err(Error::new_spanned(name, message))
 }
 
-fn check_several(field: &Field, several: &str) -> Result<(), Error> {
-    let message = match field.role {
-        Role::Plain | Role::Nested => return Ok(()),
-        Role::Tokens => format!(
-            "`tokens` marks one `TokenGate`, and this is {several}: write a plain `TokenGate` in the struct of each block; it does nothing where tokens are not searched"
-        ),
-        Role::Layout(_) => format!(
-            "`layout` marks one `HeadLayout`, and this is {several}: write a plain `HeadLayout` beside the layers that it lays out"
-        ),
-        Role::Layer(_) => format!(
-            "this is {several}, and only a single layer has axes: give the layer a struct of its own, annotate it there, and write `#[slim]` here"
-        ),
+/// Whether `ty` may be the one type that `key` is for.
+fn check_only(ty: &Type, key: &str, right: &str) -> Result<(), Error> {
+    let several = match elements(ty) {
+        Shape::One => {
+            return match last_word(ty) {
+                Some(name) if name != right && is_known(name) => Err(Error::new_spanned(
+                    name,
+                    format!(
+                        "`{key}` marks a field of type `{right}`, and this is a `{name}`: move it to that field"
+                    ),
+                )),
+                _ => Ok(()),
+            };
+        }
+        Shape::Option(_) => "an `Option`",
+        Shape::List(_) => "a list",
+        Shape::Tuple(_) => "a tuple",
     };
-    Err(Error::new_spanned(field.ty, message))
+    let instead = match right {
+        "TokenGate" => {
+            "write a plain `TokenGate` in the struct of each block; it does nothing where tokens are not searched"
+        }
+        _ => "write a plain `HeadLayout` beside the layers that it lays out",
+    };
+    Err(Error::new_spanned(ty, format!("`{key}` marks one `{right}`, and this is {several}: {instead}")))
 }
 
-/// What `ty` is, if it may hold another number of values than one.
-fn several(ty: &Type) -> Option<&'static str> {
-    match ty {
-        Type::Group(group) => several(&group.elem),
-        Type::Array(_) => Some("an array"),
-        Type::Tuple(_) => Some("a tuple"),
-        Type::Path(path) => match path.path.segments.last()?.ident.to_string().as_str() {
-            "Vec" => Some("a `Vec`"),
-            "Option" => Some("an `Option`"),
-            _ => None,
-        },
-        _ => None,
+fn is_known(name: &Ident) -> bool {
+    let text = name.to_string();
+    WELL_KNOWN.contains(&text.as_str()) || NUMBERS.contains(&text.as_str())
+}
+
+/// Whether `ty` has these parts.
+fn check_parts(ty: &Type, parts: &[Part]) -> Result<(), Error> {
+    let count = match elements(ty) {
+        Shape::Option(element) | Shape::List(element) => return check_parts(element, parts),
+        Shape::Tuple(types) => types.len(),
+        Shape::One => {
+            let message = "only a tuple has numbered parts: write the axes of a layer without a number, as in `output = [hidden]`";
+            return Err(Error::new_spanned(ty, message));
+        }
+    };
+    match parts.iter().find(|part| part.index >= count) {
+        Some(part) => Err(Error::new_spanned(
+            &part.key,
+            format!("the tuple has no part {}: its {count} parts are counted from 0", part.index),
+        )),
+        None => Ok(()),
     }
 }

@@ -4,13 +4,10 @@ use vitslim_core::prelude::*;
 #[derive(Module, Debug, Slimmable)]
 struct Mlp {
     #[slim(output = [hidden])]
-    many: Vec<Linear>,
+    fc1: Vec<Linear>,
+    act: Gelu,
     #[slim(input = [hidden], gate)]
-    maybe: Option<Linear>,
-    #[slim(input = [hidden], gate)]
-    two: [Linear; 2],
-    #[slim(input = [hidden], gate)]
-    pair: (Linear, Linear),
+    norm: Option<(Linear, LayerNorm)>,
 }
 
 fn main() {}

@@ -1,0 +1,241 @@
+//! The code that the derive writes.
+
+use super::*;
+use quote::quote;
+use syn::parse_quote;
+
+/// What is written for a crate that finds vitslim under its own name.
+fn derived(node: DeriveInput) -> TokenStream {
+    derive(&node, || Ok(parse_quote!(::vitslim_core)))
+}
+
+/// Code without its spans and spaces.
+fn item(code: TokenStream) -> syn::Item {
+    syn::parse2(code).expect("an item")
+}
+
+#[test]
+fn code_of_a_flat_dimension() {
+    let written = derived(parse_quote! {
+        struct Mlp {
+            #[slim(output = [hidden])]
+            fc1: Linear,
+            act: Gelu,
+            #[slim(input = [hidden], gate)]
+            fc2: Linear,
+        }
+    });
+    let expected = quote! {
+        #[automatically_derived]
+        #[diagnostic::do_not_recommend]
+        impl ::vitslim_core::slim::Slimmable for Mlp {
+            fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
+                use ::vitslim_core::slim::{Factor, Input, Output};
+                let Self { fc1, act, fc2 } = self;
+                mapper.open::<Self>(&["hidden"]);
+                let fc1 = mapper.axis::<Output, _>("fc1", fc1, Output, &[Factor::Units("hidden")], false);
+                let fc2 = mapper.axis::<Input, _>("fc2", fc2, Input, &[Factor::Units("hidden")], true);
+                mapper.close();
+                Self { fc1, act, fc2 }
+            }
+        }
+    };
+    assert_eq!(item(written), item(expected));
+}
+
+#[test]
+fn layouts_come_first_and_nothing_clashes() {
+    let written = derived(parse_quote! {
+        struct Block<M: Module, const N: usize> {
+            #[cfg(feature = "nested")]
+            #[slim]
+            r#type: Nested<M>,
+            #[slim(tokens)]
+            tokens: TokenGate,
+            #[slim(axis(1) = [copies, heads, head_dim, N], gate)]
+            pos: Param<Tensor<N>>,
+            #[slim(layout = [heads, head_dim])]
+            heads: HeadLayout,
+            copies: usize,
+        }
+    });
+    let expected = quote! {
+        #[automatically_derived]
+        impl<M: Module, const N: usize> ::vitslim_core::slim::Slimmable for Block<M, N>
+        where
+            Block<M, N>: ::vitslim_core::prelude::Module,
+            Nested<M>: ::vitslim_core::slim::Slimmable,
+            Param<Tensor<N>>: ::vitslim_core::slim::HasAxis<::vitslim_core::slim::Axis::<1>>
+        {
+            fn map_dimensions<MM: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut MM) -> Self {
+                use ::vitslim_core::slim::{Axis, Factor, Slimmable};
+                let Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies } = self;
+                mapper.open::<Self>(&["head_dim"]);
+                let heads = mapper.layout("heads", "head_dim", heads);
+                #[cfg(feature = "nested")]
+                mapper.enter("type");
+                #[cfg(feature = "nested")]
+                let r#type = Slimmable::map_dimensions(r#type, mapper);
+                #[cfg(feature = "nested")]
+                mapper.exit();
+                let tokens = mapper.tokens("tokens", tokens);
+                let pos = mapper.axis::<Axis::<1>, _>(
+                    "pos",
+                    pos,
+                    Axis::<1>,
+                    &[
+                        Factor::Count(copies),
+                        Factor::Groups("heads"),
+                        Factor::Units("head_dim"),
+                        Factor::Count(N)
+                    ],
+                    true
+                );
+                mapper.close();
+                Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies }
+            }
+        }
+    };
+    assert_eq!(item(written), item(expected));
+}
+
+#[test]
+fn the_path_of_vitslim_is_that_of_the_manifest_or_the_given_one() {
+    let found = derive(
+        &parse_quote!(
+            struct A {
+                #[slim]
+                b: B,
+            }
+        ),
+        || Ok(parse_quote!(::vs)),
+    );
+    let given = derived(parse_quote!(
+        #[slim(crate = facade::vitslim)]
+        struct A<B> {
+            #[slim]
+            b: B,
+        }
+    ));
+    for (written, root) in [(found, ":: vs"), (given, "facade :: vitslim")] {
+        let written = written.to_string();
+        assert!(!written.contains("vitslim_core"), "{written}");
+        for item in ["slim :: Slimmable for A", "slim :: DimensionMapper >", "slim :: Slimmable ;"] {
+            assert!(written.contains(&format!("{root} :: {item}")), "{root} :: {item} in {written}");
+        }
+    }
+}
+
+#[test]
+fn an_axis_of_groups_alone() {
+    let attention = |axis: TokenStream| {
+        let written = derived(parse_quote! {
+            struct Attention {
+                #[slim(output = [heads, head_dim], gate)]
+                v: Linear,
+                #[slim(axis(1) = #axis)]
+                bias: Param<Tensor<2>>,
+                #[slim(layout = [heads, head_dim])]
+                heads: HeadLayout,
+                #[slim(input = [heads, head_dim])]
+                proj: Linear,
+            }
+        });
+        written.to_string()
+    };
+    let factor = quote!(&[Factor::Groups("heads")], false).to_string();
+    let written = attention(quote!([heads]));
+    assert!(written.contains(&factor) && !written.contains("compile_error"), "{written}");
+    let gated = attention(quote!([heads], gate));
+    assert!(gated.contains("are only the groups of `head_dim`, and masks multiply units"), "{gated}");
+}
+
+#[test]
+fn code_of_what_is_lent_and_of_lists() {
+    let written = derived(parse_quote! {
+        #[slim(outer = [width], own = [inner])]
+        struct Stages {
+            #[slim(dim = stages.last.width, r#in = width)]
+            first: Block,
+            #[slim(former = before.width or width)]
+            stages: Vec<Stage>,
+            #[slim(0(output = [stages.first.width], gate))]
+            norms: Option<(LayerNorm, Gelu)>,
+            #[slim(input = [inner])]
+            heads: [Linear; 2],
+        }
+    });
+    let expected = quote! {
+        #[automatically_derived]
+        #[diagnostic::do_not_recommend]
+        impl ::vitslim_core::slim::Slimmable for Stages {
+            fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
+                use ::vitslim_core::slim::{Factor, Input, Lent, Output, Several, Slimmable};
+                let Self { first, stages, norms, heads } = self;
+                mapper.open::<Self>(&["inner"]);
+                mapper.inside("stages.first.width", "stages.0.width");
+                mapper.inside(
+                    "stages.last.width",
+                    &::std::format!("stages.{}.width", stages.len().saturating_sub(1))
+                );
+                mapper.lend_as(&[("dim", Lent::Name("stages.last.width")), ("in", Lent::Name("width"))]);
+                mapper.enter("first");
+                let first = Slimmable::map_dimensions(first, mapper);
+                mapper.exit();
+                mapper.close();
+                mapper.lend_as(&[(
+                    "former",
+                    Lent::Before("width", ::std::option::Option::Some("width"))
+                )]);
+                mapper.enter("stages");
+                let stages = Slimmable::map_dimensions(stages, mapper);
+                mapper.exit();
+                mapper.close();
+                let norms = norms.map(|norms| {
+                    mapper.enter("norms");
+                    let (part0, part1,) = norms;
+                    let part0 = {
+                        let part0 = mapper.axis::<Output, _>(
+                            "0",
+                            part0,
+                            Output,
+                            &[Factor::Units("stages.first.width")],
+                            true
+                        );
+                        part0
+                    };
+                    mapper.exit();
+                    (part0, part1,)
+                });
+                let heads = {
+                    mapper.enter("heads");
+                    let heads = Several::each(heads, |index, heads| {
+                        let heads = mapper.axis::<Input, _>(
+                            index,
+                            heads,
+                            Input,
+                            &[Factor::Units("inner")],
+                            false
+                        );
+                        heads
+                    });
+                    mapper.exit();
+                    heads
+                };
+                mapper.close();
+                Self { first, stages, norms, heads }
+            }
+        }
+    };
+    assert_eq!(item(written), item(expected));
+}
+
+#[test]
+fn a_broken_struct_still_implements_the_trait() {
+    let written = derived(parse_quote! {
+        struct Broken { #[slim(unknown)] fc1: Linear }
+    });
+    let written = written.to_string();
+    assert!(written.contains("compile_error"), "{written}");
+    assert!(written.contains("impl :: vitslim_core :: slim :: Slimmable for Broken"), "{written}");
+}
