@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Logits, Parameter};
 use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
+use crate::slim::Slimmable;
 
 pub use block::ConvNextBlock;
 pub use config::ConvNextConfig;
@@ -21,11 +21,14 @@ fn patchwise(channels: [usize; 2], patch: usize, device: &Device) -> Conv2d {
 }
 
 /// The step from the former stage's width, and blocks of one width.
-#[derive(Module, Debug)]
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [former], own = [width])]
 pub struct Stage {
     /// Norm over the width of the former stage, and a convolution that halves height and width; the first stage has none.
+    #[slim(0(output = [former], gate), 1(input = [former], output = [width], gate))]
     pub downsample: Option<(LayerNorm, Conv2d)>,
     /// The blocks.
+    #[slim]
     pub blocks: Vec<ConvNextBlock>,
 }
 
@@ -50,23 +53,6 @@ impl Stage {
             None => x,
         };
         self.blocks.iter().fold(x, |x, block| block.forward(x))
-    }
-}
-
-/// By hand, because the parts of a tuple have no names to annotate.
-#[diagnostic::do_not_recommend]
-impl Slimmable for Stage {
-    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
-        let Self { downsample, blocks } = self;
-        let (former, width) = ([Factor::Units("former")], [Factor::Units("width")]);
-        mapper.enter("downsample");
-        let downsample = downsample.map(|(norm, conv)| {
-            let norm = mapper.axis::<Output, _>("0", norm, Output, &former, true);
-            let conv = mapper.axis::<Input, _>("1", conv, Input, &former, false);
-            (norm, mapper.axis::<Output, _>("1", conv, Output, &width, true))
-        });
-        mapper.exit();
-        Self { downsample, blocks: blocks.map_nested("blocks", mapper) }
     }
 }
 
@@ -96,46 +82,17 @@ impl Head {
 /// A ConvNeXt: stages of depthwise convolutions and MLPs.
 ///
 /// Hidden units and the width of each stage (`stages.0.width`, ...) are prunable.
-#[derive(Module, Debug)]
+#[derive(Module, Debug, Slimmable)]
 pub struct ConvNext {
     /// The patch embedding and its norm.
+    #[slim(output = [stages.first.width], gate)]
     pub stem: (Conv2d, LayerNorm),
     /// The stages.
+    #[slim(former = before.width)]
     pub stages: Vec<Stage>,
     /// The classifier.
+    #[slim(width = stages.last.width)]
     pub head: Head,
-}
-
-/// By hand, for the reasons of [`Swin`](super::Swin) and of [`Stage`].
-#[diagnostic::do_not_recommend]
-impl Slimmable for ConvNext {
-    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
-        let Self { stem: (conv, norm), stages, head } = self;
-        let width = |stage: usize| format!("stages.{stage}.width");
-        let last = stages.len().saturating_sub(1);
-
-        mapper.lend(&[("width", width(0))]);
-        mapper.enter("stem");
-        let conv = mapper.axis::<Output, _>("0", conv, Output, &[Factor::Units("width")], true);
-        let norm = mapper.axis::<Output, _>("1", norm, Output, &[Factor::Units("width")], true);
-        mapper.exit();
-        mapper.close();
-
-        let mut stage = |(number, stage): (usize, Stage)| {
-            mapper.lend(&[("former", width(number.saturating_sub(1))), ("width", width(number))]);
-            mapper.enter("stages");
-            let stage = stage.map_nested(&number.to_string(), mapper);
-            mapper.exit();
-            mapper.close();
-            stage
-        };
-        let stages = stages.into_iter().enumerate().map(&mut stage).collect();
-
-        mapper.lend(&[("width", width(last))]);
-        let head = head.map_nested("head", mapper);
-        mapper.close();
-        Self { stem: (conv, norm), stages, head }
-    }
 }
 
 impl Architecture for ConvNext {

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Logits, Parameter};
 use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, Linear, LinearConfig};
-use crate::slim::{DimensionMapper, Factor, Output, Slimmable};
+use crate::slim::Slimmable;
 
 pub use block::SwinBlock;
 pub use config::SwinConfig;
@@ -49,6 +49,7 @@ impl PatchEmbed {
 
 /// The merging of the former stage's patches, and blocks of one width.
 #[derive(Module, Debug, Slimmable)]
+#[slim(own = [width])]
 pub struct Stage {
     /// Merges the patches of the former stage; the first stage has none.
     #[slim]
@@ -106,50 +107,22 @@ impl Head {
 ///
 /// Heads, head dims, hidden units and the width of each stage (`layers.0.width`, ...) are prunable. Tokens are not, since
 /// windows must be full.
-#[derive(Module, Debug)]
+#[derive(Module, Debug, Slimmable)]
 pub struct Swin {
     /// Embeds the patches.
+    #[slim(width = layers.first.width)]
     pub patch_embed: PatchEmbed,
     /// Dropout after the embedding.
     pub pos_drop: Dropout,
     /// The stages.
+    #[slim(former = before.width)]
     pub layers: Vec<Stage>,
     /// Norm after the last stage.
+    #[slim(output = [layers.last.width], gate)]
     pub norm: LayerNorm,
     /// The classifier.
+    #[slim(width = layers.last.width)]
     pub head: Head,
-}
-
-/// By hand, because the width of a stage is also used outside the stage: by the embedding or the classifier, and by the
-/// merging of the next stage. Each is lent to all of these.
-// As the derive does, so that the error for a field that is not slimmable does not list every model that is.
-#[diagnostic::do_not_recommend]
-impl Slimmable for Swin {
-    fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
-        let Self { patch_embed, pos_drop, layers, norm, head } = self;
-        let width = |stage: usize| format!("layers.{stage}.width");
-        let last = layers.len().saturating_sub(1);
-
-        mapper.lend(&[("width", width(0))]);
-        let patch_embed = patch_embed.map_nested("patch_embed", mapper);
-        mapper.close();
-
-        let mut stage = |(number, stage): (usize, Stage)| {
-            mapper.lend(&[("former", width(number.saturating_sub(1))), ("width", width(number))]);
-            mapper.enter("layers");
-            let stage = stage.map_nested(&number.to_string(), mapper);
-            mapper.exit();
-            mapper.close();
-            stage
-        };
-        let layers = layers.into_iter().enumerate().map(&mut stage).collect();
-
-        mapper.lend(&[("width", width(last))]);
-        let norm = mapper.axis::<Output, _>("norm", norm, Output, &[Factor::Units("width")], true);
-        let head = head.map_nested("head", mapper);
-        mapper.close();
-        Self { patch_embed, pos_drop, layers, norm, head }
-    }
 }
 
 impl Architecture for Swin {

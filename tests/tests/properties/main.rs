@@ -2,6 +2,8 @@
 //! functions of `vitslim selftest`, which draws fewer, in f32. The float
 //! type is set once a process, so this is a test binary of its own.
 
+mod hybrid;
+
 use std::sync::OnceLock;
 
 use burn::module::Module;
@@ -18,6 +20,8 @@ use vitslim_core::slim::{
     heads_as_planned, heads_by_size, kept_count, rank,
 };
 use vitslim_core::values::{self, random};
+
+use hybrid::{Hybrid, Sizes};
 
 const TOLERANCE: f64 = 1e-10;
 
@@ -100,6 +104,12 @@ fn convnext_config() -> impl Strategy<Value = ConvNextConfig> {
             }
         },
     )
+}
+
+/// One to three stages, which narrow as well as widen.
+fn hybrid_sizes() -> impl Strategy<Value = Sizes> {
+    let stages = prop::collection::vec((1..=5_usize, 1..=2_usize), 1..=3);
+    (stages, 1..=5_usize, [1..=3_usize, 1..=3_usize])
 }
 
 /// Whether hard-masked and sliced are the same function for a random model and plan.
@@ -288,6 +298,11 @@ proptest! {
     }
 
     #[test]
+    fn hard_masked_equals_sliced_of_a_hybrid(sizes in hybrid_sizes(), kind in kind(), seed in any::<u64>()) {
+        check_masked_equals_sliced::<Hybrid>(&sizes, hybrid::TOKENS, kind, seed)?;
+    }
+
+    #[test]
     fn hard_masked_equals_sliced_of_a_distilled_vit(config in config(), kind in kind(), seed in any::<u64>()) {
         check_masked_equals_sliced::<DistilledVit>(&config, config.image_size, kind, seed)?;
     }
@@ -424,6 +439,60 @@ fn a_stage_may_lose_its_whole_width() {
         ..SwinConfig::default()
     };
     check_each_stage_emptied::<Swin>(&swin, 8);
+}
+
+/// Each width has one path, by whatever names layers borrow it.
+#[test]
+fn what_is_lent_keeps_its_path() {
+    let model = Hybrid::init(&(vec![(4, 1), (6, 2)], 5, [2, 3]), &device()).unwrap();
+    let found: Vec<_> = describe(&model)
+        .unwrap()
+        .into_iter()
+        .map(|dimension| {
+            let gated = |gated| if gated { "!" } else { "" };
+            let carriers = dimension.carriers.iter();
+            let carriers: Vec<_> =
+                carriers.map(|c| format!("{} {}{}", c.layer, c.side, gated(c.gated))).collect();
+            (dimension.path, dimension.groups, carriers.join(", "))
+        })
+        .collect();
+    let hidden = |place: &str, writers: usize, read: &str| {
+        let write: Vec<_> = (0..writers).map(|writer| format!("{place}.write.{writer} output!")).collect();
+        let carriers = format!("{}, {read}", write.join(", "));
+        (format!("{place}.hidden"), vec![3], carriers)
+    };
+    let both = |place: &str| format!("{place}.read.0 input, {place}.read.1 input");
+    let block = |place: &str, writers: usize| {
+        let write: Vec<_> = (0..writers).map(|writer| format!("{place}.write.{writer} input")).collect();
+        let read: Vec<_> = (0..writers).map(|reader| format!("{place}.read.{reader} output!")).collect();
+        format!("{place}.norm output!, {}, {}", write.join(", "), read.join(", "))
+    };
+    let grouped = "qkv.0 output!, qkv.1 output!, qkv.2 output!, attention.inner.proj input";
+    let width = format!(
+        "embed.0 output!, embed.1 output!, {}, stages.0.step.0 output!, stages.0.step.1 input",
+        block("before", 2)
+    );
+    let first = format!(
+        "stages.0.step.1 output!, {}, stages.1.step.0 output!, stages.1.step.1 input, side.fc input",
+        block("stages.0.blocks.0", 1)
+    );
+    let last = format!(
+        "stages.1.step.1 output!, {}, {}, norm output!, qkv.0 input, qkv.1 input, qkv.2 input, attention.inner.proj output!, \
+         head input",
+        block("stages.1.blocks.0", 2),
+        block("stages.1.blocks.1", 2)
+    );
+    let expected = [
+        ("head_dim".into(), vec![3, 3], grouped.into()),
+        ("width".into(), vec![5], width),
+        hidden("before", 2, &both("before")),
+        ("stages.0.width".into(), vec![4], first),
+        hidden("stages.0.blocks.0", 1, "stages.0.blocks.0.read.0 input"),
+        ("stages.1.width".into(), vec![6], last),
+        hidden("stages.1.blocks.0", 2, &both("stages.1.blocks.0")),
+        hidden("stages.1.blocks.1", 2, &both("stages.1.blocks.1")),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
