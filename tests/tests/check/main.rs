@@ -2,6 +2,7 @@
 //! once a process, so this is a test binary of its own.
 
 mod features;
+mod lent;
 mod made;
 mod net;
 mod second_head;
@@ -12,6 +13,7 @@ mod width;
 use vitslim_core::check::{ArchitectureCheck, TOLERANCE, check_architecture, f64_device};
 use vitslim_core::data::ImageShape;
 use vitslim_core::models::Architecture;
+use vitslim_core::report::ExperimentCheck;
 
 use net::{checked, checked_part};
 
@@ -288,6 +290,16 @@ const PLANTED: &[Planted] = &[
         &["`width`", "write `gate` after the `input` of `head.fc`, where that is `former`"],
     ),
     (
+        "a gate missing where a width is lent",
+        checked::<lent::Ungated>,
+        &["`stages.1.width`", "write `gate` after the `input` of `head.fc`, where that is `dim`"],
+    ),
+    (
+        "a width borrowed from a stage that has none",
+        checked::<lent::Astray>,
+        &["`stages.0.widht` is borrowed, and `stages.0` declares only `width`"],
+    ),
+    (
         "token gates in another order",
         checked::<tokens::OrderExchanged>,
         &["the token gate `early.tokens` acts before `late.tokens`, which is declared before it"],
@@ -317,9 +329,10 @@ type Checked = fn() -> ArchitectureCheck;
 
 #[test]
 fn right_annotations_pass() {
-    let sound: [(&str, Checked); 9] = [
+    let sound: [(&str, Checked); 10] = [
         ("a block called twice", checked::<made::Blocks<{ made::CALLED_TWICE }>>),
         ("a scale that starts at 0", checked_part::<made::ByZero<true>>),
+        ("widths lent", checked::<lent::Sound>),
         ("by hand", checked::<made::ByHand<{ made::SOUND }>>),
         ("three carriers", checked_part::<sound::Gated>),
         ("parallel branches", checked_part::<sound::Parallel>),
@@ -341,7 +354,16 @@ fn right_annotations_pass() {
         );
         assert!(found.dimensions.iter().all(|dimension| dimension.macs_per_unit.is_some()), "{what}");
     }
-    assert_eq!(checked_part::<sound::Tokens>().undeclared, ["blocks.0.width", "blocks.1.width"]);
+    let undeclared = checked_part::<sound::Tokens>().undeclared;
+    assert_eq!(undeclared, ["blocks.0.width", "blocks.1.width"]);
+    let told = ExperimentCheck { undeclared, ..ExperimentCheck::default() }.table().replace("\n  ", " ");
+    assert!(
+        told.contains(
+            "blocks.1.width is borrowed, but no enclosing struct declares it: it is not prunable. If"
+        ),
+        "{told}"
+    );
+    assert!(told.contains("write there `#[slim(width = its_name)]`"), "{told}");
 }
 
 #[test]

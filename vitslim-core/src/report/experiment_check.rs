@@ -182,9 +182,13 @@ impl ExperimentCheck {
             text += &self.layers();
         }
         for path in &self.undeclared {
+            let name = path.rsplit('.').next().unwrap_or(path);
             push(
                 &mut text,
-                &format!("{path} is borrowed, but no enclosing struct declares it: it is not prunable"),
+                &format!(
+                    "{path} is borrowed, but no enclosing struct declares it: it is not prunable. If it has another name in one \
+                     of them, write there `#[slim({name} = its_name)]` on the field that leads here"
+                ),
             );
         }
         text.push('\n');
