@@ -186,7 +186,7 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             let (lend, close) = match lends.is_empty() {
                 true => (None, None),
                 false => (
-                    Some(quote!(#(#cfgs)* #mapper.lend_as(&[#(#lent),*]);)),
+                    Some(quote!(#(#cfgs)* #mapper.lend_as(#name, &[#(#lent),*]);)),
                     Some(quote!(#(#cfgs)* #mapper.close();)),
                 ),
             };

@@ -30,7 +30,8 @@ impl Name {
                 return None;
             }
         }
-        let is_name = |tree: Option<&TokenTree>| matches!(tree, Some(TokenTree::Ident(name)) if name != "self");
+        let is_name =
+            |tree: Option<&TokenTree>| matches!(tree, Some(TokenTree::Ident(name)) if name != "self");
         (is_name(trees.first()) && is_name(trees.last()))
             .then(|| Self { text: steps.join("."), tokens: trees.iter().cloned().collect() })
     }

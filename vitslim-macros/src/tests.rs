@@ -178,12 +178,12 @@ fn code_of_what_is_lent_and_of_lists() {
                     "stages.last.width",
                     &::std::format!("stages.{}.width", stages.len().saturating_sub(1))
                 );
-                mapper.lend_as(&[("dim", Lent::Name("stages.last.width")), ("in", Lent::Name("width"))]);
+                mapper.lend_as("first", &[("dim", Lent::Name("stages.last.width")), ("in", Lent::Name("width"))]);
                 mapper.enter("first");
                 let first = Slimmable::map_dimensions(first, mapper);
                 mapper.exit();
                 mapper.close();
-                mapper.lend_as(&[(
+                mapper.lend_as("stages", &[(
                     "former",
                     Lent::Before("width", ::std::option::Option::Some("width"))
                 )]);

@@ -85,6 +85,9 @@ pub struct UngatedHead {
 // All is right.
 network!(Sound, Head: #[slim(former = before.width or width)] stages);
 
+// The stages borrow no `fromer`.
+network!(Unborrowed, Head: #[slim(fromer = before.width or width)] stages);
+
 // No stage declares this.
 network!(Astray, Head: #[slim(former = before.widht or width)] stages);
 

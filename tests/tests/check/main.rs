@@ -354,6 +354,10 @@ fn right_annotations_pass() {
         );
         assert!(found.dimensions.iter().all(|dimension| dimension.macs_per_unit.is_some()), "{what}");
     }
+    assert!(checked::<lent::Sound>().unborrowed.is_empty());
+    let unborrowed = checked::<lent::Unborrowed>();
+    assert_eq!(unborrowed.unborrowed, ["stages.fromer"]);
+    assert_eq!(unborrowed.undeclared, ["stages.0.former", "stages.1.former"]);
     let undeclared = checked_part::<sound::Tokens>().undeclared;
     assert_eq!(undeclared, ["blocks.0.width", "blocks.1.width"]);
     let told = ExperimentCheck { undeclared, ..ExperimentCheck::default() }.table().replace("\n  ", " ");

@@ -36,6 +36,8 @@ pub struct ArchitectureCheck {
     pub dimensions: Vec<CheckedDimension>,
     /// Borrowed dimensions that no enclosing struct declares, so that they are not prunable.
     pub undeclared: Vec<String>,
+    /// Patterns of names that are lent to fields in which nothing borrows them.
+    pub unborrowed: Vec<String>,
     /// Number of mask sets for which the hard-masked and the sliced network agree.
     pub plans: usize,
     /// Largest difference of their logits over the largest logit.
@@ -103,7 +105,7 @@ pub fn check_architecture<A: Architecture>(
             .push(reason.with_help("does `SlimLayer::select` of this layer select along that side?"));
         return check;
     }
-    check.undeclared = axes.undeclared;
+    (check.undeclared, check.unborrowed) = (axes.undeclared, axes.unborrowed);
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let device = Device::flex();
     let made = model;

@@ -87,6 +87,7 @@ fn check_network<A: Architecture>(
         macs,
         dimensions,
         undeclared,
+        unborrowed,
         plans,
         largest_difference,
         gradients,
@@ -101,6 +102,10 @@ fn check_network<A: Architecture>(
         check.parameters = Some(parameters(&model, image, &trial.experiment).map_err(|reason| vec![reason])?);
     }
     check.reasons.extend(wrong);
+    let lent = unborrowed.iter().filter_map(|path| path.rsplit_once('.'));
+    check.notes.extend(
+        lent.map(|(field, name)| format!("`{name}` is lent to {field}, but nothing there borrows it")),
+    );
     if !idle.is_empty() {
         let names = idle.join(", ");
         check

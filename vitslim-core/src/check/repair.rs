@@ -153,6 +153,8 @@ pub(super) struct Axes {
     carried: Vec<(String, usize)>,
     /// Borrowed dimensions that no enclosing struct declares.
     pub undeclared: Vec<String>,
+    /// Patterns of names that are lent to fields in which nothing borrows them.
+    pub unborrowed: Vec<String>,
     /// A layer that panics when it is cut: its path, the side, and the message.
     pub uncut: Option<(String, String, String)>,
     /// A parameter whose layer a traversal written by hand calls by another name: its path as that says, and its path.
@@ -176,7 +178,17 @@ impl Axes {
         let mut list = ListAxes { scope: Scope::default(), axes: Self::default(), paths };
         model.clone().map_dimensions(&mut list);
         let undeclared = list.scope.undeclared().to_vec();
-        Self { undeclared, unbalanced: list.scope.unbalanced(), ..list.axes }
+        let mut lent: Vec<(String, bool)> = Vec::new();
+        for (path, is_borrowed) in list.scope.lent() {
+            let name = pattern(path);
+            match lent.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known |= is_borrowed,
+                None => lent.push((name, *is_borrowed)),
+            }
+        }
+        let unborrowed =
+            lent.into_iter().filter(|(_, is_borrowed)| !is_borrowed).map(|(name, _)| name).collect();
+        Self { undeclared, unborrowed, unbalanced: list.scope.unbalanced(), ..list.axes }
     }
 
     fn of_dimensions<'a>(&'a self, dimensions: &'a [&Dimension]) -> impl Iterator<Item = &'a AnnotatedAxis> {

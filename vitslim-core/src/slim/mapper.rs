@@ -103,10 +103,10 @@ pub trait DimensionMapper: Sized {
         self.scope().lend(dimensions);
     }
 
-    /// Opens a scope in which each name stands for what is lent by it.
+    /// Opens a scope in which each name stands for what `field`, which is entered next, is lent by it.
     #[doc(hidden)]
-    fn lend_as(&mut self, lent: &[(&'static str, Lent)]) {
-        self.scope().lend_as(lent);
+    fn lend_as(&mut self, field: &str, lent: &[(&'static str, Lent)]) {
+        self.scope().lend_as(field, lent);
     }
 
     /// Lets `name` stand for what is declared at `path`, inside a field of the current struct.

@@ -14,6 +14,10 @@ pub struct Scope {
     /// One of these that was laid out after it was named.
     late: Option<String>,
     undeclared: Vec<String>,
+    /// The names that fields are lent, as paths in these fields, and whether a layer there borrows them.
+    lent: Vec<(String, bool)>,
+    /// Fields that are lent something and have a struct to borrow it.
+    entered: Vec<String>,
     /// Whether more was closed or left than was opened or entered.
     too_many_ends: bool,
 }
@@ -23,6 +27,8 @@ pub struct Scope {
 struct Names {
     /// How long the path is there.
     at: usize,
+    /// Whether they are lent to the field that is entered there.
+    are_lent: bool,
     meanings: Vec<(&'static str, Meaning)>,
 }
 
@@ -62,6 +68,11 @@ pub(crate) struct Resolved {
 impl Scope {
     /// Opens the scope of a struct that declares `dimensions`.
     pub(super) fn open(&mut self, dimensions: &[&'static str]) {
+        for names in self.open.iter().filter(|names| names.are_lent) {
+            if let Some(field) = self.path.get(..=names.at) {
+                add(&mut self.entered, &field.join("."));
+            }
+        }
         let dimensions: Vec<_> = dimensions.iter().map(|name| (*name, (*name).to_owned())).collect();
         self.lend(&dimensions);
     }
@@ -72,11 +83,16 @@ impl Scope {
         self.declared.extend(paths.iter().cloned());
         let names = dimensions.iter().map(|(name, _)| *name);
         let meanings = names.zip(paths.into_iter().map(Meaning::Dimension)).collect();
-        self.open.push(Names { at: self.path.len(), meanings });
+        self.open.push(Names { at: self.path.len(), are_lent: false, meanings });
     }
 
-    /// Opens a scope in which each name stands for what is lent.
-    pub(super) fn lend_as(&mut self, lent: &[(&'static str, Lent)]) {
+    /// Opens a scope in which each name stands for what `field`, which is entered next, is lent.
+    pub(super) fn lend_as(&mut self, field: &str, lent: &[(&'static str, Lent)]) {
+        for (_, lent) in lent {
+            if let Lent::Name(name) | Lent::Before(_, Some(name)) = lent {
+                self.borrow(name);
+            }
+        }
         let meaning = |lent: &Lent| match lent {
             Lent::Name(name) => self.meaning(name),
             Lent::Before(name, first) => {
@@ -84,7 +100,9 @@ impl Scope {
             }
         };
         let meanings = lent.iter().map(|(name, lent)| (*name, meaning(lent))).collect();
-        self.open.push(Names { at: self.path.len(), meanings });
+        let field = self.path_of(field);
+        self.lent.extend(lent.iter().map(|(name, _)| (format!("{field}.{name}"), false)));
+        self.open.push(Names { at: self.path.len(), are_lent: true, meanings });
     }
 
     /// Lets `name` stand for what is declared at `path`, relative to this place, in the scope opened last.
@@ -139,6 +157,7 @@ impl Scope {
 
     /// The dimension called `name`, or whose groups are called so, in the innermost enclosing struct that declares one.
     pub(crate) fn resolve(&mut self, name: &str) -> Option<Resolved> {
+        self.borrow(name);
         match self.meaning(name) {
             Meaning::Dimension(path) => Some(Resolved { path, is_groups: false }),
             Meaning::Groups(path) => Some(Resolved { path, is_groups: true }),
@@ -152,6 +171,17 @@ impl Scope {
                 None
             }
             Meaning::Before(..) => None,
+        }
+    }
+
+    /// Marks `name` as borrowed where it is lent.
+    fn borrow(&mut self, name: &str) {
+        let lender = self.open.iter().rev().find(|names| names.find(name).is_some());
+        if let Some(Names { at, are_lent: true, .. }) = lender
+            && let Some(field) = self.path.get(..=*at)
+        {
+            let path = join(field, name);
+            self.lent.iter_mut().filter(|(lent, _)| *lent == path).for_each(|(_, used)| *used = true);
         }
     }
 
@@ -179,6 +209,15 @@ impl Scope {
     /// Paths of the borrowed dimensions found so far that no enclosing struct declares.
     pub fn undeclared(&self) -> &[String] {
         &self.undeclared
+    }
+
+    /// What is lent to fields in which something could borrow it: the path of each name there, and whether something does.
+    pub(crate) fn lent(&self) -> impl Iterator<Item = &(String, bool)> {
+        let is_entered = |path: &str| {
+            path.rsplit_once('.')
+                .is_some_and(|(field, _)| self.entered.iter().any(|entered| entered == field))
+        };
+        self.lent.iter().filter(move |(path, _)| is_entered(path))
     }
 
     /// A path into a field that leads to no dimension, and the names that are declared there.
