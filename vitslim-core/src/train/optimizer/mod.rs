@@ -97,7 +97,7 @@ impl ModuleMapper for Freeze {
 /// The learning rates of `schedule`, all multiplied by `scale`.
 fn rates(schedule: &Schedule, scale: f64, lr: f64, epochs: usize, steps: usize) -> LrSchedulerConfig {
     let lr = scale * lr;
-    let warmup = schedule.warmup_epochs() * steps;
+    let warmup = schedule.warmup(epochs, steps);
     let after = match *schedule {
         Schedule::Constant { .. } => LrSchedulerConfig::Constant(lr),
         Schedule::Cosine { final_lr, .. } => {
@@ -279,6 +279,25 @@ mod tests {
             ..ConvNextConfig::default()
         };
         assert_eq!(decayed_but_weights::<ConvNext>(&config), Vec::<String>::new());
+    }
+
+    #[test]
+    fn warm_up_is_in_epochs_or_steps_and_a_twentieth_of_the_stage_if_it_is_not_written() {
+        let schedule = |text: &str| ron::from_str::<Schedule>(text).unwrap();
+        for (text, epochs, steps, expected) in [
+            ("Cosine(warmup_epochs: Some(2))", 40, 10, 20),
+            ("Cosine(warmup_epochs: Some(0.25))", 5, 467, 117),
+            ("Cosine(warmup_epochs: Some(0))", 40, 10, 0),
+            ("Cosine(warmup_steps: Some(7))", 40, 10, 7),
+            ("Cosine()", 40, 10, 20),
+            ("Cosine()", 3, 100, 15),
+            ("Cosine()", 300, 10, 50),
+            ("Cosine()", 1, 19, 0),
+            ("Constant()", 40, 10, 0),
+            ("Constant(warmup_steps: Some(3))", 40, 10, 3),
+        ] {
+            assert_eq!(schedule(text).warmup(epochs, steps), expected, "{text} of {epochs} epochs");
+        }
     }
 
     #[test]
