@@ -12,7 +12,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("data: Digits", "data: Digit", "6:11", "unknown variant `Digit` of `data`; did you mean `Digits`?"),
     ("data: Digits", "data: Imagenet", "6:11", "unknown variant `Imagenet` of `data`"),
     ("Cosine(", "Cosin(", "7:86", "unknown variant `Cosin` of `schedule`; did you mean `Cosine`?"),
-    ("warmup_epochs: 2", "warmup: 2", "7:93", "unknown field `warmup` in `Cosine`; did you mean `warmup_epochs`?"),
+    ("warmup_epochs: 2", "warmup: 2", "7:93", "unknown field `warmup` in `Cosine`; did you mean `warmup_steps`?"),
     ("AdamW(lr: 1e-3", "Adam(lr: 1e-3", "7:39", "did you mean `AdamW`?"),
     ("activation: Tanh", "activation: tanh", "15:59", "did you mean `Tanh`?"),
     ("granularity: Uniform", "granularity: Head", "14:53", "unknown variant `Head` of `granularity`"),
