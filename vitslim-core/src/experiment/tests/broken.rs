@@ -73,6 +73,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     // Rules over several fields.
     ("epochs: 20", "epochs: 20, batch: 8, accumulate: 9", "22:49", "a batch of 8 images cannot be computed in 9 parts"),
     ("warmup_epochs: 2", "warmup_epochs: 41", "7:108", "the warm-up takes 41 epochs, but `pretrain` has 40 in all"),
+    ("warmup_epochs: 2", "warmup_epochs: 2, warmup_steps: 40", "7:125", "the warm-up is written twice, in epochs and in steps"),
     ("Share({ \"hidden\": 0.5 })", "Share({ \"hidden\": 0.7, \"head_dim\": 0.7, \"blocks.*.tokens\": 0.7 })", "20:9", "this budget is written twice"),
     ("Share({ \"hidden\": 0.5 })", "Share({})", "20:9", "this budget is empty"),
     // Duplicates.
