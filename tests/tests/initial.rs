@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::f64::consts::PI;
 use std::sync::{Mutex, PoisonError};
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 use vitslim_core::models::{Architecture, ConvNext, DistilledVit, Parameter, Swin, Vit};
