@@ -19,6 +19,9 @@ const SIGMAS: f64 = 5.0;
 /// e to minus this is as unlikely.
 const UNLIKELY: f64 = 15.0;
 
+/// How far off, relative, a number with the five digits of the table may be.
+const ROUNDING: f64 = 5e-5;
+
 /// By which law a parameter is drawn.
 #[derive(Clone, Copy, Debug)]
 enum Law {
@@ -111,7 +114,8 @@ impl Sample {
         let largest_is_off = match law {
             Law::Uniform { bound } => {
                 let missed = UNLIKELY / count;
-                largest > bound * (1.0 + missed / networks) || largest < bound * (1.0 - missed)
+                largest > bound * (1.0 + missed / networks + ROUNDING)
+                    || largest < bound * (1.0 - missed - ROUNDING)
             }
             _ => {
                 // Bounds of how many values are expected beyond the largest.
