@@ -32,7 +32,7 @@ impl Architecture for ParallelNet {
         let patch = [config.patch_size; 2];
         Ok(Self {
             embed: Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch).init(device),
-            pos_embed: normal([1, config.patches(), config.dim], device),
+            pos_embed: normal([1, config.patches(), config.dim], 0.02, device),
             blocks: (0..config.depth).map(|_| ParallelBlock::new(config, device)).collect(),
             norm: RmsNormConfig::new(config.dim).init(device),
             head: LinearConfig::new(config.dim, config.classes).init(device),

@@ -59,9 +59,9 @@ impl Architecture for DistilledVit {
         config.check()?;
         Ok(Self {
             patch_embed: PatchEmbed::new(config, device),
-            cls_token: normal([1, 1, config.dim], device),
-            dist_token: normal([1, 1, config.dim], device),
-            pos_embed: normal([1, PREFIX + config.patches(), config.dim], device),
+            cls_token: normal([1, 1, config.dim], 1e-6, device),
+            dist_token: normal([1, 1, config.dim], 0.02, device),
+            pos_embed: normal([1, PREFIX + config.patches(), config.dim], 0.02, device),
             pos_drop: Dropout::new(config.dropout),
             blocks: (0..config.depth).map(|block| Block::new(config, block, PREFIX, device)).collect(),
             norm: LayerNormConfig::new(config.dim).init(device),

@@ -322,8 +322,8 @@ impl Architecture for Vit {
         config.check()?;
         Ok(Self {
             patch_embed: PatchEmbed::new(config, device),
-            cls_token: normal([1, 1, config.dim], device),
-            pos_embed: normal([1, config.patches() + 1, config.dim], device),
+            cls_token: normal([1, 1, config.dim], 1e-6, device),
+            pos_embed: normal([1, config.patches() + 1, config.dim], 0.02, device),
             pos_drop: Dropout::new(config.dropout),
             blocks: (0..config.depth).map(|block| Block::new(config, block, 1, device)).collect(),
             norm: LayerNormConfig::new(config.dim).init(device),

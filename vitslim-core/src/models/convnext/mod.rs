@@ -12,12 +12,14 @@ use super::{Architecture, ConfigError, Logits, Parameter};
 use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
 
+use block::CONVOLUTION;
 pub use block::ConvNextBlock;
 pub use config::ConvNextConfig;
 
 /// A convolution whose stride is its kernel.
 fn patchwise(channels: [usize; 2], patch: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [patch; 2]).with_stride([patch; 2]).init(device)
+    let conv = Conv2dConfig::new(channels, [patch; 2]).with_stride([patch; 2]);
+    conv.with_initializer(CONVOLUTION).init(device)
 }
 
 /// The step from the former stage's width, and blocks of one width.

@@ -150,7 +150,7 @@ impl WindowAttention {
         Self {
             qkv: LinearConfig::new(dim, 3 * dim).with_bias(qkv_bias).init(device),
             heads: HeadLayout::new(heads, dim / heads),
-            relative_position_bias_table: normal([(2 * size - 1).pow(2), heads], device),
+            relative_position_bias_table: normal([(2 * size - 1).pow(2), heads], 0.02, device),
             proj: LinearConfig::new(dim, dim).init(device),
             proj_drop: Dropout::new(dropout),
             relative_position_index: relative_positions(size, device),
