@@ -1,6 +1,6 @@
 //! Golden numbers from the original PyTorch code, and from an independent program for vitslim's own rules.
 //! `data/parity/README.md` states every formula and the tolerances. Numbers from timm for the other architectures are in
-//! `data/timm`.
+//! `data/timm`, and of training by PyTorch in `data/trajectory`.
 
 mod fixture;
 mod forward;
@@ -9,6 +9,7 @@ mod gradients;
 mod own_rules;
 mod selection;
 mod timm;
+mod trajectory;
 
 use super::check::Check;
 
@@ -27,4 +28,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "deit_distilled", run: timm::deit_distilled },
     Check { name: "swin", run: timm::swin },
     Check { name: "convnext", run: timm::convnext },
+    Check { name: "training", run: trajectory::plain },
+    Check { name: "training_clipped", run: trajectory::clip },
+    Check { name: "training_by_layers", run: trajectory::layer_decay },
+    Check { name: "training_smoothed", run: trajectory::label_smoothing },
+    Check { name: "training_together", run: trajectory::together },
 ];
