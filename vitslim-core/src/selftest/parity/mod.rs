@@ -28,6 +28,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "deit_distilled", run: timm::deit_distilled },
     Check { name: "swin", run: timm::swin },
     Check { name: "convnext", run: timm::convnext },
+    Check { name: "layers", run: timm::layers },
     Check { name: "training", run: trajectory::plain },
     Check { name: "training_clipped", run: trajectory::clip },
     Check { name: "training_by_layers", run: trajectory::layer_decay },

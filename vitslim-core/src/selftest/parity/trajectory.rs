@@ -1,7 +1,6 @@
 //! Training, step by step, against PyTorch and timm: the same weights, batches and settings, and nothing random.
 //! `data/trajectory/README.md` describes the files.
 
-use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::fixture::{Tensors, load};
@@ -169,7 +168,8 @@ impl<'a> Trajectories<'a> {
         )?;
         for (index, indices) in indices.chunks(batch).enumerate() {
             let indices: Tensor<1, Int> = Tensor::from_data(indices, &device);
-            let (images, labels) = (images.clone().select(0, indices.clone()), labels.clone().select(0, indices));
+            let (images, labels) =
+                (images.clone().select(0, indices.clone()), labels.clone().select(0, indices));
             let (epoch, step) = (index / steps + 1, index % steps + 1);
             trainer = trainer.step(Batch { images, labels, epoch, step, seed: 0 })?;
             trainer.read()?;
@@ -207,11 +207,17 @@ impl<'a> Trajectories<'a> {
             }
             let mut found = parameter_values(&slim.model)?;
             found.extend(parameter_values(&slim.masks)?);
-            let paths = |values: &[(String, _)]| values.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+            let paths =
+                |values: &[(String, _)]| values.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
             self.comparison.equal("parameters", &paths(&found), &paths(&expected));
             for ((path, found), (_, expected)) in found.into_iter().zip(expected) {
                 let [found, expected] = [found, expected].map(|values| without_key_bias(&path, values));
-                self.comparison.close(&format!("{which}{path} after the {stage}"), &found, &expected, tolerance);
+                self.comparison.close(
+                    &format!("{which}{path} after the {stage}"),
+                    &found,
+                    &expected,
+                    tolerance,
+                );
             }
         }
         Ok(())
