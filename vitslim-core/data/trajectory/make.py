@@ -56,7 +56,8 @@ EXPERIMENTS = {
     ),
     "together": dict(
         pretrain=dict(lr=8e-3, warmup_epochs=2, final_lr=1e-4, weight_decay=0.1, beta1=0.85, beta2=0.98, epsilon=1e-6, **ALL),
-        search=dict(lr=4e-3, warmup_epochs=1, masks_lr=1e-2, **ALL),
+        # An average whose decay rises to the end.
+        search=dict(ALL, lr=4e-3, warmup_epochs=1, masks_lr=1e-2, ema=0.99),
         retrain=dict(lr=4e-3, warmup_epochs=1, **ALL),
         cut="Fold",
     ),

@@ -14,6 +14,7 @@ mod trajectory;
 use super::check::Check;
 
 pub use fixture::FOLDER_VARIABLE;
+pub(super) use trajectory::CHECKS as TRAINING_CHECKS;
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "dense_logits", run: forward::dense_logits },
@@ -29,9 +30,4 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "swin", run: timm::swin },
     Check { name: "convnext", run: timm::convnext },
     Check { name: "layers", run: timm::layers },
-    Check { name: "training", run: trajectory::plain },
-    Check { name: "training_clipped", run: trajectory::clip },
-    Check { name: "training_by_layers", run: trajectory::layer_decay },
-    Check { name: "training_smoothed", run: trajectory::label_smoothing },
-    Check { name: "training_together", run: trajectory::together },
 ];
