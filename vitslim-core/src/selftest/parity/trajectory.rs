@@ -232,8 +232,7 @@ fn stage(training: Option<Training>) -> Result<Training, Failure> {
 fn follows(comparison: &mut Comparison, what: &str, found: &[f64], expected: &[f64], tolerance: f64) {
     let off = |(found, expected): (&f64, &f64)| (found - expected).abs() / expected.abs();
     let differences: Vec<f64> = found.iter().zip(expected).map(off).collect();
-    // Not so of a difference that is NaN.
-    let departs = differences.iter().position(|difference| !(*difference <= tolerance));
+    let departs = differences.iter().position(|difference| difference.is_nan() || *difference > tolerance);
     if let Some(step) = departs {
         let (step, found, expected) = (step + 1, found[step], expected[step]);
         comparison.holds(false, format!("{what} departs at step {step}: {found} instead of {expected}"));
@@ -250,4 +249,24 @@ fn without_key_bias(path: &str, mut values: Vec<f64>) -> Vec<f64> {
         values.drain(features..2 * features);
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_at_which_a_value_first_departs_is_told() {
+        let compared = |found: &[f64]| {
+            let mut comparison = Comparison::default();
+            follows(&mut comparison, "loss", found, &[2.0, 4.0, 1.0], 0.1);
+            comparison.finish().map_err(|failure| failure.to_string())
+        };
+        assert!(compared(&[2.1, 4.3, 1.05]).is_ok());
+        let told = compared(&[2.1, 4.5, 1.5]).unwrap_err();
+        assert!(told.contains("loss departs at step 2: 4.5 instead of 4; loss by 5.0e-1"), "{told}");
+        let told = compared(&[2.1, 4.3, f64::NAN]).unwrap_err();
+        assert!(told.contains("loss departs at step 3: NaN instead of 1"), "{told}");
+        assert!(compared(&[2.0, 4.0]).unwrap_err().contains("steps of the loss: 2 instead of 3"));
+    }
 }
