@@ -259,7 +259,7 @@ mod tests {
             "layers.0.blocks.0.norm1.gamma",
             "layers.1.downsample.norm.gamma",
             "layers.1.blocks.1.norm1.gamma",
-            "head.weight",
+            "head.fc.weight",
         ];
         assert_eq!(first, expected);
         assert!(layers[2].contains(&"layers.1.blocks.0.norm1.gamma".to_owned()), "{layers:?}");
