@@ -204,6 +204,7 @@ mod tests {
             ("patch_embed", 0.25),
             ("pos_embed", 0.25),
             ("blocks.0", 0.5),
+            ("model.norm", 0.5),
         ];
         for _ in 0..10 {
             let rates = schedule.step();
