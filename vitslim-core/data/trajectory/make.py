@@ -73,6 +73,7 @@ ALONE = dict(
 def ron(name, experiment):
     """The experiment in vitslim's language."""
     def stage(settings, more=""):
+        settings = dict(warmup_epochs=0, label_smoothing=0.0) | settings
         optimizer = ", ".join(f"{key}: {settings[key]}" for key in ["lr", "weight_decay", "beta1", "beta2", "epsilon"] if key in settings)
         schedule = ", ".join(f"{key}: {settings[key]}" for key in ["warmup_epochs", "final_lr"] if key in settings)
         others = "".join(f"        {key}: {settings[key]},\n" for key in ["accumulate", "clip", "label_smoothing", "layer_decay", "ema"] if key in settings)
