@@ -1,6 +1,8 @@
 //! Optimizer, learning rates and frozen parameters, as the experiment and the architecture specify.
 
 mod adamw;
+#[cfg(test)]
+mod built_in;
 mod clip;
 mod ema;
 mod layer_decay;
