@@ -20,9 +20,9 @@ fn listed<A: Architecture>(name: &str, config: &A::Config) -> String {
         .flat_map(|(rate, layer)| layer.into_iter().map(move |parameter| (parameter.id, rate)))
         .collect();
     let mut text = format!("{name}\n");
-    for parameter in Parameter::all(&model) {
-        let decays = if A::decays(&parameter) { "decays" } else { "spared" };
-        let freezes = if A::freezes(&parameter) { "frozen" } else { "trained" };
+    for parameter in Parameter::annotated(&model) {
+        let decays = if parameter.decays() { "decays" } else { "spared" };
+        let freezes = if parameter.freezes() { "frozen" } else { "trained" };
         writeln!(text, "    {}: {decays}, {freezes}, {}", parameter.path, rates[&parameter.id]).unwrap();
     }
     text

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use crate::data::ImageShape;
 use crate::graph::{GraphError, uses};
 use crate::models::{Architecture, Parameter};
+use crate::slim::Treatment;
 
 /// The parameters of `model`, layer by layer, each layer with the factor on its learning rate: `decay` multiplies the rate of layer
 /// `l` of `n` by `decay ^ (n - l)`, as in BEiT and timm.
@@ -34,12 +35,22 @@ struct Part {
 }
 
 /// The layers of `model` in the order in which the forward pass uses them, grouped as timm's `param_groups_layer_decay` groups those of
-/// a ViT: everything before the blocks, each block, everything after them; and what comes between two blocks.
+/// a ViT: everything before the blocks, each block, everything after them; and what comes between two blocks. An annotation may put a
+/// parameter into the first or the last of them.
 fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Parameter>>, GraphError> {
     let uses = uses(model, image)?;
     let mut parts: Vec<Part> = Vec::new();
-    for parameter in Parameter::all(model) {
-        let used = uses.get(&parameter.id).cloned();
+    for mut parameter in Parameter::annotated(model) {
+        // Operations count from 1, so that an end of the network is before or behind all of them.
+        let end = parameter.treatments.iter().find_map(|treatment| match treatment {
+            Treatment::FirstLayer => Some(0..=0),
+            Treatment::LastLayer => Some(usize::MAX..=usize::MAX),
+            _ => None,
+        });
+        if end.is_some() {
+            parameter.block = None;
+        }
+        let used = end.or_else(|| uses.get(&parameter.id).map(|used| used.start() + 1..=used.end() + 1));
         let is_block = parameter.block.is_some();
         let same = |part: &&mut Part| is_block && part.parameters[0].block == parameter.block;
         match parts.iter_mut().find(same) {
@@ -51,7 +62,7 @@ fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Param
         }
     }
     // What is not used stays behind what is declared before it.
-    let mut before = 0;
+    let mut before = 1;
     for part in &mut parts {
         part.place = part.used.as_ref().map_or(before, |used| *used.start());
         before = part.place;
