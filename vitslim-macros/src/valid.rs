@@ -123,11 +123,10 @@ impl<'a> Check<'a> {
 
     fn fields(&mut self) {
         for field in &self.input.fields {
-            if let Err(error) = check_type(field) {
+            if let Err(error) = check_type(field).and_then(|()| check_treatments(field)) {
                 self.errors.push(error);
                 self.doubtful.extend(field.axes().iter().flat_map(|axis| axis.list.names()));
             }
-            self.errors.extend(check_treatments(field).err());
             // A token gate is itself a dimension, by the name of its field.
             let name = field.ident.unraw();
             if let Role::Tokens = field.role
