@@ -5,6 +5,7 @@ use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, Path, Token, Type}
 
 use crate::attr::{self, Container, Role};
 use crate::axis::Axis;
+use crate::treatment::Treatments;
 
 /// A struct with its annotations.
 pub(crate) struct Input<'a> {
@@ -24,6 +25,7 @@ pub(crate) struct Field<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) ty: &'a Type,
     pub(crate) role: Role,
+    pub(crate) treatments: Treatments,
 }
 
 impl<'a> Input<'a> {
@@ -50,12 +52,9 @@ impl<'a> Input<'a> {
 
 impl<'a> Field<'a> {
     fn from_syn(node: &'a syn::Field, errors: &mut Vec<Error>) -> Option<Self> {
-        Some(Field {
-            original: node,
-            ident: node.ident.as_ref()?,
-            ty: &node.ty,
-            role: attr::role(&node.attrs, errors),
-        })
+        let ident = node.ident.as_ref()?;
+        let (role, treatments) = attr::of_field(&node.attrs, errors);
+        Some(Field { original: node, ident, ty: &node.ty, role, treatments })
     }
 
     pub(crate) fn axes(&self) -> &[Axis] {

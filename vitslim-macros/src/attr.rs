@@ -8,6 +8,7 @@ use syn::parse::Parser;
 use syn::{Attribute, Error, Ident, LitInt, Meta, Path};
 
 use crate::axis::{Axis, Factor, Item, List, Side, items};
+use crate::treatment::{self, Treatments};
 
 /// What the annotations of a field make it.
 pub(crate) enum Role {
@@ -31,11 +32,12 @@ pub(crate) struct Layout {
 }
 
 const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
-const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, and a nested slimmable field a bare `#[slim]`";
+const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, and a nested slimmable field a bare `#[slim]`; `norm`, `decay`, `no_decay`, `freeze`, `no_freeze` and `layer = ...` say how its parameters are trained";
 
 /// Reads the `#[slim]` attributes of a field.
-pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
+pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Vec<Error>) -> (Role, Treatments) {
     let mut role = Role::Plain;
+    let mut treatments = Treatments::default();
     for attr in slim_attributes(attrs) {
         match &attr.meta {
             Meta::Path(_) => role.become_role(Role::Nested, attr, errors),
@@ -43,11 +45,13 @@ pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
                 attr,
                 "nothing is annotated here: write `#[slim]` for a nested slimmable field, or name an axis, as in `#[slim(output = [hidden])]`",
             )),
-            Meta::List(list) => read_field_items(&mut role, list.tokens.clone(), errors),
+            Meta::List(list) => {
+                read_field_items(&mut role, &mut treatments, list.tokens.clone(), errors);
+            }
             Meta::NameValue(_) => errors.push(equals_sign(attr)),
         }
     }
-    role
+    (role, treatments)
 }
 
 /// What the annotations of a struct say.
@@ -107,7 +111,7 @@ impl Container {
                 seen.push(name);
                 return;
             }
-            field if FIELD_KEYS.contains(&field) => {
+            field if FIELD_KEYS.contains(&field) || treatment::KEYS.contains(&field) => {
                 format!("`{field}` belongs on a field; a struct takes {STRUCT_FORMS}")
             }
             _ => format!("unknown key `{name}`: a struct takes {STRUCT_FORMS}"),
@@ -140,7 +144,12 @@ fn equals_sign(attr: &Attribute) -> Error {
     Error::new_spanned(&attr.meta, "annotations stand in parentheses: write `#[slim(output = [hidden])]`")
 }
 
-fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error>) {
+fn read_field_items(
+    role: &mut Role,
+    treatments: &mut Treatments,
+    tokens: TokenStream,
+    errors: &mut Vec<Error>,
+) {
     // Whether the items of this attribute have an axis, to which a `gate` could belong.
     let mut axis_before = AxisBefore::None;
     // Whether the value before has no brackets, so that what follows may be more of its list.
@@ -174,6 +183,7 @@ fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error
                     role.become_role(Role::Layout(layout), key, errors);
                 }
             }
+            name if treatment::KEYS.contains(&name) => treatments.read(key, value, errors),
             name @ ("outer" | "crate") => errors.push(Error::new_spanned(
                 key,
                 format!("`{name}` belongs on the struct: write `#[slim({name} = ...)]` above it"),
@@ -201,7 +211,11 @@ fn unknown_key(key: &Ident, name: &str) -> Error {
         "in" | "in_features" | "reads" | "consumer" => Some("input"),
         "out" | "out_features" | "writes" | "producer" => Some("output"),
         "mask" => Some("gate"),
-        _ => nearest(name, FIELD_KEYS),
+        "weight_decay" => Some("decay"),
+        "no_weight_decay" => Some("no_decay"),
+        "frozen" => Some("freeze"),
+        "trained" | "unfrozen" => Some("no_freeze"),
+        _ => nearest(name, FIELD_KEYS.into_iter().chain(treatment::KEYS)),
     };
     let message = match right {
         Some(right) => format!("unknown key `{name}`: did you mean `{right}`?"),
@@ -266,7 +280,7 @@ fn only_names(list: &List, errors: &mut Vec<Error>) -> Vec<Ident> {
 }
 
 /// Whether `key` stands alone, as a flag must.
-fn flag(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> bool {
+pub(crate) fn flag(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> bool {
     errors.push(match value {
         [] => return true,
         [next @ TokenTree::Ident(_), ..] => {

@@ -5,6 +5,7 @@ mod attr;
 mod axis;
 mod expand;
 mod root;
+mod treatment;
 mod valid;
 
 use proc_macro2::TokenStream;
@@ -58,6 +59,10 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// | `gate`, after one of these | | the mask of the dimension multiplies the weights at this axis |
 /// | `layout = [groups, units]` | `HeadLayout` | the dimension `units` is grouped, and this field holds the sizes of its groups |
 /// | `tokens` | `TokenGate` | the token positions are a dimension, named like the field |
+/// | `norm` | a layer or parameter | it is a norm: `no_decay, no_freeze`, and it produces no dimension |
+/// | `no_decay`, `decay` | a layer or parameter | weight decay spares its parameters, or applies to them |
+/// | `freeze`, `no_freeze` | a layer or parameter | a search with `freeze: Weights` leaves its parameters as they are, or trains them |
+/// | `layer = first`, `layer = last` | a layer or parameter | `layer_decay` counts its parameters to what comes before, or after, all blocks |
 /// | a bare `#[slim]` | a type that is `Slimmable`, or a `Vec`, an `Option` or an array of one | the struct goes on in there |
 ///
 /// | On the struct | It says |
@@ -67,6 +72,17 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 ///
 /// Several annotations stand in one attribute, separated by commas, or in several. A field is a layer with axes, a
 /// layout, a token gate or a nested field, and only one of these.
+///
+/// How training treats parameters may be said of a layer without axes too, and of a `Vec`, an `Option`, an array or a tuple
+/// of layers; it holds for all parameters in the field. What is not said, training tells by the shapes of the parameters and by
+/// the order in which the forward pass uses them. In a nested field, the fields of its own struct say it.
+///
+/// ```ignore
+/// #[slim(axis(2) = [width], gate, no_decay, freeze)]
+/// pos_embed: Param<Tensor<3>>,
+/// #[slim(output = [width], gate, norm)]
+/// norm: ScaleNorm,
+/// ```
 ///
 /// ## Axes
 ///
@@ -328,6 +344,33 @@ mod tests {
         assert!(written.contains(&factor) && !written.contains("compile_error"), "{written}");
         let gated = attention(quote!([heads], gate));
         assert!(gated.contains("are only the groups of `head_dim`, and masks multiply units"), "{gated}");
+    }
+
+    #[test]
+    fn code_of_how_training_treats_parameters() {
+        let written = derived(parse_quote! {
+            struct Bias {
+                #[cfg(feature = "table")]
+                #[slim(norm, layer = last)]
+                r#type: Param<Tensor<2>>,
+            }
+        });
+        let expected = quote! {
+            #[automatically_derived]
+            #[diagnostic::do_not_recommend]
+            impl ::vitslim_core::slim::Slimmable for Bias {
+                fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
+                    use ::vitslim_core::slim::Treatment;
+                    let Self { #[cfg(feature = "table")] r#type } = self;
+                    mapper.open::<Self>(&[]);
+                    #[cfg(feature = "table")]
+                    mapper.treat("type", &[Treatment::Norm, Treatment::LastLayer]);
+                    mapper.close();
+                    Self { #[cfg(feature = "table")] r#type }
+                }
+            }
+        };
+        assert_eq!(item(written), item(expected));
     }
 
     #[test]

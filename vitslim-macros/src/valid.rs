@@ -2,6 +2,7 @@
 
 mod axes;
 mod roles;
+mod treatments;
 mod types;
 
 use quote::ToTokens;
@@ -10,6 +11,7 @@ use syn::{Attribute, Error, GenericParam, Ident};
 
 use self::axes::{check_factors, check_names};
 use self::roles::check_roles;
+use self::treatments::check_treatments;
 use self::types::check_type;
 use crate::ast::{Field, Input};
 use crate::attr::{Layout, Role};
@@ -54,7 +56,7 @@ impl<'a> Check<'a> {
     }
 
     fn annotated(&mut self) {
-        let plain = |field: &Field| matches!(field.role, Role::Plain);
+        let plain = |field: &Field| matches!(field.role, Role::Plain) && field.treatments.is_empty();
         let input = self.input;
         if input.complete && input.outer.is_empty() && input.fields.iter().all(plain) {
             self.error(
@@ -121,7 +123,7 @@ impl<'a> Check<'a> {
 
     fn fields(&mut self) {
         for field in &self.input.fields {
-            if let Err(error) = check_type(field) {
+            if let Err(error) = check_type(field).and_then(|()| check_treatments(field)) {
                 self.errors.push(error);
                 self.doubtful.extend(field.axes().iter().flat_map(|axis| axis.list.names()));
             }

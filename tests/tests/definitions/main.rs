@@ -11,5 +11,6 @@ pub mod names;
 pub mod order;
 pub mod other_path;
 pub mod same_name;
+pub mod treatments;
 pub mod visibility;
 pub mod vit;

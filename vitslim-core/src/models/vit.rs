@@ -284,10 +284,10 @@ pub struct Vit {
     #[slim]
     pub patch_embed: PatchEmbed,
     /// The class token, `[1, 1, dim]`.
-    #[slim(axis(2) = [width], gate)]
+    #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub cls_token: Param<Tensor<3>>,
     /// Position embedding of class token and patches, `[1, tokens, dim]`.
-    #[slim(axis(2) = [width], gate)]
+    #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout after the embedding.
     pub pos_drop: Dropout,

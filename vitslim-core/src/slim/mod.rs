@@ -14,6 +14,7 @@
 //! | the sub-network that a plan leaves | `slice` |
 //! | the order of its heads, in files and in computing | `head_order` |
 //! | what a model can do with all that | `slimmable`, `masked_model` |
+//! | how training treats the parameters of a field | `treatment` |
 //! | what a unit costs | `count` |
 
 mod bounds;
@@ -33,6 +34,7 @@ mod round;
 mod slice;
 mod slimmable;
 mod token_gate;
+mod treatment;
 
 #[doc(hidden)]
 pub use bounds::{HasAxis, Is, IsModule};
@@ -52,4 +54,5 @@ pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_to
 pub use round::round;
 pub use slimmable::{Slimmable, describe};
 pub use token_gate::TokenGate;
+pub use treatment::Treatment;
 pub use vitslim_macros::Slimmable;

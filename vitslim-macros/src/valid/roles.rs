@@ -60,5 +60,6 @@ pub(super) fn check_roles(dimension: &Ident, input: &Input, names: &Names) -> Re
 }
 
 fn is_norm(field: &Field) -> bool {
-    field.type_name().is_some_and(|name| NORMS.iter().any(|norm| name == norm))
+    field.treatments.norm().is_some()
+        || field.type_name().is_some_and(|name| NORMS.iter().any(|norm| name == norm))
 }

@@ -37,7 +37,7 @@ pub(super) fn check_type(field: &Field) -> Result<(), Error> {
     };
     let text = name.to_string();
     let known = WELL_KNOWN.contains(&text.as_str());
-    let number = NUMBERS.contains(&text.as_str());
+    let number = is_number(&text);
     let message = match (&field.role, text.as_str()) {
         (Role::Tokens, "TokenGate") | (Role::Layout(_), "HeadLayout") => return Ok(()),
         (Role::Nested | Role::Layer(_), "TokenGate") => {
@@ -74,6 +74,11 @@ pub(super) fn check_type(field: &Field) -> Result<(), Error> {
         _ => return Ok(()),
     };
     Err(Error::new_spanned(name, message))
+}
+
+/// Whether `ty` is a number, or a flag.
+pub(super) fn is_number(ty: &str) -> bool {
+    NUMBERS.contains(&ty)
 }
 
 fn check_several(field: &Field, several: &str) -> Result<(), Error> {

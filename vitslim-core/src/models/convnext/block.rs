@@ -25,8 +25,9 @@ pub struct ConvNextBlock {
     /// The MLP.
     #[slim]
     pub mlp: Mlp,
-    /// Scale of the branch, `[dim]`. It is not gated, since the MLP before it is.
-    #[slim(axis(0) = [width])]
+    /// Scale of the branch, `[dim]`. It is not gated, since the MLP before it is. A search with
+    /// `freeze: Weights` leaves it, although it has one axis.
+    #[slim(axis(0) = [width], no_decay, freeze)]
     pub gamma: Param<Tensor<1>>,
     /// Stochastic depth.
     pub drop_path: DropPath,

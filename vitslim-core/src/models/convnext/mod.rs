@@ -8,7 +8,7 @@ mod config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConfigError, Logits, Parameter};
+use super::{Architecture, ConfigError, Logits};
 use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
 
@@ -179,11 +179,6 @@ impl Architecture for ConvNext {
         let x = norm.forward(conv.forward_channels_last(images));
         let x = self.stages.iter().fold(x, |x, stage| stage.forward(x));
         self.head.forward(x).into()
-    }
-
-    /// The scales of the branches stay too, although they have one axis.
-    fn freezes(parameter: &Parameter) -> bool {
-        !parameter.is_of_norm()
     }
 }
 

@@ -125,8 +125,9 @@ pub struct WindowAttention {
     /// How features split into heads.
     #[slim(layout = [heads, head_dim])]
     pub heads: HeadLayout,
-    /// Added to the score of two patches, by the rows and columns between them: `[(2 * size - 1)^2, heads]`.
-    #[slim(axis(1) = [heads])]
+    /// Added to the score of two patches, by the rows and columns between them: `[(2 * size - 1)^2, heads]`. As in timm it
+    /// does not decay. A search with `freeze: Weights` leaves it, although in windows of one patch it has one axis.
+    #[slim(axis(1) = [heads], no_decay, freeze)]
     pub relative_position_bias_table: Param<Tensor<2>>,
     /// Mixes the heads.
     #[slim(input = [heads, head_dim], output = [width], gate)]

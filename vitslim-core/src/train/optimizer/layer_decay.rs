@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use crate::data::ImageShape;
 use crate::graph::{GraphError, uses};
 use crate::models::{Architecture, Parameter};
+use crate::slim::Treatment;
 
 /// The parameters of `model`, layer by layer, each layer with the factor on its learning rate: `decay` multiplies the rate of layer
 /// `l` of `n` by `decay ^ (n - l)`, as in BEiT and timm.
@@ -36,16 +37,26 @@ struct Part {
 
 /// The layers of `model` in the order in which the forward pass uses them, grouped as timm's `param_groups_layer_decay` groups those of
 /// its networks: everything before the blocks; each block, with what comes between it and the block before it; and everything after
-/// them, but for the norm beside them, which belongs to the last block.
+/// them, but for the norm beside them, which belongs to the last block. An annotation may put a parameter into the first or the last of
+/// them.
 fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Parameter>>, GraphError> {
     let uses = uses(model, image)?;
-    let all = Parameter::all(model);
+    let all = Parameter::annotated(model);
     let blocks: HashSet<String> = all.iter().filter_map(|parameter| parameter.block.clone()).collect();
     // What is in a list and has blocks itself is a stage.
     let is_stage = |path: &str| blocks.iter().any(|block| block.starts_with(&format!("{path}.")));
     let mut parts: Vec<Part> = Vec::new();
-    for parameter in all {
-        let used = uses.get(&parameter.id).cloned();
+    for mut parameter in all {
+        // Operations count from 1, so that an end of the network is before or behind all of them.
+        let end = parameter.treatments.iter().find_map(|treatment| match treatment {
+            Treatment::FirstLayer => Some(0..=0),
+            Treatment::LastLayer => Some(usize::MAX..=usize::MAX),
+            _ => None,
+        });
+        if end.is_some() {
+            parameter.block = None;
+        }
+        let used = end.or_else(|| uses.get(&parameter.id).map(|used| used.start() + 1..=used.end() + 1));
         let is_block = parameter.block.as_ref().is_some_and(|path| !is_stage(path));
         let same = |part: &&mut Part| is_block && part.parameters[0].block == parameter.block;
         match parts.iter_mut().find(same) {
@@ -57,7 +68,7 @@ fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Param
         }
     }
     // What is not used stays behind what is declared before it.
-    let mut before = 0;
+    let mut before = 1;
     for part in &mut parts {
         part.place = part.used.as_ref().map_or(before, |used| *used.start());
         before = part.place;
@@ -87,7 +98,8 @@ fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Param
     {
         let path = block.parameters.iter().find_map(|parameter| parameter.block.clone());
         let beside = |parameter: &mut Parameter| {
-            parameter.is_of_norm() && path.as_ref().is_some_and(|path| is_beside(parameter, path))
+            let is_last = parameter.treatments.contains(&Treatment::LastLayer);
+            !is_last && parameter.is_of_norm() && path.as_ref().is_some_and(|path| is_beside(parameter, path))
         };
         block.parameters.extend(after.parameters.extract_if(.., beside));
     }

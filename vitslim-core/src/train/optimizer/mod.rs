@@ -1,6 +1,10 @@
 //! Optimizer, learning rates and frozen parameters, as the experiment and the architecture specify.
 
 mod adamw;
+#[cfg(test)]
+mod annotated;
+#[cfg(test)]
+mod built_in;
 mod clip;
 mod ema;
 mod layer_decay;
@@ -41,8 +45,8 @@ pub(super) fn optimizer<M: Architecture>(
     };
     let dense: HashMap<&str, &Parameter> =
         dense.into_iter().flatten().map(|parameter| (parameter.path.as_str(), parameter)).collect();
-    let decays = |parameter: &Parameter| M::decays(dense.get(parameter.path.as_str()).unwrap_or(&parameter));
-    let spared = Parameter::all(&slim.model).into_iter().filter(|parameter| !decays(parameter));
+    let decays = |parameter: &Parameter| dense.get(parameter.path.as_str()).unwrap_or(&parameter).decays();
+    let spared = Parameter::annotated(&slim.model).into_iter().filter(|parameter| !decays(parameter));
     let spared = spared.map(|parameter| parameter.id).collect();
     ModuleOptimizer::from(decaying(weight_decay.get()))
         .with_group(ParamGroup::from_ids(spared), decaying(0.0), None)
@@ -82,7 +86,8 @@ fn masks_of<M: Module>(slim: &Slim<M>) -> ParamGroup {
 
 /// `model` without gradients for the parameters that a search with `freeze: Weights` does not train.
 pub(super) fn freeze<M: Architecture>(model: M) -> M {
-    let frozen = Parameter::all(&model).into_iter().filter(M::freezes).map(|parameter| parameter.id);
+    let frozen =
+        Parameter::annotated(&model).into_iter().filter(Parameter::freezes).map(|parameter| parameter.id);
     model.map(&mut Freeze(frozen.collect()))
 }
 
@@ -137,7 +142,7 @@ mod tests {
     }
 
     /// With all parameters drawn at random: a parameter that is 0 does not show whether it decays.
-    fn drawn<A: Architecture>(config: &A::Config) -> A {
+    pub(super) fn drawn<A: Architecture>(config: &A::Config) -> A {
         random_model::<A>(config, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex()).unwrap().train()
     }
 
@@ -218,7 +223,7 @@ mod tests {
     }
 
     /// Paths of the parameters that a step with gradients of 0 changes: by weight decay.
-    fn decayed<A: Architecture>(slim: Slim<A>, settings: &str) -> Vec<String> {
+    pub(super) fn decayed<A: Architecture>(slim: Slim<A>, settings: &str) -> Vec<String> {
         let search = search(1, settings);
         let before = parameters(&slim);
         let mut total = Tensor::<1>::zeros([1], &Device::flex().autodiff());
