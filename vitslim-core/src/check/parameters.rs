@@ -145,8 +145,8 @@ mod tests {
         assert_eq!(told.trained, ["mix", "blocks.*.late"]);
         let expected: [(f64, &[&str]); 3] = [
             (0.25, &["fc2.weight"]),
-            (0.5, &["blocks.0"]),
-            (1.0, &["fc1.weight", "scale", "mix", "blocks.0.late"]),
+            (0.5, &["blocks.0", "mix"]),
+            (1.0, &["fc1.weight", "scale", "blocks.0.late"]),
         ];
         let told: Vec<(f64, Vec<&str>)> = told
             .layers

@@ -1,6 +1,7 @@
 //! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020). Names of parts are timm's.
 
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,11 @@ impl VitConfig {
     }
 }
 
+/// Values of the smallest patch of timm's Vision Transformers: 8 x 8 in three colours. What embeds smaller ones is drawn as the positions
+/// are, with a std of 0.02, and not as in PyTorch: there the embedding has the same size whatever the patch, thirty times that of the
+/// positions, and a short training does not learn where the patches are (`bench/README.md`).
+const SMALLEST_PATCH: usize = 192;
+
 /// Splits an image into patches and embeds each.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width])]
@@ -143,7 +149,10 @@ pub struct PatchEmbed {
 impl PatchEmbed {
     pub(super) fn new(config: &VitConfig, device: &Device) -> Self {
         let patch = [config.patch_size; 2];
-        let proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
+        let mut proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
+        if config.channels * config.patch_size * config.patch_size < SMALLEST_PATCH {
+            proj.initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
+        }
         Self { proj: proj.init(device) }
     }
 
