@@ -23,6 +23,11 @@ fn parity() {
 }
 
 #[test]
+fn training() {
+    assert_passed(Group::Training);
+}
+
+#[test]
 fn slicing() {
     assert_passed(Group::Slicing);
 }

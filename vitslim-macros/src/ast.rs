@@ -10,6 +10,7 @@ use crate::attr::{self, Lend, Role, Source};
 use crate::axis::Axis;
 use crate::container::Container;
 use crate::name::Name;
+use crate::treatment::Treatments;
 
 /// A struct with its annotations.
 pub(crate) struct Input<'a> {
@@ -33,6 +34,7 @@ pub(crate) struct Field<'a> {
     pub(crate) ident: &'a Ident,
     pub(crate) ty: &'a Type,
     pub(crate) role: Role,
+    pub(crate) treatments: Treatments,
 }
 
 impl<'a> Input<'a> {
@@ -109,12 +111,9 @@ impl Source {
 
 impl<'a> Field<'a> {
     fn from_syn(node: &'a syn::Field, errors: &mut Vec<Error>) -> Option<Self> {
-        Some(Field {
-            original: node,
-            ident: node.ident.as_ref()?,
-            ty: &node.ty,
-            role: attr::role(&node.attrs, errors),
-        })
+        let ident = node.ident.as_ref()?;
+        let (role, treatments) = attr::of_field(&node.attrs, errors);
+        Some(Field { original: node, ident, ty: &node.ty, role, treatments })
     }
 
     /// Its axes, or those of its parts.

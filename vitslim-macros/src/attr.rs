@@ -9,6 +9,7 @@ use syn::{Attribute, Error, Ident, LitInt, Meta};
 use crate::axis::{Axis, Factor, Item, List, Side, items};
 use crate::container::STRUCT_KEYS;
 use crate::name::Name;
+use crate::treatment::{self, Treatments};
 
 /// What the annotations of a field make it.
 pub(crate) enum Role {
@@ -55,11 +56,12 @@ pub(crate) struct Layout {
 }
 
 pub(crate) const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
-const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, a tuple of layers `0(...)`, and a nested slimmable field a bare `#[slim]`, or `width = width1` if it calls `width` what is `width1` here";
+const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, a tuple of layers `0(...)`, and a nested slimmable field a bare `#[slim]`, or `width = width1` if it calls `width` what is `width1` here; of a layer, `norm`, `decay`, `no_decay`, `freeze`, `no_freeze` and `layer = ...` say how its parameters are trained";
 
 /// Reads the `#[slim]` attributes of a field.
-pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
+pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Vec<Error>) -> (Role, Treatments) {
     let mut role = Role::Plain;
+    let mut treatments = Treatments::default();
     for attr in slim_attributes(attrs) {
         match &attr.meta {
             Meta::Path(_) => role.become_role(Role::Nested(Vec::new()), attr, errors),
@@ -67,11 +69,13 @@ pub(crate) fn role(attrs: &[Attribute], errors: &mut Vec<Error>) -> Role {
                 attr,
                 "nothing is annotated here: write `#[slim]` for a nested slimmable field, or name an axis, as in `#[slim(output = [hidden])]`",
             )),
-            Meta::List(list) => read_field_items(&mut role, list.tokens.clone(), errors),
+            Meta::List(list) => {
+                read_field_items(&mut role, &mut treatments, list.tokens.clone(), errors);
+            }
             Meta::NameValue(_) => errors.push(equals_sign(attr)),
         }
     }
-    role
+    (role, treatments)
 }
 
 pub(crate) fn slim_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
@@ -82,7 +86,12 @@ pub(crate) fn equals_sign(attr: &Attribute) -> Error {
     Error::new_spanned(&attr.meta, "annotations stand in parentheses: write `#[slim(output = [hidden])]`")
 }
 
-fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error>) {
+fn read_field_items(
+    role: &mut Role,
+    treatments: &mut Treatments,
+    tokens: TokenStream,
+    errors: &mut Vec<Error>,
+) {
     // Whether the items of this attribute have an axis, to which a `gate` could belong.
     let mut axis_before = AxisBefore::None;
     // Whether the value before has no brackets, so that what follows may be more of its list.
@@ -120,6 +129,11 @@ fn read_field_items(role: &mut Role, tokens: TokenStream, errors: &mut Vec<Error
                 if let Some(layout) = read_layout(key, value, errors) {
                     role.become_role(Role::Layout(layout), key, errors);
                 }
+            }
+            name if treatment::KEYS.contains(&name) => {
+                treatments.read(key, value, errors);
+                list_open = false;
+                continue;
             }
             name if STRUCT_KEYS.contains(&name) => errors.push(Error::new_spanned(
                 key,
@@ -172,7 +186,11 @@ pub(crate) fn likely_key(name: &str) -> Option<&'static str> {
         "in" | "in_features" | "reads" | "consumer" => Some("input"),
         "out" | "out_features" | "writes" | "producer" => Some("output"),
         "mask" => Some("gate"),
-        _ => nearest(name, FIELD_KEYS),
+        "weight_decay" => Some("decay"),
+        "no_weight_decay" => Some("no_decay"),
+        "frozen" => Some("freeze"),
+        "trained" | "unfrozen" => Some("no_freeze"),
+        _ => nearest(name, FIELD_KEYS.into_iter().chain(treatment::KEYS)),
     }
 }
 
@@ -183,9 +201,15 @@ fn read_part(item: &Item, errors: &mut Vec<Error>) -> Option<Part> {
         return None;
     }
     let index = key.to_string().parse().ok()?;
-    let mut role = Role::Plain;
+    let (mut role, mut treatments) = (Role::Plain, Treatments::default());
     let before = errors.len();
-    read_field_items(&mut role, group.stream(), errors);
+    read_field_items(&mut role, &mut treatments, group.stream(), errors);
+    if let Some(said) = treatments.first() {
+        let message = format!(
+            "`{said}` holds for all parameters of a field: write it beside the parts, as in `0(output = [hidden]), {said}`, or give this part a struct of its own"
+        );
+        errors.push(Error::new_spanned(said, message));
+    }
     let axes = match role {
         Role::Layer(axes) => axes,
         _ => {

@@ -8,6 +8,7 @@ use syn::{Attribute, Error, Ident, Meta, Path};
 use crate::attr::{FIELD_KEYS, equals_sign, flag, slim_attributes};
 use crate::axis::{Factor, Item, List, items};
 use crate::name::Name;
+use crate::treatment;
 
 pub(crate) const STRUCT_KEYS: [&str; 4] = ["outer", "own", "none", "crate"];
 
@@ -79,7 +80,7 @@ impl Container {
                 seen.push(name);
                 return;
             }
-            field if FIELD_KEYS.contains(&field) => {
+            field if FIELD_KEYS.contains(&field) || treatment::KEYS.contains(&field) => {
                 format!("`{field}` belongs on a field; a struct takes {STRUCT_FORMS}")
             }
             _ => format!("unknown key `{name}`: a struct takes {STRUCT_FORMS}"),

@@ -21,12 +21,14 @@ pub(crate) fn implementation(input: &Input, names: &Names, root: &Path) -> Token
     let layouts = input.fields.iter().filter(|field| is_layout(field));
     let others = input.fields.iter().filter(|field| !is_layout(field));
     let steps = layouts.chain(others).map(|field| step(field, names));
+    let treatments = input.fields.iter().map(treat);
     let parts: Vec<TokenStream> = input.fields.iter().map(part).collect();
     let uses = uses(input, root);
     let body = quote! {
         #uses
         let Self { #(#parts),* } = self;
         #mapper.open::<Self>(&[#(#declared),*]);
+        #(#treatments)*
         #inside
         #(#steps)*
         #mapper.close();
@@ -47,6 +49,7 @@ fn uses(input: &Input, root: &Path) -> Option<TokenStream> {
         ("Output", sides.contains(&Side::Output)),
         ("Several", input.axes().any(|carrier| holds_a_list(carrier.field.ty))),
         ("Slimmable", nested),
+        ("Treatment", input.fields.iter().any(|field| !field.treatments.is_empty())),
     ];
     let used = used.into_iter().filter(|(_, is_used)| *is_used);
     let names: Vec<Ident> = used.map(|(name, _)| Ident::new(name, Span::call_site())).collect();
@@ -161,6 +164,17 @@ fn part(field: &Field) -> TokenStream {
 
 fn is_layout(field: &Field) -> bool {
     matches!(field.role, Role::Layout(_))
+}
+
+/// How training treats one field, if its annotations say so.
+fn treat(field: &Field) -> Option<TokenStream> {
+    if field.treatments.is_empty() {
+        return None;
+    }
+    let (cfgs, name) = (field.cfgs(), field.ident.unraw().to_string());
+    let mapper = mapper(Span::mixed_site());
+    let said = field.treatments.iter().map(|said| Ident::new(&format!("{said:?}"), Span::call_site()));
+    Some(quote!(#(#cfgs)* #mapper.treat(#name, &[#(Treatment::#said),*]);))
 }
 
 /// What happens to one field. The calls stand, for the compiler's errors, where that is what does not fit if they do not:

@@ -9,6 +9,7 @@ mod name;
 mod root;
 #[cfg(test)]
 mod tests;
+mod treatment;
 mod valid;
 
 use proc_macro2::TokenStream;
@@ -62,6 +63,10 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// | `gate`, after one of these | | the mask of the dimension multiplies the weights at this axis |
 /// | `layout = [groups, units]` | `HeadLayout` | the dimension `units` is grouped, and this field holds the sizes of its groups |
 /// | `tokens` | `TokenGate` | the token positions are a dimension, named like the field |
+/// | `norm` | a layer or parameter | it is a norm: `no_decay, no_freeze`, and it produces no dimension |
+/// | `no_decay`, `decay` | a layer or parameter | weight decay spares its parameters, or applies to them |
+/// | `freeze`, `no_freeze` | a layer or parameter | a search with `freeze: Weights` leaves its parameters as they are, or trains them |
+/// | `layer = first`, `layer = last` | a layer or parameter | `layer_decay` counts its parameters to what comes before, or after, all blocks |
 /// | a bare `#[slim]` | a type that is `Slimmable`, or a `Vec`, an `Option` or an array of one | the struct goes on in there |
 /// | `width = width1` | the same | likewise, and what is `width1` here is `width` there |
 ///
@@ -77,6 +82,18 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 ///
 /// Several annotations stand in one attribute, separated by commas, or in several. A field is a layer with axes, a
 /// layout, a token gate or a nested field, and only one of these.
+///
+/// How training treats parameters may be said of a layer without axes too, and of a `Vec`, an `Option`, an array or a tuple
+/// of layers; it holds for all parameters in the field. What is not said, training tells by the shapes of the parameters and by
+/// the order in which the forward pass uses them. In a nested field, the fields of its own struct say it. To say it of one part of a
+/// tuple, give that a struct of its own.
+///
+/// ```ignore
+/// #[slim(axis(2) = [width], gate, no_decay, freeze)]
+/// pos_embed: Param<Tensor<3>>,
+/// #[slim(output = [width], gate, norm)]
+/// norm: ScaleNorm,
+/// ```
 ///
 /// ## Axes
 ///

@@ -231,6 +231,33 @@ fn code_of_what_is_lent_and_of_lists() {
 }
 
 #[test]
+fn code_of_how_training_treats_parameters() {
+    let written = derived(parse_quote! {
+        struct Bias {
+            #[cfg(feature = "table")]
+            #[slim(norm, layer = last)]
+            r#type: Param<Tensor<2>>,
+        }
+    });
+    let expected = quote! {
+        #[automatically_derived]
+        #[diagnostic::do_not_recommend]
+        impl ::vitslim_core::slim::Slimmable for Bias {
+            fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
+                use ::vitslim_core::slim::Treatment;
+                let Self { #[cfg(feature = "table")] r#type } = self;
+                mapper.open::<Self>(&[]);
+                #[cfg(feature = "table")]
+                mapper.treat("type", &[Treatment::Norm, Treatment::LastLayer]);
+                mapper.close();
+                Self { #[cfg(feature = "table")] r#type }
+            }
+        }
+    };
+    assert_eq!(item(written), item(expected));
+}
+
+#[test]
 fn a_broken_struct_still_implements_the_trait() {
     let written = derived(parse_quote! {
         struct Broken { #[slim(unknown)] fc1: Linear }

@@ -3,6 +3,7 @@
 mod axes;
 mod lends;
 mod roles;
+mod treatments;
 mod types;
 
 use quote::ToTokens;
@@ -12,6 +13,7 @@ use syn::{Attribute, Error, GenericParam};
 use self::axes::{check_factors, check_names};
 use self::lends::{check_lend, check_path};
 use self::roles::check_roles;
+use self::treatments::check_treatments;
 use self::types::check_type;
 use crate::ast::{Field, Input};
 use crate::attr::{Layout, Role};
@@ -59,7 +61,7 @@ impl<'a> Check<'a> {
     }
 
     fn annotated(&mut self) {
-        let plain = |field: &Field| matches!(field.role, Role::Plain);
+        let plain = |field: &Field| matches!(field.role, Role::Plain) && field.treatments.is_empty();
         let input = self.input;
         let annotated = input.fields.iter().find(|field| !plain(field));
         if let Some(none) = &input.none {
@@ -160,7 +162,7 @@ impl<'a> Check<'a> {
 
     fn fields(&mut self) {
         for field in &self.input.fields {
-            if let Err(error) = check_type(field) {
+            if let Err(error) = check_type(field).and_then(|()| check_treatments(field)) {
                 self.errors.push(error);
                 self.doubtful.extend(field.axes().flat_map(|carrier| carrier.axis.list.names()));
                 self.doubtful.extend(field.lends().iter().filter_map(|lend| lend.source.name()));

@@ -30,9 +30,11 @@ impl Architecture for ParallelNet {
     fn init(config: &ParallelConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let patch = [config.patch_size; 2];
+        let embed = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
         Ok(Self {
-            embed: Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch).init(device),
-            pos_embed: normal([1, config.patches(), config.dim], device),
+            // As large as the positions: PyTorch's default would drown them.
+            embed: embed.with_initializer(Initializer::Normal { mean: 0.0, std: 0.02 }).init(device),
+            pos_embed: normal([1, config.patches(), config.dim], 0.02, device),
             blocks: (0..config.depth).map(|_| ParallelBlock::new(config, device)).collect(),
             norm: RmsNormConfig::new(config.dim).init(device),
             head: LinearConfig::new(config.dim, config.classes).init(device),

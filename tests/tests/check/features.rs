@@ -70,7 +70,7 @@ pub struct OwnLinear<const FLAW: u8> {
 
 impl<const FLAW: u8> OwnLinear<FLAW> {
     fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
-        Self { weight: normal([inputs, outputs], device), bias: normal([outputs], device) }
+        Self { weight: normal([inputs, outputs], 0.02, device), bias: normal([outputs], 0.02, device) }
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
@@ -390,7 +390,7 @@ impl Part for FirstTaken {
     fn new(device: &Device) -> Self {
         Self {
             fc1: linear(WIDTH, HIDDEN, device),
-            slopes: normal([HIDDEN], device),
+            slopes: normal([HIDDEN], 0.02, device),
             fc2: linear(HIDDEN, WIDTH, device),
         }
     }

@@ -73,7 +73,7 @@ impl Part for PositionsTooLate {
     fn new(device: &Device) -> Self {
         Self {
             tokens: TokenGate::new(TOKENS, 0),
-            positions: normal([1, TOKENS, WIDTH], device),
+            positions: normal([1, TOKENS, WIDTH], 0.02, device),
             fc: linear(WIDTH, WIDTH, device),
         }
     }

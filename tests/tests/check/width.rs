@@ -31,7 +31,7 @@ macro_rules! network {
             fn init(_: &(), device: &Device) -> Result<Self, ConfigError> {
                 Ok(Self {
                     embed: linear(4, WIDTH, device),
-                    positions: normal([1, TOKENS, WIDTH], device),
+                    positions: normal([1, TOKENS, WIDTH], 0.02, device),
                     mlps: (0..2).map(|_| Mlp::new(device)).collect(),
                     norm: LayerNormConfig::new(WIDTH).init(device),
                     head: linear(WIDTH, 3, device),

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from timm.models.convnext import ConvNeXt
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.swin_transformer import SwinTransformer
+from timm.optim import param_groups_layer_decay
 
 FOLDER = Path(__file__).parent
 
@@ -149,6 +150,14 @@ def hard_mask(path, units, config):
     return mask
 
 
+def layers(config):
+    """The factor on the learning rate of each parameter that is trained with a layer decay of 0.5."""
+    model = timm_model(config)
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    groups = param_groups_layer_decay(model, layer_decay=0.5)
+    return {names[parameter]: group["lr_scale"] for group in groups for parameter in group["params"]}
+
+
 def make(name, config, seed):
     torch.manual_seed(seed)
     model = timm_model(config)
@@ -177,4 +186,5 @@ def make(name, config, seed):
 
 for seed, (name, config) in enumerate(CASES.items()):
     make(name, config, seed)
+(FOLDER / "layers.json").write_text(json.dumps({name: layers(config) for name, config in CASES.items()}) + "\n")
 (FOLDER / "configs.json").write_text(json.dumps(CASES, indent=1) + "\n")

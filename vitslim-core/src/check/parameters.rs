@@ -17,7 +17,7 @@ pub(super) fn parameters<A: Architecture>(
     image: ImageShape,
     experiment: &Experiment,
 ) -> Result<CheckedParameters, Reason> {
-    let all = Parameter::all(model);
+    let all = Parameter::annotated(model);
     let which = |holds: &dyn Fn(&Parameter) -> bool| {
         names(all.iter().filter(|parameter| holds(parameter)).map(|parameter| pattern(&parameter.path)))
     };
@@ -35,10 +35,11 @@ pub(super) fn parameters<A: Architecture>(
         weight_decay.get() > 0.0
     };
     if stages.iter().any(decays) {
-        (found.decaying, found.spared) = (which(&A::decays), which(&|parameter| !A::decays(parameter)));
+        (found.decaying, found.spared) = (which(&Parameter::decays), which(&|parameter| !parameter.decays()));
     }
     if let Some(Freeze::Weights) = experiment.search.freeze {
-        (found.frozen, found.trained) = (which(&A::freezes), which(&|parameter| !A::freezes(parameter)));
+        (found.frozen, found.trained) =
+            (which(&Parameter::freezes), which(&|parameter| !parameter.freezes()));
     }
     for (stage, training) in stages {
         let Some(decay) = training.layer_decay else { continue };
@@ -65,4 +66,93 @@ fn names(all: impl Iterator<Item = String>) -> Vec<String> {
         }
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Module, Param};
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+    use crate::experiment::Document;
+    use crate::models::{ConfigError, Logits};
+    use crate::nn::{Linear, LinearConfig};
+    use crate::slim::Slimmable;
+
+    /// Annotated against its shapes and the order of use.
+    #[derive(Module, Debug, Slimmable)]
+    struct Treated {
+        #[slim(output = [hidden], no_decay)]
+        fc1: Linear,
+        #[slim(input = [hidden], gate, layer = first)]
+        fc2: Linear,
+        #[slim(freeze, decay)]
+        scale: Param<Tensor<1>>,
+        #[slim(norm)]
+        mix: Param<Tensor<2>>,
+        #[slim]
+        blocks: Vec<Block>,
+    }
+
+    #[derive(Module, Debug, Slimmable)]
+    struct Block {
+        #[slim(layer = last)]
+        late: Param<Tensor<1>>,
+        early: Linear,
+    }
+
+    impl Architecture for Treated {
+        type Config = ();
+
+        fn presets() -> Vec<(&'static str, ())> {
+            Vec::new()
+        }
+
+        fn init((): &(), device: &Device) -> Result<Self, ConfigError> {
+            let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).with_bias(false).init(device);
+            Ok(Self {
+                fc1: linear(4, 2),
+                fc2: linear(2, 3),
+                scale: Param::from_tensor(Tensor::ones([3], device)),
+                mix: Param::from_tensor(Tensor::ones([3, 3], device)),
+                blocks: vec![Block {
+                    late: Param::from_tensor(Tensor::ones([4], device)),
+                    early: linear(4, 4),
+                }],
+            })
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            let x = images.flatten::<2>(1, 3);
+            let x =
+                self.blocks.iter().fold(x, |x, block| block.early.forward(x) * block.late.val().unsqueeze());
+            let x = self.fc2.forward(self.fc1.forward(x)) * self.scale.val().unsqueeze();
+            x.matmul(self.mix.val()).into()
+        }
+    }
+
+    #[test]
+    fn what_annotations_say_is_what_is_told() {
+        let text = "Experiment(name: \"a\", model: (architecture: \"treated\"), data: Digits, search: (epochs: 1, freeze: Weights, \
+                    layer_decay: 0.5, optimizer: AdamW(lr: 1, weight_decay: 0.5), dimensions: { \"hidden\": (weight: 0) }), \
+                    budgets: [Share({ \"hidden\": 0.5 })])";
+        let experiment = Document::parse("a.ron", text, &[]).unwrap().experiment().unwrap();
+        let model = Treated::init(&(), &Device::flex()).unwrap();
+        let told = parameters(&model, ImageShape { channels: 1, size: 2 }, &experiment).unwrap();
+        assert_eq!(told.decaying, ["fc2.weight", "scale", "blocks.*.early.weight"]);
+        assert_eq!(told.spared, ["fc1.weight", "mix", "blocks.*.late"]);
+        assert_eq!(told.frozen, ["fc1.weight", "fc2.weight", "scale", "blocks.*.early.weight"]);
+        assert_eq!(told.trained, ["mix", "blocks.*.late"]);
+        let expected: [(f64, &[&str]); 3] = [
+            (0.25, &["fc2.weight"]),
+            (0.5, &["blocks.0", "mix"]),
+            (1.0, &["fc1.weight", "scale", "blocks.0.late"]),
+        ];
+        let told: Vec<(f64, Vec<&str>)> = told
+            .layers
+            .iter()
+            .map(|layer| (layer.learning_rate, layer.parameters.iter().map(String::as_str).collect()))
+            .collect();
+        assert_eq!(told, expected.map(|(rate, names)| (rate, names.to_vec())));
+    }
 }

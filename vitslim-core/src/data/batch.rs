@@ -68,3 +68,19 @@ pub enum Order {
         stage: Stage,
     },
 }
+
+impl Order {
+    /// Number of batches of an epoch.
+    pub(super) fn batches(self, images: usize, batch: usize) -> usize {
+        match self {
+            Self::AsIs => images.div_ceil(batch),
+            Self::Shuffled { .. } => full_batches(images, batch),
+        }
+    }
+}
+
+/// Number of steps of an epoch of training. The images that are left when no full batch is left wait for another epoch, as in timm:
+/// a step on a few images moves the weights as far as one on a batch, in a worse direction. At least 1.
+pub fn full_batches(images: usize, batch: usize) -> usize {
+    (images / batch).max(1)
+}

@@ -30,7 +30,7 @@ impl Batches {
     }
 
     fn len(&self) -> usize {
-        self.indices.len().div_ceil(self.batch)
+        self.order.batches(self.indices.len(), self.batch)
     }
 
     /// Indices of the images of a step, from 1.

@@ -11,7 +11,7 @@ use super::epoch::Epoch;
 /// Threads that read the images of a folder ahead, unless a loader is told otherwise.
 const FOLDER_THREADS: usize = 2;
 
-/// Batches of a part of a dataset. The last one of an epoch has what is left.
+/// Batches of a part of a dataset. The last one of an epoch has what is left, but in training all are full.
 ///
 /// A batch depends on seed, stage, epoch and step alone: it is the same for any number of threads.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Loader {
     /// Number of batches of an epoch.
     #[expect(clippy::len_without_is_empty, reason = "a part has images")]
     pub fn len(&self) -> usize {
-        self.part.len().div_ceil(self.batch)
+        self.order.batches(self.part.len(), self.batch)
     }
 
     /// The batches of epoch number `epoch`, from 1, in order. One that cannot be read ends them.

@@ -3,7 +3,7 @@
 use super::document::Document;
 use super::error::ExperimentError;
 use super::nearest::nearest;
-use super::schema::{Budget, Count, Keyed, Rate, Schedule, SearchedDimension, default_batch};
+use super::schema::{Budget, Count, Keyed, NonNegative, Rate, Schedule, SearchedDimension, default_batch};
 use super::tree::{Node, Value};
 use crate::terminal::counted;
 
@@ -12,6 +12,7 @@ pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
     let mut errors = Vec::new();
     for stage in ["pretrain", "search", "retrain"] {
         errors.extend(warmup(document, stage));
+        errors.extend(two_warmups(document, stage));
         errors.extend(final_lr(document, stage));
         errors.extend(accumulate(document, stage));
     }
@@ -24,12 +25,23 @@ pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
 fn warmup(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "schedule", "warmup_epochs"])?;
     let all = document.at(&[stage, "epochs"])?;
-    let warmup = document.part::<Schedule>(&[stage, "schedule"])?.warmup_epochs();
+    let warmup = document.part::<Option<NonNegative>>(&[stage, "schedule", "warmup_epochs"])??.get();
     let epochs = document.part::<Count>(&[stage, "epochs"])?.get();
-    (warmup > epochs).then(|| {
+    (warmup > epochs as f64).then(|| {
         let message = format!("the warm-up takes {warmup} epochs, but `{stage}` has {epochs} in all");
         ExperimentError::new(node.span.clone(), message).with_also(all.span.clone(), "all its epochs")
     })
+}
+
+fn two_warmups(document: &Document, stage: &str) -> Option<ExperimentError> {
+    let written = |field| {
+        let path = [stage, "schedule", field];
+        document.part::<Option<NonNegative>>(&path).flatten().and_then(|_| document.at(&path))
+    };
+    let (epochs, steps) = (written("warmup_epochs")?, written("warmup_steps")?);
+    let message = "the warm-up is written twice, in epochs and in steps";
+    let error = ExperimentError::new(steps.span.clone(), message).with_label("again here");
+    Some(error.with_also(epochs.span.clone(), "first here"))
 }
 
 fn final_lr(document: &Document, stage: &str) -> Option<ExperimentError> {

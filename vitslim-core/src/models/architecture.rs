@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::parameter::Parameter;
 use crate::slim::Slimmable;
 
 /// What the runner needs of a model: all that an author implements beside the derive.
@@ -29,19 +28,6 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     ///
     /// - images: `[batch, channels, height, width]`
     fn forward(&self, images: Tensor<4>) -> Logits;
-
-    /// Whether weight decay applies to `parameter`. By default to what has two axes longer than 1, the weights of layers, and so not
-    /// to biases, norms and scales; nor to what has 1 as its first axis, as class tokens and positions have. In a
-    /// sub-network, the shapes of the dense network count.
-    fn decays(parameter: &Parameter) -> bool {
-        parameter.is_weight()
-    }
-
-    /// Whether a search with `freeze: Weights` leaves `parameter` as it is. By default it trains the layers that only have
-    /// parameters of one axis, norms and scales, and freezes the others, with class tokens, `[1, 1, dim]`.
-    fn freezes(parameter: &Parameter) -> bool {
-        !parameter.of_vectors
-    }
 }
 
 /// The output of a model for a batch.

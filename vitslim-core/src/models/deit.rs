@@ -19,13 +19,13 @@ pub struct DistilledVit {
     #[slim]
     pub patch_embed: PatchEmbed,
     /// The class token, `[1, 1, dim]`.
-    #[slim(axis(2) = [width], gate)]
+    #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub cls_token: Param<Tensor<3>>,
     /// The distillation token, `[1, 1, dim]`.
-    #[slim(axis(2) = [width], gate)]
+    #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub dist_token: Param<Tensor<3>>,
     /// Position embedding of both tokens and the patches, `[1, tokens, dim]`.
-    #[slim(axis(2) = [width], gate)]
+    #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout after the embedding.
     pub pos_drop: Dropout,
@@ -59,9 +59,9 @@ impl Architecture for DistilledVit {
         config.check()?;
         Ok(Self {
             patch_embed: PatchEmbed::new(config, device),
-            cls_token: normal([1, 1, config.dim], device),
-            dist_token: normal([1, 1, config.dim], device),
-            pos_embed: normal([1, PREFIX + config.patches(), config.dim], device),
+            cls_token: normal([1, 1, config.dim], 1e-6, device),
+            dist_token: normal([1, 1, config.dim], 0.02, device),
+            pos_embed: normal([1, PREFIX + config.patches(), config.dim], 0.02, device),
             pos_drop: Dropout::new(config.dropout),
             blocks: (0..config.depth).map(|block| Block::new(config, block, PREFIX, device)).collect(),
             norm: LayerNormConfig::new(config.dim).init(device),

@@ -7,6 +7,8 @@ use burn::tensor::Tensor;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::slim::{DimensionMapper, Scope, Slimmable, Treatment};
+
 /// Layers whose `weight` multiplies the input.
 const WEIGHTED: [&str; 4] = ["Linear", "Conv1d", "Conv2d", "Embedding"];
 
@@ -28,7 +30,9 @@ pub struct Parameter {
     pub block: Option<String>,
     /// Whether it and the other parameters of its layer, those in fields of the same struct, have one axis longer than 1 at most, as
     /// those of a norm or a scale have, and none is a token, `[1, 1, dim]`.
-    pub of_vectors: bool,
+    of_vectors: bool,
+    /// What annotations say of it, if it was read with them: by [`annotated`](Self::annotated).
+    pub treatments: Vec<Treatment>,
 }
 
 /// Parameters with one identifier, by which burn's optimizer would train the first of them only.
@@ -50,7 +54,7 @@ pub struct SharedParameterError {
 }
 
 impl Parameter {
-    /// The parameters of `module`, in the order of its fields.
+    /// The parameters of `module`, in the order of its fields, without what annotations say of them.
     pub fn all<M: Module>(module: &M) -> Vec<Self> {
         let mut parameters = Parameters::default();
         module.visit(&mut parameters);
@@ -64,6 +68,21 @@ impl Parameter {
         }
         found.iter_mut().for_each(|parameter| parameter.of_vectors = of_vectors[&layer(&parameter.path)]);
         found
+    }
+
+    /// The parameters of `model`, in the order of its fields, with what its annotations say of them.
+    pub fn annotated<M: Slimmable>(model: &M) -> Vec<Self> {
+        let mut said = Treated::default();
+        model.clone().map_dimensions(&mut said);
+        let mut parameters = Self::all(model);
+        for Self { path, treatments, .. } in &mut parameters {
+            let is_within = |field: &str| {
+                path.strip_prefix(field).is_some_and(|rest| matches!(rest.bytes().next(), None | Some(b'.')))
+            };
+            let of_it = said.fields.iter().filter(|(field, _)| is_within(field));
+            treatments.extend(of_it.flat_map(|(_, said)| said));
+        }
+        parameters
     }
 
     /// Checks that each parameter of `module` that is trained has an identifier of its own.
@@ -95,19 +114,35 @@ impl Parameter {
         Err(SharedParameterError { first: (*first).to_owned(), second: (*second).clone(), others })
     }
 
-    /// The name of its field: `weight`.
-    pub fn name(&self) -> &str {
-        self.path.rsplit('.').next().unwrap_or_default()
+    /// Whether weight decay applies to it. Where no annotation says so, it does to what has two axes longer than 1, the weights of
+    /// layers, and so not to biases, norms and scales; nor to what has 1 as its first axis, as class tokens and positions have.
+    /// Weights of vitslim's own layers are recognised whatever their sizes; of others, the shapes in the dense network count.
+    pub fn decays(&self) -> bool {
+        let said = self.treatments.iter().find_map(|treatment| match treatment {
+            Treatment::Decay => Some(true),
+            Treatment::NoDecay | Treatment::Norm => Some(false),
+            _ => None,
+        });
+        said.unwrap_or_else(|| self.is_weight())
     }
 
-    /// Whether it belongs to a norm.
+    /// Whether a search with `freeze: Weights` leaves it as it is. Where no annotation says so, the search trains the layers that only
+    /// have parameters of one axis, norms and scales, and freezes the others, with class tokens, `[1, 1, dim]`.
+    pub fn freezes(&self) -> bool {
+        let said = self.treatments.iter().find_map(|treatment| match treatment {
+            Treatment::Freeze => Some(true),
+            Treatment::NoFreeze | Treatment::Norm => Some(false),
+            _ => None,
+        });
+        said.unwrap_or(!self.of_vectors)
+    }
+
+    /// Whether it belongs to a norm, or to what an annotation calls one.
     pub fn is_of_norm(&self) -> bool {
-        NORMS.contains(&self.layer.as_str())
+        NORMS.contains(&self.layer.as_str()) || self.treatments.contains(&Treatment::Norm)
     }
 
-    /// Whether it is a weight: it has two axes longer than 1, and is not a class token, a position embedding or the like, whose
-    /// first axis is 1. Weights of vitslim's own layers are recognised whatever their sizes.
-    pub fn is_weight(&self) -> bool {
+    fn is_weight(&self) -> bool {
         let is_matrix = self.long_axes() > 1 && self.shape[0] != 1;
         is_matrix || self.shape.len() > 1 && WEIGHTED.contains(&self.layer.as_str())
     }
@@ -165,7 +200,25 @@ impl ModuleVisitor for Parameters {
             layer: layer.to_owned(),
             block: self.block(),
             of_vectors: false,
+            treatments: Vec::new(),
         });
+    }
+}
+
+/// Collects what is said of fields.
+#[derive(Default)]
+struct Treated {
+    scope: Scope,
+    fields: Vec<(String, Vec<Treatment>)>,
+}
+
+impl DimensionMapper for Treated {
+    fn scope(&mut self) -> &mut Scope {
+        &mut self.scope
+    }
+
+    fn treat(&mut self, field: &str, treatments: &[Treatment]) {
+        self.fields.push((self.scope.path_of(field), treatments.to_vec()));
     }
 }
 
@@ -242,18 +295,15 @@ mod tests {
 
     #[test]
     fn what_is_a_weight_and_what_a_scale_goes_by_axes_and_not_by_names() {
-        assert_eq!(named(&own(), Parameter::is_weight), ["weighted.directions", "fc.weight", "pos"]);
-        assert_eq!(named(&own(), |p| p.of_vectors), ["scale.gain", "norm.gamma", "temperature.tau"]);
+        assert_eq!(named(&own(), Parameter::decays), ["weighted.directions", "fc.weight", "pos"]);
+        assert_eq!(named(&own(), |p| !p.freezes()), ["scale.gain", "norm.gamma", "temperature.tau"]);
     }
 
     #[test]
-    fn built_in_networks_share_no_parameter_and_freeze_all_but_their_norms() {
+    fn built_in_networks_share_no_parameter() {
         fn check<A: Architecture>(config: &A::Config) {
             let model = A::init(config, &Device::flex()).unwrap();
             Parameter::are_apart(&model).unwrap();
-            let norms = named(&model, Parameter::is_of_norm);
-            assert_eq!(named(&model, |parameter| !A::freezes(parameter)), norms);
-            assert!(!norms.is_empty());
         }
         let vit =
             VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 2, ..VitConfig::default() };

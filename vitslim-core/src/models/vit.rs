@@ -1,6 +1,7 @@
 //! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020). Names of parts are timm's.
 
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,11 @@ impl VitConfig {
     }
 }
 
+/// Values of the smallest patch of timm's Vision Transformers: 8 x 8 in three colours. What embeds smaller ones is drawn as the positions
+/// are, with a std of 0.02, and not as in PyTorch: there the embedding has the same size whatever the patch, thirty times that of the
+/// positions, and a short training does not learn where the patches are (`bench/README.md`).
+const SMALLEST_PATCH: usize = 192;
+
 /// Splits an image into patches and embeds each.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width])]
@@ -143,7 +149,10 @@ pub struct PatchEmbed {
 impl PatchEmbed {
     pub(super) fn new(config: &VitConfig, device: &Device) -> Self {
         let patch = [config.patch_size; 2];
-        let proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
+        let mut proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
+        if config.channels * config.patch_size * config.patch_size < SMALLEST_PATCH {
+            proj.initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
+        }
         Self { proj: proj.init(device) }
     }
 
@@ -284,10 +293,10 @@ pub struct Vit {
     #[slim]
     pub patch_embed: PatchEmbed,
     /// The class token, `[1, 1, dim]`.
-    #[slim(axis(2) = [width], gate)]
+    #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub cls_token: Param<Tensor<3>>,
     /// Position embedding of class token and patches, `[1, tokens, dim]`.
-    #[slim(axis(2) = [width], gate)]
+    #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub pos_embed: Param<Tensor<3>>,
     /// Dropout after the embedding.
     pub pos_drop: Dropout,
@@ -322,8 +331,8 @@ impl Architecture for Vit {
         config.check()?;
         Ok(Self {
             patch_embed: PatchEmbed::new(config, device),
-            cls_token: normal([1, 1, config.dim], device),
-            pos_embed: normal([1, config.patches() + 1, config.dim], device),
+            cls_token: normal([1, 1, config.dim], 1e-6, device),
+            pos_embed: normal([1, config.patches() + 1, config.dim], 0.02, device),
             pos_drop: Dropout::new(config.dropout),
             blocks: (0..config.depth).map(|block| Block::new(config, block, 1, device)).collect(),
             norm: LayerNormConfig::new(config.dim).init(device),

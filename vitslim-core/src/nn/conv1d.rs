@@ -1,9 +1,11 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
-use super::{normal, product};
+use super::init::weight_and_bias;
+use super::product;
 
 /// Configuration of a [`Conv1d`].
 #[derive(Config, Debug)]
@@ -26,24 +28,28 @@ pub struct Conv1dConfig {
     /// Whether a bias is added.
     #[config(default = true)]
     pub bias: bool,
+    /// What the weights are drawn from. [`Conv2dConfig`](super::Conv2dConfig) says what the default is.
+    #[config(default = "Initializer::KaimingUniform { gain: 1.0 / f64::sqrt(3.0), fan_out_only: false }")]
+    pub initializer: Initializer,
 }
 
 impl Conv1dConfig {
-    /// A convolution with normal weights of std 0.02 and a bias of 0.
+    /// A convolution with weights of the initializer.
     ///
     /// # Panics
     ///
     /// When the groups do not divide the channels.
     pub fn init(&self, device: &Device) -> Conv1d {
         assert_divides(self.groups, [self.channels_in, self.channels_out]);
-        let shape = [self.channels_out, self.channels_in / self.groups, self.kernel_size];
-        Conv1d {
-            weight: normal(shape, device),
-            bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([self.channels_out], device))),
-            stride: self.stride,
-            padding: self.padding,
-            groups: self.groups,
-        }
+        let [inputs, outputs] = [self.channels_in, self.channels_out].map(|channels| channels / self.groups);
+        let (weight, bias) = weight_and_bias(
+            &self.initializer,
+            [self.channels_out, inputs, self.kernel_size],
+            self.bias.then_some(self.channels_out),
+            [inputs, outputs].map(|channels| channels * self.kernel_size),
+            device,
+        );
+        Conv1d { weight, bias, stride: self.stride, padding: self.padding, groups: self.groups }
     }
 }
 

@@ -1,9 +1,11 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
-use super::{normal, product};
+use super::init::weight_and_bias;
+use super::product;
 
 /// Configuration of a [`Conv2d`].
 #[derive(Config, Debug)]
@@ -24,25 +26,32 @@ pub struct Conv2dConfig {
     /// Whether a bias is added.
     #[config(default = true)]
     pub bias: bool,
+    /// What the weights are drawn from. By default weights and bias are uniform within `1 / sqrt(inputs)`, where `inputs` are the
+    /// values that an output reads, as in PyTorch; so are the patch embeddings of timm's ViT, DeiT and Swin. With anything but
+    /// `KaimingUniform` the bias is 0.
+    #[config(default = "Initializer::KaimingUniform { gain: 1.0 / f64::sqrt(3.0), fan_out_only: false }")]
+    pub initializer: Initializer,
 }
 
 impl Conv2dConfig {
-    /// A convolution with normal weights of std 0.02 and a bias of 0.
+    /// A convolution with weights of the initializer.
     ///
     /// # Panics
     ///
     /// When the groups do not divide the channels.
     pub fn init(&self, device: &Device) -> Conv2d {
-        let [channels_in, channels_out] = self.channels;
         assert_divides(self.groups, self.channels);
+        let [_, channels_out] = self.channels;
+        let [inputs, outputs] = self.channels.map(|channels| channels / self.groups);
         let [height, width] = self.kernel_size;
-        Conv2d {
-            weight: normal([channels_out, channels_in / self.groups, height, width], device),
-            bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([channels_out], device))),
-            stride: self.stride,
-            padding: self.padding,
-            groups: self.groups,
-        }
+        let (weight, bias) = weight_and_bias(
+            &self.initializer,
+            [channels_out, inputs, height, width],
+            self.bias.then_some(channels_out),
+            [inputs, outputs].map(|channels| channels * height * width),
+            device,
+        );
+        Conv2d { weight, bias, stride: self.stride, padding: self.padding, groups: self.groups }
     }
 }
 

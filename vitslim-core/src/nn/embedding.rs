@@ -1,8 +1,9 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor, module};
 
-use super::normal;
+use super::init::weight_and_bias;
 use crate::slim::{Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of an [`Embedding`].
@@ -12,12 +13,18 @@ pub struct EmbeddingConfig {
     pub n_embedding: usize,
     /// Features of a vector.
     pub d_model: usize,
+    /// What the vectors are drawn from. By default they are normal with std 0.02, as timm draws tokens, positions and tables of
+    /// biases; PyTorch's own embedding has a std of 1.
+    #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
+    pub initializer: Initializer,
 }
 
 impl EmbeddingConfig {
-    /// A table of normal vectors of std 0.02.
+    /// A table with vectors of the initializer.
     pub fn init(&self, device: &Device) -> Embedding {
-        Embedding { weight: normal([self.n_embedding, self.d_model], device) }
+        let shape = [self.n_embedding, self.d_model];
+        let (weight, _) = weight_and_bias(&self.initializer, shape, None, shape, device);
+        Embedding { weight }
     }
 }
 

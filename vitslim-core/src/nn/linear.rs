@@ -1,8 +1,10 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::{normal, product};
+use super::init::weight_and_bias;
+use super::product;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
 
@@ -16,15 +18,19 @@ pub struct LinearConfig {
     /// Whether a bias is added.
     #[config(default = true)]
     pub bias: bool,
+    /// What the weights are drawn from. By default they are normal with std 0.02, as those of timm's transformers. With anything
+    /// but `KaimingUniform`, PyTorch's own default, the bias is 0.
+    #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
+    pub initializer: Initializer,
 }
 
 impl LinearConfig {
-    /// A layer with normal weights of std 0.02 and a bias of 0.
+    /// A layer with weights of the initializer.
     pub fn init(&self, device: &Device) -> Linear {
-        Linear {
-            weight: normal([self.d_input, self.d_output], device),
-            bias: self.bias.then(|| Param::from_tensor(Tensor::zeros([self.d_output], device))),
-        }
+        let shape = [self.d_input, self.d_output];
+        let bias = self.bias.then_some(self.d_output);
+        let (weight, bias) = weight_and_bias(&self.initializer, shape, bias, shape, device);
+        Linear { weight, bias }
     }
 }
 

@@ -43,3 +43,4 @@ pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use running_state::RunningState;
 
 pub use crate::slim::{HeadLayout, TokenGate};
+pub use burn::nn::Initializer;

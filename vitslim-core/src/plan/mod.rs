@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use self::sizes::Sizes;
 use self::time::Times;
-use crate::data::Stage;
+use crate::data::{Stage, full_batches};
 use crate::experiment::{Training, Trial};
 use crate::models::Architecture;
 use crate::report::{PlannedStage, PlannedSubnet, PlannedTrial};
@@ -49,7 +49,7 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
         Ok::<_, RunError>(PlannedStage {
             stage: stage.name(),
             epochs: training.epochs.get(),
-            steps: training.epochs.get() * prepared.data.train.len().div_ceil(training.batch.get()),
+            steps: training.epochs.get() * full_batches(prepared.data.train.len(), training.batch.get()),
             seconds,
             identity: identity.as_str().to_owned(),
         })

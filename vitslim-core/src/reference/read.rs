@@ -305,7 +305,8 @@ fn ron(value: &Value) -> String {
 
 fn record(fields: &Value) -> String {
     let fields = fields.as_object().into_iter().flatten();
-    let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {}", plain(value))).collect();
+    let written = |value: &Value| value.as_str().map_or_else(|| plain(value), str::to_owned);
+    let fields: Vec<String> = fields.map(|(name, value)| format!("{name}: {}", written(value))).collect();
     format!("({})", fields.join(", "))
 }
 

@@ -4,7 +4,7 @@ use super::belongs::{self, DataMatch, NO_EXPERIMENT, compare, is_same, other_exp
 use super::data_record::DataRecord;
 use super::extend::{Extension, extend, extension, forget_results, is_searched};
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
-use super::state::{forget_failure, missing};
+use super::state::{forget_failure, missing, summary};
 use crate::data::{DataContent, Normalisation};
 use crate::terminal::say;
 
@@ -40,7 +40,10 @@ pub(super) fn begin(
     let there = DataRecord::read(folder.path())?;
     if there.as_ref().is_none_or(|there| there.content != *data) {
         let record = match goes_on {
-            true => DataRecord { version: there.and_then(|there| there.version), content: data.clone() },
+            true => {
+                let (version, training) = there.map_or((None, None), |there| (there.version, there.training));
+                DataRecord { version, training, content: data.clone() }
+            }
             false => DataRecord::new(data),
         };
         let text = record.text().map_err(unwritten(DATA))?;
@@ -52,6 +55,10 @@ pub(super) fn begin(
     }
     belongs::normalisation(folder.path(), normalisation)
 }
+
+/// What a run is told that another version began and did not complete.
+const OTHER_TRAINING: &str = "another version of vitslim began this run, and trains otherwise: what is left trains as this version does, \
+     so that the results are those of neither; the changelog says what changed, and `--fresh` starts again";
 
 /// Checks what is there, and removes what no longer holds.
 fn go_on(
@@ -76,6 +83,9 @@ fn go_on(
     };
     let compared = compare(path, data)?;
     belongs::normalisation(path, normalisation)?;
+    if summary(path).is_none() && !DataRecord::trains_alike(path)? {
+        say(OTHER_TRAINING);
+    }
     if let Some(file) = missing(path) {
         let file = file.display();
         if !is_searched(path, &there) {

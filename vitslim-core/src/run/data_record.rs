@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::folder::{DATA, FolderError, RunFolder};
+use super::identity::TRAINING;
 use crate::data::DataContent;
 
 /// What a run was trained on, wherever that lies.
@@ -10,6 +11,9 @@ use crate::data::DataContent;
 pub(super) struct DataRecord {
     /// Version of vitslim that began the run; `None` if it was one that left no record.
     pub(super) version: Option<String>,
+    /// How that version trains, as [`TRAINING`] counts; `None` if it did not say.
+    #[serde(default)]
+    pub(super) training: Option<u32>,
     #[serde(flatten)]
     pub(super) content: DataContent,
 }
@@ -17,7 +21,17 @@ pub(super) struct DataRecord {
 impl DataRecord {
     /// The record of a run on `content` that begins now.
     pub(super) fn new(content: &DataContent) -> Self {
-        Self { version: Some(env!("CARGO_PKG_VERSION").to_owned()), content: content.clone() }
+        let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        Self { version, training: Some(TRAINING), content: content.clone() }
+    }
+
+    /// Whether this version trains as the one that began the run in the folder `run`.
+    ///
+    /// # Errors
+    ///
+    /// When the record cannot be read.
+    pub(super) fn trains_alike(run: &std::path::Path) -> Result<bool, FolderError> {
+        Ok(Self::read(run)?.is_some_and(|record| record.training == Some(TRAINING)))
     }
 
     /// The record in the folder `run`; `None` if an earlier version trained it, which wrote none.

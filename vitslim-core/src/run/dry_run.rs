@@ -108,8 +108,9 @@ pub(crate) fn cut_at_random<'a, A: Architecture>(
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+    use burn::module::Param;
     use burn::nn::conv::ConvTranspose2dConfig;
     use burn::tensor::Tensor;
     use vitslim_macros::Slimmable;
@@ -118,7 +119,7 @@ mod tests {
     use super::super::tests::execute_quietly;
     use super::*;
     use crate::experiment::Document;
-    use crate::models::{ConfigError, Logits, Parameter, Vit, VitConfig};
+    use crate::models::{ConfigError, Logits, Vit, VitConfig};
     use crate::train::THROUGHPUT_BATCH;
 
     /// A ViT with a flaw.
@@ -145,7 +146,6 @@ mod tests {
     const QUANTISES: u8 = 14;
     const BREAKS_LATER: u8 = 15;
     const OTHERWISE_IN_EVALUATION: u8 = 16;
-    const DECAYS_BY_SHAPE: u8 = 17;
 
     static IS_BROKEN: AtomicBool = AtomicBool::new(false);
 
@@ -163,12 +163,6 @@ mod tests {
                 vit.blocks.push(vit.blocks[0].clone());
             }
             Ok(Self { vit })
-        }
-
-        fn decays(parameter: &Parameter) -> bool {
-            let is_cut = parameter.path.ends_with("fc1.weight") && parameter.shape != [8, 32];
-            assert!(FLAW != DECAYS_BY_SHAPE || !is_cut, "decides by {:?}", parameter.shape);
-            parameter.is_weight()
         }
 
         fn forward(&self, images: Tensor<4>) -> Logits {
@@ -220,8 +214,45 @@ mod tests {
         }
     }
 
-    /// An experiment whose sub-networks have these shares of the hidden units.
+    /// A matrix of its own, whose rows are summed: with one row left it has the shape of positions, which do not decay.
+    #[derive(Module, Debug, Slimmable)]
+    struct Rows {
+        #[slim(axis(0) = [hidden], gate)]
+        matrix: Param<Tensor<2>>,
+    }
+
+    /// The entries of the only row of [`Rows`] when last used, in thousandths.
+    static LEFT: AtomicU32 = AtomicU32::new(u32::MAX);
+
+    impl Architecture for Rows {
+        type Config = VitConfig;
+
+        fn presets() -> Vec<(&'static str, VitConfig)> {
+            Vec::new()
+        }
+
+        fn init(_: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+            Ok(Self { matrix: Param::from_tensor(Tensor::ones([4, 3], device)) })
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            let matrix = self.matrix.val();
+            // While the forward pass is recorded there are no values.
+            if matrix.dims() == [1, 3]
+                && let Ok(mean) = matrix.clone().mean().try_into_scalar::<f32>()
+            {
+                LEFT.store((mean * 1e3) as u32, Ordering::Relaxed);
+            }
+            (images.flatten::<2>(1, 3).mean_dim(1) + 1.0).matmul(matrix.sum_dim(0)).into()
+        }
+    }
+
     fn prepared<const FLAW: u8>(more: &str, shares: &[f64]) -> Result<Prepared<Flawed<FLAW>>, PrepareError> {
+        prepared_of(more, shares)
+    }
+
+    /// An experiment whose sub-networks have these shares of the hidden units.
+    fn prepared_of<A: Architecture>(more: &str, shares: &[f64]) -> Result<Prepared<A>, PrepareError> {
         let budgets: Vec<String> =
             shares.iter().map(|share| format!("Share({{ \"hidden\": {share} }})")).collect();
         let text = format!(
@@ -287,11 +318,14 @@ mod tests {
 
     #[test]
     fn what_decays_in_a_sub_network_is_decided_by_the_dense_network() {
-        let retrain = "retrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3)), ";
+        // Each step takes half of what decays.
+        let retrain = "retrain: (epochs: 1, batch: 10, optimizer: AdamW(lr: 1e-3, weight_decay: 500), \
+                       schedule: Constant), ";
         let out = tempfile::tempdir().unwrap();
-        let summary =
-            execute_quietly(&prepared::<DECAYS_BY_SHAPE>(retrain, &[0.5]).unwrap(), out.path()).unwrap();
+        let summary = execute_quietly(&prepared_of::<Rows>(retrain, &[0.25]).unwrap(), out.path()).unwrap();
         assert!(summary.subnets[0].top1_retrained.is_some());
+        let left = LEFT.load(Ordering::Relaxed);
+        assert!(left < 100, "{left}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::models::Architecture;
 
 /// How training computes. Raise it with each change after which the same settings and data train to other numbers: otherwise trials
 /// take over what an earlier version trained as if it were the same.
-const TRAINING: u32 = 1;
+pub(super) const TRAINING: u32 = 2;
 
 /// The identities of the stages of one trial.
 #[derive(Clone, Debug, PartialEq, Eq)]

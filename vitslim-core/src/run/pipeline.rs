@@ -298,7 +298,7 @@ impl<A: Architecture> Run<'_, A> {
         dense: Option<&A>,
         training: &Training,
     ) -> Result<Trained<A>, RunError> {
-        let dense = dense.map(Parameter::all);
+        let dense = dense.map(Parameter::annotated);
         let no_masks = Masks::default();
         let dependents = match stage {
             Stage::Pretrain => vec![

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
-use crate::data::{Batch, DataError, Dataset, Normalisation};
+use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::{Architecture, Parameter, SharedParameterError};
 use crate::panics::attempt;
@@ -226,9 +226,18 @@ impl<A: Architecture> Network<A> {
     }
 }
 
-/// Why nothing can be trained on `data` as `trial` says: they have one class, or a batch is larger than the training split.
+/// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, or a
+/// warm-up is longer than its stage.
 pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
-    one_class(trial, data).into_iter().flatten().chain(batches(trial, data)).collect()
+    let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
+    let stages =
+        [("pretrain", pretrain.clone()), ("search", Some(search.training())), ("retrain", retrain.clone())];
+    let stages = stages.iter().filter_map(|(stage, training)| Some((*stage, training.as_ref()?)));
+    let of_stages = stages.flat_map(|(stage, training)| {
+        let images = data.train.len();
+        batch(trial, stage, training, images).or_else(|| warmup(trial, stage, training, images))
+    });
+    one_class(trial, data).into_iter().chain(of_stages).flatten().collect()
 }
 
 fn one_class(trial: &Trial, data: &Dataset) -> Option<ExperimentErrors> {
@@ -244,17 +253,18 @@ fn one_class(trial: &Trial, data: &Dataset) -> Option<ExperimentErrors> {
     Some(trial.document.error(&place, format!("there is only one class, `{only}`{asked}"), None))
 }
 
-fn batches(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
-    let images = data.train.len();
-    let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
-    let batch = |training: &Option<Training>| training.as_ref().map(|training| training.batch);
-    let stages = [("pretrain", batch(pretrain)), ("search", Some(search.batch)), ("retrain", batch(retrain))];
-    let too_large = stages.into_iter().filter_map(|(stage, batch)| {
-        let batch = batch?.get();
-        let message =
-            format!("a batch of {batch} images is larger than the training split, which has {images}");
-        let help = format!("write `batch: {images}` or less");
-        (batch > images).then(|| trial.document.error(&[stage, "batch"], message, Some(help)))
-    });
-    too_large.flatten().collect()
+fn batch(trial: &Trial, stage: &str, training: &Training, images: usize) -> Option<ExperimentErrors> {
+    let batch = training.batch.get();
+    let message = format!("a batch of {batch} images is larger than the training split, which has {images}");
+    let help = format!("write `batch: {images}` or less");
+    (batch > images).then(|| trial.document.error(&[stage, "batch"], message, Some(help)))
+}
+
+fn warmup(trial: &Trial, stage: &str, training: &Training, images: usize) -> Option<ExperimentErrors> {
+    let (epochs, steps) = (training.epochs.get(), full_batches(images, training.batch.get()));
+    let (warmup, all) = (training.schedule.warmup(epochs, steps), epochs * steps);
+    let message = format!(
+        "the warm-up takes {warmup} steps, but `{stage}` has {all} in all: {epochs} epochs of {steps}"
+    );
+    (warmup > all).then(|| trial.document.error(&[stage, "schedule", "warmup_steps"], message, None))
 }

@@ -15,6 +15,8 @@ use crate::report::CheckReport;
 pub enum Group {
     /// Numbers from the original PyTorch code, and from timm.
     Parity,
+    /// Training follows that of PyTorch and timm, step by step.
+    Training,
     /// Hard-masked networks equal sliced ones.
     Slicing,
     /// Layers and their gradients equal stock operations on the CPU.
@@ -35,6 +37,7 @@ impl Group {
     pub fn name(self) -> &'static str {
         match self {
             Self::Parity => "parity",
+            Self::Training => "training",
             Self::Slicing => "slicing",
             Self::Layers => "layers",
             Self::Macs => "macs",
@@ -46,6 +49,7 @@ impl Group {
     pub fn checks(self) -> &'static [Check] {
         match self {
             Self::Parity => parity::CHECKS,
+            Self::Training => parity::TRAINING_CHECKS,
             Self::Slicing => slicing::CHECKS,
             Self::Layers => layers::CHECKS,
             Self::Macs => macs::CHECKS,

@@ -12,6 +12,7 @@ mod failure;
 mod group;
 mod layers;
 mod macs;
+mod parameter_values;
 pub mod parity;
 mod pipeline;
 pub mod slicing;

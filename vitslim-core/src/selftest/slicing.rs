@@ -2,7 +2,7 @@
 //!
 //! The checks are in f32; vitslim's own tests draw many more cases with the same functions in f64.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -13,6 +13,7 @@ use super::check::{Check, Checked, rounds};
 use super::comparison::{Comparison, host};
 use super::configs;
 use super::failure::Failure;
+use super::parameter_values::parameter_values;
 use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
 use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
@@ -192,36 +193,6 @@ fn with_tokens_left(model: &Vit, plan: &Plan, images: Tensor<4>) -> Tensor<2> {
         there.retain(stay);
     }
     model.head.forward(model.norm.forward(x).narrow(1, 0, 1).squeeze_dim::<2>(1))
-}
-
-/// Collects path and values of every parameter.
-struct ParameterValues {
-    path: Vec<String>,
-    found: Result<Vec<(String, Vec<f64>)>, Failure>,
-}
-
-impl ModuleVisitor for ParameterValues {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        match (&mut self.found, host(param.val())) {
-            (Ok(found), Ok(values)) => found.push((self.path.join("."), values)),
-            (Ok(_), Err(failure)) => self.found = Err(failure),
-            (Err(_), _) => {}
-        }
-    }
-}
-
-fn parameter_values<M: Module>(model: &M) -> Result<Vec<(String, Vec<f64>)>, Failure> {
-    let mut values = ParameterValues { path: Vec::new(), found: Ok(Vec::new()) };
-    model.visit(&mut values);
-    values.found
 }
 
 /// After slicing, however it was done, one training step changes every parameter.

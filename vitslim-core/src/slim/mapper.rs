@@ -10,6 +10,7 @@ use super::head_layout::HeadLayout;
 use super::layer::{Side, SlimLayer};
 use super::scope::{Lent, Scope};
 use super::token_gate::TokenGate;
+use super::treatment::Treatment;
 
 /// A factor of an axis. Written outermost first, `[3, heads, head_dim]` is `Count(3), Groups("heads"), Units("head_dim")`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,9 @@ pub trait DimensionMapper: Sized {
     fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
         layer
     }
+
+    /// How training treats the parameters of the field `field` of the current struct, whatever it is made of.
+    fn treat(&mut self, _field: &str, _: &[Treatment]) {}
 
     /// Opens the scope of the struct `T`, which declares `dimensions`.
     #[doc(hidden)]

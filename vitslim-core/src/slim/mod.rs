@@ -14,6 +14,7 @@
 //! | the sub-network that a plan leaves | `slice` |
 //! | the order of its heads, in files and in computing | `head_order` |
 //! | what a model can do with all that | `slimmable`, `masked_model` |
+//! | how training treats the parameters of a field | `treatment` |
 //! | what a unit costs | `count` |
 
 mod bounds;
@@ -35,6 +36,7 @@ mod several;
 mod slice;
 mod slimmable;
 mod token_gate;
+mod treatment;
 
 #[doc(hidden)]
 pub use bounds::{HasAxis, Is, IsModule};
@@ -59,4 +61,5 @@ pub use scope::Scope;
 pub use several::Several;
 pub use slimmable::{Slimmable, describe};
 pub use token_gate::TokenGate;
+pub use treatment::Treatment;
 pub use vitslim_macros::Slimmable;

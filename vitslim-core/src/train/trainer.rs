@@ -220,12 +220,12 @@ impl<M: Architecture> Trainer<M> {
     }
 
     /// Model and masks, in validation mode.
-    pub(super) fn slim(&self) -> Slim<M> {
+    pub(crate) fn slim(&self) -> Slim<M> {
         self.slim.valid()
     }
 
     /// Their running average, in validation mode.
-    pub(super) fn average(&self) -> Option<&Slim<M>> {
+    pub(crate) fn average(&self) -> Option<&Slim<M>> {
         self.average.as_ref().map(Ema::average)
     }
 
@@ -243,7 +243,7 @@ impl<M: Architecture> Trainer<M> {
     }
 
     /// What the steps since the last line measured, over those that were read.
-    pub(super) fn take_line(&mut self) -> Values {
+    pub(crate) fn take_line(&mut self) -> Values {
         let means = self.meter.take_line();
         self.with_learning_rate(means)
     }

@@ -94,7 +94,8 @@ fn hint(dimension: &Name, input: &Input) -> String {
 fn is_norm(carrier: &Carrier) -> bool {
     let types = carrier.types();
     let mut words = types.iter().map(|ty| last_word(ty));
-    words.all(|word| word.is_some_and(|word| NORMS.iter().any(|norm| word == norm)))
+    carrier.field.treatments.norm().is_some()
+        || words.all(|word| word.is_some_and(|word| NORMS.iter().any(|norm| word == norm)))
 }
 
 /// Whether the field, or the part, is a single layer.

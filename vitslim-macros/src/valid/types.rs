@@ -80,7 +80,7 @@ fn check_prunable(ty: &Type) -> Result<(), Error> {
         "HeadLayout" => {
             "a head layout has an annotation of its own: write `#[slim(layout = [heads, head_dim])]`".into()
         }
-        text if NUMBERS.contains(&text) => {
+        text if is_number(text) => {
             format!("a field of type `{name}` has nothing to prune: remove the annotation")
         }
         _ => return Ok(()),
@@ -117,7 +117,12 @@ fn check_only(ty: &Type, key: &str, right: &str) -> Result<(), Error> {
 
 fn is_known(name: &Ident) -> bool {
     let text = name.to_string();
-    WELL_KNOWN.contains(&text.as_str()) || NUMBERS.contains(&text.as_str())
+    WELL_KNOWN.contains(&text.as_str()) || is_number(&text)
+}
+
+/// Whether `ty` is a number, or a flag.
+pub(super) fn is_number(ty: &str) -> bool {
+    NUMBERS.contains(&ty)
 }
 
 /// Whether `ty` has these parts.

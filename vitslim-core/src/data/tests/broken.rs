@@ -153,7 +153,7 @@ fn folders_that_are_none() {
 fn settings_that_do_not_fit() {
     let files = Files::idx();
     let told = |held_out, crop_padding| {
-        let augment = Augment { crop_padding, flip: false };
+        let augment = Augment { crop_padding, ..Augment::default() };
         let error = idx(files.path(), 2, &Preparation { held_out, augment, seed: 1 }).unwrap_err();
         (error.place(), error.to_string())
     };

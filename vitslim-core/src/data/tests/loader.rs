@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::*;
 
 const ORDER: Order = Order::Shuffled { seed: 5, stage: Stage::Search };
-const AUGMENT: Augment = Augment { crop_padding: 1, flip: true };
+const AUGMENT: Augment = Augment { crop_padding: 1, fill: Fill::Mean, flip: true };
 
 /// Values, labels and seed of every batch of `epochs` epochs.
 type Batches = Vec<(Vec<f32>, Vec<i64>, u64)>;
@@ -48,17 +48,27 @@ fn the_same_batches_for_any_number_of_threads() {
 fn an_epoch_is_drawn_again_from_its_number() {
     let loader = || Loader::new(idx_part(), 5, ORDER, Device::flex());
     let three = batches(&loader(), 1..=3);
-    assert_eq!(batches(&loader(), 3..=3), three[16..]);
+    assert_eq!(batches(&loader(), 3..=3), three[14..]);
     let first = loader().epoch(2).next().unwrap().unwrap();
-    assert_eq!((first.epoch, first.step, first.seed), (2, 1, three[8].2));
+    assert_eq!((first.epoch, first.step, first.seed), (2, 1, three[7].2));
 }
 
 #[test]
-fn batches_of_any_size_have_every_image_once() {
+fn batches_of_any_size_have_every_image_at_most_once_and_to_validate_every_one() {
     let part = idx_part();
-    for (batch, expected) in [(1, vec![1; 36]), (31, vec![31, 5]), (36, vec![36]), (1000, vec![36])] {
+    for (order, batch, expected) in [
+        (Order::AsIs, 1, vec![1; 36]),
+        (Order::AsIs, 31, vec![31, 5]),
+        (Order::AsIs, 36, vec![36]),
+        (Order::AsIs, 1000, vec![36]),
+        (ORDER, 1, vec![1; 36]),
+        (ORDER, 18, vec![18; 2]),
+        (ORDER, 31, vec![31]),
+        (ORDER, 36, vec![36]),
+        (ORDER, 1000, vec![36]),
+    ] {
         for threads in [0, 3] {
-            let loader = Loader::new(part.clone(), batch, ORDER, Device::flex()).with_threads(threads);
+            let loader = Loader::new(part.clone(), batch, order, Device::flex()).with_threads(threads);
             assert_eq!(loader.len(), expected.len());
             let found = batches(&loader, 1..=1);
             let sizes: Vec<usize> = found.iter().map(|(_, labels, _)| labels.len()).collect();
@@ -67,7 +77,8 @@ fn batches_of_any_size_have_every_image_once() {
                 assert_eq!(values.len(), labels.len() * 9);
             }
             let ones: i64 = found.iter().flat_map(|(_, labels, _)| labels).sum();
-            assert_eq!(ones, 18);
+            let images: usize = sizes.iter().sum();
+            assert!(ones == 18 || images < 36 && ones < 18, "{ones} of the second class");
         }
     }
 }

@@ -45,7 +45,7 @@ impl Search {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Freeze {
     /// Everything but masks and norms. In an architecture of your own, other layers whose parameters have one axis are trained too,
-    /// unless its `freezes` says otherwise.
+    /// unless it annotates them with `freeze`.
     Weights,
 }
 

@@ -37,8 +37,8 @@ macro_rules! stage {
             /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, they are not clipped.
             #[serde(default)]
             pub clip: Option<Positive>,
-            /// Fraction of the target that is spread over all classes.
-            #[serde(default = "super::training::no_smoothing")]
+            /// Fraction of the target that is spread over all classes; the default is that of timm and DeiT.
+            #[serde(default = "super::training::tenth")]
             pub label_smoothing: Fraction,
             /// Decay of a running average of the weights, which is evaluated beside them. The stage ends with the better of the two
             /// by validation top-1. Left out, there is no average.
@@ -98,35 +98,53 @@ impl Optimizer {
 pub enum Schedule {
     /// Rises linearly, then falls along half a cosine.
     Cosine {
-        /// Epochs of the rise, at most those of the stage.
+        /// Epochs of the rise, at most those of the stage; a part of one is fine. With neither this nor `warmup_steps`, a
+        /// twentieth of the stage, but at most 5 epochs.
         #[serde(default)]
         #[schemars(extend("unit" = "epochs"))]
-        warmup_epochs: u32,
+        warmup_epochs: Option<NonNegative>,
+        /// Steps of the rise, instead of its epochs.
+        #[serde(default)]
+        #[schemars(extend("unit" = "steps"))]
+        warmup_steps: Option<u32>,
         /// Learning rate at the end, at most that of the optimizer.
         #[serde(default = "no_rate")]
         final_lr: NonNegative,
     },
     /// Rises linearly, then stays.
     Constant {
-        /// Epochs of the rise, at most those of the stage.
+        /// Epochs of the rise, at most those of the stage; a part of one is fine. With neither this nor `warmup_steps`, there is
+        /// no rise.
         #[serde(default)]
         #[schemars(extend("unit" = "epochs"))]
-        warmup_epochs: u32,
+        warmup_epochs: Option<NonNegative>,
+        /// Steps of the rise, instead of its epochs.
+        #[serde(default)]
+        #[schemars(extend("unit" = "steps"))]
+        warmup_steps: Option<u32>,
     },
 }
 
+/// Most epochs of a warm-up that is not written: what timm and DeiT take, whose trainings have 300.
+const WARMUP_EPOCHS: usize = 5;
+
 impl Schedule {
-    /// Epochs in which the learning rate rises.
-    pub fn warmup_epochs(&self) -> usize {
-        match self {
-            Self::Cosine { warmup_epochs, .. } | Self::Constant { warmup_epochs } => *warmup_epochs as usize,
+    /// Steps in which the learning rate rises, of a stage of `epochs` epochs of `steps` steps.
+    pub fn warmup(&self, epochs: usize, steps: usize) -> usize {
+        let (Self::Cosine { warmup_epochs, warmup_steps, .. }
+        | Self::Constant { warmup_epochs, warmup_steps }) = self;
+        match (warmup_epochs, warmup_steps, self) {
+            (_, Some(written), _) => *written as usize,
+            (Some(written), ..) => (written.get() * steps as f64).round() as usize,
+            (.., Self::Cosine { .. }) => (epochs * steps / 20).min(WARMUP_EPOCHS * steps),
+            (.., Self::Constant { .. }) => 0,
         }
     }
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self::Cosine { warmup_epochs: 0, final_lr: no_rate() }
+        Self::Cosine { warmup_epochs: None, warmup_steps: None, final_lr: no_rate() }
     }
 }
 
@@ -138,8 +156,8 @@ pub(super) const fn one_part() -> Count {
     Count::known(1)
 }
 
-pub(super) const fn no_smoothing() -> Fraction {
-    Fraction::known(0.0)
+pub(super) const fn tenth() -> Fraction {
+    Fraction::known(0.1)
 }
 
 const fn weight_decay() -> NonNegative {

@@ -12,7 +12,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("data: Digits", "data: Digit", "6:11", "unknown variant `Digit` of `data`; did you mean `Digits`?"),
     ("data: Digits", "data: Imagenet", "6:11", "unknown variant `Imagenet` of `data`"),
     ("Cosine(", "Cosin(", "7:86", "unknown variant `Cosin` of `schedule`; did you mean `Cosine`?"),
-    ("warmup_epochs: 2", "warmup: 2", "7:93", "unknown field `warmup` in `Cosine`; did you mean `warmup_epochs`?"),
+    ("warmup_epochs: 2", "warmup: 2", "7:93", "unknown field `warmup` in `Cosine`; did you mean `warmup_steps`?"),
     ("AdamW(lr: 1e-3", "Adam(lr: 1e-3", "7:39", "did you mean `AdamW`?"),
     ("activation: Tanh", "activation: tanh", "15:59", "did you mean `Tanh`?"),
     ("granularity: Uniform", "granularity: Head", "14:53", "unknown variant `Head` of `granularity`"),
@@ -73,6 +73,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     // Rules over several fields.
     ("epochs: 20", "epochs: 20, batch: 8, accumulate: 9", "22:49", "a batch of 8 images cannot be computed in 9 parts"),
     ("warmup_epochs: 2", "warmup_epochs: 41", "7:108", "the warm-up takes 41 epochs, but `pretrain` has 40 in all"),
+    ("warmup_epochs: 2", "warmup_epochs: 2, warmup_steps: 40", "7:125", "the warm-up is written twice, in epochs and in steps"),
     ("Share({ \"hidden\": 0.5 })", "Share({ \"hidden\": 0.7, \"head_dim\": 0.7, \"blocks.*.tokens\": 0.7 })", "20:9", "this budget is written twice"),
     ("Share({ \"hidden\": 0.5 })", "Share({})", "20:9", "this budget is empty"),
     // Duplicates.

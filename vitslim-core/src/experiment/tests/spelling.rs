@@ -144,7 +144,7 @@ fn overrides_set_values_and_the_last_wins() {
             .retrain
             .unwrap()
             .schedule
-            .warmup_epochs(),
+            .warmup(10, 1),
         3
     );
     assert_eq!(set(&["budgets[1]=Share({\"hidden\": 0.25})"]).unwrap().budgets.len(), 2);

@@ -1,12 +1,16 @@
 //! The blocks of a stage.
 
 use burn::module::{Module, Param};
+use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use super::config::ConvNextConfig;
 use crate::models::Mlp;
 use crate::nn::{Conv2d, Conv2dConfig, DropPath, LayerNorm, LayerNormConfig};
 use crate::slim::Slimmable;
+
+/// timm draws the convolutions of a ConvNeXt as its linear layers.
+pub(super) const CONVOLUTION: Initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
 
 /// A depthwise convolution, a norm and an MLP, scaled and added to what enters.
 #[derive(Module, Debug, Slimmable)]
@@ -21,8 +25,9 @@ pub struct ConvNextBlock {
     /// The MLP.
     #[slim]
     pub mlp: Mlp,
-    /// Scale of the branch, `[dim]`. It is not gated, since the MLP before it is.
-    #[slim(axis(0) = [width])]
+    /// Scale of the branch, `[dim]`. It is not gated, since the MLP before it is. A search with
+    /// `freeze: Weights` leaves it, although it has one axis.
+    #[slim(axis(0) = [width], no_decay, freeze)]
     pub gamma: Param<Tensor<1>>,
     /// Stochastic depth.
     pub drop_path: DropPath,
@@ -34,7 +39,8 @@ impl ConvNextBlock {
         let dim = config.dims[stage];
         let conv_dw = Conv2dConfig::new([dim; 2], [config.kernel_size; 2])
             .with_padding([config.kernel_size / 2; 2])
-            .with_groups(dim);
+            .with_groups(dim)
+            .with_initializer(CONVOLUTION);
         Self {
             conv_dw: conv_dw.init(device),
             norm: LayerNormConfig::new(dim).init(device),

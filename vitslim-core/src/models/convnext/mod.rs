@@ -8,16 +8,18 @@ mod config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConfigError, Logits, Parameter};
+use super::{Architecture, ConfigError, Logits};
 use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use crate::slim::Slimmable;
 
+use block::CONVOLUTION;
 pub use block::ConvNextBlock;
 pub use config::ConvNextConfig;
 
 /// A convolution whose stride is its kernel.
 fn patchwise(channels: [usize; 2], patch: usize, device: &Device) -> Conv2d {
-    Conv2dConfig::new(channels, [patch; 2]).with_stride([patch; 2]).init(device)
+    let conv = Conv2dConfig::new(channels, [patch; 2]).with_stride([patch; 2]);
+    conv.with_initializer(CONVOLUTION).init(device)
 }
 
 /// The step from the former stage's width, and blocks of one width.
@@ -134,11 +136,6 @@ impl Architecture for ConvNext {
         let x = norm.forward(conv.forward_channels_last(images));
         let x = self.stages.iter().fold(x, |x, stage| stage.forward(x));
         self.head.forward(x).into()
-    }
-
-    /// The scales of the branches stay too, although they have one axis.
-    fn freezes(parameter: &Parameter) -> bool {
-        !parameter.is_of_norm()
     }
 }
 

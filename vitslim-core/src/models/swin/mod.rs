@@ -9,7 +9,7 @@ mod window;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConfigError, Logits, Parameter};
+use super::{Architecture, ConfigError, Logits};
 use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, Linear, LinearConfig};
 use crate::slim::Slimmable;
 
@@ -155,15 +155,5 @@ impl Architecture for Swin {
         let x = self.pos_drop.forward(self.patch_embed.forward(images));
         let x = self.layers.iter().fold(x, |x, stage| stage.forward(x));
         self.head.forward(self.norm.forward(x)).into()
-    }
-
-    /// Positions do not decay, as in timm.
-    fn decays(parameter: &Parameter) -> bool {
-        parameter.is_weight() && parameter.name() != "relative_position_bias_table"
-    }
-
-    /// Positions stay, although in windows of one patch they have one axis.
-    fn freezes(parameter: &Parameter) -> bool {
-        !parameter.is_of_norm()
     }
 }

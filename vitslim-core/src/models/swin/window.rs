@@ -125,8 +125,9 @@ pub struct WindowAttention {
     /// How features split into heads.
     #[slim(layout = [heads, head_dim])]
     pub heads: HeadLayout,
-    /// Added to the score of two patches, by the rows and columns between them: `[(2 * size - 1)^2, heads]`.
-    #[slim(axis(1) = [heads])]
+    /// Added to the score of two patches, by the rows and columns between them: `[(2 * size - 1)^2, heads]`. As in timm it
+    /// does not decay. A search with `freeze: Weights` leaves it, although in windows of one patch it has one axis.
+    #[slim(axis(1) = [heads], no_decay, freeze)]
     pub relative_position_bias_table: Param<Tensor<2>>,
     /// Mixes the heads.
     #[slim(input = [heads, head_dim], output = [width], gate)]
@@ -150,7 +151,7 @@ impl WindowAttention {
         Self {
             qkv: LinearConfig::new(dim, 3 * dim).with_bias(qkv_bias).init(device),
             heads: HeadLayout::new(heads, dim / heads),
-            relative_position_bias_table: normal([(2 * size - 1).pow(2), heads], device),
+            relative_position_bias_table: normal([(2 * size - 1).pow(2), heads], 0.02, device),
             proj: LinearConfig::new(dim, dim).init(device),
             proj_drop: Dropout::new(dropout),
             relative_position_index: relative_positions(size, device),

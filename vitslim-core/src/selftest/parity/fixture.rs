@@ -6,7 +6,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors, serialize};
 use serde::de::DeserializeOwned;
 
 use super::golden::Selection;
@@ -104,8 +104,21 @@ impl Tensors {
         Ok((values.into_iter().map(f32::from_le_bytes).collect(), shape))
     }
 
+    /// The values of a tensor of any type that the files have.
     pub fn values(&self, name: &str) -> Result<Vec<f64>, Failure> {
-        Ok(self.floats(name)?.0.into_iter().map(f64::from).collect())
+        Ok(match SafeTensors::deserialize(&self.0)?.tensor(name)?.dtype() {
+            Dtype::F64 => self.view(name)?.0.into_iter().map(f64::from_le_bytes).collect(),
+            Dtype::U16 => self.view(name)?.0.into_iter().map(|b| f64::from(u16::from_le_bytes(b))).collect(),
+            Dtype::U8 => self.view(name)?.0.into_iter().map(|[byte]| f64::from(byte)).collect(),
+            _ => self.floats(name)?.0.into_iter().map(f64::from).collect(),
+        })
+    }
+
+    /// A file of the tensors whose names begin with `prefix`, without it.
+    pub fn below(&self, prefix: &str) -> Result<Vec<u8>, Failure> {
+        let tensors = SafeTensors::deserialize(&self.0)?;
+        let below = tensors.iter().filter_map(|(name, view)| Some((name.strip_prefix(prefix)?, view)));
+        Ok(serialize(below, None)?)
     }
 
     pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Result<Tensor<D>, Failure> {

@@ -1,6 +1,6 @@
 //! Golden numbers from the original PyTorch code, and from an independent program for vitslim's own rules.
 //! `data/parity/README.md` states every formula and the tolerances. Numbers from timm for the other architectures are in
-//! `data/timm`.
+//! `data/timm`, and of training by PyTorch in `data/trajectory`.
 
 mod fixture;
 mod forward;
@@ -9,10 +9,12 @@ mod gradients;
 mod own_rules;
 mod selection;
 mod timm;
+mod trajectory;
 
 use super::check::Check;
 
 pub use fixture::FOLDER_VARIABLE;
+pub(super) use trajectory::CHECKS as TRAINING_CHECKS;
 
 pub(super) const CHECKS: &[Check] = &[
     Check { name: "dense_logits", run: forward::dense_logits },
@@ -27,4 +29,5 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "deit_distilled", run: timm::deit_distilled },
     Check { name: "swin", run: timm::swin },
     Check { name: "convnext", run: timm::convnext },
+    Check { name: "layers", run: timm::layers },
 ];

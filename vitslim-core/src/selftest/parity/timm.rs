@@ -1,19 +1,22 @@
 //! Swin, ConvNeXt and the distilled DeiT against timm. `data/timm/README.md` describes the files.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
 use super::fixture::{Tensors, load, logits_tolerance};
-use crate::models::{Architecture, ConvNext, DistilledVit, Swin};
+use crate::data::ImageShape;
+use crate::models::{Architecture, ConvNext, DistilledVit, Parameter, Swin};
 use crate::selftest::comparison::host;
 use crate::selftest::slicing::cut_at;
 use crate::selftest::{Checked, Comparison, Failure};
 use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, describe};
+use crate::train::layer_rates;
 
 const CONFIGS: &str = include_str!("../../../data/timm/configs.json");
+const LAYERS: &str = include_str!("../../../data/timm/layers.json");
 
 /// A model of timm and its results.
 struct Case {
@@ -71,6 +74,47 @@ impl Case {
             comparison.close(&format!("{name} {}", self.name), &logits, &expected, logits_tolerance(device));
         }
         Ok(())
+    }
+
+    fn compare_layers<A: Architecture>(
+        &self,
+        device: &Device,
+        comparison: &mut Comparison,
+    ) -> Result<(), Failure> {
+        let [_, channels, size, _] = Tensors::from_bytes(self.io).tensor::<4>("images", device)?.dims();
+        let rates = layer_rates(&self.model::<A>(device)?, ImageShape { channels, size }, 0.5)?;
+        let of_layer = |(rate, layer): (f64, Vec<Parameter>)| {
+            layer.into_iter().map(move |one| (name_in_timm(&one), rate))
+        };
+        let found: BTreeMap<String, f64> = rates.into_iter().flat_map(of_layer).collect();
+        let mut all: HashMap<String, BTreeMap<String, f64>> = serde_json::from_str(LAYERS)?;
+        let expected = all.remove(self.name).unwrap_or_default();
+        comparison.equal("parameters", &found.keys().collect::<Vec<_>>(), &expected.keys().collect());
+        for ((name, found), expected) in found.iter().zip(expected.values()) {
+            comparison.equal(&format!("{}: {name}", self.name), found, expected);
+        }
+        Ok(())
+    }
+}
+
+/// The learning rate of each parameter, where layers have rates of their own.
+pub(super) fn layers(device: &Device) -> Checked {
+    let mut comparison = Comparison::default();
+    for case in SWIN {
+        case.compare_layers::<Swin>(device, &mut comparison)?;
+    }
+    for case in CONVNEXT {
+        case.compare_layers::<ConvNext>(device, &mut comparison)?;
+    }
+    DEIT_DISTILLED.compare_layers::<DistilledVit>(device, &mut comparison)?;
+    comparison.finish()
+}
+
+/// The name that a parameter has in timm.
+fn name_in_timm(parameter: &Parameter) -> String {
+    match parameter.is_of_norm() {
+        true => parameter.path.replace(".gamma", ".weight").replace(".beta", ".bias"),
+        false => parameter.path.clone(),
     }
 }
 

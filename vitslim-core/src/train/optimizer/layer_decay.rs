@@ -1,10 +1,12 @@
 //! The layers of a network, for a learning rate that decreases from the last layer to the first.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use crate::data::ImageShape;
 use crate::graph::{GraphError, uses};
 use crate::models::{Architecture, Parameter};
+use crate::slim::Treatment;
 
 /// The parameters of `model`, layer by layer, each layer with the factor on its learning rate: `decay` multiplies the rate of layer
 /// `l` of `n` by `decay ^ (n - l)`, as in BEiT and timm.
@@ -34,13 +36,28 @@ struct Part {
 }
 
 /// The layers of `model` in the order in which the forward pass uses them, grouped as timm's `param_groups_layer_decay` groups those of
-/// a ViT: everything before the blocks, each block, everything after them; and what comes between two blocks.
+/// its networks: everything before the blocks; each block, with what comes between it and the block before it; and everything after
+/// them, but for the norm beside them, which belongs to the last block. An annotation may put a parameter into the first or the last of
+/// them.
 fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Parameter>>, GraphError> {
     let uses = uses(model, image)?;
+    let all = Parameter::annotated(model);
+    let blocks: HashSet<String> = all.iter().filter_map(|parameter| parameter.block.clone()).collect();
+    // What is in a list and has blocks itself is a stage.
+    let is_stage = |path: &str| blocks.iter().any(|block| block.starts_with(&format!("{path}.")));
     let mut parts: Vec<Part> = Vec::new();
-    for parameter in Parameter::all(model) {
-        let used = uses.get(&parameter.id).cloned();
-        let is_block = parameter.block.is_some();
+    for mut parameter in all {
+        // Operations count from 1, so that an end of the network is before or behind all of them.
+        let end = parameter.treatments.iter().find_map(|treatment| match treatment {
+            Treatment::FirstLayer => Some(0..=0),
+            Treatment::LastLayer => Some(usize::MAX..=usize::MAX),
+            _ => None,
+        });
+        if end.is_some() {
+            parameter.block = None;
+        }
+        let used = end.or_else(|| uses.get(&parameter.id).map(|used| used.start() + 1..=used.end() + 1));
+        let is_block = parameter.block.as_ref().is_some_and(|path| !is_stage(path));
         let same = |part: &&mut Part| is_block && part.parameters[0].block == parameter.block;
         match parts.iter_mut().find(same) {
             Some(part) => {
@@ -51,7 +68,7 @@ fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Param
         }
     }
     // What is not used stays behind what is declared before it.
-    let mut before = 0;
+    let mut before = 1;
     for part in &mut parts {
         part.place = part.used.as_ref().map_or(before, |used| *used.start());
         before = part.place;
@@ -63,15 +80,37 @@ fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Param
             (Some(layer), Some(part)) => part.start() < layer.end(),
             _ => true,
         };
+        let is_first = layers.len() == 1;
         match layers.last_mut() {
             // What is outside of all blocks is one layer, unless a block comes between.
             Some(layer) if !part.is_block && (!layer.is_block || starts_within(layer)) => {
                 layer.parameters.extend(part.parameters);
             }
+            Some(layer) if part.is_block && !layer.is_block && !is_first => {
+                layer.parameters.extend(part.parameters);
+                (layer.is_block, layer.used) = (true, part.used);
+            }
             _ => layers.push(part),
         }
     }
-    Ok(layers.into_iter().map(|layer| layer.parameters).collect())
+    if let [.., block, after] = &mut layers[..]
+        && !after.is_block
+    {
+        let path = block.parameters.iter().find_map(|parameter| parameter.block.clone());
+        let beside = |parameter: &mut Parameter| {
+            let is_last = parameter.treatments.contains(&Treatment::LastLayer);
+            !is_last && parameter.is_of_norm() && path.as_ref().is_some_and(|path| is_beside(parameter, path))
+        };
+        block.parameters.extend(after.parameters.extract_if(.., beside));
+    }
+    let layers = layers.into_iter().map(|layer| layer.parameters);
+    Ok(layers.filter(|layer| !layer.is_empty()).collect())
+}
+
+/// Whether the layer of `parameter` is a field of a struct that contains `block`: `norm` beside `blocks.1`, and not `head.norm`.
+fn is_beside(parameter: &Parameter, block: &str) -> bool {
+    let mut names = parameter.path.rsplitn(3, '.').skip(2);
+    names.next().is_none_or(|within| block.starts_with(&format!("{within}.")))
 }
 
 fn together(
@@ -179,13 +218,12 @@ mod tests {
         };
         let layers = paths(&model, image(2));
         let outside = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
-        assert_eq!(layers.len(), 6, "{layers:?}");
+        assert_eq!(layers.len(), 5, "{layers:?}");
         assert_eq!(layers[0], outside(&["embed.weight", "embed.bias", "pos_embed"]));
         assert_eq!(layers[1], [branch("early.0"), outside(&["shared", "unused"])].concat());
         assert_eq!(layers[2], branch("early.1"));
-        assert_eq!(layers[3], outside(&["between.weight", "between.bias"]));
-        assert_eq!(layers[4], branch("late.0"));
-        assert_eq!(layers[5], outside(&["head.weight", "head.bias"]));
+        assert_eq!(layers[3], [outside(&["between.weight", "between.bias"]), branch("late.0")].concat());
+        assert_eq!(layers[4], outside(&["head.weight", "head.bias"]));
     }
 
     #[test]
@@ -207,17 +245,17 @@ mod tests {
             VitConfig { image_size: 8, patch_size: 4, depth: 3, dim: 6, heads: 2, ..VitConfig::default() };
         let layers = paths(&Vit::init(&config, &Device::flex()).unwrap(), image(8));
         let distilled = paths(&DistilledVit::init(&config, &Device::flex()).unwrap(), image(8));
-        let heads =
-            ["norm.gamma", "norm.beta", "head.weight", "head.bias", "head_dist.weight", "head_dist.bias"];
+        let heads = ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"];
         assert_eq!((distilled[0].len(), &distilled[4][..]), (5, &heads.map(str::to_owned)[..]));
         assert_eq!(layers.len(), 5);
         assert_eq!(layers[0], ["patch_embed.proj.weight", "patch_embed.proj.bias", "cls_token", "pos_embed"]);
         assert!(layers[2].iter().all(|path| path.starts_with("blocks.1.")) && layers[2].len() == 12);
-        assert_eq!(layers[4], ["norm.gamma", "norm.beta", "head.weight", "head.bias"]);
+        assert_eq!(layers[3][12..], ["norm.gamma", "norm.beta"]);
+        assert_eq!(layers[4], ["head.weight", "head.bias"]);
     }
 
     #[test]
-    fn stages_have_what_is_between_them_and_each_block() {
+    fn the_first_block_of_a_stage_has_what_is_before_it() {
         let config = SwinConfig {
             image_size: 8,
             dim: 4,
@@ -232,11 +270,11 @@ mod tests {
             "patch_embed.proj.weight",
             "layers.0.blocks.0.norm1.gamma",
             "layers.1.downsample.norm.gamma",
-            "layers.1.blocks.0.norm1.gamma",
             "layers.1.blocks.1.norm1.gamma",
-            "norm.gamma",
+            "head.fc.weight",
         ];
         assert_eq!(first, expected);
+        assert!(layers[2].contains(&"layers.1.blocks.0.norm1.gamma".to_owned()), "{layers:?}");
     }
 
     #[test]
@@ -248,11 +286,12 @@ mod tests {
             ..ConvNextConfig::default()
         };
         let layers = paths(&ConvNext::init(&config, &Device::flex()).unwrap(), image(8));
-        assert_eq!(layers.len(), 6);
+        assert_eq!(layers.len(), 5);
         assert_eq!(layers[0], ["stem.0.weight", "stem.0.bias", "stem.1.gamma", "stem.1.beta"]);
         let between = ["0.gamma", "0.beta", "1.weight", "1.bias"];
-        assert_eq!(layers[2], between.map(|part| format!("stages.1.downsample.{part}")));
-        assert!(layers[3].iter().all(|path| path.starts_with("stages.1.blocks.0.")) && layers[3].len() == 9);
-        assert_eq!(layers[5], ["head.norm.gamma", "head.norm.beta", "head.fc.weight", "head.fc.bias"]);
+        assert_eq!(layers[2][..4], between.map(|part| format!("stages.1.downsample.{part}")));
+        let block = &layers[2][4..];
+        assert!(block.iter().all(|path| path.starts_with("stages.1.blocks.0.")) && block.len() == 9);
+        assert_eq!(layers[4], ["head.norm.gamma", "head.norm.beta", "head.fc.weight", "head.fc.bias"]);
     }
 }

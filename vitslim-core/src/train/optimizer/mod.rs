@@ -1,6 +1,10 @@
 //! Optimizer, learning rates and frozen parameters, as the experiment and the architecture specify.
 
 mod adamw;
+#[cfg(test)]
+mod annotated;
+#[cfg(test)]
+mod built_in;
 mod clip;
 mod ema;
 mod layer_decay;
@@ -41,8 +45,8 @@ pub(super) fn optimizer<M: Architecture>(
     };
     let dense: HashMap<&str, &Parameter> =
         dense.into_iter().flatten().map(|parameter| (parameter.path.as_str(), parameter)).collect();
-    let decays = |parameter: &Parameter| M::decays(dense.get(parameter.path.as_str()).unwrap_or(&parameter));
-    let spared = Parameter::all(&slim.model).into_iter().filter(|parameter| !decays(parameter));
+    let decays = |parameter: &Parameter| dense.get(parameter.path.as_str()).unwrap_or(&parameter).decays();
+    let spared = Parameter::annotated(&slim.model).into_iter().filter(|parameter| !decays(parameter));
     let spared = spared.map(|parameter| parameter.id).collect();
     ModuleOptimizer::from(decaying(weight_decay.get()))
         .with_group(ParamGroup::from_ids(spared), decaying(0.0), None)
@@ -82,7 +86,8 @@ fn masks_of<M: Module>(slim: &Slim<M>) -> ParamGroup {
 
 /// `model` without gradients for the parameters that a search with `freeze: Weights` does not train.
 pub(super) fn freeze<M: Architecture>(model: M) -> M {
-    let frozen = Parameter::all(&model).into_iter().filter(M::freezes).map(|parameter| parameter.id);
+    let frozen =
+        Parameter::annotated(&model).into_iter().filter(Parameter::freezes).map(|parameter| parameter.id);
     model.map(&mut Freeze(frozen.collect()))
 }
 
@@ -97,7 +102,7 @@ impl ModuleMapper for Freeze {
 /// The learning rates of `schedule`, all multiplied by `scale`.
 fn rates(schedule: &Schedule, scale: f64, lr: f64, epochs: usize, steps: usize) -> LrSchedulerConfig {
     let lr = scale * lr;
-    let warmup = schedule.warmup_epochs() * steps;
+    let warmup = schedule.warmup(epochs, steps);
     let after = match *schedule {
         Schedule::Constant { .. } => LrSchedulerConfig::Constant(lr),
         Schedule::Cosine { final_lr, .. } => {
@@ -137,7 +142,7 @@ mod tests {
     }
 
     /// With all parameters drawn at random: a parameter that is 0 does not show whether it decays.
-    fn drawn<A: Architecture>(config: &A::Config) -> A {
+    pub(super) fn drawn<A: Architecture>(config: &A::Config) -> A {
         random_model::<A>(config, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex()).unwrap().train()
     }
 
@@ -204,6 +209,7 @@ mod tests {
             ("patch_embed", 0.25),
             ("pos_embed", 0.25),
             ("blocks.0", 0.5),
+            ("model.norm", 0.5),
         ];
         for _ in 0..10 {
             let rates = schedule.step();
@@ -217,7 +223,7 @@ mod tests {
     }
 
     /// Paths of the parameters that a step with gradients of 0 changes: by weight decay.
-    fn decayed<A: Architecture>(slim: Slim<A>, settings: &str) -> Vec<String> {
+    pub(super) fn decayed<A: Architecture>(slim: Slim<A>, settings: &str) -> Vec<String> {
         let search = search(1, settings);
         let before = parameters(&slim);
         let mut total = Tensor::<1>::zeros([1], &Device::flex().autodiff());
@@ -279,6 +285,25 @@ mod tests {
             ..ConvNextConfig::default()
         };
         assert_eq!(decayed_but_weights::<ConvNext>(&config), Vec::<String>::new());
+    }
+
+    #[test]
+    fn warm_up_is_in_epochs_or_steps_and_a_twentieth_of_the_stage_if_it_is_not_written() {
+        let schedule = |text: &str| ron::from_str::<Schedule>(text).unwrap();
+        for (text, epochs, steps, expected) in [
+            ("Cosine(warmup_epochs: Some(2))", 40, 10, 20),
+            ("Cosine(warmup_epochs: Some(0.25))", 5, 467, 117),
+            ("Cosine(warmup_epochs: Some(0))", 40, 10, 0),
+            ("Cosine(warmup_steps: Some(7))", 40, 10, 7),
+            ("Cosine()", 40, 10, 20),
+            ("Cosine()", 3, 100, 15),
+            ("Cosine()", 300, 10, 50),
+            ("Cosine()", 1, 19, 0),
+            ("Constant()", 40, 10, 0),
+            ("Constant(warmup_steps: Some(3))", 40, 10, 3),
+        ] {
+            assert_eq!(schedule(text).warmup(epochs, steps), expected, "{text} of {epochs} epochs");
+        }
     }
 
     #[test]

@@ -1,0 +1,102 @@
+"""One recipe of ViT-Slim on Fashion-MNIST, by PyTorch and by vitslim, and both accuracies in one table.
+
+    pip install torch numpy
+    apt-get install dataset-fashion-mnist
+    cargo build --release
+    python bench/recipe.py
+
+The recipe is `experiments/fashion_mnist_recipe.ron`; `pytorch_slim.py` is PyTorch's side. Both sides and all seeds run in turn: about
+an hour a seed on two cores. Results are kept in `bench/recipe/`, one file for each side and seed. What is there does not run again.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+EXPERIMENT = HERE.parent / "experiments" / "fashion_mnist_recipe.ron"
+SIDES = ("PyTorch", "vitslim")
+EPOCHS = (5, 3, 3)
+BUDGETS = [
+    {"head_dim": 0.7, "hidden": 0.7, "tokens": 0.7},
+    {"head_dim": 0.5, "hidden": 0.5, "tokens": 0.7},
+    {"head_dim": 0.3, "hidden": 0.3, "tokens": 0.5},
+]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="the folder of Fashion-MNIST")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--sides", nargs="+", default=SIDES, choices=SIDES)
+    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
+    parser.add_argument("--vitslim", default=str(HERE.parent / "target/release/vitslim"), help="the binary")
+    parser.add_argument("--runs", default=str(HERE.parent / "target/recipe"), help="where the runs of vitslim go")
+    parser.add_argument("--results", type=Path, default=HERE / "recipe", help="where the accuracies are kept")
+    return parser.parse_args()
+
+
+def by_pytorch(args, seed):
+    import torch
+
+    from pytorch_slim import Images, Recipe
+
+    torch.set_num_threads(args.threads)
+    found = {"version": torch.__version__}
+    for name, top1 in Recipe(Images(args.data), seed).run(EPOCHS, BUDGETS):
+        print(f"PyTorch, seed {seed}: {name} {top1:.2f}", flush=True)
+        found[name] = round(top1, 2)
+    return found
+
+
+def by_vitslim(args, seed):
+    sets = [f"seed={seed}", f"data.path={json.dumps(args.data)}"]
+    command = [args.vitslim, "run", str(EXPERIMENT), "--out", args.runs, "--json"]
+    command += [word for value in sets for word in ("--set", value)]
+    summary = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
+    version = subprocess.run([args.vitslim, "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    percent = lambda share: round(100 * share, 2)
+    found = {"version": version.split()[1], "dense": percent(summary["dense"]["top1"])}
+    for subnet in summary["subnets"]:
+        budget = "-".join(str(share) for share in subnet["budget"].values())
+        found[f"{budget} cut"] = percent(subnet["top1_sliced"])
+        found[f"{budget} retrained"] = percent(subnet["top1"])
+    return found
+
+
+def table(results):
+    """Means over the seeds, the lowest and the highest in parentheses."""
+    sides = {side: [json.loads(path.read_text()) for path in sorted(results.glob(f"{side}-*.json"))] for side in SIDES}
+    if not all(sides.values()):
+        return
+    names = [name for name in sides["vitslim"][0] if name not in ("version", "minutes")]
+    print("| network | " + " | ".join(f"{side}, {len(runs)} seeds" for side, runs in sides.items()) + " | difference |")
+    print("| --- | --- | --- | --- |")
+    for name in names:
+        tops = {side: [run[name] for run in runs] for side, runs in sides.items()}
+        means = {side: statistics.mean(values) for side, values in tops.items()}
+        cells = [f"{means[side]:.1f} ({min(values):.1f} to {max(values):.1f})" for side, values in tops.items()]
+        print(f"| {name} | " + " | ".join(cells) + f" | {means['vitslim'] - means['PyTorch']:+.1f} |")
+
+
+def main():
+    args = arguments()
+    args.results.mkdir(parents=True, exist_ok=True)
+    for seed in args.seeds:
+        for side, run in zip(SIDES, (by_pytorch, by_vitslim)):
+            kept = args.results / f"{side}-{seed}.json"
+            if side not in args.sides or kept.exists():
+                continue
+            started = time.monotonic()
+            found = run(args, seed)
+            found["minutes"] = round((time.monotonic() - started) / 60, 1)
+            kept.write_text(json.dumps(found, indent=1) + "\n")
+    table(args.results)
+
+
+sys.path.insert(0, str(HERE))
+main()
