@@ -24,9 +24,9 @@ pub struct Treated {
     head: Linear,
     #[slim(no_decay)]
     maybe: Option<Linear>,
-    #[slim(no_decay)]
+    #[slim(input = [width], no_decay)]
     many: Vec<Linear>,
-    #[slim(no_decay)]
+    #[slim(0(input = [width]), no_decay)]
     both: (Linear, LayerNorm),
     #[slim]
     biases: Vec<Bias<Linear>>,
@@ -83,6 +83,8 @@ fn what_is_said_reaches_the_traversal() {
             "maybe [NoDecay]",
             "many [NoDecay]",
             "both [NoDecay]",
+            "in many",
+            "in both",
             "in biases",
             "in 0",
             "table [NoDecay, Freeze, FirstLayer]",

@@ -19,6 +19,8 @@ struct Twice {
     fc3: (Linear, Linear),
     #[slim(output = [hidden], 0(input = [hidden]))]
     fc4: (Linear, Linear),
+    #[slim(0(no_decay), 1(output = [hidden], norm))]
+    fc5: (Linear, LayerNorm),
 }
 
 #[derive(Module, Debug, Slimmable)]

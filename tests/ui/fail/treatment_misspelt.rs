@@ -15,6 +15,10 @@ struct Mlp {
     third: Param<Tensor<1>>,
     #[slim(layer = frist)]
     other: Param<Tensor<1>>,
+    #[slim(layer = first, nodecay)]
+    after: Param<Tensor<1>>,
+    #[slim(no_decai = hidden)]
+    last: Param<Tensor<1>>,
 }
 
 fn main() {}

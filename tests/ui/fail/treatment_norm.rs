@@ -15,6 +15,14 @@ struct Linears {
 }
 
 #[derive(Module, Debug, Slimmable)]
+struct ListOfLinears {
+    #[slim(input = [hidden], gate, norm)]
+    fcs: Vec<(LayerNorm, Option<Linear>)>,
+    #[slim(output = [hidden])]
+    fc: Linear,
+}
+
+#[derive(Module, Debug, Slimmable)]
 struct OwnNorm {
     #[slim(output = [hidden], gate, norm)]
     norm: ScaleNorm,

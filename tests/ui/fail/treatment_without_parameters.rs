@@ -31,6 +31,17 @@ struct Block {
 }
 
 #[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+struct Several {
+    #[slim(no_decay)]
+    acts: Vec<Gelu>,
+    #[slim(output = [width], gate, no_decay)]
+    fc: (Linear, Gelu),
+    #[slim(width = hidden, freeze)]
+    block: Block,
+}
+
+#[derive(Module, Debug, Slimmable)]
 #[slim(no_decay)]
 struct Net {
     #[slim]
