@@ -148,7 +148,7 @@ impl Architecture for Hybrid {
             qkv: [(); 3].map(|()| linear(last, dim, device)),
             attention: Outer {
                 inner: Inner {
-                    bias: normal([*heads, TOKENS, TOKENS], device),
+                    bias: normal([*heads, TOKENS, TOKENS], 0.02, device),
                     proj: linear(dim, last, device),
                 },
             },
