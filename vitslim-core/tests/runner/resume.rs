@@ -162,7 +162,10 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     };
     remove_what_follows(&folder);
     damage("metrics.jsonl", |bytes| bytes.truncate(bytes.len() - 9));
-    damage("checkpoints/search/model-4.ckpt", |bytes| bytes[100] ^= 1);
+    // Whether the stage ends with weights or with their average.
+    for of in ["model", "average"] {
+        damage(&format!("checkpoints/search/{of}-4.ckpt"), |bytes| bytes[100] ^= 1);
+    }
 
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
@@ -174,12 +177,15 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     remove_what_follows(&folder);
     std::fs::remove_dir_all(folder.join("checkpoints/search")).unwrap();
     for epoch in 1..=4 {
-        damage(&format!("checkpoints/pretrain/model-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
+        for of in ["model", "average"] {
+            damage(&format!("checkpoints/pretrain/{of}-{epoch}.ckpt"), |bytes| bytes[100] ^= 1);
+        }
     }
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
-    let told = "pretrain: the checkpoint of epoch 3 is damaged; the stage starts again";
-    assert!(printed.contains(told), "{printed}");
+    for told in ["pretrain: the checkpoint of epoch ", " is damaged; the stage starts again"] {
+        assert!(printed.contains(told), "{printed}");
+    }
     reference.assert_same_end(&reference.workspace, "begun anew");
 }
 
