@@ -84,3 +84,8 @@ impl Order {
 pub fn full_batches(images: usize, batch: usize) -> usize {
     (images / batch).max(1)
 }
+
+/// Number of images that an epoch of training sees.
+pub fn images_of_epoch(images: usize, batch: usize) -> usize {
+    full_batches(images, batch) * batch.min(images)
+}

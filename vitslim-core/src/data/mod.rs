@@ -30,7 +30,7 @@ mod split;
 mod tests;
 
 pub use augment::{Augment, Fill};
-pub use batch::{Batch, Order, full_batches};
+pub use batch::{Batch, Order, full_batches, images_of_epoch};
 pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use content::{DataContent, SplitContent, SplitKind};
 pub use dataset::{Dataset, Preparation};

@@ -39,7 +39,7 @@ fn two_warmups(document: &Document, stage: &str) -> Option<ExperimentError> {
         document.part::<Option<NonNegative>>(&path).flatten().and_then(|_| document.at(&path))
     };
     let (epochs, steps) = (written("warmup_epochs")?, written("warmup_steps")?);
-    let message = "the warm-up is written twice, in epochs and in steps";
+    let message = "the warm-up is written twice, in epochs and in steps: remove one";
     let error = ExperimentError::new(steps.span.clone(), message).with_label("again here");
     Some(error.with_also(epochs.span.clone(), "first here"))
 }

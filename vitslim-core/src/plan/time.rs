@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 
+use crate::data::images_of_epoch;
 use crate::experiment::{Masks, Training};
 use crate::models::Architecture;
 use crate::run::{Prepared, RunError, initial};
@@ -46,7 +47,8 @@ impl Times {
             }
         };
         let an_image = seconds / batch as f64;
-        let images = prepared.data.train.len() as f64 + FORWARD * prepared.data.held_out.len() as f64;
+        let trained = images_of_epoch(prepared.data.train.len(), batch);
+        let images = trained as f64 + FORWARD * prepared.data.held_out.len() as f64;
         Ok(training.epochs.get() as f64 * images * an_image)
     }
 }

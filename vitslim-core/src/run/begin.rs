@@ -83,7 +83,8 @@ fn go_on(
     };
     let compared = compare(path, data)?;
     belongs::normalisation(path, normalisation)?;
-    if summary(path).is_none() && !DataRecord::trains_alike(path)? {
+    let trains = summary(path).is_none() || gone.is_some();
+    if trains && !DataRecord::trains_alike(path)? {
         say(OTHER_TRAINING);
     }
     if let Some(file) = missing(path) {

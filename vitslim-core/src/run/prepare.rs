@@ -266,5 +266,6 @@ fn warmup(trial: &Trial, stage: &str, training: &Training, images: usize) -> Opt
     let message = format!(
         "the warm-up takes {warmup} steps, but `{stage}` has {all} in all: {epochs} epochs of {steps}"
     );
-    (warmup > all).then(|| trial.document.error(&[stage, "schedule", "warmup_steps"], message, None))
+    let help = format!("write `warmup_steps: {all}` or less");
+    (warmup > all).then(|| trial.document.error(&[stage, "schedule", "warmup_steps"], message, Some(help)))
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::{FormattedDuration, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::stage::StageRun;
+use crate::data::images_of_epoch;
 use crate::device::is_cpu;
 use crate::terminal::say;
 
@@ -58,7 +59,7 @@ impl StageProgress {
             epochs: run.training.epochs.get(),
             done,
             done_before: done,
-            images_an_epoch: run.train.len(),
+            images_an_epoch: images_of_epoch(run.train.len(), run.training.batch.get()),
             images_done: 0,
             images_later: run.images_later,
             compiles: !is_cpu(&run.devices.first.device),

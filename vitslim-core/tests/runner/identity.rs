@@ -495,3 +495,33 @@ fn stages_are_shared_by_what_is_trained_on_and_not_by_what_is_only_reported() {
     run("0.3");
     assert_eq!(shared().len(), 2);
 }
+
+#[test]
+fn a_run_that_another_version_began_says_that_it_trains_otherwise_where_something_is_left_to_train() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let run = |arguments: &[&str]| {
+        let output = workspace.vitslim(&[&["run", file.to_str().unwrap()], arguments].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output).contains("another version of vitslim began this run, and trains otherwise")
+    };
+    let record = workspace.path(RUN).join("data.json");
+    let began_with = |training: u64| {
+        let mut recorded = json(&record);
+        recorded["training"] = training.into();
+        fs::write(&record, recorded.to_string()).unwrap();
+    };
+    assert!(!run(&[]));
+    let here = json(&record)["training"].as_u64().unwrap();
+    began_with(here - 1);
+    assert!(!run(&[]), "a complete run trains nothing");
+    fs::remove_file(workspace.path(RUN).join("summary.json")).unwrap();
+    assert!(run(&[]));
+    let more =
+        TINY.replace("Share({ \"hidden\": 0.1 })", "Share({ \"hidden\": 0.1 }), Share({ \"hidden\": 0.2 })");
+    workspace.write("tiny.ron", &more);
+    assert!(run(&[]), "a further sub-network is trained");
+    assert_eq!(json(&record)["training"].as_u64(), Some(here - 1));
+    assert!(!run(&["--fresh"]));
+    assert_eq!(json(&record)["training"].as_u64(), Some(here));
+}

@@ -82,7 +82,7 @@ impl<'a> Trajectories<'a> {
             CutRule::Hard => searched.clone(),
         };
         let training = stage(self.prepared.experiment.retrain.clone())?;
-        let dense = Parameter::all(&searched);
+        let dense = Parameter::annotated(&searched);
         let trained = self.train("retrain", &training, Slim::dense(base.slim(&plan)?), Some(&dense))?;
         self.compare_parameters("retrain", &trained, Some(&plan))?;
         self.comparison.finish()
