@@ -6,9 +6,10 @@ use syn::{
     Attribute, Data, DeriveInput, Error, Fields, GenericArgument, Ident, Path, PathArguments, Token, Type,
 };
 
-use crate::attr::{self, Lend, Role, Source};
+use crate::attr::{self, Role};
 use crate::axis::Axis;
 use crate::container::Container;
+use crate::lend::Lend;
 use crate::name::Name;
 use crate::treatment::Treatments;
 
@@ -96,16 +97,6 @@ impl<'a> Carrier<'_, 'a> {
     /// The types of the layers that have the axis.
     pub(crate) fn types(&self) -> Vec<&'a Type> {
         layers(self.field.ty, self.part)
-    }
-}
-
-impl Source {
-    /// What has a name in this struct; only of the first element, if there is one before.
-    pub(crate) fn name(&self) -> Option<&Name> {
-        match self {
-            Source::Name(name) => Some(name),
-            Source::Before { first, .. } => first.as_ref(),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use syn::{Attribute, Error, Ident, LitInt, Meta};
 
 use crate::axis::{Axis, Factor, Item, List, Side, items};
 use crate::container::STRUCT_KEYS;
+use crate::lend::{Lend, Source};
 use crate::name::Name;
 use crate::treatment::{self, Treatments};
 
@@ -25,20 +26,6 @@ pub(crate) enum Role {
     Layer(Vec<Axis>),
     /// `#[slim(0(output = [...]), 1(input = [...]))]`
     Parts(Vec<Part>),
-}
-
-/// `width = width1`: the field borrows by one name what has another here.
-pub(crate) struct Lend {
-    pub(crate) name: Name,
-    pub(crate) source: Source,
-}
-
-/// What is lent.
-pub(crate) enum Source {
-    /// A dimension that has a name here.
-    Name(Name),
-    /// `before.width or stem`: what the element before declares by a name; for the first element, what has the other name here.
-    Before { dimension: Name, first: Option<Name> },
 }
 
 /// `0(output = [...])`: a layer in a tuple.
@@ -147,7 +134,7 @@ fn read_field_items(
                 && equals.as_char() == '='
                 && !matches!(source, [TokenTree::Group(_), ..]) =>
             {
-                match read_source(name, key, source) {
+                match Source::read(name, key, source) {
                     Ok(source) => role.lend(Lend { name: Name::from(key), source }, errors),
                     Err(error) => errors.push(error),
                 }
@@ -221,39 +208,6 @@ fn read_part(item: &Item, errors: &mut Vec<Error>) -> Option<Part> {
         }
     };
     Some(Part { index, key: key.clone(), axes })
-}
-
-/// Reads what stands after `width =`.
-fn read_source(name: &str, key: &Ident, tokens: &[TokenTree]) -> Result<Source, Error> {
-    let right = format!("write the name that it has here, as in `{name} = {name}1`");
-    let named = |tokens: &[TokenTree]| {
-        Name::of(tokens).ok_or_else(|| match tokens {
-            [] => Error::new_spanned(key, format!("`{name}` is lent to this field: {right}")),
-            [TokenTree::Literal(_)] => {
-                Error::new_spanned(&tokens[0], format!("a dimension is a name without quotes: {right}"))
-            }
-            _ => Error::new_spanned(
-                tokens.iter().cloned().collect::<TokenStream>(),
-                format!("this names no dimension: {right}"),
-            ),
-        })
-    };
-    let or = tokens.iter().position(|tree| matches!(tree, TokenTree::Ident(word) if word == "or"));
-    let (source, first) = tokens.split_at(or.unwrap_or(tokens.len()));
-    let (source, first) = (named(source)?, first.get(1..).map(named).transpose()?);
-    match source.inside() {
-        Some(("before", dimension)) if !dimension.contains('.') => {
-            let dimension = source.last();
-            Ok(Source::Before { dimension, first })
-        }
-        _ if or.is_some() => Err(Error::new_spanned(
-            &tokens[or.unwrap_or_default()],
-            format!(
-                "only the first element of a list has none before it: write `or` after `before`, as in `{name} = before.width or width0`"
-            ),
-        )),
-        _ => Ok(Source::Name(source)),
-    }
 }
 
 /// Reads `input = [...]`, `output = [...]` or `axis(N) = [...]`.

@@ -9,8 +9,9 @@ use syn::spanned::Spanned;
 use syn::{DeriveInput, GenericParam, Generics, Ident, Path, Type, WherePredicate, parse_quote};
 
 use crate::ast::{Field, Input, Shape, elements, last_word};
-use crate::attr::{Role, Source};
+use crate::attr::Role;
 use crate::axis::{Names, Side};
+use crate::lend::Source;
 use crate::name::Name;
 
 /// The implementation for a struct that passed every check. `root` is the path of `vitslim_core`.

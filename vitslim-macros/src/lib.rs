@@ -5,6 +5,7 @@ mod attr;
 mod axis;
 mod container;
 mod expand;
+mod lend;
 mod name;
 mod root;
 #[cfg(test)]

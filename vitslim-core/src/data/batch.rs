@@ -79,8 +79,8 @@ impl Order {
     }
 }
 
-/// Number of steps of an epoch of training. The images that are left when no full batch is left wait for another epoch, as in timm:
-/// a step on a few images moves the weights as far as one on a batch, in a worse direction. At least 1.
+/// Number of steps of an epoch of training, at least 1. Images that do not fill a batch wait for another epoch, as in timm: a step on
+/// a few images moves the weights as far as any other, but in a worse direction.
 pub fn full_batches(images: usize, batch: usize) -> usize {
     (images / batch).max(1)
 }

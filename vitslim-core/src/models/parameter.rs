@@ -300,10 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn built_in_networks_share_no_parameter() {
+    fn built_in_networks_share_no_parameter_and_freeze_all_but_their_norms() {
         fn check<A: Architecture>(config: &A::Config) {
             let model = A::init(config, &Device::flex()).unwrap();
             Parameter::are_apart(&model).unwrap();
+            let trained = Parameter::annotated(&model).into_iter().filter(|parameter| !parameter.freezes());
+            let trained: Vec<String> = trained.map(|parameter| parameter.path).collect();
+            assert!(!trained.is_empty());
+            assert_eq!(trained, named(&model, Parameter::is_of_norm));
         }
         let vit =
             VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 2, ..VitConfig::default() };

@@ -1,7 +1,6 @@
 //! The Vision Transformer (Dosovitskiy et al. 2020) and DeiT (Touvron et al. 2020). Names of parts are timm's.
 
 use burn::module::{Module, Param};
-use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Architecture, ConfigError, Logits, limits};
 use crate::nn::{
     Conv2d, Conv2dConfig, DropPath, Dropout, Gelu, HeadLayout, LayerNorm, LayerNormConfig, Linear,
-    LinearConfig, TokenGate, normal,
+    LinearConfig, NORMAL, TokenGate, normal,
 };
 use crate::slim::Slimmable;
 
@@ -151,7 +150,7 @@ impl PatchEmbed {
         let patch = [config.patch_size; 2];
         let mut proj = Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch);
         if config.channels * config.patch_size * config.patch_size < SMALLEST_PATCH {
-            proj.initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
+            proj.initializer = NORMAL;
         }
         Self { proj: proj.init(device) }
     }

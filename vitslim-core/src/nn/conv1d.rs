@@ -4,7 +4,7 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
-use super::init::weight_and_bias;
+use super::init::{pytorch, weight_and_bias};
 use super::product;
 
 /// Configuration of a [`Conv1d`].
@@ -29,7 +29,7 @@ pub struct Conv1dConfig {
     #[config(default = true)]
     pub bias: bool,
     /// What the weights are drawn from. [`Conv2dConfig`](super::Conv2dConfig) says what the default is.
-    #[config(default = "Initializer::KaimingUniform { gain: 1.0 / f64::sqrt(3.0), fan_out_only: false }")]
+    #[config(default = "pytorch()")]
     pub initializer: Initializer,
 }
 

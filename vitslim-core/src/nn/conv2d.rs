@@ -4,7 +4,7 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
-use super::init::weight_and_bias;
+use super::init::{pytorch, weight_and_bias};
 use super::product;
 
 /// Configuration of a [`Conv2d`].
@@ -29,7 +29,7 @@ pub struct Conv2dConfig {
     /// What the weights are drawn from. By default weights and bias are uniform within `1 / sqrt(inputs)`, where `inputs` are the
     /// values that an output reads, as in PyTorch; so are the patch embeddings of timm's ViT, DeiT and Swin. With anything but
     /// `KaimingUniform` the bias is 0.
-    #[config(default = "Initializer::KaimingUniform { gain: 1.0 / f64::sqrt(3.0), fan_out_only: false }")]
+    #[config(default = "pytorch()")]
     pub initializer: Initializer,
 }
 

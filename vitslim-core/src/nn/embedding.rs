@@ -3,7 +3,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor, module};
 
-use super::init::weight_and_bias;
+use super::init::{NORMAL, weight_and_bias};
 use crate::slim::{Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of an [`Embedding`].
@@ -15,7 +15,7 @@ pub struct EmbeddingConfig {
     pub d_model: usize,
     /// What the vectors are drawn from. By default they are normal with std 0.02, as timm draws tokens, positions and tables of
     /// biases; PyTorch's own embedding has a std of 1.
-    #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
+    #[config(default = "NORMAL")]
     pub initializer: Initializer,
 }
 

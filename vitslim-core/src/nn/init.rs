@@ -7,6 +7,14 @@ use burn::module::Param;
 use burn::nn::Initializer;
 use burn::tensor::{Device, Distribution, Tensor};
 
+/// What timm's transformers draw their weights from, and a ConvNeXt its convolutions.
+pub(crate) const NORMAL: Initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
+
+/// What PyTorch draws its layers from: uniform within `1 / sqrt(inputs)`, where `inputs` are the values that an output reads.
+pub(super) fn pytorch() -> Initializer {
+    Initializer::KaimingUniform { gain: 1.0 / f64::sqrt(3.0), fan_out_only: false }
+}
+
 /// A parameter drawn from a normal distribution with mean 0 and deviation `std`. timm draws positions, and all tokens but the class
 /// token, with 0.02 (`trunc_normal_(std=.02)`; its bounds of ±2 are a hundred stds away, so nothing is truncated here), and the
 /// class token with 1e-6.

@@ -3,7 +3,7 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor};
 
-use super::init::weight_and_bias;
+use super::init::{NORMAL, weight_and_bias};
 use super::product;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
@@ -20,7 +20,7 @@ pub struct LinearConfig {
     pub bias: bool,
     /// What the weights are drawn from. By default they are normal with std 0.02, as those of timm's transformers. With anything
     /// but `KaimingUniform`, PyTorch's own default, the bias is 0.
-    #[config(default = "Initializer::Normal { mean: 0.0, std: 0.02 }")]
+    #[config(default = "NORMAL")]
     pub initializer: Initializer,
 }
 

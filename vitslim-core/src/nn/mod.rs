@@ -35,6 +35,7 @@ pub use drop_path::DropPath;
 pub use dropout::Dropout;
 pub use embedding::{Embedding, EmbeddingConfig};
 pub use group_norm::{GroupNorm, GroupNormConfig};
+pub(crate) use init::NORMAL;
 pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Gelu, Linear, LinearConfig};

@@ -57,8 +57,8 @@ pub(super) fn begin(
 }
 
 /// What a run is told that another version began and did not complete.
-const OTHER_TRAINING: &str = "another version of vitslim began this run, and trains otherwise: what is left trains as this version does, \
-     so that the results are those of neither; the changelog says what changed, and `--fresh` starts again";
+const OTHER_TRAINING: &str = "another version of vitslim began this run, and it trained differently: what is left trains as this version \
+     does. The changelog says what changed; `--fresh` starts again";
 
 /// Checks what is there, and removes what no longer holds.
 fn go_on(

@@ -497,13 +497,13 @@ fn stages_are_shared_by_what_is_trained_on_and_not_by_what_is_only_reported() {
 }
 
 #[test]
-fn a_run_that_another_version_began_says_that_it_trains_otherwise_where_something_is_left_to_train() {
+fn a_run_that_another_version_began_says_that_it_trains_differently_where_something_is_left_to_train() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", TINY);
     let run = |arguments: &[&str]| {
         let output = workspace.vitslim(&[&["run", file.to_str().unwrap()], arguments].concat());
         assert!(output.status.success(), "{}", said(&output));
-        said(&output).contains("another version of vitslim began this run, and trains otherwise")
+        said(&output).contains("another version of vitslim began this run, and it trained differently")
     };
     let record = workspace.path(RUN).join("data.json");
     let began_with = |training: u64| {

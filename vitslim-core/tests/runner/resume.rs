@@ -181,9 +181,8 @@ fn a_torn_line_and_a_damaged_checkpoint_are_told_and_repaired() {
     }
     let output = reference.workspace.vitslim(&["run", reference.file.to_str().unwrap()]);
     let printed = said(&output);
-    for told in ["pretrain: the checkpoint of epoch ", " is damaged; the stage starts again"] {
-        assert!(printed.contains(told), "{printed}");
-    }
+    let told = "pretrain: the checkpoint of epoch 3 is damaged; the stage starts again";
+    assert!(printed.contains(told), "{printed}");
     reference.assert_same_end(&reference.workspace, "begun anew");
 }
 

@@ -3,8 +3,9 @@
 use syn::Error;
 
 use crate::ast::{Field, Input, Shape, elements};
-use crate::attr::{Lend, Role, Source, nearest};
+use crate::attr::{Role, nearest};
 use crate::axis::{Meaning, Names};
+use crate::lend::{Lend, Source};
 use crate::name::Name;
 
 /// Whether `field` can be lent this.

@@ -3,8 +3,9 @@
 use syn::{Error, Ident, Type};
 
 use crate::ast::{Field, Shape, elements, last_word};
-use crate::attr::{Lend, Part, Role, likely_key};
+use crate::attr::{Part, Role, likely_key};
 use crate::axis::{Axis, Side};
+use crate::lend::Lend;
 
 /// Types that everybody writes by these names, so that one in the wrong place can be told by name. Any other is left to
 /// the compiler's own check of the generated code.

@@ -1,16 +1,12 @@
 //! The blocks of a stage.
 
 use burn::module::{Module, Param};
-use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
 use super::config::ConvNextConfig;
 use crate::models::Mlp;
-use crate::nn::{Conv2d, Conv2dConfig, DropPath, LayerNorm, LayerNormConfig};
+use crate::nn::{Conv2d, Conv2dConfig, DropPath, LayerNorm, LayerNormConfig, NORMAL};
 use crate::slim::Slimmable;
-
-/// timm draws the convolutions of a ConvNeXt as its linear layers.
-pub(super) const CONVOLUTION: Initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
 
 /// A depthwise convolution, a norm and an MLP, scaled and added to what enters.
 #[derive(Module, Debug, Slimmable)]
@@ -40,7 +36,7 @@ impl ConvNextBlock {
         let conv_dw = Conv2dConfig::new([dim; 2], [config.kernel_size; 2])
             .with_padding([config.kernel_size / 2; 2])
             .with_groups(dim)
-            .with_initializer(CONVOLUTION);
+            .with_initializer(NORMAL);
         Self {
             conv_dw: conv_dw.init(device),
             norm: LayerNormConfig::new(dim).init(device),

@@ -9,17 +9,16 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Logits};
-use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, NORMAL};
 use crate::slim::Slimmable;
 
-use block::CONVOLUTION;
 pub use block::ConvNextBlock;
 pub use config::ConvNextConfig;
 
 /// A convolution whose stride is its kernel.
 fn patchwise(channels: [usize; 2], patch: usize, device: &Device) -> Conv2d {
     let conv = Conv2dConfig::new(channels, [patch; 2]).with_stride([patch; 2]);
-    conv.with_initializer(CONVOLUTION).init(device)
+    conv.with_initializer(NORMAL).init(device)
 }
 
 /// The step from the former stage's width, and blocks of one width.
