@@ -98,7 +98,7 @@ impl Resolving<'_> {
             return known;
         }
         let number = self.dimensions.len();
-        let groups = self.scope.sizes(&path).cloned();
+        let groups = self.scope.sizes(&path).map(<[usize]>::to_vec);
         if groups.is_none() {
             self.unknown.push(number);
         }
