@@ -66,6 +66,28 @@ pub struct OnlyOne {
     reader: Reader,
 }
 
+/// Reads the widths of two fields and that of the last stage.
+#[derive(Module, Debug, Slimmable)]
+pub struct MultiScale {
+    #[slim(output = [width1], gate)]
+    scale1: Linear,
+    #[slim(output = [width2], gate)]
+    scale2: Linear,
+    #[slim]
+    stages: Vec<Stage>,
+    #[slim(input = [width1 + width2 + stages.last.width])]
+    head: Linear,
+}
+
+/// Declares its width.
+#[derive(Module, Debug, Slimmable)]
+pub struct Stage {
+    #[slim(output = [width], gate)]
+    fc1: Linear,
+    #[slim(input = [width])]
+    fc2: Linear,
+}
+
 /// A product that a layer of the author's own computes.
 #[derive(Module, Debug, Slimmable)]
 #[slim(contracted = [rank])]
@@ -83,6 +105,22 @@ struct Unsized {
     fc1: Linear,
     #[slim(input = [a + b])]
     fc2: Linear,
+}
+
+#[test]
+fn a_head_reads_several_scales() {
+    let stage = |width| Stage { fc1: linear(2, width), fc2: linear(width, 2) };
+    let model = MultiScale {
+        scale1: linear(2, 3),
+        scale2: linear(2, 4),
+        stages: vec![stage(5), stage(6)],
+        head: linear(3 + 4 + 6, 2),
+    };
+    let mut plan = Plan::whole(&describe(&model).expect("sizes that agree"));
+    plan.get_mut("stages.0.width").expect("its width").keep = vec![0];
+    plan.get_mut("stages.1.width").expect("its width").keep = vec![1, 2];
+    plan.get_mut("width2").expect("a width").keep = vec![3];
+    assert_eq!(model.slim(&plan).expect("a plan for it").head.weight.dims(), [3 + 1 + 2, 2]);
 }
 
 #[test]
