@@ -2,7 +2,7 @@
 
 use burn::tensor::{FloatDType, activation};
 use vitslim_core::prelude::*;
-use vitslim_core::slim::{DimensionMapper, Factor, Output};
+use vitslim_core::slim::{DimensionMapper, Factor, Output, Treatment};
 
 use super::features::HIDDEN;
 use super::net::{Part, WIDTH, linear, pooled, rows};
@@ -101,6 +101,9 @@ pub const NOT_LEFT: u8 = 4;
 /// The width is gated before a sigmoid, and not behind it, where it has another name.
 pub const UNGATED: u8 = 5;
 
+/// A field that there is not is trained in some way.
+pub const MISTREATED: u8 = 6;
+
 /// Taken apart by hand, as a network is that lends a dimension by another name.
 #[derive(Module, Debug)]
 pub struct ByHand<const HOW: u8> {
@@ -128,6 +131,7 @@ pub struct GatedHead {
 impl<const HOW: u8> Slimmable for ByHand<HOW> {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
         let Self { embed, mut head, mut gated } = self;
+        mapper.treat(if HOW == MISTREATED { "embde" } else { "embed" }, &[Treatment::NoDecay]);
         mapper.lend(&[("width", "width".to_owned())]);
         let name = if HOW == MISNAMED { "stem" } else { "embed" };
         let embed = mapper.axis::<Output, _>(name, embed, Output, &[Factor::Units("width")], HOW == UNGATED);

@@ -110,6 +110,15 @@ const PLANTED: &[Planted] = &[
         &["`blocks.0.hidden`", "take `hidden` from the `output` of `blocks.*.skip`"],
     ),
     (
+        "two gates missing behind squeeze-and-excitation",
+        checked_part::<features::TwoGatesMissing>,
+        &[
+            "`blocks.0.hidden`",
+            "write `gate` after the `input` of `blocks.*.reduce`, where that is `hidden`; and write `gate` after the `input` of \
+             `blocks.*.fc2`, where that is `hidden`: with that, the two agree",
+        ],
+    ),
+    (
         "a name shared, and one gate",
         checked_part::<features::SharedWithoutGate>,
         &[
@@ -166,6 +175,7 @@ const PLANTED: &[Planted] = &[
         checked_part::<features::Indivisible>,
         &[
             "the output of `blocks.0.fc1` cannot carry `blocks.0.hidden`: it has 8 features, not a multiple of the 3 per unit",
+            "is a count in the axis too many, or the layer made too small?",
         ],
     ),
     (
@@ -173,6 +183,30 @@ const PLANTED: &[Planted] = &[
         checked_part::<features::SizesDisagree>,
         &[
             "the output of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 6 units there, but 8 at `blocks.0.fc1`",
+            "if not, give one another name",
+        ],
+    ),
+    (
+        "a count that an axis leaves out",
+        checked_part::<features::CountForgotten>,
+        &[
+            "the input of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 16 units there, but 8 at `blocks.0.fc1`: if each unit \
+             has 2 features there, write that count too, as in `[2, hidden]`",
+        ],
+    ),
+    (
+        "queries, keys and values whose number an axis leaves out",
+        checked_part::<features::LayoutDisagrees<false>>,
+        &[
+            "it has 18 units there, but 6 in its layout: if each unit has 3 features there, write that count too, as in \
+             `[3, heads, head_dim]`",
+        ],
+    ),
+    (
+        "a layout of other heads",
+        checked_part::<features::LayoutDisagrees<true>>,
+        &[
+            "it has 18 units there, but 8 in its layout: is its `HeadLayout` made for the heads and dims of this layer?",
         ],
     ),
     (
@@ -214,7 +248,9 @@ const PLANTED: &[Planted] = &[
     (
         "a token gate that removes nothing",
         checked_part::<tokens::KeepMissing>,
-        &["the token gate `blocks.0.tokens` removes no tokens: the forward pass never calls its `keep`"],
+        &[
+            "the token gate `blocks.0.tokens` (and 1 like it) removes no tokens: the forward pass never calls its `keep`",
+        ],
     ),
     (
         "a token gate that scales nothing",
@@ -224,7 +260,7 @@ const PLANTED: &[Planted] = &[
     (
         "a token gate for fewer tokens",
         checked_part::<tokens::PrefixForgotten>,
-        &["the token gate `blocks.0.tokens` is made for 3 tokens, but 4 arrive at it"],
+        &["the token gate `blocks.0.tokens` (and 1 like it) is made for 3 tokens, but 4 arrive at it"],
     ),
     (
         "positions behind a token gate",
@@ -234,7 +270,7 @@ const PLANTED: &[Planted] = &[
     (
         "a token gate that acts twice",
         checked_part::<tokens::KeptTwice>,
-        &["calls `keep` of the token gate `blocks.0.tokens` 2 times"],
+        &["calls `keep` of the token gate `blocks.0.tokens` (and 1 like it) 2 times"],
     ),
     (
         "positions behind the later of two token gates",
@@ -268,6 +304,11 @@ const PLANTED: &[Planted] = &[
         "a field called by another name",
         checked::<made::ByHand<{ made::MISNAMED }>>,
         &["calls `embed.weight` by the name `stem.weight`", "the name of the field"],
+    ),
+    (
+        "how to train a field that there is not",
+        checked::<made::ByHand<{ made::MISTREATED }>>,
+        &["says how to train `embde`, and the network has no such field; did you mean `embed`?"],
     ),
     (
         "a scope that is not closed",
@@ -363,7 +404,7 @@ fn right_annotations_pass() {
     let told = ExperimentCheck { undeclared, ..ExperimentCheck::default() }.table().replace("\n  ", " ");
     assert!(
         told.contains(
-            "blocks.1.width is borrowed, but no enclosing struct declares it: it is not prunable. If"
+            "blocks.0.width (and 1 like it) is borrowed, but no enclosing struct declares it: it is not prunable. If"
         ),
         "{told}"
     );

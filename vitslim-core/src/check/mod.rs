@@ -39,6 +39,7 @@ mod change;
 mod culprit;
 mod dimensions;
 mod experiment;
+mod fields;
 mod gradient;
 mod listed;
 mod parameters;

@@ -61,6 +61,29 @@ fn declares(path: &str, declared: &[String]) -> String {
     }
 }
 
+/// What to write where `dimension`, which is grouped by `groups`, has `units` units and not those of the layer `first`, or of its
+/// layout.
+fn instead(units: usize, dimension: &Dimension, first: Option<&str>, groups: Option<&str>) -> String {
+    let times = |more: usize, less: usize| more.checked_div(less).filter(|times| less * times == more);
+    let list = groups.into_iter().chain([dimension.name()]).collect::<Vec<_>>().join(", ");
+    match (times(units, dimension.units()), times(dimension.units(), units), first) {
+        (Some(times), ..) => {
+            format!(
+                "if each unit has {times} features there, write that count too, as in `[{times}, {list}]`"
+            )
+        }
+        (_, Some(times), Some(first)) => {
+            format!(
+                "if each unit has {times} features at `{first}`, write that count there, as in `[{times}, {list}]`"
+            )
+        }
+        (.., Some(_)) => {
+            "if they are the same units, give both layers that size; if not, give one another name".to_owned()
+        }
+        (.., None) => "is its `HeadLayout` made for the heads and dims of this layer?".to_owned(),
+    }
+}
+
 /// Collects the dimensions in the order of the traversal.
 #[derive(Default)]
 pub(super) struct Describe {
@@ -128,7 +151,8 @@ impl DimensionMapper for Describe {
         let features_per_unit = axis.features_per_unit();
         if features_per_unit == 0 || !extent.is_multiple_of(features_per_unit) {
             let reason = format!(
-                "it has {extent} features, not a multiple of the {features_per_unit} per unit that its axis says"
+                "it has {extent} features, not a multiple of the {features_per_unit} per unit that its axis says: is a count in the \
+                 axis too many, or the layer made too small?"
             );
             self.refuse(axis, side, reason);
             return layer;
@@ -144,10 +168,13 @@ impl DimensionMapper for Describe {
         let index = known.unwrap_or_else(|| self.add(&axis.dimension, DimensionKind::Features, vec![units]));
         let dimension = &mut self.dimensions[index];
         if dimension.units() != units {
-            let first = dimension.carriers.first();
-            let first =
-                first.map_or_else(|| "in its layout".to_owned(), |first| format!("at `{}`", first.layer));
-            let reason = format!("it has {units} units there, but {} {first}", dimension.units());
+            let first = dimension.carriers.first().map(|first| first.layer.as_str());
+            let place = first.map_or_else(|| "in its layout".to_owned(), |first| format!("at `{first}`"));
+            let reason = format!(
+                "it has {units} units there, but {} {place}: {}",
+                dimension.units(),
+                instead(units, dimension, first, self.scope.groups_of(&dimension.path))
+            );
             self.refuse(axis, side, reason);
             return layer;
         }
@@ -168,7 +195,9 @@ impl DimensionMapper for Describe {
             let reason = "its axis names only the groups, but masks multiply units: remove its `gate`";
             self.refuse(axis, side, reason.to_owned());
         } else if extent != groups * axis.features_per_unit() {
-            let reason = format!("it has {extent} features, but its axis names only the {groups} groups");
+            let reason = format!(
+                "it has {extent} features, but its axis names only the {groups} groups: name their units too, if each has its own"
+            );
             self.refuse(axis, side, reason);
         }
         layer
