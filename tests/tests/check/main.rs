@@ -292,6 +292,7 @@ const PLANTED: &[Planted] = &[
         &[
             "`blocks.0.fc1.weight` and `blocks.1.fc1.weight` (and 3 more such pairs) are one parameter to burn",
             "make each block anew",
+            "to tie weights, keep them in one field",
         ],
     ),
     (

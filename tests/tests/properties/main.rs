@@ -3,6 +3,7 @@
 //! type is set once a process, so this is a test binary of its own.
 
 mod hybrid;
+mod tied;
 
 use std::sync::OnceLock;
 
@@ -22,6 +23,7 @@ use vitslim_core::slim::{
 use vitslim_core::values::{self, random};
 
 use hybrid::{Hybrid, Sizes};
+use tied::Tied;
 
 const TOLERANCE: f64 = 1e-10;
 
@@ -300,6 +302,11 @@ proptest! {
     #[test]
     fn hard_masked_equals_sliced_of_a_hybrid(sizes in hybrid_sizes(), kind in kind(), seed in any::<u64>()) {
         check_masked_equals_sliced::<Hybrid>(&sizes, hybrid::TOKENS, kind, seed)?;
+    }
+
+    #[test]
+    fn hard_masked_equals_sliced_with_tied_weights(sizes in [1..=5_usize, 1..=4_usize, 1..=3_usize, 0..=3_usize], kind in kind(), seed in any::<u64>()) {
+        check_masked_equals_sliced::<Tied>(&sizes, tied::SIDE, kind, seed)?;
     }
 
     #[test]

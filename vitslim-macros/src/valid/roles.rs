@@ -2,7 +2,7 @@
 
 use syn::{Error, Ident};
 
-use crate::ast::{Carrier, Input, Shape, elements, last_word, layers};
+use crate::ast::{Carrier, Field, Input, Shape, elements, last_word, layers};
 use crate::attr::{Role, nearest};
 use crate::axis::{Names, Side};
 use crate::name::Name;
@@ -52,8 +52,10 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
         ),
         false => borrow.clone(),
     };
-    let perhaps =
-        |side| perhaps(side, input).map_or_else(String::new, |field| format!(", perhaps `{field}`"));
+    let perhaps = |side| match perhaps(side, input, &carriers) {
+        Some(field) => format!(", perhaps `{field}`"),
+        None => String::new(),
+    };
     // The axis of a parameter counts as either.
     let message = match (carrier(Side::Input), carrier(Side::Output)) {
         (None, Some(consumer)) => format!(
@@ -91,13 +93,14 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
     Err(Error::new_spanned(dimension, message + &hint(dimension, input)))
 }
 
-/// The one layer of this struct that could have an axis at `side` and has none.
-fn perhaps<'a>(side: Side, input: &'a Input) -> Option<&'a Ident> {
+/// The one other layer than `carriers` that could have an axis at `side` and has none.
+fn perhaps<'a>(side: Side, input: &'a Input, carriers: &[Carrier]) -> Option<&'a Ident> {
     let lacks = |field: &&Field| {
+        let carries = carriers.iter().any(|carrier| carrier.field.ident == field.ident);
         let could = layers(field.ty, None)
             .into_iter()
             .any(|ty| last_word(ty).is_some_and(|word| WEIGHTED.iter().any(|layer| word == layer)));
-        could && field.axes().all(|carrier| carrier.axis.side != side)
+        could && !carries && field.axes().all(|carrier| carrier.axis.side != side)
     };
     let mut fields = input.fields.iter().filter(lacks);
     fields.next().filter(|_| fields.next().is_none()).map(|field| field.ident)
