@@ -5,6 +5,8 @@ use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 use vitslim_core::prelude::*;
 
+use crate::config::CoAtNetConfig;
+
 /// Attention with a bias for each pair of positions, and an MLP, each scaled (LayerScale, Touvron et al. 2021) and added to what
 /// enters.
 #[derive(Module, Debug, Slimmable)]
@@ -73,7 +75,7 @@ impl AttentionBlock {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let pooled = match self.stride {
             1 => x,
-            stride => avg_pool2d(x, AvgPoolOptions::new([stride; 2]).with_stride([stride; 2])),
+            stride => avg_pool2d(x, AvgPoolOptions::new([stride; 2])),
         };
         let [batch, _, height, width] = pooled.dims();
         let x = pooled.flatten::<3>(2, 3).swap_dims(1, 2);

@@ -4,7 +4,7 @@ use burn::tensor::{FloatDType, activation};
 use vitslim_core::prelude::*;
 use vitslim_core::slim::{DimensionMapper, Factor, Output, Treatment};
 
-use super::features::HIDDEN;
+use super::features::{HIDDEN, NeverEmpty};
 use super::net::{Part, WIDTH, linear, pooled, rows};
 
 #[derive(Module, Debug, Slimmable)]
@@ -85,6 +85,34 @@ impl<const LEARNT: bool> Part for ByZero<LEARNT> {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let scale = if LEARNT { self.scale.val() } else { self.scale.val() * 0.0 };
         x.clone() + self.fc2.forward(activation::gelu(self.fc1.forward(x))) * scale.unsqueeze()
+    }
+}
+
+/// A branch that cannot be empty, and another with hidden units, which a budget ranks together although they are no list.
+#[derive(Module, Debug, Slimmable)]
+pub struct InTwoFields {
+    embed: Linear,
+    #[slim]
+    first: NeverEmpty,
+    #[slim]
+    second: Mlp,
+}
+
+impl Architecture for InTwoFields {
+    type Config = ();
+
+    fn presets() -> Vec<(&'static str, ())> {
+        Vec::new()
+    }
+
+    fn init(_: &(), device: &Device) -> Result<Self, ConfigError> {
+        let (first, second) = (NeverEmpty::new(device), Mlp::new(device));
+        Ok(Self { embed: linear(4, WIDTH, device), first, second })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let x = self.first.forward(self.embed.forward(rows(images)));
+        pooled(self.second.forward(x)).narrow(1, 0, 3).into()
     }
 }
 

@@ -156,6 +156,11 @@ const PLANTED: &[Planted] = &[
         &["`blocks.0.hidden`", "with all its units cut, the forward pass fails"],
     ),
     (
+        "a branch that cannot be empty, beside another with hidden units",
+        checked::<made::InTwoFields>,
+        &["`first.hidden`", "with all its units cut, the forward pass fails"],
+    ),
+    (
         "a norm by hand",
         checked_part::<features::NormByHand>,
         &["`blocks.0.hidden`", "something between `blocks.*.fc1` and `blocks.*.fc2` counts them"],
@@ -260,7 +265,7 @@ const PLANTED: &[Planted] = &[
     (
         "a token gate for fewer tokens",
         checked_part::<tokens::PrefixForgotten>,
-        &["the token gate `blocks.0.tokens` (and 1 like it) is made for 3 tokens, but 4 arrive at it"],
+        &["the token gate `blocks.0.tokens` is made for 3 tokens, but 4 arrive at it"],
     ),
     (
         "positions behind a token gate",
