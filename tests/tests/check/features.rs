@@ -577,3 +577,75 @@ impl<const OTHER: bool> Part for LayoutDisagrees<OTHER> {
         x.clone() + self.proj.forward(self.heads.attend(self.qkv.forward(x)))
     }
 }
+
+/// A norm inside of a tuple, whose gate stands on the layer before it.
+#[derive(Module, Debug, Slimmable)]
+pub struct GateOnTheWrongPart {
+    #[slim(0(output = [hidden], gate), 1(output = [hidden]))]
+    write: (Linear, BatchNorm),
+    #[slim(input = [hidden])]
+    fc2: Linear,
+}
+
+impl Part for GateOnTheWrongPart {
+    fn new(device: &Device) -> Self {
+        let write = (linear(WIDTH, HIDDEN, device), BatchNormConfig::new(HIDDEN).init(device));
+        Self { write, fc2: linear(HIDDEN, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = self.write.0.forward(x.clone()).swap_dims(1, 2);
+        let hidden = activation::relu(self.write.1.forward(hidden)).swap_dims(1, 2);
+        x + self.fc2.forward(hidden)
+    }
+}
+
+/// Two MLPs, which scale their hidden units by a struct that declares what it should borrow.
+#[derive(Module, Debug, Slimmable)]
+pub struct NotBorrowed {
+    #[slim]
+    first: Scaled,
+    #[slim]
+    second: Scaled,
+}
+
+#[derive(Module, Debug, Slimmable)]
+pub struct Scaled {
+    #[slim(output = [hidden])]
+    fc1: Linear,
+    #[slim]
+    excite: Excite,
+    #[slim(input = [hidden], gate)]
+    fc2: Linear,
+}
+
+#[derive(Module, Debug, Slimmable)]
+pub struct Excite {
+    #[slim(input = [hidden], gate, output = [squeezed])]
+    reduce: Linear,
+    #[slim(input = [squeezed], gate, output = [hidden])]
+    expand: Linear,
+}
+
+impl Scaled {
+    fn new(device: &Device) -> Self {
+        let excite = Excite { reduce: linear(HIDDEN, 4, device), expand: linear(4, HIDDEN, device) };
+        Self { fc1: linear(WIDTH, HIDDEN, device), excite, fc2: linear(HIDDEN, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = activation::gelu(self.fc1.forward(x.clone()));
+        let squeezed = activation::gelu(self.excite.reduce.forward(hidden.clone()));
+        x + self.fc2.forward(hidden * activation::sigmoid(self.excite.expand.forward(squeezed)))
+    }
+}
+
+impl Part for NotBorrowed {
+    fn new(device: &Device) -> Self {
+        Self { first: Scaled::new(device), second: Scaled::new(device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.second.forward(self.first.forward(x))
+    }
+}

@@ -119,6 +119,21 @@ const PLANTED: &[Planted] = &[
         ],
     ),
     (
+        "a gate on the wrong part of a tuple",
+        checked_part::<features::GateOnTheWrongPart>,
+        &["`blocks.0.hidden`", "write `gate` after the `output` of `blocks.*.write.1`"],
+    ),
+    (
+        "a dimension declared that should be borrowed, in two fields",
+        checked_part::<features::NotBorrowed>,
+        &[
+            "`blocks.0.first.hidden` (and 1 like it): after slicing, layers do not fit each other",
+            "the same is wrong with `blocks.0.second.hidden`",
+            "`blocks.*.first.excite` declares a `hidden` of its own: with `#[slim(outer = [hidden])]` on its struct it borrows \
+             `blocks.*.first.hidden`, and the two agree",
+        ],
+    ),
+    (
         "a name shared, and one gate",
         checked_part::<features::SharedWithoutGate>,
         &[

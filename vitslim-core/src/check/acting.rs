@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::change::{Change, changed};
-use super::pattern::pattern;
+use super::pattern::{layer_pattern, pattern};
 use super::subject::{Subject, TOLERANCE};
 use crate::models::{Architecture, Parameter};
 use crate::slim::{DimensionAxis, DimensionMapper, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor};
@@ -75,7 +75,7 @@ impl DimensionMapper for Taking<'_> {
                 Some(known) => known.values.push((path, values)),
                 None => self.taken.push(Taken {
                     parameter: pattern(&path),
-                    layer: pattern(&axis.layer),
+                    layer: layer_pattern(&axis.layer),
                     side: side.name(),
                     dimension: pattern(&axis.dimension),
                     gated: axis.gated,

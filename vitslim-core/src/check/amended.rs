@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleDisplay, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor};
 
-use super::pattern::{dimension_around, pattern};
+use super::pattern::{dimension_around, layer_pattern, pattern};
 use crate::nn::{HeadLayout, TokenGate};
 use crate::slim::{
     DimensionAxis, DimensionMapper, Output, Scope, Side, SlimLayer, Slimmable, scale_param, select_param,
@@ -25,7 +25,7 @@ pub(super) enum Amendment {
 /// An annotated side of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Pattern of the layer: `blocks.*.mlp.fc1`.
+    /// Pattern of the layer: `blocks.*.mlp.fc1`, `stages.*.downsample.1`.
     pub layer: String,
     /// The side.
     pub side: String,
@@ -111,7 +111,7 @@ impl<M: DimensionMapper> DimensionMapper for Amending<'_, M> {
 impl Place {
     /// The place of `axis`.
     pub fn of<S: Side>(axis: &DimensionAxis, side: S) -> Self {
-        Self { layer: pattern(&axis.layer), side: side.name(), dimension: pattern(&axis.dimension) }
+        Self { layer: layer_pattern(&axis.layer), side: side.name(), dimension: pattern(&axis.dimension) }
     }
 }
 

@@ -32,6 +32,7 @@
 //! - the forward pass takes another path for other values, or only in training.
 
 mod acting;
+mod alike;
 mod amended;
 mod architecture;
 mod blame;
@@ -49,6 +50,7 @@ mod prove;
 mod repair;
 mod subject;
 mod tokens;
+mod twin;
 
 pub use architecture::{ArchitectureCheck, check_architecture, f64_device};
 pub use experiment::check_experiment;

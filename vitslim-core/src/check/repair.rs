@@ -225,7 +225,7 @@ impl Axes {
 
     /// Whether an axis of `layer` is annotated with `dimension`.
     pub fn has(&self, layer: &str, dimension: &str) -> bool {
-        self.axes.iter().any(|axis| axis.place.layer == layer && axis.place.dimension == dimension)
+        self.axes.iter().any(|axis| pattern(&axis.place.layer) == layer && axis.place.dimension == dimension)
     }
 
     /// Whether axis `axis` of `parameter` carries a dimension already.

@@ -84,8 +84,15 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
                 true => format!("`{producer}`"),
                 false => format!("`{producer}` or `{consumer}`"),
             };
+            // What is read before it is written comes from outside.
+            let comes_in = carriers.first().is_some_and(|carrier| carrier.axis.side == Side::Input);
+            let outside = if comes_in {
+                format!("; or, if an enclosing struct has it, {borrow}")
+            } else {
+                String::new()
+            };
             format!(
-                "`{dimension}` has no gate, so that its mask would act nowhere: write `gate` after its axis on {either}"
+                "`{dimension}` has no gate, so that its mask would act nowhere: write `gate` after its axis on {either}{outside}"
             )
         }
         _ => return Ok(()),
