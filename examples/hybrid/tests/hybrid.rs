@@ -34,6 +34,15 @@ fn few_lines_are_there_for_vitslim_only() {
 }
 
 #[test]
+fn the_recipe_shows_these_very_lines() {
+    let read = |file: &str| fs::read_to_string(Path::new(CRATE).join(file)).expect(file);
+    let recipes = read("../../docs/recipes.md");
+    let (_, shown) = recipes.split_once("```rust,ignore\n").expect("a block");
+    let (shown, _) = shown.split_once("```").expect("its end");
+    assert!(read("src/net.rs").contains(shown), "the recipe shows other structs than `src/net.rs` has");
+}
+
+#[test]
 fn the_annotations_are_proved() {
     let found: Value = serde_json::from_str(&printed(&["check", "experiment.ron", "--json"])).expect("JSON");
     assert_eq!(found["reasons"], Value::Array(Vec::new()));

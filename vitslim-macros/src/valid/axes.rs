@@ -35,19 +35,8 @@ pub(super) fn check_names(axis: &Axis, input: &Input, names: &Names) -> Result<(
                 }
                 None => format!("add a field `#[slim(layout = [{first}, {second}])] {first}: HeadLayout`"),
             };
-            let groups = format!("if `{first}` groups `{second}`, {layout}");
-            let beside = format!("if their features stand side by side, write `[{first} + {second}]`");
-            let is_alone = |name: &Name| {
-                let mut axes = input.axes().map(|carrier| &carrier.axis.list);
-                axes.any(|list| list.has(name) && list.names().count() == 1)
-            };
-            // What is grouped stands with its groups everywhere.
-            let ways = match is_alone(second) {
-                true => format!("{beside}; {groups}"),
-                false => format!("{groups}; {beside}"),
-            };
             let message = format!(
-                "`{first}` and `{second}` are two dimensions, and a product has one: {ways}; if one is a count, make it a `usize` field"
+                "`{first}` and `{second}` are two dimensions, and an axis has one: if `{first}` groups `{second}`, {layout}; if one is a count, make it a `usize` field"
             );
             Err(Error::new_spanned(second, message))
         }
