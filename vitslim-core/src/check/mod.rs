@@ -43,6 +43,7 @@ mod experiment;
 mod fields;
 mod gradient;
 mod listed;
+mod orders;
 mod parameters;
 mod pattern;
 mod plans;

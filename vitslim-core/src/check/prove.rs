@@ -6,7 +6,7 @@ use burn::module::Module;
 use rand_chacha::ChaCha8Rng;
 
 use super::alike::told_once;
-use super::blame::blame;
+use super::blame::{Blame, blame};
 use super::culprit::Culprit;
 use super::pattern::{pattern, patterns};
 use super::plans::{cuts_something, restored, trials};
@@ -39,6 +39,7 @@ pub(super) fn prove<A: Architecture>(
     let mut proof = Proof::default();
     let mut reasons = Vec::new();
     let mut wrong: HashSet<String> = HashSet::new();
+    let mut repaired = Vec::new();
     let tokens = || subject.dimensions.iter().filter(|d| d.is_tokens()).map(|d| pattern(&d.path));
     if tokens_are_wrong {
         wrong.extend(tokens());
@@ -70,7 +71,12 @@ pub(super) fn prove<A: Architecture>(
             if let Some((outer, inner)) = twin(&culprit) {
                 wrong.extend([outer, inner].map(pattern));
             }
-            reasons.push((first, blame(&culprit, attempts)));
+            let Blame { reason, repairs } = blame(&culprit, attempts);
+            // One mistake at an axis of several dimensions is told once.
+            if repairs.is_empty() || !repaired.contains(&repairs) {
+                reasons.push((first, reason));
+                repaired.push(repairs);
+            }
         }
     }
     proof.reasons = told_once(reasons);

@@ -31,6 +31,8 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
     let carriers: Vec<Carrier> = input.axes().filter(|carrier| carrier.axis.list.has(dimension)).collect();
     match (carriers.as_slice(), lent.as_slice()) {
         (_, []) => {}
+        // What multiplies it is in there too.
+        ([], [_]) if is_contracted(dimension, input) => return Ok(()),
         ([], [field]) => {
             let field = field.ident;
             let message = format!(
@@ -62,6 +64,17 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
             "`{dimension}` is read by `{consumer}`, but nothing in this struct produces it: write `output = [{list}]` on the layer that does{}, or {nested}",
             perhaps(Side::Output)
         ),
+        (Some(_), None) if is_contracted(dimension, input) => match carriers.as_slice() {
+            carriers if carriers.iter().any(|carrier| carrier.axis.gate.is_some()) => return Ok(()),
+            carriers => {
+                let names: Vec<String> =
+                    carriers.iter().map(|carrier| format!("`{}`", carrier.name())).collect();
+                format!(
+                    "`{dimension}` has no gate, so that its mask would act nowhere: write `gate` after its axis on {}",
+                    names.join(" or ")
+                )
+            }
+        },
         (Some(producer), None) if is_product(&carriers) => format!(
             "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: if a product sums over it, as that of queries and keys does, write `layout = [heads, {dimension}, v]` on the `HeadLayout` that computes it, or `#[slim(contracted = [{dimension}])]` on the struct if you do; if a layer reads it, write `input = [{list}]` there; or {nested}"
         ),
@@ -116,6 +129,12 @@ fn perhaps<'a>(side: Side, input: &'a Input, carriers: &[Carrier]) -> Option<&'a
 /// Whether several layers write it, whose product may sum over it.
 fn is_product(carriers: &[Carrier]) -> bool {
     carriers.iter().filter(|carrier| !is_norm(carrier)).count() > 1
+}
+
+/// Whether only a product reads `dimension`: that of queries and keys, or one that the struct names.
+fn is_contracted(dimension: &Name, input: &Input) -> bool {
+    input.contracted.contains(dimension)
+        || input.layouts().any(|layout| layout.contracted() == Some(dimension))
 }
 
 /// The name in this struct that `dimension` was perhaps meant to be.
