@@ -76,7 +76,7 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
             }
         },
         (Some(producer), None) if is_product(&carriers) => format!(
-            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: if a product sums over it, as that of queries and keys does, write `layout = [heads, {dimension}, v]` on the `HeadLayout` that computes it, or `#[slim(contracted = [{dimension}])]` on the struct if you do; if a layer reads it, write `input = [{list}]` there; or {nested}"
+            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: if only a product sums over it, as the scores of attention do, write `layout = [heads, {dimension}, v]` on their `HeadLayout`, or `#[slim(contracted = [{dimension}])]` on the struct for a product of your own; if a layer reads it, write `input = [{list}]` there; or {nested}"
         ),
         (Some(producer), None) => format!(
             "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: write `input = [{list}]` on the layer that does{}, or {nested}",
