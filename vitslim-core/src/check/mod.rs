@@ -15,6 +15,8 @@
 //! | the mask sets that are compared | `plans` |
 //! | masked against sliced, narrowed down | `prove`, `culprit` |
 //! | which parameters still act, and which annotation is missing | `blame`, `acting`, `repair`, `amended`, `change` |
+//! | a dimension that is declared and should be borrowed | `twin` |
+//! | the same mistake in several places | `alike` |
 //! | whether every mask reaches the loss | `gradient` |
 //! | what decays, what stays, and at which rate | `parameters` |
 //!
