@@ -51,4 +51,6 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../../docs/architectures.md")]
     struct Architectures;
+    #[doc = include_str!("../../docs/recipes.md")]
+    struct Recipes;
 }

@@ -504,3 +504,148 @@ impl Part for SizesDisagree {
         panic!("sizes are looked at before any forward pass")
     }
 }
+
+/// Squeeze-and-excitation behind a sigmoid: two layers read what is not 0 for masked units.
+#[derive(Module, Debug, Slimmable)]
+pub struct TwoGatesMissing {
+    #[slim(output = [hidden], gate)]
+    fc1: Linear,
+    #[slim(input = [hidden], output = [squeezed])]
+    reduce: Linear,
+    #[slim(input = [squeezed], gate, output = [hidden])]
+    expand: Linear,
+    #[slim(input = [hidden])]
+    fc2: Linear,
+}
+
+impl Part for TwoGatesMissing {
+    fn new(device: &Device) -> Self {
+        Self {
+            fc1: linear(WIDTH, HIDDEN, device),
+            reduce: linear(HIDDEN, 4, device),
+            expand: linear(4, HIDDEN, device),
+            fc2: linear(HIDDEN, WIDTH, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = activation::sigmoid(self.fc1.forward(x.clone()));
+        let squeezed = activation::gelu(self.reduce.forward(hidden.clone().mean_dim(1)));
+        x + self.fc2.forward(hidden * activation::sigmoid(self.expand.forward(squeezed)))
+    }
+}
+
+/// Two features of a hidden unit, of which the axis does not speak.
+#[derive(Module, Debug, Slimmable)]
+pub struct CountForgotten {
+    #[slim(output = [hidden])]
+    fc1: Linear,
+    #[slim(input = [hidden], gate)]
+    fc2: Linear,
+}
+
+impl Part for CountForgotten {
+    fn new(device: &Device) -> Self {
+        Self { fc1: linear(WIDTH, HIDDEN, device), fc2: linear(2 * HIDDEN, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = self.fc1.forward(x.clone());
+        let both = Tensor::cat(vec![activation::gelu(hidden.clone()), activation::relu(hidden)], 2);
+        x + self.fc2.forward(both)
+    }
+}
+
+/// Queries, keys and values, whose number the axis leaves out; with `OTHER`, a layout of other heads.
+#[derive(Module, Debug, Slimmable)]
+pub struct LayoutDisagrees<const OTHER: bool> {
+    #[slim(output = [heads, head_dim], gate)]
+    qkv: Linear,
+    #[slim(layout = [heads, head_dim])]
+    heads: HeadLayout,
+    #[slim(input = [heads, head_dim])]
+    proj: Linear,
+}
+
+impl<const OTHER: bool> Part for LayoutDisagrees<OTHER> {
+    fn new(device: &Device) -> Self {
+        let heads = HeadLayout::new(2, if OTHER { 4 } else { 3 });
+        Self { qkv: linear(WIDTH, 3 * WIDTH, device), heads, proj: linear(WIDTH, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        x.clone() + self.proj.forward(self.heads.attend(self.qkv.forward(x)))
+    }
+}
+
+/// A norm inside of a tuple, whose gate stands on the layer before it.
+#[derive(Module, Debug, Slimmable)]
+pub struct GateOnTheWrongPart {
+    #[slim(0(output = [hidden], gate), 1(output = [hidden]))]
+    write: (Linear, BatchNorm),
+    #[slim(input = [hidden])]
+    fc2: Linear,
+}
+
+impl Part for GateOnTheWrongPart {
+    fn new(device: &Device) -> Self {
+        let write = (linear(WIDTH, HIDDEN, device), BatchNormConfig::new(HIDDEN).init(device));
+        Self { write, fc2: linear(HIDDEN, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = self.write.0.forward(x.clone()).swap_dims(1, 2);
+        let hidden = activation::relu(self.write.1.forward(hidden)).swap_dims(1, 2);
+        x + self.fc2.forward(hidden)
+    }
+}
+
+/// Two MLPs, which scale their hidden units by a struct that declares what it should borrow.
+#[derive(Module, Debug, Slimmable)]
+pub struct NotBorrowed {
+    #[slim]
+    first: Scaled,
+    #[slim]
+    second: Scaled,
+}
+
+#[derive(Module, Debug, Slimmable)]
+pub struct Scaled {
+    #[slim(output = [hidden])]
+    fc1: Linear,
+    #[slim]
+    excite: Excite,
+    #[slim(input = [hidden], gate)]
+    fc2: Linear,
+}
+
+#[derive(Module, Debug, Slimmable)]
+pub struct Excite {
+    #[slim(input = [hidden], gate, output = [squeezed])]
+    reduce: Linear,
+    #[slim(input = [squeezed], gate, output = [hidden])]
+    expand: Linear,
+}
+
+impl Scaled {
+    fn new(device: &Device) -> Self {
+        let excite = Excite { reduce: linear(HIDDEN, 4, device), expand: linear(4, HIDDEN, device) };
+        Self { fc1: linear(WIDTH, HIDDEN, device), excite, fc2: linear(HIDDEN, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = activation::gelu(self.fc1.forward(x.clone()));
+        let squeezed = activation::gelu(self.excite.reduce.forward(hidden.clone()));
+        x + self.fc2.forward(hidden * activation::sigmoid(self.excite.expand.forward(squeezed)))
+    }
+}
+
+impl Part for NotBorrowed {
+    fn new(device: &Device) -> Self {
+        Self { first: Scaled::new(device), second: Scaled::new(device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.second.forward(self.first.forward(x))
+    }
+}

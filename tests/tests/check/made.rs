@@ -2,9 +2,9 @@
 
 use burn::tensor::{FloatDType, activation};
 use vitslim_core::prelude::*;
-use vitslim_core::slim::{DimensionMapper, Factor, Output};
+use vitslim_core::slim::{DimensionMapper, Factor, Output, Treatment};
 
-use super::features::HIDDEN;
+use super::features::{HIDDEN, NeverEmpty};
 use super::net::{Part, WIDTH, linear, pooled, rows};
 
 #[derive(Module, Debug, Slimmable)]
@@ -88,6 +88,34 @@ impl<const LEARNT: bool> Part for ByZero<LEARNT> {
     }
 }
 
+/// A branch that cannot be empty, and another with hidden units, which a budget ranks together although they are no list.
+#[derive(Module, Debug, Slimmable)]
+pub struct InTwoFields {
+    embed: Linear,
+    #[slim]
+    first: NeverEmpty,
+    #[slim]
+    second: Mlp,
+}
+
+impl Architecture for InTwoFields {
+    type Config = ();
+
+    fn presets() -> Vec<(&'static str, ())> {
+        Vec::new()
+    }
+
+    fn init(_: &(), device: &Device) -> Result<Self, ConfigError> {
+        let (first, second) = (NeverEmpty::new(device), Mlp::new(device));
+        Ok(Self { embed: linear(4, WIDTH, device), first, second })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let x = self.first.forward(self.embed.forward(rows(images)));
+        pooled(self.second.forward(x)).narrow(1, 0, 3).into()
+    }
+}
+
 /// All is right.
 pub const SOUND: u8 = 0;
 /// A field has another name.
@@ -100,6 +128,9 @@ pub const CLOSED_TWICE: u8 = 3;
 pub const NOT_LEFT: u8 = 4;
 /// The width is gated before a sigmoid, and not behind it, where it has another name.
 pub const UNGATED: u8 = 5;
+
+/// A field that there is not is trained in some way.
+pub const MISTREATED: u8 = 6;
 
 /// Taken apart by hand, as a network is that lends a dimension by another name.
 #[derive(Module, Debug)]
@@ -128,6 +159,7 @@ pub struct GatedHead {
 impl<const HOW: u8> Slimmable for ByHand<HOW> {
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self {
         let Self { embed, mut head, mut gated } = self;
+        mapper.treat(if HOW == MISTREATED { "embde" } else { "embed" }, &[Treatment::NoDecay]);
         mapper.lend(&[("width", "width".to_owned())]);
         let name = if HOW == MISNAMED { "stem" } else { "embed" };
         let embed = mapper.axis::<Output, _>(name, embed, Output, &[Factor::Units("width")], HOW == UNGATED);

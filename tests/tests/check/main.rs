@@ -111,6 +111,30 @@ const PLANTED: &[Planted] = &[
         &["`blocks.0.hidden`", "take `hidden` from the `output` of `blocks.*.skip`"],
     ),
     (
+        "two gates missing behind squeeze-and-excitation",
+        checked_part::<features::TwoGatesMissing>,
+        &[
+            "`blocks.0.hidden`",
+            "write `gate` after the `input` of `blocks.*.reduce`, where that is `hidden`; and write `gate` after the `input` of \
+             `blocks.*.fc2`, where that is `hidden`: with that, the two agree",
+        ],
+    ),
+    (
+        "a gate on the wrong part of a tuple",
+        checked_part::<features::GateOnTheWrongPart>,
+        &["`blocks.0.hidden`", "write `gate` after the `output` of `blocks.*.write.1`"],
+    ),
+    (
+        "a dimension declared that should be borrowed, in two fields",
+        checked_part::<features::NotBorrowed>,
+        &[
+            "`blocks.0.first.hidden` (and 1 like it): after slicing, layers do not fit each other",
+            "the same is wrong with `blocks.0.second.hidden`",
+            "`blocks.*.first.excite` declares a `hidden` of its own: with `#[slim(outer = [hidden])]` on its struct it borrows \
+             `blocks.*.first.hidden`, and the two agree",
+        ],
+    ),
+    (
         "a name shared, and one gate",
         checked_part::<features::SharedWithoutGate>,
         &[
@@ -148,6 +172,11 @@ const PLANTED: &[Planted] = &[
         &["`blocks.0.hidden`", "with all its units cut, the forward pass fails"],
     ),
     (
+        "a branch that cannot be empty, beside another with hidden units",
+        checked::<made::InTwoFields>,
+        &["`first.hidden`", "with all its units cut, the forward pass fails"],
+    ),
+    (
         "a norm by hand",
         checked_part::<features::NormByHand>,
         &["`blocks.0.hidden`", "something between `blocks.*.fc1` and `blocks.*.fc2` counts them"],
@@ -167,6 +196,7 @@ const PLANTED: &[Planted] = &[
         checked_part::<features::Indivisible>,
         &[
             "the output of `blocks.0.fc1` cannot carry `blocks.0.hidden`: it has 8 features, not a multiple of the 3 per unit",
+            "is a count in the axis too many, or the layer made too small?",
         ],
     ),
     (
@@ -174,6 +204,30 @@ const PLANTED: &[Planted] = &[
         checked_part::<features::SizesDisagree>,
         &[
             "the output of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 6 units there, but 8 at `blocks.0.fc1`",
+            "if not, give one another name",
+        ],
+    ),
+    (
+        "a count that an axis leaves out",
+        checked_part::<features::CountForgotten>,
+        &[
+            "the input of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 16 units there, but 8 at `blocks.0.fc1`: if each unit \
+             has 2 features there, write that count too, as in `[2, hidden]`",
+        ],
+    ),
+    (
+        "queries, keys and values whose number an axis leaves out",
+        checked_part::<features::LayoutDisagrees<false>>,
+        &[
+            "it has 18 units there, but 6 in its layout: if each unit has 3 features there, write that count too, as in \
+             `[3, heads, head_dim]`",
+        ],
+    ),
+    (
+        "a layout of other heads",
+        checked_part::<features::LayoutDisagrees<true>>,
+        &[
+            "it has 18 units there, but 8 in its layout: is its `HeadLayout` made for the heads and dims of this layer?",
         ],
     ),
     (
@@ -215,7 +269,9 @@ const PLANTED: &[Planted] = &[
     (
         "a token gate that removes nothing",
         checked_part::<tokens::KeepMissing>,
-        &["the token gate `blocks.0.tokens` removes no tokens: the forward pass never calls its `keep`"],
+        &[
+            "the token gate `blocks.0.tokens` (and 1 like it) removes no tokens: the forward pass never calls its `keep`",
+        ],
     ),
     (
         "a token gate that scales nothing",
@@ -235,7 +291,7 @@ const PLANTED: &[Planted] = &[
     (
         "a token gate that acts twice",
         checked_part::<tokens::KeptTwice>,
-        &["calls `keep` of the token gate `blocks.0.tokens` 2 times"],
+        &["calls `keep` of the token gate `blocks.0.tokens` (and 1 like it) 2 times"],
     ),
     (
         "positions behind the later of two token gates",
@@ -257,6 +313,7 @@ const PLANTED: &[Planted] = &[
         &[
             "`blocks.0.fc1.weight` and `blocks.1.fc1.weight` (and 3 more such pairs) are one parameter to burn",
             "make each block anew",
+            "to tie weights, keep them in one field",
         ],
     ),
     (
@@ -269,6 +326,11 @@ const PLANTED: &[Planted] = &[
         "a field called by another name",
         checked::<made::ByHand<{ made::MISNAMED }>>,
         &["calls `embed.weight` by the name `stem.weight`", "the name of the field"],
+    ),
+    (
+        "how to train a field that there is not",
+        checked::<made::ByHand<{ made::MISTREATED }>>,
+        &["says how to train `embde`, and the network has no such field; did you mean `embed`?"],
     ),
     (
         "a scope that is not closed",
@@ -417,7 +479,7 @@ fn right_annotations_pass() {
     let told = ExperimentCheck { undeclared, ..ExperimentCheck::default() }.table().replace("\n  ", " ");
     assert!(
         told.contains(
-            "blocks.1.width is borrowed, but no enclosing struct declares it: it is not prunable. If"
+            "blocks.0.width (and 1 like it) is borrowed, but no enclosing struct declares it: it is not prunable. If"
         ),
         "{told}"
     );

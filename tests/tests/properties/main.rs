@@ -4,6 +4,7 @@
 
 mod forms;
 mod hybrid;
+mod tied;
 
 use std::sync::OnceLock;
 
@@ -24,6 +25,7 @@ use vitslim_core::values::{self, random};
 
 use forms::Forms;
 use hybrid::{Hybrid, Sizes};
+use tied::Tied;
 
 const TOLERANCE: f64 = 1e-10;
 
@@ -320,6 +322,11 @@ proptest! {
     #[test]
     fn hard_masked_equals_sliced_of_a_hybrid(sizes in hybrid_sizes(), kind in kind(), seed in any::<u64>()) {
         check_masked_equals_sliced::<Hybrid>(&sizes, hybrid::TOKENS, kind, seed)?;
+    }
+
+    #[test]
+    fn hard_masked_equals_sliced_with_tied_weights(sizes in [1..=5_usize, 1..=4_usize, 1..=3_usize, 0..=3_usize], kind in kind(), seed in any::<u64>()) {
+        check_masked_equals_sliced::<Tied>(&sizes, tied::SIDE, kind, seed)?;
     }
 
     #[test]

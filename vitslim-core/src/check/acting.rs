@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::change::{Change, changed};
-use super::pattern::pattern;
+use super::pattern::{layer_pattern, pattern};
 use super::subject::{Subject, TOLERANCE};
 use crate::models::{Architecture, Parameter};
 use crate::slim::{
@@ -88,7 +88,7 @@ impl Taking<'_> {
                 Some(known) => known.values.push((place, values)),
                 None => self.taken.push(Taken {
                     parameter: pattern(&place),
-                    layer: pattern(&axis.layer),
+                    layer: layer_pattern(&axis.layer),
                     side: side.name(),
                     dimension: pattern(path),
                     gated: axis.gated,

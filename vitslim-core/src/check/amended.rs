@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleDisplay, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor};
 
-use super::pattern::{dimension_around, pattern};
+use super::pattern::{dimension_around, layer_pattern, pattern};
 use crate::nn::{HeadLayout, TokenGate};
 use crate::slim::{
     DimensionAxis, DimensionMapper, Features, LaidOut, Output, Scope, Side, SlimLayer, Slimmable,
@@ -26,7 +26,7 @@ pub(super) enum Amendment {
 /// An annotated side of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// Pattern of the layer: `blocks.*.mlp.fc1`.
+    /// Pattern of the layer: `blocks.*.mlp.fc1`, `stages.*.downsample.1`.
     pub layer: String,
     /// The side.
     pub side: String,
@@ -109,7 +109,7 @@ impl Place {
     /// The place of `axis`.
     pub fn of<S: Side>(axis: &DimensionAxis, side: S) -> Self {
         let dimensions = axis.dimensions.iter().map(|dimension| pattern(&dimension.path)).collect();
-        Self { layer: pattern(&axis.layer), side: side.name(), dimensions }
+        Self { layer: layer_pattern(&axis.layer), side: side.name(), dimensions }
     }
 }
 

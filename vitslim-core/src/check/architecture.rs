@@ -8,11 +8,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::dimensions::with_costs;
 use super::gradient::{check_gradients, idle};
+use super::pattern::split;
 use super::prove::{Proof, prove};
 use super::repair::Axes;
 use super::subject::{Subject, images};
 use super::tokens::check_tokens;
 use crate::data::ImageShape;
+use crate::experiment::did_you_mean;
 use crate::graph::{GraphError, macs};
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
@@ -158,6 +160,14 @@ fn by_hand(axes: &Axes) -> Option<Reason> {
         let reason =
             Reason::new(format!("a `map_dimensions` written by hand does not end where it began: {said}"));
         return Some(reason.with_help("call `close` once for each `lend`, and `exit` for each `enter`"));
+    }
+    if let Some((path, around)) = &axes.treated {
+        let (_, name) = split(path);
+        let near = did_you_mean(name, around.iter().map(String::as_str));
+        let reason = Reason::new(format!(
+            "a `map_dimensions` written by hand says how to train `{path}`, and the network has no such field{near}"
+        ));
+        return Some(reason.with_help("give `treat` the name of the field"));
     }
     let (said, found) = axes.misnamed.as_ref()?;
     let reason =

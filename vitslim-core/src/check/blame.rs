@@ -11,6 +11,7 @@ use super::culprit::Culprit;
 use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
+use super::twin::{borrow, twin};
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::Reason;
@@ -53,6 +54,9 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> B
         }
         Outcome::Fails(said) => {
             let message = format!("{names}: after slicing, layers do not fit each other ({said})");
+            if let Some((outer, inner)) = twin(culprit) {
+                return Reason::new(message).with_help(borrow(outer, inner)).into();
+            }
             let repairs = repairs(culprit, &[], attempts);
             let reason = Reason::new(with_layers(message, &repairs)).with_help(match repairs.is_empty() {
                 false => told(&subject.model, &repairs),

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
 use super::parameters::parameters;
+use super::pattern::pattern;
 use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
@@ -102,10 +103,7 @@ fn check_network<A: Architecture>(
         check.parameters = Some(parameters(&model, image, &trial.experiment).map_err(|reason| vec![reason])?);
     }
     check.reasons.extend(wrong);
-    let lent = unborrowed.iter().filter_map(|path| path.rsplit_once('.'));
-    check.notes.extend(
-        lent.map(|(field, name)| format!("`{name}` is lent to {field}, but nothing there borrows it")),
-    );
+    check.notes.extend(unborrowed.iter().filter_map(|path| lent_in_vain(path, &undeclared)));
     if !idle.is_empty() {
         let names = idle.join(", ");
         check
@@ -119,6 +117,24 @@ fn check_network<A: Architecture>(
         row.into_iter().for_each(|row| row.searched = true);
     }
     Ok(())
+}
+
+/// What to do about a name that is lent at the pattern `path`, where nothing borrows it. `undeclared` are paths of what is borrowed
+/// and not lent.
+fn lent_in_vain(path: &str, undeclared: &[String]) -> Option<String> {
+    let (field, name) = path.rsplit_once('.')?;
+    let missing = undeclared.iter().find_map(|path| {
+        let (place, missing) = path.rsplit_once('.')?;
+        let place = pattern(place);
+        (place.strip_prefix(field).is_some_and(|rest| ["", ".*"].contains(&rest))).then_some(missing)
+    });
+    let instead = match missing {
+        Some(missing) => format!("but it borrows `{missing}`, which it is not lent: write `{missing} = ...`"),
+        None => format!(
+            "but nothing there borrows it: remove it, or name it on an axis there and list it, as in `#[slim(outer = [{name}])]`"
+        ),
+    };
+    Some(format!("`{name}` is lent to {field}, {instead}"))
 }
 
 /// The dimensions, those that are searched, and the budgets; what is wrong with the latter is added to `found`.
@@ -164,4 +180,23 @@ fn reasons<'a>(errors: impl IntoIterator<Item = &'a ExperimentError>) -> Vec<Rea
         help: error.advice().map(str::to_owned),
     };
     errors.into_iter().map(reason).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lent_in_vain_is_told_with_what_to_write() {
+        let undeclared = ["stages.0.former", "stages.1.former", "head.dim"].map(str::to_owned);
+        let told = |path| lent_in_vain(path, &undeclared).unwrap();
+        assert_eq!(
+            told("stages.fromer"),
+            "`fromer` is lent to stages, but it borrows `former`, which it is not lent: write `former = ...`"
+        );
+        assert!(
+            told("head.width").ends_with("but it borrows `dim`, which it is not lent: write `dim = ...`")
+        );
+        assert!(told("side.width").contains("as in `#[slim(outer = [width])]`"));
+    }
 }

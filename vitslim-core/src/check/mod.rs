@@ -15,6 +15,8 @@
 //! | the mask sets that are compared | `plans` |
 //! | masked against sliced, narrowed down | `prove`, `culprit` |
 //! | which parameters still act, and which annotation is missing | `blame`, `acting`, `repair`, `amended`, `change` |
+//! | a dimension that is declared and should be borrowed | `twin` |
+//! | the same mistake in several places | `alike` |
 //! | whether every mask reaches the loss | `gradient` |
 //! | what decays, what stays, and at which rate | `parameters` |
 //!
@@ -32,6 +34,7 @@
 //! - the forward pass takes another path for other values, or only in training.
 
 mod acting;
+mod alike;
 mod amended;
 mod architecture;
 mod blame;
@@ -39,6 +42,7 @@ mod change;
 mod culprit;
 mod dimensions;
 mod experiment;
+mod fields;
 mod gradient;
 mod listed;
 mod orders;
@@ -49,6 +53,7 @@ mod prove;
 mod repair;
 mod subject;
 mod tokens;
+mod twin;
 
 pub use architecture::{ArchitectureCheck, check_architecture, f64_device};
 pub use experiment::check_experiment;

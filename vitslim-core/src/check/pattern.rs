@@ -8,6 +8,14 @@ pub(super) fn pattern(path: &str) -> String {
     path.split('.').map(step).collect::<Vec<_>>().join(".")
 }
 
+/// The pattern of the layer at `path`. The last step stays: it may be a part of a tuple, with an annotation of its own.
+pub(super) fn layer_pattern(path: &str) -> String {
+    match split(path) {
+        (Some(around), last) => format!("{}.{last}", pattern(around)),
+        (None, last) => last.to_owned(),
+    }
+}
+
 fn is_number(step: &str) -> bool {
     !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -17,7 +17,7 @@ pub(super) struct Trial {
 }
 
 /// Mask sets for a network with `dimensions`: some units of each pattern alone; and of all dimensions together one unit cut,
-/// one unit left, whole groups cut, whole layers cut, and `rounds` times a random share cut.
+/// one unit left, whole groups cut, some whole layers cut, then the others, and `rounds` times a random share cut.
 pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8Rng) -> Vec<Trial> {
     let mut trials = Vec::new();
     let patterns = patterns(dimensions);
@@ -55,10 +55,20 @@ pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8R
             cut.keep.retain(|unit| !(start..start + cut.of[gone]).contains(unit));
         }
     });
-    // A ranking of one dimension always keeps a unit.
-    let alone = |index: usize| patterns.iter().any(|(_, members)| members[..] == [index]);
+    // A ranking of one dimension always keeps a unit; a name ranks all dimensions that are called so, wherever they are.
+    let alone = |index: usize| {
+        dimensions.iter().filter(|other| other.name() == dimensions[index].name()).count() == 1
+    };
+    let empties = |index: usize| !alone(index) && !dimensions[index].is_tokens();
+    let mut emptied = vec![false; dimensions.len()];
     all("whole layers cut", &mut |index, cut, rng| {
-        if !alone(index) && !dimensions[index].is_tokens() && rng.random() {
+        if empties(index) && rng.random() {
+            emptied[index] = true;
+            cut.keep.clear();
+        }
+    });
+    all("whole layers cut", &mut |index, cut, _| {
+        if empties(index) && !emptied[index] {
             cut.keep.clear();
         }
     });
@@ -133,7 +143,7 @@ mod tests {
         let model = Vit::init(&config, &burn::tensor::Device::flex()).unwrap();
         let dimensions = describe(&model).unwrap();
         let trials = trials(&dimensions, 2, &mut ChaCha8Rng::seed_from_u64(1));
-        assert_eq!(trials.len(), 4 + 4 + 2);
+        assert_eq!(trials.len(), 4 + 5 + 2);
         let cut = |plan: &Plan| -> Vec<usize> {
             (0..plan.cuts.len())
                 .filter(|&index| plan.cuts[index].keep.len() < plan.cuts[index].units())
@@ -151,7 +161,11 @@ mod tests {
             let cut = &trials[6].plan.cuts[index];
             assert!(cut.keep == [0, 1, 2] || cut.keep == [3, 4, 5], "{cut:?}");
         }
-        assert!(kept(7).contains(&0));
+        let emptied = |trial| kept(trial).into_iter().map(|kept| kept == 0).collect::<Vec<_>>();
+        for (index, dimension) in dimensions.iter().enumerate() {
+            let is_once = emptied(7)[index] != emptied(8)[index];
+            assert_eq!(is_once, ["head_dim", "hidden"].contains(&dimension.name()), "{}", dimension.path);
+        }
         for trial in &trials {
             trial.plan.check(&dimensions).unwrap();
         }

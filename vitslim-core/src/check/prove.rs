@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use burn::module::Module;
 use rand_chacha::ChaCha8Rng;
 
+use super::alike::told_once;
 use super::blame::{Blame, blame};
 use super::culprit::Culprit;
 use super::pattern::{pattern, patterns};
 use super::plans::{cuts_something, restored, trials};
 use super::subject::{Outcome, Subject};
+use super::twin::twin;
 use crate::models::Architecture;
 use crate::report::Reason;
 use crate::slim::Plan;
@@ -35,6 +37,7 @@ pub(super) fn prove<A: Architecture>(
     rng: &mut ChaCha8Rng,
 ) -> Proof {
     let mut proof = Proof::default();
+    let mut reasons = Vec::new();
     let mut wrong: HashSet<String> = HashSet::new();
     let mut repaired = Vec::new();
     let tokens = || subject.dimensions.iter().filter(|d| d.is_tokens()).map(|d| pattern(&d.path));
@@ -63,14 +66,20 @@ pub(super) fn prove<A: Architecture>(
             }
             let outcome = subject.compare(&plan, &[]);
             let culprit = Culprit { subject, cuts: &trial.cuts, plan, guilty, outcome };
+            let first = subject.dimensions[culprit.guilty[0]].path.clone();
+            // What is one dimension is told once.
+            if let Some((outer, inner)) = twin(&culprit) {
+                wrong.extend([outer, inner].map(pattern));
+            }
             let Blame { reason, repairs } = blame(&culprit, attempts);
             // One mistake at an axis of several dimensions is told once.
             if repairs.is_empty() || !repaired.contains(&repairs) {
-                proof.reasons.push(reason);
+                reasons.push((first, reason));
                 repaired.push(repairs);
             }
         }
     }
+    proof.reasons = told_once(reasons);
     proof
 }
 

@@ -7,12 +7,14 @@ use burn::module::ParamId;
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
 use super::culprit::Culprit;
+use super::fields::fields;
 use super::orders::{divisions, other_orders};
 use super::pattern::{dimension_around, pattern, split};
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, DimensionAxis, DimensionMapper, Features, Scope, Side, SlimLayer, index_tensor, mapped,
+    Dimension, DimensionAxis, DimensionMapper, Features, Scope, Side, SlimLayer, Treatment, index_tensor,
+    mapped,
 };
 
 /// Changes of the annotations, each of which makes the networks of `culprit` agree; empty if none is found in `attempts`.
@@ -46,6 +48,9 @@ pub(super) fn repairs<A: Architecture>(
             return found.into_iter().take(told).collect();
         }
     }
+    if let Some(found) = fewest(&gates, &mut works) {
+        return vec![found];
+    }
     // Two changes: an annotation on the wrong layer, an annotation that needs a gate elsewhere, or two missing ones.
     let first = [&removals[..], &additions, &factors].concat();
     let second = [&additions[..], &gates].concat();
@@ -67,6 +72,22 @@ fn gates(axes: &Axes, dimensions: &[&Dimension], acting: &[Taken]) -> Vec<Amendm
         |place: &Place| acting.iter().any(|taken| taken.layer == place.layer && taken.side == place.side);
     places.sort_by_key(|place| !acts(place));
     places.into_iter().map(|place| Amendment::Gate(place.clone())).collect()
+}
+
+/// Several gates that are needed together, as few of `gates` as are: none of them can go. Those that come last go first.
+fn fewest(gates: &[Amendment], works: &mut impl FnMut(&[Amendment]) -> bool) -> Option<Vec<Amendment>> {
+    if gates.len() < 2 || !works(gates) {
+        return None;
+    }
+    let mut left = gates.to_vec();
+    for index in (0..gates.len()).rev() {
+        let mut fewer = left.clone();
+        fewer.remove(index);
+        if works(&fewer) {
+            left = fewer;
+        }
+    }
+    Some(left)
 }
 
 fn factors(axes: &Axes, dimensions: &[&Dimension]) -> Vec<Amendment> {
@@ -153,6 +174,8 @@ pub(super) struct Axes {
     pub uncut: Option<(String, String, String)>,
     /// A parameter whose layer a traversal written by hand calls by another name: its path as that says, and its path.
     pub misnamed: Option<(String, String)>,
+    /// A path that such a traversal says how to train, and the fields around, of which none is called so.
+    pub treated: Option<(String, Vec<String>)>,
     /// Why the traversal does not end where it began.
     pub unbalanced: Option<String>,
 }
@@ -169,7 +192,8 @@ impl Axes {
     pub fn of<A: Architecture>(model: &A) -> Self {
         let paths =
             Parameter::all(model).into_iter().map(|parameter| (parameter.id, parameter.path)).collect();
-        let list = |scope| ListAxes { scope, axes: Self::default(), paths: &paths };
+        let fields = fields(model);
+        let list = |scope| ListAxes { scope, axes: Self::default(), paths: &paths, fields: &fields };
         let (_, list) = mapped(model, list);
         let undeclared = list.scope.undeclared().to_vec();
         let mut lent: Vec<(String, bool)> = Vec::new();
@@ -195,7 +219,7 @@ impl Axes {
     /// Whether an axis of `layer` is annotated with `dimension`.
     pub fn has(&self, layer: &str, dimension: &str) -> bool {
         let has = |place: &Place| place.dimensions.iter().any(|other| other == dimension);
-        self.axes.iter().any(|axis| axis.place.layer == layer && has(&axis.place))
+        self.axes.iter().any(|axis| pattern(&axis.place.layer) == layer && has(&axis.place))
     }
 
     /// Whether axis `axis` of `parameter` carries a dimension already.
@@ -209,6 +233,8 @@ struct ListAxes<'a> {
     axes: Axes,
     /// Path of each parameter of the model.
     paths: &'a HashMap<ParamId, String>,
+    /// Path of each of its fields.
+    fields: &'a [String],
 }
 
 impl ListAxes<'_> {
@@ -233,6 +259,16 @@ fn inside(layer: &str, path: &str) -> String {
 impl DimensionMapper for ListAxes<'_> {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
+    }
+
+    fn treat(&mut self, field: &str, _: &[Treatment]) {
+        let path = self.scope.path_of(field);
+        if !self.fields.iter().any(|known| known.replace("r#", "") == path) {
+            let around = |known: &String| split(known).0 == split(&path).0;
+            let around = self.fields.iter().filter(|known| around(known));
+            let around = around.map(|known| split(known).1.to_owned()).collect();
+            self.axes.treated.get_or_insert((path, around));
+        }
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {

@@ -45,21 +45,35 @@ pub(super) fn check_tokens<A: Architecture>(subject: &Subject<A>, image: ImageSh
         Err(error) => return vec![Reason::new(format!("the token gates cannot be found: {error}"))],
     };
     let acting = acting(&captured);
+    let here = |number: usize| acting.iter().filter(|acting| acting.gate == number).collect::<Vec<_>>();
+    let wrong: Vec<(String, &Gate, Vec<&Acting>)> = gates
+        .iter()
+        .enumerate()
+        .map(|(number, gate)| (pattern(&gate.path), gate, here(number)))
+        .filter(|(_, gate, here)| gate.wrong("", here).is_some())
+        .collect();
     let mut reasons = Vec::new();
-    let mut told = Vec::new();
-    for (number, gate) in gates.iter().enumerate() {
-        let here: Vec<&Acting> = acting.iter().filter(|acting| acting.gate == number).collect();
+    let mut told: Vec<&String> = Vec::new();
+    for (name, gate, here) in &wrong {
         // One instance of a struct with a mistake is enough.
-        let name = pattern(&gate.path);
-        if let Some(reason) = gate.wrong(&here)
-            && !told.contains(&name)
-        {
-            reasons.push(reason);
-            told.push(name);
+        if told.contains(&name) {
+            continue;
         }
+        told.push(name);
+        let others = match wrong.iter().filter(|(other, ..)| other == name).count() - 1 {
+            0 => String::new(),
+            others => format!(" (and {others} like it)"),
+        };
+        reasons.extend(gate.wrong(&others, here));
     }
+    let mut told: Vec<[String; 2]> = Vec::new();
     for pair in acting.windows(2).filter(|pair| pair[0].gate > pair[1].gate) {
         let [earlier, later] = [pair[0].gate, pair[1].gate].map(|gate| &gates[gate].path);
+        let names = [pattern(earlier), pattern(later)];
+        if told.contains(&names) {
+            continue;
+        }
+        told.push(names);
         reasons.push(
             Reason::new(format!(
                 "the token gate `{earlier}` acts before `{later}`, which is declared before it: the second to act would look for tokens \
@@ -79,19 +93,20 @@ struct Gate {
 }
 
 impl Gate {
-    fn wrong(&self, acting: &[&Acting]) -> Option<Reason> {
+    /// What is wrong with it, and with the `others` that are told with it.
+    fn wrong(&self, others: &str, acting: &[&Acting]) -> Option<Reason> {
         let Self { path, tokens } = self;
         match acting {
             [] => Some(
                 Reason::new(format!(
-                    "the token gate `{path}` removes no tokens: the forward pass never calls its `keep`"
+                    "the token gate `{path}`{others} removes no tokens: the forward pass never calls its `keep`"
                 ))
                 .with_help("write `let x = self.tokens.keep(x);` at the start of the block"),
             ),
             [Acting { arriving, .. }] if arriving == tokens => None,
             [Acting { arriving, .. }] => Some(
                 Reason::new(format!(
-                    "the token gate `{path}` is made for {tokens} tokens, but {arriving} arrive at it"
+                    "the token gate `{path}`{others} is made for {tokens} tokens, but {arriving} arrive at it"
                 ))
                 .with_help(
                     "`TokenGate::new(tokens, prefix)` takes the total number of tokens, prefix included",
@@ -99,7 +114,7 @@ impl Gate {
             ),
             more => Some(
                 Reason::new(format!(
-                    "the forward pass calls `keep` of the token gate `{path}` {} times",
+                    "the forward pass calls `keep` of the token gate `{path}`{others} {} times",
                     more.len()
                 ))
                 .with_help("a gate can remove tokens only once: use a separate gate for each place"),

@@ -41,8 +41,8 @@ pub struct Parameter {
     "`{first}` and `{second}`{others} are one parameter to burn, as after `clone`: only the first would be trained"
 )]
 #[diagnostic(help(
-    "make each block anew, as in `(0..depth).map(|_| Block::new(device)).collect()`; to use the same weights twice, keep one block \
-     and call it twice"
+    "make each block anew, as in `(0..depth).map(|_| Block::new(device)).collect()`; to tie weights, keep them in one field, and use \
+     that wherever they are needed: call a block twice, or hand a part a reference to a layer of another"
 ))]
 pub struct SharedParameterError {
     /// Path of the first parameter.

@@ -171,6 +171,23 @@ pub struct CheckedCarrier {
     pub gated: bool,
 }
 
+/// `paths` of which no two differ only in numbers, each with how many others do.
+fn alike(paths: &[String]) -> Vec<(&str, usize)> {
+    let is_number = |step: &str| step.parse::<usize>().is_ok();
+    let are_alike = |a: &str, b: &str| {
+        let numbers = |(a, b): (&str, &str)| a == b || is_number(a) && is_number(b);
+        a.split('.').count() == b.split('.').count() && a.split('.').zip(b.split('.')).all(numbers)
+    };
+    let mut found: Vec<(&str, usize)> = Vec::new();
+    for path in paths {
+        match found.iter_mut().find(|(known, _)| are_alike(known, path)) {
+            Some((_, others)) => *others += 1,
+            None => found.push((path, 0)),
+        }
+    }
+    found
+}
+
 impl ExperimentCheck {
     /// A table with one row per pattern of dimensions, the layers of each, and what was proved.
     pub fn table(&self) -> String {
@@ -181,12 +198,13 @@ impl ExperimentCheck {
             text.push('\n');
             text += &self.layers();
         }
-        for path in &self.undeclared {
+        for (path, others) in alike(&self.undeclared) {
             let name = path.rsplit('.').next().unwrap_or(path);
+            let others = if others > 0 { format!(" (and {others} like it)") } else { String::new() };
             push(
                 &mut text,
                 &format!(
-                    "{path} is borrowed, but no enclosing struct declares it: it is not prunable. If it has another name in one \
+                    "{path}{others} is borrowed, but no enclosing struct declares it: it is not prunable. If it has another name in one \
                      of them, write there `#[slim({name} = its_name)]` on the field that leads here"
                 ),
             );

@@ -81,6 +81,28 @@ fn declares(path: &str, declared: &[String]) -> String {
     }
 }
 
+/// What to write where a dimension has `units` units and not the `known` ones of the layer `first`, or of its layout. `list` is what
+/// an axis calls it.
+fn instead([units, known]: [usize; 2], first: Option<&str>, list: &str) -> String {
+    let times = |more: usize, less: usize| more.checked_div(less).filter(|times| less * times == more);
+    match (times(units, known), times(known, units), first) {
+        (Some(times), ..) => {
+            format!(
+                "if each unit has {times} features there, write that count too, as in `[{times}, {list}]`"
+            )
+        }
+        (_, Some(times), Some(first)) => {
+            format!(
+                "if each unit has {times} features at `{first}`, write that count there, as in `[{times}, {list}]`"
+            )
+        }
+        (.., Some(_)) => {
+            "if they are the same units, give both layers that size; if not, give one another name".to_owned()
+        }
+        (.., None) => "is its `HeadLayout` made for the heads and dims of this layer?".to_owned(),
+    }
+}
+
 /// Collects the dimensions in the order of the traversal.
 pub(super) struct Describe {
     scope: Scope,
@@ -131,12 +153,13 @@ impl Describe {
         let Some(each) = axis.features_per_unit(&dimension.path) else {
             let groups = dimension.groups.len();
             return (axis.extent() != extent)
-                .then(|| format!("it has {extent} features, but its axis names only the {groups} groups"));
+                .then(|| format!("it has {extent} features, but its axis names only the {groups} groups: name their units too, if each has its own"));
         };
         let is_plain = axis.outer_and_inner().is_some();
         if each == 0 || (is_plain && !extent.is_multiple_of(each)) {
             return Some(format!(
-                "it has {extent} features, not a multiple of the {each} per unit that its axis says"
+                "it has {extent} features, not a multiple of the {each} per unit that its axis says: is a count in the axis too many, or \
+                 the layer made too small?"
             ));
         }
         if !is_plain {
@@ -146,10 +169,12 @@ impl Describe {
         let (units, known) = (extent / each, dimension.groups.iter().sum::<usize>());
         (units != known).then(|| {
             let carriers = self.dimensions.iter().find(|known| known.path == dimension.path);
-            let first = carriers.and_then(|known| known.carriers.first());
-            let first =
-                first.map_or_else(|| "in its layout".to_owned(), |first| format!("at `{}`", first.layer));
-            format!("it has {units} units there, but {known} {first}")
+            let first = carriers.and_then(|known| known.carriers.first()).map(|first| first.layer.as_str());
+            let place = first.map_or_else(|| "in its layout".to_owned(), |first| format!("at `{first}`"));
+            let (_, name) = dimension.path.rsplit_once('.').unwrap_or(("", &dimension.path));
+            let list = self.scope.groups_of(&dimension.path).into_iter().chain([name]).collect::<Vec<_>>();
+            let instead = instead([units, known], first, &list.join(", "));
+            format!("it has {units} units there, but {known} {place}: {instead}")
         })
     }
 

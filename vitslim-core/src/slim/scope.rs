@@ -268,6 +268,12 @@ impl Scope {
         self.lent.iter().filter(move |(path, _)| is_entered(path))
     }
 
+    /// What its struct calls the groups of the dimension at `path`, if it is grouped.
+    pub(super) fn groups_of(&self, path: &str) -> Option<&str> {
+        let (groups, _) = self.laid_out.iter().find(|(_, of)| of.iter().any(|of| of == path))?;
+        groups.rsplit('.').next()
+    }
+
     /// A path into a field that leads to no dimension, and the names that are declared there.
     pub(super) fn astray(&self) -> Option<(String, Vec<String>)> {
         let is_known = |path: &String| {

@@ -1,14 +1,17 @@
 //! Whether a dimension has all that it needs.
 
-use syn::Error;
+use syn::{Error, Ident};
 
-use crate::ast::{Carrier, Input, Shape, elements, last_word};
+use crate::ast::{Carrier, Field, Input, Shape, elements, last_word, layers};
 use crate::attr::{Role, nearest};
 use crate::axis::{Names, Side};
 use crate::name::Name;
 
 /// Layers that write as many features as they read, by the names that everybody gives them: they produce nothing.
 const NORMS: [&str; 5] = ["LayerNorm", "RmsNorm", "BatchNorm", "GroupNorm", "InstanceNorm"];
+
+/// Layers that read and write features of their own, by the names that everybody gives them.
+const WEIGHTED: [&str; 3] = ["Linear", "Conv1d", "Conv2d"];
 
 /// Whether the declared `dimension` is written, read and gated.
 pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Result<(), Error> {
@@ -51,10 +54,15 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
         ),
         false => borrow.clone(),
     };
+    let perhaps = |side| match perhaps(side, input, &carriers) {
+        Some(field) => format!(", perhaps `{field}`"),
+        None => String::new(),
+    };
     // The axis of a parameter counts as either.
     let message = match (carrier(Side::Input), carrier(Side::Output)) {
         (None, Some(consumer)) => format!(
-            "`{dimension}` is read by `{consumer}`, but nothing in this struct produces it: write `output = [{list}]` on the layer that does, or {nested}"
+            "`{dimension}` is read by `{consumer}`, but nothing in this struct produces it: write `output = [{list}]` on the layer that does{}, or {nested}",
+            perhaps(Side::Output)
         ),
         (Some(_), None) if is_contracted(dimension, input) => match carriers.as_slice() {
             carriers if carriers.iter().any(|carrier| carrier.axis.gate.is_some()) => return Ok(()),
@@ -67,8 +75,12 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
                 )
             }
         },
+        (Some(producer), None) if is_product(&carriers) => format!(
+            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: if only a product sums over it, as the scores of attention do, write `layout = [heads, {dimension}, v]` on their `HeadLayout`, or `#[slim(contracted = [{dimension}])]` on the struct for a product of your own; if a layer reads it, write `input = [{list}]` there; or {nested}"
+        ),
         (Some(producer), None) => format!(
-            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: write `input = [{list}]` on the layer that does, or {nested}"
+            "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: write `input = [{list}]` on the layer that does{}, or {nested}",
+            perhaps(Side::Input)
         ),
         (Some(norm), Some(_)) if all_seen && writers.all(is_norm) => format!(
             "`{dimension}` is the output of `{norm}` only, and a norm writes what it reads: write `output = [{list}]` on the layer before it too, or {borrow}"
@@ -85,13 +97,38 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
                 true => format!("`{producer}`"),
                 false => format!("`{producer}` or `{consumer}`"),
             };
+            // What is read before it is written comes from outside.
+            let comes_in = carriers.first().is_some_and(|carrier| carrier.axis.side == Side::Input);
+            let outside = if comes_in {
+                format!("; or, if an enclosing struct has it, {borrow}")
+            } else {
+                String::new()
+            };
             format!(
-                "`{dimension}` has no gate, so that its mask would act nowhere: write `gate` after its axis on {either}"
+                "`{dimension}` has no gate, so that its mask would act nowhere: write `gate` after its axis on {either}{outside}"
             )
         }
         _ => return Ok(()),
     };
     Err(Error::new_spanned(dimension, message + &hint(dimension, input)))
+}
+
+/// The one other layer than `carriers` that could have an axis at `side` and has none.
+fn perhaps<'a>(side: Side, input: &'a Input, carriers: &[Carrier]) -> Option<&'a Ident> {
+    let lacks = |field: &&Field| {
+        let carries = carriers.iter().any(|carrier| carrier.field.ident == field.ident);
+        let could = layers(field.ty, None)
+            .into_iter()
+            .any(|ty| last_word(ty).is_some_and(|word| WEIGHTED.iter().any(|layer| word == layer)));
+        could && !carries && field.axes().all(|carrier| carrier.axis.side != side)
+    };
+    let mut fields = input.fields.iter().filter(lacks);
+    fields.next().filter(|_| fields.next().is_none()).map(|field| field.ident)
+}
+
+/// Whether several layers write it, whose product may sum over it.
+fn is_product(carriers: &[Carrier]) -> bool {
+    carriers.iter().filter(|carrier| !is_norm(carrier)).count() > 1
 }
 
 /// Whether only a product reads `dimension`: that of queries and keys, or one that the struct names.
