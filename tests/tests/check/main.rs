@@ -2,6 +2,7 @@
 //! once a process, so this is a test binary of its own.
 
 mod features;
+mod forms;
 mod lent;
 mod made;
 mod net;
@@ -301,6 +302,53 @@ const PLANTED: &[Planted] = &[
         &["`stages.0.widht` is borrowed, and `stages.0` declares only `width`"],
     ),
     (
+        "side by side in another order",
+        checked_part::<forms::ConcatenatedInOtherOrder>,
+        &["`blocks.0.", "write `input = [a + 2 + b]` on `blocks.*.back`"],
+    ),
+    (
+        "a feature short",
+        checked_part::<forms::ConcatenatedShort>,
+        &[
+            "the input of `blocks.0.back` cannot carry `blocks.0.a + blocks.0.b`: it has 10 features, but",
+            "make 9",
+        ],
+    ),
+    (
+        "head by head, annotated as side by side",
+        checked_part::<forms::HeadsSideBySide>,
+        &["write `output = [heads, qk + qk + v]` on `blocks.*.qkv`"],
+    ),
+    (
+        "a count between heads and dims, annotated before them",
+        checked_part::<forms::CountBefore>,
+        &["write `output = [heads, 3, head_dim]` on `blocks.*.qkv`"],
+    ),
+    (
+        "queries of all heads first",
+        checked_part::<forms::QueriesBefore>,
+        &["write `output = [heads, 2, head_dim]` on `blocks.*.q`"],
+    ),
+    (
+        "a norm that heads share without a gate",
+        checked_part::<forms::NormUngated>,
+        &["`blocks.*.q_norm.beta` still adds", "write `gate` after the `output` of `blocks.*.q_norm`"],
+    ),
+    (
+        "queries gated before a position is added",
+        checked_part::<forms::QueriesGated>,
+        &[
+            "`blocks.*.positions` still acts",
+            "write `gate` after the `axis(2)` of `blocks.*.positions`",
+            "write `gate` after the `output` of `blocks.*.k`",
+        ],
+    ),
+    (
+        "pairs, annotated as halves",
+        checked_part::<forms::Halves>,
+        &["rot` (and 1 like it)", "write `output = [3, heads, rot, 2]` on `blocks.*.qkv`"],
+    ),
+    (
         "token gates in another order",
         checked::<tokens::OrderExchanged>,
         &["the token gate `early.tokens` acts before `late.tokens`, which is declared before it"],
@@ -330,7 +378,7 @@ type Checked = fn() -> ArchitectureCheck;
 
 #[test]
 fn right_annotations_pass() {
-    let sound: [(&str, Checked); 10] = [
+    let sound: [(&str, Checked); 16] = [
         ("a block called twice", checked::<made::Blocks<{ made::CALLED_TWICE }>>),
         ("a scale that starts at 0", checked_part::<made::ByZero<true>>),
         ("widths lent", checked::<lent::Sound>),
@@ -341,6 +389,12 @@ fn right_annotations_pass() {
         ("tokens", checked_part::<sound::Tokens>),
         ("other norms", checked_part::<sound::OtherNorms>),
         ("width", checked::<width::Sound>),
+        ("sums", checked_part::<forms::Concatenated>),
+        ("head by head", checked_part::<forms::HeadByHead>),
+        ("a count between", checked_part::<forms::CountBetween>),
+        ("grouped queries", checked_part::<forms::Grouped>),
+        ("contracted by hand", checked_part::<forms::KeysGated>),
+        ("pairs", checked_part::<forms::Pairs>),
     ];
     for (what, check) in sound {
         let found = check();

@@ -2,6 +2,7 @@
 //! functions of `vitslim selftest`, which draws fewer, in f32. The float
 //! type is set once a process, so this is a test binary of its own.
 
+mod forms;
 mod hybrid;
 
 use std::sync::OnceLock;
@@ -17,11 +18,12 @@ use vitslim_core::models::{
 };
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan, relative_difference, trains_after_slicing};
 use vitslim_core::slim::{
-    Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe,
+    Activation, Dimension, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe,
     heads_as_planned, heads_by_size, kept_count, rank,
 };
 use vitslim_core::values::{self, random};
 
+use forms::Forms;
 use hybrid::{Hybrid, Sizes};
 
 const TOLERANCE: f64 = 1e-10;
@@ -141,6 +143,11 @@ fn hybrid_sizes() -> impl Strategy<Value = Sizes> {
     (stages, 1..=5_usize, [1..=3_usize, 1..=3_usize])
 }
 
+/// Sizes of which some agree by chance.
+fn forms() -> impl Strategy<Value = forms::Sizes> {
+    prop::array::uniform6(1..=3_usize)
+}
+
 /// Whether hard-masked and sliced are the same function for a random model and plan.
 fn check_masked_equals_sliced<A: Architecture>(
     config: &A::Config,
@@ -148,20 +155,33 @@ fn check_masked_equals_sliced<A: Architecture>(
     kind: PlanKind,
     seed: u64,
 ) -> Result<(), TestCaseError> {
+    let (model, sliced): (A, A) =
+        masked_equals_sliced(config, image_size, |dimensions, rng| draw_plan(dimensions, kind, rng), seed)?;
+    prop_assert!(Module::num_params(&sliced) <= Module::num_params(&model));
+    Ok(())
+}
+
+/// Whether hard-masked and sliced are the same function for a random model and the plan that `draw` draws: the model, and the sliced
+/// one.
+fn masked_equals_sliced<A: Architecture>(
+    config: &A::Config,
+    image_size: usize,
+    draw: impl Fn(&[Dimension], &mut ChaCha8Rng) -> Plan,
+    seed: u64,
+) -> Result<(A, A), TestCaseError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let model: A = random_model(config, &mut rng, &device()).unwrap_or_else(|failure| panic!("{failure}"));
-    let plan = draw_plan(&describe(&model).unwrap(), kind, &mut rng);
+    let plan = draw(&describe(&model).unwrap(), &mut rng);
     let images = random([2, 1, image_size, image_size], &mut rng, &device());
     let (masked, sliced) = (model.hard_mask(&plan).unwrap(), model.slim(&plan).unwrap());
     let found = difference(&masked, &sliced, &images);
     prop_assert!(found < TOLERANCE, "differs by {:e}", found);
-    prop_assert!(Module::num_params(&sliced) <= Module::num_params(&model));
 
     let planned = heads_as_planned(&sliced, &plan);
     let found = difference(&sliced, &planned, &images);
     prop_assert!(found < TOLERANCE, "in the order of the plan it differs by {:e}", found);
     prop_assert_eq!(difference(&sliced, &heads_by_size(&planned), &images), 0.0, "read back");
-    Ok(())
+    Ok((model, sliced))
 }
 
 fn kind() -> impl Strategy<Value = PlanKind> {
@@ -336,6 +356,11 @@ proptest! {
     #[test]
     fn hard_masked_equals_sliced_of_a_hybrid(sizes in hybrid_sizes(), kind in kind(), seed in any::<u64>()) {
         check_masked_equals_sliced::<Hybrid>(&sizes, hybrid::TOKENS, kind, seed)?;
+    }
+
+    #[test]
+    fn hard_masked_equals_sliced_of_every_form(sizes in forms(), seed in any::<u64>()) {
+        masked_equals_sliced::<Forms>(&sizes, forms::TOKENS, forms::draw, seed)?;
     }
 
     #[test]
