@@ -437,8 +437,9 @@ fn what_published_vits_have_passes() {
         heads: 2,
         ..VitConfig::default()
     };
-    let changes: [(&str, fn(&mut VitConfig)); 8] = [
+    let changes: [(&str, fn(&mut VitConfig)); 9] = [
         ("nothing", |_| {}),
+        ("norms of queries and keys", |c| c.qk_norm = true),
         ("layer scale", |c| c.init_values = Some(1e-5)),
         ("registers", |c| c.reg_tokens = 2),
         ("positions of patches", |c| (c.reg_tokens, c.no_embed_class) = (2, true)),

@@ -63,12 +63,13 @@ fn published_config() -> impl Strategy<Value = VitConfig> {
         Just((false, GlobalPool::Avg))
     ];
     let layers = prop_oneof![Just(MlpLayer::Mlp), Just(MlpLayer::SwiGLUPacked)];
-    (config(), pools, layers, 0..=2_usize, any::<Option<bool>>(), any::<[bool; 5]>()).prop_map(
+    (config(), pools, layers, 0..=2_usize, any::<Option<bool>>(), any::<[bool; 6]>()).prop_map(
         |(config, (class_token, global_pool), mlp_layer, reg_tokens, fc_norm, chosen)| {
-            let [proj_bias, scaled, no_embed_class, pre_norm, final_norm] = chosen;
+            let [qk_norm, proj_bias, scaled, no_embed_class, pre_norm, final_norm] = chosen;
             VitConfig {
                 mlp_ratio: 2.0,
                 mlp_layer,
+                qk_norm,
                 proj_bias,
                 init_values: scaled.then_some(1.0),
                 class_token,

@@ -45,6 +45,9 @@ CASES = {
     # Tokens before the patches that have positions and are not in the mean, which is taken after the norm.
     "vit_mean": dict(image_size=8, patch_size=4, channels=1, classes=5, dim=6, depth=2, heads=2, mlp_ratio=2.0,
                      qkv_bias=True, init_values=1.0, reg_tokens=1, global_pool="Avg", fc_norm=False),
+    # Norms of queries and keys, of heads that masks make different.
+    "vit_qk_norm": dict(image_size=8, patch_size=4, channels=1, classes=5, dim=12, depth=2, heads=3, mlp_ratio=1.0,
+                        qkv_bias=True, qk_norm=True),
 }
 
 
@@ -69,7 +72,7 @@ def timm_model(name, config):
 
 def choices(config):
     """What `config` chooses of a Vision Transformer, as timm's arguments."""
-    named = ["proj_bias", "init_values", "class_token", "reg_tokens", "no_embed_class", "pre_norm", "fc_norm"]
+    named = ["qk_norm", "proj_bias", "init_values", "class_token", "reg_tokens", "no_embed_class", "pre_norm", "fc_norm"]
     found = {name: config[name] for name in named if name in config}
     found["global_pool"] = config.get("global_pool", "Token").lower()
     if config.get("mlp_layer") == "SwiGLUPacked":
@@ -159,7 +162,17 @@ def gated(model, masks, carriers):
             shape = [1] * state[name].ndim
             shape[axis] = -1
             state[name] *= mask.double().repeat(copies).reshape(shape)
+        if path.endswith("attn.head_dim") and f"{path[:-8]}q_norm.weight" in state:
+            gate_heads(model.get_submodule(path[:-9]), mask.double())
     return lambda images: torch.func.functional_call(model, state, images)
+
+
+def gate_heads(attention, mask):
+    """Multiplies what the norms of queries and keys return, `[batch, heads, tokens, head_dim]`: heads share their parameters."""
+    mask = mask.reshape(attention.num_heads, 1, attention.head_dim)
+    for norm in [attention.q_norm, attention.k_norm]:
+        norm._forward_hooks.clear()
+        norm.register_forward_hook(lambda norm, inputs, output: output * mask)
 
 
 def hard_mask(path, units, config):

@@ -32,6 +32,7 @@ pub(super) fn published_vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
     let config = VitConfig {
         mlp_ratio: 2.0,
         mlp_layer: if rng.random() { MlpLayer::SwiGLUPacked } else { MlpLayer::Mlp },
+        qk_norm: rng.random(),
         proj_bias: rng.random(),
         init_values: rng.random::<bool>().then_some(1.0),
         class_token,
@@ -97,6 +98,7 @@ pub(super) fn small_published_vit() -> VitConfig {
         depth: 2,
         heads: 2,
         mlp_layer: MlpLayer::SwiGLUPacked,
+        qk_norm: true,
         init_values: Some(1.0),
         reg_tokens: 2,
         no_embed_class: true,

@@ -71,7 +71,7 @@ fn swin_is_checked_searched_cut_and_retrained_down_to_the_width_of_each_stage() 
 
 #[test]
 fn a_vit_with_what_published_ones_have_is_checked_searched_cut_and_retrained() {
-    let has = "mlp_layer: SwiGLUPacked, init_values: 0.1, class_token: false, reg_tokens: 2, no_embed_class: true, \
+    let has = "mlp_layer: SwiGLUPacked, qk_norm: true, init_values: 0.1, class_token: false, reg_tokens: 2, no_embed_class: true, \
                pre_norm: true, proj_bias: false, global_pool: Avg, drop_path";
     let searched = "\"head_dim\": (weight: 1e-3), \"hidden\": (weight: 1e-4), \"width\": (weight: 1e-4), \
                     \"tokens\": (weight: 1e-4, activation: Tanh, init: 3.0)";

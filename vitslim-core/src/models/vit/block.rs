@@ -15,6 +15,12 @@ pub struct Attention {
     /// Queries, keys and values.
     #[slim(input = [width], output = [3, heads, head_dim], gate)]
     pub qkv: Linear,
+    /// Norm of the queries of each head.
+    #[slim(output = [heads, head_dim], gate)]
+    pub q_norm: Option<LayerNorm>,
+    /// Norm of the keys of each head.
+    #[slim(output = [heads, head_dim], gate)]
+    pub k_norm: Option<LayerNorm>,
     /// How features split into heads.
     #[slim(layout = [heads, head_dim])]
     pub heads: HeadLayout,
@@ -27,10 +33,13 @@ pub struct Attention {
 
 impl Attention {
     fn new(config: &VitConfig, device: &Device) -> Self {
-        let dim = config.dim;
+        let (dim, heads) = (config.dim, config.heads);
+        let norm = || LayerNormConfig::new(dim / heads).with_heads(heads).init(device);
         Self {
             qkv: LinearConfig::new(dim, 3 * dim).with_bias(config.qkv_bias).init(device),
-            heads: HeadLayout::new(config.heads, dim / config.heads),
+            q_norm: config.qk_norm.then(norm),
+            k_norm: config.qk_norm.then(norm),
+            heads: HeadLayout::new(heads, dim / heads),
             proj: LinearConfig::new(dim, dim).with_bias(config.proj_bias).init(device),
             proj_drop: Dropout::new(config.dropout),
         }
@@ -40,8 +49,16 @@ impl Attention {
     ///
     /// - x, output: `[batch, tokens, dim]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.heads.attend(self.qkv.forward(x));
-        self.proj_drop.forward(self.proj.forward(x))
+        let qkv = self.qkv.forward(x);
+        let attended = match (&self.q_norm, &self.k_norm) {
+            (Some(q_norm), Some(k_norm)) => {
+                let [q, k, v] = self.heads.split(qkv);
+                let (q, k) = (q_norm.forward_heads(q, &self.heads), k_norm.forward_heads(k, &self.heads));
+                self.heads.attend_separate(q, k, v, None)
+            }
+            _ => self.heads.attend(qkv),
+        };
+        self.proj_drop.forward(self.proj.forward(attended))
     }
 }
 

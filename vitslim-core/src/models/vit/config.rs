@@ -50,6 +50,10 @@ pub struct VitConfig {
     pub mlp_layer: MlpLayer,
     /// Whether queries, keys and values have a bias.
     pub qkv_bias: bool,
+    /// Whether queries and keys are normalised, each head by itself, with parameters that all heads share.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = false))]
+    pub qk_norm: bool,
     /// Whether the other layers of a block have a bias.
     #[serde(skip_serializing_if = "is_true")]
     #[schemars(extend("default" = true))]
@@ -115,6 +119,7 @@ impl Default for VitConfig {
             mlp_ratio: 4.0,
             mlp_layer: MlpLayer::Mlp,
             qkv_bias: true,
+            qk_norm: false,
             proj_bias: true,
             init_values: None,
             class_token: true,

@@ -34,6 +34,7 @@ fn built_in_networks_are_trained_as_written_down() {
     let vit = VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 2, ..VitConfig::default() };
     let published = VitConfig {
         mlp_layer: MlpLayer::SwiGLUPacked,
+        qk_norm: true,
         init_values: Some(1e-5),
         reg_tokens: 4,
         pre_norm: true,
