@@ -170,14 +170,11 @@ impl HeadLayout {
     }
 
     /// Neighbouring heads of the same size.
-    fn runs(&self) -> impl Iterator<Item = Run> {
+    fn runs(&self) -> Vec<Run> {
         let sizes: Vec<(usize, usize)> =
             self.qk_sizes().iter().copied().zip(self.sizes.iter().copied()).collect();
-        let runs: Vec<Run> = sizes
-            .chunk_by(|a, b| a == b)
-            .map(|run| Run { heads: run.len(), qk: run[0].0, v: run[0].1 })
-            .collect();
-        runs.into_iter()
+        let runs = sizes.chunk_by(|a, b| a == b);
+        runs.map(|run| Run { heads: run.len(), qk: run[0].0, v: run[0].1 }).collect()
     }
 }
 
