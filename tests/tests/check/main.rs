@@ -13,7 +13,8 @@ mod width;
 
 use vitslim_core::check::{ArchitectureCheck, TOLERANCE, check_architecture, f64_device};
 use vitslim_core::data::ImageShape;
-use vitslim_core::models::Architecture;
+use vitslim_core::models::vit::{GlobalPool, MlpLayer};
+use vitslim_core::models::{Architecture, Vit, VitConfig};
 use vitslim_core::report::ExperimentCheck;
 
 use net::{checked, checked_part};
@@ -484,6 +485,42 @@ fn right_annotations_pass() {
         "{told}"
     );
     assert!(told.contains("write there `#[slim(width = its_name)]`"), "{told}");
+}
+
+#[test]
+fn what_published_vits_have_passes() {
+    let usual = VitConfig {
+        image_size: 8,
+        patch_size: 4,
+        channels: 1,
+        classes: 3,
+        dim: 8,
+        depth: 2,
+        heads: 2,
+        ..VitConfig::default()
+    };
+    let changes: [(&str, fn(&mut VitConfig)); 9] = [
+        ("nothing", |_| {}),
+        ("norms of queries and keys", |c| c.qk_norm = true),
+        ("layer scale", |c| c.init_values = Some(1e-5)),
+        ("registers", |c| c.reg_tokens = 2),
+        ("positions of patches", |c| (c.reg_tokens, c.no_embed_class) = (2, true)),
+        ("SwiGLU", |c| c.mlp_layer = MlpLayer::SwiGLUPacked),
+        ("norms around the blocks", |c| (c.pre_norm, c.fc_norm) = (true, Some(true))),
+        ("the mean", |c| c.global_pool = GlobalPool::Avg),
+        ("no class token and no bias", |c| {
+            (c.class_token, c.global_pool, c.qkv_bias, c.proj_bias) = (false, GlobalPool::Avg, false, false);
+        }),
+    ];
+    for (what, change) in changes {
+        let mut config = usual.clone();
+        change(&mut config);
+        let model = Vit::init(&config, &f64_device().unwrap()).unwrap();
+        let found = check_architecture(&model, ImageShape { channels: 1, size: 8 }, Some(3));
+        assert!(found.reasons.is_empty(), "{what}: {:#?}", found.reasons);
+        assert!(found.plans > 10 && found.gradients && found.idle.is_empty(), "{what}");
+        assert!(found.largest_difference < 1e-12, "{what}: {:e}", found.largest_difference);
+    }
 }
 
 #[test]

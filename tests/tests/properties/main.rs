@@ -13,6 +13,7 @@ use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use vitslim_core::models::vit::{GlobalPool, MlpLayer};
 use vitslim_core::models::{
     Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
 };
@@ -51,8 +52,37 @@ fn config() -> impl Strategy<Value = VitConfig> {
             heads,
             mlp_ratio: 1.7,
             qkv_bias,
-            dropout: 0.0,
-            drop_path: 0.0,
+            ..VitConfig::default()
+        },
+    )
+}
+
+/// With what published networks have.
+fn published_config() -> impl Strategy<Value = VitConfig> {
+    let pools = prop_oneof![
+        Just((true, GlobalPool::Token)),
+        Just((true, GlobalPool::Avg)),
+        Just((false, GlobalPool::Avg))
+    ];
+    let layers = prop_oneof![Just(MlpLayer::Mlp), Just(MlpLayer::SwiGLUPacked)];
+    (config(), pools, layers, 0..=2_usize, any::<Option<bool>>(), any::<[bool; 6]>()).prop_map(
+        |(config, (class_token, global_pool), mlp_layer, reg_tokens, fc_norm, chosen)| {
+            let [qk_norm, proj_bias, scaled, no_embed_class, pre_norm, final_norm] = chosen;
+            VitConfig {
+                mlp_ratio: 2.0,
+                mlp_layer,
+                qk_norm,
+                proj_bias,
+                init_values: scaled.then_some(1.0),
+                class_token,
+                reg_tokens,
+                no_embed_class,
+                pre_norm,
+                final_norm,
+                global_pool,
+                fc_norm,
+                ..config
+            }
         },
     )
 }
@@ -200,21 +230,19 @@ fn with_ignored_tokens(model: &Vit, plan: &Plan, images: &Tensor<4>) -> Tensor<2
         cut.keep = (0..cut.units()).collect();
     }
     let model = model.hard_mask(&features).unwrap();
-    let patches = model.patch_embed.forward(images.clone());
-    let [batch, count, dim] = patches.dims();
-    let class = model.cls_token.val().expand([batch, 1, dim]);
-    let mut x = Tensor::cat(vec![class, patches], 1) + model.pos_embed.val();
+    let mut x = model.embed(images.clone());
+    let tokens = x.dims()[1];
     for (number, block) in model.blocks.iter().enumerate() {
         let keep = &plan.get(&format!("blocks.{number}.tokens")).unwrap().keep;
         // The class token is the first.
         let score = |token| if token == 0 || keep.contains(&(token - 1)) { 0.0 } else { -1e9 };
-        let scores = TensorData::new((0..=count).map(score).collect::<Vec<f64>>(), [1, 1, 1, count + 1]);
-        let bias = Tensor::<4>::from_data(scores, &device()).expand([1, 1, count + 1, count + 1]);
+        let scores = TensorData::new((0..tokens).map(score).collect::<Vec<f64>>(), [1, 1, 1, tokens]);
+        let bias = Tensor::<4>::from_data(scores, &device()).expand([1, 1, tokens, tokens]);
         let qkv = block.attn.qkv.forward(block.norm1.forward(x.clone()));
         x = x + block.attn.proj.forward(block.attn.heads.attend_with_bias(qkv, bias));
         x = x.clone() + block.mlp.forward(block.norm2.forward(x));
     }
-    model.head.forward(model.norm.forward(x).narrow(1, 0, 1).squeeze_dim::<2>(1))
+    model.classify(x)
 }
 
 proptest! {
@@ -308,6 +336,15 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn hard_masked_equals_sliced_of_published_vits(
+        config in published_config(),
+        kind in kind(),
+        seed in any::<u64>(),
+    ) {
+        check_masked_equals_sliced::<Vit>(&config, config.image_size, kind, seed)?;
+    }
 
     #[test]
     fn hard_masked_equals_sliced_of_swin(config in swin_config(), kind in kind(), seed in any::<u64>()) {
