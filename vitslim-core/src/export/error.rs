@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::trace::Operation;
 use crate::graph::GraphError;
 
 /// A network that cannot be exported.
@@ -87,12 +86,6 @@ pub enum SubnetFileError {
         /// What does not fit.
         reason: String,
     },
-}
-
-impl ExportError {
-    pub(super) fn operation(format: &'static str, operation: &Operation) -> Self {
-        Self::Operation { format, name: operation.name(), place: operation.place.clone() }
-    }
 }
 
 fn in_module(place: &str) -> String {

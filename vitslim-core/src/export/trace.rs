@@ -137,6 +137,11 @@ impl Operation {
         name.rsplit(' ').next().unwrap_or(name).to_owned()
     }
 
+    /// The error that it has no form in `format`.
+    pub fn unwritten(&self, format: &'static str) -> ExportError {
+        ExportError::Operation { format, name: self.name(), place: self.place.clone() }
+    }
+
     /// The ranges that `ranges` takes along each axis of `tensor`; `None` where it takes all.
     pub fn parts(ranges: &[Slice], tensor: &TensorIr) -> Vec<Option<Slice>> {
         let sizes = tensor.shape.as_slice().iter();

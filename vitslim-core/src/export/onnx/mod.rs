@@ -44,8 +44,7 @@ fn model(trace: &Trace, image: ImageShape, metadata: &[(&str, String)]) -> Resul
     let mut writer = Writer::new(trace);
     for operation in &trace.operations {
         writer.place = &operation.place;
-        operation::write(&operation.ir, &mut writer)
-            .ok_or_else(|| ExportError::operation("ONNX", operation))?;
+        operation::write(&operation.ir, &mut writer).ok_or_else(|| operation.unwritten("ONNX"))?;
     }
     let images = [Dim::Param(BATCH.to_owned())]
         .into_iter()

@@ -38,7 +38,7 @@ pub(super) fn module(
             writer.comment(place);
         }
         let written = operation::expression(&operation.ir, &mut writer);
-        let (out, expression) = written.ok_or_else(|| ExportError::operation("PyTorch", operation))?;
+        let (out, expression) = written.ok_or_else(|| operation.unwritten("PyTorch"))?;
         writer.assign(index, &operation.ir, out, expression);
     }
     let running = trace.known.values().filter(|known| known.is_parameter && is_running(&known.name));
