@@ -14,7 +14,7 @@ use std::process::Command;
 use burn::tensor::{Device, Distribution, Tensor};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 use vitslim_core::data::ImageShape;
 use vitslim_core::export::{to_onnx, to_pytorch};
 use vitslim_core::models::{
@@ -58,6 +58,11 @@ fn without(mut plan: Plan, places: &[&str], all: bool) -> Plan {
 
 /// Writes `model` cut by `plan` in both formats, with images and their logits.
 fn write<A: Architecture>(folder: &Path, name: &str, model: &A, plan: &Plan) {
+    write_for_timm(folder, name, model, plan, None);
+}
+
+/// The same, of a network that timm holds: its `VisionTransformer` with the arguments `timm`.
+fn write_for_timm<A: Architecture>(folder: &Path, name: &str, model: &A, plan: &Plan, timm: Option<Value>) {
     let model = model.slim(plan).unwrap();
     let write = |extension: &str, bytes: &[u8]| {
         std::fs::write(folder.join(name).with_extension(extension), bytes).unwrap();
@@ -71,7 +76,10 @@ fn write<A: Architecture>(folder: &Path, name: &str, model: &A, plan: &Plan) {
     let logits = model.forward(images.clone()).mean().into_data().try_into_vec::<f32>().unwrap();
     assert!(logits.iter().all(|logit| logit.is_finite()), "{name}");
     let images = images.into_data().try_into_vec::<f32>().unwrap();
-    let io = json!({ "shape": shape, "images": images, "logits": logits });
+    let mut io = json!({ "shape": shape, "images": images, "logits": logits });
+    if let Some(timm) = timm {
+        io["timm"] = timm;
+    }
     write("json", io.to_string().as_bytes());
 }
 
@@ -89,7 +97,9 @@ fn write_both<A: Architecture>(folder: &Path, name: &str, config: &A::Config) ->
 /// Whether there is a Python with what the check needs: `VITSLIM_PYTHON`, or `python3`.
 fn python() -> Option<String> {
     let python = std::env::var("VITSLIM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let found = Command::new(&python).args(["-c", "import torch, onnx, onnxruntime"]).output();
+    let found = Command::new(&python)
+        .args(["-c", "import torch, timm, safetensors, onnx, onnxruntime, onnxscript"])
+        .output();
     found.is_ok_and(|output| output.status.success()).then_some(python)
 }
 
@@ -111,6 +121,24 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     write(folder, "vit_empty_head", &model, &without(plan.clone(), &heads, false));
     let branches = ["blocks.1.attn.head_dim", "blocks.2.mlp.hidden"];
     write(folder, "vit_empty_branches", &model, &without(plan, &branches, true));
+    // All hidden units of each block, and a quarter of them: the `mlp_ratio` of timm says that.
+    let dimensions = describe(&model).unwrap();
+    for (name, ratio) in [("vit_for_timm", 4), ("vit_of_fewer_units_for_timm", 1)] {
+        let mut plan = Plan::whole(&dimensions);
+        for cut in plan.cuts.iter_mut().filter(|cut| cut.dimension.ends_with("hidden")) {
+            cut.keep = (0..24 * ratio).map(|unit| unit * 4 / ratio).collect();
+        }
+        let timm = json!({
+            "img_size": 32,
+            "patch_size": 8,
+            "num_classes": 3,
+            "embed_dim": 24,
+            "depth": 3,
+            "num_heads": 3,
+            "mlp_ratio": ratio,
+        });
+        write_for_timm(folder, name, &model, &plan, Some(timm));
+    }
     let one_colour = VitConfig { qkv_bias: false, ..vit.clone() };
     write_both::<DistilledVit>(folder, "deit_distilled", &one_colour);
     let swin = SwinConfig {
@@ -143,7 +171,9 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     write_both::<net::ParallelNet>(folder, "parallel", &own);
 
     let Some(python) = python() else {
-        eprintln!("skipped: there is no Python with torch, onnx and onnxruntime; VITSLIM_PYTHON names one");
+        eprintln!(
+            "skipped: there is no Python with what data/export/check.py needs; VITSLIM_PYTHON names one"
+        );
         return;
     };
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vitslim-core/data/export/check.py");
@@ -151,5 +181,5 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");
     assert!(output.status.success(), "{said}\n{errors}");
-    assert_eq!(said.lines().count(), 2 * 12, "{said}");
+    assert_eq!(said.lines().count(), 2 * 14 + 3 + 2, "{said}");
 }
