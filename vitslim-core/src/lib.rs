@@ -4,6 +4,7 @@
 //! - [`nn`]: the layers that models are written with.
 //! - [`models`]: the architectures that come with vitslim, and what a new one must do.
 //! - [`graph`]: what is read off a model's forward pass.
+//! - [`export`]: networks for other programs.
 //! - [`experiment`]: the RON language.
 //! - [`check`]: an experiment and its architecture, before anything is trained.
 //! - [`selftest`]: what vitslim claims, checked on a device.
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod data;
 mod device;
 pub mod experiment;
+pub mod export;
 pub mod graph;
 mod input_file;
 pub mod models;

@@ -1,3 +1,6 @@
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
 use schemars::Schema;
 
 use crate::bench::{BenchSetting, Benched, Source, networks};
@@ -5,13 +8,14 @@ use crate::check::{check_experiment, listed};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Trial, Trials, Value, did_you_mean,
 };
+use crate::export::{Format, SubnetFile, export};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
-    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Setting, Target, config_mistakes,
-    evaluate, execute,
+    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Setting, Subnet, Target,
+    config_mistakes, evaluate, evaluate_subnet, execute,
 };
 use crate::terminal::say;
 
@@ -39,6 +43,10 @@ pub(super) struct Commands {
     pub run: Runner,
     /// Evaluates a network of its run.
     pub eval: fn(&Trial, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
+    /// Evaluates a network that is by itself in a file.
+    pub eval_file: fn(&Trial, SubnetFile, &EvaluationSetting) -> miette::Result<Evaluation>,
+    /// The files of a network of its run for another program, and notes for the user.
+    pub export: Exporter,
     /// Builds the networks to benchmark, from the experiment or from its run.
     pub bench: fn(&Trial, &Source, &BenchSetting) -> Result<Benched, RunError>,
     /// Describes the architecture.
@@ -46,6 +54,8 @@ pub(super) struct Commands {
     /// The schema of the architecture's configuration.
     config_schema: fn() -> Schema,
 }
+
+type Exporter = fn(&Trial, &Target, Format, &Path) -> miette::Result<(Vec<(PathBuf, Vec<u8>)>, Vec<String>)>;
 
 type Runner = fn(&Trial, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
@@ -58,6 +68,8 @@ impl Commands {
             resolved: |trial| Prepared::<A>::new(trial)?.resolved(),
             run: run::<A>,
             eval: evaluate::<A>,
+            eval_file: eval_file::<A>,
+            export: export_network::<A>,
             bench: networks::<A>,
             listed: listed::<A>,
             config_schema: config_schema::<A::Config>,
@@ -158,6 +170,24 @@ fn run<A: Architecture>(trial: &Trial, setting: &Setting) -> Result<(RunFolder, 
         say(format_args!("data: {note}"));
     }
     execute(&prepared, dense, setting)
+}
+
+fn eval_file<A: Architecture>(
+    trial: &Trial,
+    file: SubnetFile,
+    setting: &EvaluationSetting,
+) -> miette::Result<Evaluation> {
+    Ok(evaluate_subnet::<A>(trial, &file.load(setting.device)?, setting)?)
+}
+
+fn export_network<A: Architecture>(
+    trial: &Trial,
+    target: &Target,
+    format: Format,
+    out: &Path,
+) -> miette::Result<(Vec<(PathBuf, Vec<u8>)>, Vec<String>)> {
+    let (subnet, notes) = Subnet::<A>::open(trial, target, &Device::flex())?;
+    Ok((export(&subnet, format, out)?, notes))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub fn capture<M: Architecture>(
 }
 
 /// A recorded forward pass.
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     pub graph: CapturedGraph,
     /// Number of classes.
     pub classes: usize,
@@ -46,8 +46,12 @@ pub(super) struct Recorded {
     pub parameters: Vec<(ParamId, TensorId)>,
 }
 
-/// The recorded forward pass.
-pub(super) fn record<M: Architecture>(
+/// Records the forward pass of `model` on `batch` images, with what else is known of it.
+///
+/// # Errors
+///
+/// Those of [`capture`].
+pub(crate) fn record<M: Architecture>(
     model: &M,
     image: ImageShape,
     batch: usize,

@@ -9,6 +9,7 @@ mod signature;
 mod uses;
 
 pub use activations::activations;
+pub(crate) use capture::record;
 pub use capture::{GraphError, capture};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};

@@ -186,6 +186,10 @@ pub enum OtherDataError {
     #[error("`--data` names a folder, but this run's data, `{0}`, do not come from one")]
     #[diagnostic(help("leave out `--data`"))]
     NoFolder(&'static str),
+    /// The network is by itself, and its data lie in a folder.
+    #[error("the file does not have the data of its network, `{0}`")]
+    #[diagnostic(help("say where they are with `--data FOLDER`"))]
+    Needed(&'static str),
     /// The normalisation of the run cannot be read.
     #[error("other data are normalised like the run's own data, which cannot be read: {0}")]
     #[diagnostic(help("put the run's own data where its `experiment.ron` says"))]

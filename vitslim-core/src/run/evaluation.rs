@@ -11,6 +11,7 @@ use super::error::{OtherDataError, RunError};
 use super::folder::{FolderError, NORMALISATION, RunFolder};
 use super::prepare::Prepared;
 use super::restore::restore;
+use super::subnet::Subnet;
 use super::target::Target;
 use crate::data::{Dataset, Normalisation, SplitKind};
 use crate::experiment::Trial;
@@ -76,30 +77,69 @@ pub fn evaluate<A: Architecture>(
     let prepared = match setting.data {
         None => Prepared::<A>::with_data(trial, own_data(trial, run, kind)?)?,
         Some(folder) => {
-            let (trial, data) = other_data(trial, run, kind, folder)?;
+            let known = match known(run)? {
+                Some(known) => known,
+                None => {
+                    let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
+                    (own.class_names, recorded(run)?.unwrap_or(own.normalisation))
+                }
+            };
+            let (trial, data) = other_data(trial, known, kind, folder)?;
             Prepared::with_data(&trial, data)?
         }
     };
     let restored = restore(&prepared, target, setting.device)?;
-    for note in prepared.data.notes.iter().chain(&restored.notes) {
-        say(note);
-    }
-    let split = match setting.split {
-        SplitName::Test => &prepared.data.test,
-        SplitName::HeldOut => &prepared.data.held_out,
+    restored.notes.iter().for_each(say);
+    let names = (prepared.trial(), target.name());
+    let evaluation = accuracies(trial, &prepared.data, &restored.model, names, setting)?;
+    Ok(Evaluation { epoch: restored.epoch, ..evaluation })
+}
+
+/// The accuracy of `subnet`, whose experiment is that of `trial`, on a split of data like those of its run.
+///
+/// # Errors
+///
+/// Those of [`evaluate`].
+pub fn evaluate_subnet<A: Architecture>(
+    trial: &Trial,
+    subnet: &Subnet<A>,
+    setting: &EvaluationSetting,
+) -> Result<Evaluation, RunError> {
+    let kind = setting.split.kind();
+    let (classes, normalisation) = (subnet.network.classes.clone(), subnet.network.images.normalisation());
+    let data = match (setting.data, trial.experiment.data.path()) {
+        (None, Some(_)) => return Err(OtherDataError::Needed(trial.experiment.data.kind()).into()),
+        (None, None) => dataset_of_split(trial, kind, &normalisation, &[])?,
+        (Some(folder), _) => other_data(trial, (classes, normalisation), kind, folder)?.1,
     };
-    let found = accuracy(&restored.model, split, prepared.experiment.precision, setting.device)?;
-    let classes = prepared.data.class_names.iter().zip(&found.classes);
+    accuracies(trial, &data, &subnet.model, (subnet.trial.clone(), &subnet.label), setting)
+}
+
+/// The accuracy of `model`, whose trial and which itself have these `names`, on a split of `data`.
+fn accuracies<A: Architecture>(
+    trial: &Trial,
+    data: &Dataset,
+    model: &A,
+    names: (String, &str),
+    setting: &EvaluationSetting,
+) -> Result<Evaluation, RunError> {
+    data.notes.iter().for_each(say);
+    let split = match setting.split {
+        SplitName::Test => &data.test,
+        SplitName::HeldOut => &data.held_out,
+    };
+    let found = accuracy(model, split, trial.experiment.precision, setting.device)?;
+    let classes = data.class_names.iter().zip(&found.classes);
     let class = |(name, class): (&String, &ClassAccuracy)| ClassEvaluation {
         name: name.clone(),
         images: class.images,
         top1: class.top1,
     };
     Ok(Evaluation {
-        name: prepared.experiment.name.as_str().to_owned(),
-        trial: prepared.trial(),
-        network: target.name().to_owned(),
-        epoch: restored.epoch,
+        name: trial.experiment.name.as_str().to_owned(),
+        trial: names.0,
+        network: names.1.to_owned(),
+        epoch: None,
         device: setting.device_name.to_owned(),
         split: setting.split.name(),
         images: found.images,
@@ -139,10 +179,11 @@ fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunEr
     Ok(data)
 }
 
-/// The data in `folder` for an evaluation on `kind`, normalised as in the network's training, and `trial` with them for its own.
+/// The data in `folder` for an evaluation on `kind`, with the classes and the normalisation that are `known`, and `trial` with them
+/// for its own.
 fn other_data(
     trial: &Trial,
-    run: &Path,
+    known: (Vec<String>, Normalisation),
     kind: SplitKind,
     folder: &str,
 ) -> Result<(Trial, Dataset), RunError> {
@@ -150,13 +191,7 @@ fn other_data(
     if data.path().is_none() {
         return Err(OtherDataError::NoFolder(data.kind()).into());
     }
-    let (classes, normalisation) = match known(run)? {
-        Some(known) => known,
-        None => {
-            let own = dataset(trial).map_err(OtherDataError::Normalisation)?;
-            (own.class_names, recorded(run)?.unwrap_or(own.normalisation))
-        }
-    };
+    let (classes, normalisation) = known;
     let mut document = trial.document.clone();
     document.set_string(&["data", "path"], "--data", folder)?;
     let trial = Trial { swept: trial.swept.clone(), ..document.trial()? };

@@ -1,12 +1,12 @@
 //! `network.json`: what a program needs, beside the weights, to compute a sub-network.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::error::RunError;
 use super::prepare::Prepared;
+use crate::data::{ImageShape, Normalisation};
 use crate::experiment::Data;
-use crate::graph::{activations, capture};
+use crate::graph::{GraphError, activations, capture};
 use crate::models::Architecture;
 use crate::slim::{
     DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, TokenGate,
@@ -16,18 +16,20 @@ use crate::slim::{
 /// Changes with what a field means. A new field alone does not change it.
 const VERSION: u32 = 1;
 
-/// A sub-network, described for programs that know its architecture. Paths are those of the weights.
-#[derive(Debug, Serialize)]
-pub(super) struct Network<'a, C> {
+/// A network of a run, described for programs that know its architecture, whose configuration is `C`. Paths are those of the weights.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Network<C> {
     version: u32,
-    architecture: &'a str,
+    /// Name of the architecture.
+    pub architecture: String,
     /// The configuration of the dense network.
-    config: &'a C,
+    pub config: C,
     /// Names of the classes, in the order of the logits.
-    classes: &'a [String],
-    images: Images<'a>,
+    pub classes: Vec<String>,
+    /// How it takes images.
+    pub images: Images,
     /// Activation functions, by the names of [`activations`].
-    activations: Vec<&'static str>,
+    activations: Vec<String>,
     /// Units that are left of each dimension of features.
     units: Map<String, Value>,
     /// By dimension: `sizes`, the dims of each head in the order of the weights; `scale`, which the scores are multiplied by; and
@@ -41,54 +43,79 @@ pub(super) struct Network<'a, C> {
     constants: Map<String, Value>,
 }
 
-/// How the network takes images: `(pixel / white - mean) / std`, channel by channel.
-#[derive(Debug, Serialize)]
-struct Images<'a> {
-    channels: usize,
+/// How a network takes images: `(pixel / white - mean) / std`, channel by channel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Images {
+    /// Number of channels.
+    pub channels: usize,
     /// Height and width, in pixels.
-    size: usize,
+    pub size: usize,
     /// Length that the shorter side is resized to (bicubic) before the centre is cut out; `None` where images are not resized.
-    resize: Option<usize>,
-    white: u8,
-    mean: &'a [f32],
-    std: &'a [f32],
+    pub resize: Option<usize>,
+    /// The pixel value that is taken as 1.
+    pub white: u8,
+    /// Mean of each channel, in units of `white`.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel, in units of `white`.
+    pub std: Vec<f32>,
 }
 
-impl<'a, C> Network<'a, C> {
+impl Images {
+    /// What an image is.
+    pub fn shape(&self) -> ImageShape {
+        ImageShape { channels: self.channels, size: self.size }
+    }
+
+    /// How pixels are normalised, by whatever number of images.
+    pub fn normalisation(&self) -> Normalisation {
+        Normalisation { white: self.white, mean: self.mean.clone(), std: self.std.clone(), images: 0 }
+    }
+}
+
+impl<C: Clone> Network<C> {
     /// The sub-network `model`, which `plan` left of the network of `prepared`.
     pub(super) fn new<A: Architecture<Config = C>>(
-        prepared: &'a Prepared<A>,
+        prepared: &Prepared<A>,
         plan: &Plan,
         model: &A,
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self, GraphError> {
         let Prepared { experiment, config, data, .. } = prepared;
         let resize = match &experiment.data {
             Data::ImageFolder { image_size, resize, .. } => Some(resize.unwrap_or(*image_size).get()),
             _ => None,
         };
-        let features = prepared.dimensions.iter().filter(|dimension| !dimension.is_tokens());
-        let left = features.filter_map(|dimension| plan.get(&dimension.path));
-        let mut found = Found::of(plan);
-        heads_as_planned(model, plan).map_dimensions(&mut found);
-        Ok(Self {
+        let dense = Self {
             version: VERSION,
-            architecture: &experiment.model.architecture,
-            config,
-            classes: &data.class_names,
+            architecture: experiment.model.architecture.clone(),
+            config: config.clone(),
+            classes: data.class_names.clone(),
             images: Images {
                 channels: data.shape.channels,
                 size: data.shape.size,
                 resize,
                 white: data.normalisation.white,
-                mean: &data.normalisation.mean,
-                std: &data.normalisation.std,
+                mean: data.normalisation.mean.clone(),
+                std: data.normalisation.std.clone(),
             },
-            activations: activations(&capture(model, data.shape, 1)?),
-            units: left.map(|cut| (cut.dimension.clone(), json!(cut.keep.len()))).collect(),
-            heads: found.heads,
-            tokens: found.tokens,
-            constants: found.constants,
-        })
+            activations: Vec::new(),
+            units: Map::new(),
+            heads: Map::new(),
+            tokens: Map::new(),
+            constants: Map::new(),
+        };
+        dense.cut(plan, model)
+    }
+
+    /// The same for `model`, which `plan` left of the same dense network.
+    pub(super) fn cut<A: Architecture>(self, plan: &Plan, model: &A) -> Result<Self, GraphError> {
+        let mut found = Found::of(plan);
+        heads_as_planned(model, plan).map_dimensions(&mut found);
+        let Found { heads, tokens, constants, .. } = found;
+        let features = plan.cuts.iter().filter(|cut| !tokens.contains_key(&cut.dimension));
+        let units = features.map(|cut| (cut.dimension.clone(), json!(cut.keep.len()))).collect();
+        let activations = activations(&capture(model, self.images.shape(), 1)?);
+        let activations = activations.into_iter().map(str::to_owned).collect();
+        Ok(Self { activations, units, heads, tokens, constants, ..self })
     }
 }
 

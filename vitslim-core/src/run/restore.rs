@@ -16,7 +16,7 @@ use super::initial::initial;
 use super::prepare::Prepared;
 use super::target::Target;
 use super::weights::{AS_PLANNED, head_order};
-use crate::experiment::CutRule;
+use crate::experiment::{CutRule, Training};
 use crate::models::{Architecture, ConfigError};
 use crate::slim::{MaskSet, MaskSpec, Plan, PlanError, heads_as_planned, heads_by_size};
 use crate::train::{CheckpointError, load_pretrained};
@@ -81,6 +81,10 @@ pub enum RestoreError {
         /// What does not fit, on one line.
         reason: String,
     },
+    /// The run does not say what the images of its network are.
+    #[error("the run in `{}` has no sub-network yet, and only with one does it say what images its networks take", .0.display())]
+    #[diagnostic(help("give the command of the run again: it resumes where it stopped"))]
+    Undescribed(PathBuf),
     /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),
@@ -98,7 +102,7 @@ pub fn restore<A: Architecture>(
 ) -> Result<Restored<A>, RestoreError> {
     let initial = initial(prepared, device).map_err(RestoreError::Config)?.valid();
     match &target.label {
-        None => dense(prepared, &target.run, initial),
+        None => dense(prepared.experiment.pretrain.as_ref(), &target.run, initial),
         Some(label) => {
             let model = subnet(base(prepared, initial), &target.run.join(SUBNETS).join(label))?;
             Ok(Restored { model, epoch: None, notes: Vec::new() })
@@ -106,12 +110,13 @@ pub fn restore<A: Architecture>(
     }
 }
 
-fn dense<A: Architecture>(
-    prepared: &Prepared<A>,
+/// The dense network of the run in the folder `run`, built like `initial` and pretrained as `training` says.
+pub(super) fn dense<A: Architecture>(
+    training: Option<&Training>,
     run: &Path,
     initial: A,
 ) -> Result<Restored<A>, RestoreError> {
-    let Some(training) = &prepared.experiment.pretrain else {
+    let Some(training) = training else {
         let notes =
             vec!["this experiment has no pretraining: the dense network is as initialised".to_owned()];
         return Ok(Restored { model: initial, epoch: None, notes });
@@ -141,10 +146,7 @@ pub(super) fn base<A: Architecture>(prepared: &Prepared<A>, dense: A) -> A {
 /// The sub-network in `folder` of a run that cuts networks like `base`.
 pub(super) fn subnet<A: Architecture>(base: A, folder: &Path) -> Result<A, RestoreError> {
     let path = folder.join(PLAN);
-    let text = String::from_utf8(read(&path)?)
-        .map_err(|_| RestoreError::Damaged { path: path.clone(), reason: "it is not text".to_owned() })?;
-    let plan: Plan = ron::from_str(&text)
-        .map_err(|error| RestoreError::Damaged { path: path.clone(), reason: error.to_string() })?;
+    let plan = plan(&path)?;
     let sliced = base
         .slim(&plan)
         .map_err(|error: PlanError| RestoreError::Unfit { path: path.clone(), reason: error.to_string() })?;
@@ -163,8 +165,30 @@ pub(super) fn subnet<A: Architecture>(base: A, folder: &Path) -> Result<A, Resto
             }
         }
         // Other tools drop the metadata when they save the weights.
-        _ => Ok(heads_by_size(&load(heads_as_planned(&sliced, &plan), bytes, &path)?)),
+        _ => load_planned(&sliced, &plan, bytes, &path),
     }
+}
+
+/// The plan in the file `path`.
+pub(super) fn plan(path: &Path) -> Result<Plan, RestoreError> {
+    let damaged = |reason: String| RestoreError::Damaged { path: path.to_owned(), reason };
+    let text = String::from_utf8(read(path)?).map_err(|_| damaged("it is not text".to_owned()))?;
+    ron::from_str(&text).map_err(|error| damaged(error.to_string()))
+}
+
+/// `sliced`, a sub-network that `plan` left, with the weights in `bytes`, the content of the file `path`, whose heads are in the order
+/// of the plan.
+///
+/// # Errors
+///
+/// When the weights are damaged, or those of another network.
+pub(crate) fn load_planned<A: Architecture>(
+    sliced: &A,
+    plan: &Plan,
+    bytes: Vec<u8>,
+    path: &Path,
+) -> Result<A, RestoreError> {
+    Ok(heads_by_size(&load(heads_as_planned(sliced, plan), bytes, path)?))
 }
 
 /// `model` with the weights in `bytes`, the content of the file `path`, which has the names and layout of PyTorch, and floats of any
@@ -220,7 +244,7 @@ fn differences(mut expected: Vec<(String, Vec<usize>)>, found: Vec<(String, Vec<
     told.join("; ") + &more
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, RestoreError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, RestoreError> {
     std::fs::read(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => RestoreError::Unfinished(path.to_owned()),
         _ => RestoreError::Read { path: path.to_owned(), source },

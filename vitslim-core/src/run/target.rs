@@ -95,6 +95,11 @@ impl Target {
         self.run.join(EXPERIMENT)
     }
 
+    /// The labels of the sub-networks of the same run, in alphabetical order.
+    pub(super) fn labels(&self) -> Vec<String> {
+        labels(&self.run)
+    }
+
     /// The dense network of the same run.
     pub fn dense(&self) -> Self {
         Self { run: self.run.clone(), label: None }
@@ -103,7 +108,7 @@ impl Target {
     /// All networks of the same run: the dense one, and the complete sub-networks in alphabetical order.
     pub fn whole_run(&self) -> Vec<Self> {
         let finished = |label: &String| self.run.join(SUBNETS).join(label).join(RESULT).is_file();
-        let labels = labels(&self.run).into_iter().filter(finished);
+        let labels = self.labels().into_iter().filter(finished);
         let subnets = labels.map(|label| Self { run: self.run.clone(), label: Some(label) });
         std::iter::once(self.dense()).chain(subnets).collect()
     }

@@ -14,7 +14,17 @@ pub(super) const AS_PLANNED: &str = "plan.ron";
 
 /// The weights of the sub-network `model`, which `plan` left, with heads in the order of `plan`.
 pub(super) fn weights<M: Slimmable>(model: &M, plan: &Plan) -> Result<Vec<u8>, SafetensorsStoreError> {
-    let mut store = store().metadata(HEADS, AS_PLANNED);
+    planned_weights(model, plan, HEADS, AS_PLANNED)
+}
+
+/// The weights of the sub-network `model`, which `plan` left, with heads in the order of `plan` and one entry of metadata.
+pub(crate) fn planned_weights<M: Slimmable>(
+    model: &M,
+    plan: &Plan,
+    key: &str,
+    value: &str,
+) -> Result<Vec<u8>, SafetensorsStoreError> {
+    let mut store = store().metadata(key, value);
     heads_as_planned(model, plan).save_into(&mut store)?;
     store.get_bytes()
 }

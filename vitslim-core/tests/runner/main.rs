@@ -9,6 +9,7 @@ mod data;
 mod devices;
 mod documents;
 mod evaluation;
+mod export;
 #[cfg(target_os = "linux")]
 mod file_systems;
 mod identity;

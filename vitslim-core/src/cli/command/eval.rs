@@ -6,6 +6,7 @@ use crate::cli::device::DeviceArgs;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
 use crate::experiment::Document;
+use crate::export::SubnetFile;
 use crate::run::{EvaluationSetting, SplitName, Target};
 
 /// Reports the accuracy of a network of a run: top-1 and top-5, and top-1 per class.
@@ -13,10 +14,12 @@ use crate::run::{EvaluationSetting, SplitName, Target};
 #[command(after_help = "Examples:
   vitslim eval runs/quickstart/seed=42
   vitslim eval runs/quickstart/seed=42/share-0.5-0.5-0.7
-  vitslim eval runs/quickstart/seed=42/subnets/share-0.5-0.5-0.7 --split held_out --json")]
+  vitslim eval runs/quickstart/seed=42/subnets/share-0.5-0.5-0.7 --split held_out --json
+  vitslim eval small.safetensors --data photos")]
 pub struct EvalArgs {
-    /// The folder of a run for its dense network after pretraining; for a sub-network, append its label.
-    #[arg(value_name = "RUN[/SUBNET]")]
+    /// The folder of a run for its dense network after pretraining; for a sub-network, append its label. Or a file of `vitslim export
+    /// --to safetensors`.
+    #[arg(value_name = "RUN[/SUBNET]|FILE")]
     network: PathBuf,
 
     /// Evaluates on data of the same kind in this folder, with the same classes, normalised like the run's training data, which
@@ -36,11 +39,30 @@ pub struct EvalArgs {
     json: bool,
 }
 
+/// Where a network is.
+enum Network {
+    /// In the folder of its run.
+    OfRun(Target),
+    /// In a file by itself.
+    Alone(SubnetFile),
+}
+
 /// Evaluates the network in `args`.
 pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
-    let target = Target::find(&args.network)?;
-    let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
-    let trial = trials.only()?.named(&target.trial());
+    let network = match args.network.is_file() {
+        true => Network::Alone(SubnetFile::read(&args.network)?),
+        false => Network::OfRun(Target::find(&args.network)?),
+    };
+    let trial = match &network {
+        Network::Alone(file) => {
+            let name = args.network.display().to_string();
+            registry.trials(&Document::parse(&name, &file.experiment()?, &[])?)?.only()?
+        }
+        Network::OfRun(target) => {
+            let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
+            trials.only()?.named(&target.trial())
+        }
+    };
     let device = args.device.open(false)?;
     let precision = device.precision(&trial)?;
     let setting = EvaluationSetting {
@@ -49,6 +71,10 @@ pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
         device: &device.device,
         device_name: &device.describe_with(precision),
     };
-    let evaluation = (registry.commands(&trial)?.eval)(&trial, &target, &setting)?;
+    let commands = registry.commands(&trial)?;
+    let evaluation = match network {
+        Network::Alone(file) => (commands.eval_file)(&trial, file, &setting)?,
+        Network::OfRun(target) => (commands.eval)(&trial, &target, &setting)?,
+    };
     print(args.json, &evaluation, |evaluation| evaluation.table())
 }

@@ -5,6 +5,7 @@ pub(super) mod bench;
 pub(super) mod check;
 pub(super) mod devices;
 pub(super) mod eval;
+pub(super) mod export;
 pub(super) mod gc;
 pub(super) mod ls;
 pub(super) mod new;

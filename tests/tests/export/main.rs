@@ -1,0 +1,185 @@
+//! Exported networks compute what vitslim computes: of every built-in architecture and of the one in `examples/own_architecture`,
+//! dense and cut, with onnxruntime and PyTorch.
+
+#[path = "../../../examples/own_architecture/src/block.rs"]
+mod block;
+#[path = "../../../examples/own_architecture/src/config.rs"]
+mod config;
+#[path = "../../../examples/own_architecture/src/net.rs"]
+mod net;
+
+use std::path::Path;
+use std::process::Command;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use vitslim_core::data::ImageShape;
+use vitslim_core::export::{to_onnx, to_pytorch};
+use vitslim_core::models::{
+    Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
+};
+use vitslim_core::slim::{Dimension, Plan, describe};
+
+const IMAGE: ImageShape = ImageShape { channels: 3, size: 32 };
+
+/// As many as a batch that is not one of those that are recorded.
+const IMAGES: usize = 7;
+
+/// What the safetensors file says of a network, as far as PyTorch reads it.
+const DESCRIPTION: &str = r#"{"network":{"classes":["a","b","c"]}}"#;
+
+/// A plan that keeps about half of everything, by chance: heads of all sizes, and tokens that go early.
+fn about_half(dimensions: &[Dimension], rng: &mut impl Rng) -> Plan {
+    let mut plan = Plan::whole(dimensions);
+    let mut tokens: Option<Vec<usize>> = None;
+    for (dimension, cut) in dimensions.iter().zip(&mut plan.cuts) {
+        if dimension.is_tokens() {
+            let mut left = tokens.unwrap_or_else(|| cut.keep.clone());
+            left.retain(|token| *token == 3 || rng.random_bool(0.8));
+            cut.keep.clone_from(&left);
+            tokens = Some(left);
+        } else {
+            cut.keep.retain(|unit| *unit == 0 || rng.random_bool(0.5));
+        }
+    }
+    plan
+}
+
+/// The plan after all units of the first group of each dimension called `name` in `places` went, or of all groups.
+fn without(mut plan: Plan, places: &[&str], all: bool) -> Plan {
+    for cut in plan.cuts.iter_mut().filter(|cut| places.contains(&cut.dimension.as_str())) {
+        let first = if all { usize::MAX } else { cut.of[0] };
+        cut.keep.retain(|unit| *unit >= first);
+    }
+    plan
+}
+
+/// Writes `model` cut by `plan` in both formats, with images and their logits.
+fn write<A: Architecture>(folder: &Path, name: &str, model: &A, plan: &Plan) {
+    write_for_timm(folder, name, model, plan, None);
+}
+
+/// The same, of a network that timm holds: its `VisionTransformer` with the arguments `timm`.
+fn write_for_timm<A: Architecture>(folder: &Path, name: &str, model: &A, plan: &Plan, timm: Option<Value>) {
+    let model = model.slim(plan).unwrap();
+    let write = |extension: &str, bytes: &[u8]| {
+        std::fs::write(folder.join(name).with_extension(extension), bytes).unwrap();
+    };
+    write("onnx", &to_onnx(&model, IMAGE, &[("classes", r#"["a","b","c"]"#.to_owned())]).unwrap());
+    let files = to_pytorch(&model, plan, IMAGE, name, "A test.", DESCRIPTION).unwrap();
+    write("py", files.text.as_bytes());
+    write("safetensors", &files.weights);
+    let shape = [IMAGES, IMAGE.channels, IMAGE.size, IMAGE.size];
+    let images = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
+    let logits = model.forward(images.clone()).mean().into_data().try_into_vec::<f32>().unwrap();
+    assert!(logits.iter().all(|logit| logit.is_finite()), "{name}");
+    let images = images.into_data().try_into_vec::<f32>().unwrap();
+    let mut io = json!({ "shape": shape, "images": images, "logits": logits });
+    if let Some(timm) = timm {
+        io["timm"] = timm;
+    }
+    write("json", io.to_string().as_bytes());
+}
+
+/// Writes the network of `config`, dense and cut.
+fn write_both<A: Architecture>(folder: &Path, name: &str, config: &A::Config) -> (A, Plan) {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let model = random_model::<A>(config, &mut rng, &Device::flex()).unwrap();
+    let dimensions = describe(&model).unwrap();
+    write(folder, &format!("{name}_dense"), &model, &Plan::whole(&dimensions));
+    let plan = about_half(&dimensions, &mut rng);
+    write(folder, &format!("{name}_cut"), &model, &plan);
+    (model, plan)
+}
+
+/// Whether there is a Python with what the check needs: `VITSLIM_PYTHON`, or `python3`.
+fn python() -> Option<String> {
+    let python = std::env::var("VITSLIM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&python)
+        .args(["-c", "import torch, timm, safetensors, onnx, onnxruntime, onnxscript"])
+        .output();
+    found.is_ok_and(|output| output.status.success()).then_some(python)
+}
+
+#[test]
+fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let vit = VitConfig {
+        image_size: 32,
+        patch_size: 8,
+        classes: 3,
+        dim: 24,
+        depth: 3,
+        heads: 3,
+        ..VitConfig::default()
+    };
+    let (model, plan) = write_both::<Vit>(folder, "vit", &vit);
+    let heads = ["blocks.0.attn.head_dim"];
+    write(folder, "vit_empty_head", &model, &without(plan.clone(), &heads, false));
+    let branches = ["blocks.1.attn.head_dim", "blocks.2.mlp.hidden"];
+    write(folder, "vit_empty_branches", &model, &without(plan, &branches, true));
+    // All hidden units of each block, and a quarter of them: the `mlp_ratio` of timm says that.
+    let dimensions = describe(&model).unwrap();
+    for (name, ratio) in [("vit_for_timm", 4), ("vit_of_fewer_units_for_timm", 1)] {
+        let mut plan = Plan::whole(&dimensions);
+        for cut in plan.cuts.iter_mut().filter(|cut| cut.dimension.ends_with("hidden")) {
+            cut.keep = (0..24 * ratio).map(|unit| unit * 4 / ratio).collect();
+        }
+        let timm = json!({
+            "img_size": 32,
+            "patch_size": 8,
+            "num_classes": 3,
+            "embed_dim": 24,
+            "depth": 3,
+            "num_heads": 3,
+            "mlp_ratio": ratio,
+        });
+        write_for_timm(folder, name, &model, &plan, Some(timm));
+    }
+    let one_colour = VitConfig { qkv_bias: false, ..vit.clone() };
+    write_both::<DistilledVit>(folder, "deit_distilled", &one_colour);
+    let swin = SwinConfig {
+        image_size: 32,
+        classes: 3,
+        dim: 12,
+        depths: vec![2, 2],
+        heads: vec![2, 3],
+        window: 4,
+        ..SwinConfig::default()
+    };
+    write_both::<Swin>(folder, "swin", &swin);
+    let convnext = ConvNextConfig {
+        image_size: 32,
+        classes: 3,
+        dims: vec![8, 12],
+        depths: vec![2, 1],
+        ..ConvNextConfig::default()
+    };
+    write_both::<ConvNext>(folder, "convnext", &convnext);
+    let own = config::ParallelConfig {
+        image_size: 32,
+        classes: 3,
+        patch_size: 8,
+        dim: 24,
+        depth: 2,
+        hidden: 20,
+        ..Default::default()
+    };
+    write_both::<net::ParallelNet>(folder, "parallel", &own);
+
+    let Some(python) = python() else {
+        eprintln!(
+            "skipped: there is no Python with what data/export/check.py needs; VITSLIM_PYTHON names one"
+        );
+        return;
+    };
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vitslim-core/data/export/check.py");
+    let output = Command::new(python).arg(check).arg(folder).output().unwrap();
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("{said}");
+    assert!(output.status.success(), "{said}\n{errors}");
+    assert_eq!(said.lines().count(), 2 * 14 + 3 + 2, "{said}");
+}

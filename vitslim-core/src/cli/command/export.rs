@@ -1,0 +1,69 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::cli::registry::Registry;
+use crate::experiment::Document;
+use crate::export::Format;
+use crate::run::Target;
+use crate::terminal::say;
+use crate::whole_file::write_whole;
+
+/// Writes a network of a run for another program: ONNX, safetensors, or PyTorch.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to onnx --out small.onnx
+  vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to safetensors --out small.safetensors
+  vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to pytorch --out small.py
+  vitslim export runs/quickstart/seed=42 --to onnx --out dense.onnx")]
+pub struct ExportArgs {
+    /// The folder of a run for its dense network after pretraining; for a sub-network, append its label.
+    #[arg(value_name = "RUN[/SUBNET]")]
+    network: PathBuf,
+
+    /// The format.
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    to: Format,
+
+    /// The file to write. PyTorch gets a `.py`, and its weights beside it.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Replaces files that are there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// A file that cannot be written.
+#[derive(Debug, Error, Diagnostic)]
+enum WriteError {
+    #[error("there is a `{}` already", .0.display())]
+    #[diagnostic(help("give another name, or replace it with `--force`"))]
+    Exists(PathBuf),
+    #[error("cannot write `{}`", .path.display())]
+    #[diagnostic(help("choose a folder that you can write to, on a disk with space"))]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+/// Exports the network in `args`.
+pub fn export(registry: &Registry, args: &ExportArgs) -> miette::Result<()> {
+    let target = Target::find(&args.network)?;
+    let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
+    let trial = trials.only()?.named(&target.trial());
+    let (files, notes) = (registry.commands(&trial)?.export)(&trial, &target, args.to, &args.out)?;
+    notes.iter().for_each(say);
+    let there = files.iter().find(|(path, _)| !args.force && path.symlink_metadata().is_ok());
+    if let Some((path, _)) = there {
+        return Err(WriteError::Exists(path.clone()).into());
+    }
+    files.iter().try_for_each(|(path, bytes)| write(path, bytes))?;
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    write_whole(path, bytes).map_err(|source| WriteError::Write { path: path.to_owned(), source })?;
+    say(format_args!("wrote `{}`, {:.1} MB", path.display(), bytes.len() as f64 / 1e6));
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Errors of an export.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::graph::GraphError;
+
+/// A network that cannot be exported.
+#[derive(Debug, Error, Diagnostic)]
+pub enum ExportError {
+    /// The forward pass cannot be recorded.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// An operation is not known in the format.
+    #[error("the forward pass uses `{name}`{}, which vitslim cannot write as {format} yet", in_module(.place))]
+    #[diagnostic(help(
+        "compose it of other operations in the architecture, or export the weights with `--to safetensors`"
+    ))]
+    Operation {
+        /// The format.
+        format: &'static str,
+        /// Name of the operation.
+        name: String,
+        /// Path of its module.
+        place: String,
+    },
+    /// The forward pass computes something else for another number of images.
+    #[error("`{name}`{} computes something else for another number of images", in_module(.place))]
+    #[diagnostic(help("take the number of images from the input, and only multiply it"))]
+    Batch {
+        /// Name of the operation.
+        name: String,
+        /// Path of its module.
+        place: String,
+    },
+    /// The file would be larger than the format allows.
+    #[error("the file would have {:.1} GB, but an ONNX file has at most 2.1", *.bytes as f64 / 1e9)]
+    #[diagnostic(help("vitslim writes no external data: export a smaller sub-network"))]
+    TooLarge {
+        /// Size of the file.
+        bytes: usize,
+    },
+    /// The file is no module for Python.
+    #[error("Python cannot import `{}`", .0.display())]
+    #[diagnostic(help(
+        "give a name of letters, digits and `_` that ends in `.py`, such as `--out small.py`"
+    ))]
+    NoModule(PathBuf),
+    /// The weights cannot be written.
+    #[error("the weights cannot be written: {0}")]
+    Weights(String),
+}
+
+/// A file of a network that cannot be read.
+#[derive(Debug, Error, Diagnostic)]
+pub enum SubnetFileError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: std::io::Error,
+    },
+    /// The content is wrong.
+    #[error("`{}` is damaged: {reason}", .path.display())]
+    #[diagnostic(help("export the network again"))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The metadata do not say what the network is.
+    #[error("`{}` does not say what network its weights are of", .0.display())]
+    #[diagnostic(help("`vitslim export --to safetensors` writes files that do"))]
+    Undescribed(PathBuf),
+    /// The weights are not those of the network that the metadata describe.
+    #[error("`{}` does not fit the network that it describes: {reason}", .path.display())]
+    #[diagnostic(help("export the network again, with this version of vitslim"))]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+fn in_module(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!(" in `{place}`") }
+}

@@ -1,0 +1,17 @@
+//! Networks for other programs: ONNX, safetensors, and PyTorch.
+//!
+//! ONNX and PyTorch are written from the recorded forward pass, operation by operation, so that they compute any architecture.
+
+mod error;
+mod format;
+mod names;
+mod onnx;
+mod pointwise;
+mod pytorch;
+mod safetensors;
+mod simplify;
+mod trace;
+
+pub use error::{ExportError, SubnetFileError};
+pub use format::{Format, PythonFiles, export, to_onnx, to_pytorch};
+pub use safetensors::SubnetFile;

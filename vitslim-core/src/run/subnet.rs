@@ -1,0 +1,80 @@
+//! Networks of a run without the data that they were trained on.
+
+use burn::tensor::Device;
+use serde::de::DeserializeOwned;
+
+use super::error::RunError;
+use super::folder::{NETWORK, PLAN, SUBNETS};
+use super::initial::initial_of;
+use super::network::Network;
+use super::prepare::PrepareError;
+use super::restore::{RestoreError, dense, plan, read, subnet};
+use super::target::Target;
+use crate::experiment::{Experiment, Trial};
+use crate::models::Architecture;
+use crate::slim::{Plan, PlanError, describe};
+
+/// A network of a run, by itself: a sub-network, or the dense one.
+#[derive(Debug)]
+pub struct Subnet<A: Architecture> {
+    /// The network, in validation mode.
+    pub model: A,
+    /// What is left of the dense network.
+    pub plan: Plan,
+    /// What another program needs, beside the weights, to compute it.
+    pub network: Network<A::Config>,
+    /// `dense`, or the label of the sub-network.
+    pub label: String,
+    /// Name of the trial of its run.
+    pub trial: String,
+    /// The experiment of its run, every default spelled out, without the folder that the data lie in.
+    pub experiment: String,
+}
+
+impl<A: Architecture> Subnet<A> {
+    /// The network that `target` names, on `device`, and notes for the user. `trial` is the trial of its run.
+    ///
+    /// # Errors
+    ///
+    /// When a file is missing, damaged, or does not fit the experiment.
+    pub fn open(trial: &Trial, target: &Target, device: &Device) -> Result<(Self, Vec<String>), RunError> {
+        let described: Network<A::Config> = described(target)?;
+        let initial = initial_of::<A>(&trial.experiment, &described.config, device)
+            .map_err(RestoreError::Config)?
+            .valid();
+        let (model, plan, network, notes) = match &target.label {
+            Some(label) => {
+                let folder = target.run.join(SUBNETS).join(label);
+                (subnet(initial, &folder)?, plan(&folder.join(PLAN))?, described, Vec::new())
+            }
+            None => {
+                let plan = Plan::whole(&describe(&initial).map_err(PlanError::from)?);
+                let restored = dense(trial.experiment.pretrain.as_ref(), &target.run, initial)?;
+                let network = described.cut(&plan, &restored.model)?;
+                (restored.model, plan, network, restored.notes)
+            }
+        };
+        let data = trial.experiment.data.clone().map_path(|path| path.file_name().unwrap_or_default().into());
+        let experiment = Experiment { data, ..trial.experiment.clone() }
+            .resolved(&network.config)
+            .map_err(|error| PrepareError::Config(error.to_string()))?;
+        let (label, trial) = (target.name().to_owned(), target.trial());
+        Ok((Self { model, plan, network, label, trial, experiment }, notes))
+    }
+}
+
+/// What the run says of the network that `target` names; of the dense one, what it says of any sub-network.
+fn described<C: DeserializeOwned>(target: &Target) -> Result<Network<C>, RestoreError> {
+    let subnets = target.run.join(SUBNETS);
+    let path = match &target.label {
+        Some(label) => subnets.join(label).join(NETWORK),
+        None => target
+            .labels()
+            .into_iter()
+            .map(|label| subnets.join(label).join(NETWORK))
+            .find(|path| path.is_file())
+            .ok_or_else(|| RestoreError::Undescribed(target.run.clone()))?,
+    };
+    serde_json::from_slice(&read(&path)?)
+        .map_err(|error| RestoreError::Damaged { path, reason: error.to_string() })
+}
