@@ -9,11 +9,13 @@ use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
-use crate::report::{CheckedData, ExperimentCheck, Fingerprints, Reason};
+use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
 use crate::run::{
-    Cutting, PreparedBudget, config, config_error, dataset, dataset_naming_all, facts, keys, unfit,
+    Cutting, PreparedBudget, Pretrained, config, config_error, dataset, dataset_naming_all, facts, keys,
+    pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
+use crate::weights::Fitted;
 
 /// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written. If
 /// `all`, every file that cannot be used is named, else the first ones.
@@ -73,6 +75,7 @@ fn check_network<A: Architecture>(
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&config_error(&trial.document, error)))?;
+    check_weights(trial, &model, check);
     let known = check.reasons.len();
     let (described, searched, budgets) = check_keys(trial, &model, &mut check.reasons);
     check.params = Some(Module::num_params(&model));
@@ -119,6 +122,21 @@ fn check_network<A: Architecture>(
         row.into_iter().for_each(|row| row.searched = true);
     }
     Ok(())
+}
+
+/// The weights that `trial` starts from, in its network; what is wrong with them is added to the reasons.
+fn check_weights<A: Architecture>(trial: &Trial, model: &A, check: &mut ExperimentCheck) {
+    let pretrained = match Pretrained::open(&trial.experiment.model) {
+        Ok(Some(pretrained)) => pretrained,
+        Ok(None) => return,
+        Err(error) => return check.reasons.extend(reasons(&pretrained_error(&trial.document, &error))),
+    };
+    match pretrained.fit(model) {
+        Ok(Fitted { family, used, count, notes, .. }) => {
+            check.pretrained = Some(CheckedWeights { sha256: pretrained.sha256, family, used, count, notes });
+        }
+        Err(error) => check.reasons.extend(reasons(&pretrained_error(&trial.document, &error))),
+    }
 }
 
 /// The dimensions, those that are searched, and the budgets; what is wrong with the latter is added to `found`.

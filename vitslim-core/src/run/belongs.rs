@@ -1,13 +1,13 @@
 //! Whether what a folder holds belongs to a run: the same experiment, on the same data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::data_record::DataRecord;
+use super::data_record::{DataRecord, Sources};
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
 use super::prepare::absolute;
 use super::state::summary;
 use super::trained::trained;
-use crate::data::{DataContent, Normalisation, SplitKind};
+use crate::data::{Normalisation, SplitKind};
 use crate::experiment::{Document, Experiment, Keep};
 use crate::report::PlannedTrial;
 
@@ -42,7 +42,7 @@ pub(crate) fn is_complete(path: &Path, planned: &PlannedTrial) -> bool {
         && summary(path).is_some()
 }
 
-fn data_of(planned: &PlannedTrial) -> Option<DataContent> {
+fn data_of(planned: &PlannedTrial) -> Option<Sources> {
     serde_json::from_str(&planned.data).ok()
 }
 
@@ -55,14 +55,17 @@ pub(super) enum DataMatch {
     OtherTest,
 }
 
-/// Compares `data` with what the folder `path` records.
+/// Compares `sources` with what the folder `path` records.
 ///
 /// # Errors
 ///
-/// When what was trained there was trained on other data.
-pub(super) fn compare(path: &Path, data: &DataContent) -> Result<DataMatch, FolderError> {
+/// When what was trained there was trained on other data, or from other weights.
+pub(super) fn compare(path: &Path, sources: &Sources) -> Result<DataMatch, FolderError> {
     let Some(record) = DataRecord::read(path)? else { return Ok(DataMatch::Same) };
-    let change = |splits: &[SplitKind]| record.content.change(data, splits);
+    let change = |splits: &[SplitKind]| record.content.data.change(&sources.data, splits);
+    if record.content.pretrained != sources.pretrained {
+        return Err(FolderError::ChangedWeights { path: path.to_owned(), lost: trained(path) });
+    }
     match change(&[SplitKind::Train, SplitKind::HeldOut]) {
         Some(change) => Err(FolderError::ChangedData { path: path.to_owned(), change, lost: trained(path) }),
         None if change(&[SplitKind::Test]).is_some() => Ok(DataMatch::OtherTest),
@@ -96,16 +99,16 @@ pub(super) fn normalisation(path: &Path, computed: &Normalisation) -> Result<Nor
     Err(FolderError::ChangedNormalisation { path, there: text.trim_end().to_owned(), here })
 }
 
-/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data: those are known
-/// by their record, and only where there is none, by their path. `None` if this version cannot read it.
+/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data and the weights that
+/// it starts from: those are known by their record, and only where there is none, by their path. `None` if this version cannot read it.
 pub(super) fn read(run: &Path, text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
     let is_recorded = run.join(DATA).exists();
-    let data = match is_recorded {
-        true => experiment.data.beside_content(),
-        false => experiment.data.map_path(absolute),
+    let (data, model) = match is_recorded {
+        true => (experiment.data.beside_content(), experiment.model.map_pretrained(|_| PathBuf::new())),
+        false => (experiment.data.map_path(absolute), experiment.model.map_pretrained(absolute)),
     };
-    Some(Experiment { data, keep: Keep::default(), ..experiment })
+    Some(Experiment { data, model, keep: Keep::default(), ..experiment })
 }
 
 /// Whether both texts say the same experiment in the folder `run`: another version may spell it otherwise, and its data may lie

@@ -15,12 +15,22 @@ pub(super) struct DataRecord {
     #[serde(default)]
     pub(super) training: Option<u32>,
     #[serde(flatten)]
-    pub(super) content: DataContent,
+    pub(super) content: Sources,
+}
+
+/// What the networks of a run are made of beside its settings, by content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sources {
+    #[serde(flatten)]
+    pub(crate) data: DataContent,
+    /// SHA-256 of the weights that it starts from; `None` if they are random.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pretrained: Option<String>,
 }
 
 impl DataRecord {
     /// The record of a run on `content` that begins now.
-    pub(super) fn new(content: &DataContent) -> Self {
+    pub(super) fn new(content: &Sources) -> Self {
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());
         Self { version, training: Some(TRAINING), content: content.clone() }
     }

@@ -66,7 +66,7 @@ pub fn execute<A: Architecture>(
     let may_extend = prepared.swept.is_none();
     let Dataset { normalisation, .. } = &prepared.data;
     let normalisation =
-        begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+        begin(&folder, &resolved, &prepared.sources(), normalisation, setting.afresh, may_extend)?;
     let prepared = &prepared.normalised_by(normalisation);
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
@@ -79,7 +79,10 @@ pub fn execute<A: Architecture>(
         return Ok((folder, summary));
     }
     let device = &setting.devices.first.device;
-    let network = initial(prepared, device).map_err(RunError::Config)?;
+    let mut network = initial(prepared, device).map_err(RunError::Config)?;
+    if let Some(pretrained) = &prepared.pretrained {
+        network = pretrained.load(network)?;
+    }
     let run = Run {
         prepared,
         folder: &folder,

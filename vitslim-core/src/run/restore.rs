@@ -14,11 +14,13 @@ use super::data_record::DataRecord;
 use super::folder::{NETWORK, PLAN, SUBNETS, WEIGHTS};
 use super::initial::initial;
 use super::prepare::Prepared;
+use super::pretrained::Pretrained;
 use super::target::Target;
 use super::weights::{AS_PLANNED, head_order};
 use crate::models::{Architecture, ConfigError};
 use crate::slim::{Plan, PlanError, heads_as_planned, heads_by_size};
 use crate::train::{CheckpointError, load_pretrained};
+use crate::weights::WeightsError;
 
 /// Number of differences in a file of weights that an error lists.
 const TOLD: usize = 3;
@@ -80,6 +82,14 @@ pub enum RestoreError {
         /// What does not fit, on one line.
         reason: String,
     },
+    /// The trained weights that the run starts from cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Weights(#[from] WeightsError),
+    /// The file of weights is another than when the run began.
+    #[error("`{}` is not the file that the run started from", .0.display())]
+    #[diagnostic(help("restore the file: without pretraining, it is the dense network"))]
+    OtherWeights(PathBuf),
     /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),
@@ -111,9 +121,7 @@ fn dense<A: Architecture>(
     initial: A,
 ) -> Result<Restored<A>, RestoreError> {
     let Some(training) = &prepared.experiment.pretrain else {
-        let notes =
-            vec!["this experiment has no pretraining: the dense network is as initialised".to_owned()];
-        return Ok(Restored { model: initial, epoch: None, notes });
+        return untrained(prepared, run, initial);
     };
     let loaded = load_pretrained(initial, training, run)?;
     let mut notes: Vec<String> = loaded
@@ -125,6 +133,25 @@ fn dense<A: Architecture>(
         notes.push(format!("the dense network after epoch {} of {}", loaded.epoch, training.epochs.get()));
     }
     Ok(Restored { model: loaded.model, epoch: Some(loaded.epoch), notes })
+}
+
+/// The dense network of a run without pretraining.
+fn untrained<A: Architecture>(
+    prepared: &Prepared<A>,
+    run: &Path,
+    initial: A,
+) -> Result<Restored<A>, RestoreError> {
+    let told = |model: A, is: &str| {
+        let notes = vec![format!("this experiment has no pretraining: the dense network is {is}")];
+        Restored { model, epoch: None, notes }
+    };
+    let model = &prepared.experiment.model;
+    let Some(pretrained) = Pretrained::open(model)? else { return Ok(told(initial, "as initialised")) };
+    let recorded = DataRecord::read(run).ok().flatten().and_then(|record| record.content.pretrained);
+    if recorded.is_some_and(|recorded| recorded != pretrained.sha256) {
+        return Err(RestoreError::OtherWeights(model.pretrained.clone().unwrap_or_default()));
+    }
+    Ok(told(pretrained.load(initial)?, "as `pretrained` has it"))
 }
 
 /// The sub-network in `folder` of the run whose dense network is built like `initial`.
