@@ -147,7 +147,7 @@ fn what_is_no_good_is_told_in_one_sentence() {
             "has values that are infinite or no numbers: 1 of 3 in `fc.bias`",
         ),
         (container("nan.pth"), "has values that are infinite or no numbers"),
-        (container("integers.pth"), "has no floats for `fc.bias`, but I64"),
+        (container("integers.pth"), "has no floats for `fc.weight`, but I64"),
         (container("executed.pth"), "is no checkpoint of tensors with names"),
         (container("expanded.pth"), "claims 24000000 bytes for the tensor `fc.weight`"),
         (bad(&folder, "json", br#"{"hidden_size": 192}"#), "is JSON, but not the index"),

@@ -9,8 +9,9 @@ const TOLERANCE: f32 = 1e-5;
 
 /// Compares a case of `data/weights`, and returns what is told of the file.
 #[track_caller]
-fn check<A: Architecture>(case: &str, extension: &str, allow_missing: &[&str]) -> Vec<String> {
-    let (io, path) = (values(&data("weights/io.safetensors")), data(&format!("weights/{case}.{extension}")));
+fn check<A: Architecture>(file: &str, allow_missing: &[&str]) -> Vec<String> {
+    let (case, _) = file.split_once(['.', '/']).unwrap();
+    let (io, path) = (values(&data("weights/io.safetensors")), data(&format!("weights/{file}")));
     let (_, network, notes) = fitted::<A>(&config::<A>("weights", case), &path, allow_missing).unwrap();
     let logits = network.forward(tensor(&io, &format!("{case}.images"))).mean();
     let logits: Vec<f32> = logits.into_data().try_into_vec().unwrap();
@@ -22,7 +23,7 @@ fn check<A: Architecture>(case: &str, extension: &str, allow_missing: &[&str]) -
 
 #[test]
 fn timm_vit() {
-    let notes = check::<Vit>("timm_vit", "pth", &[]);
+    let notes = check::<Vit>("timm_vit.pth", &[]);
     assert_eq!(
         notes,
         [
@@ -34,19 +35,23 @@ fn timm_vit() {
 
 #[test]
 fn hugging_face_vit() {
-    let notes = check::<Vit>("hugging_face_vit", "safetensors", &[]);
+    check::<Vit>("hugging_face_vit.pth", &[]);
+    check::<Vit>("hugging_face_vit/model.safetensors.index.json", &[]);
+    let notes = check::<Vit>("hugging_face_vit.safetensors", &[]);
     assert_eq!(notes, ["40 of 40 tensors, by the names of ViT, DeiT or DINOv2 of Hugging Face"]);
 }
 
 #[test]
 fn hugging_face_deit() {
-    let notes = check::<DistilledVit>("hugging_face_deit", "safetensors", &[]);
+    check::<DistilledVit>("hugging_face_deit.pth", &[]);
+    let notes = check::<DistilledVit>("hugging_face_deit.safetensors", &[]);
     assert_eq!(notes, ["43 of 43 tensors, by the names of ViT, DeiT or DINOv2 of Hugging Face"]);
 }
 
 #[test]
 fn hugging_face_dinov2() {
-    let notes = check::<Vit>("hugging_face_dinov2", "safetensors", &["blocks.*.ls?.gamma"]);
+    check::<Vit>("hugging_face_dinov2.pth", &["blocks.*.ls?.gamma"]);
+    let notes = check::<Vit>("hugging_face_dinov2.safetensors", &["blocks.*.ls?.gamma"]);
     assert_eq!(notes.len(), 4, "{notes:?}");
     assert!(
         notes.contains(&"`blocks.*.ls1.gamma` of the file is not used (2 times)".to_owned()),
@@ -57,17 +62,18 @@ fn hugging_face_dinov2() {
 
 #[test]
 fn hugging_face_swin() {
-    check::<Swin>("hugging_face_swin", "safetensors", &[]);
+    check::<Swin>("hugging_face_swin.pth", &[]);
+    check::<Swin>("hugging_face_swin.safetensors", &[]);
 }
 
 #[test]
 fn hugging_face_convnext() {
-    check::<ConvNext>("hugging_face_convnext", "safetensors", &[]);
+    check::<ConvNext>("hugging_face_convnext.safetensors", &[]);
 }
 
 #[test]
 fn microsoft_swin() {
-    let notes = check::<Swin>("microsoft_swin", "pth", &[]);
+    let notes = check::<Swin>("microsoft_swin.pth", &[]);
     assert!(notes[0].ends_with("by the names of Swin of Microsoft"), "{notes:?}");
     assert!(
         notes.iter().any(|note| note.contains("relative_position_index` of the file is not used")),
@@ -77,7 +83,7 @@ fn microsoft_swin() {
 
 #[test]
 fn facebook_convnext() {
-    let notes = check::<ConvNext>("facebook_convnext", "pth", &[]);
+    let notes = check::<ConvNext>("facebook_convnext.pth", &[]);
     assert!(notes[0].ends_with("by the names of ConvNeXt of Facebook"), "{notes:?}");
 }
 

@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import json
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -133,17 +134,24 @@ CASES = dict(
 def make(name, build, seed):
     torch.manual_seed(seed)
     model, logits = build()
-    state = {key: value.clone().contiguous() for key, value in model.state_dict().items()}
     side = CONFIGS[name]["image_size"]
     images = torch.randn(2, 3, side, side)
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    # As each is published.
+    if name.startswith("hugging_face"):
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            (FOLDER / f"{name}.safetensors").write_bytes((Path(folder) / "model.safetensors").read_bytes())
+        # In memory the names are others.
+        torch.save(state, FOLDER / f"{name}.pth")
+    else:
+        torch.save({"model": state}, FOLDER / f"{name}.pth")
+    if name == "hugging_face_vit":
+        model.save_pretrained(FOLDER / "hugging_face_vit", max_shard_size="8KB")
+        (FOLDER / "hugging_face_vit" / "config.json").unlink()
     model.double()
     with torch.no_grad():
         io = {f"{name}.images": images, f"{name}.logits": logits(images.double()).float()}
-    # As each is published.
-    if name.startswith("hugging_face"):
-        save_file(state, FOLDER / f"{name}.safetensors")
-    else:
-        torch.save({"model": state}, FOLDER / f"{name}.pth")
     return io
 
 

@@ -1,7 +1,6 @@
 //! A file of weights, opened and judged; none of its values is read yet.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -188,7 +187,8 @@ fn of_pytorch(path: &Path) -> Result<Vec<Tensor>, WeightsError> {
         }
     })?;
     let length = path.metadata().map_err(|error| unreadable(path, &error))?.len();
-    let tensors: Vec<Tensor> = reader.into_tensors().into_values().map(bridge::from_pytorch).collect();
+    let mut tensors: Vec<Tensor> = reader.into_tensors().into_values().map(bridge::from_pytorch).collect();
+    tensors.sort_by(|one, other| one.name.cmp(&other.name));
     match tensors.iter().find(|tensor| tensor.byte_len() as u64 > length) {
         Some(tensor) => {
             let said = format!(
