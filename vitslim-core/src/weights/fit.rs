@@ -141,7 +141,7 @@ impl<'a> Fit<'a> {
             own.iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect();
         let there: BTreeMap<String, Vec<usize>> =
             chosen.tensors.iter().map(|(name, parts)| (name.clone(), joined(parts))).collect();
-        if !chosen.network.is_empty() {
+        if chosen.count < self.file.tensors.len() {
             let others = match chosen.network.trim_end_matches('.') {
                 average @ ("state_dict_ema" | "model_ema") => {
                     format!("`{average}`, the average of the weights, is taken")
@@ -192,7 +192,7 @@ impl<'a> Fit<'a> {
         there: &BTreeMap<String, Vec<usize>>,
     ) -> BTreeSet<&'b str> {
         let mut unlike = BTreeSet::new();
-        for (name, shape) in here.iter().filter(|(name, _)| CLASSIFIERS.contains(&layer(name))) {
+        for (name, shape) in here.iter().rev().filter(|(name, _)| CLASSIFIERS.contains(&layer(name))) {
             let reason = match there.get(name) {
                 Some(there) if alike(there, shape) => continue,
                 Some(there) => format!("it is {there:?} in the file and {shape:?} in the network"),

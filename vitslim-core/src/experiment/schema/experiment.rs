@@ -119,6 +119,7 @@ pub struct Model {
     /// Parameters that `pretrained` may lack, or may have beyond the network, as patterns: `blocks.*.ls1.gamma`. They are left as
     /// initialised, or not used. A classifier for other classes needs no mention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
     pub allow_missing: Vec<String>,
 }
 
