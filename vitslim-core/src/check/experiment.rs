@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
 use super::parameters::parameters;
 use crate::data::{DataContent, Dataset, ImageShape};
-use crate::experiment::{ExperimentError, Trial};
+use crate::experiment::{ExperimentError, ExperimentErrors, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
@@ -75,9 +75,14 @@ fn check_network<A: Architecture>(
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&config_error(&trial.document, error)))?;
-    check_weights(trial, &model, check);
+    let mut wrong_keys = Vec::new();
+    let (described, searched, budgets) = check_keys(trial, &model, &mut wrong_keys);
+    match check_weights(trial, &model, &searched) {
+        Ok(weights) => check.pretrained = weights,
+        Err(errors) => check.reasons.extend(reasons(&errors)),
+    }
     let known = check.reasons.len();
-    let (described, searched, budgets) = check_keys(trial, &model, &mut check.reasons);
+    check.reasons.extend(wrong_keys);
     check.params = Some(Module::num_params(&model));
     let Some(image) = data.map(|data| data.shape).or_else(|| image(&config)) else { return Ok(()) };
     check.image = Some([image.channels, image.size, image.size]);
@@ -124,19 +129,17 @@ fn check_network<A: Architecture>(
     Ok(())
 }
 
-/// The weights that `trial` starts from, in its network; what is wrong with them is added to the reasons.
-fn check_weights<A: Architecture>(trial: &Trial, model: &A, check: &mut ExperimentCheck) {
-    let pretrained = match Pretrained::open(&trial.experiment.model) {
-        Ok(Some(pretrained)) => pretrained,
-        Ok(None) => return,
-        Err(error) => return check.reasons.extend(reasons(&pretrained_error(&trial.document, &error))),
-    };
-    match pretrained.fit(model) {
-        Ok(Fitted { family, used, count, notes, .. }) => {
-            check.pretrained = Some(CheckedWeights { sha256: pretrained.sha256, family, used, count, notes });
-        }
-        Err(error) => check.reasons.extend(reasons(&pretrained_error(&trial.document, &error))),
-    }
+/// The weights that `trial` starts from, in its network.
+fn check_weights<A: Architecture>(
+    trial: &Trial,
+    model: &A,
+    searched: &[(Dimension, MaskSpec)],
+) -> Result<Option<CheckedWeights>, ExperimentErrors> {
+    let pretrained = Pretrained::open(&trial.experiment.model);
+    let pretrained = pretrained.map_err(|error| pretrained_error(&trial.document, &error))?;
+    let Some(pretrained) = pretrained else { return Ok(None) };
+    let Fitted { family, used, count, notes, .. } = pretrained.check(trial, model, searched)?;
+    Ok(Some(CheckedWeights { sha256: pretrained.sha256, family, used, count, notes }))
 }
 
 /// The dimensions, those that are searched, and the budgets; what is wrong with the latter is added to `found`.

@@ -80,8 +80,9 @@ pub fn execute<A: Architecture>(
     }
     let device = &setting.devices.first.device;
     let mut network = initial(prepared, device).map_err(RunError::Config)?;
+    let mut masks = MaskSet::new(&prepared.searched, device);
     if let Some(pretrained) = &prepared.pretrained {
-        network = pretrained.load(network)?;
+        (network, masks) = pretrained.load(network, experiment, &prepared.searched, device)?;
     }
     let run = Run {
         prepared,
@@ -100,7 +101,7 @@ pub fn execute<A: Architecture>(
         macs: macs(&dense, run.image())?,
         top1: run.top1(&dense)?,
     };
-    let (searched, epochs) = run.search(dense.clone(), &mut seconds)?;
+    let (searched, epochs) = run.search(dense.clone(), masks, &mut seconds)?;
     let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
@@ -160,9 +161,8 @@ impl<A: Architecture> Run<'_, A> {
         Ok(trained.slim.model)
     }
 
-    /// The model and its masks after the search, in validation mode, and how many epochs it took.
-    fn search(&self, model: A, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
-        let masks = MaskSet::new(&self.prepared.searched, self.device);
+    /// The model and its `masks` after the search, in validation mode, and how many epochs it took.
+    fn search(&self, model: A, masks: MaskSet, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
         let training = self.prepared.experiment.search.training();
         let searched = self.stage(Slim { model, masks }, Stage::Search, None, None, &training)?;
         seconds.search = Some(searched.seconds);

@@ -50,7 +50,7 @@ pub(crate) struct Known {
     dimensions: HashMap<String, Vec<Dimension>>,
     /// Weights that were opened, by how the experiment writes them.
     pretrained: HashMap<String, Option<Pretrained>>,
-    /// What became of weights, by those and the configuration.
+    /// What became of weights, by those, the configuration and the search.
     fitted: HashMap<String, Vec<String>>,
 }
 
@@ -87,7 +87,7 @@ impl Known {
     fn pretrained<A: Architecture>(
         &mut self,
         trial: &Trial,
-        config: &A::Config,
+        prepared: &Prepared<A>,
         network: Option<&A>,
     ) -> Result<(Option<Pretrained>, Vec<String>), PrepareError> {
         let misplaced = |error| pretrained_error(&trial.document, &error);
@@ -99,14 +99,15 @@ impl Known {
         };
         self.pretrained.insert(written.clone(), pretrained.clone());
         let Some(pretrained) = pretrained else { return Ok((None, Vec::new())) };
-        let config_written =
-            ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
-        let written = format!("{}{config_written}{written}", std::any::type_name::<A>());
+        let fits = (&prepared.config, &trial.experiment.pretrain.is_some(), &trial.experiment.search);
+        let fits = ron::to_string(&fits).map_err(|error| PrepareError::Config(error.to_string()))?;
+        let written = format!("{}{fits}{written}", std::any::type_name::<A>());
         let notes = match self.fitted.get(&written) {
             Some(known) => known.clone(),
             None => {
-                let made = network.map_or_else(|| made(trial, config), |network| Ok(network.clone()))?;
-                pretrained.fit(&made).map_err(misplaced)?.told()
+                let made =
+                    network.map_or_else(|| made(trial, &prepared.config), |network| Ok(network.clone()))?;
+                pretrained.check(trial, &made, &prepared.searched)?.told()
             }
         };
         self.fitted.insert(written, notes.clone());
@@ -176,7 +177,7 @@ impl<A: Architecture> Prepared<A> {
         };
         let (mut prepared, dense) = Self::put_together(trial, data, network)?;
         (prepared.pretrained, prepared.pretrained_notes) =
-            known.pretrained(trial, &prepared.config, dense.as_ref())?;
+            known.pretrained(trial, &prepared, dense.as_ref())?;
         Ok((prepared, dense))
     }
 

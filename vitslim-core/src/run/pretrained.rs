@@ -1,9 +1,13 @@
 //! The trained weights that an experiment starts from.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::experiment::{Document, ExperimentErrors, Model};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::experiment::{Document, Experiment, ExperimentErrors, Model, Trial};
 use crate::models::Architecture;
+use crate::slim::{Dimension, Mask, MaskSet, MaskSpec};
 use crate::weights::{Fitted, WeightsError, WeightsFile};
 
 /// The file that `pretrained` names, and what the network may lack of it.
@@ -28,23 +32,85 @@ impl Pretrained {
         Ok(Some(Self { file: Arc::new(file), allow_missing, sha256 }))
     }
 
-    /// The weights, as `network` takes them.
+    /// What becomes of the file in the `network` of `trial`.
     ///
     /// # Errors
     ///
-    /// Those of [`WeightsFile::fit`].
-    pub(crate) fn fit<A: Architecture>(&self, network: &A) -> Result<Fitted, WeightsError> {
-        self.file.fit(network, &self.allow_missing)
+    /// Those of [`WeightsFile::fit`], at their place in the experiment.
+    pub(crate) fn check<A: Architecture>(
+        &self,
+        trial: &Trial,
+        network: &A,
+        searched: &[(Dimension, MaskSpec)],
+    ) -> Result<Fitted, ExperimentErrors> {
+        let fitted = self.file.fit(network, &self.allow_missing);
+        let mut fitted = fitted.map_err(|error| pretrained_error(&trial.document, &error))?;
+        let (_, notes) = masks(&fitted, &trial.experiment, searched, &Device::flex());
+        fitted.notes.extend(notes);
+        Ok(fitted)
     }
 
-    /// `network` with the weights.
+    /// `network` with the weights, and the masks that the search of `experiment` begins with.
     ///
     /// # Errors
     ///
     /// Those of [`WeightsFile::fit`].
-    pub(super) fn load<A: Architecture>(&self, network: A) -> Result<A, WeightsError> {
-        self.fit(&network)?.into_network(network)
+    pub(super) fn load<A: Architecture>(
+        &self,
+        network: A,
+        experiment: &Experiment,
+        searched: &[(Dimension, MaskSpec)],
+        device: &Device,
+    ) -> Result<(A, MaskSet), WeightsError> {
+        let fitted = self.file.fit(&network, &self.allow_missing)?;
+        let (masks, _) = masks(&fitted, experiment, searched, device);
+        Ok((fitted.into_network(network)?, masks))
     }
+}
+
+/// The masks that the search of `experiment` begins with: those of the file, where it has them and nothing is trained without them
+/// before. With a line on each kind that the file has.
+fn masks(
+    fitted: &Fitted,
+    experiment: &Experiment,
+    searched: &[(Dimension, MaskSpec)],
+    device: &Device,
+) -> (MaskSet, BTreeSet<String>) {
+    let initial = MaskSet::new(searched, device);
+    let mut notes = BTreeSet::new();
+    if fitted.masks.is_empty() {
+        return (initial, notes);
+    }
+    if experiment.pretrain.is_some() {
+        notes.insert("the masks in the file are not used: `pretrain` trains without them".to_owned());
+        return (initial, notes);
+    }
+    let of_file = |path: &str, count: usize| {
+        let values = fitted.masks.get(path)?;
+        // The class token has a mask there, and none here.
+        let is_tokens = initial.get(path).is_some_and(Mask::is_tokens);
+        let values = values.get(usize::from(is_tokens)..)?;
+        Some((values.len() == count).then(|| values.to_vec()))
+    };
+    let masks = initial.clone().map_values(|path, old| {
+        let [count] = old.dims();
+        let name = path.rsplit('.').next().unwrap_or(path);
+        match of_file(path, count) {
+            None => old,
+            Some(None) => {
+                notes.insert(format!("`{name}`: the masks in the file are of another number, and not used"));
+                old
+            }
+            Some(Some(values)) => {
+                notes.insert(format!("`{name}`: the search continues from the masks in the file"));
+                Tensor::from_data(TensorData::new(values, [count]), device)
+            }
+        }
+    });
+    if notes.is_empty() {
+        notes.insert("the masks in the file are not used: their dimensions are not searched".to_owned());
+    }
+    (masks, notes)
 }
 
 /// `error`, at the place in `document` that names the file.

@@ -151,7 +151,9 @@ fn untrained<A: Architecture>(
     if recorded.is_some_and(|recorded| recorded != pretrained.sha256) {
         return Err(RestoreError::OtherWeights(model.pretrained.clone().unwrap_or_default()));
     }
-    Ok(told(pretrained.load(initial)?, "as `pretrained` has it"))
+    let device = initial.devices().first().cloned().unwrap_or_default();
+    let (model, _) = pretrained.load(initial, &prepared.experiment, &[], &device)?;
+    Ok(told(model, "as `pretrained` has it"))
 }
 
 /// The sub-network in `folder` of the run whose dense network is built like `initial`.

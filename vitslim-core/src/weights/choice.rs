@@ -19,8 +19,8 @@ pub(super) struct Chosen<'a> {
     pub count: usize,
     /// By our name, the parts of each tensor in their order.
     pub tensors: BTreeMap<String, Vec<&'a Tensor>>,
-    /// Names of tensors that the family does not use.
-    pub spare: Vec<&'a str>,
+    /// Tensors that the family does not use, by their names in the file.
+    pub spare: Vec<(&'a str, &'a Tensor)>,
 }
 
 /// The network in `file` whose family of names has most of `own`, the names of a network of ours.
@@ -88,7 +88,7 @@ fn collect<'a>(
     let (mut sizes, mut spare) = (BTreeMap::new(), Vec::new());
     for (name, tensor) in names {
         let Some(renamed) = rename(name, family.rules) else {
-            spare.push(name);
+            spare.push((name, tensor));
             continue;
         };
         sizes.insert(renamed.name.clone(), renamed.part.1);

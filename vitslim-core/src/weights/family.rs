@@ -43,6 +43,13 @@ pub(super) const NETWORKS: [&str; 9] = [
 /// Layers that classify: the number of classes is that of the data, and their weights may be left at their initialisation.
 pub(super) const CLASSIFIERS: [&str; 3] = ["head", "head.fc", "head_dist"];
 
+/// The masks of a search by the original ViT-Slim, and the dimensions that they are of.
+pub(super) const MASKS: [Rule; 3] = [
+    ("blocks.*.attn.zeta", "blocks.*.attn.head_dim"),
+    ("blocks.*.attn.patch_zeta", "blocks.*.tokens"),
+    ("blocks.*.mlp.zeta", "blocks.*.mlp.hidden"),
+];
+
 /// All families. The first is that of our own names, which are timm's.
 pub(super) const FAMILIES: [Family; 6] = [
     Family {
@@ -57,7 +64,7 @@ pub(super) const FAMILIES: [Family; 6] = [
             ("pre_logits", ""),
             ("layers.*.blocks.*.attn.relative_position_index", ""),
             ("layers.*.blocks.*.attn_mask", ""),
-            // The masks of a search by the original ViT-Slim.
+            // See `MASKS`.
             ("blocks.*.attn.zeta", ""),
             ("blocks.*.attn.patch_zeta", ""),
             ("blocks.*.mlp.zeta", ""),

@@ -11,10 +11,10 @@ use globset::{Glob, GlobMatcher};
 use super::adapt::{Adaptation, adaptation, alike, joined, layer, summed};
 use super::choice::{Chosen, choose};
 use super::error::WeightsError;
-use super::family::CLASSIFIERS;
+use super::family::{CLASSIFIERS, MASKS};
 use super::file::WeightsFile;
 use super::resize::relative_positions;
-use super::rule::pattern;
+use super::rule::{pattern, rename};
 use super::tokens::DISTILLATION;
 use super::unfit::{Unfit, counted};
 use crate::terminal::printable;
@@ -30,6 +30,8 @@ pub struct Fitted {
     pub used: usize,
     /// Number of tensors of the file's network.
     pub count: usize,
+    /// Values of the masks of a search, by the paths of their dimensions; those of tokens begin with the tokens before the patches.
+    pub masks: BTreeMap<String, Vec<f32>>,
     /// What was adapted, left at its initialisation or not used: a line each.
     pub notes: Vec<String>,
 }
@@ -68,8 +70,17 @@ impl WeightsFile {
         }
         let tensors = fit.read(&own, &taken)?;
         let used = taken.iter().map(|taken| taken.parts.len()).sum();
+        let masks = fit.masks(&chosen)?;
         let notes = fit.notes();
-        Ok(Fitted { file: self.clone(), tensors, family: chosen.family, used, count: chosen.count, notes })
+        Ok(Fitted {
+            file: self.clone(),
+            tensors,
+            family: chosen.family,
+            used,
+            count: chosen.count,
+            masks,
+            notes,
+        })
     }
 }
 
@@ -178,7 +189,7 @@ impl<'a> Fit<'a> {
         for (name, shape) in there.iter().filter(|(name, _)| !here.contains_key(*name)) {
             self.left(name, shape, &here);
         }
-        for name in &chosen.spare {
+        for (name, _) in chosen.spare.iter().filter(|(name, _)| dimension(name).is_none()) {
             self.notes.push(format!("`{}` of the file is not used", printable(&pattern(name))));
         }
         self.unfit.compare_lists(&there, &here);
@@ -247,6 +258,12 @@ impl<'a> Fit<'a> {
         self.file.error(format!("does not fit the network: {}", self.unfit.told()), Some(help))
     }
 
+    /// The values of masks among what the family does not use.
+    fn masks(&self, chosen: &Chosen) -> Result<BTreeMap<String, Vec<f32>>, WeightsError> {
+        let masks = chosen.spare.iter().filter_map(|(name, tensor)| Some((dimension(name)?, tensor)));
+        masks.map(|(dimension, tensor)| Ok((dimension, self.file.values(tensor)?))).collect()
+    }
+
     /// All notes, each once, with how often.
     fn notes(self) -> Vec<String> {
         let unused = self.allowed.into_iter().filter(|(.., used)| !used);
@@ -293,4 +310,9 @@ impl<'a> Fit<'a> {
         };
         Ok(taken.iter().filter_map(tensor).collect())
     }
+}
+
+/// The dimension whose masks are the tensor `name`, if it is of masks.
+fn dimension(name: &str) -> Option<String> {
+    rename(name, &MASKS).map(|renamed| renamed.name).filter(|dimension| dimension != name)
 }
