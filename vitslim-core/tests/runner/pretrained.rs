@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensors;
+
 use super::workspace::{TINY, Workspace, json, said};
 
 /// The network of the golden numbers in `data/weights`, without pretraining.
@@ -97,4 +99,69 @@ fn a_run_starts_from_the_weights_and_knows_them_by_their_content() {
     fs::copy(data("hugging_face_vit.safetensors"), workspace.path("vit.pth")).unwrap();
     let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
     assert!(said(&output).contains("is not the one that the run in"), "{}", said(&output));
+}
+
+/// A search by the original ViT-Slim goes on: its masks come with its weights.
+#[test]
+fn a_search_continues_from_the_masks_in_the_file() {
+    let workspace = Workspace::new();
+    let mut tensors = Vec::new();
+    let parity = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/parity");
+    let files = ["vit_slim_tiny.safetensors", "masks_full.safetensors"]
+        .map(|name| fs::read(parity.join(name)).unwrap());
+    for file in &files {
+        tensors.extend(SafeTensors::deserialize(file).unwrap().tensors());
+    }
+    fs::write(workspace.path("slim.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let text = r#"Experiment(
+        name: "slim",
+        model: (
+            architecture: "vit",
+            config: (patch_size: 8, dim: 48, depth: 3, heads: 3),
+            pretrained: "slim.safetensors",
+        ),
+        data: Random(image_size: 32, channels: 3, classes: 10, images: 40),
+        search: (
+            epochs: 1,
+            batch: 8,
+            optimizer: AdamW(lr: 1e-12),
+            masks: (lr: 1e-12),
+            dimensions: {
+                "head_dim": (weight: 0),
+                "tokens": (weight: 0, activation: Tanh),
+                "blocks.0.mlp.hidden": (weight: 0),
+            },
+        ),
+        budgets: [Share({ "head_dim": 0.5 })],
+    )"#;
+    let file = workspace.write("slim.ron", text);
+    let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
+    for name in ["head_dim", "tokens", "hidden"] {
+        let told = format!("pretrained: `{name}`: the search continues from the masks in the file");
+        assert!(said(&output).contains(&told), "{}", said(&output));
+    }
+    let masks = fs::read(workspace.path("runs/slim/seed=0/masks.safetensors")).unwrap();
+    let masks = SafeTensors::deserialize(&masks).unwrap();
+    let golden = SafeTensors::deserialize(&files[1]).unwrap();
+    let floats = |tensors: &SafeTensors, name: &str| -> Vec<f32> {
+        let (values, _) = tensors.tensor(name).unwrap().data().as_chunks();
+        values.iter().map(|value| f32::from_le_bytes(*value)).collect()
+    };
+    let zeta = |name: &str| {
+        name.replace("head_dim", "zeta").replace("hidden", "zeta").replace("tokens", "attn.patch_zeta")
+    };
+    assert_eq!(masks.names().len(), 7);
+    for name in masks.names() {
+        let (found, expected) = (floats(&masks, name), floats(&golden, &zeta(name)));
+        // The first is that of the class token.
+        let expected = &expected[expected.len() - found.len()..];
+        assert!(found.iter().zip(expected).all(|(one, other)| (one - other).abs() < 1e-6), "{name}");
+    }
+
+    let trained =
+        text.replace("search: (", "pretrain: (epochs: 1, batch: 8, optimizer: AdamW(lr: 1e-3)),\nsearch: (");
+    let file = workspace.write("trained.ron", &trained);
+    let output = workspace.vitslim(&["check", file.to_str().unwrap()]);
+    let table = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(table.contains("the masks in the file are not used: `pretrain` trains without them"), "{table}");
 }
