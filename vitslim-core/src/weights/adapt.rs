@@ -59,8 +59,11 @@ pub(super) fn adaptation(
                 all.get(token).map_or(0, |shape| if shape.len() == 3 { shape[1] } else { 1 })
             })
         };
-        let (there, here) = (positions(*count_there, all_there)?, positions(*count_here, all_here)?);
-        return Some(if there == here { Adaptation::None } else { Adaptation::Positions(there, here) });
+        match (positions(*count_there, all_there), positions(*count_here, all_here)) {
+            (Some(there), Some(here)) if there != here => return Some(Adaptation::Positions(there, here)),
+            // Positions of something else than a square are taken as they are, or not at all.
+            _ => {}
+        }
     }
     if alike(there, here) {
         return Some(Adaptation::None);
@@ -116,4 +119,26 @@ pub(super) fn joined(parts: &[&Tensor]) -> Vec<usize> {
 /// The layer of a parameter: `head.fc` of `head.fc.weight`.
 pub(super) fn layer(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(layer, _)| layer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_no_adaptation_is_taken_as_it_is() {
+        let nothing = BTreeMap::new();
+        let adapted = |name: &str, there: &[usize], here: &[usize]| {
+            adaptation(name, (&nothing, there), (&nothing, here))
+                .map(|adaptation| adaptation.told(name).unwrap_or_default())
+        };
+        let as_it_is = Some(String::new());
+        assert_eq!(adapted("pos_embed", &[1, 50, 4], &[1, 50, 4]), as_it_is);
+        assert_eq!(adapted("pos_embed", &[1, 50, 4], &[1, 49, 4]), None);
+        // A convolution of 1 x 1 is a linear layer.
+        assert_eq!(adapted("fc1.weight", &[8, 4, 1, 1], &[8, 4]), as_it_is);
+        assert_eq!(adapted("fc1.weight", &[4, 8], &[8, 4]), None);
+        assert_eq!(adapted("stem.0.weight", &[8, 4, 2, 2], &[8, 1, 2, 2]), None);
+        assert_eq!(adapted("a.relative_position_bias_table", &[48, 2], &[49, 2]), None);
+    }
 }

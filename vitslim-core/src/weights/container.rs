@@ -35,7 +35,7 @@ const OTHERS: [(&[u8], &str, &str); 11] = [
     (b"\x89HDF", "an HDF5 file, as Keras writes it", EXPECTED),
     (b"\x93NUMPY", "an array of NumPy", EXPECTED),
     (b"GGUF", "a GGUF file", EXPECTED),
-    (b"NRUB", "a file of Burn's own", "of a run of vitslim, name the folder of a sub-network"),
+    (b"NRUB", "a file of Burn's own", EXPECTED),
 ];
 
 /// What is expected.
