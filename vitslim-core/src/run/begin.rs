@@ -1,9 +1,10 @@
 //! Starts or resumes a run in its folder, which may hold what an earlier run left.
 
 use super::belongs::{self, DataMatch, NO_EXPERIMENT, compare, is_same, other_experiment};
-use super::data_record::{DataRecord, Sources};
+use super::data_record::DataRecord;
 use super::extend::{Extension, extend, extension, forget_results, is_searched};
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
+use super::sources::Sources;
 use super::state::{forget_failure, missing, summary};
 use crate::data::Normalisation;
 use crate::terminal::say;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{DATA, FolderError, RunFolder};
 use super::identity::TRAINING;
-use crate::data::DataContent;
+use super::sources::Sources;
 
 /// What a run was trained on, wherever that lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,16 +16,6 @@ pub(super) struct DataRecord {
     pub(super) training: Option<u32>,
     #[serde(flatten)]
     pub(super) content: Sources,
-}
-
-/// What the networks of a run are made of beside its settings, by content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sources {
-    #[serde(flatten)]
-    pub(crate) data: DataContent,
-    /// SHA-256 of the weights that it starts from; `None` if they are random.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) pretrained: Option<String>,
 }
 
 impl DataRecord {

@@ -27,6 +27,7 @@ mod remaining;
 mod restore;
 mod setting;
 mod sharing;
+mod sources;
 mod spare;
 mod state;
 mod target;

@@ -8,10 +8,10 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::config::{Facts, config, config_error, facts};
-use super::data_record::Sources;
 use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
 use super::pretrained::{Pretrained, pretrained_error};
+use super::sources::Sources;
 use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::{Architecture, Parameter, SharedParameterError};
