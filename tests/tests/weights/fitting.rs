@@ -157,6 +157,10 @@ fn what_does_not_fit_is_told_by_name_and_with_both_shapes() {
             )
         );
     }
+    // Half of a network is a start too, where that is meant.
+    let half = VitConfig { depth: 1, ..config.clone() };
+    let (_, _, notes) = fitted::<Vit>(&half, &path, &["blocks.1.*"]).unwrap();
+    assert!(notes[0].starts_with("20 of 32 tensors"), "{notes:?}");
     let (told, help) = refused::<Vit>(&VitConfig { dim: 24, ..config.clone() }, &path, &[]);
     assert!(
         told.contains("`blocks.*.norm1.weight` is [12] in the file and [24] in the network (2 times)"),
@@ -191,7 +195,9 @@ fn what_does_not_fit_is_told_by_name_and_with_both_shapes() {
     ] {
         assert!(notes.contains(&told.to_owned()), "{notes:?}");
     }
-    assert!(refused::<Vit>(&config, &path, &["[a"]).0.contains("has the pattern `[a`"));
+    assert!(
+        refused::<Vit>(&config, &path, &["[a"]).0.contains("the pattern `[a` of `allow_missing` is wrong")
+    );
 }
 
 #[test]

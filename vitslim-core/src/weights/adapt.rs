@@ -1,11 +1,10 @@
 //! How a tensor of a file becomes one of the network.
 
-use std::collections::BTreeMap;
-
 use burn::store::burn_pack::Tensor;
 
 use super::rule::pattern;
 use super::tokens::{POSITIONS, Positions};
+use super::unfit::Shapes;
 
 /// A table of relative positions, `[(2 * window - 1)^2, heads]`.
 const TABLE: &str = "relative_position_bias_table";
@@ -47,14 +46,14 @@ impl Adaptation {
 /// How the tensor `name` of a shape `there` becomes one of a shape `here`; `None` if it cannot. Each comes with the shapes of all.
 pub(super) fn adaptation(
     name: &str,
-    (all_there, there): (&BTreeMap<String, Vec<usize>>, &[usize]),
-    (all_here, here): (&BTreeMap<String, Vec<usize>>, &[usize]),
+    (all_there, there): (&Shapes, &[usize]),
+    (all_here, here): (&Shapes, &[usize]),
 ) -> Option<Adaptation> {
     if name == POSITIONS
         && let ([1, count_there, dim_there], [1, count_here, dim_here]) = (there, here)
         && dim_there == dim_here
     {
-        let positions = |count: usize, all: &BTreeMap<String, Vec<usize>>| {
+        let positions = |count: usize, all: &Shapes| {
             Positions::of(count, |token| {
                 all.get(token).map_or(0, |shape| if shape.len() == 3 { shape[1] } else { 1 })
             })
@@ -127,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_needs_no_adaptation_is_taken_as_it_is() {
-        let nothing = BTreeMap::new();
+        let nothing = Shapes::new();
         let adapted = |name: &str, there: &[usize], here: &[usize]| {
             adaptation(name, (&nothing, there), (&nothing, here))
                 .map(|adaptation| adaptation.told(name).unwrap_or_default())

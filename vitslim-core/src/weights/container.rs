@@ -1,7 +1,7 @@
 //! What a file is, by its first bytes. Its name does not count.
 
 use std::fs::File;
-use std::io::{Read, Result};
+use std::io::{self, Read};
 
 /// So many bytes at the start of a file are looked at: as far as the mark of a tar archive.
 const LOOKED_AT: u64 = 512;
@@ -50,28 +50,25 @@ const PICKLE: [u8; 5] = [0x80, b'(', b'}', b']', b'c'];
 /// # Errors
 ///
 /// When it cannot be read.
-pub(super) fn container(file: &File) -> Result<std::result::Result<Container, (String, &'static str)>> {
+pub(super) fn container(file: &File) -> io::Result<Result<Container, (String, &'static str)>> {
     let length = file.metadata()?.len();
     let mut start = Vec::new();
     file.take(LOOKED_AT).read_to_end(&mut start)?;
     Ok(of_bytes(&start, length))
 }
 
-fn of_bytes(start: &[u8], length: u64) -> std::result::Result<Container, (String, &'static str)> {
+fn of_bytes(start: &[u8], length: u64) -> Result<Container, (String, &'static str)> {
     let seems = |what: &str, help| Err((what.to_owned(), help));
     if start.is_empty() {
         return seems("empty", EXPECTED);
     }
     if let Some(header) = header_length(start) {
-        return match header {
-            _ if header > LONGEST_HEADER.min(length.saturating_sub(8)) => Err((
-                format!(
-                    "broken off or damaged: it claims a header of {header} bytes, and has {length} in all"
-                ),
-                "download or copy it again",
-            )),
-            _ => Ok(Container::Safetensors),
-        };
+        if header <= LONGEST_HEADER.min(length.saturating_sub(8)) {
+            return Ok(Container::Safetensors);
+        }
+        let said =
+            format!("broken off or damaged: it claims a header of {header} bytes, and has {length} in all");
+        return Err((said, "download or copy it again"));
     }
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     if let Some((_, what, help)) = OTHERS.iter().find(|(mark, ..)| text.starts_with(mark)) {

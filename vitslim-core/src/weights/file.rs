@@ -59,8 +59,8 @@ impl WeightsFile {
                     let shard = path.with_file_name(name);
                     let found = tensors_of(&shard, judged(&shard)?)?;
                     let lacks = |listed: &String| !found.iter().any(|tensor| tensor.name == *listed);
-                    let listed = index.weight_map.iter().filter(|(_, file)| *file == name);
-                    if let Some((missing, _)) = listed.into_iter().find(|(listed, _)| lacks(listed)) {
+                    let mut listed = index.weight_map.iter().filter(|(_, file)| *file == name);
+                    if let Some((missing, _)) = listed.find(|(listed, _)| lacks(listed)) {
                         let said = format!("lacks the tensor `{missing}`, which `{}` lists", path.display());
                         return Err(wrong(&shard, said, "download both again"));
                     }
@@ -120,22 +120,15 @@ impl WeightsFile {
         let data = bridge::to_data(tensor).map_err(|error| damaged(error.to_string()))?;
         let values: Vec<f32> =
             data.convert::<f32>().try_into_vec().map_err(|error| damaged(format!("{error:?}")))?;
-        match values.iter().filter(|value| !value.is_finite()).count() {
-            0 => Ok(values),
-            count => {
-                let said = format!(
-                    "has values that are infinite or no numbers: {count} of {} in `{name}`",
-                    values.len()
-                );
-                Err(self.error(
-                    said,
-                    Some(
-                        "a network with such weights answers nothing: it was saved after its training failed"
-                            .to_owned(),
-                    ),
-                ))
-            }
+        let bad = values.iter().filter(|value| !value.is_finite()).count();
+        if bad > 0 {
+            let all = values.len();
+            let said = format!("has values that are infinite or no numbers: {bad} of {all} in `{name}`");
+            return Err(
+                self.error(said, Some("take a checkpoint from before its training failed".to_owned()))
+            );
         }
+        Ok(values)
     }
 }
 
@@ -196,7 +189,7 @@ fn of_pytorch(path: &Path) -> Result<Vec<Tensor>, WeightsError> {
                 tensor.byte_len(),
                 printable(&tensor.name)
             );
-            Err(wrong(path, said, "save it after `.contiguous()`"))
+            Err(wrong(path, said, "save it after `.clone()`"))
         }
         None => Ok(tensors),
     }
@@ -211,6 +204,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> WeightsError {
     let help = match error.kind() {
         ErrorKind::NotFound if ends_in_space => "the path ends in a space",
         ErrorKind::NotFound => "a relative path starts at the current folder",
+        _ if path.is_dir() => "name the file of weights in it",
         _ => EXPECTED,
     };
     let said = match error.kind() {

@@ -16,7 +16,7 @@ use super::file::WeightsFile;
 use super::resize::relative_positions;
 use super::rule::{pattern, rename};
 use super::tokens::DISTILLATION;
-use super::unfit::{Unfit, counted};
+use super::unfit::{Shapes, Unfit, counted};
 use crate::terminal::printable;
 
 /// The weights of a file, as a network takes them.
@@ -34,20 +34,6 @@ pub struct Fitted {
     pub masks: BTreeMap<String, Vec<f32>>,
     /// What was adapted, left at its initialisation or not used: a line each.
     pub notes: Vec<String>,
-}
-
-impl std::fmt::Debug for Fitted {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { file, family, used, count, notes, .. } = self;
-        formatter
-            .debug_struct("Fitted")
-            .field("file", file)
-            .field("family", family)
-            .field("used", used)
-            .field("count", count)
-            .field("notes", notes)
-            .finish()
-    }
 }
 
 impl WeightsFile {
@@ -119,6 +105,7 @@ struct Taken<'a> {
 
 struct Fit<'a> {
     file: &'a WeightsFile,
+    /// Patterns of what may be missing, as written and as they match, and whether something matched.
     allowed: Vec<(&'a str, GlobMatcher, bool)>,
     unfit: Unfit,
     notes: Vec<String>,
@@ -127,15 +114,11 @@ struct Fit<'a> {
 impl<'a> Fit<'a> {
     fn new(file: &'a WeightsFile, allow_missing: &'a [String]) -> Result<Self, WeightsError> {
         let allowed = allow_missing.iter().map(|written| {
-            let glob = Glob::new(written).map_err(|error| {
-                file.error(
-                    format!(
-                        "cannot be fitted: `allow_missing` has the pattern `{written}`, {}",
-                        error.kind()
-                    ),
-                    None,
-                )
-            })?;
+            let wrong = |error: globset::Error| {
+                let said = format!("cannot be fitted: the pattern `{written}` of `allow_missing` is wrong");
+                file.error(said, Some(error.kind().to_string()))
+            };
+            let glob = Glob::new(written).map_err(wrong)?;
             Ok((written.as_str(), glob.compile_matcher(), false))
         });
         Ok(Self {
@@ -148,9 +131,8 @@ impl<'a> Fit<'a> {
 
     /// Compares names and shapes. What does not fit is noted in `unfit`, and what is left out in the notes.
     fn compare<'b>(&mut self, own: &[Tensor], chosen: &Chosen<'b>) -> Vec<Taken<'b>> {
-        let here: BTreeMap<String, Vec<usize>> =
-            own.iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect();
-        let there: BTreeMap<String, Vec<usize>> =
+        let here: Shapes = own.iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_vec())).collect();
+        let there: Shapes =
             chosen.tensors.iter().map(|(name, parts)| (name.clone(), joined(parts))).collect();
         if chosen.count < self.file.tensors.len() {
             let others = match chosen.network.trim_end_matches('.') {
@@ -197,11 +179,7 @@ impl<'a> Fit<'a> {
     }
 
     /// The classifiers of the network that stay as initialised: the file has none, or one for other classes.
-    fn unlike_classifiers<'b>(
-        &mut self,
-        here: &'b BTreeMap<String, Vec<usize>>,
-        there: &BTreeMap<String, Vec<usize>>,
-    ) -> BTreeSet<&'b str> {
+    fn unlike_classifiers<'b>(&mut self, here: &'b Shapes, there: &Shapes) -> BTreeSet<&'b str> {
         let mut unlike = BTreeSet::new();
         for (name, shape) in here.iter().rev().filter(|(name, _)| CLASSIFIERS.contains(&layer(name))) {
             let reason = match there.get(name) {
@@ -217,7 +195,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Notes that the file lacks the tensor `name` of the network.
-    fn lacks(&mut self, name: &str, here: &BTreeMap<String, Vec<usize>>) {
+    fn lacks(&mut self, name: &str, here: &Shapes) {
         if self.allows(name) || name == DISTILLATION[0] {
             self.notes.push(format!("`{}` is left as initialised: the file has none", pattern(name)));
         } else {
@@ -226,7 +204,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Notes that the tensor `name` of the file is none of the network's.
-    fn left(&mut self, name: &str, shape: &[usize], here: &BTreeMap<String, Vec<usize>>) {
+    fn left(&mut self, name: &str, shape: &[usize], here: &Shapes) {
         let step = name.split('.').next().unwrap_or(name);
         let is_distillation = DISTILLATION.contains(&step) && !here.contains_key(DISTILLATION[0]);
         let is_classifier = CLASSIFIERS.contains(&step) && !here.keys().any(|own| layer(own) == layer(name));

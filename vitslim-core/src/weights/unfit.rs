@@ -31,13 +31,16 @@ impl Unfit {
         let both = lengths(here)
             .into_iter()
             .filter_map(|(list, here)| Some((list.clone(), *there.get(&list)?, here)));
-        self.lists = both.filter(|(_, there, here)| there != here).collect();
-        // What the lists tell is not told again.
-        let lists = self.lists.clone();
-        let is_told =
-            |name: &str| lists.iter().any(|(list, there, here)| index(name, list) >= Some(*there.min(here)));
-        self.missing.retain(|(name, _)| !is_told(name));
-        self.left.retain(|(name, _)| !is_told(name));
+        for (list, there, here) in both.filter(|(_, there, here)| there != here) {
+            let tells = |name: &str| index(name, &list) >= Some(there.min(here));
+            // What is allowed is not here. What a list tells is not told again.
+            let before = self.missing.len() + self.left.len();
+            self.missing.retain(|(name, _)| !tells(name));
+            self.left.retain(|(name, _)| !tells(name));
+            if self.missing.len() + self.left.len() < before {
+                self.lists.push((list, there, here));
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
