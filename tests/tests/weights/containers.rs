@@ -51,10 +51,12 @@ fn the_same_weights_come_out_of_every_container() {
         assert!(found == expected, "{name}");
         assert!(notes[0].starts_with("2 of 2 tensors"), "{name}: {notes:?}");
     }
-    for (name, digits) in [("half.pth", 1e-3), ("bfloat.pth", 1e-2)] {
-        let (found, _) = read(&container(name)).unwrap();
-        let far = difference(&found["fc.weight"].1, &expected["fc.weight"].1);
-        assert!(far > 0.0 && far < digits, "{name}: {far}");
+    for (name, digits) in [("half", 1e-3), ("bfloat", 1e-2)] {
+        for extension in ["pth", "safetensors"] {
+            let (found, _) = read(&container(&format!("{name}.{extension}"))).unwrap();
+            let far = difference(&found["fc.weight"].1, &expected["fc.weight"].1);
+            assert!(far > 0.0 && far < digits, "{name}.{extension}: {far}");
+        }
     }
     let (average, notes) = read(&container("average.pth")).unwrap();
     let more: Vec<f32> = expected["fc.bias"].1.iter().map(|value| value + 1.0).collect();

@@ -37,7 +37,6 @@ fn hugging_face_vit() {
 
 #[test]
 fn hugging_face_deit() {
-    check::<DistilledVit>("hugging_face_deit.pth", &[]);
     let notes = check::<DistilledVit>("hugging_face_deit.safetensors", &[]);
     assert_eq!(notes, ["43 of 43 tensors, by the names of ViT, DeiT or DINOv2 of Hugging Face"]);
 }

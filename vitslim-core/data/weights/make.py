@@ -142,8 +142,9 @@ def make(name, build, seed):
         with tempfile.TemporaryDirectory() as folder:
             model.save_pretrained(folder)
             (FOLDER / f"{name}.safetensors").write_bytes((Path(folder) / "model.safetensors").read_bytes())
-        # In memory the names are others.
-        torch.save(state, FOLDER / f"{name}.pth")
+        # In memory the names of these are others.
+        if name in ["hugging_face_vit", "hugging_face_dinov2", "hugging_face_swin"]:
+            torch.save(state, FOLDER / f"{name}.pth")
     else:
         torch.save({"model": state}, FOLDER / f"{name}.pth")
     if name == "hugging_face_vit":
@@ -191,7 +192,8 @@ def containers():
     )
     for name, content in files.items():
         torch.save(content, FOLDER / "containers" / f"{name}.pth", _use_new_zipfile_serialization=name != "legacy")
-    save_file(state, FOLDER / "containers" / "state.safetensors")
+    for name, precision in dict(state=torch.float32, half=torch.float16, bfloat=torch.bfloat16).items():
+        save_file({key: value.to(precision) for key, value in state.items()}, FOLDER / "containers" / f"{name}.safetensors")
 
 
 def resized():
