@@ -59,7 +59,10 @@ pub(super) const FAMILIES: [Family; 6] = [
             // The names of DeiT III before timm had it.
             ("blocks.*.gamma_1", "blocks.*.ls1.gamma"),
             ("blocks.*.gamma_2", "blocks.*.ls2.gamma"),
+            // Those of DINOv2 before timm had it.
             ("register_tokens", "reg_token"),
+            ("blocks.*.mlp.w12", "blocks.*.mlp.fc1"),
+            ("blocks.*.mlp.w3", "blocks.*.mlp.fc2"),
             ("mask_token", ""),
             ("pre_logits", ""),
             ("layers.*.blocks.*.attn.relative_position_index", ""),
@@ -96,6 +99,8 @@ pub(super) const FAMILIES: [Family; 6] = [
             ("encoder.layer.*.output.dense", "blocks.*.mlp.fc2"),
             ("encoder.layer.*.layer_scale1.lambda1", "blocks.*.ls1.gamma"),
             ("encoder.layer.*.layer_scale2.lambda1", "blocks.*.ls2.gamma"),
+            ("encoder.layer.*.mlp.weights_in", "blocks.*.mlp.fc1"),
+            ("encoder.layer.*.mlp.weights_out", "blocks.*.mlp.fc2"),
             // What DINOv2 calls as we do: norm1, norm2, mlp.
             ("encoder.layer.*", "blocks.*"),
             ("layernorm", "norm"),
