@@ -7,6 +7,7 @@
 //! - [`export`]: networks for other programs.
 //! - [`experiment`]: the RON language.
 //! - [`check`]: an experiment and its architecture, before anything is trained.
+//! - [`weights`]: trained networks from other programs, as the start of one of ours.
 //! - [`selftest`]: what vitslim claims, checked on a device.
 //! - [`data`], [`train`], [`plan`], [`run`], [`mod@bench`], [`report`], [`reference`], [`cli`]: what the runner does with it.
 
@@ -34,6 +35,7 @@ pub mod slim;
 mod terminal;
 pub mod train;
 pub mod values;
+pub mod weights;
 mod whole_file;
 
 /// What the file of a model needs.

@@ -7,14 +7,16 @@ use super::architecture::{ArchitectureCheck, check_architecture, f64_device, tol
 use super::parameters::parameters;
 use super::pattern::pattern;
 use crate::data::{DataContent, Dataset, ImageShape};
-use crate::experiment::{ExperimentError, Trial};
+use crate::experiment::{ExperimentError, ExperimentErrors, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
-use crate::report::{CheckedData, ExperimentCheck, Fingerprints, Reason};
+use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
 use crate::run::{
-    Cutting, PreparedBudget, config, config_error, dataset, dataset_naming_all, facts, keys, unfit,
+    Cutting, PreparedBudget, Pretrained, config, config_error, dataset, dataset_naming_all, facts, keys,
+    pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
+use crate::weights::Fitted;
 
 /// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written. If
 /// `all`, every file that cannot be used is named, else the first ones.
@@ -74,8 +76,14 @@ fn check_network<A: Architecture>(
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&config_error(&trial.document, error)))?;
+    let mut wrong_keys = Vec::new();
+    let (described, searched, budgets) = check_keys(trial, &model, &mut wrong_keys);
+    match check_weights(trial, &model, &searched) {
+        Ok(weights) => check.pretrained = weights,
+        Err(errors) => check.reasons.extend(reasons(&errors)),
+    }
     let known = check.reasons.len();
-    let (described, searched, budgets) = check_keys(trial, &model, &mut check.reasons);
+    check.reasons.extend(wrong_keys);
     check.params = Some(Module::num_params(&model));
     let Some(image) = data.map(|data| data.shape).or_else(|| image(&config)) else { return Ok(()) };
     check.image = Some([image.channels, image.size, image.size]);
@@ -135,6 +143,19 @@ fn lent_in_vain(path: &str, undeclared: &[String]) -> Option<String> {
         ),
     };
     Some(format!("`{name}` is lent to {field}, {instead}"))
+}
+
+/// The weights that `trial` starts from, in its network.
+fn check_weights<A: Architecture>(
+    trial: &Trial,
+    model: &A,
+    searched: &[(Dimension, MaskSpec)],
+) -> Result<Option<CheckedWeights>, ExperimentErrors> {
+    let pretrained = Pretrained::open(&trial.experiment.model);
+    let pretrained = pretrained.map_err(|error| pretrained_error(&trial.document, &error))?;
+    let Some(pretrained) = pretrained else { return Ok(None) };
+    let Fitted { family, used, count, notes, .. } = pretrained.check(trial, model, searched)?;
+    Ok(Some(CheckedWeights { sha256: pretrained.sha256, family, used, count, notes }))
 }
 
 /// The dimensions, those that are searched, and the budgets; what is wrong with the latter is added to `found`.

@@ -169,6 +169,9 @@ fn run<A: Architecture>(trial: &Trial, setting: &Setting) -> Result<(RunFolder, 
     for note in &prepared.data.notes {
         say(format_args!("data: {note}"));
     }
+    for note in &prepared.pretrained_notes {
+        say(format_args!("pretrained: {note}"));
+    }
     execute(&prepared, dense, setting)
 }
 

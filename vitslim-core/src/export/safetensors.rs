@@ -8,9 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ExportError, SubnetFileError};
+use crate::experiment::{Document, ExperimentErrors};
 use crate::input_file;
 use crate::models::Architecture;
-use crate::run::{Network, RestoreError, Subnet, load_planned, planned_weights};
+use crate::run::{Network, RestoreError, Subnet, base_of, load_planned, planned_weights};
 use crate::slim::Plan;
 
 /// The only entry of the metadata: several would be written in an order that differs each time.
@@ -98,7 +99,15 @@ impl SubnetFile {
         let path = &self.path;
         let unfit = |reason: String| SubnetFileError::Unfit { path: path.clone(), reason };
         let dense = A::init(&network.config, device).map_err(|error| unfit(error.to_string()))?;
-        let sliced = dense.valid().slim(&plan).map_err(|error| unfit(error.to_string()))?;
+        let damaged = |error: ExperimentErrors| SubnetFileError::Damaged {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let trial = Document::parse("experiment", &experiment, &[])
+            .and_then(|document| document.trial())
+            .map_err(damaged)?;
+        let base = base_of(&trial, dense.valid()).map_err(|error| unfit(error.to_string()))?;
+        let sliced = base.slim(&plan).map_err(|error| unfit(error.to_string()))?;
         let model = load_planned(&sliced, &plan, self.bytes, path).map_err(|error| match error {
             RestoreError::Unfit { reason, .. } => unfit(reason),
             RestoreError::Damaged { path, reason } => SubnetFileError::Damaged { path, reason },

@@ -69,6 +69,6 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
         subnets.push(PlannedSubnet { label: budget.label.clone(), params, macs, notes });
     }
     let resolved = prepared.resolved()?;
-    let data = serde_json::to_string(prepared.data.content()).unwrap_or_default();
+    let data = serde_json::to_string(&prepared.sources()).unwrap_or_default();
     Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages, resolved, data })
 }

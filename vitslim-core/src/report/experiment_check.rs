@@ -30,6 +30,9 @@ pub struct ExperimentCheck {
     pub image: Option<[usize; 3]>,
     /// The dataset, if it can be read.
     pub data: Option<CheckedData>,
+    /// The trained weights that it starts from, if it does and they fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<CheckedWeights>,
     /// Every dimension, in the order of the traversal.
     pub dimensions: Vec<CheckedDimension>,
     /// Borrowed dimensions that no enclosing struct declares, so that they are not prunable.
@@ -119,6 +122,21 @@ pub struct CheckedData {
     /// Number of test images.
     pub test: usize,
     /// What a user should know about it.
+    pub notes: Vec<String>,
+}
+
+/// A file of trained weights that fits the network.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckedWeights {
+    /// SHA-256 of its content, as in a run's `data.json`.
+    pub sha256: String,
+    /// Whose names its tensors have.
+    pub family: &'static str,
+    /// Number of its tensors that are used.
+    pub used: usize,
+    /// Number of its tensors.
+    pub count: usize,
+    /// What was adapted, left as initialised or not used.
     pub notes: Vec<String>,
 }
 
@@ -338,6 +356,13 @@ impl ExperimentCheck {
                 [train, held_out, test].map(|sha256| &sha256[..SHOWN.min(sha256.len())]);
             lines.push(format!("sha256: {train} to train, {held_out} to validate, {test} to test"));
             lines.extend(data.notes.iter().map(|note| format!("data: {note}")));
+        }
+        if let Some(CheckedWeights { sha256, family, used, count, notes }) = &self.pretrained {
+            let sha256 = &sha256[..SHOWN.min(sha256.len())];
+            lines.push(format!(
+                "pretrained: {used} of {count} tensors, by the names of {family}; sha256: {sha256}"
+            ));
+            lines.extend(notes.iter().map(|note| format!("pretrained: {note}")));
         }
         if self.data.is_none() && self.plans > 0 {
             lines.push(

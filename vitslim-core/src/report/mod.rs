@@ -20,8 +20,8 @@ pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
-    CheckedCarrier, CheckedData, CheckedDimension, CheckedLayer, CheckedParameters, ExperimentCheck,
-    Fingerprints,
+    CheckedCarrier, CheckedData, CheckedDimension, CheckedLayer, CheckedParameters, CheckedWeights,
+    ExperimentCheck, Fingerprints,
 };
 pub use listing::{ListedRun, Listing};
 pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};

@@ -39,7 +39,7 @@ pub struct PlannedTrial {
     /// Its experiment file, with every default spelled out.
     #[serde(skip)]
     pub resolved: String,
-    /// Its classes and the fingerprints of its images, as JSON.
+    /// Its classes, and the fingerprints of its images and of the weights that it starts from, as JSON.
     #[serde(skip)]
     pub data: String,
 }

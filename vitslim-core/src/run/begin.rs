@@ -4,8 +4,9 @@ use super::belongs::{self, DataMatch, NO_EXPERIMENT, compare, is_same, other_exp
 use super::data_record::DataRecord;
 use super::extend::{Extension, extend, extension, forget_results, is_searched};
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
+use super::sources::Sources;
 use super::state::{forget_failure, missing, summary};
-use crate::data::{DataContent, Normalisation};
+use crate::data::Normalisation;
 use crate::terminal::say;
 
 /// Writes `experiment.ron`, `data.json` and the normalisation of the pixels. What an earlier run of the same experiment on the same
@@ -19,7 +20,7 @@ use crate::terminal::say;
 pub(super) fn begin(
     folder: &RunFolder,
     experiment: &str,
-    data: &DataContent,
+    data: &Sources,
     normalisation: &Normalisation,
     afresh: bool,
     may_extend: bool,
@@ -64,7 +65,7 @@ const OTHER_TRAINING: &str = "another version of vitslim began this run, and it 
 fn go_on(
     folder: &RunFolder,
     experiment: &str,
-    data: &DataContent,
+    data: &Sources,
     normalisation: &Normalisation,
     may_extend: bool,
 ) -> Result<(), FolderError> {
@@ -106,7 +107,7 @@ mod tests {
 
     use super::super::state::record_failure;
     use super::*;
-    use crate::data::SplitContent;
+    use crate::data::{DataContent, SplitContent};
     use crate::report::RunState;
 
     fn normalisation() -> Normalisation {
@@ -114,13 +115,14 @@ mod tests {
     }
 
     /// Two classes, and images that are known as `images`, in training, validation and test.
-    fn data(classes: [&str; 2], images: [&str; 3]) -> DataContent {
+    fn data(classes: [&str; 2], images: [&str; 3]) -> Sources {
         let [train, held_out, test] =
             images.map(|sha256| SplitContent { images: 9, sha256: sha256.to_owned() });
-        DataContent { classes: classes.map(str::to_owned).to_vec(), train, held_out, test }
+        let data = DataContent { classes: classes.map(str::to_owned).to_vec(), train, held_out, test };
+        Sources { data, pretrained: None }
     }
 
-    fn known() -> DataContent {
+    fn known() -> Sources {
         data(["a", "b"], ["t", "h", "e"])
     }
 
@@ -167,7 +169,7 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let folder = opened(out.path(), "seed=1", "one", false).unwrap();
         folder.write("metrics.jsonl", b"{}\n").unwrap();
-        let begin = |data: &DataContent| {
+        let begin = |data: &Sources| {
             super::begin(&folder, "one", data, &normalisation(), false, true)
                 .map_err(|error| error.to_string())
         };

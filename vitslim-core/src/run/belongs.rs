@@ -1,13 +1,14 @@
 //! Whether what a folder holds belongs to a run: the same experiment, on the same data.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::data_record::DataRecord;
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
 use super::prepare::absolute;
+use super::sources::Sources;
 use super::state::summary;
 use super::trained::trained;
-use crate::data::{DataContent, Normalisation, SplitKind};
+use crate::data::{Normalisation, SplitKind};
 use crate::experiment::{Document, Experiment, Keep, Model};
 use crate::report::PlannedTrial;
 
@@ -42,7 +43,7 @@ pub(crate) fn is_complete(path: &Path, planned: &PlannedTrial) -> bool {
         && summary(path).is_some()
 }
 
-fn data_of(planned: &PlannedTrial) -> Option<DataContent> {
+fn data_of(planned: &PlannedTrial) -> Option<Sources> {
     serde_json::from_str(&planned.data).ok()
 }
 
@@ -55,14 +56,17 @@ pub(super) enum DataMatch {
     OtherTest,
 }
 
-/// Compares `data` with what the folder `path` records.
+/// Compares `sources` with what the folder `path` records.
 ///
 /// # Errors
 ///
-/// When what was trained there was trained on other data.
-pub(super) fn compare(path: &Path, data: &DataContent) -> Result<DataMatch, FolderError> {
+/// When what was trained there was trained on other data, or from other weights.
+pub(super) fn compare(path: &Path, sources: &Sources) -> Result<DataMatch, FolderError> {
     let Some(record) = DataRecord::read(path)? else { return Ok(DataMatch::Same) };
-    let change = |splits: &[SplitKind]| record.content.change(data, splits);
+    let change = |splits: &[SplitKind]| record.content.data.change(&sources.data, splits);
+    if record.content.pretrained != sources.pretrained {
+        return Err(FolderError::ChangedWeights { path: path.to_owned(), lost: trained(path) });
+    }
     match change(&[SplitKind::Train, SplitKind::HeldOut]) {
         Some(change) => Err(FolderError::ChangedData { path: path.to_owned(), change, lost: trained(path) }),
         None if change(&[SplitKind::Test]).is_some() => Ok(DataMatch::OtherTest),
@@ -96,17 +100,17 @@ pub(super) fn normalisation(path: &Path, computed: &Normalisation) -> Result<Nor
     Err(FolderError::ChangedNormalisation { path, there: text.trim_end().to_owned(), here })
 }
 
-/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data: those are known
-/// by their record, and only where there is none, by their path. Nor does its preset count, which an earlier version wrote beside the whole
-/// configuration. `None` if this version cannot read it.
+/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data and the weights that
+/// it starts from: those are known by their record, and only where there is none, by their path. Nor does its preset count, which an earlier
+/// version wrote beside the whole configuration. `None` if this version cannot read it.
 pub(super) fn read(run: &Path, text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
     let is_recorded = run.join(DATA).exists();
-    let data = match is_recorded {
-        true => experiment.data.beside_content(),
-        false => experiment.data.map_path(absolute),
+    let (data, model) = match is_recorded {
+        true => (experiment.data.beside_content(), experiment.model.map_pretrained(|_| PathBuf::new())),
+        false => (experiment.data.map_path(absolute), experiment.model.map_pretrained(absolute)),
     };
-    let model = Model { preset: None, ..experiment.model };
+    let model = Model { preset: None, ..model };
     Some(Experiment { model, data, keep: Keep::default(), ..experiment })
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::{DATA, FolderError, RunFolder};
 use super::identity::TRAINING;
-use crate::data::DataContent;
+use super::sources::Sources;
 
 /// What a run was trained on, wherever that lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,12 +15,12 @@ pub(super) struct DataRecord {
     #[serde(default)]
     pub(super) training: Option<u32>,
     #[serde(flatten)]
-    pub(super) content: DataContent,
+    pub(super) content: Sources,
 }
 
 impl DataRecord {
     /// The record of a run on `content` that begins now.
-    pub(super) fn new(content: &DataContent) -> Self {
+    pub(super) fn new(content: &Sources) -> Self {
         let version = Some(env!("CARGO_PKG_VERSION").to_owned());
         Self { version, training: Some(TRAINING), content: content.clone() }
     }

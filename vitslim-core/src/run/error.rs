@@ -14,6 +14,7 @@ use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
 use crate::terminal::counted;
 use crate::train::{EvaluateError, TrainError};
+use crate::weights::WeightsError;
 
 /// A run that failed, or another operation on an experiment or a run.
 #[derive(Debug, Error, Diagnostic)]
@@ -137,6 +138,10 @@ pub enum RunError {
     /// A plan could not be applied.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The trained weights cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Weights(#[from] WeightsError),
     /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),

@@ -159,7 +159,7 @@ pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Re
     let Some(record) = DataRecord::read(run)? else {
         return Ok(belongs::normalisation(run, &data.normalisation).map(drop)?);
     };
-    match record.content.change(data.content(), &[kind]) {
+    match record.content.data.change(data.content(), &[kind]) {
         Some(change) => Err(RunError::ChangedData { run: run.to_owned(), change }),
         None => Ok(()),
     }
@@ -210,7 +210,7 @@ fn other_data(
 /// no names of classes, or the normalisation cannot be read.
 fn known(run: &Path) -> Result<Option<(Vec<String>, Normalisation)>, FolderError> {
     let Some(record) = DataRecord::read(run)? else { return Ok(None) };
-    Ok(recorded(run)?.map(|normalisation| (record.content.classes, normalisation)))
+    Ok(recorded(run)?.map(|normalisation| (record.content.data.classes, normalisation)))
 }
 
 /// The normalisation that the run in the folder `run` trained with, if it can be read.

@@ -107,6 +107,17 @@ pub enum FolderError {
         /// What was trained there.
         lost: String,
     },
+    /// The run starts from other weights.
+    #[error("the file that `pretrained` names is not the one that the run in `{}` started from", .path.display())]
+    #[diagnostic(help(
+        "restore the file, give another folder with `--out`, or start again with `--fresh`, which discards {lost}"
+    ))]
+    ChangedWeights {
+        /// The folder of the run.
+        path: PathBuf,
+        /// What was trained there.
+        lost: String,
+    },
     /// A file of the run cannot be understood.
     #[error("`{}` is damaged: {reason}", .path.display())]
     #[diagnostic(help("{remedy}"))]

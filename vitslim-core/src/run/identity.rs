@@ -76,7 +76,10 @@ impl Identities {
         let data = written(&(classes, train, held_out, &prepared.data.normalisation));
         let Circumstances { device, network } = circumstances;
         let training = TRAINING.to_string();
-        let pretrain = Identity::of(&["pretrain", &training, &data, device, network, &settings, &config]);
+        let mut parts = vec!["pretrain", &training, &data, device, network, &settings, &config];
+        // Random weights have none, and keep the names that they had.
+        parts.extend(prepared.pretrained.iter().map(|pretrained| pretrained.sha256.as_str()));
+        let pretrain = Identity::of(&parts);
         let search = Identity::of(&["search", pretrain.as_str(), &written(&experiment.search)]);
         Self { pretrain, search }
     }

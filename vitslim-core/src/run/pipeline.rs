@@ -66,7 +66,7 @@ pub fn execute<A: Architecture>(
     let may_extend = prepared.swept.is_none();
     let Dataset { normalisation, .. } = &prepared.data;
     let normalisation =
-        begin(&folder, &resolved, prepared.data.content(), normalisation, setting.afresh, may_extend)?;
+        begin(&folder, &resolved, &prepared.sources(), normalisation, setting.afresh, may_extend)?;
     let prepared = &prepared.normalised_by(normalisation);
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
@@ -79,7 +79,11 @@ pub fn execute<A: Architecture>(
         return Ok((folder, summary));
     }
     let device = &setting.devices.first.device;
-    let network = initial(prepared, device).map_err(RunError::Config)?;
+    let mut network = initial(prepared, device).map_err(RunError::Config)?;
+    let mut masks = MaskSet::new(&prepared.searched, device);
+    if let Some(pretrained) = &prepared.pretrained {
+        (network, masks) = pretrained.load(network, experiment, &prepared.searched, device)?;
+    }
     let run = Run {
         prepared,
         folder: &folder,
@@ -97,7 +101,7 @@ pub fn execute<A: Architecture>(
         macs: macs(&dense, run.image())?,
         top1: run.top1(&dense)?,
     };
-    let (searched, epochs) = run.search(dense.clone(), &mut seconds)?;
+    let (searched, epochs) = run.search(dense.clone(), masks, &mut seconds)?;
     let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
@@ -157,9 +161,8 @@ impl<A: Architecture> Run<'_, A> {
         Ok(trained.slim.model)
     }
 
-    /// The model and its masks after the search, in validation mode, and how many epochs it took.
-    fn search(&self, model: A, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
-        let masks = MaskSet::new(&self.prepared.searched, self.device);
+    /// The model and its `masks` after the search, in validation mode, and how many epochs it took.
+    fn search(&self, model: A, masks: MaskSet, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
         let training = self.prepared.experiment.search.training();
         let searched = self.stage(Slim { model, masks }, Stage::Search, None, None, &training)?;
         seconds.search = Some(searched.seconds);
@@ -189,8 +192,8 @@ impl<A: Architecture> Run<'_, A> {
         }
         if device.as_deref() != Some(self.setting.device_name) {
             self.check_interrupt()?;
-            let model =
-                restored(base(self.prepared, dense.clone()), &self.folder.path().join(SUBNETS).join(label))?;
+            let base = base(self.prepared.experiment.cut, &self.prepared.searched, dense.clone());
+            let model = restored(base, &self.folder.path().join(SUBNETS).join(label))?;
             (summary.images_per_second, summary.speedup) = self.speed(dense, &model)?;
             summary = self.save_result(summary)?;
         }

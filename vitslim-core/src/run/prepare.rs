@@ -10,6 +10,8 @@ use thiserror::Error;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::dataset;
 use super::keys::{PreparedBudget, keys};
+use super::pretrained::{Pretrained, pretrained_error};
+use super::sources::Sources;
 use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::{Architecture, Parameter, SharedParameterError};
@@ -27,6 +29,10 @@ pub struct Prepared<A: Architecture> {
     pub config: A::Config,
     /// The images.
     pub data: Dataset,
+    /// The trained weights to start from; `None` if they are random, or not needed.
+    pub pretrained: Option<Pretrained>,
+    /// What became of the weights: a line each.
+    pub pretrained_notes: Vec<String>,
     /// The dense model's dimensions.
     pub dimensions: Vec<Dimension>,
     /// The searched dimensions, and how their masks are trained.
@@ -42,6 +48,10 @@ pub(crate) struct Known {
     data: HashMap<String, Result<Dataset, ExperimentErrors>>,
     /// Dimensions by architecture and configuration.
     dimensions: HashMap<String, Vec<Dimension>>,
+    /// Weights that were opened, by how the experiment writes them.
+    pretrained: HashMap<String, Option<Pretrained>>,
+    /// What became of weights, by those, the configuration and the search.
+    fitted: HashMap<String, Vec<String>>,
 }
 
 impl Known {
@@ -66,17 +76,52 @@ impl Known {
         if let Some(dimensions) = self.dimensions.get(&written) {
             return Ok((dimensions.clone(), None));
         }
-        let unmade = |said: String| {
-            trial.document.error(&["model"], format!("the network cannot be made ({said})"), None)
-        };
-        let model = attempt(|| A::init(config, &Device::flex()))
-            .map_err(unmade)?
-            .map_err(|error| config_error(&trial.document, error))?;
+        let model = made::<A>(trial, config)?;
         Parameter::are_apart(&model)?;
         let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
         self.dimensions.insert(written, dimensions.clone());
         Ok((dimensions, Some(model)))
     }
+
+    /// The weights that `trial` starts from, and what becomes of them in its network, which may have been made already.
+    fn pretrained<A: Architecture>(
+        &mut self,
+        trial: &Trial,
+        prepared: &Prepared<A>,
+        network: Option<&A>,
+    ) -> Result<(Option<Pretrained>, Vec<String>), PrepareError> {
+        let misplaced = |error| pretrained_error(&trial.document, &error);
+        let model = &trial.experiment.model;
+        let written = format!("{:?} {:?}", model.pretrained, model.allow_missing);
+        let pretrained = match self.pretrained.get(&written) {
+            Some(known) => known.clone(),
+            None => Pretrained::open(model).map_err(misplaced)?,
+        };
+        self.pretrained.insert(written.clone(), pretrained.clone());
+        let Some(pretrained) = pretrained else { return Ok((None, Vec::new())) };
+        let fits = (&prepared.config, &trial.experiment.pretrain.is_some(), &trial.experiment.search);
+        let fits = ron::to_string(&fits).map_err(|error| PrepareError::Config(error.to_string()))?;
+        let written = format!("{}{fits}{written}", std::any::type_name::<A>());
+        let notes = match self.fitted.get(&written) {
+            Some(known) => known.clone(),
+            None => {
+                let made =
+                    network.map_or_else(|| made(trial, &prepared.config), |network| Ok(network.clone()))?;
+                pretrained.check(trial, &made, &prepared.searched)?.told()
+            }
+        };
+        self.fitted.insert(written, notes.clone());
+        Ok((Some(pretrained), notes))
+    }
+}
+
+/// The network of `trial` with this configuration, as it is initialised.
+fn made<A: Architecture>(trial: &Trial, config: &A::Config) -> Result<A, ExperimentErrors> {
+    let unmade =
+        |said: String| trial.document.error(&["model"], format!("the network cannot be made ({said})"), None);
+    attempt(|| A::init(config, &Device::flex()))
+        .map_err(unmade)?
+        .map_err(|error| config_error(&trial.document, error))
 }
 
 /// An experiment that cannot run.
@@ -130,7 +175,10 @@ impl<A: Architecture> Prepared<A> {
             Err(PrepareError::Experiment(errors)) => return Err(errors.and(unfit).into()),
             network => ExperimentErrors::check(unfit).map_err(PrepareError::from).and(network)?,
         };
-        Self::put_together(trial, data, network)
+        let (mut prepared, dense) = Self::put_together(trial, data, network)?;
+        (prepared.pretrained, prepared.pretrained_notes) =
+            known.pretrained(trial, &prepared, dense.as_ref())?;
+        Ok((prepared, dense))
     }
 
     /// `trial` with `data` to evaluate on, which need not be enough to train on.
@@ -151,7 +199,19 @@ impl<A: Architecture> Prepared<A> {
         let Network { config, dense, dimensions, searched, budgets } =
             network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
-        Ok((Self { experiment, swept, config, data, dimensions, searched, budgets }, dense))
+        let (pretrained, pretrained_notes) = Default::default();
+        let prepared = Self {
+            experiment,
+            swept,
+            config,
+            data,
+            pretrained,
+            pretrained_notes,
+            dimensions,
+            searched,
+            budgets,
+        };
+        Ok((prepared, dense))
     }
 
     /// The same with images that are normalised by `normalisation`, which must have as many channels.
@@ -187,14 +247,22 @@ impl<A: Architecture> Prepared<A> {
         })
     }
 
-    /// The experiment as a file that means the same in any folder: with every default spelled out, and the absolute path of the data.
+    /// What the networks are made of beside the settings.
+    pub(crate) fn sources(&self) -> Sources {
+        let pretrained = self.pretrained.as_ref().map(|pretrained| pretrained.sha256.clone());
+        Sources { data: self.data.content().clone(), pretrained }
+    }
+
+    /// The experiment as a file that means the same in any folder: with every default spelled out, and the absolute paths of the data and of
+    /// the weights.
     ///
     /// # Errors
     ///
     /// When the configuration cannot be written as RON.
     pub fn resolved(&self) -> Result<String, PrepareError> {
         let data = self.experiment.data.clone().map_path(absolute);
-        let experiment = Experiment { data, ..self.experiment.clone() };
+        let model = self.experiment.model.clone().map_pretrained(absolute);
+        let experiment = Experiment { data, model, ..self.experiment.clone() };
         experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
     }
 }

@@ -14,12 +14,14 @@ use super::data_record::DataRecord;
 use super::folder::{NETWORK, PLAN, SUBNETS, WEIGHTS};
 use super::initial::initial;
 use super::prepare::Prepared;
+use super::pretrained::Pretrained;
 use super::target::Target;
 use super::weights::{AS_PLANNED, head_order};
-use crate::experiment::{CutRule, Training};
+use crate::experiment::{CutRule, Experiment};
 use crate::models::{Architecture, ConfigError};
-use crate::slim::{MaskSet, MaskSpec, Plan, PlanError, heads_as_planned, heads_by_size};
+use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, PlanError, heads_as_planned, heads_by_size};
 use crate::train::{CheckpointError, load_pretrained};
+use crate::weights::WeightsError;
 
 /// Number of differences in a file of weights that an error lists.
 const TOLD: usize = 3;
@@ -85,6 +87,14 @@ pub enum RestoreError {
     #[error("the run in `{}` has no sub-network yet, and only with one does it say what images its networks take", .0.display())]
     #[diagnostic(help("give the command of the run again: it resumes where it stopped"))]
     Undescribed(PathBuf),
+    /// The trained weights that the run starts from cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Weights(#[from] WeightsError),
+    /// The file of weights is another than when the run began.
+    #[error("`{}` is not the file that the run started from", .0.display())]
+    #[diagnostic(help("restore the file: without pretraining, it is the dense network"))]
+    OtherWeights(PathBuf),
     /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),
@@ -102,25 +112,22 @@ pub fn restore<A: Architecture>(
 ) -> Result<Restored<A>, RestoreError> {
     let initial = initial(prepared, device).map_err(RestoreError::Config)?.valid();
     match &target.label {
-        None => dense(prepared.experiment.pretrain.as_ref(), &target.run, initial),
+        None => dense(&prepared.experiment, &target.run, initial),
         Some(label) => {
-            let model = subnet(base(prepared, initial), &target.run.join(SUBNETS).join(label))?;
+            let base = base(prepared.experiment.cut, &prepared.searched, initial);
+            let model = subnet(base, &target.run.join(SUBNETS).join(label))?;
             Ok(Restored { model, epoch: None, notes: Vec::new() })
         }
     }
 }
 
-/// The dense network of the run in the folder `run`, built like `initial` and pretrained as `training` says.
+/// The dense network of the run in the folder `run`, built like `initial` and pretrained as `experiment` says.
 pub(super) fn dense<A: Architecture>(
-    training: Option<&Training>,
+    experiment: &Experiment,
     run: &Path,
     initial: A,
 ) -> Result<Restored<A>, RestoreError> {
-    let Some(training) = training else {
-        let notes =
-            vec!["this experiment has no pretraining: the dense network is as initialised".to_owned()];
-        return Ok(Restored { model: initial, epoch: None, notes });
-    };
+    let Some(training) = &experiment.pretrain else { return untrained(experiment, run, initial) };
     let loaded = load_pretrained(initial, training, run)?;
     let mut notes: Vec<String> = loaded
         .damaged
@@ -133,11 +140,32 @@ pub(super) fn dense<A: Architecture>(
     Ok(Restored { model: loaded.model, epoch: Some(loaded.epoch), notes })
 }
 
-/// A network whose parameters have the shapes of that which the run of `prepared` cuts, made of the dense one: where masks are folded,
-/// heads that shared a parameter have one each.
-pub(super) fn base<A: Architecture>(prepared: &Prepared<A>, dense: A) -> A {
-    let searched = prepared.searched.iter().map(|(dimension, _)| (dimension.clone(), MaskSpec::default()));
-    match prepared.experiment.cut {
+/// The dense network of a run without pretraining.
+fn untrained<A: Architecture>(
+    experiment: &Experiment,
+    run: &Path,
+    initial: A,
+) -> Result<Restored<A>, RestoreError> {
+    let told = |model: A, is: &str| {
+        let notes = vec![format!("this experiment has no pretraining: the dense network is {is}")];
+        Restored { model, epoch: None, notes }
+    };
+    let model = &experiment.model;
+    let Some(pretrained) = Pretrained::open(model)? else { return Ok(told(initial, "as initialised")) };
+    let recorded = DataRecord::read(run).ok().flatten().and_then(|record| record.content.pretrained);
+    if recorded.is_some_and(|recorded| recorded != pretrained.sha256) {
+        return Err(RestoreError::OtherWeights(model.pretrained.clone().unwrap_or_default()));
+    }
+    let device = initial.devices().first().cloned().unwrap_or_default();
+    let (model, _) = pretrained.load(initial, experiment, &[], &device)?;
+    Ok(told(model, "as `pretrained` has it"))
+}
+
+/// A network whose parameters have the shapes of that which a run cuts that `searched` these dimensions, made of the dense one: where
+/// masks are folded, heads that shared a parameter have one each.
+pub(super) fn base<A: Architecture>(cut: CutRule, searched: &[(Dimension, MaskSpec)], dense: A) -> A {
+    let searched = searched.iter().map(|(dimension, _)| (dimension.clone(), MaskSpec::default()));
+    match cut {
         CutRule::Fold => dense.fold(&MaskSet::new(&searched.collect::<Vec<_>>(), &Device::flex())),
         CutRule::Hard => dense,
     }

@@ -78,7 +78,7 @@ fn what_heads_shared_is_read_back_as_it_was_cut() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(PLAN), ron::to_string(&plan).unwrap()).unwrap();
         std::fs::write(folder.path().join(WEIGHTS), weights(&sliced, &plan).unwrap()).unwrap();
-        let found = subnet(base(&prepared, dense), folder.path()).unwrap();
+        let found = subnet(base(prepared.experiment.cut, &prepared.searched, dense), folder.path()).unwrap();
         assert!(parameters(&found).unwrap() == parameters(&sliced).unwrap(), "{rule}");
     }
 }

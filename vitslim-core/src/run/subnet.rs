@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use super::error::RunError;
 use super::folder::{NETWORK, PLAN, SUBNETS};
 use super::initial::initial_of;
+use super::keys::keys;
 use super::network::Network;
 use super::prepare::PrepareError;
-use super::restore::{RestoreError, dense, plan, read, subnet};
+use super::restore::{RestoreError, base, dense, plan, read, subnet};
 use super::target::Target;
 use crate::experiment::{Experiment, Trial};
 use crate::models::Architecture;
@@ -45,11 +46,11 @@ impl<A: Architecture> Subnet<A> {
         let (model, plan, network, notes) = match &target.label {
             Some(label) => {
                 let folder = target.run.join(SUBNETS).join(label);
-                (subnet(initial, &folder)?, plan(&folder.join(PLAN))?, described, Vec::new())
+                (subnet(base_of(trial, initial)?, &folder)?, plan(&folder.join(PLAN))?, described, Vec::new())
             }
             None => {
                 let plan = Plan::whole(&describe(&initial).map_err(PlanError::from)?);
-                let restored = dense(trial.experiment.pretrain.as_ref(), &target.run, initial)?;
+                let restored = dense(&trial.experiment, &target.run, initial)?;
                 let network = described.cut(&plan, &restored.model)?;
                 (restored.model, plan, network, restored.notes)
             }
@@ -61,6 +62,16 @@ impl<A: Architecture> Subnet<A> {
         let (label, trial) = (target.name().to_owned(), target.trial());
         Ok((Self { model, plan, network, label, trial, experiment }, notes))
     }
+}
+
+/// A network whose parameters have the shapes of that which the run of `trial` cuts, made of the dense one.
+///
+/// # Errors
+///
+/// When the annotations of the network contradict one another.
+pub(crate) fn base_of<A: Architecture>(trial: &Trial, dense: A) -> Result<A, PlanError> {
+    let (searched, _) = keys(trial, &describe(&dense)?, &mut Vec::new());
+    Ok(base(trial.experiment.cut, &searched, dense))
 }
 
 /// What the run says of the network that `target` names; of the dense one, what it says of any sub-network.

@@ -56,6 +56,8 @@ const FILES: &[(&str, &str)] = &[
     ("Share({ \"hidden\": 0.1 })", "Share((hidden: 0.1))"),
     ("Share({ \"hidden\": 0.1 })", "Share"),
     ("budgets: [", "budgets: Share({ \"hidden\": 0.1 }), x: ["),
+    ("architecture: \"vit\"", "architecture: \"vit\", pretrained: 3"),
+    ("architecture: \"vit\"", "architecture: \"vit\", pretrained: \"x\", allow_missing: \"head\""),
     // Out of range.
     ("\"hidden\": 0.1 })", "\"hidden\": 1.5 })"),
     ("\"hidden\": 0.1 })", "\"hidden\": 0 })"),

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use vitslim_core::models::{Architecture, Vit};
 use walkdir::WalkDir;
 
 use super::workspace::{Workspace, said};
@@ -104,6 +107,15 @@ fn workspace() -> Workspace {
     workspace
 }
 
+/// Writes the file of weights that the documents start from.
+fn trained_deit(workspace: &Workspace) {
+    const DEIT: &str = "deit_tiny_patch16_224";
+    let (_, config) = Vit::presets().into_iter().find(|(name, _)| *name == DEIT).unwrap();
+    let model = Vit::init(&config, &Device::flex()).unwrap();
+    let store = SafetensorsStore::from_file(workspace.path(&format!("{DEIT}.safetensors")));
+    model.save_into(&mut store.with_to_adapter(BurnToPyTorchAdapter)).unwrap();
+}
+
 /// The words of a command line, as a shell splits them.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
@@ -132,6 +144,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
 fn the_experiments_that_they_show_are_experiments() {
     let documents = Document::all();
     let workspace = workspace();
+    trained_deit(&workspace);
     let mut shown = 0;
     for block in blocks(&documents, "ron") {
         workspace.write(OF_THE_READER, &block.text);

@@ -18,6 +18,7 @@ mod losses;
 #[cfg(target_os = "linux")]
 mod memory;
 mod precision;
+mod pretrained;
 mod refusals;
 mod results;
 mod resume;

@@ -1,6 +1,7 @@
 //! The experiment as a whole.
 
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use ron::value::RawValue;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -113,6 +114,24 @@ pub struct Model {
     /// Fields of the configuration that differ from the preset. Image size, channels and classes are the data's.
     #[serde(default)]
     pub config: Option<Raw>,
+    /// Trained weights to start from instead of random ones: a `.safetensors` file, a checkpoint of PyTorch, or the index of its
+    /// shards. A relative path starts at the current folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pretrained: Option<PathBuf>,
+    /// Parameters that `pretrained` may lack, or may have beyond the network, as patterns: `blocks.*.ls1.gamma`. They are left as
+    /// initialised, or not used. A classifier for other classes needs no mention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
+    pub allow_missing: Vec<String>,
+}
+
+impl Model {
+    /// The same model, with its weights where `to` says.
+    #[must_use]
+    pub(crate) fn map_pretrained(self, to: impl FnOnce(&Path) -> PathBuf) -> Self {
+        let pretrained = self.pretrained.as_deref().map(to);
+        Self { pretrained, ..self }
+    }
 }
 
 /// RON text that stands for a value whose type only the architecture knows, read and written as it is.
