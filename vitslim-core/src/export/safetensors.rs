@@ -103,10 +103,10 @@ impl SubnetFile {
             path: path.clone(),
             reason: error.to_string(),
         };
-        let trial = Document::parse("experiment", &experiment, &[])
+        let parsed = Document::parse("experiment", &experiment, &[])
             .and_then(|document| document.trial())
             .map_err(damaged)?;
-        let base = base_of(&trial, dense.valid()).map_err(|error| unfit(error.to_string()))?;
+        let base = base_of(&parsed, dense.valid()).map_err(|error| unfit(error.to_string()))?;
         let sliced = base.slim(&plan).map_err(|error| unfit(error.to_string()))?;
         let model = load_planned(&sliced, &plan, self.bytes, path).map_err(|error| match error {
             RestoreError::Unfit { reason, .. } => unfit(reason),
