@@ -18,7 +18,10 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 /// The experiments that come with vitslim, and whatever else was read in fuzzing: files, and arguments behind them.
 fn texts() -> Vec<String> {
-    let shipped = files("../experiments").into_iter().chain(files("../examples/own_architecture"));
+    let shipped = files("../experiments")
+        .into_iter()
+        .chain(files("../examples/own_architecture"))
+        .chain(files("../examples/levit"));
     let shipped = shipped.filter(|path| path.extension().is_some_and(|extension| extension == "ron"));
     let texts = shipped.chain(files("fuzz/corpus/experiment")).map(|path| fs::read(path).unwrap());
     let texts = texts.filter_map(|text| String::from_utf8(text).ok());

@@ -6,7 +6,7 @@ use syn::{
     Attribute, Data, DeriveInput, Error, Fields, GenericArgument, Ident, Path, PathArguments, Token, Type,
 };
 
-use crate::attr::{self, Role};
+use crate::attr::{self, Layout, Role};
 use crate::axis::Axis;
 use crate::container::Container;
 use crate::lend::Lend;
@@ -20,6 +20,8 @@ pub(crate) struct Input<'a> {
     pub(crate) outer: Vec<Name>,
     /// The dimensions that it declares for its nested fields, in the order written.
     pub(crate) own: Vec<Name>,
+    /// The dimensions that a product reads and no layer, in the order written.
+    pub(crate) contracted: Vec<Name>,
     /// The flag `none`, if it is given.
     pub(crate) none: Option<Ident>,
     /// The path of `vitslim_core`, if it is given.
@@ -49,9 +51,19 @@ impl<'a> Input<'a> {
                 return None;
             }
         };
-        let Container { outer, own, none, root } = Container::from_attributes(&node.attrs, errors);
+        let Container { outer, own, contracted, none, root } =
+            Container::from_attributes(&node.attrs, errors);
         let fields = fields.iter().filter_map(|field| Field::from_syn(field, errors)).collect();
-        Some(Input { original: node, outer, own, none, root, fields, complete: errors.is_empty() })
+        Some(Input {
+            original: node,
+            outer,
+            own,
+            contracted,
+            none,
+            root,
+            fields,
+            complete: errors.is_empty(),
+        })
     }
 
     /// Every axis of the struct with the layer it belongs to, in the order written.
@@ -68,6 +80,14 @@ impl<'a> Input<'a> {
     pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
         let of_axes = self.axes().flat_map(|carrier| carrier.axis.list.names());
         of_axes.chain(self.lends().filter_map(|(_, lend)| lend.source.name()))
+    }
+
+    /// The layouts, in the order of the fields.
+    pub(crate) fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        self.fields.iter().filter_map(|field| match &field.role {
+            Role::Layout(layout) => Some(layout),
+            _ => None,
+        })
     }
 
     /// The field called `name`.

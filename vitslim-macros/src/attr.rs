@@ -35,11 +35,51 @@ pub(crate) struct Part {
     pub(crate) axes: Vec<Axis>,
 }
 
-/// `layout = [heads, head_dim]`
+/// `layout = [heads, head_dim]`, `layout = [heads, qk, v]`
 pub(crate) struct Layout {
     pub(crate) key: Ident,
     pub(crate) groups: Name,
+    /// The dimension; or that of queries and keys, and that of values.
+    pub(crate) dimensions: Vec<LaidOut>,
+}
+
+/// `(2, rot)`: a dimension of a layout.
+pub(crate) struct LaidOut {
     pub(crate) units: Name,
+    /// The counts before and after it, multiplied.
+    pub(crate) features_per_unit: usize,
+}
+
+impl LaidOut {
+    /// A dimension, if `factors` are that and counts.
+    fn of<'f>(factors: impl IntoIterator<Item = &'f Factor>) -> Option<Self> {
+        let (mut named, mut features_per_unit) = (None, 1);
+        for factor in factors {
+            match factor {
+                Factor::Number(count) => features_per_unit *= count,
+                Factor::Name(name) if named.is_none() && name.inside().is_none() => {
+                    named = Some(name.clone())
+                }
+                _ => return None,
+            }
+        }
+        Some(Self { units: named?, features_per_unit })
+    }
+}
+
+impl Layout {
+    /// The names of its dimensions.
+    pub(crate) fn units(&self) -> impl Iterator<Item = &Name> {
+        self.dimensions.iter().map(|laid_out| &laid_out.units)
+    }
+
+    /// The dimension of queries and keys, if they have one of their own: only the scores read it.
+    pub(crate) fn contracted(&self) -> Option<&Name> {
+        match self.dimensions.as_slice() {
+            [qk, _] => Some(&qk.units),
+            _ => None,
+        }
+    }
 }
 
 pub(crate) const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
@@ -236,22 +276,40 @@ fn read_axis(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Optio
     Some(Axis { side, key, list, gate: None })
 }
 
-/// Reads `layout = [heads, head_dim]`.
+/// Reads `layout = [heads, head_dim]`, `[heads, 2, rot]` or `[heads, qk, v]`.
 fn read_layout(key: &Ident, value: &[TokenTree], errors: &mut Vec<Error>) -> Option<Layout> {
     let list = List::parse(key, "layout", value, "heads, head_dim", errors)?;
-    match list.factors.as_slice() {
-        [Factor::Name(groups), Factor::Name(units)]
-            if groups != units && groups.inside().is_none() && units.inside().is_none() =>
-        {
-            Some(Layout { key: key.clone(), groups: groups.clone(), units: units.clone() })
+    if let Some((Factor::Name(groups), rest)) = list.factors.split_first()
+        && groups.inside().is_none()
+    {
+        let dimensions = match LaidOut::of(rest) {
+            Some(one) => Some(vec![one]),
+            None => rest.iter().map(one_of_layout).collect(),
+        };
+        let dimensions = dimensions.filter(|dimensions| match dimensions.as_slice() {
+            [one] => one.units != *groups,
+            [qk, v] => qk.units != v.units && qk.units != *groups && v.units != *groups,
+            _ => false,
+        });
+        if let Some(dimensions) = dimensions {
+            return Some(Layout { key: key.clone(), groups: groups.clone(), dimensions });
         }
-        _ => {
-            errors.push(Error::new_spanned(
-                &list.brackets,
-                "a layout has exactly two names, the groups and the dimension that they group: write `layout = [heads, head_dim]`",
-            ));
-            None
-        }
+    }
+    errors.push(Error::new_spanned(
+        &list.brackets,
+        "a layout names the groups and the dimension that they group: write `layout = [heads, head_dim]`; or two dimensions, that of queries and keys and that of values, as in `layout = [heads, qk, v]`; a count belongs to one with more features a unit, as in `[heads, 2, rot]` or `[heads, (2, rot), v]`",
+    ));
+    None
+}
+
+/// `qk` or `(2, rot)`.
+fn one_of_layout(factor: &Factor) -> Option<LaidOut> {
+    match factor {
+        Factor::Sum(terms) => match terms.as_slice() {
+            [list] => LaidOut::of(list),
+            _ => None,
+        },
+        factor => LaidOut::of([factor]),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The factor lists: `[3, heads, head_dim]`, and what each name in them stands for.
+//! The factor lists: `[3, heads, head_dim]`, `[width + 4]`; and what each name in them stands for.
 
 use std::fmt;
 use std::mem::take;
@@ -8,7 +8,6 @@ use quote::ToTokens;
 use syn::{Error, Ident, Lit, Type};
 
 use crate::ast::{Input, last_word};
-use crate::attr::Role;
 use crate::name::Name;
 
 /// One annotated axis of a field, `output = [3, heads, head_dim], gate`.
@@ -50,6 +49,8 @@ pub(crate) struct List {
 pub(crate) enum Factor {
     Number(usize),
     Name(Name),
+    /// Lists side by side: `a + (2, b)`. One alone is a list in parentheses.
+    Sum(Vec<Vec<Factor>>),
 }
 
 impl List {
@@ -95,13 +96,7 @@ impl List {
 
     fn from_brackets(group: &Group, example: &str, errors: &mut Vec<Error>) -> Option<Self> {
         let before = errors.len();
-        let mut factors = Vec::new();
-        for item in items(group.stream(), errors) {
-            match Factor::parse(&item) {
-                Ok(factor) => factors.push(factor),
-                Err(error) => errors.push(error),
-            }
-        }
+        let factors = product(group.stream(), errors);
         if factors.is_empty() && errors.len() == before {
             errors.push(Error::new_spanned(group, format!("the list is empty: write `[{example}]`")));
         }
@@ -115,14 +110,83 @@ impl List {
 
     /// The names of the list.
     pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.factors.iter().filter_map(|factor| match factor {
-            Factor::Name(name) => Some(name),
-            Factor::Number(_) => None,
-        })
+        let mut names = Vec::new();
+        self.factors.iter().for_each(|factor| factor.collect_names(&mut names));
+        names.into_iter()
+    }
+
+    /// The list without sums: of each sum, one of its terms, in all ways. `[heads, qk + v]` has the ways `[heads, qk]` and `[heads, v]`.
+    pub(crate) fn ways(&self) -> Vec<Vec<&Factor>> {
+        ways(&self.factors)
     }
 }
 
+fn ways(factors: &[Factor]) -> Vec<Vec<&Factor>> {
+    factors.iter().fold(vec![Vec::new()], |ways_before, factor| {
+        let here: Vec<Vec<&Factor>> = match factor {
+            Factor::Sum(terms) => terms.iter().flat_map(|term| ways(term)).collect(),
+            factor => vec![vec![factor]],
+        };
+        ways_before.iter().flat_map(|before| here.iter().map(|way| [&before[..], way].concat())).collect()
+    })
+}
+
+/// The factors between commas.
+fn product(tokens: TokenStream, errors: &mut Vec<Error>) -> Vec<Factor> {
+    let mut factors = Vec::new();
+    for item in items(tokens, errors) {
+        match item.terms().as_slice() {
+            [one] => match one.trees() {
+                [TokenTree::Group(group)] if is_parenthesis(group) => {
+                    factors.push(Factor::Sum(vec![parenthesis(group, errors)]));
+                }
+                _ => match Factor::parse(one) {
+                    Ok(factor) => factors.push(factor),
+                    Err(error) => errors.push(error),
+                },
+            },
+            terms => {
+                let terms = terms.iter().map(|term| match term.trees() {
+                    [] => {
+                        let message = "a `+` stands between what lies side by side: write `a + b`";
+                        errors.push(Error::new_spanned(item.tokens(), message));
+                        Vec::new()
+                    }
+                    [TokenTree::Group(group)] if is_parenthesis(group) => parenthesis(group, errors),
+                    _ => Factor::parse(term).map_err(|error| errors.push(error)).into_iter().collect(),
+                });
+                factors.push(Factor::Sum(terms.collect()));
+            }
+        }
+    }
+    factors
+}
+
+fn parenthesis(group: &Group, errors: &mut Vec<Error>) -> Vec<Factor> {
+    let before = errors.len();
+    let factors = product(group.stream(), errors);
+    if factors.is_empty() && errors.len() == before {
+        errors.push(Error::new_spanned(
+            group,
+            "nothing stands in these parentheses: write factors, as in `(3, hidden)`",
+        ));
+    }
+    factors
+}
+
+fn is_parenthesis(group: &Group) -> bool {
+    group.delimiter() == Delimiter::Parenthesis
+}
+
 impl Factor {
+    fn collect_names<'f>(&'f self, names: &mut Vec<&'f Name>) {
+        match self {
+            Factor::Number(_) => {}
+            Factor::Name(name) => names.push(name),
+            Factor::Sum(terms) => terms.iter().flatten().for_each(|factor| factor.collect_names(names)),
+        }
+    }
+
     fn parse(item: &Item) -> Result<Self, Error> {
         let message = match item.trees() {
             [TokenTree::Ident(name)] => match name.to_string().as_str() {
@@ -142,7 +206,7 @@ impl Factor {
             trees if is_product(trees) => {
                 "an axis is a list of factors, not a product: write commas, as in `[3, heads, head_dim]`".into()
             }
-            _ => "a factor is a single name or a whole number: name a dimension such as `hidden`, or a `usize` field for a count that is computed".into(),
+            _ => "a factor is a name, a whole number, or what lies side by side: name a dimension such as `hidden`, or a `usize` field for a count that is computed, or write a sum such as `hidden + 4`".into(),
         };
         Err(Error::new_spanned(item.tokens(), message))
     }
@@ -212,21 +276,23 @@ impl<'a> Names<'a> {
             outer: &input.outer,
             grouped: Vec::new(),
         };
-        for field in &input.fields {
-            if let Role::Layout(layout) = &field.role {
-                names.grouped.push((&layout.groups, &layout.units));
-            }
+        for layout in input.layouts() {
+            names.grouped.extend(layout.units().map(|units| (&layout.groups, units)));
         }
         // A borrowed dimension has no layout here: that it is grouped shows where it is used.
         for carrier in input.axes() {
-            for pair in carrier.axis.list.factors.windows(2) {
-                if let [Factor::Name(groups), Factor::Name(units)] = pair
-                    && names.could_be_grouped(groups)
-                    && names.could_be_grouped(units)
-                    && groups != units
-                    && groups.place() == units.place()
-                {
-                    names.grouped.push((groups, units));
+            for way in carrier.axis.list.ways() {
+                let of_way: Vec<&Name> =
+                    way.into_iter().filter_map(|factor| names.dimension(factor)).collect();
+                for pair in of_way.windows(2) {
+                    let (groups, units) = (pair[0], pair[1]);
+                    if names.could_be_groups(groups)
+                        && names.could_be_grouped(units)
+                        && groups != units
+                        && groups.place() == units.place()
+                    {
+                        names.grouped.push((groups, units));
+                    }
                 }
             }
         }
@@ -235,6 +301,21 @@ impl<'a> Names<'a> {
 
     fn could_be_grouped(&self, name: &Name) -> bool {
         self.is_borrowed(name) && self.meaning(name) == Meaning::Units && self.groups_of(name).is_none()
+    }
+
+    /// Whether `name` could be groups: of queries and keys too, if it is of values.
+    fn could_be_groups(&self, name: &Name) -> bool {
+        self.is_borrowed(name)
+            && self.groups_of(name).is_none()
+            && !matches!(self.meaning(name), Meaning::Count(_))
+    }
+
+    /// The dimension, or its groups, that `factor` names, if it is no count.
+    pub(crate) fn dimension<'f>(&self, factor: &'f Factor) -> Option<&'f Name> {
+        match factor {
+            Factor::Name(name) if !matches!(self.meaning(name), Meaning::Count(_)) => Some(name),
+            _ => None,
+        }
     }
 
     pub(crate) fn meaning(&self, name: &Name) -> Meaning<'a> {
@@ -252,7 +333,7 @@ impl<'a> Names<'a> {
         self.outer.contains(name) || name.inside().is_some()
     }
 
-    /// The dimension that `groups` are the groups of.
+    /// The dimension that `groups` are the groups of; of two, the first.
     pub(crate) fn units_of(&self, groups: &Name) -> Option<&'a Name> {
         let pair = self.grouped.iter().find(|(name, _)| *name == groups);
         pair.map(|(_, units)| *units)
@@ -291,6 +372,12 @@ impl Item {
 
     pub(crate) fn tokens(&self) -> TokenStream {
         self.0.iter().cloned().collect()
+    }
+
+    /// What stands between its `+`.
+    fn terms(&self) -> Vec<Item> {
+        let is_plus = |tree: &TokenTree| matches!(tree, TokenTree::Punct(punct) if punct.as_char() == '+');
+        self.0.split(is_plus).map(|trees| Item(trees.to_vec())).collect()
     }
 
     /// The name that the item starts with, and what follows it.

@@ -10,7 +10,7 @@ use crate::axis::{Factor, Item, List, items};
 use crate::name::Name;
 use crate::treatment;
 
-pub(crate) const STRUCT_KEYS: [&str; 4] = ["outer", "own", "none", "crate"];
+pub(crate) const STRUCT_KEYS: [&str; 5] = ["outer", "own", "contracted", "none", "crate"];
 
 /// What the annotations of a struct say.
 #[derive(Default)]
@@ -19,13 +19,15 @@ pub(crate) struct Container {
     pub(crate) outer: Vec<Name>,
     /// `#[slim(own = [width])]`
     pub(crate) own: Vec<Name>,
+    /// `#[slim(contracted = [qk])]`
+    pub(crate) contracted: Vec<Name>,
     /// `#[slim(none)]`
     pub(crate) none: Option<Ident>,
     /// `#[slim(crate = other::vitslim_core)]`
     pub(crate) root: Option<Path>,
 }
 
-const STRUCT_FORMS: &str = "`outer = [...]`, the dimensions that it borrows, `own = [...]`, those that it declares for its nested fields, `none`, if it has no dimensions, and `crate = ...`, the path of `vitslim_core`";
+const STRUCT_FORMS: &str = "`outer = [...]`, the dimensions that it borrows, `own = [...]`, those that it declares for its nested fields, `contracted = [...]`, those that only a product of its own reads, `none`, if it has no dimensions, and `crate = ...`, the path of `vitslim_core`";
 
 impl Container {
     /// Reads the `#[slim]` attributes of a struct.
@@ -57,16 +59,20 @@ impl Container {
         };
         let name = key.to_string();
         let message = match name.as_str() {
-            "outer" | "own" if seen.contains(&name) => {
+            "outer" | "own" | "contracted" if seen.contains(&name) => {
                 format!("`{name}` is written twice: put all names into one list")
             }
             known if STRUCT_KEYS.contains(&known) && seen.contains(&name) => {
                 format!("`{name}` is written twice: remove one")
             }
-            "outer" | "own" => {
+            "outer" | "own" | "contracted" => {
                 let list = List::parse(key, &name, value, "width", errors);
                 let names = list.map(|list| only_names(&name, &list, errors)).unwrap_or_default();
-                *(if name == "outer" { &mut self.outer } else { &mut self.own }) = names;
+                *match name.as_str() {
+                    "outer" => &mut self.outer,
+                    "own" => &mut self.own,
+                    _ => &mut self.contracted,
+                } = names;
                 seen.push(name);
                 return;
             }
@@ -111,6 +117,9 @@ fn only_names(key: &str, list: &List, errors: &mut Vec<Error>) -> Vec<Name> {
         let message = match key {
             "outer" => {
                 "`outer` names the dimensions that the struct borrows: write names only, as in `outer = [width]`"
+            }
+            "contracted" => {
+                "`contracted` names the dimensions that only a product reads: write names only, as in `contracted = [qk]`"
             }
             _ => {
                 "`own` names the dimensions that the struct declares: write names only, as in `own = [width]`"

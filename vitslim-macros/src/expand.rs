@@ -2,14 +2,14 @@
 
 mod layers;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{DeriveInput, GenericParam, Generics, Ident, Path, Type, WherePredicate, parse_quote};
 
 use crate::ast::{Field, Input, Shape, elements, last_word};
-use crate::attr::Role;
+use crate::attr::{LaidOut, Role};
 use crate::axis::{Names, Side};
 use crate::lend::Source;
 use crate::name::Name;
@@ -221,8 +221,12 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
         Role::Layout(layout) => {
-            let (groups, dimension) = (layout.groups.to_string(), layout.units.to_string());
-            let mapped = quote_spanned!(span=> #mapper.layout(#groups, #dimension, #value));
+            let groups = layout.groups.to_string();
+            let dimensions = layout.dimensions.iter().map(|LaidOut { units, features_per_unit }| {
+                let (units, count) = (units.as_str(), Literal::usize_unsuffixed(*features_per_unit));
+                quote!((#units, #count))
+            });
+            let mapped = quote_spanned!(span=> #mapper.layout(#groups, &[#(#dimensions),*], #value));
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
         Role::Layer(axes) => layers::mapped(field, layers::Axes::OfEach(axes), &name, names),

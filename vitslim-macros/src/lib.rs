@@ -63,6 +63,7 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// | `axis(N) = [...]` | `Param<Tensor<D>>` | what its axis `N` is, counted from 0 |
 /// | `gate`, after one of these | | the mask of the dimension multiplies the weights at this axis |
 /// | `layout = [groups, units]` | `HeadLayout` | the dimension `units` is grouped, and this field holds the sizes of its groups |
+/// | `layout = [groups, qk, v]` | `HeadLayout` | likewise of two dimensions: that of queries and keys, and that of values |
 /// | `tokens` | `TokenGate` | the token positions are a dimension, named like the field |
 /// | `norm` | a layer or parameter | it is a norm: `no_decay, no_freeze`, and it produces no dimension |
 /// | `no_decay`, `decay` | a layer or parameter | weight decay spares its parameters, or applies to them |
@@ -78,6 +79,7 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// | --- | --- |
 /// | `outer = [...]` | these dimensions are borrowed from an enclosing struct |
 /// | `own = [...]` | these are declared here for nested fields: none of the struct's own axes needs to name them |
+/// | `contracted = [...]` | no layer reads these, only a product: scores of queries and keys, say |
 /// | `none` | there are no dimensions in here |
 /// | `crate = path` | `vitslim_core` is found at `path`: only needed where `Cargo.toml` does not name it, under whatever name |
 ///
@@ -103,13 +105,29 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 ///
 /// - a whole number of at least 1,
 /// - the name of a `usize` field or `usize` const parameter of the struct, which is that number,
-/// - any other name, which is a dimension.
+/// - any other name, which is a dimension,
+/// - a sum of such lists, which lie side by side: `a + b`. A list of several factors stands in parentheses, `a + (2, b)`.
 ///
 /// A name may lead into a nested field, whose struct declares the dimension: `stage1.width`, or of an element of a list
 /// `stages.first.width`, `stages.1.width`, `stages.last.width`.
 ///
-/// An axis has exactly one dimension. A grouped dimension has two names, its groups and its units. They stand next to each
-/// other in this order, and count as one. Numbers may stand before and after.
+/// A list of factors has one dimension. A grouped dimension has two names, its groups and its units, in this order. Numbers may stand
+/// before, between and after:
+///
+/// | Axis | Its features |
+/// | --- | --- |
+/// | `[3, heads, head_dim]` | queries of all heads, then keys, then values |
+/// | `[heads, 3, head_dim]` | for each head its queries, keys and values |
+/// | `[kv_heads, 4, head_dim]` | four queries for each head of keys and values |
+/// | `[heads, 2, rot]`, `[heads, rot, 2]` | dims that are turned in pairs: the first of all pairs of a head and then the second; or pair by pair |
+/// | `[a + b]` | two dimensions side by side, as `Tensor::cat` puts them |
+/// | `[width + 4]` | likewise a dimension and four features that stay |
+/// | `[width + width]`, the same as `[2, width]` | a class token and the mean of the others |
+/// | `[heads, qk + qk + v]` | for each head its queries, keys and values, of two sizes |
+/// | `[(heads, qk) + (heads, qk) + (heads, v)]` | the same, with the queries of all heads first |
+///
+/// `gate` at a sum multiplies each of its terms by its own masks, and what has none by 1. How many features of a sum are of which
+/// dimension is told by layouts, and by layers that have one of them alone.
 ///
 /// An axis may also name the groups alone, where it has an entry for each of them and none for their units, as a bias of
 /// the attention of each head has. It follows the layout: a group that loses all its units is gone there too. It has no
@@ -122,13 +140,31 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// position_bias: Param<Tensor<2>>,
 /// ```
 ///
+/// ## Layouts
+///
+/// `HeadLayout` has the dims of each head. A number in its annotation says how many of them are one unit: of heads whose dims are turned
+/// in pairs, `layout = [heads, 2, rot]`. Queries and keys may have other dims than values:
+///
+/// ```ignore
+/// #[slim(output = [heads, qk + qk + v], gate)]
+/// qkv: Linear,
+/// #[slim(layout = [heads, qk, v])]
+/// heads: HeadLayout,
+/// #[slim(input = [heads, v])]
+/// proj: Linear,
+/// ```
+///
+/// A head is gone when it has no units of either. `qk` needs no consumer, since the product of queries and keys is: it is
+/// *contracted*. So is, by `#[slim(contracted = [qk])]` on the struct, a dimension of a product that the forward pass computes without
+/// a `HeadLayout`. To mask one of its factors is enough, if the other is not changed by a mask of 0.
+///
 /// ## Dimensions
 ///
 /// The struct *declares* every dimension that it names and does not borrow; in a model its path is that of the struct,
 /// `blocks.3.mlp.hidden`. Of structs in one another that declare the same name, each has its own. A declared dimension needs
 ///
 /// - a producer: an `output`,
-/// - a consumer: an `input`, cut together with the producer,
+/// - a consumer: an `input`, cut together with the producer, unless it is contracted,
 /// - a gate at any of its axes, or at several, as with separate queries, keys and values.
 ///
 /// The `axis(N)` of a parameter counts as either, and so does a nested field that is lent the dimension by another name. Nested

@@ -71,7 +71,7 @@ fn layouts_come_first_and_nothing_clashes() {
                 use ::vitslim_core::slim::{Axis, Factor, Slimmable};
                 let Self { #[cfg(feature = "nested")] r#type, tokens, pos, heads, copies } = self;
                 mapper.open::<Self>(&["head_dim"]);
-                let heads = mapper.layout("heads", "head_dim", heads);
+                let heads = mapper.layout("heads", &[("head_dim", 1)], heads);
                 #[cfg(feature = "nested")]
                 mapper.enter("type");
                 #[cfg(feature = "nested")]
@@ -148,6 +148,109 @@ fn an_axis_of_groups_alone() {
     assert!(written.contains(&factor) && !written.contains("compile_error"), "{written}");
     let gated = attention(quote!([heads], gate));
     assert!(gated.contains("are only the groups of `head_dim`, and masks multiply units"), "{gated}");
+}
+
+/// What is written for the axis `input = ...` of a struct whose `width` and `other` are dimensions, and `copies` a count.
+fn written_for(axis: TokenStream) -> String {
+    let written = derived(parse_quote! {
+        #[slim(outer = [width, other])]
+        struct Head {
+            #[slim(input = #axis)]
+            fc: Linear,
+            #[slim(output = [width])]
+            norm: LayerNorm,
+            #[slim(output = [other])]
+            other_norm: LayerNorm,
+            copies: usize,
+        }
+    });
+    written.to_string()
+}
+
+#[test]
+fn code_of_sums() {
+    let (width, other) = (quote!(Factor::Units("width")), quote!(Factor::Units("other")));
+    for (axis, factors) in [
+        (quote!([width + other]), quote!(Factor::Sum(&[&[#width], &[#other]]))),
+        (quote!([width + 4, 2]), quote!(Factor::Sum(&[&[#width], &[Factor::Count(4)]]), Factor::Count(2))),
+        (
+            quote!([(copies, width) + width]),
+            quote!(Factor::Sum(&[&[Factor::Count(copies), #width], &[#width]])),
+        ),
+        (
+            quote!([width + (2, other + 1)]),
+            quote!(Factor::Sum(&[
+                &[#width],
+                &[Factor::Count(2), Factor::Sum(&[&[#other], &[Factor::Count(1)]])]
+            ])),
+        ),
+        (quote!([(3, width)]), quote!(Factor::Count(3), #width)),
+    ] {
+        let written = written_for(axis);
+        let call = quote!(&[#factors], false).to_string();
+        assert!(written.contains(&call) && !written.contains("compile_error"), "{call} in {written}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_sum_is_told() {
+    for (axis, told) in [
+        (quote!([width+]), "a `+` stands between what lies side by side"),
+        (quote!([width + ()]), "nothing stands in these parentheses"),
+        (quote!([width + [other]]), "a factor is a name, a whole number, or what lies side by side"),
+        (quote!([3 + copies]), "an axis needs a dimension"),
+        (quote!([3 + 4]), "this one has only numbers"),
+        (quote!([width, other + 4, width]), "use two layers and add what they compute"),
+    ] {
+        let written = written_for(axis);
+        assert!(written.contains(told), "{told} in {written}");
+    }
+}
+
+#[test]
+fn code_of_layouts_with_counts_and_two_dimensions() {
+    let layout = |layout: TokenStream, used: &[TokenStream]| {
+        let written = derived(parse_quote! {
+            struct Attention {
+                #(#[slim(output = [heads, #used], gate)] r#in: Linear,)*
+                #[slim(layout = #layout)]
+                heads: HeadLayout,
+                #[slim(input = [heads, v])]
+                proj: Linear,
+            }
+        });
+        written.to_string()
+    };
+    for (written, dimensions) in [
+        (layout(quote!([heads, v]), &[quote!(3, v)]), quote!(("v", 1))),
+        (layout(quote!([heads, 2, v, 3]), &[quote!(2, v, 3)]), quote!(("v", 6))),
+        (layout(quote!([heads, qk, v]), &[quote!(qk + qk + v)]), quote!(("qk", 1), ("v", 1))),
+        (layout(quote!([heads, (2, qk), v]), &[quote!((2, qk) + v)]), quote!(("qk", 2), ("v", 1))),
+    ] {
+        let call = quote!("heads", &[#dimensions], heads).to_string();
+        assert!(written.contains(&call) && !written.contains("compile_error"), "{call} in {written}");
+    }
+}
+
+#[test]
+fn a_contracted_dimension_needs_no_reader() {
+    let written = |contracted: TokenStream, gate: TokenStream| {
+        let written = derived(parse_quote! {
+            #contracted
+            struct Scores {
+                #[slim(output = [qk] #gate)]
+                q: Linear,
+                #[slim(output = [qk])]
+                k: Linear,
+            }
+        });
+        written.to_string()
+    };
+    let contracted = || quote!(#[slim(contracted = [qk])]);
+    assert!(!written(contracted(), quote!(, gate)).contains("compile_error"));
+    assert!(written(quote!(), quote!(, gate)).contains("nothing in this struct reads it"));
+    assert!(written(contracted(), quote!()).contains("write `gate` after its axis on `q` or `k`"));
+    assert!(written(quote!(#[slim(contracted = [q])]), quote!(, gate)).contains("has a dimension `q`"));
 }
 
 #[test]

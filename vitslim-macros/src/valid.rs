@@ -28,6 +28,7 @@ pub(crate) fn check(input: &Input, names: &Names, errors: &mut Vec<Error>) {
     check.outer();
     check.own();
     check.layouts();
+    check.contracted();
     check.fields();
     check.paths();
     check.axes();
@@ -72,7 +73,10 @@ impl<'a> Check<'a> {
                 );
                 self.error(none, message);
             }
-        } else if input.complete && input.outer.is_empty() && input.own.is_empty() && annotated.is_none() {
+        } else if input.complete
+            && [&input.outer, &input.own, &input.contracted].iter().all(|names| names.is_empty())
+            && annotated.is_none()
+        {
             self.error(
                 &input.original.ident,
                 "no field is annotated, so nothing can be slimmed: name a prunable axis, as in `#[slim(output = [hidden])]`, or mark a nested slimmable field with `#[slim]`; if there is nothing to prune, say so with `#[slim(none)]` on the struct",
@@ -83,15 +87,17 @@ impl<'a> Check<'a> {
     fn outer(&mut self) {
         let input = self.input;
         for (index, name) in input.outer.iter().enumerate() {
-            let layout = layouts(input).find(|layout| [&layout.groups, &layout.units].contains(&name));
+            let has = |layout: &&Layout| layout.groups == *name || layout.units().any(|units| units == name);
+            let layout = input.layouts().find(has);
             let message = if input.outer[..index].contains(name) {
                 format!("`{name}` is borrowed twice: remove one")
             } else if let Meaning::Count(_) = self.names.meaning(name) {
                 format!("`{name}` is a `usize` field of this struct, and so a count: rename one of the two")
             } else if let Some(layout) = layout {
+                let units =
+                    layout.units().map(|units| format!("`{units}`")).collect::<Vec<_>>().join(" and ");
                 format!(
-                    "`{name}` is borrowed and has a layout in this struct: remove it here to declare `{0}`, or the layout to borrow `{0}`",
-                    layout.units
+                    "`{name}` is borrowed and has a layout in this struct: remove it here to declare {units}, or the layout to borrow {units}"
                 )
             } else if input.complete && !self.is_used(name) {
                 format!(
@@ -136,8 +142,9 @@ impl<'a> Check<'a> {
 
     fn layouts(&mut self) {
         let mut seen: Vec<&Name> = Vec::new();
-        for Layout { key, groups, units } in layouts(self.input) {
-            for name in [groups, units] {
+        let input = self.input;
+        for layout @ Layout { key, groups, .. } in input.layouts() {
+            for name in std::iter::once(groups).chain(layout.units()) {
                 let message = if seen.contains(&name) {
                     format!("`{name}` is laid out already: a name stands in one layout, once")
                 } else if let Meaning::Count(_) = self.names.meaning(name) {
@@ -149,14 +156,39 @@ impl<'a> Check<'a> {
                     continue;
                 };
                 self.error(name, message);
-                self.doubtful.extend([groups, units]);
+                self.doubtful.push(groups);
+                self.doubtful.extend(layout.units());
             }
-            if self.input.complete && !self.is_used(units) {
-                self.error(
-                    key,
-                    format!("no axis of this struct is laid out like this: write one, as in `#[slim(output = [{groups}, {units}])]`"),
-                );
+            for units in layout.units() {
+                if input.complete && !self.is_used(units) {
+                    self.error(
+                        key,
+                        format!("no axis of this struct is laid out like this: write one, as in `#[slim(output = [{groups}, {units}])]`"),
+                    );
+                }
             }
+        }
+    }
+
+    fn contracted(&mut self) {
+        let input = self.input;
+        for (index, name) in input.contracted.iter().enumerate() {
+            let in_layout = input.layouts().find(|layout| layout.contracted() == Some(name));
+            let message = if input.contracted[..index].contains(name) {
+                format!("`{name}` is contracted twice: remove one")
+            } else if input.outer.contains(name) {
+                format!("`{name}` is borrowed, and contracted where it is declared: remove it here")
+            } else if in_layout.is_some() {
+                format!("the layout says already that `{name}` is contracted: remove it here")
+            } else if input.complete && !self.names.declared(input).contains(&name) {
+                format!(
+                    "no axis of this struct has a dimension `{name}`: name one that a product reads, and no layer"
+                )
+            } else {
+                continue;
+            };
+            self.error(name, message);
+            self.doubtful.push(name);
         }
     }
 
@@ -239,11 +271,4 @@ fn attributes(param: &GenericParam) -> &[Attribute] {
         GenericParam::Type(param) => &param.attrs,
         GenericParam::Const(param) => &param.attrs,
     }
-}
-
-fn layouts<'a>(input: &'a Input<'a>) -> impl Iterator<Item = &'a Layout> {
-    input.fields.iter().filter_map(|field| match &field.role {
-        Role::Layout(layout) => Some(layout),
-        _ => None,
-    })
 }

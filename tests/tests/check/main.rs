@@ -2,6 +2,7 @@
 //! once a process, so this is a test binary of its own.
 
 mod features;
+mod forms;
 mod lent;
 mod made;
 mod net;
@@ -12,7 +13,8 @@ mod width;
 
 use vitslim_core::check::{ArchitectureCheck, TOLERANCE, check_architecture, f64_device};
 use vitslim_core::data::ImageShape;
-use vitslim_core::models::Architecture;
+use vitslim_core::models::vit::{GlobalPool, MlpLayer};
+use vitslim_core::models::{Architecture, Vit, VitConfig};
 use vitslim_core::report::ExperimentCheck;
 
 use net::{checked, checked_part};
@@ -300,6 +302,53 @@ const PLANTED: &[Planted] = &[
         &["`stages.0.widht` is borrowed, and `stages.0` declares only `width`"],
     ),
     (
+        "side by side in another order",
+        checked_part::<forms::ConcatenatedInOtherOrder>,
+        &["`blocks.0.", "write `input = [a + 2 + b]` on `blocks.*.back`"],
+    ),
+    (
+        "a feature short",
+        checked_part::<forms::ConcatenatedShort>,
+        &[
+            "the input of `blocks.0.back` cannot carry `blocks.0.a + blocks.0.b`: it has 10 features, but",
+            "make 9",
+        ],
+    ),
+    (
+        "head by head, annotated as side by side",
+        checked_part::<forms::HeadsSideBySide>,
+        &["write `output = [heads, qk + qk + v]` on `blocks.*.qkv`"],
+    ),
+    (
+        "a count between heads and dims, annotated before them",
+        checked_part::<forms::CountBefore>,
+        &["write `output = [heads, 3, head_dim]` on `blocks.*.qkv`"],
+    ),
+    (
+        "queries of all heads first",
+        checked_part::<forms::QueriesBefore>,
+        &["write `output = [heads, 2, head_dim]` on `blocks.*.q`"],
+    ),
+    (
+        "a norm that heads share without a gate",
+        checked_part::<forms::NormUngated>,
+        &["`blocks.*.q_norm.beta` still adds", "write `gate` after the `output` of `blocks.*.q_norm`"],
+    ),
+    (
+        "queries gated before a position is added",
+        checked_part::<forms::QueriesGated>,
+        &[
+            "`blocks.*.positions` still acts",
+            "write `gate` after the `axis(2)` of `blocks.*.positions`",
+            "write `gate` after the `output` of `blocks.*.k`",
+        ],
+    ),
+    (
+        "pairs, annotated as halves",
+        checked_part::<forms::Halves>,
+        &["rot` (and 1 like it)", "write `output = [3, heads, rot, 2]` on `blocks.*.qkv`"],
+    ),
+    (
         "token gates in another order",
         checked::<tokens::OrderExchanged>,
         &["the token gate `early.tokens` acts before `late.tokens`, which is declared before it"],
@@ -329,7 +378,7 @@ type Checked = fn() -> ArchitectureCheck;
 
 #[test]
 fn right_annotations_pass() {
-    let sound: [(&str, Checked); 10] = [
+    let sound: [(&str, Checked); 16] = [
         ("a block called twice", checked::<made::Blocks<{ made::CALLED_TWICE }>>),
         ("a scale that starts at 0", checked_part::<made::ByZero<true>>),
         ("widths lent", checked::<lent::Sound>),
@@ -340,6 +389,12 @@ fn right_annotations_pass() {
         ("tokens", checked_part::<sound::Tokens>),
         ("other norms", checked_part::<sound::OtherNorms>),
         ("width", checked::<width::Sound>),
+        ("sums", checked_part::<forms::Concatenated>),
+        ("head by head", checked_part::<forms::HeadByHead>),
+        ("a count between", checked_part::<forms::CountBetween>),
+        ("grouped queries", checked_part::<forms::Grouped>),
+        ("contracted by hand", checked_part::<forms::KeysGated>),
+        ("pairs", checked_part::<forms::Pairs>),
     ];
     for (what, check) in sound {
         let found = check();
@@ -368,6 +423,42 @@ fn right_annotations_pass() {
         "{told}"
     );
     assert!(told.contains("write there `#[slim(width = its_name)]`"), "{told}");
+}
+
+#[test]
+fn what_published_vits_have_passes() {
+    let usual = VitConfig {
+        image_size: 8,
+        patch_size: 4,
+        channels: 1,
+        classes: 3,
+        dim: 8,
+        depth: 2,
+        heads: 2,
+        ..VitConfig::default()
+    };
+    let changes: [(&str, fn(&mut VitConfig)); 9] = [
+        ("nothing", |_| {}),
+        ("norms of queries and keys", |c| c.qk_norm = true),
+        ("layer scale", |c| c.init_values = Some(1e-5)),
+        ("registers", |c| c.reg_tokens = 2),
+        ("positions of patches", |c| (c.reg_tokens, c.no_embed_class) = (2, true)),
+        ("SwiGLU", |c| c.mlp_layer = MlpLayer::SwiGLUPacked),
+        ("norms around the blocks", |c| (c.pre_norm, c.fc_norm) = (true, Some(true))),
+        ("the mean", |c| c.global_pool = GlobalPool::Avg),
+        ("no class token and no bias", |c| {
+            (c.class_token, c.global_pool, c.qkv_bias, c.proj_bias) = (false, GlobalPool::Avg, false, false);
+        }),
+    ];
+    for (what, change) in changes {
+        let mut config = usual.clone();
+        change(&mut config);
+        let model = Vit::init(&config, &f64_device().unwrap()).unwrap();
+        let found = check_architecture(&model, ImageShape { channels: 1, size: 8 }, Some(3));
+        assert!(found.reasons.is_empty(), "{what}: {:#?}", found.reasons);
+        assert!(found.plans > 10 && found.gradients && found.idle.is_empty(), "{what}");
+        assert!(found.largest_difference < 1e-12, "{what}: {:e}", found.largest_difference);
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod order;
 pub mod other_path;
 pub mod same_name;
 pub mod several;
+pub mod sums;
 pub mod treatments;
 pub mod visibility;
 pub mod vit;

@@ -1,7 +1,7 @@
 //! The calls that the generated code makes, in their order.
 
 use vitslim_core::prelude::*;
-use vitslim_core::slim::{DimensionAxis, DimensionMapper, Scope, Side, SlimLayer};
+use vitslim_core::slim::{DimensionAxis, DimensionMapper, LaidOut, Scope, Side, SlimLayer};
 
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width, unknown])]
@@ -42,8 +42,8 @@ impl DimensionMapper for Recorder {
         &mut self.scope
     }
 
-    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
-        self.calls.push(format!("layout of {dimension}"));
+    fn map_layout(&mut self, laid_out: &[LaidOut], layout: HeadLayout) -> HeadLayout {
+        self.calls.push(format!("layout of {}", laid_out[0].dimension));
         layout
     }
 
@@ -53,8 +53,9 @@ impl DimensionMapper for Recorder {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        let DimensionAxis { dimension, layer: path, outer, inner, gated } = axis;
-        let gate = if gated { ", gate" } else { "" };
+        let (outer, inner) = axis.outer_and_inner().expect("counts around one dimension");
+        let dimension = axis.dimensions().next().expect("a dimension").path.clone();
+        let (path, gate) = (axis.layer, if axis.gated { ", gate" } else { "" });
         let side = side.name();
         self.calls.push(format!("{path} {side} = [{outer}, {dimension}, {inner}]{gate}"));
         layer

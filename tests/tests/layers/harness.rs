@@ -25,6 +25,11 @@ pub trait Network: Slimmable {
 pub struct Masks(Vec<(String, Tensor<1>)>);
 
 impl Masks {
+    /// Number of dimensions that activations are masked by.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// `x` with entry `i` of `axis` multiplied by the factor `i % units` of the dimension at `path`.
     pub fn on<const D: usize>(&self, path: &str, x: Tensor<D>, axis: usize) -> Tensor<D> {
         let Some((_, factors)) = self.0.iter().find(|(other, _)| other == path) else { return x };

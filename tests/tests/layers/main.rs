@@ -6,4 +6,6 @@ mod batch_norm;
 mod convolutions;
 mod features;
 mod harness;
+mod heads;
 mod refusals;
+mod sums;

@@ -64,7 +64,7 @@ fn layers_take_and_give_f32_in_both_directions() {
         precision.within(|| {
             let linear = layer.forward(x.clone());
             let conv_output = conv.forward(images.clone());
-            let heads = HeadLayout { sizes: vec![5, 2, 1], scale: 0.4 };
+            let heads = HeadLayout { sizes: vec![5, 2, 1], scale: 0.4, ..HeadLayout::new(1, 1) };
             let attention = heads.attend(x.clone());
             let gradients = (linear.clone().square().sum()
                 + conv_output.clone().square().sum()

@@ -2,6 +2,7 @@
 //! functions of `vitslim selftest`, which draws fewer, in f32. The float
 //! type is set once a process, so this is a test binary of its own.
 
+mod forms;
 mod hybrid;
 
 use std::sync::OnceLock;
@@ -11,16 +12,18 @@ use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use vitslim_core::models::vit::{GlobalPool, MlpLayer};
 use vitslim_core::models::{
     Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
 };
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan, relative_difference, trains_after_slicing};
 use vitslim_core::slim::{
-    Activation, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe,
+    Activation, Dimension, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking, Slimmable, describe,
     heads_as_planned, heads_by_size, kept_count, rank,
 };
 use vitslim_core::values::{self, random};
 
+use forms::Forms;
 use hybrid::{Hybrid, Sizes};
 
 const TOLERANCE: f64 = 1e-10;
@@ -47,8 +50,37 @@ fn config() -> impl Strategy<Value = VitConfig> {
             heads,
             mlp_ratio: 1.7,
             qkv_bias,
-            dropout: 0.0,
-            drop_path: 0.0,
+            ..VitConfig::default()
+        },
+    )
+}
+
+/// With what published networks have.
+fn published_config() -> impl Strategy<Value = VitConfig> {
+    let pools = prop_oneof![
+        Just((true, GlobalPool::Token)),
+        Just((true, GlobalPool::Avg)),
+        Just((false, GlobalPool::Avg))
+    ];
+    let layers = prop_oneof![Just(MlpLayer::Mlp), Just(MlpLayer::SwiGLUPacked)];
+    (config(), pools, layers, 0..=2_usize, any::<Option<bool>>(), any::<[bool; 6]>()).prop_map(
+        |(config, (class_token, global_pool), mlp_layer, reg_tokens, fc_norm, chosen)| {
+            let [qk_norm, proj_bias, scaled, no_embed_class, pre_norm, final_norm] = chosen;
+            VitConfig {
+                mlp_ratio: 2.0,
+                mlp_layer,
+                qk_norm,
+                proj_bias,
+                init_values: scaled.then_some(1.0),
+                class_token,
+                reg_tokens,
+                no_embed_class,
+                pre_norm,
+                final_norm,
+                global_pool,
+                fc_norm,
+                ..config
+            }
         },
     )
 }
@@ -112,6 +144,11 @@ fn hybrid_sizes() -> impl Strategy<Value = Sizes> {
     (stages, 1..=5_usize, [1..=3_usize, 1..=3_usize])
 }
 
+/// Sizes of which some agree by chance.
+fn forms() -> impl Strategy<Value = forms::Sizes> {
+    prop::array::uniform6(1..=3_usize)
+}
+
 /// Whether hard-masked and sliced are the same function for a random model and plan.
 fn check_masked_equals_sliced<A: Architecture>(
     config: &A::Config,
@@ -119,20 +156,33 @@ fn check_masked_equals_sliced<A: Architecture>(
     kind: PlanKind,
     seed: u64,
 ) -> Result<(), TestCaseError> {
+    let (model, sliced): (A, A) =
+        masked_equals_sliced(config, image_size, |dimensions, rng| draw_plan(dimensions, kind, rng), seed)?;
+    prop_assert!(Module::num_params(&sliced) <= Module::num_params(&model));
+    Ok(())
+}
+
+/// Whether hard-masked and sliced are the same function for a random model and the plan that `draw` draws: the model, and the sliced
+/// one.
+fn masked_equals_sliced<A: Architecture>(
+    config: &A::Config,
+    image_size: usize,
+    draw: impl Fn(&[Dimension], &mut ChaCha8Rng) -> Plan,
+    seed: u64,
+) -> Result<(A, A), TestCaseError> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let model: A = random_model(config, &mut rng, &device()).unwrap_or_else(|failure| panic!("{failure}"));
-    let plan = draw_plan(&describe(&model).unwrap(), kind, &mut rng);
+    let plan = draw(&describe(&model).unwrap(), &mut rng);
     let images = random([2, 1, image_size, image_size], &mut rng, &device());
     let (masked, sliced) = (model.hard_mask(&plan).unwrap(), model.slim(&plan).unwrap());
     let found = difference(&masked, &sliced, &images);
     prop_assert!(found < TOLERANCE, "differs by {:e}", found);
-    prop_assert!(Module::num_params(&sliced) <= Module::num_params(&model));
 
     let planned = heads_as_planned(&sliced, &plan);
     let found = difference(&sliced, &planned, &images);
     prop_assert!(found < TOLERANCE, "in the order of the plan it differs by {:e}", found);
     prop_assert_eq!(difference(&sliced, &heads_by_size(&planned), &images), 0.0, "read back");
-    Ok(())
+    Ok((model, sliced))
 }
 
 fn kind() -> impl Strategy<Value = PlanKind> {
@@ -178,21 +228,19 @@ fn with_ignored_tokens(model: &Vit, plan: &Plan, images: &Tensor<4>) -> Tensor<2
         cut.keep = (0..cut.units()).collect();
     }
     let model = model.hard_mask(&features).unwrap();
-    let patches = model.patch_embed.forward(images.clone());
-    let [batch, count, dim] = patches.dims();
-    let class = model.cls_token.val().expand([batch, 1, dim]);
-    let mut x = Tensor::cat(vec![class, patches], 1) + model.pos_embed.val();
+    let mut x = model.embed(images.clone());
+    let tokens = x.dims()[1];
     for (number, block) in model.blocks.iter().enumerate() {
         let keep = &plan.get(&format!("blocks.{number}.tokens")).unwrap().keep;
         // The class token is the first.
         let score = |token| if token == 0 || keep.contains(&(token - 1)) { 0.0 } else { -1e9 };
-        let scores = TensorData::new((0..=count).map(score).collect::<Vec<f64>>(), [1, 1, 1, count + 1]);
-        let bias = Tensor::<4>::from_data(scores, &device()).expand([1, 1, count + 1, count + 1]);
+        let scores = TensorData::new((0..tokens).map(score).collect::<Vec<f64>>(), [1, 1, 1, tokens]);
+        let bias = Tensor::<4>::from_data(scores, &device()).expand([1, 1, tokens, tokens]);
         let qkv = block.attn.qkv.forward(block.norm1.forward(x.clone()));
         x = x + block.attn.proj.forward(block.attn.heads.attend_with_bias(qkv, bias));
         x = x.clone() + block.mlp.forward(block.norm2.forward(x));
     }
-    model.head.forward(model.norm.forward(x).narrow(1, 0, 1).squeeze_dim::<2>(1))
+    model.classify(x)
 }
 
 proptest! {
@@ -288,6 +336,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn hard_masked_equals_sliced_of_published_vits(
+        config in published_config(),
+        kind in kind(),
+        seed in any::<u64>(),
+    ) {
+        check_masked_equals_sliced::<Vit>(&config, config.image_size, kind, seed)?;
+    }
+
+    #[test]
     fn hard_masked_equals_sliced_of_swin(config in swin_config(), kind in kind(), seed in any::<u64>()) {
         check_masked_equals_sliced::<Swin>(&config, config.image_size, kind, seed)?;
     }
@@ -300,6 +357,11 @@ proptest! {
     #[test]
     fn hard_masked_equals_sliced_of_a_hybrid(sizes in hybrid_sizes(), kind in kind(), seed in any::<u64>()) {
         check_masked_equals_sliced::<Hybrid>(&sizes, hybrid::TOKENS, kind, seed)?;
+    }
+
+    #[test]
+    fn hard_masked_equals_sliced_of_every_form(sizes in forms(), seed in any::<u64>()) {
+        masked_equals_sliced::<Forms>(&sizes, forms::TOKENS, forms::draw, seed)?;
     }
 
     #[test]

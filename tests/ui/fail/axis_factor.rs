@@ -5,7 +5,7 @@ use vitslim_core::prelude::*;
 struct Mlp {
     #[slim(output = ["hidden", 0, -3, 2.0, 3u8, 99999999999999999999, true, _])]
     fc1: Linear,
-    #[slim(input = [self.hidden, 2 * hidden, nn::hidden, hidden + 1, (hidden), hidden()])]
+    #[slim(input = [self.hidden, 2 * hidden, nn::hidden, hidden()])]
     fc2: Linear,
 }
 

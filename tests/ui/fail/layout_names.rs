@@ -5,8 +5,14 @@ use vitslim_core::prelude::*;
 struct Attention {
     #[slim(layout = [head_dim])]
     one: HeadLayout,
-    #[slim(layout = [blocks, heads, head_dim])]
-    three: HeadLayout,
+    #[slim(layout = [blocks, heads, qk, v])]
+    four: HeadLayout,
+    #[slim(layout = [heads, 2, 3])]
+    only_numbers: HeadLayout,
+    #[slim(layout = [heads, 2, qk, v])]
+    whose_number: HeadLayout,
+    #[slim(layout = [heads, qk + v])]
+    sum: HeadLayout,
     #[slim(layout = [12, head_dim])]
     number: HeadLayout,
     #[slim(layout = "heads, head_dim")]

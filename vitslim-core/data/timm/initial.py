@@ -24,6 +24,8 @@ PRESETS = (
     + [f"deit_{size}_distilled_patch16_224" for size in ["tiny", "small", "base"]]
     + [f"swin_{size}_patch4_window7_224" for size in ["tiny", "small", "base"]]
     + [f"convnext_{size}" for size in ["tiny", "small", "base", "large"]]
+    + [f"vit_{size}_patch14_{form}" for form in ["dinov2", "reg4_dinov2"] for size in ["small", "base"]]
+    + [f"deit3_{size}_patch16_224" for size in ["small", "base"]]
 )
 
 
@@ -62,7 +64,8 @@ def law(pool):
 def rows(name):
     drawn, shapes = {}, {}
     for _ in range(NETWORKS):
-        for path, parameter in timm.create_model(name).named_parameters():
+        # Some have no classifier by themselves.
+        for path, parameter in timm.create_model(name, num_classes=1000).named_parameters():
             drawn.setdefault(path, []).append(moments(parameter))
             shapes[path] = list(parameter.shape)
     # One row for all blocks of a stage.

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from timm.layers import SwiGLUPacked
 from timm.models.convnext import ConvNeXt
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.swin_transformer import SwinTransformer
+from timm.models.vision_transformer import VisionTransformer
 from timm.optim import param_groups_layer_decay
 
 FOLDER = Path(__file__).parent
@@ -34,10 +36,22 @@ CASES = {
     # Stages that narrow, and other kernels and patches.
     "convnext_odd": dict(image_size=24, patch_size=3, channels=1, classes=7, dims=[5, 3, 6, 4], depths=[2, 1, 1, 2],
                          kernel_size=5),
+    # As DINOv2 with registers.
+    "vit_registers": dict(image_size=16, patch_size=4, channels=3, classes=10, dim=12, depth=2, heads=3, mlp_ratio=2.5,
+                          mlp_layer="SwiGLUPacked", qkv_bias=True, init_values=0.5, reg_tokens=2, no_embed_class=True),
+    # No class token, no bias, and norms around the blocks.
+    "vit_pooled": dict(image_size=15, patch_size=5, channels=1, classes=7, dim=12, depth=2, heads=2, mlp_ratio=1.7,
+                       qkv_bias=False, proj_bias=False, class_token=False, pre_norm=True, global_pool="Avg"),
+    # Tokens before the patches that have positions and are not in the mean, which is taken after the norm.
+    "vit_mean": dict(image_size=8, patch_size=4, channels=1, classes=5, dim=6, depth=2, heads=2, mlp_ratio=2.0,
+                     qkv_bias=True, init_values=1.0, reg_tokens=1, global_pool="Avg", fc_norm=False),
+    # Norms of queries and keys, of heads that masks make different.
+    "vit_qk_norm": dict(image_size=8, patch_size=4, channels=1, classes=5, dim=12, depth=2, heads=3, mlp_ratio=1.0,
+                        qkv_bias=True, qk_norm=True),
 }
 
 
-def timm_model(config):
+def timm_model(name, config):
     """The model of timm, on which every parameter is random: a bias of 0 would hide a bias that was left out."""
     if "dims" in config:
         model = ConvNeXt(in_chans=config["channels"], num_classes=config["classes"], patch_size=config["patch_size"],
@@ -49,9 +63,22 @@ def timm_model(config):
     if "window" in config:
         model = SwinTransformer(**same, depths=config["depths"], num_heads=config["heads"],
                                 window_size=config["window"])
-    else:
+    elif "distilled" in name:
         model = VisionTransformerDistilled(**same, depth=config["depth"], num_heads=config["heads"])
+    else:
+        model = VisionTransformer(**same, depth=config["depth"], num_heads=config["heads"], **choices(config))
     return randomised(model)
+
+
+def choices(config):
+    """What `config` chooses of a Vision Transformer, as timm's arguments."""
+    named = ["qk_norm", "proj_bias", "init_values", "class_token", "reg_tokens", "no_embed_class", "pre_norm", "fc_norm"]
+    found = {name: config[name] for name in named if name in config}
+    found["global_pool"] = config.get("global_pool", "Token").lower()
+    if config.get("mlp_layer") == "SwiGLUPacked":
+        # By itself, timm would take a GELU for the gate.
+        found.update(mlp_layer=SwiGLUPacked, act_layer=torch.nn.SiLU)
+    return found
 
 
 def randomised(model):
@@ -65,15 +92,15 @@ def randomised(model):
     return model.eval()
 
 
-def carriers(config):
+def carriers(config, parameters):
     """For each dimension of vitslim: its number of units, and the parameters of timm that its masks multiply, each with the
-    axis and the number of copies of the units that lie along it one after the other."""
+    axis and the number of copies of the units that lie along it one after the other. `parameters` are the names of all."""
     if "dims" in config:
         return carriers_of_convnext(config)
     found = {}
 
     def block(path, width, dim, heads):
-        hidden = int(dim * config["mlp_ratio"])
+        hidden = int(dim * config["mlp_ratio"]) // (2 if config.get("mlp_layer") == "SwiGLUPacked" else 1)
         bias = [("qkv.bias", 0, 3)] if config["qkv_bias"] else []
         qkv = [("qkv.weight", 0, 3)] + bias
         found[f"{path}.attn.head_dim"] = (dim, [(f"{path}.attn.{name}", axis, copies) for name, axis, copies in qkv])
@@ -84,10 +111,12 @@ def carriers(config):
     patches = [("patch_embed.proj.weight", 0, 1), ("patch_embed.proj.bias", 0, 1)]
     last = [("norm.weight", 0, 1), ("norm.bias", 0, 1)]
     if "window" not in config:
-        width = patches + last + [(name, 2, 1) for name in ["cls_token", "dist_token", "pos_embed"]]
+        norms = [(f"{norm}.{name}", 0, 1) for norm in ["norm_pre", "fc_norm"] for name in ["weight", "bias"]]
+        tokens = [(name, 2, 1) for name in ["cls_token", "dist_token", "reg_token", "pos_embed"]]
+        width = patches + last + norms + tokens
         for index in range(config["depth"]):
             block(f"blocks.{index}", width, config["dim"], config["heads"])
-        found["width"] = (config["dim"], width)
+        found["width"] = (config["dim"], [carrier for carrier in width if carrier[0] in parameters])
         return found
 
     widths = [[] for _ in config["depths"]]
@@ -133,7 +162,17 @@ def gated(model, masks, carriers):
             shape = [1] * state[name].ndim
             shape[axis] = -1
             state[name] *= mask.double().repeat(copies).reshape(shape)
+        if path.endswith("attn.head_dim") and f"{path[:-8]}q_norm.weight" in state:
+            gate_heads(model.get_submodule(path[:-9]), mask.double())
     return lambda images: torch.func.functional_call(model, state, images)
+
+
+def gate_heads(attention, mask):
+    """Multiplies what the norms of queries and keys return, `[batch, heads, tokens, head_dim]`: heads share their parameters."""
+    mask = mask.reshape(attention.num_heads, 1, attention.head_dim)
+    for norm in [attention.q_norm, attention.k_norm]:
+        norm._forward_hooks.clear()
+        norm.register_forward_hook(lambda norm, inputs, output: output * mask)
 
 
 def hard_mask(path, units, config):
@@ -150,9 +189,9 @@ def hard_mask(path, units, config):
     return mask
 
 
-def layers(config):
+def layers(name, config):
     """The factor on the learning rate of each parameter that is trained with a layer decay of 0.5."""
-    model = timm_model(config)
+    model = timm_model(name, config)
     names = {parameter: name for name, parameter in model.named_parameters()}
     groups = param_groups_layer_decay(model, layer_decay=0.5)
     return {names[parameter]: group["lr_scale"] for group in groups for parameter in group["params"]}
@@ -160,12 +199,12 @@ def layers(config):
 
 def make(name, config, seed):
     torch.manual_seed(seed)
-    model = timm_model(config)
+    model = timm_model(name, config)
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, FOLDER / f"{name}.safetensors")
     model.double()
     side = config["image_size"]
     images = torch.randn(3, config["channels"], side, side)
-    known = carriers(config)
+    known = carriers(config, model.state_dict())
     masks = {
         "soft": {path: torch.rand(units) * 1.4 - 0.2 for path, (units, _) in known.items()},
         "hard": {path: hard_mask(path, units, config) for path, (units, _) in known.items()},
@@ -176,7 +215,7 @@ def make(name, config, seed):
         for kind, values in masks.items():
             io[f"{kind}.logits"] = gated(model, values, known)(images.double())
             io.update({f"{kind}.{path}": mask for path, mask in values.items()})
-        if "depth" in config:
+        if "distilled" in name:
             # In training timm gives the logits of both heads; nothing is dropped.
             model.train()
             model.set_distilled_training(True)
@@ -186,5 +225,5 @@ def make(name, config, seed):
 
 for seed, (name, config) in enumerate(CASES.items()):
     make(name, config, seed)
-(FOLDER / "layers.json").write_text(json.dumps({name: layers(config) for name, config in CASES.items()}) + "\n")
+(FOLDER / "layers.json").write_text(json.dumps({name: layers(name, config) for name, config in CASES.items()}) + "\n")
 (FOLDER / "configs.json").write_text(json.dumps(CASES, indent=1) + "\n")

@@ -6,7 +6,9 @@ use super::change::{Change, changed};
 use super::pattern::pattern;
 use super::subject::{Subject, TOLERANCE};
 use crate::models::{Architecture, Parameter};
-use crate::slim::{DimensionAxis, DimensionMapper, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor};
+use crate::slim::{
+    DimensionAxis, DimensionMapper, Kept, Plan, Scope, Side, SlimLayer, Slimmable, index_tensor, mapped,
+};
 use crate::values::relative_difference;
 
 /// The values that slicing removes from the parameters of one pattern, along one annotated axis.
@@ -28,9 +30,7 @@ pub(super) struct Taken {
 
 /// What `plan` removes from `model`, in the order of the traversal.
 pub(super) fn taken<M: Slimmable>(model: &M, plan: &Plan) -> Vec<Taken> {
-    let mut taking = Taking { scope: Scope::default(), plan, taken: Vec::new() };
-    model.clone().map_dimensions(&mut taking);
-    taking.taken
+    mapped(model, |scope| Taking { scope, plan, taken: Vec::new() }).1.taken
 }
 
 struct Taking<'a> {
@@ -45,45 +45,57 @@ impl DimensionMapper for Taking<'_> {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        let Some(cut) = self.plan.get(&axis.dimension).filter(|cut| cut.keep.len() < cut.units()) else {
-            return layer;
-        };
+        for dimension in axis.dimensions() {
+            self.take(&axis, &dimension.path, &layer, side);
+        }
+        layer
+    }
+}
+
+impl Taking<'_> {
+    /// Notes what is removed from `layer` with the units of the dimension at `path`.
+    fn take<S: Side, L: SlimLayer<S>>(&mut self, axis: &DimensionAxis, path: &str, layer: &L, side: S) {
+        let Some(cut) = self.plan.get(path).filter(|cut| cut.keep.len() < cut.units()) else { return };
+        let kept = Kept::of_groups(cut.by_group());
+        let left = axis.left(|other| (other == path).then_some(&kept));
         let device = layer.devices().into_iter().next().unwrap_or_default();
-        let kept = index_tensor(&axis.features(&cut.keep, cut.units()), &device);
         // With each value replaced by its index, what is left of the layer tells which values it removes.
         let numbered = changed(layer.clone(), &mut Number);
-        let mut left = Left::default();
-        changed(numbered.select(side, kept), &mut left);
-        for parameter in Parameter::all(&layer) {
+        let mut stays = Left::default();
+        changed(numbered.select(side, index_tensor(&left, &device)), &mut stays);
+        for parameter in Parameter::all(layer) {
             let count = parameter.shape.iter().product();
             let mut values = vec![true; count];
-            let stay = left.0.iter().find(|(path, _)| *path == parameter.path);
+            let stay = stays.0.iter().find(|(path, _)| *path == parameter.path);
             let stay = stay.into_iter().flat_map(|(_, stay)| stay);
             // A layer of an author's own may do more than select, and leave what is not an index.
             stay.for_each(|&value| values.get_mut(value).into_iter().for_each(|taken| *taken = false));
             if !values.contains(&true) {
                 continue;
             }
-            let path = match parameter.path.as_str() {
+            let place = match parameter.path.as_str() {
                 "" => axis.layer.clone(),
                 inside => format!("{}.{inside}", axis.layer),
             };
             let of_this_pattern = |known: &&mut Taken| {
-                known.parameter == pattern(&path) && known.side == side.name() && known.gated == axis.gated
+                let is_known = known.values.iter().any(|(known, _)| *known == place);
+                known.parameter == pattern(&place)
+                    && known.side == side.name()
+                    && known.gated == axis.gated
+                    && !is_known
             };
             match self.taken.iter_mut().find(of_this_pattern) {
-                Some(known) => known.values.push((path, values)),
+                Some(known) => known.values.push((place, values)),
                 None => self.taken.push(Taken {
-                    parameter: pattern(&path),
+                    parameter: pattern(&place),
                     layer: pattern(&axis.layer),
                     side: side.name(),
-                    dimension: pattern(&axis.dimension),
+                    dimension: pattern(path),
                     gated: axis.gated,
-                    values: vec![(path, values)],
+                    values: vec![(place, values)],
                 }),
             }
         }
-        layer
     }
 }
 

@@ -6,7 +6,8 @@ use burn::tensor::{Int, Tensor};
 use super::pattern::{dimension_around, pattern};
 use crate::nn::{HeadLayout, TokenGate};
 use crate::slim::{
-    DimensionAxis, DimensionMapper, Output, Scope, Side, SlimLayer, Slimmable, scale_param, select_param,
+    DimensionAxis, DimensionMapper, Features, LaidOut, Output, Scope, Side, SlimLayer, Slimmable,
+    scale_param, select_param,
 };
 
 /// A change of the annotations, wherever its patterns match.
@@ -14,9 +15,9 @@ use crate::slim::{
 pub(super) enum Amendment {
     /// Also gate here.
     Gate(Place),
-    /// Use these factors before and after the dimension.
-    Factors { place: Place, outer: usize, inner: usize },
-    /// Take the dimension off this axis.
+    /// Read the factors of this axis in another order.
+    Factors { place: Place, features: Features },
+    /// Take the dimensions off this axis.
     Remove(Place),
     /// Annotate these axes of parameters with the dimension.
     Add { dimension: String, axes: Vec<ParameterAxis>, outer: usize, inner: usize, gated: bool },
@@ -29,8 +30,8 @@ pub(super) struct Place {
     pub layer: String,
     /// The side.
     pub side: String,
-    /// Pattern of the dimension.
-    pub dimension: String,
+    /// Patterns of the dimensions that it names.
+    pub dimensions: Vec<String>,
 }
 
 /// An axis of a parameter.
@@ -80,8 +81,8 @@ impl<M: DimensionMapper> DimensionMapper for Amending<'_, M> {
         self.mapper.scope()
     }
 
-    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
-        self.mapper.map_layout(dimension, layout)
+    fn map_layout(&mut self, laid_out: &[LaidOut], layout: HeadLayout) -> HeadLayout {
+        self.mapper.map_layout(laid_out, layout)
     }
 
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
@@ -94,24 +95,21 @@ impl<M: DimensionMapper> DimensionMapper for Amending<'_, M> {
             match amendment {
                 Amendment::Gate(place) if *place == here => axis.gated = true,
                 Amendment::Remove(place) if *place == here => return layer,
-                Amendment::Factors { place, outer, inner } if *place == here => {
-                    (axis.outer, axis.inner) = (*outer, *inner);
+                Amendment::Factors { place, features } if *place == here => {
+                    axis = axis.with_features(features.clone());
                 }
                 _ => {}
             }
         }
         self.mapper.map_axis(axis, layer, side)
     }
-
-    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        self.mapper.map_groups_axis(axis, layer, side)
-    }
 }
 
 impl Place {
     /// The place of `axis`.
     pub fn of<S: Side>(axis: &DimensionAxis, side: S) -> Self {
-        Self { layer: pattern(&axis.layer), side: side.name(), dimension: pattern(&axis.dimension) }
+        let dimensions = axis.dimensions.iter().map(|dimension| pattern(&dimension.path)).collect();
+        Self { layer: pattern(&axis.layer), side: side.name(), dimensions }
     }
 }
 
@@ -136,7 +134,8 @@ impl<M: DimensionMapper> ModuleMapper for Adding<'_, M> {
         let here = pattern(&path);
         let Some(added) = axes.iter().find(|added| added.parameter == here) else { return param };
         let Some(dimension) = dimension_around(dimension, &path) else { return param };
-        let axis = DimensionAxis { dimension, layer: path, outer: *outer, inner: *inner, gated: *gated };
+        let units = param.dims()[added.axis] / (outer * inner);
+        let axis = DimensionAxis::plain(dimension, path, [*outer, units, *inner], *gated);
         self.mapper.map_axis(axis, Along { param, axis: added.axis }, Output).param
     }
 }

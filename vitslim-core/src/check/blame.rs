@@ -14,39 +14,54 @@ use super::subject::{Outcome, Subject};
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::Reason;
-use crate::slim::{DimensionMapper, Factor, HasAxis, PlanError, Scope, Side};
+use crate::slim::{DimensionMapper, Factor, Features, HasAxis, PlanError, Scope, Side};
 
 /// Most parameters or repairs in a message.
 const TOLD: usize = 3;
 
+/// What is wrong.
+pub(super) struct Blame {
+    pub reason: Reason,
+    /// Changes of the annotations each of which makes it right, if any are known.
+    pub repairs: Vec<Vec<Amendment>>,
+}
+
+impl From<Reason> for Blame {
+    fn from(reason: Reason) -> Self {
+        Self { reason, repairs: Vec::new() }
+    }
+}
+
 /// What is wrong with `culprit`, found with at most `attempts` other annotations.
-pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> Reason {
+pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> Blame {
     let subject = culprit.subject;
     let names: Vec<String> = culprit.guilty.iter().map(|&index| name(subject, index)).collect();
     let names = names.join(" and ");
     let tokens = culprit.guilty.iter().all(|&index| subject.dimensions[index].is_tokens());
     // A layer that only takes some cuts says so itself.
     if let Ok(Err(error @ PlanError::Layer { .. })) = attempt(|| subject.model.slim(&culprit.plan)) {
-        return Reason::new(format!("{names}: with {}, {error}", culprit.cuts));
+        return Reason::new(format!("{names}: with {}, {error}", culprit.cuts)).into();
     }
     match &culprit.outcome {
-        Outcome::Fails(said) if tokens => cut_tokens_fail(culprit, &names, said),
+        Outcome::Fails(said) if tokens => cut_tokens_fail(culprit, &names, said).into(),
         Outcome::Fails(said) if culprit.guilty.iter().all(|&index| culprit.plan.cuts[index].keep.is_empty()) => {
             Reason::new(format!("{names}: with all its units cut, the forward pass fails ({said})")).with_help(
                 "a budget over several layers may leave one of them without units: return early if there are no features, as \
                  `HeadLayout::attend` does",
             )
+            .into()
         }
         Outcome::Fails(said) => {
             let message = format!("{names}: after slicing, layers do not fit each other ({said})");
             let repairs = repairs(culprit, &[], attempts);
-            Reason::new(with_layers(message, &repairs)).with_help(match repairs.is_empty() {
+            let reason = Reason::new(with_layers(message, &repairs)).with_help(match repairs.is_empty() {
                 false => told(&subject.model, &repairs),
                 true => format!(
                     "a layer that reads or writes it is not annotated, or annotated with another dimension: is it one of {}?",
                     unannotated(culprit)
                 ),
-            })
+            });
+            Blame { reason, repairs }
         }
         Outcome::Differ(difference) | Outcome::Same(difference) => {
             let mut message = format!(
@@ -64,14 +79,15 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> R
                 }
             }
             if let Some(help) = unscaled(culprit, &acting) {
-                return Reason::new(message).with_help(help);
+                return Reason::new(message).with_help(help).into();
             }
             let repairs = repairs(culprit, &acting, attempts);
-            Reason::new(with_layers(message, &repairs)).with_help(match (repairs.is_empty(), acting.is_empty()) {
+            let reason = Reason::new(with_layers(message, &repairs)).with_help(match (repairs.is_empty(), acting.is_empty()) {
                 (false, _) => told(&subject.model, &repairs),
                 (true, false) => "is a gate missing there, or is a layer with other units annotated?".to_owned(),
                 (true, true) => counted(culprit),
-            })
+            });
+            Blame { reason, repairs }
         }
     }
 }
@@ -147,17 +163,15 @@ impl Writer {
 
     fn told(&self, amendment: &Amendment) -> String {
         match amendment {
-            Amendment::Gate(Place { layer, side, dimension }) => {
-                let unit = self.names.of(dimension, layer);
-                format!("write `gate` after the `{side}` of `{layer}`, where that is `{unit}`")
+            Amendment::Gate(place @ Place { layer, side, .. }) => {
+                format!("write `gate` after the `{side}` of `{layer}`, where that is `{}`", self.units(place))
             }
-            Amendment::Factors { place, outer, inner } => {
-                let list = self.list(&place.dimension, &place.layer, *outer, *inner);
-                format!("write `{} = {list}` on `{}`: its factors are in this order", place.side, place.layer)
+            Amendment::Factors { place: place @ Place { layer, side, .. }, features } => {
+                let list = self.factors(features, place).join(", ");
+                format!("write `{side} = [{list}]` on `{layer}`: its factors are in this order")
             }
-            Amendment::Remove(Place { layer, side, dimension }) => {
-                let unit = self.names.of(dimension, layer);
-                format!("take `{unit}` from the `{side}` of `{layer}`, which is another axis")
+            Amendment::Remove(place @ Place { layer, side, .. }) => {
+                format!("take `{}` from the `{side}` of `{layer}`, which is another axis", self.units(place))
             }
             Amendment::Add { dimension, axes, outer, inner, gated } => {
                 let gate = if *gated { ", gate" } else { "" };
@@ -170,6 +184,33 @@ impl Writer {
                     return format!("let `SlimLayer::select` of `{layer}` cut `{field}` too");
                 }
                 format!("is `{field}` annotated? Write `#[slim({side} = {list}{gate})]` on it")
+            }
+        }
+    }
+
+    /// The dimensions of a place, as its layer names them.
+    fn units(&self, Place { layer, dimensions, .. }: &Place) -> String {
+        dimensions.iter().map(|dimension| self.names.of(dimension, layer)).collect::<Vec<_>>().join(" + ")
+    }
+
+    /// The factors of an axis, as they are written at `place`.
+    fn factors(&self, features: &Features, place: &Place) -> Vec<String> {
+        let and = |first: String, inside: &Features| [vec![first], self.factors(inside, place)].concat();
+        match features {
+            Features::One => Vec::new(),
+            Features::Times(count, inside) => and(count.to_string(), inside),
+            Features::Groups(of, inside) => {
+                let dimension = &place.dimensions[*of];
+                let groups = self.names.groups.get(dimension);
+                and(groups.map_or_else(|| dimension.clone(), |groups| (*groups).to_owned()), inside)
+            }
+            Features::Units(of, inside) => and(self.names.of(&place.dimensions[*of], &place.layer), inside),
+            Features::Sum(terms) => {
+                let term = |term: &Features| match self.factors(term, place).as_slice() {
+                    [one] => one.clone(),
+                    factors => format!("({})", factors.join(", ")),
+                };
+                vec![terms.iter().map(term).collect::<Vec<_>>().join(" + ")]
             }
         }
     }
@@ -218,6 +259,27 @@ impl Names {
         let local = self.local.get(&(dimension.to_owned(), around.unwrap_or_default().to_owned()));
         local.map_or_else(|| split(dimension).1.to_owned(), |local| (*local).to_owned())
     }
+
+    /// Notes what `factors`, in the groups `groups`, are called at `field`.
+    fn note(&mut self, field: &str, factors: &[Factor], mut groups: Option<&'static str>) {
+        for factor in factors {
+            match factor {
+                Factor::Count(_) => {}
+                Factor::Groups(name) => groups = Some(*name),
+                Factor::Units(units) => {
+                    let Some(resolved) = self.scope.resolve(units) else { continue };
+                    let dimension = pattern(&resolved.path);
+                    let path = pattern(&self.scope.path_of(field));
+                    let around = split(&path).0.unwrap_or_default().to_owned();
+                    self.local.insert((dimension.clone(), around), *units);
+                    if let Some(groups) = groups {
+                        self.groups.insert(dimension, groups);
+                    }
+                }
+                Factor::Sum(terms) => terms.iter().for_each(|term| self.note(field, term, groups)),
+            }
+        }
+    }
 }
 
 impl DimensionMapper for Names {
@@ -233,24 +295,7 @@ impl DimensionMapper for Names {
         factors: &[Factor],
         _: bool,
     ) -> L {
-        for factor in factors {
-            if let Factor::Units(units) = factor
-                && let Some(resolved) = self.scope.resolve(units)
-            {
-                let path = pattern(&self.scope.path_of(field));
-                let around = split(&path).0.unwrap_or_default().to_owned();
-                self.local.insert((pattern(&resolved.path), around), *units);
-            }
-        }
-        let names = factors.windows(2).find_map(|pair| match pair {
-            [Factor::Groups(groups), Factor::Units(units)] => Some((*groups, *units)),
-            _ => None,
-        });
-        if let Some((groups, units)) = names
-            && let Some(resolved) = self.scope.resolve(units)
-        {
-            self.groups.insert(pattern(&resolved.path), groups);
-        }
+        self.note(field, factors, None);
         layer
     }
 }

@@ -41,6 +41,7 @@ mod dimensions;
 mod experiment;
 mod gradient;
 mod listed;
+mod orders;
 mod parameters;
 mod pattern;
 mod plans;

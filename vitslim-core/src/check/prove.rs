@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use burn::module::Module;
 use rand_chacha::ChaCha8Rng;
 
-use super::blame::blame;
+use super::blame::{Blame, blame};
 use super::culprit::Culprit;
 use super::pattern::{pattern, patterns};
 use super::plans::{cuts_something, restored, trials};
@@ -36,6 +36,7 @@ pub(super) fn prove<A: Architecture>(
 ) -> Proof {
     let mut proof = Proof::default();
     let mut wrong: HashSet<String> = HashSet::new();
+    let mut repaired = Vec::new();
     let tokens = || subject.dimensions.iter().filter(|d| d.is_tokens()).map(|d| pattern(&d.path));
     if tokens_are_wrong {
         wrong.extend(tokens());
@@ -62,7 +63,12 @@ pub(super) fn prove<A: Architecture>(
             }
             let outcome = subject.compare(&plan, &[]);
             let culprit = Culprit { subject, cuts: &trial.cuts, plan, guilty, outcome };
-            proof.reasons.push(blame(&culprit, attempts));
+            let Blame { reason, repairs } = blame(&culprit, attempts);
+            // One mistake at an axis of several dimensions is told once.
+            if repairs.is_empty() || !repaired.contains(&repairs) {
+                proof.reasons.push(reason);
+                repaired.push(repairs);
+            }
         }
     }
     proof

@@ -7,10 +7,13 @@ use burn::module::ParamId;
 use super::acting::Taken;
 use super::amended::{Amendment, ParameterAxis, Place};
 use super::culprit::Culprit;
+use super::orders::{divisions, other_orders};
 use super::pattern::{dimension_around, pattern, split};
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
-use crate::slim::{Dimension, DimensionAxis, DimensionMapper, Scope, Side, SlimLayer, index_tensor};
+use crate::slim::{
+    Dimension, DimensionAxis, DimensionMapper, Features, Scope, Side, SlimLayer, index_tensor, mapped,
+};
 
 /// Changes of the annotations, each of which makes the networks of `culprit` agree; empty if none is found in `attempts`.
 pub(super) fn repairs<A: Architecture>(
@@ -69,19 +72,10 @@ fn gates(axes: &Axes, dimensions: &[&Dimension], acting: &[Taken]) -> Vec<Amendm
 fn factors(axes: &Axes, dimensions: &[&Dimension]) -> Vec<Amendment> {
     axes.of_dimensions(dimensions)
         .flat_map(|axis| {
-            let splits =
-                divisions(axis.outer * axis.inner).filter(|split| *split != (axis.outer, axis.inner));
-            splits.map(|(outer, inner)| Amendment::Factors { place: axis.place.clone(), outer, inner })
+            let others = axis.others.iter().cloned();
+            others.map(|features| Amendment::Factors { place: axis.place.clone(), features })
         })
         .collect()
-}
-
-/// Ways to split `count` into a factor before and a factor after the dimension.
-fn divisions(count: usize) -> impl Iterator<Item = (usize, usize)> {
-    (1..=count)
-        .rev()
-        .filter(move |outer| count.is_multiple_of(*outer))
-        .map(move |outer| (outer, count / outer))
 }
 
 /// Axes that are not annotated, but have a size that fits one of `dimensions`.
@@ -166,8 +160,8 @@ pub(super) struct Axes {
 #[derive(Debug)]
 struct AnnotatedAxis {
     place: Place,
-    outer: usize,
-    inner: usize,
+    /// Other orders of its factors.
+    others: Vec<Features>,
     gated: bool,
 }
 
@@ -175,8 +169,8 @@ impl Axes {
     pub fn of<A: Architecture>(model: &A) -> Self {
         let paths =
             Parameter::all(model).into_iter().map(|parameter| (parameter.id, parameter.path)).collect();
-        let mut list = ListAxes { scope: Scope::default(), axes: Self::default(), paths };
-        model.clone().map_dimensions(&mut list);
+        let list = |scope| ListAxes { scope, axes: Self::default(), paths: &paths };
+        let (_, list) = mapped(model, list);
         let undeclared = list.scope.undeclared().to_vec();
         let mut lent: Vec<(String, bool)> = Vec::new();
         for (path, is_borrowed) in list.scope.lent() {
@@ -193,14 +187,15 @@ impl Axes {
 
     fn of_dimensions<'a>(&'a self, dimensions: &'a [&Dimension]) -> impl Iterator<Item = &'a AnnotatedAxis> {
         let named = |axis: &&AnnotatedAxis| {
-            dimensions.iter().any(|dimension| pattern(&dimension.path) == axis.place.dimension)
+            dimensions.iter().any(|dimension| axis.place.dimensions.contains(&pattern(&dimension.path)))
         };
         self.axes.iter().filter(named)
     }
 
     /// Whether an axis of `layer` is annotated with `dimension`.
     pub fn has(&self, layer: &str, dimension: &str) -> bool {
-        self.axes.iter().any(|axis| axis.place.layer == layer && axis.place.dimension == dimension)
+        let has = |place: &Place| place.dimensions.iter().any(|other| other == dimension);
+        self.axes.iter().any(|axis| axis.place.layer == layer && has(&axis.place))
     }
 
     /// Whether axis `axis` of `parameter` carries a dimension already.
@@ -209,14 +204,14 @@ impl Axes {
     }
 }
 
-struct ListAxes {
+struct ListAxes<'a> {
     scope: Scope,
     axes: Axes,
     /// Path of each parameter of the model.
-    paths: HashMap<ParamId, String>,
+    paths: &'a HashMap<ParamId, String>,
 }
 
-impl ListAxes {
+impl ListAxes<'_> {
     /// Compares what the traversal calls the parameters of the layer at `path` with their paths in the model.
     fn check_names(&mut self, path: &str, parameters: &[Parameter]) {
         for parameter in parameters {
@@ -235,7 +230,7 @@ fn inside(layer: &str, path: &str) -> String {
     if path.is_empty() { layer.to_owned() } else { format!("{layer}.{path}") }
 }
 
-impl DimensionMapper for ListAxes {
+impl DimensionMapper for ListAxes<'_> {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
     }
@@ -243,24 +238,30 @@ impl DimensionMapper for ListAxes {
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
         self.check_names(&axis.layer, &Parameter::all(&layer));
         let place = Place::of(&axis, side);
-        if !self.axes.axes.iter().any(|known| known.place == place) {
+        let names_units = axis.dimensions().any(|of| axis.features_per_unit(&of.path).is_some());
+        if names_units && !self.axes.axes.iter().any(|known| known.place == place) {
             let device = layer.devices().into_iter().next().unwrap_or_default();
-            let left = index_tensor(&axis.without_first(layer.extent(side)), &device);
-            let left = match attempt(|| layer.clone().select(side, left)) {
-                Ok(left) => Parameter::all(&left),
-                Err(said) => {
-                    self.axes.uncut.get_or_insert((axis.layer.clone(), side.name(), said));
-                    return layer;
+            for dimension in axis.dimensions() {
+                let left = index_tensor(&axis.without_first(&dimension.path), &device);
+                let left = match attempt(|| layer.clone().select(side, left)) {
+                    Ok(left) => Parameter::all(&left),
+                    Err(said) => {
+                        self.axes.uncut.get_or_insert((axis.layer.clone(), side.name(), said));
+                        return layer;
+                    }
+                };
+                for (parameter, left) in Parameter::all(&layer).iter().zip(&left) {
+                    let path = inside(&axis.layer, &parameter.path);
+                    let sizes = parameter.shape.iter().zip(&left.shape).enumerate();
+                    let cut = sizes.filter(|(_, (before, after))| before != after);
+                    self.axes.carried.extend(cut.map(|(number, _)| (pattern(&path), number)));
                 }
-            };
-            for (parameter, left) in Parameter::all(&layer).iter().zip(&left) {
-                let path = inside(&axis.layer, &parameter.path);
-                let sizes = parameter.shape.iter().zip(&left.shape).enumerate();
-                let cut = sizes.filter(|(_, (before, after))| before != after);
-                self.axes.carried.extend(cut.map(|(number, _)| (pattern(&path), number)));
             }
-            let DimensionAxis { outer, inner, gated, .. } = axis;
-            self.axes.axes.push(AnnotatedAxis { place, outer, inner, gated });
+            self.axes.axes.push(AnnotatedAxis {
+                place,
+                others: other_orders(axis.features()),
+                gated: axis.gated,
+            });
         }
         layer
     }

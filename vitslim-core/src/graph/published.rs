@@ -5,23 +5,25 @@ use burn::tensor::{Device, Tensor};
 
 use super::capture::tensor_id;
 use super::macs_of_graph;
-use crate::models::{Architecture, ConvNext, Swin};
+use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 
-/// Parameters and multiply-adds of an image of 224 x 224. The weights are recorded too, as what is still to be drawn.
+/// Parameters and multiply-adds of an image. The weights are recorded too, as what is still to be drawn.
 fn counts<A: Architecture>(config: &A::Config) -> (usize, u64) {
     let recorder = Device::capture();
     let mut parameters = 0;
     let graph = recorder.capture_scope(|scope| {
         let model = A::init(config, &recorder).unwrap();
         parameters = Module::num_params(&model);
-        let images = Tensor::zeros([1, 3, 224, 224], &recorder);
+        let side = serde_json::to_value(config).unwrap()["image_size"].as_u64().unwrap() as usize;
+        let images = Tensor::zeros([1, 3, side, side], &recorder);
         let logits = model.forward(images).mean();
         scope.complete([], [tensor_id(&logits).unwrap()])
     });
     (parameters, macs_of_graph(&graph.unwrap()).unwrap())
 }
 
-/// Asserts the parameters of each preset, as timm counts them, and its multiply-adds in billions, as the paper does.
+/// Asserts the parameters of each preset, as timm counts them, and its multiply-adds in billions, as the paper does, or torch's
+/// `FlopCounterMode` on timm's network.
 fn assert_published<A: Architecture>(published: &[(&str, usize, &str)]) {
     let found = A::presets().into_iter().map(|(name, config)| {
         let (parameters, macs) = counts::<A>(&config);
@@ -30,6 +32,33 @@ fn assert_published<A: Architecture>(published: &[(&str, usize, &str)]) {
     let published =
         published.iter().map(|&(name, parameters, billions)| (name, parameters, billions.to_owned()));
     assert_eq!(found.collect::<Vec<_>>(), published.collect::<Vec<_>>());
+}
+
+#[test]
+fn vit() {
+    assert_published::<Vit>(&[
+        ("vit_tiny_patch16_224", 5_717_416, "1.3"),
+        ("vit_small_patch16_224", 22_050_664, "4.6"),
+        ("vit_base_patch16_224", 86_567_656, "17.6"),
+        ("vit_small_patch14_dinov2", 22_441_192, "46.7"),
+        ("vit_base_patch14_dinov2", 87_348_712, "151.6"),
+        ("vit_small_patch14_reg4_dinov2", 22_442_344, "46.9"),
+        ("vit_base_patch14_reg4_dinov2", 87_351_016, "152.1"),
+        ("deit_tiny_patch16_224", 5_717_416, "1.3"),
+        ("deit_small_patch16_224", 22_050_664, "4.6"),
+        ("deit_base_patch16_224", 86_567_656, "17.6"),
+        ("deit3_small_patch16_224", 22_059_496, "4.6"),
+        ("deit3_base_patch16_224", 86_585_320, "17.6"),
+    ]);
+}
+
+#[test]
+fn deit_distilled() {
+    assert_published::<DistilledVit>(&[
+        ("deit_tiny_distilled_patch16_224", 5_910_800, "1.3"),
+        ("deit_small_distilled_patch16_224", 22_436_432, "4.6"),
+        ("deit_base_distilled_patch16_224", 87_338_192, "17.7"),
+    ]);
 }
 
 #[test]

@@ -43,6 +43,29 @@ pub struct DistilledVit {
     pub head_dist: Linear,
 }
 
+/// Checks `config`, in which nothing can be chosen of what surrounds the blocks.
+fn check(config: &VitConfig) -> Result<(), ConfigError> {
+    config.check()?;
+    let usual = VitConfig::default();
+    let chosen = [
+        ("class_token", config.class_token != usual.class_token),
+        ("reg_tokens", config.reg_tokens != usual.reg_tokens),
+        ("no_embed_class", config.no_embed_class != usual.no_embed_class),
+        ("pre_norm", config.pre_norm != usual.pre_norm),
+        ("final_norm", config.final_norm != usual.final_norm),
+        ("global_pool", config.global_pool != usual.global_pool),
+        ("fc_norm", config.fc_norm == Some(true)),
+    ];
+    match chosen.into_iter().find(|(_, is_chosen)| *is_chosen) {
+        Some((field, _)) => {
+            let message = "a distilled network classifies by its class token and its distillation token, each behind the norm \
+                           after the blocks: leave this out";
+            Err(ConfigError::new(field, message))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Architecture for DistilledVit {
     type Config = VitConfig;
 
@@ -56,7 +79,7 @@ impl Architecture for DistilledVit {
     }
 
     fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
-        config.check()?;
+        check(config)?;
         Ok(Self {
             patch_embed: PatchEmbed::new(config, device),
             cls_token: normal([1, 1, config.dim], 1e-6, device),

@@ -24,6 +24,17 @@ pub(super) fn rates(rates: &[(&'static str, f64)]) -> Result<(), ConfigError> {
     }
 }
 
+/// Checks what parameters start from.
+pub(super) fn finite(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    match (value as f32).is_finite() {
+        true => Ok(()),
+        false => Err(ConfigError::new(
+            field,
+            format!("`{field}` is a number that is finite in 32 bits, not {value:e}"),
+        )),
+    }
+}
+
 /// Checks the `mlp_ratio` of an MLP that has `hidden` units with it.
 pub(super) fn mlp_ratio(ratio: f64, hidden: usize) -> Result<(), ConfigError> {
     if ratio.is_finite() && hidden > 0 {

@@ -8,7 +8,7 @@ mod limits;
 mod parameter;
 mod random;
 pub mod swin;
-mod vit;
+pub mod vit;
 
 pub use architecture::{Architecture, ConfigError, Logits};
 pub use convnext::{ConvNext, ConvNextConfig};
@@ -16,4 +16,4 @@ pub use deit::DistilledVit;
 pub use parameter::{Parameter, SharedParameterError};
 pub use random::random_model;
 pub use swin::{Swin, SwinConfig};
-pub use vit::{Attention, Block, Mlp, PatchEmbed, Vit, VitConfig};
+pub use vit::{Attention, Block, Mlp, MlpConfig, PatchEmbed, Vit, VitConfig};

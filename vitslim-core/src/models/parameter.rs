@@ -313,6 +313,9 @@ mod tests {
             VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 2, ..VitConfig::default() };
         check::<Vit>(&vit);
         check::<DistilledVit>(&vit);
+        let published =
+            VitConfig { qk_norm: true, init_values: Some(1e-5), reg_tokens: 4, pre_norm: true, ..vit };
+        check::<Vit>(&published);
         let (dims, depths) = (vec![4, 6], vec![1, 2]);
         let config = ConvNextConfig { image_size: 8, dims, depths, ..ConvNextConfig::default() };
         check::<ConvNext>(&config);

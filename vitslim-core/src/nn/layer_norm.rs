@@ -2,17 +2,21 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
-use crate::slim::{Output, SlimLayer, scale_param, select_param};
+use super::shared_by_heads::{kept_by_all, of_each};
+use crate::slim::{HeadLayout, Output, SlimLayer, index_tensor, scale_param, select_param};
 use vitslim_kernels as kernels;
 
 /// Configuration of a [`LayerNorm`].
 #[derive(Config, Debug)]
 pub struct LayerNormConfig {
-    /// Number of features.
+    /// Number of features; of a head, if heads share the norm.
     pub d_model: usize,
     /// Added to the variance. 1e-6 as in timm; PyTorch's own default is 1e-5.
     #[config(default = 1e-6)]
     pub epsilon: f64,
+    /// Heads that share the norm, in attention that normalises the queries and keys of each head.
+    #[config(default = 1)]
+    pub heads: usize,
 }
 
 impl LayerNormConfig {
@@ -23,6 +27,7 @@ impl LayerNormConfig {
             beta: Some(Param::from_tensor(Tensor::zeros([self.d_model], device))),
             epsilon: self.epsilon,
             width: self.d_model,
+            heads: self.heads,
         }
     }
 }
@@ -31,6 +36,10 @@ impl LayerNormConfig {
 ///
 /// It remembers its original width: after slicing, removed features count as zeros, as in the hard-masked network, so that both
 /// compute the same.
+///
+/// Queries and keys of attention are normalised head by head ([`forward_heads`](Self::forward_heads)), with parameters that all
+/// heads share. Such a norm is made `with_heads(heads)`, and its output annotated `[heads, head_dim]`. Where heads keep different
+/// dims, each gets its own copy of what it keeps.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     /// Scale, `[d_model]`.
@@ -39,8 +48,10 @@ pub struct LayerNorm {
     pub beta: Option<Param<Tensor<1>>>,
     /// Added to the variance.
     pub epsilon: f64,
-    /// Number of features before any slicing.
+    /// Number of features before any slicing; of a head, if heads share the norm.
     pub width: usize,
+    /// Heads that share the parameters. Where each has its own, this is 1.
+    pub heads: usize,
 }
 
 impl LayerNorm {
@@ -51,6 +62,27 @@ impl LayerNorm {
         match self.fused(&input, None) {
             Some(output) => output,
             None => self.by_stock_operations(input),
+        }
+    }
+
+    /// Queries or keys, with each head normalised by itself.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, features]`, ordered (head, dim)
+    pub fn forward_heads(&self, x: Tensor<3>, heads: &HeadLayout) -> Tensor<3> {
+        let [.., features] = x.dims();
+        if features == 0 {
+            return x;
+        }
+        // Heads that share the parameters are of one size.
+        if self.gamma.dims() != [features] {
+            return heads.map_heads(x, |x| self.forward(x));
+        }
+        let normalised = heads.map_heads(x, |x| self.normalised(x)) * self.gamma.val().unsqueeze();
+        match &self.beta {
+            Some(beta) => normalised + beta.val().unsqueeze(),
+            None => normalised,
         }
     }
 
@@ -82,38 +114,61 @@ impl LayerNorm {
         if kept == self.width {
             return module::layer_norm(input, gamma, beta, self.epsilon);
         }
-        // Sums over the original width: each removed feature adds 0 to the mean and mean^2 to the variance.
-        let width = self.width as f64;
-        let mean = input.clone().sum_dim(D - 1) / width;
-        let centered = input - mean.clone();
-        let removed = mean.square() * (width - kept as f64);
-        let variance = (centered.clone().square().sum_dim(D - 1) + removed) / width;
-        let normalised = centered / (variance + self.epsilon).sqrt() * gamma.unsqueeze();
+        let normalised = self.normalised(input) * gamma.unsqueeze();
         match beta {
             Some(beta) => normalised + beta.unsqueeze(),
             None => normalised,
         }
     }
+
+    /// `input` with mean 0 and variance 1, over the original width.
+    fn normalised<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        // Each removed feature adds 0 to the mean and mean^2 to the variance.
+        let (width, kept) = (self.width as f64, input.dims()[D - 1] as f64);
+        let mean = input.clone().sum_dim(D - 1) / width;
+        let centered = input - mean.clone();
+        let removed = mean.square() * (width - kept);
+        let variance = (centered.clone().square().sum_dim(D - 1) + removed) / width;
+        centered / (variance + self.epsilon).sqrt()
+    }
 }
 
 impl SlimLayer<Output> for LayerNorm {
     fn extent(&self, _: Output) -> usize {
-        self.gamma.dims()[0]
+        self.gamma.dims()[0] * self.heads
     }
 
     fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         vec![("width", self.width.into()), ("epsilon", self.epsilon.into())]
     }
 
-    fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
-        self.gamma = scale_param(self.gamma, 0, &factors);
-        self.beta = self.beta.map(|beta| scale_param(beta, 0, &factors));
-        self
+    fn scale(self, _: Output, factors: Tensor<1>) -> Self {
+        let mut norm = self.of_each_head();
+        norm.gamma = scale_param(norm.gamma, 0, &factors);
+        norm.beta = norm.beta.map(|beta| scale_param(beta, 0, &factors));
+        norm
     }
 
-    fn select(mut self, _: Output, kept: Tensor<1, Int>) -> Self {
-        self.gamma = select_param(self.gamma, 0, &kept);
-        self.beta = self.beta.map(|beta| select_param(beta, 0, &kept));
+    fn select(self, _: Output, kept: Tensor<1, Int>) -> Self {
+        let shared = if self.heads > 1 { kept_by_all(&kept, self.gamma.dims()[0]) } else { None };
+        let (mut norm, kept) = match shared {
+            Some((inside, heads)) => (Self { heads, ..self }, index_tensor(&inside, &kept.device())),
+            None => (self.of_each_head(), kept),
+        };
+        norm.gamma = select_param(norm.gamma, 0, &kept);
+        norm.beta = norm.beta.map(|beta| select_param(beta, 0, &kept));
+        norm
+    }
+}
+
+impl LayerNorm {
+    /// The norm with parameters of each head.
+    fn of_each_head(mut self) -> Self {
+        if self.heads > 1 {
+            self.gamma = of_each(self.gamma, self.heads);
+            self.beta = self.beta.map(|beta| of_each(beta, self.heads));
+            self.heads = 1;
+        }
         self
     }
 }

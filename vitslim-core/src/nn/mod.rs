@@ -26,6 +26,7 @@ mod precision;
 mod product;
 mod rms_norm;
 mod running_state;
+mod shared_by_heads;
 mod token_gate;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};

@@ -2,16 +2,20 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::slim::{Output, SlimLayer, scale_param, select_param};
+use super::shared_by_heads::{kept_by_all, of_each};
+use crate::slim::{HeadLayout, Output, SlimLayer, index_tensor, scale_param, select_param};
 
 /// Configuration of an [`RmsNorm`].
 #[derive(Config, Debug)]
 pub struct RmsNormConfig {
-    /// Number of features.
+    /// Number of features; of a head, if heads share the norm.
     pub d_model: usize,
     /// Added to the mean square. 1e-6 as in timm.
     #[config(default = 1e-6)]
     pub epsilon: f64,
+    /// Heads that share the norm, in attention that normalises the queries and keys of each head.
+    #[config(default = 1)]
+    pub heads: usize,
 }
 
 impl RmsNormConfig {
@@ -21,21 +25,25 @@ impl RmsNormConfig {
             gamma: Param::from_tensor(Tensor::ones([self.d_model], device)),
             epsilon: self.epsilon,
             width: self.d_model,
+            heads: self.heads,
         }
     }
 }
 
 /// Root mean square normalisation over the last axis (Zhang and Sennrich 2019): `x / sqrt(mean(x^2) + epsilon) * gamma`.
 ///
-/// Like a [`LayerNorm`](super::LayerNorm), it remembers its original width: removed features count as zeros.
+/// Like a [`LayerNorm`](super::LayerNorm), it remembers its original width: removed features count as zeros. It normalises
+/// heads in the same way.
 #[derive(Module, Debug)]
 pub struct RmsNorm {
     /// Scale, `[d_model]`.
     pub gamma: Param<Tensor<1>>,
     /// Added to the mean square.
     pub epsilon: f64,
-    /// Number of features before any slicing.
+    /// Number of features before any slicing; of a head, if heads share the norm.
     pub width: usize,
+    /// Heads that share the parameters. Where each has its own, this is 1.
+    pub heads: usize,
 }
 
 impl RmsNorm {
@@ -46,27 +54,66 @@ impl RmsNorm {
         if self.gamma.dims() == [0] {
             return input;
         }
+        self.normalised(input) * self.gamma.val().unsqueeze()
+    }
+
+    /// Queries or keys, with each head normalised by itself.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, features]`, ordered (head, dim)
+    pub fn forward_heads(&self, x: Tensor<3>, heads: &HeadLayout) -> Tensor<3> {
+        let [.., features] = x.dims();
+        if features == 0 {
+            return x;
+        }
+        // Heads that share the parameters are of one size.
+        if self.gamma.dims() != [features] {
+            return heads.map_heads(x, |x| self.forward(x));
+        }
+        heads.map_heads(x, |x| self.normalised(x)) * self.gamma.val().unsqueeze()
+    }
+
+    /// `input` with a mean square of 1, over the original width.
+    fn normalised<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let mean_square = input.clone().square().sum_dim(D - 1) / self.width as f64;
-        input / (mean_square + self.epsilon).sqrt() * self.gamma.val().unsqueeze()
+        input / (mean_square + self.epsilon).sqrt()
     }
 }
 
 impl SlimLayer<Output> for RmsNorm {
     fn extent(&self, _: Output) -> usize {
-        self.gamma.dims()[0]
+        self.gamma.dims()[0] * self.heads
     }
 
     fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         vec![("width", self.width.into()), ("epsilon", self.epsilon.into())]
     }
 
-    fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {
-        self.gamma = scale_param(self.gamma, 0, &factors);
-        self
+    fn scale(self, _: Output, factors: Tensor<1>) -> Self {
+        let mut norm = self.of_each_head();
+        norm.gamma = scale_param(norm.gamma, 0, &factors);
+        norm
     }
 
-    fn select(mut self, _: Output, kept: Tensor<1, Int>) -> Self {
-        self.gamma = select_param(self.gamma, 0, &kept);
+    fn select(self, _: Output, kept: Tensor<1, Int>) -> Self {
+        let shared = if self.heads > 1 { kept_by_all(&kept, self.gamma.dims()[0]) } else { None };
+        let (mut norm, kept) = match shared {
+            Some((inside, heads)) => (Self { heads, ..self }, index_tensor(&inside, &kept.device())),
+            None => (self.of_each_head(), kept),
+        };
+        norm.gamma = select_param(norm.gamma, 0, &kept);
+        norm
+    }
+}
+
+impl RmsNorm {
+    /// The norm with parameters of each head.
+    fn of_each_head(mut self) -> Self {
+        if self.heads > 1 {
+            self.gamma = of_each(self.gamma, self.heads);
+            self.heads = 1;
+        }
         self
     }
 }

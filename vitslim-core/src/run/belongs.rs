@@ -9,7 +9,7 @@ use super::sources::Sources;
 use super::state::summary;
 use super::trained::trained;
 use crate::data::{Normalisation, SplitKind};
-use crate::experiment::{Document, Experiment, Keep};
+use crate::experiment::{Document, Experiment, Keep, Model};
 use crate::report::PlannedTrial;
 
 /// Most that mean or std of a channel may differ from those that a run began with: versions differ in a pixel of the centre crop, and
@@ -101,7 +101,8 @@ pub(super) fn normalisation(path: &Path, computed: &Normalisation) -> Result<Nor
 }
 
 /// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data and the weights that
-/// it starts from: those are known by their record, and only where there is none, by their path. `None` if this version cannot read it.
+/// it starts from: those are known by their record, and only where there is none, by their path. Nor does its preset count, which an
+/// earlier version wrote beside the whole configuration. `None` if this version cannot read it.
 pub(super) fn read(run: &Path, text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
     let is_recorded = run.join(DATA).exists();
@@ -109,7 +110,8 @@ pub(super) fn read(run: &Path, text: &str) -> Option<Experiment> {
         true => (experiment.data.beside_content(), experiment.model.map_pretrained(|_| PathBuf::new())),
         false => (experiment.data.map_path(absolute), experiment.model.map_pretrained(absolute)),
     };
-    Some(Experiment { data, model, keep: Keep::default(), ..experiment })
+    let model = Model { preset: None, ..model };
+    Some(Experiment { model, data, keep: Keep::default(), ..experiment })
 }
 
 /// Whether both texts say the same experiment in the folder `run`: another version may spell it otherwise, and its data may lie
@@ -131,5 +133,41 @@ pub(super) fn other_experiment(path: &Path, there: &str, here: &str) -> FolderEr
         there: there.trim().to_owned(),
         here: here.trim().to_owned(),
         lost: trained(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::Vit;
+    use crate::run::Prepared;
+
+    const EXPERIMENT: &str = "Experiment(name: \"a\", seed: 1, model: (architecture: \"vit\", preset: \
+                              \"vit_small_patch14_reg4_dinov2\", config: (depth: 1, reg_tokens: 0, init_values: None)), \
+                              data: Random(image_size: 28, channels: 3, classes: 2, images: 20), search: (epochs: 1, \
+                              batch: 10, optimizer: AdamW(lr: 1e-3), dimensions: { \"hidden\": (weight: 1e-4) }), \
+                              budgets: [Share({ \"hidden\": 0.5 })])";
+
+    fn prepared(text: &str) -> Prepared<Vit> {
+        let document = Document::parse("a.ron", text, &[]).unwrap();
+        Prepared::new(&document.trial().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_resets_a_preset_stays_reset_in_the_file_of_a_run() {
+        let first = prepared(EXPERIMENT);
+        assert_eq!((first.config.reg_tokens, first.config.init_values), (0, None));
+        let resolved = first.resolved().unwrap();
+        assert_eq!(prepared(&resolved).config, first.config, "{resolved}");
+        assert_eq!(prepared(&resolved).resolved().unwrap(), resolved);
+    }
+
+    #[test]
+    fn a_run_of_an_earlier_version_is_the_same_with_the_preset_beside_its_configuration() {
+        let here = prepared(EXPERIMENT).resolved().unwrap();
+        let there = here.replace("preset: None", "preset: Some(\"vit_small_patch14_reg4_dinov2\")");
+        assert_ne!(there, here);
+        assert!(is_same(Path::new("run"), &there, &here));
+        assert!(!is_same(Path::new("run"), &there.replace("depth: 1,", "depth: 2,"), &here));
     }
 }

@@ -177,12 +177,12 @@ mod tests {
                 }
                 // Without the logarithm of a number that is not positive, the same.
                 OF_A_LOGARITHM => {
-                    let gamma = self.vit.norm.gamma.val().log().sum();
+                    let gamma = self.vit.blocks[0].norm1.gamma.val().log().sum();
                     let bias = mlp.fc1.bias.as_ref().unwrap().val().sum();
                     (self.vit.forward(images).class + (gamma + bias).reshape([1, 1])).into()
                 }
                 NOT_FINITE => {
-                    let root = self.vit.norm.gamma.val().abs().neg().sub_scalar(1.0).sqrt().sum();
+                    let root = self.vit.blocks[0].norm1.gamma.val().abs().neg().sub_scalar(1.0).sqrt().sum();
                     (self.vit.forward(images).class + root.reshape([1, 1])).into()
                 }
                 BLIND => self.vit.forward(images * 0.0),

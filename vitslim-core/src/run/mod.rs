@@ -26,6 +26,8 @@ mod pretrained;
 mod remaining;
 mod restore;
 mod setting;
+#[cfg(test)]
+mod shared_norms;
 mod sharing;
 mod sources;
 mod spare;

@@ -9,7 +9,8 @@ use crate::experiment::Data;
 use crate::graph::{activations, capture};
 use crate::models::Architecture;
 use crate::slim::{
-    DimensionAxis, DimensionMapper, HeadLayout, Plan, Scope, Side, SlimLayer, TokenGate, heads_as_planned,
+    DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, TokenGate,
+    heads_as_planned,
 };
 
 /// Changes with what a field means. A new field alone does not change it.
@@ -29,7 +30,8 @@ pub(super) struct Network<'a, C> {
     activations: Vec<&'static str>,
     /// Units that are left of each dimension of features.
     units: Map<String, Value>,
-    /// By dimension: `sizes`, the dims of each head in the order of the weights, and `scale`, which the scores are multiplied by.
+    /// By dimension: `sizes`, the dims of each head in the order of the weights; `scale`, which the scores are multiplied by; and
+    /// `queries` for each head of keys and values, if more than one.
     heads: Map<String, Value>,
     /// By token gate: `prefix`, the tokens before those of the image, and `keep`, the tokens of the image that are left, by their
     /// numbers in the dense network.
@@ -103,15 +105,6 @@ impl<'a> Found<'a> {
     fn of(plan: &'a Plan) -> Self {
         Self { scope: Scope::default(), plan, heads: Map::new(), tokens: Map::new(), constants: Map::new() }
     }
-
-    fn layer<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L) -> L {
-        let constants: Map<_, _> =
-            layer.constants().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        if !constants.is_empty() {
-            self.constants.insert(axis.layer, Value::Object(constants));
-        }
-        layer
-    }
 }
 
 impl DimensionMapper for Found<'_> {
@@ -119,8 +112,15 @@ impl DimensionMapper for Found<'_> {
         &mut self.scope
     }
 
-    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
-        self.heads.insert(dimension.to_owned(), json!({ "sizes": layout.sizes, "scale": layout.scale }));
+    fn map_layout(&mut self, laid_out: &[LaidOut], layout: HeadLayout) -> HeadLayout {
+        for (index, LaidOut { dimension, .. }) in laid_out.iter().enumerate() {
+            let sizes = if index + 1 == laid_out.len() { &layout.sizes[..] } else { layout.qk_sizes() };
+            let mut head = json!({ "sizes": sizes, "scale": layout.scale });
+            if layout.queries > 1 {
+                head["queries"] = json!(layout.queries);
+            }
+            self.heads.insert(dimension.clone(), head);
+        }
         layout
     }
 
@@ -132,11 +132,12 @@ impl DimensionMapper for Found<'_> {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, _: S) -> L {
-        self.layer(axis, layer)
-    }
-
-    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, _: S) -> L {
-        self.layer(axis, layer)
+        let constants: Map<_, _> =
+            layer.constants().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if !constants.is_empty() {
+            self.constants.insert(axis.layer, Value::Object(constants));
+        }
+        layer
     }
 }
 

@@ -3,6 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::models::vit::{GlobalPool, MlpLayer};
 use crate::models::{ConvNextConfig, SwinConfig, VitConfig};
 
 /// A random configuration of a ViT, and the size of its images, which have one channel.
@@ -19,8 +20,28 @@ pub(super) fn vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
         heads,
         mlp_ratio: 1.7,
         qkv_bias: rng.random(),
-        dropout: 0.0,
-        drop_path: 0.0,
+        ..VitConfig::default()
+    };
+    (config, image_size)
+}
+
+/// The same for a ViT with what published ones have.
+pub(super) fn published_vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
+    let (config, image_size) = vit(rng);
+    let class_token = rng.random();
+    let config = VitConfig {
+        mlp_ratio: 2.0,
+        mlp_layer: if rng.random() { MlpLayer::SwiGLUPacked } else { MlpLayer::Mlp },
+        qk_norm: rng.random(),
+        proj_bias: rng.random(),
+        init_values: rng.random::<bool>().then_some(1.0),
+        class_token,
+        reg_tokens: rng.random_range(0..=2),
+        no_embed_class: rng.random(),
+        pre_norm: rng.random(),
+        global_pool: if class_token && rng.random() { GlobalPool::Token } else { GlobalPool::Avg },
+        fc_norm: rng.random::<bool>().then(|| rng.random()),
+        ..config
     };
     (config, image_size)
 }
@@ -64,6 +85,27 @@ pub(super) fn convnext(rng: &mut ChaCha8Rng) -> (ConvNextConfig, usize) {
         ..ConvNextConfig::default()
     };
     (config, image_size)
+}
+
+/// A ViT with all that published ones have.
+pub(super) fn small_published_vit() -> VitConfig {
+    VitConfig {
+        image_size: 8,
+        patch_size: 4,
+        channels: 1,
+        classes: 4,
+        dim: 6,
+        depth: 2,
+        heads: 2,
+        mlp_layer: MlpLayer::SwiGLUPacked,
+        qk_norm: true,
+        init_values: Some(1.0),
+        reg_tokens: 2,
+        no_embed_class: true,
+        pre_norm: true,
+        global_pool: GlobalPool::Avg,
+        ..VitConfig::default()
+    }
 }
 
 /// A Swin with four windows in its first stage, shifted in its second block, and one in the other.

@@ -166,7 +166,7 @@ fn layer_norm(device: &Device) -> Checked {
         let compute = with(|x, [gamma, beta, factors], gone| {
             let width = gamma.dims()[0] + gone;
             let (gamma, beta) = (as_it_is(gamma), Some(as_it_is(beta)));
-            let norm = LayerNorm { gamma, beta, epsilon: 1e-6, width };
+            let norm = LayerNorm { gamma, beta, epsilon: 1e-6, width, heads: 1 };
             let gate = TokenGate::new(factors.dims()[0], 0).gated(factors);
             [norm.forward(x.clone()), gate.scale_norm(&norm, x)]
         });
@@ -211,8 +211,9 @@ fn attention(device: &Device) -> Checked {
                 output_and_gradients!(weigh, [qkv], attend(qkv.clone(), sizes))
             }
         };
-        let compute =
-            with(|qkv, sizes| HeadLayout { sizes: sizes.to_vec(), scale: ATTENTION_SCALE }.attend(qkv));
+        let compute = with(|qkv, sizes| {
+            HeadLayout { sizes: sizes.to_vec(), scale: ATTENTION_SCALE, ..HeadLayout::new(1, 1) }.attend(qkv)
+        });
         let case = format!("{batch} {tokens} {sizes:?}");
         compare(&mut comparison, (device, Products::Attention), &case, compute, with(stock_attention))?;
     }

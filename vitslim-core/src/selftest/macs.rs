@@ -32,7 +32,7 @@ fn by_arithmetic(config: &VitConfig, plan: &Plan) -> u64 {
     let patch = (config.channels * config.patch_size.pow(2)) as u64;
     let blocks: u64 = (0..config.depth)
         .map(|block| {
-            let n = kept(&format!("blocks.{block}.tokens")) + 1;
+            let n = kept(&format!("blocks.{block}.tokens")) + 1 + config.reg_tokens as u64;
             let a = kept(&format!("blocks.{block}.attn.head_dim"));
             let m = kept(&format!("blocks.{block}.mlp.hidden"));
             n * width * 3 * a + 2 * n * n * a + n * a * width + 2 * n * width * m

@@ -2,10 +2,11 @@
 
 use thiserror::Error;
 
+use super::axis::{AxisDimension, DimensionAxis};
 use super::dimension::{Carrier, Dimension, DimensionKind};
-use super::head_layout::HeadLayout;
+use super::head_layout::{HeadLayout, LaidOut};
 use super::layer::{Side, SlimLayer};
-use super::mapper::{DimensionAxis, DimensionMapper};
+use super::mapper::DimensionMapper;
 use super::scope::Scope;
 use super::token_gate::TokenGate;
 
@@ -23,6 +24,25 @@ pub enum DimensionError {
         dimension: String,
         /// Why not.
         reason: String,
+    },
+    /// A layout that does not have its dimensions.
+    #[error("the layout of `{dimension}` contradicts its annotation: {reason}")]
+    Layout {
+        /// Path of the dimension.
+        dimension: String,
+        /// Why.
+        reason: String,
+    },
+    /// A sum of dimensions whose sizes nothing tells.
+    #[error(
+        "the features of `{layer}` are several dimensions, and nothing says how many of them are of `{dimension}`: a layer is needed \
+         that has `{}` alone", dimension.rsplit('.').next().unwrap_or(dimension)
+    )]
+    Unsized {
+        /// Path of the layer.
+        layer: String,
+        /// Path of the dimension.
+        dimension: String,
     },
     /// A token gate with more prefix tokens than tokens.
     #[error("the token gate `{path}` has {prefix} prefix tokens but only {tokens} tokens")]
@@ -62,7 +82,6 @@ fn declares(path: &str, declared: &[String]) -> String {
 }
 
 /// Collects the dimensions in the order of the traversal.
-#[derive(Default)]
 pub(super) struct Describe {
     scope: Scope,
     dimensions: Vec<Dimension>,
@@ -70,6 +89,10 @@ pub(super) struct Describe {
 }
 
 impl Describe {
+    pub(super) fn new(scope: Scope) -> Self {
+        Self { scope, dimensions: Vec::new(), error: None }
+    }
+
     /// What was found.
     pub(super) fn finish(self) -> Result<Vec<Dimension>, DimensionError> {
         // Either makes a dimension of a path that is none, whose sizes may be wrong too.
@@ -79,12 +102,55 @@ impl Describe {
         if let Some(path) = self.scope.late() {
             return Err(DimensionError::Late { path: path.clone() });
         }
-        self.error.map_or(Ok(self.dimensions), Err)
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        match self.scope.lacking().cloned() {
+            Some((layer, dimension)) => Err(DimensionError::Unsized { layer, dimension }),
+            None => Ok(self.dimensions),
+        }
     }
 
-    fn refuse<S: Side>(&mut self, axis: DimensionAxis, side: S, reason: String) {
-        let DimensionAxis { dimension, layer, .. } = axis;
-        self.error.get_or_insert(DimensionError::Side { layer, side: side.name(), dimension, reason });
+    fn refuse<S: Side>(&mut self, axis: &DimensionAxis, side: S, reason: String) {
+        let (layer, side, dimension) = (axis.layer.clone(), side.name(), axis.names());
+        self.error.get_or_insert(DimensionError::Side { layer, side, dimension, reason });
+    }
+
+    /// Why a side of `extent` features is not what `axis` says.
+    fn disagrees(&self, axis: &DimensionAxis, extent: usize) -> Option<String> {
+        let dimensions: Vec<&AxisDimension> = axis.dimensions().collect();
+        let [dimension] = dimensions.as_slice() else {
+            let sizes = dimensions.iter().map(|dimension| {
+                format!("{} of `{}`", dimension.groups.iter().sum::<usize>(), dimension.path)
+            });
+            let sizes = sizes.collect::<Vec<_>>().join(" and ");
+            return (axis.extent() != extent).then(|| {
+                format!("it has {extent} features, but {sizes} make {} of its axis", axis.extent())
+            });
+        };
+        let Some(each) = axis.features_per_unit(&dimension.path) else {
+            let groups = dimension.groups.len();
+            return (axis.extent() != extent)
+                .then(|| format!("it has {extent} features, but its axis names only the {groups} groups"));
+        };
+        let is_plain = axis.outer_and_inner().is_some();
+        if each == 0 || (is_plain && !extent.is_multiple_of(each)) {
+            return Some(format!(
+                "it has {extent} features, not a multiple of the {each} per unit that its axis says"
+            ));
+        }
+        if !is_plain {
+            return (axis.extent() != extent)
+                .then(|| format!("it has {extent} features, but its axis has {}", axis.extent()));
+        }
+        let (units, known) = (extent / each, dimension.groups.iter().sum::<usize>());
+        (units != known).then(|| {
+            let carriers = self.dimensions.iter().find(|known| known.path == dimension.path);
+            let first = carriers.and_then(|known| known.carriers.first());
+            let first =
+                first.map_or_else(|| "in its layout".to_owned(), |first| format!("at `{}`", first.layer));
+            format!("it has {units} units there, but {known} {first}")
+        })
     }
 
     fn add(&mut self, path: &str, kind: DimensionKind, groups: Vec<usize>) -> usize {
@@ -98,8 +164,14 @@ impl DimensionMapper for Describe {
         &mut self.scope
     }
 
-    fn map_layout(&mut self, dimension: &str, layout: HeadLayout) -> HeadLayout {
-        self.add(dimension, DimensionKind::Features, layout.sizes.clone());
+    fn map_layout(&mut self, laid_out: &[LaidOut], layout: HeadLayout) -> HeadLayout {
+        if let (Some(reason), Some(first)) = (layout.contradicts(laid_out), laid_out.first()) {
+            let dimension = first.dimension.clone();
+            self.error.get_or_insert(DimensionError::Layout { dimension, reason });
+        }
+        for (laid_out, units) in laid_out.iter().zip(layout.units(laid_out)) {
+            self.add(&laid_out.dimension, DimensionKind::Features, units);
+        }
         layout
     }
 
@@ -124,52 +196,36 @@ impl DimensionMapper for Describe {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        let extent = layer.extent(side);
-        let features_per_unit = axis.features_per_unit();
-        if features_per_unit == 0 || !extent.is_multiple_of(features_per_unit) {
-            let reason = format!(
-                "it has {extent} features, not a multiple of the {features_per_unit} per unit that its axis says"
-            );
-            self.refuse(axis, side, reason);
+        if let Some(reason) = self.disagrees(&axis, layer.extent(side)) {
+            self.refuse(&axis, side, reason);
             return layer;
         }
-        let units = extent / features_per_unit;
-        // All features, and those without one unit, whichever.
-        let first_left = [0, 1].map(|first| axis.features(&(first..units).collect::<Vec<_>>(), units));
-        if let Err(reason) = first_left.iter().try_for_each(|kept| layer.check(side, kept)) {
-            self.refuse(axis, side, reason);
-            return layer;
-        }
-        let known = self.dimensions.iter().position(|known| known.path == axis.dimension);
-        let index = known.unwrap_or_else(|| self.add(&axis.dimension, DimensionKind::Features, vec![units]));
-        let dimension = &mut self.dimensions[index];
-        if dimension.units() != units {
-            let first = dimension.carriers.first();
-            let first =
-                first.map_or_else(|| "in its layout".to_owned(), |first| format!("at `{}`", first.layer));
-            let reason = format!("it has {units} units there, but {} {first}", dimension.units());
-            self.refuse(axis, side, reason);
-            return layer;
-        }
-        dimension.carriers.push(Carrier {
-            layer: axis.layer,
-            side: side.name(),
-            features_per_unit,
-            gated: axis.gated,
-        });
-        layer
-    }
-
-    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        let extent = layer.extent(side);
-        let known = self.dimensions.iter().find(|known| known.path == axis.dimension);
-        let groups = known.map_or(0, |known| known.groups.len());
-        if axis.gated {
+        let carried: Vec<(&AxisDimension, usize)> = axis
+            .dimensions()
+            .filter_map(|dimension| Some((dimension, axis.features_per_unit(&dimension.path)?)))
+            .collect();
+        if axis.gated && carried.is_empty() {
             let reason = "its axis names only the groups, but masks multiply units: remove its `gate`";
-            self.refuse(axis, side, reason.to_owned());
-        } else if extent != groups * axis.features_per_unit() {
-            let reason = format!("it has {extent} features, but its axis names only the {groups} groups");
-            self.refuse(axis, side, reason);
+            self.refuse(&axis, side, reason.to_owned());
+        }
+        // All features, and those without one unit, whichever.
+        let without = carried.iter().map(|(dimension, _)| axis.without_first(&dimension.path));
+        let mut left = without.chain((!carried.is_empty()).then(|| axis.left(|_| None)));
+        if let Err(reason) = left.try_for_each(|left| layer.check(side, &left)) {
+            self.refuse(&axis, side, reason);
+            return layer;
+        }
+        for (dimension, features_per_unit) in carried {
+            let known = self.dimensions.iter().position(|known| known.path == dimension.path);
+            let index = known.unwrap_or_else(|| {
+                self.add(&dimension.path, DimensionKind::Features, dimension.groups.clone())
+            });
+            self.dimensions[index].carriers.push(Carrier {
+                layer: axis.layer.clone(),
+                side: side.name(),
+                features_per_unit,
+                gated: axis.gated,
+            });
         }
         layer
     }

@@ -4,25 +4,59 @@ use std::collections::HashMap;
 
 use burn::tensor::Tensor;
 
-use super::layer::{Side, SlimLayer};
-use super::mapper::{DimensionAxis, DimensionMapper};
+use super::axis::{DimensionAxis, Owner};
+use super::layer::{Side, SlimLayer, index_tensor};
+use super::mapper::DimensionMapper;
 use super::scope::Scope;
 use super::token_gate::TokenGate;
 
-/// Multiplies the weights of gated axes by the factors of their dimension.
-pub(super) struct Gate {
+/// Multiplies the weights of gated axes by the factors of their dimensions.
+pub(super) struct Gate<'a> {
     scope: Scope,
-    factors: HashMap<String, Tensor<1>>,
+    factors: &'a HashMap<String, Tensor<1>>,
 }
 
-impl Gate {
-    /// Gates by `factors`: path and unit factors (`[units]`) of each dimension.
-    pub(super) fn by(factors: impl IntoIterator<Item = (String, Tensor<1>)>) -> Self {
-        Self { scope: Scope::default(), factors: factors.into_iter().collect() }
+impl<'a> Gate<'a> {
+    /// Gates by `factors`: the unit factors, `[units]`, of the dimension at each path.
+    pub(super) fn by(scope: Scope, factors: &'a HashMap<String, Tensor<1>>) -> Self {
+        Self { scope, factors }
+    }
+
+    /// The factor of each feature of `axis`; `None` if none of its dimensions has factors.
+    fn factors_of(&self, axis: &DimensionAxis) -> Option<Tensor<1>> {
+        match axis.outer_and_inner() {
+            Some((outer, inner)) => {
+                let factors = self.factors.get(&axis.dimensions().next()?.path)?;
+                Some(spread(factors, outer, inner))
+            }
+            None => self.gathered(axis),
+        }
+    }
+
+    /// Likewise, of any axis.
+    fn gathered(&self, axis: &DimensionAxis) -> Option<Tensor<1>> {
+        let of_dimensions: Vec<Option<&Tensor<1>>> =
+            axis.dimensions.iter().map(|dimension| self.factors.get(&dimension.path)).collect();
+        let device = of_dimensions.iter().flatten().next()?.device();
+        // The first is the factor of what belongs to no unit, or to one without a mask.
+        let mut factors = vec![Tensor::ones([1], &device)];
+        let mut end = 1;
+        let mut starts = Vec::with_capacity(of_dimensions.len());
+        for of_dimension in of_dimensions {
+            starts.push(of_dimension.map(|_| end));
+            if let Some(of_dimension) = of_dimension {
+                end += of_dimension.dims()[0];
+                factors.push(of_dimension.clone());
+            }
+        }
+        let place =
+            |owner: Option<Owner>| owner.and_then(|owner| Some(starts[owner.dimension]? + owner.unit));
+        let places: Vec<usize> = axis.owners().into_iter().map(|owner| place(owner).unwrap_or(0)).collect();
+        Some(Tensor::cat(factors, 0).select(0, index_tensor(&places, &device)))
     }
 }
 
-impl DimensionMapper for Gate {
+impl DimensionMapper for Gate<'_> {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
     }
@@ -35,21 +69,21 @@ impl DimensionMapper for Gate {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        match self.factors.get(&axis.dimension) {
-            Some(factors) if axis.gated => layer.scale(side, spread(factors, &axis)),
-            _ => layer,
+        match axis.gated.then(|| self.factors_of(&axis)).flatten() {
+            Some(factors) => layer.scale(side, factors),
+            None => layer,
         }
     }
 }
 
 /// Unit factors spread over the features of an axis: `[units]` to `[outer * units * inner]`.
-fn spread(factors: &Tensor<1>, axis: &DimensionAxis) -> Tensor<1> {
+fn spread(factors: &Tensor<1>, outer: usize, inner: usize) -> Tensor<1> {
     let mut factors = factors.clone();
-    if axis.inner > 1 {
-        factors = factors.unsqueeze_dim::<2>(1).repeat_dim(1, axis.inner).flatten(0, 1);
+    if inner > 1 {
+        factors = factors.unsqueeze_dim::<2>(1).repeat_dim(1, inner).flatten(0, 1);
     }
-    if axis.outer > 1 {
-        factors = factors.repeat_dim(0, axis.outer);
+    if outer > 1 {
+        factors = factors.repeat_dim(0, outer);
     }
     factors
 }

@@ -4,40 +4,44 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 
-use super::head_layout::{HeadLayout, by_size};
+use super::axis::DimensionAxis;
+use super::head_layout::{HeadLayout, LaidOut, by_size, without_empty};
+use super::kept::{Kept, units_of_groups};
 use super::layer::{Side, SlimLayer, index_tensor};
-use super::mapper::{DimensionAxis, DimensionMapper};
-use super::plan::Plan;
+use super::mapper::DimensionMapper;
+use super::plan::{Cut, Plan};
 use super::scope::Scope;
-use super::slimmable::{Slimmable, detached, device_of};
+use super::slimmable::{Slimmable, detached, device_of, mapped};
 
 /// The sub-network `model`, which [`slim`](Slimmable::slim) cut by `plan`, with its heads in the order of `plan`: what files hold.
 /// Heads without units are gone from both.
 pub fn heads_as_planned<M: Slimmable>(model: &M, plan: &Plan) -> M {
     let planned: HashMap<_, _> = plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect();
-    reordered(model, |dimension, sizes| {
-        let cut = planned.get(dimension)?;
-        let left: Vec<usize> = cut.by_group().iter().map(Vec::len).filter(|&units| units > 0).collect();
-        let mut order = vec![0; left.len()];
-        for (place, head) in by_size(&left).into_iter().enumerate() {
-            order[head] = place;
-        }
-        (order.len() == sizes.len()).then_some(order)
+    reordered(model, |laid_out, units| {
+        let cuts = laid_out.iter().map(|laid_out| planned.get(laid_out.dimension.as_str()).copied());
+        let left = |cut: &Cut| cut.by_group().iter().map(Vec::len).collect();
+        let left: Vec<Vec<usize>> = cuts.map(|cut| cut.map(left)).collect::<Option<_>>()?;
+        // The places that the slicer gave to the heads.
+        let sliced = without_empty(by_size(&left), &left);
+        let mut order: Vec<usize> = (0..sliced.len()).collect();
+        order.sort_by_key(|&place| sliced[place]);
+        (order.len() == units.first()?.len()).then_some(order)
     })
 }
 
 /// `model` with its heads in the order in which a sub-network computes them, whatever their order is. Undoes
 /// [`heads_as_planned`].
 pub fn heads_by_size<M: Slimmable>(model: &M) -> M {
-    reordered(model, |_, sizes| Some(by_size(sizes)))
+    reordered(model, |_, units| Some(by_size(units)))
 }
 
-/// `model` with the heads of each layout in the order that `order` gives for its path and sizes, if any: their former places.
-fn reordered<M: Slimmable>(model: &M, order: impl Fn(&str, &[usize]) -> Option<Vec<usize>>) -> M {
+/// `model` with the heads of each layout in the order that `order` gives for its dimensions and their units, if any: their former
+/// places.
+fn reordered<M: Slimmable>(model: &M, order: impl Fn(&[LaidOut], &[Vec<usize>]) -> Option<Vec<usize>>) -> M {
     detached(model, |model| {
         let device = device_of(&model);
-        let (heads, units) = (HashMap::new(), HashMap::new());
-        model.map_dimensions(&mut Reorder { scope: Scope::default(), device, order, heads, units })
+        let reorder = |scope| Reorder { scope, device: device.clone(), order: &order, kept: HashMap::new() };
+        mapped(&model, reorder).0
     })
 }
 
@@ -45,55 +49,33 @@ struct Reorder<F> {
     scope: Scope,
     device: Device,
     order: F,
-    /// The former place of each head, for each layout that changes.
-    heads: HashMap<String, Vec<usize>>,
-    /// The former place of each unit.
-    units: HashMap<String, Vec<usize>>,
+    /// The dimensions of the layouts that change.
+    kept: HashMap<String, Kept>,
 }
 
-impl<F> Reorder<F> {
-    fn select<S: Side, L: SlimLayer<S>>(
-        &self,
-        axis: &DimensionAxis,
-        layer: L,
-        side: S,
-        order: &[usize],
-    ) -> L {
-        let features = axis.features(order, order.len());
-        layer.select(side, index_tensor(&features, &self.device))
-    }
-}
-
-impl<F: Fn(&str, &[usize]) -> Option<Vec<usize>>> DimensionMapper for Reorder<F> {
+impl<F: Fn(&[LaidOut], &[Vec<usize>]) -> Option<Vec<usize>>> DimensionMapper for Reorder<F> {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
     }
 
-    fn map_layout(&mut self, dimension: &str, mut layout: HeadLayout) -> HeadLayout {
-        let order = (self.order)(dimension, &layout.sizes).filter(|order| !order.is_sorted());
+    fn map_layout(&mut self, laid_out: &[LaidOut], layout: HeadLayout) -> HeadLayout {
+        let units = layout.units(laid_out);
+        let order = (self.order)(laid_out, &units).filter(|order| !order.is_sorted());
         let Some(order) = order else { return layout };
-        let ends = layout.sizes.iter().scan(0, |end, size| {
-            *end += size;
-            Some(*end)
-        });
-        let units: Vec<_> = ends.zip(&layout.sizes).map(|(end, size)| end - size..end).collect();
-        self.units.insert(dimension.to_owned(), order.iter().flat_map(|&head| units[head].clone()).collect());
-        layout.sizes = order.iter().map(|&head| layout.sizes[head]).collect();
-        self.heads.insert(dimension.to_owned(), order);
-        layout
+        for (laid_out, units) in laid_out.iter().zip(&units) {
+            let kept = Kept::ordered(units_of_groups(units), &order);
+            self.kept.insert(laid_out.dimension.clone(), kept);
+        }
+        let now: Vec<Vec<usize>> =
+            units.iter().map(|units| order.iter().map(|&head| units[head]).collect()).collect();
+        layout.with_units(laid_out, &now)
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        match self.units.get(&axis.dimension) {
-            Some(units) => self.select(&axis, layer, side, units),
-            None => layer,
+        if !axis.dimensions().any(|dimension| self.kept.contains_key(&dimension.path)) {
+            return layer;
         }
-    }
-
-    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        match self.heads.get(&axis.dimension) {
-            Some(heads) => self.select(&axis, layer, side, heads),
-            None => layer,
-        }
+        let left = axis.left(|path| self.kept.get(path));
+        layer.select(side, index_tensor(&left, &self.device))
     }
 }

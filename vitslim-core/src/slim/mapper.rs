@@ -5,63 +5,14 @@
 //! [`Slimmable::map_dimensions`](super::Slimmable::map_dimensions), which hands every annotated part of a model to a
 //! [`DimensionMapper`]. To describe, gate, slice or count a model is one mapper each.
 
+use super::axis::DimensionAxis;
 use super::bounds::{HasAxis, Is, IsModule};
-use super::head_layout::HeadLayout;
+use super::head_layout::{HeadLayout, LaidOut};
 use super::layer::{Side, SlimLayer};
+use super::resolve::{self, Factor};
 use super::scope::{Lent, Scope};
 use super::token_gate::TokenGate;
 use super::treatment::Treatment;
-
-/// A factor of an axis. Written outermost first, `[3, heads, head_dim]` is `Count(3), Groups("heads"), Units("head_dim")`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Factor {
-    /// A number of repetitions: a literal, or a `usize` field.
-    Count(usize),
-    /// The groups of a grouped dimension: of the units that follow; or, if none follow, the axis has one entry for each group.
-    Groups(&'static str),
-    /// The units of a dimension.
-    Units(&'static str),
-}
-
-/// A resolved axis: feature `(r * units + u) * inner + i` of a layer's side belongs to unit `u`, for every `r` below `outer`
-/// and `i` below `inner`. On an axis of groups, `u` counts groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DimensionAxis {
-    /// Path of the dimension: `blocks.3.attn.head_dim`.
-    pub dimension: String,
-    /// Path of the layer: `blocks.3.attn.qkv`.
-    pub layer: String,
-    /// Product of the factors before the dimension.
-    pub outer: usize,
-    /// Product of the factors after the dimension.
-    pub inner: usize,
-    /// Whether the dimension's mask multiplies here.
-    pub gated: bool,
-}
-
-impl DimensionAxis {
-    /// Number of features that belong to one unit.
-    pub fn features_per_unit(&self) -> usize {
-        self.outer * self.inner
-    }
-
-    /// The features of every unit but the first, of a side with `extent` features.
-    pub(crate) fn without_first(&self, extent: usize) -> Vec<usize> {
-        let units = extent.checked_div(self.features_per_unit()).unwrap_or(0);
-        self.features(&(1..units).collect::<Vec<_>>(), units)
-    }
-
-    /// The features that belong to `units` (or groups) of a dimension with `of` of them, in the layer's order.
-    pub fn features(&self, units: &[usize], of: usize) -> Vec<usize> {
-        (0..self.outer)
-            .flat_map(|outer| {
-                units.iter().flat_map(move |unit| {
-                    (0..self.inner).map(move |inner| (outer * of + unit) * self.inner + inner)
-                })
-            })
-            .collect()
-    }
-}
 
 /// What a traversal does with the parts of a model: one implementation for each operation on dimensions.
 ///
@@ -71,8 +22,9 @@ pub trait DimensionMapper: Sized {
     /// Where the traversal is.
     fn scope(&mut self) -> &mut Scope;
 
-    /// The layout of the grouped dimension at a path. It always comes before the axes of that dimension.
-    fn map_layout(&mut self, _: &str, layout: HeadLayout) -> HeadLayout {
+    /// The layout of grouped dimensions: of one, or of that of queries and keys and that of values. It always comes before their
+    /// axes.
+    fn map_layout(&mut self, _: &[LaidOut], layout: HeadLayout) -> HeadLayout {
         layout
     }
 
@@ -81,14 +33,9 @@ pub trait DimensionMapper: Sized {
         gate
     }
 
-    /// One annotated axis of a layer.
+    /// One annotated axis of a layer. It may have an entry for each group of a dimension instead of each unit: a bias for each
+    /// head, say. Masks multiply units, so none applies there, but whatever changes the groups of a layout changes it too.
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
-        layer
-    }
-
-    /// One annotated axis with an entry for each group of a dimension instead of each unit: a bias for each head, say. Masks
-    /// multiply units, so none applies here, but whatever changes the groups of the layout must change this axis too.
-    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
         layer
     }
 
@@ -134,13 +81,29 @@ pub trait DimensionMapper: Sized {
         self.scope().exit();
     }
 
-    /// The layout field of `dimension`, which the current struct declares, in groups named `groups`.
-    fn layout<L: Is<HeadLayout>>(&mut self, groups: &'static str, dimension: &'static str, layout: L) -> L {
-        self.scope().declare_groups(groups, dimension);
-        match self.scope().resolve(dimension) {
-            Some(resolved) => layout.apply(|layout| self.map_layout(&resolved.path, layout)),
-            None => layout,
-        }
+    /// The layout field of `dimensions`, which the current struct declares, in groups named `groups`. Each has its name, and how many
+    /// features of a head belong to a unit.
+    fn layout<L: Is<HeadLayout>>(
+        &mut self,
+        groups: &'static str,
+        dimensions: &[(&'static str, usize)],
+        layout: L,
+    ) -> L {
+        let laid_out = |(name, features_per_unit): &(&'static str, usize)| {
+            let dimension = self.scope().resolve(name)?.path;
+            Some(LaidOut { dimension, features_per_unit: *features_per_unit })
+        };
+        let Some(laid_out) = dimensions.iter().map(laid_out).collect::<Option<Vec<_>>>() else {
+            return layout;
+        };
+        let paths = laid_out.iter().map(|laid_out| laid_out.dimension.clone()).collect();
+        self.scope().declare_groups(groups, paths);
+        layout.apply(|layout| {
+            for (laid_out, units) in laid_out.iter().zip(layout.units(&laid_out)) {
+                self.scope().learn(&laid_out.dimension, units);
+            }
+            self.map_layout(&laid_out, layout)
+        })
     }
 
     /// The token gate in the field `field`.
@@ -149,8 +112,8 @@ pub trait DimensionMapper: Sized {
         gate.apply(|gate| self.map_tokens(&path, gate))
     }
 
-    /// The axis `factors` of the layer in the field `field`, where masks multiply if it is `gated`. If it is of a borrowed
-    /// dimension that no enclosing struct declares, it is not prunable, and the layer stays as it is.
+    /// The axis `factors` of the layer in the field `field`, where masks multiply if it is `gated`. If it is of borrowed
+    /// dimensions that no enclosing struct declares, it is not prunable, and the layer stays as it is.
     fn axis<S: Side, L: HasAxis<S>>(
         &mut self,
         field: &str,
@@ -159,22 +122,9 @@ pub trait DimensionMapper: Sized {
         factors: &[Factor],
         gated: bool,
     ) -> L {
-        let (mut outer, mut inner, mut dimension) = (1, 1, None);
-        for factor in factors {
-            match factor {
-                Factor::Count(count) if dimension.is_none() => outer *= count,
-                Factor::Count(count) => inner *= count,
-                Factor::Groups(name) | Factor::Units(name) => dimension = Some(*name),
-            }
-        }
-        let Some(resolved) = dimension.and_then(|name| self.scope().resolve(name)) else {
-            return layer;
-        };
-        let layer_path = self.scope().path_of(field);
-        let axis = DimensionAxis { dimension: resolved.path, layer: layer_path, outer, inner, gated };
-        match resolved.is_groups {
-            true => self.map_groups_axis(axis, layer, side),
-            false => self.map_axis(axis, layer, side),
+        match resolve::axis(self.scope(), field, factors, layer.extent(side), gated) {
+            Some(axis) => self.map_axis(axis, layer, side),
+            None => layer,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | what a layer must be able to do | `layer` |
 //! | the heads of an attention, the tokens of a block | `head_layout`, `token_gate` |
 //! | the traversal of a model | `mapper`, `scope`, `bounds`, `several` |
+//! | which feature of a layer belongs to which unit | `axis`, `resolve`, `kept` |
 //! | the dimensions that a model has | `dimension`, `describe` |
 //! | a learnable mask for each searched dimension | `mask` |
 //! | weights multiplied by masks | `gate` |
@@ -17,6 +18,7 @@
 //! | how training treats the parameters of a field | `treatment` |
 //! | what a unit costs | `count` |
 
+mod axis;
 mod bounds;
 mod count;
 mod describe;
@@ -24,12 +26,14 @@ mod dimension;
 mod gate;
 mod head_layout;
 mod head_order;
+mod kept;
 mod layer;
 mod mapper;
 mod mask;
 mod masked_model;
 mod plan;
 mod rank;
+mod resolve;
 mod round;
 mod scope;
 mod several;
@@ -38,27 +42,32 @@ mod slimmable;
 mod token_gate;
 mod treatment;
 
+pub(crate) use axis::Features;
+pub use axis::{AxisDimension, DimensionAxis};
 #[doc(hidden)]
 pub use bounds::{HasAxis, Is, IsModule};
 pub use count::parameters_per_unit;
 pub use describe::DimensionError;
 pub use dimension::{Carrier, Dimension, DimensionKind};
-pub use head_layout::HeadLayout;
+pub use head_layout::{HeadLayout, LaidOut};
 pub use head_order::{heads_as_planned, heads_by_size};
+pub(crate) use kept::Kept;
 pub(crate) use layer::index_tensor;
 pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param};
-pub use mapper::{DimensionAxis, DimensionMapper, Factor};
+pub use mapper::DimensionMapper;
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use masked_model::Slim;
 pub use plan::{Cut, Plan, PlanError};
 pub use rank::{RankError, Ranking, kept_count, rank};
 pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens};
+pub use resolve::Factor;
 pub use round::round;
 #[doc(hidden)]
 pub use scope::Lent;
 pub use scope::Scope;
 #[doc(hidden)]
 pub use several::Several;
+pub(crate) use slimmable::mapped;
 pub use slimmable::{Slimmable, describe};
 pub use token_gate::TokenGate;
 pub use treatment::Treatment;

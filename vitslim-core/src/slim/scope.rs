@@ -1,5 +1,7 @@
 //! Where a traversal is, and which dimension each name stands for there.
 
+use std::collections::HashMap;
+
 /// Where a traversal is: the path of fields, and what the names of dimensions stand for.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
@@ -7,8 +9,12 @@ pub struct Scope {
     open: Vec<Names>,
     /// Paths of all dimensions that structs have declared so far.
     declared: Vec<String>,
-    /// Paths of all groups that are laid out so far, each with that of the dimension that they group.
-    laid_out: Vec<(String, String)>,
+    /// Paths of all groups that are laid out so far, each with those of the dimensions that they group.
+    laid_out: Vec<(String, Vec<String>)>,
+    /// Units of each group of the dimensions whose sizes are known so far.
+    sizes: HashMap<String, Vec<usize>>,
+    /// Layers with a sum of dimensions of which more than one has no known size: their paths, each with that of one dimension.
+    unsized_sums: Vec<(String, String)>,
     /// Paths into fields by which layers have named dimensions.
     named: Vec<String>,
     /// One of these that was laid out after it was named.
@@ -110,16 +116,50 @@ impl Scope {
         self.mean(name, Meaning::Inside(self.path_of(path)));
     }
 
-    /// Lets `groups` stand for those of `dimension` in the scope opened last.
-    pub(super) fn declare_groups(&mut self, groups: &'static str, dimension: &str) {
-        let Some(resolved) = self.resolve(dimension) else { return };
+    /// Lets `groups` stand for those of the dimensions at `paths` in the scope opened last.
+    pub(super) fn declare_groups(&mut self, groups: &'static str, paths: Vec<String>) {
+        let Some(first) = paths.first().cloned() else { return };
         let path = self.path_of(groups);
-        self.late = self
-            .late
-            .take()
-            .or_else(|| self.named.iter().find(|named| [&path, &resolved.path].contains(named)).cloned());
-        self.mean(groups, Meaning::Groups(resolved.path.clone()));
-        self.laid_out.push((path, resolved.path));
+        let is_here = |named: &&String| **named == path || paths.contains(named);
+        self.late = self.late.take().or_else(|| self.named.iter().find(is_here).cloned());
+        self.mean(groups, Meaning::Groups(first));
+        self.laid_out.push((path, paths));
+    }
+
+    /// Whether one layout has both dimensions.
+    pub(super) fn are_laid_out_together(&self, one: &str, other: &str) -> bool {
+        let has = |paths: &[String], path: &str| paths.iter().any(|laid_out| laid_out == path);
+        self.laid_out.iter().any(|(_, paths)| has(paths, one) && has(paths, other))
+    }
+
+    /// Units of each group of the dimension at `path`, if a layer or layout has told them.
+    pub(super) fn sizes(&self, path: &str) -> Option<&[usize]> {
+        self.sizes.get(path).map(Vec::as_slice)
+    }
+
+    /// Remembers the units of each group of the dimension at `path`.
+    pub(super) fn learn(&mut self, path: &str, sizes: Vec<usize>) {
+        self.sizes.insert(path.to_owned(), sizes);
+    }
+
+    /// Remembers that the size of `dimension` is needed to take apart the features of `layer`.
+    pub(super) fn lack(&mut self, layer: String, dimension: String) {
+        self.unsized_sums.push((layer, dimension));
+    }
+
+    /// A layer and a dimension without which its features cannot be taken apart, since nothing tells the size.
+    pub(super) fn lacking(&self) -> Option<&(String, String)> {
+        self.unsized_sums.first()
+    }
+
+    /// Number of dimensions whose sizes are known.
+    pub(super) fn known(&self) -> usize {
+        self.sizes.len()
+    }
+
+    /// The scope of another traversal, that knows from the beginning what this one has learnt.
+    pub(super) fn again(&self) -> Self {
+        Self { sizes: self.sizes.clone(), ..Self::default() }
     }
 
     fn mean(&mut self, name: &'static str, meaning: Meaning) {
@@ -157,21 +197,29 @@ impl Scope {
 
     /// The dimension called `name`, or whose groups are called so, in the innermost enclosing struct that declares one.
     pub(crate) fn resolve(&mut self, name: &str) -> Option<Resolved> {
+        self.stands_for(name).ok()
+    }
+
+    /// Likewise; where no enclosing struct declares one, the path at which it is borrowed.
+    pub(super) fn stands_for(&mut self, name: &str) -> Result<Resolved, String> {
         self.borrow(name);
         match self.meaning(name) {
-            Meaning::Dimension(path) => Some(Resolved { path, is_groups: false }),
-            Meaning::Groups(path) => Some(Resolved { path, is_groups: true }),
+            Meaning::Dimension(path) => Ok(Resolved { path, is_groups: false }),
+            Meaning::Groups(path) => Ok(Resolved { path, is_groups: true }),
             Meaning::Inside(path) => {
                 add(&mut self.named, &path);
-                let of = self.laid_out.iter().find(|(groups, _)| *groups == path).map(|(_, of)| of.clone());
-                Some(Resolved { is_groups: of.is_some(), path: of.unwrap_or(path) })
+                let groups = self.laid_out.iter().find(|(groups, _)| *groups == path);
+                let of = groups.and_then(|(_, of)| of.first()).cloned();
+                Ok(Resolved { is_groups: of.is_some(), path: of.unwrap_or(path) })
             }
-            Meaning::Undeclared(path) => {
-                add(&mut self.undeclared, &path);
-                None
-            }
-            Meaning::Before(..) => None,
+            Meaning::Undeclared(path) => Err(path),
+            Meaning::Before(..) => Err(self.path_of(name)),
         }
+    }
+
+    /// Remembers a borrowed dimension that no enclosing struct declares.
+    pub(super) fn miss(&mut self, path: &String) {
+        add(&mut self.undeclared, path);
     }
 
     /// Marks `name` as borrowed where it is lent.

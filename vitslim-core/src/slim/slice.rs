@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use burn::tensor::Device;
 
-use super::head_layout::{HeadLayout, by_size};
+use super::axis::DimensionAxis;
+use super::head_layout::{HeadLayout, LaidOut, by_size, without_empty};
+use super::kept::Kept;
 use super::layer::{Side, SlimLayer, index_tensor};
-use super::mapper::{DimensionAxis, DimensionMapper};
+use super::mapper::DimensionMapper;
 use super::plan::{Cut, Plan, PlanError};
 use super::scope::Scope;
 use super::token_gate::TokenGate;
@@ -18,10 +20,8 @@ pub(super) struct Slice<'a> {
     /// Whether features are removed; if not, only tokens are, and layers are only asked whether they could be cut.
     features: bool,
     cuts: HashMap<&'a str, &'a Cut>,
-    /// The kept units of each layout, in their new order.
-    orders: HashMap<String, Vec<usize>>,
-    /// The kept groups of each layout, in their new order, and how many there were.
-    groups: HashMap<String, (Vec<usize>, usize)>,
+    /// What stays of each dimension.
+    kept: HashMap<String, Kept>,
     /// The prunable tokens that the previous gate kept.
     tokens_left: Option<Vec<usize>>,
     /// Why a layer could not be cut.
@@ -30,36 +30,20 @@ pub(super) struct Slice<'a> {
 
 impl<'a> Slice<'a> {
     /// Cuts by `plan` on `device`: tokens, and `features` if they are to be cut.
-    pub(super) fn new(plan: &'a Plan, features: bool, device: Device) -> Self {
+    pub(super) fn new(scope: Scope, plan: &'a Plan, features: bool, device: Device) -> Self {
         Self {
-            scope: Scope::default(),
+            scope,
             device,
             features,
             cuts: plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect(),
-            orders: HashMap::new(),
-            groups: HashMap::new(),
+            kept: plan
+                .cuts
+                .iter()
+                .map(|cut| (cut.dimension.clone(), Kept::of_groups(cut.by_group())))
+                .collect(),
             tokens_left: None,
             error: None,
         }
-    }
-
-    fn select<S: Side, L: SlimLayer<S>>(
-        &mut self,
-        axis: DimensionAxis,
-        layer: L,
-        side: S,
-        features: &[usize],
-    ) -> L {
-        if let Err(reason) = layer.check(side, features) {
-            let DimensionAxis { dimension, layer: layer_path, .. } = axis;
-            let side = side.name();
-            self.error.get_or_insert(PlanError::Layer { dimension, layer: layer_path, side, reason });
-            return layer;
-        }
-        if !self.features {
-            return layer;
-        }
-        layer.select(side, index_tensor(features, &self.device))
     }
 }
 
@@ -69,19 +53,20 @@ impl DimensionMapper for Slice<'_> {
     }
 
     /// Puts heads into the order in which they are computed. Any order works, as long as every layer has the same.
-    fn map_layout(&mut self, dimension: &str, mut layout: HeadLayout) -> HeadLayout {
-        let Some(cut) = self.cuts.get(dimension) else { return layout };
-        let units = cut.by_group();
-        let sizes: Vec<usize> = units.iter().map(Vec::len).collect();
-        let mut order = by_size(&sizes);
-        order.retain(|&head| sizes[head] > 0);
-        if self.features {
-            layout.sizes = order.iter().map(|&head| sizes[head]).collect();
+    fn map_layout(&mut self, laid_out: &[LaidOut], layout: HeadLayout) -> HeadLayout {
+        let cuts = laid_out.iter().map(|laid_out| self.cuts.get(laid_out.dimension.as_str()).copied());
+        let Some(cuts) = cuts.collect::<Option<Vec<&Cut>>>() else { return layout };
+        let stay: Vec<Vec<Vec<usize>>> = cuts.iter().map(|cut| cut.by_group()).collect();
+        let sizes: Vec<Vec<usize>> = stay.iter().map(|units| units.iter().map(Vec::len).collect()).collect();
+        let order = without_empty(by_size(&sizes), &sizes);
+        for (cut, units) in cuts.iter().zip(stay) {
+            self.kept.insert(cut.dimension.clone(), Kept::ordered(units, &order));
         }
-        let units = order.iter().flat_map(|&head| units[head].iter().copied()).collect();
-        self.orders.insert(dimension.to_owned(), units);
-        self.groups.insert(dimension.to_owned(), (order, cut.of.len()));
-        layout
+        if !self.features {
+            return layout;
+        }
+        let left = sizes.iter().map(|sizes| order.iter().map(|&head| sizes[head]).collect());
+        layout.with_units(laid_out, &left.collect::<Vec<_>>())
     }
 
     fn map_tokens(&mut self, dimension: &str, mut gate: TokenGate) -> TokenGate {
@@ -101,22 +86,18 @@ impl DimensionMapper for Slice<'_> {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        let Some(cut) = self.cuts.get(axis.dimension.as_str()) else { return layer };
-        let order = self.orders.get(&axis.dimension).unwrap_or(&cut.keep);
-        if order.len() == cut.units() && order.is_sorted() {
+        let left = axis.left(|path| self.kept.get(path));
+        if left.len() == axis.extent() && left.is_sorted() {
             return layer;
         }
-        let features = axis.features(order, cut.units());
-        self.select(axis, layer, side, &features)
-    }
-
-    fn map_groups_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        match self.groups.get(&axis.dimension) {
-            Some((order, of)) if order.len() < *of || !order.is_sorted() => {
-                let features = axis.features(order, *of);
-                self.select(axis, layer, side, &features)
-            }
-            _ => layer,
+        if let Err(reason) = layer.check(side, &left) {
+            let (dimension, side) = (axis.names(), side.name());
+            self.error.get_or_insert(PlanError::Layer { dimension, layer: axis.layer, side, reason });
+            return layer;
         }
+        if !self.features {
+            return layer;
+        }
+        layer.select(side, index_tensor(&left, &self.device))
     }
 }

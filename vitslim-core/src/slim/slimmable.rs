@@ -1,7 +1,9 @@
 //! What an annotated model can do. Each operation maps the model with a [`DimensionMapper`].
 
+use std::collections::HashMap;
+
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 
 use super::describe::{Describe, DimensionError};
 use super::dimension::Dimension;
@@ -9,6 +11,7 @@ use super::gate::Gate;
 use super::mapper::DimensionMapper;
 use super::mask::MaskSet;
 use super::plan::{Plan, PlanError};
+use super::scope::Scope;
 use super::several::Several;
 use super::slice::Slice;
 
@@ -39,7 +42,7 @@ pub trait Slimmable: Module {
     /// The model with its weights multiplied by `masks`, of the same type. Gradients reach both weights and masks. Call it
     /// before each forward pass of a search; it costs one pass over the gated weights.
     fn gate(&self, masks: &MaskSet) -> Self {
-        self.clone().map_dimensions(&mut Gate::by(masks.unit_factors()))
+        gated(self, masks.unit_factors())
     }
 
     /// The model with `masks` multiplied into its weights for good, to be sliced and retrained. Token masks are not folded: a
@@ -48,7 +51,7 @@ pub trait Slimmable: Module {
         let masks = masks.valid();
         let features = masks.iter().filter(|mask| !mask.is_tokens());
         let factors = features.map(|mask| (mask.path.clone(), mask.unit_factors()));
-        detached(self, |model| model.map_dimensions(&mut Gate::by(factors)))
+        detached(self, |model| gated(&model, factors))
     }
 
     /// The model with every unit that `plan` cuts multiplied by 0, and cut tokens removed. It keeps the cut weights, and
@@ -95,9 +98,29 @@ impl<T: Slimmable> Slimmable for Option<T> {
 ///
 /// When its annotations contradict each other, or the sizes of its layers.
 pub fn describe<M: Slimmable>(model: &M) -> Result<Vec<Dimension>, DimensionError> {
-    let mut describe = Describe::default();
-    model.clone().map_dimensions(&mut describe);
-    describe.finish()
+    mapped(model, Describe::new).1.finish()
+}
+
+/// `model` mapped by what `mapper` makes of a scope, and that mapper. It is mapped once more if a sum of dimensions came before
+/// what tells their sizes.
+pub(crate) fn mapped<M: Slimmable, D: DimensionMapper>(model: &M, mapper: impl Fn(Scope) -> D) -> (M, D) {
+    let mut scope = Scope::default();
+    loop {
+        let known = scope.known();
+        let mut mapper = mapper(scope);
+        let mapped = model.clone().map_dimensions(&mut mapper);
+        let after = mapper.scope();
+        if after.lacking().is_none() || after.known() == known {
+            return (mapped, mapper);
+        }
+        scope = after.again();
+    }
+}
+
+/// `model` with its weights multiplied by `factors`: path and unit factors (`[units]`) of each dimension.
+fn gated<M: Slimmable>(model: &M, factors: impl IntoIterator<Item = (String, Tensor<1>)>) -> M {
+    let factors: HashMap<_, _> = factors.into_iter().collect();
+    mapped(model, |scope| Gate::by(scope, &factors)).0
 }
 
 /// What happens to the features that a plan cuts.
@@ -119,11 +142,10 @@ fn cut<M: Slimmable>(model: &M, plan: &Plan, features: Features) -> Result<M, Pl
         if features == Features::Masked {
             let masked = dimensions.iter().filter(|dimension| !dimension.is_tokens());
             let cuts = masked.filter_map(|dimension| plan.get(&dimension.path));
-            model = model
-                .map_dimensions(&mut Gate::by(cuts.map(|cut| (cut.dimension.clone(), cut.factors(&device)))));
+            model = gated(&model, cuts.map(|cut| (cut.dimension.clone(), cut.factors(&device))));
         }
-        let mut slice = Slice::new(plan, features == Features::Removed, device);
-        let model = model.map_dimensions(&mut slice);
+        let slice = |scope| Slice::new(scope, plan, features == Features::Removed, device.clone());
+        let (model, slice) = mapped(&model, slice);
         error = slice.error;
         model
     });

@@ -1,4 +1,4 @@
-//! Whole runs of the architectures other than `vit`.
+//! Whole runs of the architectures, other than that of `vit` as it is by default.
 
 use std::path::Path;
 
@@ -67,6 +67,24 @@ fn swin_is_checked_searched_cut_and_retrained_down_to_the_width_of_each_stage() 
     assert_eq!([kept(0, "head_dim"), kept(0, "hidden"), kept(0, "width")], [0.5, 0.5, 1.0]);
     // 9 of 12 and 12 of 24.
     assert_eq!(kept(1, "width"), 21.0 / 36.0);
+}
+
+#[test]
+fn a_vit_with_what_published_ones_have_is_checked_searched_cut_and_retrained() {
+    let has = "mlp_layer: SwiGLUPacked, qk_norm: true, init_values: 0.1, class_token: false, reg_tokens: 2, no_embed_class: true, \
+               pre_norm: true, proj_bias: false, global_pool: Avg, drop_path";
+    let searched = "\"head_dim\": (weight: 1e-3), \"hidden\": (weight: 1e-4), \"width\": (weight: 1e-4), \
+                    \"tokens\": (weight: 1e-4, activation: Tanh, init: 3.0)";
+    let budgets = "Share({ \"head_dim\": 0.5, \"hidden\": 0.5, \"tokens\": 0.5 }), \
+                   Share({ \"head_dim\": 0.4, \"width\": 0.75 })";
+    let workspace = Workspace::new();
+    let model = VIT.replace("drop_path", has);
+    let file = workspace.write("tiny.ron", &experiment(&model, searched, budgets));
+    let summary = check_run_and_restore(&workspace, &file);
+    let kept = |subnet, name| kept(&summary, subnet, name);
+    assert_eq!([kept(0, "head_dim"), kept(0, "hidden"), kept(0, "tokens")], [0.5, 0.5, 0.5]);
+    // 12 of 16.
+    assert_eq!(kept(1, "width"), 0.75);
 }
 
 #[test]

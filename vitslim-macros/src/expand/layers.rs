@@ -8,7 +8,7 @@ use syn::{Ident, Type};
 use super::{at, mapper};
 use crate::ast::{Field, Shape, elements};
 use crate::attr::Part;
-use crate::axis::{Axis, Factor, List, Meaning, Names, Side};
+use crate::axis::{Axis, Factor, Meaning, Names, Side};
 
 /// Which layers have which axes.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ pub(super) fn mapped(field: &Field, axes: Axes, name: &str, names: &Names) -> To
 
 /// Hands `axis` of the layer `ident`, which is called `name` where it is, to the mapper.
 fn one(axis: &Axis, name: &TokenStream, ident: &Ident, names: &Names) -> TokenStream {
-    let (side, factors) = (side(axis.side), factors(&axis.list, names));
+    let (side, factors) = (side(axis.side), factors(&axis.list.factors, names));
     let gated = axis.gate.is_some();
     let at_key = axis.key.span();
     let (value, mapper, span) = (at(ident, at_key), mapper(at_key), at_key.resolved_at(Span::call_site()));
@@ -110,8 +110,8 @@ pub(super) fn side(side: Side) -> TokenStream {
     }
 }
 
-fn factors(list: &List, names: &Names) -> TokenStream {
-    let factors = list.factors.iter().map(|factor| match factor {
+fn factors(factors: &[Factor], names: &Names) -> TokenStream {
+    let factors = factors.iter().map(|factor| match factor {
         Factor::Number(number) => {
             let number = Literal::usize_unsuffixed(*number);
             quote!(Factor::Count(#number))
@@ -124,6 +124,13 @@ fn factors(list: &List, names: &Names) -> TokenStream {
                 Meaning::Units => quote!(Factor::Units(#text)),
             }
         }
+        Factor::Sum(terms) => match terms.as_slice() {
+            [list] => self::factors(list, names),
+            terms => {
+                let terms = terms.iter().map(|term| self::factors(term, names));
+                quote!(Factor::Sum(&[#(&[#terms]),*]))
+            }
+        },
     });
     quote!(#(#factors),*)
 }

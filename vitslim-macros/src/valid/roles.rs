@@ -28,6 +28,8 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
     let carriers: Vec<Carrier> = input.axes().filter(|carrier| carrier.axis.list.has(dimension)).collect();
     match (carriers.as_slice(), lent.as_slice()) {
         (_, []) => {}
+        // What multiplies it is in there too.
+        ([], [_]) if is_contracted(dimension, input) => return Ok(()),
         ([], [field]) => {
             let field = field.ident;
             let message = format!(
@@ -54,6 +56,17 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
         (None, Some(consumer)) => format!(
             "`{dimension}` is read by `{consumer}`, but nothing in this struct produces it: write `output = [{list}]` on the layer that does, or {nested}"
         ),
+        (Some(_), None) if is_contracted(dimension, input) => match carriers.as_slice() {
+            carriers if carriers.iter().any(|carrier| carrier.axis.gate.is_some()) => return Ok(()),
+            carriers => {
+                let names: Vec<String> =
+                    carriers.iter().map(|carrier| format!("`{}`", carrier.name())).collect();
+                format!(
+                    "`{dimension}` has no gate, so that its mask would act nowhere: write `gate` after its axis on {}",
+                    names.join(" or ")
+                )
+            }
+        },
         (Some(producer), None) => format!(
             "`{dimension}` is produced by `{producer}`, but nothing in this struct reads it: write `input = [{list}]` on the layer that does, or {nested}"
         ),
@@ -79,6 +92,12 @@ pub(super) fn check_roles(dimension: &Name, input: &Input, names: &Names) -> Res
         _ => return Ok(()),
     };
     Err(Error::new_spanned(dimension, message + &hint(dimension, input)))
+}
+
+/// Whether only a product reads `dimension`: that of queries and keys, or one that the struct names.
+fn is_contracted(dimension: &Name, input: &Input) -> bool {
+    input.contracted.contains(dimension)
+        || input.layouts().any(|layout| layout.contracted() == Some(dimension))
 }
 
 /// The name in this struct that `dimension` was perhaps meant to be.

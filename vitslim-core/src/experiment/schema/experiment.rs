@@ -84,7 +84,8 @@ const fn log_every() -> Count {
 }
 
 impl Experiment {
-    /// The whole experiment as a file, every default spelled out, with the model's configuration as `config` has it.
+    /// The whole experiment as a file, every default spelled out, with the model's configuration as `config` has it. It names no preset,
+    /// since a configuration may leave out what has its default, which is not the preset's.
     ///
     /// # Errors
     ///
@@ -93,6 +94,7 @@ impl Experiment {
         let pretty = ron::ser::PrettyConfig::new();
         let config = ron::ser::to_string_pretty(config, pretty.clone())?;
         let mut whole = self.clone();
+        whole.model.preset = None;
         // The text is embedded as it is, two levels deep. No string in it spans lines: its line breaks are escaped.
         whole.model.config = Some(Raw(config.replace('\n', "\n        ")));
         let text = ron::ser::to_string_pretty(&whole, pretty)?;

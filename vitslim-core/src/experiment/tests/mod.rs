@@ -94,8 +94,9 @@ fn a_resolved_experiment_has_everything_in_it_and_reads_back_equal() {
     let again = document.experiment().unwrap();
     assert_eq!(typed::<Config>(document.at(&["model", "config"]).unwrap()).unwrap(), config);
     assert_eq!(again.resolved(&config).unwrap(), text);
+    assert_eq!(again.model.preset, None, "a configuration that is whole starts from none");
     let without_config = |mut experiment: Experiment| {
-        experiment.model.config = None;
+        (experiment.model.preset, experiment.model.config) = (None, None);
         experiment
     };
     assert_eq!(without_config(again), without_config(read));

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::config::ConvNextConfig;
-use crate::models::Mlp;
+use crate::models::{Mlp, MlpConfig};
 use crate::nn::{Conv2d, Conv2dConfig, DropPath, LayerNorm, LayerNormConfig, NORMAL};
 use crate::slim::Slimmable;
 
@@ -40,7 +40,7 @@ impl ConvNextBlock {
         Self {
             conv_dw: conv_dw.init(device),
             norm: LayerNormConfig::new(dim).init(device),
-            mlp: Mlp::new(dim, config.hidden_at(stage), 0.0, device),
+            mlp: MlpConfig::new(dim, config.hidden_at(stage)).init(device),
             gamma: Param::from_tensor(Tensor::full([dim], config.layer_scale, device)),
             drop_path: DropPath::new(config.drop_path_at(blocks_before)),
         }

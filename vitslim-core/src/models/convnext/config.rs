@@ -87,12 +87,7 @@ impl ConvNextConfig {
             );
             return refused("kernel_size", message);
         }
-        if !(self.layer_scale as f32).is_finite() {
-            return refused(
-                "layer_scale",
-                format!("`layer_scale` is a number that is finite in 32 bits, not {:e}", self.layer_scale),
-            );
-        }
+        limits::finite("layer_scale", self.layer_scale)?;
         limits::mlp_ratio(self.mlp_ratio, self.hidden(narrowest))?;
         limits::rates(&[("drop_path", self.drop_path)])?;
         let cause = limits::cause(

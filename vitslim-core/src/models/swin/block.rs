@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use super::config::SwinConfig;
 use super::norm::norm;
 use super::window::{WindowAttention, Windows};
-use crate::models::Mlp;
+use crate::models::{Mlp, MlpConfig};
 use crate::nn::{DropPath, LayerNorm};
 use crate::slim::Slimmable;
 
@@ -42,12 +42,13 @@ impl SwinBlock {
         device: &Device,
     ) -> Self {
         let (dim, heads) = (config.dim_at(stage), config.heads[stage]);
+        let mlp = MlpConfig::new(dim, config.hidden_at(stage)).with_dropout(config.dropout);
         let windows = Windows::new(config.side_at(stage), config.window, block % 2 == 1, device);
         Self {
             norm1: norm(dim, device),
             attn: WindowAttention::new(dim, heads, windows.size, config.qkv_bias, config.dropout, device),
             norm2: norm(dim, device),
-            mlp: Mlp::new(dim, config.hidden_at(stage), config.dropout, device),
+            mlp: mlp.init(device),
             drop_path: DropPath::new(config.drop_path_at(blocks_before)),
             windows,
         }

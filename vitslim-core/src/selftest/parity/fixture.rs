@@ -146,8 +146,7 @@ pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
         heads: config.num_heads,
         mlp_ratio: config.mlp_ratio,
         qkv_bias: config.qkv_bias,
-        dropout: 0.0,
-        drop_path: 0.0,
+        ..VitConfig::default()
     };
     let model = load(Vit::init(&config, device)?, &bytes("vit_slim_tiny.safetensors")?)?;
     Ok(model.map_dimensions(&mut Prefix { scope: Scope::default(), prefix }))

@@ -26,6 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "kept_counts", run: selection::kept_counts },
     Check { name: "parameters", run: selection::parameters },
     Check { name: "own_rules", run: own_rules::own_rules },
+    Check { name: "vit", run: timm::vit },
     Check { name: "deit_distilled", run: timm::deit_distilled },
     Check { name: "swin", run: timm::swin },
     Check { name: "convnext", run: timm::convnext },

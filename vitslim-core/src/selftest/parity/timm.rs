@@ -1,4 +1,4 @@
-//! Swin, ConvNeXt and the distilled DeiT against timm. `data/timm/README.md` describes the files.
+//! ViT, Swin, ConvNeXt and the distilled DeiT against timm. `data/timm/README.md` describes the files.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fixture::{Tensors, load, logits_tolerance};
 use crate::data::ImageShape;
-use crate::models::{Architecture, ConvNext, DistilledVit, Parameter, Swin};
+use crate::models::{Architecture, ConvNext, DistilledVit, Parameter, Swin, Vit};
 use crate::selftest::comparison::host;
 use crate::selftest::slicing::cut_at;
 use crate::selftest::{Checked, Comparison, Failure};
@@ -35,6 +35,7 @@ macro_rules! case {
     };
 }
 
+const VIT: [Case; 4] = [case!("vit_registers"), case!("vit_pooled"), case!("vit_mean"), case!("vit_qk_norm")];
 const SWIN: [Case; 2] = [case!("swin"), case!("swin_odd")];
 const CONVNEXT: [Case; 2] = [case!("convnext"), case!("convnext_odd")];
 const DEIT_DISTILLED: Case = case!("deit_distilled");
@@ -100,6 +101,9 @@ impl Case {
 /// The learning rate of each parameter, where layers have rates of their own.
 pub(super) fn layers(device: &Device) -> Checked {
     let mut comparison = Comparison::default();
+    for case in VIT {
+        case.compare_layers::<Vit>(device, &mut comparison)?;
+    }
     for case in SWIN {
         case.compare_layers::<Swin>(device, &mut comparison)?;
     }
@@ -128,6 +132,10 @@ fn soft_masks(searched: Vec<Dimension>, io: &Tensors, device: &Device) -> Result
         Some(values) => Tensor::from_data(TensorData::new(values, old.dims()), device),
         None => old,
     }))
+}
+
+pub(super) fn vit(device: &Device) -> Checked {
+    compare_all::<Vit>(&VIT, device)
 }
 
 pub(super) fn swin(device: &Device) -> Checked {

@@ -8,6 +8,7 @@ use burn::tensor::Device;
 
 use super::layer_rates;
 use crate::data::ImageShape;
+use crate::models::vit::{GlobalPool, MlpLayer};
 use crate::models::{
     Architecture, ConvNext, ConvNextConfig, DistilledVit, Parameter, Swin, SwinConfig, Vit, VitConfig,
 };
@@ -31,6 +32,15 @@ fn listed<A: Architecture>(name: &str, config: &A::Config) -> String {
 #[test]
 fn built_in_networks_are_trained_as_written_down() {
     let vit = VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 2, ..VitConfig::default() };
+    let published = VitConfig {
+        mlp_layer: MlpLayer::SwiGLUPacked,
+        qk_norm: true,
+        init_values: Some(1e-5),
+        reg_tokens: 4,
+        pre_norm: true,
+        global_pool: GlobalPool::Avg,
+        ..vit.clone()
+    };
     let swin = |window| SwinConfig {
         image_size: 8,
         patch_size: 2,
@@ -45,6 +55,7 @@ fn built_in_networks_are_trained_as_written_down() {
     insta::assert_snapshot!(
         [
             listed::<Vit>("vit", &vit),
+            listed::<Vit>("vit, with what published ones have", &published),
             listed::<DistilledVit>("deit_distilled", &vit),
             listed::<Swin>("swin, windows of one patch", &swin(1)),
             listed::<Swin>("swin", &swin(2)),

@@ -266,8 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn weight_decay_spares_distillation_token_relative_positions_and_layer_scales() {
+    fn weight_decay_spares_distillation_and_register_tokens_relative_positions_and_layer_scales() {
         assert_eq!(decayed_but_weights::<DistilledVit>(&small()), Vec::<String>::new());
+        let config = VitConfig { init_values: Some(1.0), reg_tokens: 4, ..small() };
+        assert_eq!(decayed_but_weights::<Vit>(&config), Vec::<String>::new());
         let config = SwinConfig {
             image_size: 8,
             patch_size: 2,
