@@ -192,6 +192,8 @@ def containers():
         integers={name: value.long() for name, value in state.items()},
         nan={name: value * float("nan") for name, value in state.items()},
         expanded={"fc.weight": torch.zeros(1, 1).expand(3000, 2000)},
+        # A directory whose first entry is as long as what stands behind it.
+        deit_tiny_patch16_224=state,
         executed=Reaches(),
         executed_beside=dict(model=state, args=Reaches()),
     )
