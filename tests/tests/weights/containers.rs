@@ -46,6 +46,7 @@ fn the_same_weights_come_out_of_every_container() {
         "teacher.pth",
         "module.pth",
         "executed_beside.pth",
+        "deit_tiny_patch16_224.pth",
     ] {
         let (found, notes) = read(&container(name)).unwrap();
         assert!(found == expected, "{name}");

@@ -32,8 +32,13 @@ SWIN = dict(image_size=16, patch_size=2, channels=3, classes=5, dim=4, depths=[2
             mlp_ratio=2.0)
 CONVNEXT = dict(image_size=32, patch_size=4, channels=3, classes=5, dims=[3, 4, 3, 5], depths=[1, 2, 1, 1])
 
+DINOV2 = dict(VIT, init_values=1e-5)
+DEIT3 = dict(DINOV2, no_embed_class=True)
+REGISTERS = dict(DEIT3, reg_tokens=4)
+
 # By the names of vitslim's configurations.
-CONFIGS = dict(timm_vit=VIT, hugging_face_vit=VIT, hugging_face_deit=VIT, hugging_face_dinov2=VIT,
+CONFIGS = dict(timm_vit=VIT, timm_deit3=DEIT3, timm_dinov2_registers=REGISTERS, hugging_face_vit=VIT,
+               hugging_face_deit=VIT, hugging_face_dinov2=DINOV2, hugging_face_dinov2_registers=REGISTERS,
                hugging_face_swin=SWIN, hugging_face_convnext=CONVNEXT, microsoft_swin=SWIN, facebook_convnext=CONVNEXT)
 
 
@@ -49,11 +54,11 @@ def randomised(model):
     return model.eval()
 
 
-def timm_vit():
+def timm_vit(**options):
     c = VIT
     model = randomised(VisionTransformer(
         img_size=c["image_size"], patch_size=c["patch_size"], num_classes=c["classes"], embed_dim=c["dim"],
-        depth=c["depth"], num_heads=c["heads"], mlp_ratio=c["mlp_ratio"]))
+        depth=c["depth"], num_heads=c["heads"], mlp_ratio=c["mlp_ratio"], **options))
     return model, lambda images: model(images)
 
 
@@ -64,16 +69,11 @@ def hugging_face(config, network):
     return model, lambda images: model(images).logits
 
 
-def hugging_face_dinov2():
-    """Its own classifier reads the mean of the patches too, which no network of ours does: one on the class token instead. What
-    scales the branches is 1."""
-    model, _ = hugging_face(transformers.Dinov2Config, transformers.Dinov2ForImageClassification)
+def hugging_face_dinov2(config, network):
+    """Its own classifier reads the mean of the patches too, which no network of ours does: one on the class token instead."""
+    model, _ = hugging_face(config, network)
     model.classifier = randomised(torch.nn.Linear(12, 5))
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lambda1" in name:
-                parameter.fill_(1.0)
-    return model, lambda images: model.classifier(model.dinov2(images).last_hidden_state[:, 0])
+    return model, lambda images: model.classifier(model.base_model(images).last_hidden_state[:, 0])
 
 
 def hugging_face_swin():
@@ -123,11 +123,16 @@ CASES = dict(
     timm_vit=timm_vit,
     hugging_face_vit=lambda: hugging_face(transformers.ViTConfig, transformers.ViTForImageClassification),
     hugging_face_deit=lambda: hugging_face(transformers.DeiTConfig, transformers.DeiTForImageClassificationWithTeacher),
-    hugging_face_dinov2=hugging_face_dinov2,
+    hugging_face_dinov2=lambda: hugging_face_dinov2(
+        transformers.Dinov2Config, transformers.Dinov2ForImageClassification),
     hugging_face_swin=hugging_face_swin,
     hugging_face_convnext=hugging_face_convnext,
     microsoft_swin=microsoft_swin,
     facebook_convnext=facebook_convnext,
+    timm_deit3=lambda: timm_vit(init_values=1e-5, no_embed_class=True),
+    timm_dinov2_registers=lambda: timm_vit(init_values=1e-5, no_embed_class=True, reg_tokens=4),
+    hugging_face_dinov2_registers=lambda: hugging_face_dinov2(
+        transformers.Dinov2WithRegistersConfig, transformers.Dinov2WithRegistersForImageClassification),
 )
 
 
@@ -187,6 +192,8 @@ def containers():
         integers={name: value.long() for name, value in state.items()},
         nan={name: value * float("nan") for name, value in state.items()},
         expanded={"fc.weight": torch.zeros(1, 1).expand(3000, 2000)},
+        # A directory whose first entry is as long as what stands behind it.
+        deit_tiny_patch16_224=state,
         executed=Reaches(),
         executed_beside=dict(model=state, args=Reaches()),
     )

@@ -84,8 +84,8 @@ const fn log_every() -> Count {
 }
 
 impl Experiment {
-    /// The whole experiment as a file, every default spelled out, with the model's configuration as `config` has it. It names no preset,
-    /// since a configuration may leave out what has its default, which is not the preset's.
+    /// The whole experiment as a file, every default spelled out, with the model's configuration as `config` has it. It names no preset:
+    /// `config` is whole, and may leave out a field that has its default where the preset has another value.
     ///
     /// # Errors
     ///
