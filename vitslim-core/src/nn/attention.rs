@@ -298,6 +298,97 @@ mod tests {
         }
     }
 
+    /// Heads of queries and keys of other sizes than their values, two queries each; without values, and without queries and keys.
+    fn grouped() -> HeadLayout {
+        let qk = Some(vec![2, 1, 1, 1, 0]);
+        HeadLayout { sizes: vec![3, 0, 2, 2, 2], qk, scale: 0.7, queries: 2 }
+    }
+
+    /// The features of each head, in order, if a head has so many.
+    fn places(sizes: impl Iterator<Item = usize>) -> Vec<std::ops::Range<usize>> {
+        let mut end = 0;
+        let place = |size| {
+            end += size;
+            end - size..end
+        };
+        sizes.map(place).collect()
+    }
+
+    #[test]
+    fn each_query_attends_to_the_keys_and_values_of_its_head() {
+        let (batch, tokens, keys) = (4, 3, 5);
+        let layout = grouped();
+        let (q, k, v) = (random([batch, tokens, 10]), random([batch, keys, 5]), random([batch, keys, 9]));
+        let k_places = places(layout.qk_sizes().iter().copied());
+        let v_places = places(layout.sizes.iter().copied());
+        let q_places = places(layout.qk_sizes().iter().flat_map(|&size| [size, size]));
+        for shape in [None, Some([1, 10]), Some([2, 10]), Some([4, 1])] {
+            let bias = shape.map(|[n, heads]| random([n, heads, tokens, keys]));
+            let found = layout.attend_separate(q.clone(), k.clone(), v.clone(), bias.clone());
+            let mut expected = Vec::new();
+            for sequence in 0..batch {
+                let mut queries = Vec::new();
+                for query in (0..10).filter(|query| layout.sizes[query / 2] > 0) {
+                    let head = query / 2;
+                    let of = |x: &Tensor<3>, place: &std::ops::Range<usize>| {
+                        x.clone()
+                            .narrow(0, sequence, 1)
+                            .narrow(2, place.start, place.len())
+                            .squeeze_dim::<2>(0)
+                    };
+                    let mut scores = match layout.qk_sizes()[head] {
+                        0 => Tensor::zeros([tokens, keys], &q.device()),
+                        _ => {
+                            of(&q, &q_places[query]).matmul(of(&k, &k_places[head]).transpose())
+                                * layout.scale
+                        }
+                    };
+                    if let Some(bias) = &bias {
+                        let [n, of_heads, ..] = bias.dims();
+                        let bias = bias.clone().narrow(0, sequence % n, 1).narrow(1, query % of_heads, 1);
+                        scores = scores + bias.reshape([tokens, keys]);
+                    }
+                    queries.push(activation::softmax(scores, 1).matmul(of(&v, &v_places[head])));
+                }
+                expected.push(Tensor::cat(queries, 1));
+            }
+            let expected = Tensor::<2>::stack::<3>(expected, 0).into_data();
+            found.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+        }
+    }
+
+    #[test]
+    fn parts_are_split_side_by_side_and_head_by_head() {
+        let layout = grouped();
+        let [q, k, v] = [10, 5, 9].map(|features| random([2, 4, features]));
+        let same = |found: &[Tensor<3>], expected: &[&Tensor<3>]| {
+            for (found, expected) in found.iter().zip(expected) {
+                found.to_data().assert_eq(&expected.to_data(), true);
+            }
+        };
+        let side_by_side = Tensor::cat(vec![q.clone(), k.clone(), v.clone()], 2);
+        same(&layout.split(side_by_side), &[&q, &k, &v]);
+        let sizes = || layout.qk_sizes().iter().copied().zip(layout.sizes.iter().copied());
+        let head_by_head = |parts: [Option<&Tensor<3>>; 3]| {
+            let places = [
+                places(sizes().map(|(qk, _)| 2 * qk)),
+                places(sizes().map(|(qk, _)| qk)),
+                places(sizes().map(|(_, v)| v)),
+            ];
+            let of_head = |head: usize| {
+                let parts = parts
+                    .iter()
+                    .zip(&places)
+                    .filter_map(|(part, places)| Some((*part.as_ref()?, &places[head])));
+                let parts = parts.filter(|(_, place)| !place.is_empty());
+                parts.map(|(x, place)| x.clone().narrow(2, place.start, place.len())).collect::<Vec<_>>()
+            };
+            Tensor::cat((0..5).flat_map(of_head).collect(), 2)
+        };
+        same(&layout.split_heads(head_by_head([Some(&q), Some(&k), Some(&v)])), &[&q, &k, &v]);
+        same(&layout.split_heads_kv(head_by_head([None, Some(&k), Some(&v)])), &[&k, &v]);
+    }
+
     #[test]
     fn side_by_side_or_separate_is_the_same() {
         let layout = HeadLayout { sizes: vec![3, 3, 2], scale: 0.7, ..HeadLayout::new(1, 1) };
