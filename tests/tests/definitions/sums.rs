@@ -1,7 +1,7 @@
 //! Axes of several dimensions side by side, counts between groups and units, and dimensions that only a product reads.
 
 use vitslim_core::prelude::*;
-use vitslim_core::slim::{DimensionError, describe};
+use vitslim_core::slim::{DimensionError, Plan, describe};
 
 /// Every form of a sum.
 #[derive(Module, Debug, Slimmable)]
@@ -44,6 +44,50 @@ pub struct Lending {
     out: Linear,
 }
 
+/// Of which a network declares only one: the sizes of the others are told by the norms.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width, other, third])]
+pub struct Reader {
+    #[slim(input = [other + width + third])]
+    fc: Linear,
+    #[slim(output = [other])]
+    norm: LayerNorm,
+    #[slim(output = [third])]
+    third_norm: LayerNorm,
+}
+
+/// Declares one of them.
+#[derive(Module, Debug, Slimmable)]
+#[slim(own = [width])]
+pub struct OnlyOne {
+    #[slim(output = [width], gate)]
+    embed: Linear,
+    #[slim]
+    reader: Reader,
+}
+
+/// Reads the widths of two fields and that of the last stage.
+#[derive(Module, Debug, Slimmable)]
+pub struct MultiScale {
+    #[slim(output = [width1], gate)]
+    scale1: Linear,
+    #[slim(output = [width2], gate)]
+    scale2: Linear,
+    #[slim]
+    stages: Vec<Stage>,
+    #[slim(input = [width1 + width2 + stages.last.width])]
+    head: Linear,
+}
+
+/// Declares its width.
+#[derive(Module, Debug, Slimmable)]
+pub struct Stage {
+    #[slim(output = [width], gate)]
+    fc1: Linear,
+    #[slim(input = [width])]
+    fc2: Linear,
+}
+
 /// A product that a layer of the author's own computes.
 #[derive(Module, Debug, Slimmable)]
 #[slim(contracted = [rank])]
@@ -61,6 +105,37 @@ struct Unsized {
     fc1: Linear,
     #[slim(input = [a + b])]
     fc2: Linear,
+}
+
+#[test]
+fn a_head_reads_several_scales() {
+    let stage = |width| Stage { fc1: linear(2, width), fc2: linear(width, 2) };
+    let model = MultiScale {
+        scale1: linear(2, 3),
+        scale2: linear(2, 4),
+        stages: vec![stage(5), stage(6)],
+        head: linear(3 + 4 + 6, 2),
+    };
+    let mut plan = Plan::whole(&describe(&model).expect("sizes that agree"));
+    plan.get_mut("stages.0.width").expect("its width").keep = vec![0];
+    plan.get_mut("stages.1.width").expect("its width").keep = vec![1, 2];
+    plan.get_mut("width2").expect("a width").keep = vec![3];
+    assert_eq!(model.slim(&plan).expect("a plan for it").head.weight.dims(), [3 + 1 + 2, 2]);
+}
+
+#[test]
+fn what_nobody_declares_stays() {
+    let norm = |width| LayerNormConfig::new(width).init(&Device::flex());
+    let reader = || Reader { fc: linear(2 + 3 + 4, 5), norm: norm(2), third_norm: norm(4) };
+    assert!(described(&reader()).is_empty());
+    let model = OnlyOne { embed: linear(6, 3), reader: reader() };
+    assert_eq!(described(&model), [("width".into(), vec![3], vec![1, 1])]);
+    let mut plan = Plan::whole(&describe(&model).expect("sizes that agree"));
+    plan.cuts[0].keep = vec![0, 2];
+    let cut = model.slim(&plan).expect("a plan for it");
+    assert_eq!(cut.reader.fc.weight.dims(), [2 + 2 + 4, 5]);
+    let row = |model: &OnlyOne, row| model.reader.fc.weight.val().narrow(0, row, 1).into_data();
+    row(&cut, 3).assert_eq(&row(&model, 4), true);
 }
 
 fn ones<const D: usize>(shape: [usize; D]) -> Param<Tensor<D>> {

@@ -4,8 +4,10 @@
 use burn::tensor::activation;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use vitslim_core::data::ImageShape;
+use vitslim_core::graph::macs;
 use vitslim_core::prelude::*;
-use vitslim_core::slim::{Dimension, Plan};
+use vitslim_core::slim::{Dimension, Plan, describe, parameters_per_unit};
 
 /// Tokens of an image, which is as many pixels high; its rows are the tokens.
 pub const TOKENS: usize = 3;
@@ -187,4 +189,70 @@ pub fn draw(dimensions: &[Dimension], rng: &mut ChaCha8Rng) -> Plan {
         }
     }
     plan
+}
+
+const SIZES: Sizes = [4, 2, 3, 2, 3, 2];
+
+#[test]
+fn a_unit_costs_what_goes_when_it_is_cut() {
+    let model = Forms::init(&SIZES, &super::device()).unwrap();
+    let dimensions = describe(&model).unwrap();
+    let costs = parameters_per_unit(&model);
+    assert_eq!(costs.len(), dimensions.len());
+    // Heads with different dims have norms of their own: there is more than before. And a weight at the width of what `mix` reads and
+    // of what it writes counts twice.
+    let is_plain = |path: &str| !["separate.qk", "width"].contains(&path);
+    for (path, cost) in costs.into_iter().filter(|(path, _)| is_plain(path)) {
+        let mut plan = Plan::whole(&dimensions);
+        plan.get_mut(&path).unwrap().keep.remove(0);
+        let left = model.slim(&plan).unwrap().num_params();
+        assert_eq!(model.num_params() - left, cost, "{path}");
+    }
+}
+
+#[test]
+fn multiply_adds_are_those_of_the_heads_that_are_left() {
+    let model = Forms::init(&SIZES, &super::device()).unwrap();
+    let dimensions = describe(&model).unwrap();
+    let image = ImageShape { channels: 1, size: TOKENS };
+    let mut plan = Plan::whole(&dimensions);
+    let check = |plan: &Plan| {
+        let heads = |path: &str| -> Vec<u64> {
+            let cut = plan.get(path).unwrap();
+            let size = cut.of[0];
+            let of_head = |head: usize| cut.keep.iter().filter(|unit| **unit / size == head).count() as u64;
+            (0..3).map(of_head).collect()
+        };
+        let [width, grown] = ["width", "grown"].map(|path| plan.get(path).unwrap().keep.len() as u64);
+        let tokens = TOKENS as u64;
+        let attention = |queries: u64, qk: Vec<u64>, v: Vec<u64>| -> u64 {
+            let head = |(qk, v): (&u64, &u64)| {
+                let layers = tokens * width * (queries * qk + qk + v + queries * v);
+                // Scores of 0 are computed like those of one dim.
+                let scores = if *v > 0 { queries * tokens * tokens * ((*qk).max(1) + v) } else { 0 };
+                layers + scores
+            };
+            qk.iter().zip(&v).map(head).sum()
+        };
+        let turned: Vec<u64> = heads("turned.rot").iter().map(|pairs| 2 * pairs).collect();
+        let expected = tokens * tokens * width
+            + tokens * width * (grown + width + grown + 2)
+            + attention(1, heads("fused.qk"), heads("fused.v"))
+            + attention(2, heads("separate.qk"), heads("separate.v"))
+            + attention(1, turned.clone(), turned)
+            + 3 * (2 * width + grown);
+        assert_eq!(macs(&model.slim(plan).unwrap(), image).unwrap(), expected);
+    };
+    check(&plan);
+    for (path, keep) in [
+        ("width", vec![0, 1, 3]),
+        ("fused.qk", vec![1, 4, 5]),
+        ("fused.v", vec![0, 3, 4, 5]),
+        ("separate.qk", vec![2]),
+        ("separate.v", vec![0, 1, 2, 7]),
+        ("turned.rot", vec![0, 1, 5]),
+    ] {
+        plan.get_mut(path).unwrap().keep = keep;
+    }
+    check(&plan);
 }

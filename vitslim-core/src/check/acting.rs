@@ -56,7 +56,7 @@ impl Taking<'_> {
     /// Notes what is removed from `layer` with the units of the dimension at `path`.
     fn take<S: Side, L: SlimLayer<S>>(&mut self, axis: &DimensionAxis, path: &str, layer: &L, side: S) {
         let Some(cut) = self.plan.get(path).filter(|cut| cut.keep.len() < cut.units()) else { return };
-        let kept = Kept::of(cut);
+        let kept = Kept::of_groups(cut.by_group());
         let left = axis.left(|other| (other == path).then_some(&kept));
         let device = layer.devices().into_iter().next().unwrap_or_default();
         // With each value replaced by its index, what is left of the layer tells which values it removes.

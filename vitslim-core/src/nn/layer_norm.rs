@@ -172,3 +172,40 @@ impl LayerNorm {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance};
+
+    use super::*;
+
+    #[test]
+    fn heads_that_share_a_norm_are_normalised_by_themselves() {
+        let device = Device::flex();
+        let random = |size| Tensor::<1>::random([size], Distribution::Normal(0.0, 1.0), &device);
+        let mut norm = LayerNormConfig::new(4).with_heads(3).init(&device);
+        (norm.gamma, norm.beta) = (Param::from_tensor(random(4)), Some(Param::from_tensor(random(4))));
+        let x = random(2 * 5 * 12).reshape([2, 5, 12]);
+        let alone = LayerNorm { heads: 1, ..norm.clone() };
+        let heads = (0..3).map(|head| alone.forward(x.clone().narrow(2, 4 * head, 4))).collect();
+        let expected = Tensor::cat(heads, 2);
+        let layout = HeadLayout::new(3, 4);
+        let close = |found: Tensor<3>, expected: &Tensor<3>| {
+            found.into_data().assert_approx_eq::<f32>(&expected.to_data(), Tolerance::absolute(1e-5));
+        };
+        close(norm.forward_heads(x.clone(), &layout), &expected);
+        // With masks, each head has its own copy.
+        let ones = norm.clone().scale(Output, Tensor::ones([12], &device));
+        assert_eq!((ones.gamma.dims(), ones.heads), ([12], 1));
+        close(ones.forward_heads(x, &layout), &expected);
+
+        // All heads keep the same dims, and go on sharing; or different ones.
+        let cut = |kept: &[usize]| norm.clone().select(Output, index_tensor(kept, &device));
+        let shared = cut(&[4, 5, 7, 0, 1, 3]);
+        assert_eq!((shared.gamma.dims(), shared.heads), ([3], 2));
+        let own = cut(&[0, 5, 6, 7]);
+        assert_eq!((own.gamma.dims(), own.heads), ([4], 1));
+        let own = cut(&[]);
+        assert_eq!((own.gamma.dims(), own.heads), ([0], 1));
+    }
+}

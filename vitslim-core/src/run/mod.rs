@@ -25,6 +25,8 @@ mod prepare;
 mod remaining;
 mod restore;
 mod setting;
+#[cfg(test)]
+mod shared_norms;
 mod sharing;
 mod spare;
 mod state;

@@ -21,7 +21,7 @@ use super::keys::PreparedBudget;
 use super::network::Network;
 use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
-use super::restore::subnet as restored;
+use super::restore::{base, subnet as restored};
 use super::setting::Setting;
 use super::sharing::Sharing;
 use super::state::{has_subnet, summary};
@@ -189,7 +189,8 @@ impl<A: Architecture> Run<'_, A> {
         }
         if device.as_deref() != Some(self.setting.device_name) {
             self.check_interrupt()?;
-            let model = restored(dense.clone(), &self.folder.path().join(SUBNETS).join(label))?;
+            let model =
+                restored(base(self.prepared, dense.clone()), &self.folder.path().join(SUBNETS).join(label))?;
             (summary.images_per_second, summary.speedup) = self.speed(dense, &model)?;
             summary = self.save_result(summary)?;
         }

@@ -16,8 +16,9 @@ use super::initial::initial;
 use super::prepare::Prepared;
 use super::target::Target;
 use super::weights::{AS_PLANNED, head_order};
+use crate::experiment::CutRule;
 use crate::models::{Architecture, ConfigError};
-use crate::slim::{Plan, PlanError, heads_as_planned, heads_by_size};
+use crate::slim::{MaskSet, MaskSpec, Plan, PlanError, heads_as_planned, heads_by_size};
 use crate::train::{CheckpointError, load_pretrained};
 
 /// Number of differences in a file of weights that an error lists.
@@ -99,7 +100,7 @@ pub fn restore<A: Architecture>(
     match &target.label {
         None => dense(prepared, &target.run, initial),
         Some(label) => {
-            let model = subnet(initial, &target.run.join(SUBNETS).join(label))?;
+            let model = subnet(base(prepared, initial), &target.run.join(SUBNETS).join(label))?;
             Ok(Restored { model, epoch: None, notes: Vec::new() })
         }
     }
@@ -127,14 +128,24 @@ fn dense<A: Architecture>(
     Ok(Restored { model: loaded.model, epoch: Some(loaded.epoch), notes })
 }
 
-/// The sub-network in `folder` of the run whose dense network is built like `initial`.
-pub(super) fn subnet<A: Architecture>(initial: A, folder: &Path) -> Result<A, RestoreError> {
+/// A network whose parameters have the shapes of that which the run of `prepared` cuts, made of the dense one: where masks are folded,
+/// heads that shared a parameter have one each.
+pub(super) fn base<A: Architecture>(prepared: &Prepared<A>, dense: A) -> A {
+    let searched = prepared.searched.iter().map(|(dimension, _)| (dimension.clone(), MaskSpec::default()));
+    match prepared.experiment.cut {
+        CutRule::Fold => dense.fold(&MaskSet::new(&searched.collect::<Vec<_>>(), &Device::flex())),
+        CutRule::Hard => dense,
+    }
+}
+
+/// The sub-network in `folder` of a run that cuts networks like `base`.
+pub(super) fn subnet<A: Architecture>(base: A, folder: &Path) -> Result<A, RestoreError> {
     let path = folder.join(PLAN);
     let text = String::from_utf8(read(&path)?)
         .map_err(|_| RestoreError::Damaged { path: path.clone(), reason: "it is not text".to_owned() })?;
     let plan: Plan = ron::from_str(&text)
         .map_err(|error| RestoreError::Damaged { path: path.clone(), reason: error.to_string() })?;
-    let sliced = initial
+    let sliced = base
         .slim(&plan)
         .map_err(|error: PlanError| RestoreError::Unfit { path: path.clone(), reason: error.to_string() })?;
     let path = folder.join(WEIGHTS);

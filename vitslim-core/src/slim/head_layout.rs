@@ -34,7 +34,12 @@ impl HeadLayout {
     }
 
     /// The layout with `queries` queries for each head of keys and values, which share it (Ainslie et al. 2023).
+    ///
+    /// # Panics
+    ///
+    /// When there are none.
     pub fn with_queries(self, queries: usize) -> Self {
+        assert!(queries > 0, "heads of keys and values without queries");
         Self { queries, ..self }
     }
 
@@ -49,7 +54,7 @@ impl HeadLayout {
     }
 
     /// The units of each head, for each of the dimensions that are `laid_out`: of two, the first is that of queries and keys.
-    pub(crate) fn units(&self, laid_out: &[LaidOut]) -> Vec<Vec<usize>> {
+    pub(super) fn units(&self, laid_out: &[LaidOut]) -> Vec<Vec<usize>> {
         let sizes: &[&[usize]] = match laid_out.len() {
             2 => &[self.qk_sizes(), &self.sizes],
             _ => &[&self.sizes],

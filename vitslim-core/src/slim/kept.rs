@@ -1,7 +1,5 @@
 //! What stays of a dimension, and in which order.
 
-use super::plan::Cut;
-
 /// The groups of a dimension that stay, in their new order; a dimension that is not grouped has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kept {
@@ -23,17 +21,13 @@ impl Kept {
         Self::of_groups(units_of_groups(sizes))
     }
 
-    /// The units that `cut` keeps. All groups stay, even those without units.
-    pub(crate) fn of(cut: &Cut) -> Self {
-        Self::of_groups(cut.by_group())
-    }
-
     /// All units but the first.
     pub(crate) fn without_first(sizes: &[usize]) -> Self {
         Self::of_groups(units_without_first(sizes))
     }
 
-    fn of_groups(units: Vec<Vec<usize>>) -> Self {
+    /// These units of each group. All groups stay, even those without units.
+    pub(crate) fn of_groups(units: Vec<Vec<usize>>) -> Self {
         let groups = (0..units.len()).collect::<Vec<_>>();
         Self::ordered(units, &groups)
     }

@@ -205,7 +205,7 @@ impl Cut {
     }
 
     /// The kept units of each group.
-    pub(super) fn by_group(&self) -> Vec<Vec<usize>> {
+    pub(crate) fn by_group(&self) -> Vec<Vec<usize>> {
         let mut start = 0;
         let mut groups = Vec::with_capacity(self.of.len());
         for size in &self.of {

@@ -30,7 +30,7 @@ pub(super) fn axis(
     let Resolving { dimensions, unknown, .. } = resolving;
     let layer = scope.path_of(field);
     let mut axis = DimensionAxis { layer, gated, dimensions, features };
-    axis.dimensions().next()?;
+    let is_prunable = axis.dimensions().next().is_some();
     match unknown.as_slice() {
         [] => {}
         // The rest of the features are those of its units, which counted as none.
@@ -42,11 +42,13 @@ pub(super) fn axis(
             scope.learn(&dimension.path, dimension.groups.clone());
         }
         [first, ..] => {
-            scope.lack(axis.layer, axis.dimensions[*first].path.clone());
+            if is_prunable {
+                scope.lack(axis.layer, axis.dimensions[*first].path.clone());
+            }
             return None;
         }
     }
-    Some(axis)
+    is_prunable.then_some(axis)
 }
 
 struct Resolving<'a> {
@@ -98,7 +100,7 @@ impl Resolving<'_> {
             return known;
         }
         let number = self.dimensions.len();
-        let groups = self.scope.sizes(&path).cloned();
+        let groups = self.scope.sizes(&path).map(<[usize]>::to_vec);
         if groups.is_none() {
             self.unknown.push(number);
         }

@@ -133,8 +133,8 @@ impl Scope {
     }
 
     /// Units of each group of the dimension at `path`, if a layer or layout has told them.
-    pub(super) fn sizes(&self, path: &str) -> Option<&Vec<usize>> {
-        self.sizes.get(path)
+    pub(super) fn sizes(&self, path: &str) -> Option<&[usize]> {
+        self.sizes.get(path).map(Vec::as_slice)
     }
 
     /// Remembers the units of each group of the dimension at `path`.

@@ -36,7 +36,11 @@ impl<'a> Slice<'a> {
             device,
             features,
             cuts: plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect(),
-            kept: plan.cuts.iter().map(|cut| (cut.dimension.clone(), Kept::of(cut))).collect(),
+            kept: plan
+                .cuts
+                .iter()
+                .map(|cut| (cut.dimension.clone(), Kept::of_groups(cut.by_group())))
+                .collect(),
             tokens_left: None,
             error: None,
         }
