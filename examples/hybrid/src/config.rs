@@ -70,6 +70,6 @@ impl CoAtNetConfig {
 
     /// Height and width of the grid of a stage.
     pub fn side(&self, stage: usize) -> usize {
-        self.image_size / self.stem_stride >> stage
+        (self.image_size / self.stem_stride) >> stage
     }
 }

@@ -151,7 +151,8 @@ fn an_axis_of_groups_of_another_size_or_with_a_gate() {
     assert!(describe(&attention(2, None)).is_ok());
     assert_eq!(
         describe(&attention(6, None)).unwrap_err().to_string(),
-        "the axis(0) of `bias.table` cannot carry `head_dim`: it has 6 features, but its axis names only the 2 groups"
+        "the axis(0) of `bias.table` cannot carry `head_dim`: it has 6 features, but its axis names only the 2 groups: \
+         name their units too, if each has its own"
     );
     assert_eq!(
         describe(&attention(2, Some(GatedBias { table: table(2) }))).unwrap_err().to_string(),

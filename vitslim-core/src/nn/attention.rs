@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::heads::{Run, features, joined};
 use super::product;
 use crate::slim::HeadLayout;
 
@@ -84,116 +85,9 @@ impl HeadLayout {
         joined(attended, &q)
     }
 
-    /// Queries, keys and values of one tensor, as [`attend_separate`](Self::attend_separate) takes them.
-    ///
-    /// # Shapes
-    ///
-    /// - qkv: `[batch, tokens, 3 * features]`, ordered (q | k | v, head, dim)
-    /// - output: `[batch, tokens, features]` each, ordered (head, dim)
-    pub fn split(&self, qkv: Tensor<3>) -> [Tensor<3>; 3] {
-        let qk: usize = self.qk_sizes().iter().sum();
-        let mut start = 0;
-        [qk * self.queries, qk, self.features()].map(|width| {
-            start += width;
-            features(&qkv, start - width, width)
-        })
-    }
-
-    /// Likewise, of a tensor that has them head by head: the output of a layer annotated `[heads, qk + qk + v]` or
-    /// `[heads, 3, head_dim]`.
-    ///
-    /// # Shapes
-    ///
-    /// - qkv: `[batch, tokens, 3 * features]`, ordered (head, q | k | v, dim)
-    /// - output: `[batch, tokens, features]` each, ordered (head, dim)
-    pub fn split_heads(&self, qkv: Tensor<3>) -> [Tensor<3>; 3] {
-        self.parts_of_heads(&qkv, |qk, v| [self.queries * qk, qk, v])
-    }
-
-    /// Keys and values of a tensor that has them head by head: the output of a layer annotated `[heads, qk + v]`.
-    ///
-    /// # Shapes
-    ///
-    /// - kv: `[batch, tokens, 2 * features]`, ordered (head, k | v, dim)
-    /// - output: `[batch, tokens, features]` each, ordered (head, dim)
-    pub fn split_heads_kv(&self, kv: Tensor<3>) -> [Tensor<3>; 2] {
-        self.parts_of_heads(&kv, |qk, v| [qk, v])
-    }
-
-    /// Queries or keys, with `map` applied to heads of the same size together: `[batch, tokens, heads, dims]` to the same.
-    pub(super) fn map_heads(&self, x: Tensor<3>, map: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<3> {
-        let [batch, tokens, width] = x.dims();
-        let all: usize = self.qk_sizes().iter().sum();
-        if all == 0 || width == 0 {
-            return x;
-        }
-        let queries = width / all;
-        let (mut mapped, mut start) = (Vec::new(), 0);
-        for heads in self.qk_sizes().chunk_by(|a, b| a == b) {
-            let (count, dims) = (heads.len() * queries, heads[0]);
-            if dims > 0 {
-                let run = features(&x, start, count * dims).reshape([batch, tokens, count, dims]);
-                mapped.push(map(run).reshape([batch, tokens, count * dims]));
-            }
-            start += count * dims;
-        }
-        joined(mapped, &x)
-    }
-
     fn attend_side_by_side(&self, qkv: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
         let [q, k, v] = self.split(qkv);
         self.attend_separate(q, k, v, bias)
-    }
-
-    fn parts_of_heads<const N: usize>(
-        &self,
-        x: &Tensor<3>,
-        widths: impl Fn(usize, usize) -> [usize; N],
-    ) -> [Tensor<3>; N] {
-        let [batch, tokens, _] = x.dims();
-        let mut parts = [(); N].map(|()| Vec::new());
-        let mut start = 0;
-        for Run { heads, qk, v } in self.runs() {
-            let widths = widths(qk, v);
-            let each: usize = widths.iter().sum();
-            let mut inside = 0;
-            for (part, width) in parts.iter_mut().zip(widths) {
-                if width > 0 {
-                    let run = features(x, start, heads * each).reshape([batch, tokens, heads, each]);
-                    part.push(run.narrow(3, inside, width).reshape([batch, tokens, heads * width]));
-                }
-                inside += width;
-            }
-            start += heads * each;
-        }
-        parts.map(|part| joined(part, x))
-    }
-
-    /// Neighbouring heads of the same size.
-    fn runs(&self) -> Vec<Run> {
-        let sizes: Vec<(usize, usize)> =
-            self.qk_sizes().iter().copied().zip(self.sizes.iter().copied()).collect();
-        let runs = sizes.chunk_by(|a, b| a == b);
-        runs.map(|run| Run { heads: run.len(), qk: run[0].0, v: run[0].1 }).collect()
-    }
-}
-
-/// Heads of the same size.
-struct Run {
-    heads: usize,
-    /// Dims of queries and keys.
-    qk: usize,
-    /// Dims of values.
-    v: usize,
-}
-
-/// `width` features of `x` from `start` on. Burn does not narrow to nothing.
-fn features(x: &Tensor<3>, start: usize, width: usize) -> Tensor<3> {
-    let [batch, tokens, all] = x.dims();
-    match width {
-        0 => Tensor::zeros([batch, tokens, 0], &x.device()),
-        _ if width == all => x.clone(),
-        _ => x.clone().narrow(2, start, width),
     }
 }
 
@@ -227,15 +121,6 @@ fn side_by_side(x: Tensor<4>, tokens: usize) -> Tensor<3> {
     }
 }
 
-/// The features `parts` side by side; none, if there are no parts, for the tokens of `x`.
-fn joined(mut parts: Vec<Tensor<3>>, x: &Tensor<3>) -> Tensor<3> {
-    match parts.len() {
-        0 => features(x, 0, 0),
-        1 => parts.remove(0),
-        _ => Tensor::cat(parts, 2),
-    }
-}
-
 /// The `bias` of `heads` heads of so many `queries` from `head` on, one for each sequence of the batch or one for all.
 fn bias_of(bias: Tensor<4>, head: usize, [heads, queries]: [usize; 2], batch: usize) -> Tensor<4> {
     let [n, of_heads, tokens, keys] = bias.dims();
@@ -253,6 +138,7 @@ mod tests {
     use burn::tensor::{Device, Distribution, Tolerance, activation};
 
     use super::*;
+    use crate::nn::heads::tests::{grouped, places};
 
     #[test]
     #[should_panic(expected = "the bias has 2 heads, but there are 4")]
@@ -292,6 +178,49 @@ mod tests {
                     start += size;
                 }
                 expected.push(Tensor::cat(heads, 1));
+            }
+            let expected = Tensor::<2>::stack::<3>(expected, 0).into_data();
+            found.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
+        }
+    }
+
+    #[test]
+    fn each_query_attends_to_the_keys_and_values_of_its_head() {
+        let (batch, tokens, keys) = (4, 3, 5);
+        let layout = grouped();
+        let (q, k, v) = (random([batch, tokens, 10]), random([batch, keys, 5]), random([batch, keys, 9]));
+        let k_places = places(layout.qk_sizes().iter().copied());
+        let v_places = places(layout.sizes.iter().copied());
+        let q_places = places(layout.qk_sizes().iter().flat_map(|&size| [size, size]));
+        for shape in [None, Some([1, 10]), Some([2, 10]), Some([4, 1])] {
+            let bias = shape.map(|[n, heads]| random([n, heads, tokens, keys]));
+            let found = layout.attend_separate(q.clone(), k.clone(), v.clone(), bias.clone());
+            let mut expected = Vec::new();
+            for sequence in 0..batch {
+                let mut queries = Vec::new();
+                for query in (0..10).filter(|query| layout.sizes[query / 2] > 0) {
+                    let head = query / 2;
+                    let of = |x: &Tensor<3>, place: &std::ops::Range<usize>| {
+                        x.clone()
+                            .narrow(0, sequence, 1)
+                            .narrow(2, place.start, place.len())
+                            .squeeze_dim::<2>(0)
+                    };
+                    let mut scores = match layout.qk_sizes()[head] {
+                        0 => Tensor::zeros([tokens, keys], &q.device()),
+                        _ => {
+                            of(&q, &q_places[query]).matmul(of(&k, &k_places[head]).transpose())
+                                * layout.scale
+                        }
+                    };
+                    if let Some(bias) = &bias {
+                        let [n, of_heads, ..] = bias.dims();
+                        let bias = bias.clone().narrow(0, sequence % n, 1).narrow(1, query % of_heads, 1);
+                        scores = scores + bias.reshape([tokens, keys]);
+                    }
+                    queries.push(activation::softmax(scores, 1).matmul(of(&v, &v_places[head])));
+                }
+                expected.push(Tensor::cat(queries, 1));
             }
             let expected = Tensor::<2>::stack::<3>(expected, 0).into_data();
             found.into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));

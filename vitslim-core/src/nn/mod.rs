@@ -19,6 +19,7 @@ mod drop_path;
 mod dropout;
 mod embedding;
 mod group_norm;
+mod heads;
 mod init;
 mod layer_norm;
 mod linear;
