@@ -1,8 +1,9 @@
 //! Attention whose features are not simply queries, keys and values of one size.
 
 use vitslim_core::prelude::*;
+use vitslim_core::slim::{Plan, describe};
 
-use crate::harness::{Masks, Network, check, flat, tokens};
+use crate::harness::{Masks, Network, check, device, flat, input, masks, network, tokens};
 
 fn linear(inputs: usize, outputs: usize, device: &Device) -> Linear {
     LinearConfig::new(inputs, outputs).init(device)
@@ -227,4 +228,21 @@ fn turned(x: Tensor<3>, heads: &HeadLayout, frequencies: Tensor<1>) -> Tensor<3>
 #[test]
 fn pairs_of_dims_that_are_turned_together() {
     check::<Rotary>();
+}
+
+#[test]
+fn fixed_frequencies_stay_fixed() {
+    let mut rng = rand::SeedableRng::seed_from_u64(5);
+    let mut model: Rotary = network(&mut rng);
+    model.frequencies = model.frequencies.set_require_grad(false);
+    let model = model.train();
+    let mut plan = Plan::whole(&describe(&model).unwrap());
+    plan.get_mut("rot").unwrap().keep = vec![0, 3, 4];
+    let sliced = model.slim(&plan).unwrap();
+    assert!(!sliced.frequencies.val().is_require_grad() && sliced.proj.weight.val().is_require_grad());
+    let x = Tensor::from_inner(input(&mut rng));
+    for network in [model.gate(&masks(&model, &device(), &mut rng).train()), sliced] {
+        let gradients = network.forward(x.clone(), &Masks::default()).sum().backward();
+        assert!(network.frequencies.val().grad(&gradients).is_none());
+    }
 }
