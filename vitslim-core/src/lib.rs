@@ -53,4 +53,6 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../../docs/architectures.md")]
     struct Architectures;
+    #[doc = include_str!("../../docs/running.md")]
+    struct Running;
 }

@@ -60,7 +60,8 @@ pub fn export<A: Architecture>(
                 format!("The network `{label}` of a `{}` that vitslim trained.", network.architecture);
             let files = to_pytorch(model, plan, image, module, &title, &description)?;
             let weights = out.with_extension("safetensors");
-            Ok(vec![(out.to_owned(), files.text.into_bytes()), (weights, files.weights)])
+            // The text last: with it, the network is complete.
+            Ok(vec![(weights, files.weights), (out.to_owned(), files.text.into_bytes())])
         }
     }
 }
