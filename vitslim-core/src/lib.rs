@@ -57,4 +57,6 @@ mod documents {
     struct Architectures;
     #[doc = include_str!("../../docs/recipes.md")]
     struct Recipes;
+    #[doc = include_str!("../../docs/running.md")]
+    struct Running;
 }

@@ -60,7 +60,8 @@ pub fn export<A: Architecture>(
                 format!("The network `{label}` of a `{}` that vitslim trained.", network.architecture);
             let files = to_pytorch(model, plan, image, module, &title, &description)?;
             let weights = out.with_extension("safetensors");
-            Ok(vec![(out.to_owned(), files.text.into_bytes()), (weights, files.weights)])
+            // The text last: with it, the network is complete.
+            Ok(vec![(weights, files.weights), (out.to_owned(), files.text.into_bytes())])
         }
     }
 }
@@ -106,13 +107,15 @@ pub fn to_pytorch<A: Architecture>(
     let trace = Trace::new(&planned, image)?;
     let mut layouts = HashMap::new();
     for tensor in planned.collect(None, Some(Box::new(BurnToPyTorchAdapter)), false) {
-        let name = tensor.name.clone();
+        let (name, shape) = (tensor.name.clone(), tensor.shape.to_vec());
         let bytes = tensor.into_bytes().map_err(|error| ExportError::Weights(error.to_string()))?;
-        layouts.insert(name, bytes);
+        layouts.insert(name, (shape, bytes));
     }
     let known: HashMap<_, _> = trace.known.values().map(|known| (known.name.as_str(), known)).collect();
     let transposed = |name: &str| match (known.get(name), layouts.get(name)) {
-        (Some(known), Some(bytes)) => known.data.as_bytes() != &bytes[..],
+        (Some(known), Some((shape, bytes))) => {
+            known.data.shape().as_slice() != shape || known.data.as_bytes() != &bytes[..]
+        }
         _ => false,
     };
     let module = pytorch::module(&trace, module, title, transposed)?;
