@@ -9,7 +9,7 @@ use super::net::{Part, TOKENS, WIDTH, linear};
 const HEADS: usize = 2;
 
 macro_rules! side_by_side {
-    ($name:ident: $input:tt) => {
+    ($name:ident: $(#[$input:meta])*) => {
         /// Two widths side by side, and two features that stay.
         #[derive(Module, Debug, Slimmable)]
         pub struct $name {
@@ -17,7 +17,7 @@ macro_rules! side_by_side {
             left: Linear,
             #[slim(output = [b], gate)]
             right: Linear,
-            #[slim(input = $input)]
+            $(#[$input])*
             back: Linear,
         }
 
@@ -37,9 +37,31 @@ macro_rules! side_by_side {
     };
 }
 
-side_by_side!(Concatenated: [a + 2 + b]);
-side_by_side!(ConcatenatedInOtherOrder: [b + 2 + a]);
-side_by_side!(ConcatenatedShort: [a + 1 + b]);
+side_by_side!(Concatenated: #[slim(input = [a + 2 + b])]);
+side_by_side!(ConcatenatedInOtherOrder: #[slim(input = [b + 2 + a])]);
+side_by_side!(ConcatenatedShort: #[slim(input = [a + 1 + b])]);
+
+/// One of two layers that read the width is not annotated: it reads features that stay too.
+#[derive(Module, Debug, Slimmable)]
+pub struct ConcatenationMissed {
+    #[slim(output = [a], gate)]
+    left: Linear,
+    #[slim(input = [a])]
+    one: Linear,
+    back: Linear,
+}
+
+impl Part for ConcatenationMissed {
+    fn new(device: &Device) -> Self {
+        Self { left: linear(WIDTH, 4, device), one: linear(4, WIDTH, device), back: linear(9, WIDTH, device) }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let a = self.left.forward(x.clone());
+        let beside = Tensor::cat(vec![x.clone().narrow(2, 0, 5), a.clone()], 2);
+        x + self.one.forward(activation::gelu(a)) + self.back.forward(beside)
+    }
+}
 
 macro_rules! levit {
     ($name:ident: $output:tt) => {

@@ -377,6 +377,11 @@ const PLANTED: &[Planted] = &[
         ],
     ),
     (
+        "a reader of what lies side by side missed",
+        checked_part::<forms::ConcatenationMissed>,
+        &["`blocks.0.a` (and 1 like it)", "Write `#[slim(input = [5 + a])]` on it"],
+    ),
+    (
         "head by head, annotated as side by side",
         checked_part::<forms::HeadsSideBySide>,
         &["write `output = [heads, qk + qk + v]` on `blocks.*.qkv`"],

@@ -19,8 +19,8 @@ pub(super) enum Amendment {
     Factors { place: Place, features: Features },
     /// Take the dimensions off this axis.
     Remove(Place),
-    /// Annotate these axes of parameters with the dimension.
-    Add { dimension: String, axes: Vec<ParameterAxis>, outer: usize, inner: usize, gated: bool },
+    /// Annotate these axes of parameters with the dimension, which `features` numbers 0.
+    Add { dimension: String, axes: Vec<ParameterAxis>, features: Features, gated: bool },
 }
 
 /// An annotated side of a layer.
@@ -130,12 +130,12 @@ impl<M: DimensionMapper> ModuleMapper for Adding<'_, M> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
-        let Amendment::Add { dimension, axes, outer, inner, gated } = self.amendment else { return param };
+        let Amendment::Add { dimension, axes, features, gated } = self.amendment else { return param };
         let here = pattern(&path);
         let Some(added) = axes.iter().find(|added| added.parameter == here) else { return param };
         let Some(dimension) = dimension_around(dimension, &path) else { return param };
-        let units = param.dims()[added.axis] / (outer * inner);
-        let axis = DimensionAxis::plain(dimension, path, [*outer, units, *inner], *gated);
+        let extent = param.dims()[added.axis];
+        let axis = DimensionAxis::of_one(dimension, path, features.clone(), extent, *gated);
         self.mapper.map_axis(axis, Along { param, axis: added.axis }, Output).param
     }
 }

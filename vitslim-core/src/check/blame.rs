@@ -177,17 +177,19 @@ impl Writer {
             Amendment::Remove(place @ Place { layer, side, .. }) => {
                 format!("take `{}` from the `{side}` of `{layer}`, which is another axis", self.units(place))
             }
-            Amendment::Add { dimension, axes, outer, inner, gated } => {
+            Amendment::Add { dimension, axes, features, gated } => {
                 let gate = if *gated { ", gate" } else { "" };
                 let (field, side) = self.field(&axes[0]);
-                let list = self.list(dimension, &field, *outer, *inner);
+                let dimensions = vec![dimension.clone()];
+                let place = Place { layer: field.clone(), side: side.clone(), dimensions };
+                let list = self.factors(features, &place).join(", ");
                 // The layer is annotated, so it is the layer that leaves the parameter out.
                 if let (Some(layer), _) = split(&field)
                     && self.axes.has(layer, dimension)
                 {
                     return format!("let `SlimLayer::select` of `{layer}` cut `{field}` too");
                 }
-                format!("is `{field}` annotated? Write `#[slim({side} = {list}{gate})]` on it")
+                format!("is `{field}` annotated? Write `#[slim({side} = [{list}]{gate})]` on it")
             }
         }
     }
@@ -199,34 +201,35 @@ impl Writer {
 
     /// The factors of an axis, as they are written at `place`.
     fn factors(&self, features: &Features, place: &Place) -> Vec<String> {
-        let and = |first: String, inside: &Features| [vec![first], self.factors(inside, place)].concat();
-        match features {
-            Features::One => Vec::new(),
-            Features::Times(count, inside) => and(count.to_string(), inside),
-            Features::Groups(of, inside) => {
-                let dimension = &place.dimensions[*of];
-                let groups = self.names.groups.get(dimension);
-                and(groups.map_or_else(|| dimension.clone(), |groups| (*groups).to_owned()), inside)
-            }
-            Features::Units(of, inside) => and(self.names.of(&place.dimensions[*of], &place.layer), inside),
+        self.factors_within(features, place, false)
+    }
+
+    /// Likewise of a part of an axis, whose groups are written around it if it `is_grouped`.
+    fn factors_within(&self, features: &Features, place: &Place, is_grouped: bool) -> Vec<String> {
+        let (first, inside, is_grouped) = match features {
+            Features::One => return Vec::new(),
             Features::Sum(terms) => {
-                let term = |term: &Features| match self.factors(term, place).as_slice() {
+                let term = |term: &Features| match self.factors_within(term, place, is_grouped).as_slice() {
                     [one] => one.clone(),
                     factors => format!("({})", factors.join(", ")),
                 };
-                vec![terms.iter().map(term).collect::<Vec<_>>().join(" + ")]
+                return vec![terms.iter().map(term).collect::<Vec<_>>().join(" + ")];
             }
-        }
+            Features::Times(count, inside) => (vec![count.to_string()], inside, is_grouped),
+            Features::Groups(of, inside) => (self.groups(&place.dimensions[*of]), inside, true),
+            Features::Units(of, inside) => {
+                let dimension = &place.dimensions[*of];
+                let mut names = if is_grouped { Vec::new() } else { self.groups(dimension) };
+                names.push(self.names.of(dimension, &place.layer));
+                (names, inside, is_grouped)
+            }
+        };
+        [first, self.factors_within(inside, place, is_grouped)].concat()
     }
 
-    /// `[3, heads, head_dim]`, as it is written at `field`.
-    fn list(&self, dimension: &str, field: &str, outer: usize, inner: usize) -> String {
-        let unit = self.names.of(dimension, field);
-        let count = |count: usize| (count > 1).then(|| count.to_string());
-        let group = self.names.groups.get(dimension).map(|group| (*group).to_owned());
-        let factors: Vec<String> =
-            [count(outer), group, Some(unit.to_owned()), count(inner)].into_iter().flatten().collect();
-        format!("[{}]", factors.join(", "))
+    /// What the groups of `dimension` are called, if it has any.
+    fn groups(&self, dimension: &str) -> Vec<String> {
+        self.names.groups.get(dimension).map(|groups| (*groups).to_owned()).into_iter().collect()
     }
 
     /// The field to annotate for `axis`, a layer or the parameter itself, and the key.

@@ -28,7 +28,9 @@ pub(super) fn repairs<A: Architecture>(
         culprit.guilty.iter().map(|&index| &culprit.subject.dimensions[index]).collect();
     let gates = gates(&axes, &dimensions, acting);
     let factors = factors(&axes, &dimensions);
-    let additions = additions(culprit, &axes, &dimensions);
+    let is_sum = |addition: &Amendment| matches!(addition, Amendment::Add { features, .. } if matches!(features, Features::Sum(_)));
+    let (sums, additions): (Vec<_>, Vec<_>) =
+        additions(culprit, &axes, &dimensions).into_iter().partition(is_sum);
     let removals: Vec<Amendment> =
         axes.of_dimensions(&dimensions).map(|axis| Amendment::Remove(axis.place.clone())).collect();
     let mut left = attempts;
@@ -36,7 +38,7 @@ pub(super) fn repairs<A: Architecture>(
         left = left.saturating_sub(1);
         left > 0 && culprit.subject.compare(&culprit.plan, amendments).is_same()
     };
-    for single in [&gates, &factors, &additions, &removals] {
+    for single in [&gates, &factors, &additions, &removals, &sums] {
         let found: Vec<Vec<Amendment>> = single
             .iter()
             .map(|amendment| vec![amendment.clone()])
@@ -123,11 +125,11 @@ fn additions<A: Architecture>(
             .collect();
         let fits = |parameter: &Parameter, axis: usize| {
             let size = parameter.shape[axis];
-            size > 0 && size.is_multiple_of(dimension.units()) && !axes.carries(&parameter.path, axis)
+            size >= dimension.units() && !axes.carries(&parameter.path, axis)
         };
         for parameter in &candidates {
             for axis in (0..parameter.shape.len()).filter(|&axis| fits(parameter, axis)) {
-                let count = parameter.shape[axis] / dimension.units();
+                let orders = orders(parameter.shape[axis], dimension.units());
                 let of =
                     |parameter: &Parameter, axis| ParameterAxis { parameter: pattern(&parameter.path), axis };
                 let alone = vec![of(parameter, axis)];
@@ -145,10 +147,10 @@ fn additions<A: Architecture>(
                     choices.push(alone);
                 }
                 for axes in choices {
-                    for (outer, inner) in divisions(count) {
+                    for features in &orders {
                         for gated in [false, true] {
-                            let (dimension, axes) = (name.clone(), axes.clone());
-                            additions.push(Amendment::Add { dimension, axes, outer, inner, gated });
+                            let (dimension, axes, features) = (name.clone(), axes.clone(), features.clone());
+                            additions.push(Amendment::Add { dimension, axes, features, gated });
                         }
                     }
                 }
@@ -158,6 +160,20 @@ fn additions<A: Architecture>(
     // Those without a gate first.
     additions.sort_by_key(|addition| matches!(addition, Amendment::Add { gated: true, .. }));
     additions
+}
+
+/// What `size` features may be of a dimension with so many `units`: all, or the first or last, beside what stays.
+fn orders(size: usize, units: usize) -> Vec<Features> {
+    let dimension = |inner: usize| Features::Units(0, Features::One.times(inner).into());
+    match size - units {
+        _ if size.is_multiple_of(units) => {
+            divisions(size / units).map(|(outer, inner)| dimension(inner).times(outer)).collect()
+        }
+        rest => {
+            let rest = Features::One.times(rest);
+            vec![Features::Sum(vec![dimension(1), rest.clone()]), Features::Sum(vec![rest, dimension(1)])]
+        }
+    }
 }
 
 /// The annotated axes of a model, one for each pattern.

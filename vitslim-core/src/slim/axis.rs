@@ -61,16 +61,24 @@ struct Around {
 }
 
 impl DimensionAxis {
-    /// The axis `[outer, dimension, inner]` of a layer, of a dimension with so many `units`.
-    pub(crate) fn plain(
+    /// An axis of the layer at `layer` whose `features`, `extent` in all, name the dimension at `dimension` and no other.
+    pub(crate) fn of_one(
         dimension: String,
         layer: String,
-        [outer, units, inner]: [usize; 3],
+        features: Features,
+        extent: usize,
         gated: bool,
     ) -> Self {
-        let dimension = AxisDimension { path: dimension, groups: vec![units], is_declared: true };
-        let units = Features::Units(0, Features::One.times(inner).into());
-        Self { layer, gated, dimensions: vec![dimension], features: units.times(outer) }
+        let dimension = AxisDimension { path: dimension, groups: vec![0], is_declared: true };
+        let mut axis = Self { layer, gated, dimensions: vec![dimension], features };
+        axis.dimensions[0].groups = vec![axis.units_of(0, extent)];
+        axis
+    }
+
+    /// Units that a dimension has if the axis has `extent` features, and those of its units counted as none so far.
+    pub(super) fn units_of(&self, dimension: usize, extent: usize) -> usize {
+        let each = self.per_unit(&self.features, dimension).unwrap_or(0);
+        extent.saturating_sub(self.extent()).checked_div(each).unwrap_or(0)
     }
 
     /// The dimensions that it names, each once, in the order of the axis.
@@ -225,7 +233,7 @@ impl DimensionAxis {
     }
 
     /// Features of a unit of `dimension` in a part of the axis; `None` if the part names no units of it.
-    pub(super) fn per_unit(&self, at: &Features, dimension: usize) -> Option<usize> {
+    fn per_unit(&self, at: &Features, dimension: usize) -> Option<usize> {
         match at {
             Features::One => None,
             Features::Times(count, inside) => Some(count * self.per_unit(inside, dimension)?),

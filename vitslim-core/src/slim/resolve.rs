@@ -33,12 +33,10 @@ pub(super) fn axis(
     let is_prunable = axis.dimensions().next().is_some();
     match unknown.as_slice() {
         [] => {}
-        // The rest of the features are those of its units, which counted as none.
         [unknown] => {
-            let rest = extent.saturating_sub(axis.extent());
-            let each = axis.per_unit(&axis.features, *unknown).unwrap_or(0);
+            let units = axis.units_of(*unknown, extent);
             let dimension = &mut axis.dimensions[*unknown];
-            dimension.groups = vec![rest.checked_div(each).unwrap_or(0)];
+            dimension.groups = vec![units];
             scope.learn(&dimension.path, dimension.groups.clone());
         }
         [first, ..] => {
