@@ -69,10 +69,9 @@ impl Vit {
             let prefix = self.prefix().map(|token| token.val().expand([batch, token.dims()[1], dim]));
             Tensor::cat(prefix.chain([patches]).collect(), 1)
         };
-        let positions = self.pos_embed.val();
-        let x = match positions.dims()[1] == count {
-            true => behind_prefix(patches + positions),
-            false => behind_prefix(patches) + positions,
+        let x = match self.pos_embed.dims()[1] == count {
+            true => behind_prefix(patches + self.pos_embed.val()),
+            false => behind_prefix(patches) + self.pos_embed.val(),
         };
         normalised(&self.norm_pre, self.pos_drop.forward(x))
     }
