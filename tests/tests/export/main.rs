@@ -1,10 +1,11 @@
-//! Exported networks compute what vitslim computes: of every built-in architecture and of the one in `examples/own_architecture`,
-//! dense and cut, with onnxruntime and PyTorch.
+//! Exported networks compute what vitslim computes: of every built-in architecture, of the one in `examples/own_architecture`, and of
+//! the layers that neither has, dense and cut, with onnxruntime and PyTorch.
 
 #[path = "../../../examples/own_architecture/src/block.rs"]
 mod block;
 #[path = "../../../examples/own_architecture/src/config.rs"]
 mod config;
+mod layers;
 #[path = "../../../examples/own_architecture/src/net.rs"]
 mod net;
 
@@ -176,6 +177,8 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     };
     write_both::<net::ParallelNet>(folder, "parallel", &own);
 
+    write_both::<layers::Layers>(folder, "layers", &vit);
+
     let Some(python) = python() else {
         eprintln!(
             "skipped: there is no Python with what data/export/check.py needs; VITSLIM_PYTHON names one"
@@ -187,5 +190,5 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");
     assert!(output.status.success(), "{said}\n{errors}");
-    assert_eq!(said.lines().count(), 2 * 15 + 3 + 2, "{said}");
+    assert_eq!(said.lines().count(), 2 * 17 + 3 + 2, "{said}");
 }

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::Device;
 use schemars::Schema;
@@ -8,7 +8,7 @@ use crate::check::{check_experiment, listed};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Trial, Trials, Value, did_you_mean,
 };
-use crate::export::{Format, SubnetFile, export};
+use crate::export::{Files, Format, SubnetFile, export};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
@@ -55,7 +55,7 @@ pub(super) struct Commands {
     config_schema: fn() -> Schema,
 }
 
-type Exporter = fn(&Trial, &Target, Format, &Path) -> miette::Result<(Vec<(PathBuf, Vec<u8>)>, Vec<String>)>;
+type Exporter = fn(&Trial, &Target, Format, &Path) -> miette::Result<(Files, Vec<String>)>;
 
 type Runner = fn(&Trial, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
@@ -188,7 +188,7 @@ fn export_network<A: Architecture>(
     target: &Target,
     format: Format,
     out: &Path,
-) -> miette::Result<(Vec<(PathBuf, Vec<u8>)>, Vec<String>)> {
+) -> miette::Result<(Files, Vec<String>)> {
     let (subnet, notes) = Subnet::<A>::open(trial, target, &Device::flex())?;
     Ok((export(&subnet, format, out)?, notes))
 }

@@ -45,7 +45,7 @@ pub enum ExportError {
     /// The file is no module for Python.
     #[error("Python cannot import `{}`", .0.display())]
     #[diagnostic(help(
-        "give a name of letters, digits and `_` that ends in `.py`, such as `--out small.py`"
+        "give a name of letters, digits and `_` that ends in `.py`, such as `--out slim_vit.py`"
     ))]
     NoModule(PathBuf),
     /// The weights cannot be written.

@@ -28,16 +28,15 @@ pub enum Format {
     Pytorch,
 }
 
+/// Paths of files, and what goes into them.
+pub type Files = Vec<(PathBuf, Vec<u8>)>;
+
 /// The files of `subnet` in `format`: `out`, and others beside it.
 ///
 /// # Errors
 ///
 /// When the network cannot be written in the format, or `out` is no name for it.
-pub fn export<A: Architecture>(
-    subnet: &Subnet<A>,
-    format: Format,
-    out: &Path,
-) -> Result<Vec<(PathBuf, Vec<u8>)>, ExportError> {
+pub fn export<A: Architecture>(subnet: &Subnet<A>, format: Format, out: &Path) -> Result<Files, ExportError> {
     let Subnet { model, plan, network, label, .. } = subnet;
     let image = network.images.shape();
     let description = safetensors::metadata(subnet)?;

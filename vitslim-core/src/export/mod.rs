@@ -13,5 +13,5 @@ mod simplify;
 mod trace;
 
 pub use error::{ExportError, SubnetFileError};
-pub use format::{Format, PythonFiles, export, to_onnx, to_pytorch};
+pub use format::{Files, Format, PythonFiles, export, to_onnx, to_pytorch};
 pub use safetensors::SubnetFile;

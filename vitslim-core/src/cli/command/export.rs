@@ -16,7 +16,7 @@ use crate::whole_file::write_whole;
 #[command(after_help = "Examples:
   vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to onnx --out small.onnx
   vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to safetensors --out small.safetensors
-  vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to pytorch --out small.py
+  vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to pytorch --out slim_vit.py
   vitslim export runs/quickstart/seed=42 --to onnx --out dense.onnx")]
 pub struct ExportArgs {
     /// The folder of a run for its dense network after pretraining; for a sub-network, append its label.

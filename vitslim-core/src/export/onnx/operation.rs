@@ -1,6 +1,6 @@
 //! Operations of a trace as nodes of ONNX.
 
-use burn::tensor::Slice;
+use burn::tensor::{IndexingUpdateOp, Slice};
 use burn_ir::{
     ActivationOperationIr as Activation, AttentionOpIr, BaseOperationIr as Base, FloatOperationIr as Float,
     IntOperationIr as Int, ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr,
@@ -65,6 +65,9 @@ fn base<'a>(operation: &'a Base, to: &mut Writer) -> Written<'a> {
         Base::Gather(of) => {
             let inputs = vec![to.tensor(&of.tensor)?, to.tensor(&of.indices)?];
             (&of.out, to.node("GatherElements", inputs, vec![axis(of.dim)]))
+        }
+        Base::SelectAssign(of) if of.update == IndexingUpdateOp::Add => {
+            (&of.out, added_at(&of.tensor, of.dim, &of.indices, &of.value, to)?)
         }
         Base::RepeatDim(of) => {
             let sizes = to.sizes(&of.tensor).into_iter().zip(to.sizes(&of.out)).enumerate();
@@ -265,6 +268,22 @@ fn slice(of: &SliceOpIr, to: &mut Writer) -> Option<String> {
     let axes: Vec<i64> = parts.iter().map(|(axis, _)| *axis as i64).collect();
     let [starts, ends, axes] = [starts, ends, axes].map(|list| to.integers(&list));
     Some(to.node("Slice", vec![input, starts, ends, axes], Vec::new()))
+}
+
+/// `tensor` with `value` added at `indices` along the axis `along`. ONNX wants an index for each value.
+fn added_at(
+    tensor: &TensorIr,
+    along: usize,
+    indices: &TensorIr,
+    value: &TensorIr,
+    to: &mut Writer,
+) -> Option<String> {
+    let mut shape = vec![1; value.shape.as_slice().len()];
+    shape[along] = -1;
+    let inputs = vec![to.tensor(indices)?, to.integers(&shape)];
+    let inputs = vec![to.node("Reshape", inputs, Vec::new()), to.shape(&to.sizes(value))];
+    let inputs = vec![to.tensor(tensor)?, to.node("Expand", inputs, Vec::new()), to.tensor(value)?];
+    Some(to.node("ScatterElements", inputs, vec![axis(along), Attribute::text("reduction", "add")]))
 }
 
 fn cast(input: &TensorIr, out: &TensorIr, to: &mut Writer) -> Option<String> {

@@ -78,6 +78,8 @@ pub(super) struct AttributeProto {
     pub f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub s: Option<Vec<u8>>,
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
@@ -95,6 +97,11 @@ impl AttributeProto {
 
     pub(super) fn int(name: &str, value: i64) -> Self {
         Self { name: Some(name.to_owned()), i: Some(value), r#type: Some(2), ..Self::default() }
+    }
+
+    pub(super) fn text(name: &str, value: &str) -> Self {
+        let s = Some(value.as_bytes().to_vec());
+        Self { name: Some(name.to_owned()), s, r#type: Some(3), ..Self::default() }
     }
 
     pub(super) fn tensor(name: &str, value: TensorProto) -> Self {

@@ -1,6 +1,6 @@
 //! Operations of a trace as expressions of PyTorch.
 
-use burn::tensor::DType;
+use burn::tensor::{DType, IndexingUpdateOp};
 use burn_ir::{
     ActivationOperationIr as Activation, BaseOperationIr as Base, FloatOperationIr as Float,
     IntOperationIr as Int, ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr,
@@ -78,6 +78,10 @@ fn base<'a>(operation: &'a Base, of: &mut Writer) -> Written<'a> {
         Base::Gather(op) => {
             let (tensor, indices) = (of.tensor(&op.tensor)?, of.tensor(&op.indices)?);
             (&op.out, format!("{tensor}.gather({}, {indices})", op.dim))
+        }
+        Base::SelectAssign(op) if op.update == IndexingUpdateOp::Add => {
+            let (indices, value) = (of.tensor(&op.indices)?, of.tensor(&op.value)?);
+            (&op.out, format!("{}.index_add({}, {indices}, {value})", of.tensor(&op.tensor)?, op.dim))
         }
         Base::RepeatDim(op) => {
             let times = match (of.size(&op.tensor, op.dim)?, of.size(&op.out, op.dim)?) {
