@@ -1,5 +1,7 @@
 //! Networks of a run without the data that they were trained on.
 
+use std::path::{Path, PathBuf};
+
 use burn::tensor::Device;
 use serde::de::DeserializeOwned;
 
@@ -28,7 +30,7 @@ pub struct Subnet<A: Architecture> {
     pub label: String,
     /// Name of the trial of its run.
     pub trial: String,
-    /// The experiment of its run, every default spelled out, without the folder that the data lie in.
+    /// The experiment of its run, every default spelled out, without the folders that its data and weights lie in.
     pub experiment: String,
 }
 
@@ -55,8 +57,10 @@ impl<A: Architecture> Subnet<A> {
                 (restored.model, plan, network, restored.notes)
             }
         };
-        let data = trial.experiment.data.clone().map_path(|path| path.file_name().unwrap_or_default().into());
-        let experiment = Experiment { data, ..trial.experiment.clone() }
+        let named = |path: &Path| PathBuf::from(path.file_name().unwrap_or_default());
+        let Experiment { data, model: started, .. } = trial.experiment.clone();
+        let (data, started) = (data.map_path(named), started.map_pretrained(named));
+        let experiment = Experiment { data, model: started, ..trial.experiment.clone() }
             .resolved(&network.config)
             .map_err(|error| PrepareError::Config(error.to_string()))?;
         let (label, trial) = (target.name().to_owned(), target.trial());
