@@ -1,12 +1,11 @@
 //! The networks to measure: those of an experiment, as initialised, or those of a run, as it left them.
 
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::work::{Benched, Network, Work, WorkKind};
 use crate::data::{Batch, SplitKind};
 use crate::experiment::{Masks, Training, Trial};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::nn::Precision;
 use crate::run::{
     DENSE, Prepared, RunError, Target, check_unchanged, checked_macs, cut_at_random, initial, restore,
@@ -87,7 +86,7 @@ struct Bench<'a, A: Architecture> {
 
 impl<A: Architecture> Bench<'_, A> {
     fn network(&self, name: String, model: A) -> Result<Network, RunError> {
-        let (params, macs) = (Module::num_params(&model), checked_macs(self.prepared, &model)?);
+        let (params, macs) = (Parameter::count(&model), checked_macs(self.prepared, &model)?);
         let mut work = vec![self.step(WorkKind::Training, Slim::dense(model.clone()), &Masks::default())?];
         if name == DENSE {
             let masks = MaskSet::new(&self.prepared.searched, self.setting.device);

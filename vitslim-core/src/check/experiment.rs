@@ -1,6 +1,5 @@
 //! An experiment, before a night is spent on it.
 
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
@@ -8,7 +7,7 @@ use super::parameters::parameters;
 use super::pattern::pattern;
 use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, ExperimentErrors, Trial};
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
 use crate::run::{
@@ -84,7 +83,7 @@ fn check_network<A: Architecture>(
     }
     let known = check.reasons.len();
     check.reasons.extend(wrong_keys);
-    check.params = Some(Module::num_params(&model));
+    check.params = Some(Parameter::count(&model));
     let Some(image) = data.map(|data| data.shape).or_else(|| image(&config)) else { return Ok(()) };
     check.image = Some([image.channels, image.size, image.size]);
     // Where there is only one, nothing reaches the loss.

@@ -1,11 +1,10 @@
 //! The presets are the published networks, by their parameters and multiply-adds.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::capture::tensor_id;
 use super::macs_of_graph;
-use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
+use crate::models::{Architecture, ConvNext, DistilledVit, Parameter, Swin, Vit};
 
 /// Parameters and multiply-adds of an image. The weights are recorded too, as what is still to be drawn.
 fn counts<A: Architecture>(config: &A::Config) -> (usize, u64) {
@@ -13,7 +12,7 @@ fn counts<A: Architecture>(config: &A::Config) -> (usize, u64) {
     let mut parameters = 0;
     let graph = recorder.capture_scope(|scope| {
         let model = A::init(config, &recorder).unwrap();
-        parameters = Module::num_params(&model);
+        parameters = Parameter::count(&model);
         let side = serde_json::to_value(config).unwrap()["image_size"].as_u64().unwrap() as usize;
         let images = Tensor::zeros([1, 3, side, side], &recorder);
         let logits = model.forward(images).mean();

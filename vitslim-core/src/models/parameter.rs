@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::nn::is_running_state;
 use crate::slim::{DimensionMapper, Scope, Slimmable, Treatment};
 
 /// Layers whose `weight` multiplies the input.
@@ -68,6 +69,11 @@ impl Parameter {
         }
         found.iter_mut().for_each(|parameter| parameter.of_vectors = of_vectors[&layer(&parameter.path)]);
         found
+    }
+
+    /// Number of values of all parameters of `module`: `params` of summaries.
+    pub fn count<M: Module>(module: &M) -> usize {
+        Self::all(module).iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum()
     }
 
     /// The parameters of `model`, in the order of its fields, with what its annotations say of them.
@@ -189,7 +195,7 @@ impl ModuleVisitor for Parameters {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.only_trained && !param.is_require_grad() {
+        if is_running_state() || self.only_trained && !param.is_require_grad() {
             return;
         }
         let layer = self.containers.last().map_or("", |container| container.trim_start_matches("Struct:"));
@@ -230,7 +236,7 @@ mod tests {
     use crate::models::{
         Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig,
     };
-    use crate::nn::{Linear, LinearConfig, RmsNorm, RmsNormConfig};
+    use crate::nn::{BatchNormConfig, Linear, LinearConfig, RmsNorm, RmsNormConfig};
 
     /// Parameters as people write them, named after what they are.
     #[derive(Module, Debug)]
@@ -297,6 +303,15 @@ mod tests {
     fn what_is_a_weight_and_what_a_scale_goes_by_axes_and_not_by_names() {
         assert_eq!(named(&own(), Parameter::decays), ["weighted.directions", "fc.weight", "pos"]);
         assert_eq!(named(&own(), |p| !p.freezes()), ["scale.gain", "norm.gamma", "temperature.tau"]);
+    }
+
+    /// Burn's own count has the running statistics of those in tuples and options too.
+    #[test]
+    fn statistics_are_no_parameters_wherever_they_are() {
+        let norm = || BatchNormConfig::new(3).init(&Device::flex());
+        let module = vec![(norm(), Some(norm()))];
+        assert_eq!(named(&module, |_| true), ["0.0.gamma", "0.0.beta", "0.1.gamma", "0.1.beta"]);
+        assert_eq!(Parameter::count(&module), 12);
     }
 
     #[test]

@@ -44,6 +44,7 @@ pub use linear::{Gelu, Linear, LinearConfig};
 pub use precision::Precision;
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use running_state::RunningState;
+pub(crate) use running_state::is_running_state;
 
 pub use crate::slim::{HeadLayout, TokenGate};
 pub use burn::nn::Initializer;

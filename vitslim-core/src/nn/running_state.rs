@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::{
@@ -5,6 +6,16 @@ use burn::module::{
     ParamId,
 };
 use burn::tensor::{Device, Tensor};
+
+thread_local! {
+    static IS_VISITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether what a visitor visits now is a [`RunningState`] and no parameter. Burn's visitors, its `num_params` of tuples and options
+/// included, see no difference.
+pub(crate) fn is_running_state() -> bool {
+    IS_VISITED.get()
+}
 
 /// A statistic that the forward pass of training updates, `[channels]`. It is saved with the weights, but is not a
 /// parameter: it has no gradient and is not counted.
@@ -66,7 +77,9 @@ impl Module for RunningState {
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        IS_VISITED.set(true);
         visitor.visit_float(&Param::initialized(self.id, self.value()));
+        IS_VISITED.set(false);
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {

@@ -10,7 +10,7 @@ use super::initial::initial;
 use super::prepare::Prepared;
 use super::target::DENSE;
 use crate::graph::macs_and_classes;
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 
 /// The size of a network.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub(crate) fn sizes<A: Architecture>(
     let dense = made(prepared, dense)?.valid();
     let size = |model: &A, notes: Vec<String>| {
         Ok::<_, RunError>(Size {
-            params: Module::num_params(model),
+            params: Parameter::count(model),
             macs: checked_macs(prepared, model)?,
             notes,
         })

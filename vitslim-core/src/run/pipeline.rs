@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use burn::module::Module;
 use burn::tensor::Device;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -97,7 +96,7 @@ pub fn execute<A: Architecture>(
     let mut seconds = Seconds::default();
     let dense = run.pretrain(network, &mut seconds)?;
     let dense_summary = DenseSummary {
-        params: Module::num_params(&dense),
+        params: Parameter::count(&dense),
         macs: macs(&dense, run.image())?,
         top1: run.top1(&dense)?,
     };
@@ -270,7 +269,7 @@ impl<A: Architecture> Run<'_, A> {
             label: label.to_owned(),
             budget: BudgetSummary::Share(shares.collect()),
             kept: self.kept(&plan),
-            params: Module::num_params(&model),
+            params: Parameter::count(&model),
             macs,
             top1_sliced,
             top1_retrained,
