@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use vitslim_core::models::{Architecture, DistilledVit, Swin, SwinConfig, Vit, VitConfig};
+use vitslim_core::models::{DistilledVit, Swin, SwinConfig, Vit, VitConfig};
+use vitslim_core::prelude::*;
 
 use super::files::{Values, config, data, difference, fitted, parameters, values, written};
 
@@ -12,6 +13,39 @@ fn timm_vit() -> (VitConfig, Values) {
     let config = config::<Vit>("weights", "timm_vit");
     let (_, network, _) = fitted::<Vit>(&config, &data("weights/timm_vit.pth"), &[]).unwrap();
     (config, parameters(&network))
+}
+
+/// A network of one's own with a field that is called like what other programs wrap around a network.
+#[derive(Module, Debug, Slimmable)]
+struct Wrapped {
+    #[slim]
+    vit: Vit,
+}
+
+impl Architecture for Wrapped {
+    type Config = VitConfig;
+
+    fn presets() -> Vec<(&'static str, VitConfig)> {
+        Vec::new()
+    }
+
+    fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+        Ok(Self { vit: Vit::init(config, device)? })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        self.vit.forward(images)
+    }
+}
+
+#[test]
+fn a_network_of_ones_own_takes_its_own_names_whatever_they_are() {
+    let (config, dense) = timm_vit();
+    let own: Values = dense.iter().map(|(name, value)| (format!("vit.{name}"), value.clone())).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let (_, network, notes) = fitted::<Wrapped>(&config, &file(&folder, &own), &[]).unwrap();
+    assert!(parameters(&network) == own);
+    assert!(notes[0].starts_with("32 of 32 tensors"), "{notes:?}");
 }
 
 /// `values` as a file.

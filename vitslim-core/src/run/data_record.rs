@@ -44,7 +44,7 @@ impl DataRecord {
         let damaged = |error: serde_json::Error| FolderError::Damaged {
             path: run.join(DATA),
             reason: error.to_string(),
-            remedy: "delete it: the data are then compared by their normalisation",
+            remedy: "delete it: the data are then compared by their normalisation, and the weights that the run began from are not",
         };
         serde_json::from_str(&text).map(Some).map_err(damaged)
     }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::experiment::{Document, Experiment, ExperimentErrors, Model, Trial};
 use crate::models::Architecture;
-use crate::slim::{Dimension, Mask, MaskSet, MaskSpec};
+use crate::slim::{Activation, Dimension, Mask, MaskSet, MaskSpec};
 use crate::weights::{Fitted, WeightsError, WeightsFile};
 
 /// The file that `pretrained` names, and what the network may lack of it.
@@ -87,21 +87,27 @@ fn masks(
     }
     let of_file = |path: &str, count: usize| {
         let values = fitted.masks.get(path)?;
+        let (_, spec) = searched.iter().find(|(dimension, _)| dimension.path == path)?;
         // The class token has a mask there, and none here.
         let is_tokens = initial.get(path).is_some_and(Mask::is_tokens);
         let values = values.get(usize::from(is_tokens)..)?;
-        Some((values.len() == count).then(|| values.to_vec()))
+        let activation = if is_tokens { Activation::Tanh } else { Activation::Identity };
+        Some(match values.len() == count {
+            _ if spec.activation != activation => Err(format!("of `activation: {activation:?}`")),
+            false => Err("of another number".to_owned()),
+            true => Ok(values.to_vec()),
+        })
     };
     let masks = initial.clone().map_values(|path, old| {
         let [count] = old.dims();
         let name = path.rsplit('.').next().unwrap_or(path);
         match of_file(path, count) {
             None => old,
-            Some(None) => {
-                notes.insert(format!("`{name}`: the masks in the file are of another number, and not used"));
+            Some(Err(other)) => {
+                notes.insert(format!("`{name}`: the masks in the file are {other}, and not used"));
                 old
             }
-            Some(Some(values)) => {
+            Some(Ok(values)) => {
                 notes.insert(format!("`{name}`: the search continues from the masks in the file"));
                 Tensor::from_data(TensorData::new(values, [count]), device)
             }

@@ -11,7 +11,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::data_record::DataRecord;
-use super::folder::{NETWORK, PLAN, SUBNETS, WEIGHTS};
+use super::folder::{DATA, NETWORK, PLAN, SUBNETS, WEIGHTS};
 use super::initial::initial;
 use super::prepare::Prepared;
 use super::pretrained::Pretrained;
@@ -152,7 +152,9 @@ fn untrained<A: Architecture>(
     };
     let model = &experiment.model;
     let Some(pretrained) = Pretrained::open(model)? else { return Ok(told(initial, "as initialised")) };
-    let recorded = DataRecord::read(run).ok().flatten().and_then(|record| record.content.pretrained);
+    let record = DataRecord::read(run)
+        .map_err(|error| RestoreError::Damaged { path: run.join(DATA), reason: error.to_string() })?;
+    let recorded = record.and_then(|record| record.content.pretrained);
     if recorded.is_some_and(|recorded| recorded != pretrained.sha256) {
         return Err(RestoreError::OtherWeights(model.pretrained.clone().unwrap_or_default()));
     }
@@ -166,7 +168,10 @@ fn untrained<A: Architecture>(
 pub(super) fn base<A: Architecture>(cut: CutRule, searched: &[(Dimension, MaskSpec)], dense: A) -> A {
     let searched = searched.iter().map(|(dimension, _)| (dimension.clone(), MaskSpec::default()));
     match cut {
-        CutRule::Fold => dense.fold(&MaskSet::new(&searched.collect::<Vec<_>>(), &Device::flex())),
+        CutRule::Fold => {
+            let device = dense.devices().into_iter().next().unwrap_or_default();
+            dense.fold(&MaskSet::new(&searched.collect::<Vec<_>>(), &device))
+        }
         CutRule::Hard => dense,
     }
 }

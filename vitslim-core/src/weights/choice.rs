@@ -31,7 +31,7 @@ pub(super) struct Chosen<'a> {
 pub(super) fn choose<'a>(file: &'a WeightsFile, own: &[&str]) -> Result<Chosen<'a>, WeightsError> {
     let own_patterns: BTreeSet<String> = own.iter().map(|name| pattern(name)).collect();
     for network in NETWORKS {
-        let names = names(file, network);
+        let names = names(file, network, own);
         let fits = |family: &Family| {
             let renamed: BTreeSet<String> =
                 names.keys().filter_map(|name| Some(rename(name, family.rules)?.name)).collect();
@@ -58,12 +58,16 @@ pub(super) fn choose<'a>(file: &'a WeightsFile, own: &[&str]) -> Result<Chosen<'
     Err(file.error(said, Some("is it the file of another architecture?".to_owned())))
 }
 
-/// The tensors of the network that the file calls `network`, by their names without all that wraps it.
-fn names<'a>(file: &'a WeightsFile, network: &str) -> BTreeMap<&'a str, &'a Tensor> {
+/// The tensors of the network that the file calls `network`, by their names without all that wraps it. What stands in front of one of
+/// our `own` names is no wrapper.
+fn names<'a>(file: &'a WeightsFile, network: &str, own: &[&str]) -> BTreeMap<&'a str, &'a Tensor> {
+    let starts_own = |wrapper: &str| own.iter().any(|name| name.starts_with(wrapper));
     let tensors = file.tensors.iter().filter_map(|tensor| Some((tensor.name.strip_prefix(network)?, tensor)));
     let mut names: BTreeMap<&str, &Tensor> = tensors.collect();
-    while let Some(wrapper) =
-        WRAPPERS.iter().find(|wrapper| names.keys().any(|name| name.starts_with(**wrapper)))
+    while let Some(wrapper) = WRAPPERS
+        .iter()
+        .filter(|wrapper| !starts_own(wrapper))
+        .find(|wrapper| names.keys().any(|name| name.starts_with(**wrapper)))
     {
         let bare = |name: &&'a str| name.strip_prefix(wrapper).unwrap_or(name);
         let unwrapped: BTreeMap<&str, &Tensor> =

@@ -203,7 +203,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> WeightsError {
     let ends_in_space = path.to_string_lossy().ends_with(char::is_whitespace);
     let help = match error.kind() {
         ErrorKind::NotFound if ends_in_space => "the path ends in a space",
-        ErrorKind::NotFound => "a relative path starts at the current folder",
+        ErrorKind::NotFound if path.is_relative() => "a relative path starts at the current folder",
+        ErrorKind::NotFound => "was it moved? Say where it is now",
+
         _ if path.is_dir() => "name the file of weights in it",
         _ => EXPECTED,
     };

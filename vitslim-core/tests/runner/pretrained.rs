@@ -158,10 +158,19 @@ fn a_search_continues_from_the_masks_in_the_file() {
         assert!(found.iter().zip(expected).all(|(one, other)| (one - other).abs() < 1e-6), "{name}");
     }
 
+    let table = |text: &str| {
+        let file = workspace.write("other.ron", text);
+        let output = workspace.vitslim(&["check", file.to_str().unwrap()]);
+        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let unlike = table(&text.replace(", activation: Tanh", ""));
+    let told = "`tokens`: the masks in the file are of `activation: Tanh`, and not used";
+    assert!(unlike.contains(told), "{unlike}");
     let trained =
         text.replace("search: (", "pretrain: (epochs: 1, batch: 8, optimizer: AdamW(lr: 1e-3)),\nsearch: (");
-    let file = workspace.write("trained.ron", &trained);
-    let output = workspace.vitslim(&["check", file.to_str().unwrap()]);
-    let table = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(table.contains("the masks in the file are not used: `pretrain` trains without them"), "{table}");
+    let trained = table(&trained);
+    assert!(
+        trained.contains("the masks in the file are not used: `pretrain` trains without them"),
+        "{trained}"
+    );
 }
