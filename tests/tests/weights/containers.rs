@@ -183,7 +183,7 @@ fn what_may_not_be_read_or_never_ends() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = bad(&folder, "closed", &fs::read(container("state.safetensors")).unwrap());
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     // The superuser reads everything.
     if fs::File::open(&path).is_err() {
         assert!(read(&path).unwrap_err().to_string().ends_with("may not be read: permission denied"));
