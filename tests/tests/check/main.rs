@@ -504,7 +504,8 @@ fn what_published_vits_have_passes() {
         heads: 2,
         ..VitConfig::default()
     };
-    let changes: [(&str, fn(&mut VitConfig)); 9] = [
+    type Change = fn(&mut VitConfig);
+    let changes: [(&str, Change); 9] = [
         ("nothing", |_| {}),
         ("norms of queries and keys", |c| c.qk_norm = true),
         ("layer scale", |c| c.init_values = Some(1e-5)),
