@@ -82,6 +82,13 @@ impl HeadLayout {
         if laid_out.len() == 1 && self.qk.is_some() {
             return Some("its queries and keys have other dims than its values: name both, as in `layout = [heads, qk, v]`".into());
         }
+        if self.queries == 0 {
+            return Some("it has `queries: 0`: write 1, or how many share a head of keys and values".into());
+        }
+        let (qk, v) = (self.qk_sizes().len(), self.sizes.len());
+        if qk != v {
+            return Some(format!("it has {qk} heads of queries and keys, but {v} of values"));
+        }
         let units = self.units(laid_out);
         let whole = self.clone().with_units(laid_out, &units);
         let wrong = |sizes: &[usize], whole: &[usize]| {
