@@ -59,8 +59,10 @@ impl HeadLayout {
             2 => &[self.qk_sizes(), &self.sizes],
             _ => &[&self.sizes],
         };
+        // Queries and keys may be of fewer or more heads, until `contradicts` says so.
         let units = |(sizes, laid_out): (&&[usize], &LaidOut)| {
-            sizes.iter().map(|size| size / laid_out.features_per_unit.max(1)).collect()
+            let of_head = |head| sizes.get(head).map_or(0, |size| size / laid_out.features_per_unit.max(1));
+            (0..self.sizes.len()).map(of_head).collect()
         };
         sizes.iter().zip(laid_out).map(units).collect()
     }
