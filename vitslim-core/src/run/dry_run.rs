@@ -1,7 +1,6 @@
 //! The dry run: builds each network of a run and records its forward pass, so that what would fail at the end fails before
 //! anything is trained.
 
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::agreement::prove;
@@ -110,7 +109,7 @@ mod tests {
     use std::process::Command;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-    use burn::module::Param;
+    use burn::module::{Module, Param};
     use burn::nn::conv::ConvTranspose2dConfig;
     use burn::tensor::Tensor;
     use vitslim_macros::Slimmable;
