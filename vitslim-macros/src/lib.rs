@@ -156,7 +156,8 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 ///
 /// A head is gone when it has no units of either. `qk` needs no consumer, since the product of queries and keys is: it is
 /// *contracted*. So is, by `#[slim(contracted = [qk])]` on the struct, a dimension of a product that the forward pass computes without
-/// a `HeadLayout`. To mask one of its factors is enough, if the other is not changed by a mask of 0.
+/// a `HeadLayout`. A gate on one of the two factors is enough: a product with 0 is 0. Gate what enters the product, behind anything
+/// that adds to it.
 ///
 /// ## Dimensions
 ///

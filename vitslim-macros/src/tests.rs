@@ -369,3 +369,43 @@ fn a_broken_struct_still_implements_the_trait() {
     assert!(written.contains("compile_error"), "{written}");
     assert!(written.contains("impl :: vitslim_core :: slim :: Slimmable for Broken"), "{written}");
 }
+
+#[test]
+fn a_count_in_a_layout_is_a_number() {
+    let written = derived(parse_quote! {
+        struct Rotary {
+            #[slim(output = [heads, pairs, rot], gate)]
+            qkv: Linear,
+            #[slim(layout = [heads, pairs, rot])]
+            layout: HeadLayout,
+            #[slim(input = [heads, pairs, rot])]
+            proj: Linear,
+            pairs: usize,
+        }
+    });
+    let written = written.to_string();
+    assert_eq!(written.matches("compile_error").count(), 1, "{written}");
+    assert!(written.contains("a count in a layout is a number: write `[heads, 2, rot]`"), "{written}");
+}
+
+#[test]
+fn a_dimension_beside_units_is_none_of_their_layout() {
+    let told = |axis: TokenStream| {
+        let written = derived(parse_quote! {
+            struct Attention {
+                #[slim(output = [width], gate)]
+                embed: Linear,
+                #[slim(output = [heads, head_dim], gate)]
+                qkv: Linear,
+                #[slim(layout = [heads, head_dim])]
+                heads: HeadLayout,
+                #[slim(input = #axis)]
+                proj: Linear,
+            }
+        });
+        written.to_string()
+    };
+    assert!(told(quote!([heads, width])).contains("or lay out both"));
+    let told = told(quote!([heads, head_dim + width]));
+    assert!(told.contains("use two layers") && !told.contains("lay out both"), "{told}");
+}

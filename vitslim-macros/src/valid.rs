@@ -148,9 +148,14 @@ impl<'a> Check<'a> {
                 let message = if seen.contains(&name) {
                     format!("`{name}` is laid out already: a name stands in one layout, once")
                 } else if let Meaning::Count(_) = self.names.meaning(name) {
-                    format!(
-                        "`{name}` is a `usize` field of this struct, and so a count: rename one of the two"
-                    )
+                    match layout.units().find(|units| *units != name) {
+                        Some(units) if name != groups => format!(
+                            "`{name}` is a `usize` field of this struct, and a count in a layout is a number: write `[{groups}, 2, {units}]`"
+                        ),
+                        _ => format!(
+                            "`{name}` is a `usize` field of this struct, and so a count: rename one of the two"
+                        ),
+                    }
                 } else {
                     seen.push(name);
                     continue;

@@ -58,7 +58,7 @@ fn the_experiment_gives_sub_networks_that_are_really_cut() {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hybrid");
     // What an earlier test left may be of another experiment, in whose folder none runs.
     let _ = fs::remove_dir_all(&out);
-    // Fewer epochs and images: in a debug build the whole takes minutes.
+    // Fewer epochs: in a debug build the whole takes minutes.
     let fewer = ["pretrain.epochs=2", "search.epochs=1", "retrain.epochs=1"].map(|epochs| ["--set", epochs]);
     let mut args = vec!["run", "experiment.ron", "--quiet", "--out", out.to_str().expect("a name in UTF-8")];
     args.extend(fewer.concat());

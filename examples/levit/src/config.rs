@@ -76,7 +76,8 @@ impl LevitConfig {
         if let Some((field, _)) = sizes.into_iter().find(|(_, size)| *size == 0) {
             return refused(field, "it must be at least 1");
         }
-        if let Some((_, dim)) = self.halvings().find(|(_, dim)| dim % self.key_dim != 0) {
+        let halved = &self.dims[..self.dims.len() - 1];
+        if let Some(dim) = halved.iter().find(|dim| *dim % self.key_dim != 0) {
             let message = format!("{} does not divide the width {dim} of a stage", self.key_dim);
             return refused("key_dim", &message);
         }
@@ -88,10 +89,5 @@ impl LevitConfig {
         let stem = self.stem.iter().fold(self.image_size, |side, _| side.div_ceil(2));
         let first = stem.div_ceil(self.stride);
         (0..self.dims.len()).scan(first, |side, _| Some(std::mem::replace(side, side.div_ceil(2)))).collect()
-    }
-
-    /// The stages that are followed by one of half the side, and their widths.
-    fn halvings(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.dims[..self.dims.len() - 1].iter().copied().enumerate()
     }
 }

@@ -1,4 +1,4 @@
-//! LeViT-128S has the parameters of the original, its annotations are proved, and an experiment cuts it.
+//! The annotations of LeViT-128S are proved, and an experiment cuts it.
 
 use std::fs;
 use std::path::Path;

@@ -372,8 +372,8 @@ const PLANTED: &[Planted] = &[
         "a feature short",
         checked_part::<forms::ConcatenatedShort>,
         &[
-            "the input of `blocks.0.back` cannot carry `blocks.0.a + blocks.0.b`: it has 10 features, but",
-            "make 9",
+            "the input of `blocks.0.back` cannot carry `blocks.0.a + blocks.0.b`: it has 10 features, but its axis has 9, with 4 \
+             units of `blocks.0.a` and 4 of `blocks.0.b`",
         ],
     ),
     (

@@ -166,3 +166,75 @@ fn an_axis_of_groups_of_another_size_or_with_a_gate() {
 fn groups_that_do_not_divide_the_channels() {
     Conv2dConfig::new([6, 8], [1, 1]).with_groups(4).init(&device());
 }
+
+#[derive(Module, Debug, Slimmable)]
+struct QkAndValues {
+    #[slim(output = [heads, qk + qk + v], gate)]
+    qkv: Linear,
+    #[slim(layout = [heads, qk, v])]
+    heads: HeadLayout,
+    #[slim(input = [heads, v])]
+    proj: Linear,
+}
+
+#[test]
+fn a_layout_that_is_none() {
+    let refused = |heads: HeadLayout| {
+        let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device());
+        let model = QkAndValues { qkv: linear(4, 24), heads, proj: linear(12, 4) };
+        describe(&model).map_err(|error| error.to_string())
+    };
+    let layout = |qk, queries| HeadLayout { qk: Some(qk), queries, ..HeadLayout::new(3, 4) };
+    assert!(refused(layout(vec![2; 3], 1)).is_ok());
+    for heads in [1, 4] {
+        assert_eq!(
+            refused(layout(vec![2; heads], 1)).unwrap_err(),
+            format!(
+                "the layout of `qk` contradicts its annotation: it has {heads} heads of queries and keys, but 3 of values"
+            )
+        );
+    }
+    assert_eq!(
+        refused(layout(vec![2; 3], 0)).unwrap_err(),
+        "the layout of `qk` contradicts its annotation: it has `queries: 0`: write 1, or how many share a head of keys and values"
+    );
+}
+
+#[derive(Module, Debug, Slimmable)]
+struct SideBySide {
+    #[slim(output = [fine], gate)]
+    fc1: Linear,
+    #[slim(output = [coarse], gate)]
+    fc2: Linear,
+    #[slim(input = [fine + coarse])]
+    head: Linear,
+}
+
+#[test]
+fn a_sum_of_another_size() {
+    let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device());
+    let model = SideBySide { fc1: linear(4, 8), fc2: linear(4, 6), head: linear(16, 2) };
+    assert_eq!(
+        describe(&model).unwrap_err().to_string(),
+        "the input of `head` cannot carry `fine + coarse`: it has 16 features, but its axis has 14, with 8 units of `fine` and 6 of \
+         `coarse`"
+    );
+}
+
+#[derive(Module, Debug, Slimmable)]
+struct Two {
+    #[slim(output = [hidden])]
+    fc1: Linear,
+    #[slim(input = [hidden], gate)]
+    fc2: Linear,
+}
+
+#[test]
+fn a_count_is_advised_where_it_would_help() {
+    let refused = |read| {
+        let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device());
+        describe(&Two { fc1: linear(4, 6), fc2: linear(read, 4) }).unwrap_err().to_string()
+    };
+    assert!(refused(12).contains("as in `[2, hidden]`"), "{}", refused(12));
+    assert!(refused(0).ends_with("if not, give one another name"), "{}", refused(0));
+}

@@ -31,4 +31,15 @@ struct Copies<const COPIES: u8> {
     fc2: Linear,
 }
 
+#[derive(Module, Debug, Slimmable)]
+struct Rotary {
+    #[slim(output = [heads, pairs, rot], gate)]
+    qkv: Linear,
+    #[slim(layout = [heads, pairs, rot])]
+    layout: HeadLayout,
+    #[slim(input = [heads, pairs, rot])]
+    proj: Linear,
+    pairs: usize,
+}
+
 fn main() {}

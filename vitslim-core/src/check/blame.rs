@@ -11,7 +11,7 @@ use super::culprit::Culprit;
 use super::pattern::{pattern, split};
 use super::repair::{Axes, repairs};
 use super::subject::{Outcome, Subject};
-use super::twin::{borrow, twin};
+use super::twin::borrow;
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::Reason;
@@ -33,8 +33,12 @@ impl From<Reason> for Blame {
     }
 }
 
-/// What is wrong with `culprit`, found with at most `attempts` other annotations.
-pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> Blame {
+/// What is wrong with `culprit`, which may have a `twin`, found with at most `attempts` other annotations.
+pub(super) fn blame<A: Architecture>(
+    culprit: &Culprit<A>,
+    twin: Option<(&str, &str)>,
+    attempts: usize,
+) -> Blame {
     let subject = culprit.subject;
     let names: Vec<String> = culprit.guilty.iter().map(|&index| name(subject, index)).collect();
     let names = names.join(" and ");
@@ -54,7 +58,7 @@ pub(super) fn blame<A: Architecture>(culprit: &Culprit<A>, attempts: usize) -> B
         }
         Outcome::Fails(said) => {
             let message = format!("{names}: after slicing, layers do not fit each other ({said})");
-            if let Some((outer, inner)) = twin(culprit) {
+            if let Some((outer, inner)) = twin {
                 return Reason::new(message).with_help(borrow(outer, inner)).into();
             }
             let repairs = repairs(culprit, &[], attempts);

@@ -103,11 +103,17 @@ fn check_network<A: Architecture>(
         reasons: wrong,
     } = found;
     if check.reasons.len() == known && wrong.is_empty() {
-        let (round_to, seed) =
-            (trial.experiment.round_to.map(|multiple| multiple.get()), trial.experiment.seed);
-        let cutting = Cutting { dimensions: &described, searched: &searched, round_to, seed, image };
+        let experiment = &trial.experiment;
+        let cutting = Cutting {
+            dimensions: &described,
+            searched: &searched,
+            cut_rule: experiment.cut,
+            round_to: experiment.round_to.map(|multiple| multiple.get()),
+            seed: experiment.seed,
+            image,
+        };
         check_budgets(&model, cutting, &budgets, check);
-        check.parameters = Some(parameters(&model, image, &trial.experiment).map_err(|reason| vec![reason])?);
+        check.parameters = Some(parameters(&model, image, experiment).map_err(|reason| vec![reason])?);
     }
     check.reasons.extend(wrong);
     check.notes.extend(unborrowed.iter().filter_map(|path| lent_in_vain(path, &undeclared)));

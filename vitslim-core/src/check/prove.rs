@@ -68,10 +68,11 @@ pub(super) fn prove<A: Architecture>(
             let culprit = Culprit { subject, cuts: &trial.cuts, plan, guilty, outcome };
             let first = subject.dimensions[culprit.guilty[0]].path.clone();
             // What is one dimension is told once.
-            if let Some((outer, inner)) = twin(&culprit) {
+            let twin = twin(&culprit);
+            if let Some((outer, inner)) = twin {
                 wrong.extend([outer, inner].map(pattern));
             }
-            let Blame { reason, repairs } = blame(&culprit, attempts);
+            let Blame { reason, repairs } = blame(&culprit, twin, attempts);
             // One mistake at an axis of several dimensions is told once.
             if repairs.is_empty() || !repaired.contains(&repairs) {
                 reasons.push((first, reason));

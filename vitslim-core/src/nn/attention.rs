@@ -12,8 +12,9 @@ impl HeadLayout {
     ///
     /// # Shapes
     ///
-    /// - qkv: `[batch, tokens, 3 * features]`, ordered (q | k | v, head, dim)
-    /// - output: `[batch, tokens, features]`
+    /// - qkv: `[batch, tokens, 3 * features]`, ordered (q | k | v, head, dim); with several queries, or queries and keys of another
+    ///   size, as [`split`](Self::split) takes it
+    /// - output: `[batch, tokens, queries * features]`
     pub fn attend(&self, qkv: Tensor<3>) -> Tensor<3> {
         let is_fused = self.features() > 0 && self.qk.is_none() && self.queries == 1;
         let fused = is_fused.then(|| product::fused_attention(&qkv, &self.sizes, self.scale));
@@ -27,9 +28,9 @@ impl HeadLayout {
     ///
     /// # Shapes
     ///
-    /// - qkv: `[batch, tokens, 3 * features]`, ordered (q | k | v, head, dim)
+    /// - qkv: as in [`attend`](Self::attend)
     /// - bias: `[n, heads, tokens, tokens]`, as in [`attend_separate`](Self::attend_separate)
-    /// - output: `[batch, tokens, features]`
+    /// - output: `[batch, tokens, queries * features]`
     pub fn attend_with_bias(&self, qkv: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         self.attend_side_by_side(qkv, Some(bias))
     }
@@ -44,11 +45,13 @@ impl HeadLayout {
     ///
     /// # Shapes
     ///
-    /// - q: `[batch, tokens, features]`, ordered (head, dim), or (head, query, dim) with several queries for each head
-    /// - k: `[batch, keys, features]`, with the dims of `qk_sizes`, as q
-    /// - v: `[batch, keys, features]`, with the dims of `sizes`
-    /// - bias: `[n, heads, tokens, keys]` or `[n, 1, tokens, keys]`; `n` divides the batch
-    /// - output: `[batch, tokens, features]`, with the dims of `sizes`, ordered as q
+    /// With `qk` the sum of [`qk_sizes`](Self::qk_sizes):
+    ///
+    /// - q: `[batch, tokens, queries * qk]`, ordered (head, query, dim)
+    /// - k: `[batch, keys, qk]`, ordered (head, dim)
+    /// - v: `[batch, keys, features]`, ordered (head, dim)
+    /// - bias: `[n, heads * queries, tokens, keys]` or `[n, 1, tokens, keys]`; `n` divides the batch
+    /// - output: `[batch, tokens, queries * features]`, ordered as q
     ///
     /// # Panics
     ///
@@ -64,9 +67,10 @@ impl HeadLayout {
         let queries = self.queries;
         if let Some(bias) = bias.as_ref().filter(|_| self.features() > 0) {
             let (heads, of) = (bias.dims()[1], self.sizes.len() * queries);
+            let axis = if queries == 1 { "[heads]".to_owned() } else { format!("[heads, {queries}]") };
             assert!(
                 heads == 1 || heads == of,
-                "the bias has {heads} heads, but there are {of}: annotate its parameter with `axis(N) = [heads]`"
+                "the bias has {heads} heads, but there are {of}: annotate its parameter with `axis(N) = {axis}`"
             );
         }
         let mut attended = Vec::new();
@@ -145,6 +149,13 @@ mod tests {
     fn a_bias_of_other_heads_panics() {
         let layout = HeadLayout { sizes: vec![3, 3, 2, 2], scale: 0.7, ..HeadLayout::new(1, 1) };
         layout.attend_with_bias(random([1, 5, 30]), random([1, 2, 5, 5]));
+    }
+
+    #[test]
+    #[should_panic(expected = "there are 6: annotate its parameter with `axis(N) = [heads, 3]`")]
+    fn a_bias_of_other_queries_panics() {
+        let layout = HeadLayout::new(2, 1).with_queries(3);
+        layout.attend_with_bias(random([1, 5, 10]), random([1, 2, 5, 5]));
     }
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {

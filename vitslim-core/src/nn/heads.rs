@@ -9,8 +9,10 @@ impl HeadLayout {
     ///
     /// # Shapes
     ///
-    /// - qkv: `[batch, tokens, 3 * features]`, ordered (q | k | v, head, dim)
-    /// - output: `[batch, tokens, features]` each, ordered (head, dim)
+    /// With `qk` the sum of [`qk_sizes`](Self::qk_sizes):
+    ///
+    /// - qkv: `[batch, tokens, queries * qk + qk + features]`, ordered (q | k | v, head, dim), the queries (head, query, dim)
+    /// - output: `[batch, tokens, queries * qk]`, `[batch, tokens, qk]` and `[batch, tokens, features]`, ordered alike
     pub fn split(&self, qkv: Tensor<3>) -> [Tensor<3>; 3] {
         let qk: usize = self.qk_sizes().iter().sum();
         let mut start = 0;
@@ -25,8 +27,8 @@ impl HeadLayout {
     ///
     /// # Shapes
     ///
-    /// - qkv: `[batch, tokens, 3 * features]`, ordered (head, q | k | v, dim)
-    /// - output: `[batch, tokens, features]` each, ordered (head, dim)
+    /// - qkv: `[batch, tokens, queries * qk + qk + features]`, ordered (head, q | k | v, dim), the queries (head, query, dim)
+    /// - output: as of [`split`](Self::split)
     pub fn split_heads(&self, qkv: Tensor<3>) -> [Tensor<3>; 3] {
         self.parts_of_heads(&qkv, |qk, v| [self.queries * qk, qk, v])
     }
@@ -35,8 +37,8 @@ impl HeadLayout {
     ///
     /// # Shapes
     ///
-    /// - kv: `[batch, tokens, 2 * features]`, ordered (head, k | v, dim)
-    /// - output: `[batch, tokens, features]` each, ordered (head, dim)
+    /// - kv: `[batch, tokens, qk + features]`, ordered (head, k | v, dim)
+    /// - output: `[batch, tokens, qk]` and `[batch, tokens, features]`, ordered (head, dim)
     pub fn split_heads_kv(&self, kv: Tensor<3>) -> [Tensor<3>; 2] {
         self.parts_of_heads(&kv, |qk, v| [qk, v])
     }

@@ -3,7 +3,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
 use super::shared_by_heads::{kept_by_all, of_each};
-use crate::slim::{HeadLayout, Output, SlimLayer, index_tensor, scale_param, select_param};
+use crate::slim::{HeadLayout, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
 
 /// Configuration of a [`LayerNorm`].
@@ -38,8 +38,8 @@ impl LayerNormConfig {
 /// compute the same.
 ///
 /// Queries and keys of attention are normalised head by head ([`forward_heads`](Self::forward_heads)), with parameters that all
-/// heads share. Such a norm is made `with_heads(heads)`, and its output annotated `[heads, head_dim]`. Where heads keep different
-/// dims, each gets its own copy of what it keeps.
+/// heads share. Such a norm is made `with_heads(heads)`, and its output annotated `[heads, head_dim]`. Each head gets its own
+/// copy of what it keeps as soon as masks are folded, or heads keep different dims.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     /// Scale, `[d_model]`.
@@ -150,9 +150,8 @@ impl SlimLayer<Output> for LayerNorm {
     }
 
     fn select(self, _: Output, kept: Tensor<1, Int>) -> Self {
-        let shared = if self.heads > 1 { kept_by_all(&kept, self.gamma.dims()[0]) } else { None };
-        let (mut norm, kept) = match shared {
-            Some((inside, heads)) => (Self { heads, ..self }, index_tensor(&inside, &kept.device())),
+        let (mut norm, kept) = match kept_by_all(&kept, self.gamma.dims()[0], self.heads) {
+            Some((heads, inside)) => (Self { heads, ..self }, inside),
             None => (self.of_each_head(), kept),
         };
         norm.gamma = select_param(norm.gamma, 0, &kept);
@@ -178,6 +177,7 @@ mod tests {
     use burn::tensor::{Distribution, Tolerance};
 
     use super::*;
+    use crate::slim::index_tensor;
 
     #[test]
     fn heads_that_share_a_norm_are_normalised_by_themselves() {

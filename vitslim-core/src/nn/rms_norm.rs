@@ -3,7 +3,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::shared_by_heads::{kept_by_all, of_each};
-use crate::slim::{HeadLayout, Output, SlimLayer, index_tensor, scale_param, select_param};
+use crate::slim::{HeadLayout, Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of an [`RmsNorm`].
 #[derive(Config, Debug)]
@@ -97,9 +97,8 @@ impl SlimLayer<Output> for RmsNorm {
     }
 
     fn select(self, _: Output, kept: Tensor<1, Int>) -> Self {
-        let shared = if self.heads > 1 { kept_by_all(&kept, self.gamma.dims()[0]) } else { None };
-        let (mut norm, kept) = match shared {
-            Some((inside, heads)) => (Self { heads, ..self }, index_tensor(&inside, &kept.device())),
+        let (mut norm, kept) = match kept_by_all(&kept, self.gamma.dims()[0], self.heads) {
+            Some((heads, inside)) => (Self { heads, ..self }, inside),
             None => (self.of_each_head(), kept),
         };
         norm.gamma = select_param(norm.gamma, 0, &kept);

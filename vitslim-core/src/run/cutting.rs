@@ -8,6 +8,7 @@ use super::error::RunError;
 use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use crate::data::{ImageShape, Moment, Stage};
+use crate::experiment::CutRule;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
@@ -22,6 +23,8 @@ pub(crate) struct Cutting<'a> {
     pub dimensions: &'a [Dimension],
     /// The searched ones, and how their masks are trained.
     pub searched: &'a [(Dimension, MaskSpec)],
+    /// What becomes of the values of kept masks.
+    pub cut_rule: CutRule,
     /// What kept counts are rounded to.
     pub round_to: Option<usize>,
     /// Seed of the experiment.
@@ -41,6 +44,7 @@ impl<A: Architecture> Prepared<A> {
         Cutting {
             dimensions: &self.dimensions,
             searched: &self.searched,
+            cut_rule: self.experiment.cut,
             round_to: self.experiment.round_to.map(|multiple| multiple.get()),
             seed: self.experiment.seed,
             image: self.data.shape,
@@ -192,8 +196,11 @@ impl Cutting<'_> {
     ) -> Result<(Plan, A), RunError> {
         self.check(dense, budget)?;
         let plan = self.random_plan(masks, budget)?;
-        let sliced = attempt(|| dense.slim(&plan))
-            .map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
+        let sliced = attempt(|| match self.cut_rule {
+            CutRule::Fold => dense.fold(masks).slim(&plan),
+            CutRule::Hard => dense.slim(&plan),
+        });
+        let sliced = sliced.map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
         Ok((plan, sliced))
     }
 }

@@ -9,8 +9,8 @@ use crate::experiment::Data;
 use crate::graph::{GraphError, activations, capture};
 use crate::models::Architecture;
 use crate::slim::{
-    DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, TokenGate,
-    heads_as_planned,
+    DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, Slimmable, TokenGate,
+    heads_as_planned, mapped,
 };
 
 /// Changes with what a field means. A new field alone does not change it.
@@ -108,9 +108,7 @@ impl<C: Clone> Network<C> {
 
     /// The same for `model`, which `plan` left of the same dense network.
     pub(super) fn cut<A: Architecture>(self, plan: &Plan, model: &A) -> Result<Self, GraphError> {
-        let mut found = Found::of(plan);
-        heads_as_planned(model, plan).map_dimensions(&mut found);
-        let Found { heads, tokens, constants, .. } = found;
+        let Found { heads, tokens, constants, .. } = Found::of(plan, model);
         let features = plan.cuts.iter().filter(|cut| !tokens.contains_key(&cut.dimension));
         let units = features.map(|cut| (cut.dimension.clone(), json!(cut.keep.len()))).collect();
         let activations = activations(&capture(model, self.images.shape(), 1)?);
@@ -129,8 +127,11 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn of(plan: &'a Plan) -> Self {
-        Self { scope: Scope::default(), plan, heads: Map::new(), tokens: Map::new(), constants: Map::new() }
+    /// What is found in `model`, which `plan` left.
+    fn of<M: Slimmable>(plan: &'a Plan, model: &M) -> Self {
+        let empty =
+            |scope| Self { scope, plan, heads: Map::new(), tokens: Map::new(), constants: Map::new() };
+        mapped(&heads_as_planned(model, plan), empty).1
     }
 }
 
@@ -179,8 +180,39 @@ mod tests {
     use super::*;
     use crate::experiment::Document;
     use crate::models::Vit;
+    use crate::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
     use crate::run::initial::initial;
     use crate::run::restore::subnet;
+    use crate::slim::describe;
+
+    /// Two branches that are normalised together, by a field before those that tell their widths.
+    #[derive(Module, Debug, Slimmable)]
+    struct Joined {
+        #[slim(output = [left + right], gate)]
+        norm: LayerNorm,
+        #[slim(output = [left])]
+        fc1: Linear,
+        #[slim(output = [right])]
+        fc2: Linear,
+        #[slim(input = [left + right])]
+        head: Linear,
+    }
+
+    #[test]
+    fn constants_of_a_sum_before_its_terms() {
+        let device = Device::flex();
+        let linear = |inputs, outputs| LinearConfig::new(inputs, outputs).init(&device);
+        let model = Joined {
+            norm: LayerNormConfig::new(5).init(&device),
+            fc1: linear(4, 2),
+            fc2: linear(4, 3),
+            head: linear(5, 2),
+        };
+        let mut plan = Plan::whole(&describe(&model).unwrap());
+        plan.get_mut("left").unwrap().keep = vec![1];
+        let constants = Found::of(&plan, &model.slim(&plan).unwrap()).constants;
+        assert_eq!(Value::Object(constants), json!({ "norm": { "width": 5, "epsilon": 1e-6 } }));
+    }
 
     /// `data/subnet/README.md` says where the files are from.
     #[test]

@@ -2,7 +2,7 @@
 
 use super::kept::Kept;
 
-/// One annotated axis of a layer: an algebra of counts, groups and units, resolved in a model.
+/// One annotated axis of a layer, in a model: what each of its features belongs to.
 ///
 /// Factors make a tree, outermost first. Of `[heads, qk + v]`, there is a branch for each head, with the units `qk` of that head
 /// and then its units `v`. The features of the side are the leaves in their order.
@@ -75,7 +75,7 @@ impl DimensionAxis {
         axis
     }
 
-    /// Units that a dimension has if the axis has `extent` features, and those of its units counted as none so far.
+    /// How many units a dimension has if the axis has `extent` features. So far the axis must count none of its units.
     pub(super) fn units_of(&self, dimension: usize, extent: usize) -> usize {
         let each = self.per_unit(&self.features, dimension).unwrap_or(0);
         extent.saturating_sub(self.extent()).checked_div(each).unwrap_or(0)
@@ -123,7 +123,7 @@ impl DimensionAxis {
         self.count(&self.features, None)
     }
 
-    /// Number of features that belong to one unit of the dimension at `path`; `None` if the axis names it not, or only its groups.
+    /// Number of features that belong to one unit of the dimension at `path`; `None` if the axis does not name it, or only its groups.
     pub fn features_per_unit(&self, path: &str) -> Option<usize> {
         let dimension = self.dimensions.iter().position(|dimension| dimension.path == path)?;
         self.per_unit(&self.features, dimension)

@@ -84,7 +84,8 @@ fn declares(path: &str, declared: &[String]) -> String {
 /// What to write where a dimension has `units` units and not the `known` ones of the layer `first`, or of its layout. `list` is what
 /// an axis calls it.
 fn instead([units, known]: [usize; 2], first: Option<&str>, list: &str) -> String {
-    let times = |more: usize, less: usize| more.checked_div(less).filter(|times| less * times == more);
+    let times =
+        |more: usize, less: usize| more.checked_div(less).filter(|times| *times > 1 && less * times == more);
     match (times(units, known), times(known, units), first) {
         (Some(times), ..) => {
             format!(
@@ -142,12 +143,13 @@ impl Describe {
     fn disagrees(&self, axis: &DimensionAxis, extent: usize) -> Option<String> {
         let dimensions: Vec<&AxisDimension> = axis.dimensions().collect();
         let [dimension] = dimensions.as_slice() else {
-            let sizes = dimensions.iter().map(|dimension| {
-                format!("{} of `{}`", dimension.groups.iter().sum::<usize>(), dimension.path)
+            let sizes = dimensions.iter().enumerate().map(|(index, dimension)| {
+                let what = if index == 0 { " units" } else { "" };
+                format!("{}{what} of `{}`", dimension.groups.iter().sum::<usize>(), dimension.path)
             });
             let sizes = sizes.collect::<Vec<_>>().join(" and ");
             return (axis.extent() != extent).then(|| {
-                format!("it has {extent} features, but {sizes} make {} of its axis", axis.extent())
+                format!("it has {extent} features, but its axis has {}, with {sizes}", axis.extent())
             });
         };
         let Some(each) = axis.features_per_unit(&dimension.path) else {

@@ -59,8 +59,10 @@ impl HeadLayout {
             2 => &[self.qk_sizes(), &self.sizes],
             _ => &[&self.sizes],
         };
+        // Queries and keys may be of fewer or more heads, until `contradicts` says so.
         let units = |(sizes, laid_out): (&&[usize], &LaidOut)| {
-            sizes.iter().map(|size| size / laid_out.features_per_unit.max(1)).collect()
+            let of_head = |head| sizes.get(head).map_or(0, |size| size / laid_out.features_per_unit.max(1));
+            (0..self.sizes.len()).map(of_head).collect()
         };
         sizes.iter().zip(laid_out).map(units).collect()
     }
@@ -81,6 +83,13 @@ impl HeadLayout {
     pub(super) fn contradicts(&self, laid_out: &[LaidOut]) -> Option<String> {
         if laid_out.len() == 1 && self.qk.is_some() {
             return Some("its queries and keys have other dims than its values: name both, as in `layout = [heads, qk, v]`".into());
+        }
+        if self.queries == 0 {
+            return Some("it has `queries: 0`: write 1, or how many share a head of keys and values".into());
+        }
+        let (qk, v) = (self.qk_sizes().len(), self.sizes.len());
+        if qk != v {
+            return Some(format!("it has {qk} heads of queries and keys, but {v} of values"));
         }
         let units = self.units(laid_out);
         let whole = self.clone().with_units(laid_out, &units);

@@ -22,8 +22,8 @@ pub trait DimensionMapper: Sized {
     /// Where the traversal is.
     fn scope(&mut self) -> &mut Scope;
 
-    /// The layout of grouped dimensions: of one, or of that of queries and keys and that of values. It always comes before their
-    /// axes.
+    /// A layout, and the dimensions that it lays out: one, or that of queries and keys and then that of values. It always comes
+    /// before their axes.
     fn map_layout(&mut self, _: &[LaidOut], layout: HeadLayout) -> HeadLayout {
         layout
     }

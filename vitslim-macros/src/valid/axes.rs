@@ -1,4 +1,4 @@
-//! Whether an axis is integers times one dimension, and each term of a sum is.
+//! Whether an axis is integers times one dimension, or a sum of such products.
 
 use quote::ToTokens;
 use syn::{Error, Ident, Type};
@@ -85,7 +85,9 @@ fn check_way(way: &[&Name], axis: &Axis, has_units: bool, names: &Names) -> Resu
                 "`{first}` and `{second}` stand the other way round elsewhere in this struct, groups first: write `{second}, {first}`"
             ),
         ),
-        [first, second] => (second.to_token_stream(), two_dimensions(first, second, names) + way_out(axis)),
+        [first, second] => {
+            (second.to_token_stream(), two_dimensions(first, second, axis, names) + way_out(axis))
+        }
         [_, _, third, ..] => (
             third.to_token_stream(),
             format!(
@@ -98,11 +100,16 @@ fn check_way(way: &[&Name], axis: &Axis, has_units: bool, names: &Names) -> Resu
 
 /// What always works instead of one layer with several dimensions side by side.
 fn way_out(axis: &Axis) -> &'static str {
-    let is_sum = |factor: &Factor| matches!(factor, Factor::Sum(terms) if terms.len() > 1);
-    match axis.list.factors.iter().any(is_sum) {
+    match has_sum(axis) {
         true => "; or use two layers and add what they compute, `W[a; b] = W1 a + W2 b`",
         false => "",
     }
+}
+
+/// Whether dimensions lie side by side in `axis`.
+fn has_sum(axis: &Axis) -> bool {
+    let is_sum = |factor: &Factor| matches!(factor, Factor::Sum(terms) if terms.len() > 1);
+    axis.list.factors.iter().any(is_sum)
 }
 
 /// The names of `factors` that are no counts.
@@ -120,7 +127,7 @@ fn needs_layout(first: &Name, second: &Name, names: &Names) -> bool {
         && names.is_borrowed(first) == names.is_borrowed(second)
 }
 
-fn two_dimensions(first: &Name, second: &Name, names: &Names) -> String {
+fn two_dimensions(first: &Name, second: &Name, axis: &Axis, names: &Names) -> String {
     if second.as_str() == "gate" {
         return format!("`gate` stands after the list: write `[{first}], gate`");
     }
@@ -128,8 +135,13 @@ fn two_dimensions(first: &Name, second: &Name, names: &Names) -> String {
         return format!("`{second}` is grouped by `{groups}`, not by `{first}`: write `{groups}, {second}`");
     }
     if let Some(units) = names.units_of(first) {
+        // Two dimensions of a layout are queries and keys, and values: not what lies beside the heads.
+        let both = match has_sum(axis) {
+            true => String::new(),
+            false => format!(", or lay out both, as in `layout = [{first}, {units}, {second}]`"),
+        };
         return format!(
-            "`{first}` are the groups of `{units}`, not of `{second}`: write `{first}, {units}`, or lay out both, as in `layout = [{first}, {units}, {second}]`"
+            "`{first}` are the groups of `{units}`, not of `{second}`: write `{first}, {units}`{both}"
         );
     }
     if first.inside().is_some() || second.inside().is_some() {

@@ -23,7 +23,7 @@ pub struct ConvNextBlock {
     pub mlp: Mlp,
     /// Scale of the branch, `[dim]`. It is not gated, since the MLP before it is. A search with
     /// `freeze: Weights` leaves it, although it has one axis.
-    #[slim(axis(0) = [width], no_decay, freeze)]
+    #[slim(axis(0) = [width], freeze)]
     pub gamma: Param<Tensor<1>>,
     /// Stochastic depth.
     pub drop_path: DropPath,

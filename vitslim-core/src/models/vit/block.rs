@@ -68,7 +68,7 @@ impl Attention {
 pub struct LayerScale {
     /// The factors, `[dim]`. They are not gated, since the branch is. A search with `freeze: Weights` leaves them, although they have
     /// one axis.
-    #[slim(axis(0) = [width], no_decay, freeze)]
+    #[slim(axis(0) = [width], freeze)]
     pub gamma: Option<Param<Tensor<1>>>,
 }
 

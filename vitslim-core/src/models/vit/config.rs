@@ -12,7 +12,7 @@ pub enum GlobalPool {
     /// The class token.
     #[default]
     Token,
-    /// The mean of the patches that are left.
+    /// The mean of the patches that are left. A search takes the mean of all, whatever their masks.
     Avg,
 }
 
