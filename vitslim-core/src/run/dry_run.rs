@@ -1,7 +1,6 @@
 //! The dry run: builds each network of a run and records its forward pass, so that what would fail at the end fails before
 //! anything is trained.
 
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::agreement::prove;
