@@ -109,7 +109,7 @@ mod tests {
     use std::process::Command;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-    use burn::module::Param;
+    use burn::module::{Module, Param};
     use burn::nn::conv::ConvTranspose2dConfig;
     use burn::tensor::Tensor;
     use vitslim_macros::Slimmable;
