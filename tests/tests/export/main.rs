@@ -8,6 +8,8 @@ mod config;
 mod layers;
 #[path = "../../../examples/own_architecture/src/net.rs"]
 mod net;
+mod read_back;
+mod recorded;
 
 use std::path::Path;
 use std::process::Command;

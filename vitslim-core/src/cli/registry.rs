@@ -189,7 +189,8 @@ fn export_network<A: Architecture>(
     format: Format,
     out: &Path,
 ) -> miette::Result<(Files, Vec<String>)> {
-    let (subnet, notes) = Subnet::<A>::open(trial, target, &Device::flex())?;
+    let (subnet, mut notes) = Subnet::<A>::open(trial, target, &Device::flex())?;
+    notes.extend(format.note(&subnet).map(str::to_owned));
     Ok((export(&subnet, format, out)?, notes))
 }
 

@@ -79,7 +79,7 @@ pub enum SubnetFileError {
     Undescribed(PathBuf),
     /// The weights are not those of the network that the metadata describe.
     #[error("`{}` does not fit the network that it describes: {reason}", .path.display())]
-    #[diagnostic(help("export the network again, with this version of vitslim"))]
+    #[diagnostic(help("export the network again, with this version of vitslim and `--to safetensors`"))]
     Unfit {
         /// The file.
         path: PathBuf,

@@ -28,6 +28,16 @@ pub enum Format {
     Pytorch,
 }
 
+impl Format {
+    /// What to know before another program reads `subnet` in this format.
+    pub fn note<A: Architecture>(self, subnet: &Subnet<A>) -> Option<&'static str> {
+        (self == Self::Safetensors && subnet.has_cut_tokens()).then_some(
+            "timm may load this file without an error, but cuts no tokens, and then computes something else: for other programs, \
+             export to ONNX or PyTorch",
+        )
+    }
+}
+
 /// Paths of files, and what goes into them.
 pub type Files = Vec<(PathBuf, Vec<u8>)>;
 

@@ -1,5 +1,6 @@
 //! safetensors files: the weights of a network under the names of timm, and in the metadata what else it takes to build it.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -11,6 +12,7 @@ use super::error::{ExportError, SubnetFileError};
 use crate::experiment::{Document, ExperimentErrors};
 use crate::input_file;
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::run::{Network, RestoreError, Subnet, base_of, load_planned, planned_weights};
 use crate::slim::Plan;
 
@@ -65,9 +67,12 @@ impl SubnetFile {
     ///
     /// When it cannot be read, or is no such file.
     pub fn read(path: &Path) -> Result<Self, SubnetFileError> {
-        let bytes = input_file::read(path, MOST_BYTES)
-            .map_err(|source| SubnetFileError::Read { path: path.to_owned(), source })?;
+        let unread = |source| SubnetFileError::Read { path: path.to_owned(), source };
         let damaged = |reason: String| SubnetFileError::Damaged { path: path.to_owned(), reason };
+        if !begins_with_header(path).map_err(unread)? {
+            return Err(damaged("it is no safetensors file, or broken off".to_owned()));
+        }
+        let bytes = input_file::read(path, MOST_BYTES).map_err(unread)?;
         let tensors = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
         let entries = tensors.1.metadata().as_ref();
         let metadata = entries.and_then(|entries| entries.get(ENTRY)).cloned();
@@ -98,7 +103,6 @@ impl SubnetFile {
         let Description { label, trial, network, plan, experiment, .. } = self.description::<A::Config>()?;
         let path = &self.path;
         let unfit = |reason: String| SubnetFileError::Unfit { path: path.clone(), reason };
-        let dense = A::init(&network.config, device).map_err(|error| unfit(error.to_string()))?;
         let damaged = |error: ExperimentErrors| SubnetFileError::Damaged {
             path: path.clone(),
             reason: error.to_string(),
@@ -106,8 +110,12 @@ impl SubnetFile {
         let parsed = Document::parse("experiment", &experiment, &[])
             .and_then(|document| document.trial())
             .map_err(damaged)?;
-        let base = base_of(&parsed, dense.valid()).map_err(|error| unfit(error.to_string()))?;
-        let sliced = base.slim(&plan).map_err(|error| unfit(error.to_string()))?;
+        let sliced = attempt(|| -> Result<A, String> {
+            let dense = A::init(&network.config, device).map_err(|error| error.to_string())?;
+            let base = base_of(&parsed, dense.valid()).map_err(|error| error.to_string())?;
+            base.slim(&plan).map_err(|error| error.to_string())
+        });
+        let sliced = sliced.flatten().map_err(unfit)?;
         let model = load_planned(&sliced, &plan, self.bytes, path).map_err(|error| match error {
             RestoreError::Unfit { reason, .. } => unfit(reason),
             RestoreError::Damaged { path, reason } => SubnetFileError::Damaged { path, reason },
@@ -120,6 +128,16 @@ impl SubnetFile {
         serde_json::from_str(&self.metadata)
             .map_err(|error| SubnetFileError::Damaged { path: self.path.clone(), reason: error.to_string() })
     }
+}
+
+/// Whether the file at `path` has the header whose length it begins with. What is something else may be large, and is not read.
+fn begins_with_header(path: &Path) -> io::Result<bool> {
+    let file = input_file::open(path)?;
+    let length = file.metadata()?.len();
+    let mut start = Vec::new();
+    file.take(9).read_to_end(&mut start)?;
+    let claimed = start.split_first_chunk().filter(|(_, brace)| *brace == b"{");
+    Ok(claimed.is_some_and(|(header, _)| u64::from_le_bytes(*header) <= length.saturating_sub(8)))
 }
 
 impl<A: Architecture> Subnet<A> {

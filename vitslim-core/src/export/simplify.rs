@@ -96,6 +96,7 @@ fn linear(operations: &[OperationIr], reads: &HashMap<TensorId, usize>) -> Optio
         && let Some((vector, row)) = reshape_of(first, 1)
         && let OperationIr::NumericFloat(_, Numeric::Add(sum)) = second
         && (sum.lhs.id, sum.rhs.id) == (out.id, row.id)
+        && [vector, row].iter().all(|of| sizes(of).last() == sizes(out).last())
         && read_once(out)
         && read_once(row)
     {

@@ -89,7 +89,9 @@ impl Trace {
         let places = places(&operations, &parameters);
         let operations: Vec<_> =
             operations.into_iter().zip(places).map(|(ir, place)| Operation { ir, place }).collect();
-        let mut sizes = HashMap::new();
+        let (mut sizes, mut known, mut names) = (HashMap::new(), HashMap::new(), Names::default());
+        let mut values = recorded.graph.values;
+        values.remove(&images);
         let mut others = others.iter();
         for operation in &operations {
             let fails = || ExportError::Batch { name: operation.name(), place: operation.place.clone() };
@@ -99,15 +101,12 @@ impl Trace {
             for (tensor, other) in operation.ir.nodes().into_iter().zip(other.nodes()) {
                 sizes.insert(tensor.id, sizes_of(tensor, other).ok_or_else(fails)?);
             }
-        }
-        let mut names = Names::default();
-        let mut known = HashMap::new();
-        let mut values = recorded.graph.values;
-        values.remove(&images);
-        for operation in &operations {
-            for input in operation.ir.inputs() {
+            for (input, other) in operation.ir.inputs().zip(other.inputs()) {
                 let Some(data) = values.remove(&input.id) else { continue };
                 let parameter = parameters.get(&input.id);
+                if parameter.is_none() && larger.graph.values.get(&other.id) != Some(&data) {
+                    return Err(fails());
+                }
                 let constant = || join(&operation.place, "constant");
                 let wanted = parameter.map_or_else(constant, |path| (*path).to_owned());
                 let (name, is_parameter) = (names.unique(&wanted), parameter.is_some());

@@ -1,6 +1,6 @@
 //! `network.json`: what a program needs, beside the weights, to compute a sub-network.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 
 use super::prepare::Prepared;
@@ -19,6 +19,7 @@ const VERSION: u32 = 1;
 /// A network of a run, described for programs that know its architecture, whose configuration is `C`. Paths are those of the weights.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Network<C> {
+    #[serde(deserialize_with = "known_version")]
     version: u32,
     /// Name of the architecture.
     pub architecture: String,
@@ -37,10 +38,18 @@ pub struct Network<C> {
     heads: Map<String, Value>,
     /// By token gate: `prefix`, the tokens before those of the image, and `keep`, the tokens of the image that are left, by their
     /// numbers in the dense network.
-    tokens: Map<String, Value>,
+    pub(super) tokens: Map<String, Value>,
     /// By layer that has a dimension: its numbers that are no parameters. A norm divides by its `width`, which is that of the dense
     /// network.
     constants: Map<String, Value>,
+}
+
+/// The version of a description, if it is one whose fields mean what they mean here.
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let version = u32::deserialize(deserializer)?;
+    let unknown =
+        || de::Error::custom(format!("the network is described in version {version}, not in {VERSION}"));
+    (version == VERSION).then_some(version).ok_or_else(unknown)
 }
 
 /// How a network takes images: `(pixel / white - mean) / std`, channel by channel.

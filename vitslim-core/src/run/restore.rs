@@ -87,6 +87,15 @@ pub enum RestoreError {
     #[error("the run in `{}` has no sub-network yet, and only with one does it say what images its networks take", .0.display())]
     #[diagnostic(help("give the command of the run again: it resumes where it stopped"))]
     Undescribed(PathBuf),
+    /// An earlier version made the run, which did not describe its networks.
+    #[error(
+        "an earlier version made the run in `{}`, and did not write `network.json`, which says what images its networks take",
+        .0.display()
+    )]
+    #[diagnostic(help(
+        "`vitslim run --fresh` discards the run, and trains it again with this version; `vitslim eval` takes it as it is"
+    ))]
+    Earlier(PathBuf),
     /// The trained weights that the run starts from cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]

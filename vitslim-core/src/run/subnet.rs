@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde::de::DeserializeOwned;
 
+use super::data_record::DataRecord;
 use super::error::RunError;
-use super::folder::{NETWORK, PLAN, SUBNETS};
+use super::folder::{NETWORK, PLAN, RESULT, SUBNETS};
 use super::initial::initial_of;
 use super::keys::keys;
 use super::network::Network;
@@ -15,7 +16,7 @@ use super::restore::{RestoreError, base, dense, plan, read, subnet};
 use super::target::Target;
 use crate::experiment::{Experiment, Trial};
 use crate::models::Architecture;
-use crate::slim::{Plan, PlanError, describe};
+use crate::slim::{Cut, Plan, PlanError, describe};
 
 /// A network of a run, by itself: a sub-network, or the dense one.
 #[derive(Debug)]
@@ -66,6 +67,14 @@ impl<A: Architecture> Subnet<A> {
         let (label, trial) = (target.name().to_owned(), target.trial());
         Ok((Self { model, plan, network, label, trial, experiment }, notes))
     }
+
+    /// Whether it has fewer tokens than the dense network.
+    pub(crate) fn has_cut_tokens(&self) -> bool {
+        let is_cut = |cut: &Cut| {
+            cut.keep.len() < cut.of.iter().sum() && self.network.tokens.contains_key(&cut.dimension)
+        };
+        self.plan.cuts.iter().any(is_cut)
+    }
 }
 
 /// A network whose parameters have the shapes of that which the run of `trial` cuts, made of the dense one.
@@ -81,14 +90,16 @@ pub(crate) fn base_of<A: Architecture>(trial: &Trial, dense: A) -> Result<A, Pla
 /// What the run says of the network that `target` names; of the dense one, what it says of any sub-network.
 fn described<C: DeserializeOwned>(target: &Target) -> Result<Network<C>, RestoreError> {
     let subnets = target.run.join(SUBNETS);
-    let path = match &target.label {
-        Some(label) => subnets.join(label).join(NETWORK),
-        None => target
-            .labels()
-            .into_iter()
-            .map(|label| subnets.join(label).join(NETWORK))
-            .find(|path| path.is_file())
-            .ok_or_else(|| RestoreError::Undescribed(target.run.clone()))?,
+    let labels = target.label.as_ref().map_or_else(|| target.labels(), |label| vec![label.clone()]);
+    let of_any = |name| labels.iter().map(|label| subnets.join(label).join(name)).find(|path| path.is_file());
+    let Some(path) = of_any(NETWORK) else {
+        return Err(match &target.label {
+            _ if of_any(RESULT).is_some() && DataRecord::is_of_earlier(&target.run) => {
+                RestoreError::Earlier(target.run.clone())
+            }
+            Some(label) => RestoreError::Unfinished(subnets.join(label).join(NETWORK)),
+            None => RestoreError::Undescribed(target.run.clone()),
+        });
     };
     serde_json::from_slice(&read(&path)?)
         .map_err(|error| RestoreError::Damaged { path, reason: error.to_string() })

@@ -54,6 +54,19 @@ fn a_network_in_a_file_by_itself_is_that_of_the_run() {
     assert!(text.contains("from first_pytorch import load") && text.contains("F.linear("), "{text}");
     assert!(workspace.path("first_pytorch.safetensors").is_file());
 
+    for (network, has_cut_tokens) in [(&first, true), (&second, false)] {
+        let output = workspace.vitslim(&[
+            "export",
+            network,
+            "--to",
+            "safetensors",
+            "--out",
+            "a.safetensors",
+            "--force",
+        ]);
+        assert_eq!(said(&output).contains("timm may load this file"), has_cut_tokens, "{}", said(&output));
+    }
+
     let to = |network: &'static str, out: &'static str| ["export", network, "--to", "onnx", "--out", out];
     assert_refused(
         &workspace,
@@ -87,6 +100,16 @@ fn a_network_in_a_file_by_itself_is_that_of_the_run() {
     std::fs::write(workspace.path("short.safetensors"), &once[..once.len() / 2]).unwrap();
     assert_refused(&workspace, &["eval", "short.safetensors"], &["`short.safetensors` is damaged"]);
 
+    for label in ["share-0.5-0.5-0.7", "share-0.1"] {
+        std::fs::remove_file(workspace.path("gone/subnets").join(label).join("network.json")).unwrap();
+    }
+    let first = to("gone/share-0.1", "a.onnx");
+    assert_refused(&workspace, &first, &["this sub-network is not finished", "the command of the run again"]);
+    rename(&workspace, "gone/data.json", "data.json");
+    for args in [first, to("gone", "a.onnx")] {
+        assert_refused(&workspace, &args, &["an earlier version made the run", "`vitslim run --fresh`"]);
+    }
+    rename(&workspace, "data.json", "gone/data.json");
     std::fs::remove_dir_all(workspace.path("gone/subnets")).unwrap();
     assert_refused(&workspace, &to("gone", "a.onnx"), &["has no sub-network yet"]);
 }
