@@ -196,7 +196,8 @@ mod tests {
         let error = super::begin(&folder, "one", &known(), &normalisation(), false, true).unwrap_err();
         assert!(error.to_string().contains("data.json` is damaged"), "{error}");
         let help = miette::Diagnostic::help(&error).unwrap().to_string();
-        assert_eq!(help, "delete it: the data are then compared by their normalisation");
+        let told = "delete it: the data are then compared by their normalisation, and the weights that the run began from are not";
+        assert_eq!(help, told);
     }
 
     #[test]
