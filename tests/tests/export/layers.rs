@@ -1,5 +1,6 @@
 //! A network of the layers that no architecture has.
 
+use burn::tensor::TensorData;
 use vitslim_core::models::VitConfig;
 use vitslim_core::prelude::*;
 
@@ -18,6 +19,17 @@ pub struct Layers {
     along: Conv1d,
     rms_norm: RmsNorm,
     head: Linear,
+}
+
+impl Layers {
+    /// What comes out of layers, `[batch, channels, height, width]` and `[batch, steps, channels]`.
+    pub fn inside(&self, images: Tensor<4>) -> Vec<(String, TensorData)> {
+        let normed = self.batch_norm.forward(self.expand.forward(images));
+        let x = self.group_norm.forward(self.reduce.forward(normed.clone()));
+        let x = self.along.forward(x.flatten(2, 3)).swap_dims(1, 2);
+        let last = self.rms_norm.forward(x);
+        vec![("batch_norm".to_owned(), normed.into_data()), ("rms_norm".to_owned(), last.into_data())]
+    }
 }
 
 impl Architecture for Layers {

@@ -5,6 +5,7 @@
 mod block;
 #[path = "../../../examples/own_architecture/src/config.rs"]
 mod config;
+mod features;
 mod layers;
 #[path = "../../../examples/own_architecture/src/net.rs"]
 mod net;
@@ -14,12 +15,12 @@ mod recorded;
 use std::path::Path;
 use std::process::Command;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use vitslim_core::data::ImageShape;
-use vitslim_core::export::{to_onnx, to_pytorch};
+use vitslim_core::export::{OnnxSetting, to_onnx, to_pytorch};
 use vitslim_core::models::{
     Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
 };
@@ -59,42 +60,72 @@ fn without(mut plan: Plan, places: &[&str], all: bool) -> Plan {
     plan
 }
 
-/// Writes `model` cut by `plan` in both formats, with images and their logits.
-fn write<A: Architecture>(folder: &Path, name: &str, model: &A, plan: &Plan) {
-    write_for_timm(folder, name, model, plan, None);
+/// What comes out of modules of a network, part by part as vitslim computes it, by their paths.
+type Inside<A> = fn(&A, Tensor<4>) -> Vec<(String, TensorData)>;
+
+/// Writes networks of the architecture `A` into a folder.
+struct Written<'a, A> {
+    folder: &'a Path,
+    inside: Inside<A>,
 }
 
-/// The same, of a network that timm holds: its `VisionTransformer` with the arguments `timm`.
-fn write_for_timm<A: Architecture>(folder: &Path, name: &str, model: &A, plan: &Plan, timm: Option<Value>) {
-    let model = model.slim(plan).unwrap();
-    let write = |extension: &str, bytes: &[u8]| {
-        std::fs::write(folder.join(name).with_extension(extension), bytes).unwrap();
-    };
-    write("onnx", &to_onnx(&model, IMAGE, &[("classes", r#"["a","b","c"]"#.to_owned())]).unwrap());
-    let files = to_pytorch(&model, plan, IMAGE, name, "A test.", DESCRIPTION).unwrap();
-    write("py", files.text.as_bytes());
-    write("safetensors", &files.weights);
-    let shape = [IMAGES, IMAGE.channels, IMAGE.size, IMAGE.size];
-    let images = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
-    let logits = model.forward(images.clone()).mean().into_data().try_into_vec::<f32>().unwrap();
-    assert!(logits.iter().all(|logit| logit.is_finite()), "{name}");
-    let images = images.into_data().try_into_vec::<f32>().unwrap();
-    let mut io = json!({ "shape": shape, "images": images, "logits": logits });
-    if let Some(timm) = timm {
-        io["timm"] = timm;
+impl<A: Architecture> Written<'_, A> {
+    /// Writes `model` cut by `plan` in both formats, with images, their logits, and what comes out of modules.
+    fn write(&self, name: &str, model: &A, plan: &Plan) {
+        self.write_for_timm(name, model, plan, None);
     }
-    write("json", io.to_string().as_bytes());
-}
 
-/// Writes the network of `config`, dense and cut.
-fn write_both<A: Architecture>(folder: &Path, name: &str, config: &A::Config) -> (A, Plan) {
-    let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let model = random_model::<A>(config, &mut rng, &Device::flex()).unwrap();
-    let dimensions = describe(&model).unwrap();
-    write(folder, &format!("{name}_dense"), &model, &Plan::whole(&dimensions));
-    let plan = about_half(&dimensions, &mut rng);
-    write(folder, &format!("{name}_cut"), &model, &plan);
-    (model, plan)
+    /// The same, of a network that timm holds: its `VisionTransformer` with the arguments `timm`.
+    fn write_for_timm(&self, name: &str, model: &A, plan: &Plan, timm: Option<Value>) {
+        let model = model.slim(plan).unwrap();
+        let shape = [IMAGES, IMAGE.channels, IMAGE.size, IMAGE.size];
+        let images = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex());
+        let logits = model.forward(images.clone()).mean().into_data().try_into_vec::<f32>().unwrap();
+        assert!(logits.iter().all(|logit| logit.is_finite()), "{name}");
+        let inside = (self.inside)(&model, images.clone());
+        let features: Vec<String> = inside.iter().map(|(path, _)| path.clone()).collect();
+
+        let write = |suffix: &str, bytes: &[u8]| {
+            std::fs::write(self.folder.join(format!("{name}{suffix}")), bytes).unwrap();
+        };
+        let metadata = [("classes", r#"["a","b","c"]"#.to_owned())];
+        let setting = OnnxSetting { features: &features, metadata: &metadata, ..OnnxSetting::default() };
+        let whole = to_onnx(&model, plan, IMAGE, &setting).unwrap();
+        write(".onnx", &whole.network);
+        assert!(whole.weights.is_none());
+        // The same with its weights in a file of their own.
+        let apart = format!("{name}_apart.onnx");
+        let setting = OnnxSetting { name: &apart, most_bytes: whole.network.len() - 1, ..setting };
+        let parts = to_onnx(&model, plan, IMAGE, &setting).unwrap();
+        write("_apart.onnx", &parts.network);
+        write("_apart.onnx.data", &parts.weights.unwrap());
+
+        let files = to_pytorch(&model, plan, IMAGE, &features, name, "A test.", DESCRIPTION).unwrap();
+        write(".py", files.text.as_bytes());
+        write(".safetensors", &files.weights);
+        let images = images.into_data().try_into_vec::<f32>().unwrap();
+        let feature = |(path, data): (String, TensorData)| {
+            let shape = data.shape().as_slice().to_vec();
+            (path, json!({ "shape": shape, "values": data.try_into_vec::<f32>().unwrap() }))
+        };
+        let features: serde_json::Map<_, _> = inside.into_iter().map(feature).collect();
+        let mut io = json!({ "shape": shape, "images": images, "logits": logits, "features": features });
+        if let Some(timm) = timm {
+            io["timm"] = timm;
+        }
+        write(".json", io.to_string().as_bytes());
+    }
+
+    /// Writes the network of `config`, dense and cut.
+    fn write_both(&self, name: &str, config: &A::Config) -> (A, Plan) {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let model = random_model::<A>(config, &mut rng, &Device::flex()).unwrap();
+        let dimensions = describe(&model).unwrap();
+        self.write(&format!("{name}_dense"), &model, &Plan::whole(&dimensions));
+        let plan = about_half(&dimensions, &mut rng);
+        self.write(&format!("{name}_cut"), &model, &plan);
+        (model, plan)
+    }
 }
 
 /// Whether there is a Python with what the check needs: `VITSLIM_PYTHON`, or `python3`.
@@ -119,17 +150,18 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
         heads: 3,
         ..VitConfig::default()
     };
-    let (model, plan) = write_both::<Vit>(folder, "vit", &vit);
+    let vits = Written::<Vit> { folder, inside: features::of_vit };
+    let (model, plan) = vits.write_both("vit", &vit);
     let heads = ["blocks.0.attn.head_dim"];
-    write(folder, "vit_empty_head", &model, &without(plan.clone(), &heads, false));
+    vits.write("vit_empty_head", &model, &without(plan.clone(), &heads, false));
     let branches = ["blocks.1.attn.head_dim", "blocks.2.mlp.hidden"];
     let mut plan = without(plan, &branches, true);
-    write(folder, "vit_empty_branches", &model, &plan);
+    vits.write("vit_empty_branches", &model, &plan);
     // A matrix with one row lies in memory as with one column.
     for dimension in ["blocks.0.attn.head_dim", "blocks.0.mlp.hidden"] {
         plan.get_mut(dimension).unwrap().keep = vec![3];
     }
-    write(folder, "vit_single_units", &model, &plan);
+    vits.write("vit_single_units", &model, &plan);
     // All hidden units of each block, and a quarter of them: the `mlp_ratio` of timm says that.
     let dimensions = describe(&model).unwrap();
     for (name, ratio) in [("vit_for_timm", 4), ("vit_of_fewer_units_for_timm", 1)] {
@@ -146,10 +178,11 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
             "num_heads": 3,
             "mlp_ratio": ratio,
         });
-        write_for_timm(folder, name, &model, &plan, Some(timm));
+        vits.write_for_timm(name, &model, &plan, Some(timm));
     }
     let one_colour = VitConfig { qkv_bias: false, ..vit.clone() };
-    write_both::<DistilledVit>(folder, "deit_distilled", &one_colour);
+    let distilled = Written::<DistilledVit> { folder, inside: |_, _| Vec::new() };
+    distilled.write_both("deit_distilled", &one_colour);
     let swin = SwinConfig {
         image_size: 32,
         classes: 3,
@@ -159,7 +192,7 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
         window: 4,
         ..SwinConfig::default()
     };
-    write_both::<Swin>(folder, "swin", &swin);
+    Written::<Swin> { folder, inside: features::of_swin }.write_both("swin", &swin);
     let convnext = ConvNextConfig {
         image_size: 32,
         classes: 3,
@@ -167,7 +200,7 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
         depths: vec![2, 1],
         ..ConvNextConfig::default()
     };
-    write_both::<ConvNext>(folder, "convnext", &convnext);
+    Written::<ConvNext> { folder, inside: features::of_convnext }.write_both("convnext", &convnext);
     let own = config::ParallelConfig {
         image_size: 32,
         classes: 3,
@@ -177,9 +210,8 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
         hidden: 20,
         ..Default::default()
     };
-    write_both::<net::ParallelNet>(folder, "parallel", &own);
-
-    write_both::<layers::Layers>(folder, "layers", &vit);
+    Written::<net::ParallelNet> { folder, inside: |_, _| Vec::new() }.write_both("parallel", &own);
+    Written::<layers::Layers> { folder, inside: layers::Layers::inside }.write_both("layers", &vit);
 
     let Some(python) = python() else {
         eprintln!(
@@ -192,5 +224,5 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");
     assert!(output.status.success(), "{said}\n{errors}");
-    assert_eq!(said.lines().count(), 2 * 17 + 3 + 2, "{said}");
+    assert_eq!(said.lines().count(), 3 * 17 + 3 + 2, "{said}");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Device, Distribution, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use safetensors::{SafeTensors, serialize};
 use serde_json::json;
 use vitslim_core::export::{Format, SubnetFileError, export};
 use vitslim_core::models::{Vit, VitConfig, random_model};
@@ -67,8 +68,18 @@ fn subnet() -> Subnet<Vit> {
 }
 
 fn bytes(subnet: &Subnet<Vit>) -> Vec<u8> {
-    let mut files = export(subnet, Format::Safetensors, Path::new("a.safetensors")).unwrap();
+    let mut files = export(subnet, Format::Safetensors, &[], Path::new("a.safetensors")).unwrap();
     files.pop().unwrap().1
+}
+
+/// The file `bytes` with `found` changed in its metadata, where it is first.
+fn with_metadata(bytes: &[u8], found: &str, changed: &str) -> Vec<u8> {
+    let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
+    let mut entries = header.metadata().clone().unwrap();
+    let metadata = entries.get_mut("vitslim").unwrap();
+    assert!(metadata.contains(found), "{found} is not in {metadata}");
+    *metadata = metadata.replacen(found, changed, 1);
+    serialize(SafeTensors::deserialize(bytes).unwrap().tensors(), Some(entries)).unwrap()
 }
 
 /// What comes of a file with these `bytes`.
@@ -126,6 +137,29 @@ fn what_cannot_be_a_network_is_an_error() {
     newer[at] = b'2';
     let error = refused(&newer);
     assert!(error.contains("described in version 2, not in 1"), "{error}");
+
+    for (found, changed, said) in [
+        (r#""dim":24"#, r#""dim":24000000000"#, "the dense network of its metadata"),
+        (r#""dim":24"#, r#""dim":18446744073709551600"#, "the dense network of its metadata"),
+        (r#""depth":2"#, r#""depth":1000000"#, "the dense network of its metadata"),
+        (r#""classes":3"#, r#""classes":3000000000"#, "the dense network of its metadata"),
+        (r#""channels":3"#, r#""channels":3000000000"#, "the dense network of its metadata"),
+        (r#""image_size":32"#, r#""image_size":3200000000"#, "the dense network of its metadata"),
+        (r#""mlp_ratio":4.0"#, r#""mlp_ratio":4e15"#, "the dense network of its metadata"),
+        (r#""patch_size":8"#, r#""patch_size":0"#, "the dense network of its metadata"),
+        (r#""of":[24]"#, r#""of":[18446744073709551615,18446744073709551615]"#, "the plan was made for"),
+    ] {
+        let error = refused(&with_metadata(&bytes, found, changed));
+        assert!(error.contains("does not fit") && error.contains(said), "{changed}: {error}");
+    }
+
+    // It takes no place, but would when it is read.
+    let folder = tempfile::tempdir().unwrap();
+    let sparse = folder.path().join("a.safetensors");
+    std::fs::write(&sparse, &bytes).unwrap();
+    std::fs::File::options().write(true).open(&sparse).unwrap().set_len(60 << 30).unwrap();
+    let error = Subnet::<Vit>::load(&sparse, &Device::flex()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("it is no safetensors file, or broken off"), "{error}");
 
     let long = [&(1_u64 << 40).to_le_bytes(), &bytes[8..]].concat();
     for bytes in [&b""[..], b"short", &[0; 100], &long] {

@@ -1,7 +1,7 @@
 //! Forward passes that a recording could take for another.
 
 use burn::tensor::{Int, TensorData};
-use vitslim_core::export::{ExportError, to_onnx, to_pytorch};
+use vitslim_core::export::{ExportError, OnnxSetting, to_onnx, to_pytorch};
 use vitslim_core::models::VitConfig;
 use vitslim_core::prelude::*;
 use vitslim_core::slim::{Plan, describe};
@@ -68,7 +68,9 @@ fn rows(added: Added, device: &Device) -> Rows {
 #[test]
 fn a_constant_that_depends_on_the_number_of_images_is_refused() {
     for added in [Added::Numbers, Added::Count] {
-        let outcome = to_onnx(&rows(added, &Device::flex()), IMAGE, &[]);
+        let model = rows(added, &Device::flex());
+        let plan = Plan::whole(&describe(&model).unwrap());
+        let outcome = to_onnx(&model, &plan, IMAGE, &OnnxSetting::default());
         assert!(matches!(outcome, Err(ExportError::Batch { .. })), "{added:?}");
     }
 }
@@ -77,7 +79,7 @@ fn a_constant_that_depends_on_the_number_of_images_is_refused() {
 fn a_sum_along_another_axis_is_no_bias() {
     let model = rows(Added::Offsets, &Device::flex());
     let plan = Plan::whole(&describe(&model).unwrap());
-    let text = to_pytorch(&model, &plan, IMAGE, "rows", "A test.", DESCRIPTION).unwrap().text;
+    let text = to_pytorch(&model, &plan, IMAGE, &[], "rows", "A test.", DESCRIPTION).unwrap().text;
     let layers: Vec<_> = text.lines().filter(|line| line.contains("F.linear(")).collect();
     assert_eq!(layers.len(), 1, "{text}");
     assert!(!layers[0].contains("offsets") && text.contains("self.offsets"), "{text}");

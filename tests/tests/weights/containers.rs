@@ -123,6 +123,9 @@ fn what_is_no_good_is_told_in_one_sentence() {
     let huge = [&100_000_000_000_u64.to_le_bytes()[..], &state[8..]].concat();
     let header = br#"{"fc.weight":{"dtype":"F32","shape":[50000,500000],"data_offsets":[0,100000000000]}}"#;
     let claims = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 64]].concat();
+    let header =
+        br#"{"fc.weight":{"dtype":"F32","shape":[1099511627776,1099511627776],"data_offsets":[0,64]}}"#;
+    let overflows = [&(header.len() as u64).to_le_bytes()[..], header, &[0; 64]].concat();
     let empty_zip = [&b"PK\x05\x06"[..], &[0; 18]].concat();
     let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
     let mut nan = values(&container("state.safetensors"));
@@ -145,6 +148,7 @@ fn what_is_no_good_is_told_in_one_sentence() {
         (bad(&folder, "shorter pickle", &legacy[..legacy.len() / 2]), "is broken off or damaged"),
         (bad(&folder, "huge", &huge), "claims a header of 100000000000 bytes, and has"),
         (bad(&folder, "claims", &claims), "is broken off or damaged"),
+        (bad(&folder, "overflows", &overflows), "is broken off or damaged"),
         (
             bad(&folder, "nan", &written(&nan)),
             "has values that are infinite or no numbers: 1 of 3 in `fc.bias`",

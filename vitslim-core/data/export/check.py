@@ -3,9 +3,10 @@
     pip install torch timm safetensors onnx onnxruntime onnxscript
     python check.py FOLDER
 
-FOLDER has for each network `NAME.onnx`, `NAME.py` with `NAME.safetensors`, and `NAME.json` with `shape`, `images` and `logits`, those of
-vitslim; `timm` in it has the arguments of a `VisionTransformer` of timm's that holds the network. Prints the largest difference of each,
-over the largest logit, and exits with 1 if one is too large. What PyTorch makes of the network, compiled or exported by itself, is
+FOLDER has for each network `NAME.onnx`, `NAME_apart.onnx` with `NAME_apart.onnx.data`, `NAME.py` with `NAME.safetensors`, and `NAME.json`
+with `shape`, `images`, `logits` and `features`, those of vitslim: `features` has the `shape` and the `values` of each further output.
+`timm` in it has the arguments of a `VisionTransformer` of timm's that holds the network. Prints the largest difference of each, over the
+largest value of its output, and exits with 1 if one is too large. What PyTorch makes of the network, compiled or exported by itself, is
 compared for the one called `vit_cut`.
 """
 
@@ -28,13 +29,19 @@ def difference(found, expected):
     return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
+def furthest(found, expected, batch):
+    """The largest difference of any output."""
+    assert len(found) == len(expected), (len(found), len(expected))
+    return max(difference(values, wanted[:batch]) for values, wanted in zip(found, expected))
+
+
 def of_onnx(path):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     used = {name for node in model.graph.node for name in node.input}
     assert {value.name for value in model.graph.initializer} <= used, "an initializer is not used"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda images: session.run(["logits"], {"images": images})[0]
+    return lambda images: session.run(None, {"images": images})
 
 
 def loaded(path):
@@ -47,9 +54,17 @@ def loaded(path):
 def without_gradients(network):
     @torch.no_grad()
     def compute(images):
-        return network(torch.from_numpy(images)).numpy()
+        return [values.numpy() for values in outputs(network(torch.from_numpy(images)))]
 
     return compute
+
+
+def outputs(computed):
+    """The logits, and then the features."""
+    if isinstance(computed, torch.Tensor):
+        return [computed]
+    logits, features = computed
+    return [logits, *features.values()]
 
 
 def of_pytorch(path):
@@ -59,7 +74,7 @@ def of_pytorch(path):
 def of_trained(path):
     """After a step of training that changes nothing."""
     network = loaded(path)
-    network.train()(torch.zeros(2, *shape_of(path))).square().mean().backward()
+    outputs(network.train()(torch.zeros(2, *shape_of(path))))[0].square().mean().backward()
     assert any(values.grad is not None and values.grad.abs().max() > 0 for values in network.parameters())
     torch.optim.SGD(network.parameters(), lr=0.0).step()
     return without_gradients(network.eval())
@@ -72,7 +87,7 @@ def of_compiled(path):
 def of_exported(path):
     """By PyTorch's own export to ONNX."""
     out = path.with_suffix(".exported.onnx")
-    names = {"input_names": ["images"], "output_names": ["logits"]}
+    names = {"input_names": ["images"], "output_names": ["logits", *io_of(path)["features"]]}
     dynamic = {"images": {0: torch.export.Dim("batch")}}
     images = (torch.zeros(2, *shape_of(path)),)
     torch.onnx.export(loaded(path), images, out, dynamo=True, dynamic_shapes=dynamic, verbose=False, **names)
@@ -102,17 +117,20 @@ def main():
     for description in sorted(Path(sys.argv[1]).glob("*.json")):
         io = json.loads(description.read_text())
         images = np.array(io["images"], "float32").reshape(io["shape"])
-        logits = np.array(io["logits"], "float32").reshape(len(images), -1)
-        checks = [(".onnx", of_onnx, ONNX), (".py", of_pytorch, PYTORCH)]
+        expected = [np.array(io["logits"], "float32").reshape(len(images), -1)]
+        expected += [np.array(values["values"], "float32").reshape(values["shape"]) for values in io["features"].values()]
+        checks = [(".onnx", of_onnx, ONNX), ("_apart.onnx", of_onnx, ONNX), (".py", of_pytorch, PYTORCH)]
         if description.stem == "vit_cut":
             checks += [(".py", of, PYTORCH) for of in (of_trained, of_compiled, of_exported)]
         if "timm" in io:
             checks += [(".safetensors", of_timm, TIMM)]
         for suffix, of, most in checks:
-            path = description.with_suffix(suffix)
+            path = description.with_name(description.stem + suffix)
             compute = of(path)
+            # Of timm's own class only the logits come out.
+            compared = expected[:1] if of is of_timm else expected
             # One image, and all of them.
-            found = [difference(compute(images[:batch]), logits[:batch]) for batch in (1, len(images))]
+            found = [furthest(compute(images[:batch]), compared, batch) for batch in (1, len(images))]
             wrong += max(found) > most
             print(f"{path.name:40} {of.__name__:12} {found[0]:.0e} {found[1]:.0e}")
     return wrong > 0

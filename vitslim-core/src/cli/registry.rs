@@ -55,7 +55,7 @@ pub(super) struct Commands {
     config_schema: fn() -> Schema,
 }
 
-type Exporter = fn(&Trial, &Target, Format, &Path) -> miette::Result<(Files, Vec<String>)>;
+type Exporter = fn(&Trial, &Target, Format, &[String], &Path) -> miette::Result<(Files, Vec<String>)>;
 
 type Runner = fn(&Trial, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
@@ -187,11 +187,12 @@ fn export_network<A: Architecture>(
     trial: &Trial,
     target: &Target,
     format: Format,
+    features: &[String],
     out: &Path,
 ) -> miette::Result<(Files, Vec<String>)> {
     let (subnet, mut notes) = Subnet::<A>::open(trial, target, &Device::flex())?;
     notes.extend(format.note(&subnet).map(str::to_owned));
-    Ok((export(&subnet, format, out)?, notes))
+    Ok((export(&subnet, format, features, out)?, notes))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::graph::GraphError;
+use crate::slim::PlanError;
 
 /// A network that cannot be exported.
 #[derive(Debug, Error, Diagnostic)]
@@ -13,6 +14,9 @@ pub enum ExportError {
     /// The forward pass cannot be recorded.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// The annotations of the network contradict one another.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// An operation is not known in the format.
     #[error("the forward pass uses `{name}`{}, which vitslim cannot write as {format} yet", in_module(.place))]
     #[diagnostic(help(
@@ -35,13 +39,30 @@ pub enum ExportError {
         /// Path of its module.
         place: String,
     },
-    /// The file would be larger than the format allows.
-    #[error("the file would have {:.1} GB, but an ONNX file has at most 2.1", *.bytes as f64 / 1e9)]
-    #[diagnostic(help("vitslim writes no external data: export a smaller sub-network"))]
+    /// The file would be larger than the format allows, even without its weights.
+    #[error("the file would have {bytes} bytes without its weights, but at most {most_bytes} are possible")]
+    #[diagnostic(help("export a smaller sub-network"))]
     TooLarge {
         /// Size of the file.
         bytes: usize,
+        /// Largest size.
+        most_bytes: usize,
     },
+    /// A module whose output cannot be one of the file.
+    #[error("`{path}` cannot be an output: {reason}")]
+    #[diagnostic(help("{help}"))]
+    Feature {
+        /// Path of the module.
+        path: String,
+        /// Why, as a clause.
+        reason: String,
+        /// What to name instead.
+        help: String,
+    },
+    /// The format has no outputs.
+    #[error("a safetensors file computes nothing, so it has no outputs")]
+    #[diagnostic(help("leave out `--features`, or export to ONNX or PyTorch"))]
+    Outputs,
     /// The file is no module for Python.
     #[error("Python cannot import `{}`", .0.display())]
     #[diagnostic(help(

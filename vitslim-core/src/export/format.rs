@@ -8,14 +8,16 @@ use ::safetensors::tensor::TensorView;
 use ::safetensors::{Dtype, SafeTensors};
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
 use burn::tensor::{DType, TensorData};
+use serde_json::{Map, Value};
 
 use super::error::ExportError;
+use super::feature::{described, features};
 use super::trace::Trace;
-use super::{onnx, pytorch, safetensors};
+use super::{OnnxFiles, onnx, pytorch, safetensors};
 use crate::data::ImageShape;
 use crate::models::Architecture;
 use crate::run::Subnet;
-use crate::slim::{Plan, heads_as_planned};
+use crate::slim::{Plan, PlanError, describe, heads_as_planned};
 
 /// A format of other programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,25 +43,38 @@ impl Format {
 /// Paths of files, and what goes into them.
 pub type Files = Vec<(PathBuf, Vec<u8>)>;
 
-/// The files of `subnet` in `format`: `out`, and others beside it.
+/// The files of `subnet` in `format`: `out`, and others beside it. What comes out of the modules at the paths `features` are outputs
+/// too.
 ///
 /// # Errors
 ///
-/// When the network cannot be written in the format, or `out` is no name for it.
-pub fn export<A: Architecture>(subnet: &Subnet<A>, format: Format, out: &Path) -> Result<Files, ExportError> {
+/// When the network cannot be written in the format, a module has no output, or `out` is no name for the file.
+pub fn export<A: Architecture>(
+    subnet: &Subnet<A>,
+    format: Format,
+    features: &[String],
+    out: &Path,
+) -> Result<Files, ExportError> {
     let Subnet { model, plan, network, label, .. } = subnet;
     let image = network.images.shape();
     let description = safetensors::metadata(subnet)?;
     match format {
         Format::Onnx => {
-            let json = |value: serde_json::Value| value.to_string();
+            let json = |value: Value| value.to_string();
             let metadata = [
                 ("classes", json(network.classes.clone().into())),
                 ("images", json(serde_json::to_value(&network.images).unwrap_or_default())),
                 ("vitslim", description),
             ];
-            Ok(vec![(out.to_owned(), to_onnx(model, image, &metadata)?)])
+            let name = out.file_name().unwrap_or_default().to_string_lossy();
+            let setting =
+                OnnxSetting { name: &name, features, metadata: &metadata, ..OnnxSetting::default() };
+            let OnnxFiles { network, weights } = to_onnx(model, plan, image, &setting)?;
+            let beside = |weights| (out.with_file_name(onnx::weights_of(&name)), weights);
+            // The network last: with it, the file is complete.
+            Ok(weights.map(beside).into_iter().chain([(out.to_owned(), network)]).collect())
         }
+        Format::Safetensors if !features.is_empty() => Err(ExportError::Outputs),
         Format::Safetensors => Ok(vec![(out.to_owned(), safetensors::file(model, plan, &description)?)]),
         Format::Pytorch => {
             let is_python = out.extension() == Some(OsStr::new("py"));
@@ -67,7 +82,7 @@ pub fn export<A: Architecture>(subnet: &Subnet<A>, format: Format, out: &Path) -
             let module = module.ok_or_else(|| ExportError::NoModule(out.to_owned()))?;
             let title =
                 format!("The network `{label}` of a `{}` that vitslim trained.", network.architecture);
-            let files = to_pytorch(model, plan, image, module, &title, &description)?;
+            let files = to_pytorch(model, plan, image, features, module, &title, &description)?;
             let weights = out.with_extension("safetensors");
             // The text last: with it, the network is complete.
             Ok(vec![(weights, files.weights), (out.to_owned(), files.text.into_bytes())])
@@ -75,18 +90,48 @@ pub fn export<A: Architecture>(subnet: &Subnet<A>, format: Format, out: &Path) -
     }
 }
 
-/// `model` as an ONNX file for images of shape `image`. The input is `images`, `[batch, channels, height, width]`; the output is
-/// `logits`, `[batch, classes]`. `metadata` are names and texts that the file carries.
+/// How an ONNX file is written.
+#[derive(Clone, Copy, Debug)]
+pub struct OnnxSetting<'a> {
+    /// What it is called: so that it can name the file beside it.
+    pub name: &'a str,
+    /// Most bytes that it may have. If it would have more, its large tensors lie in a file beside it.
+    pub most_bytes: usize,
+    /// Paths of the modules whose outputs are outputs of the file too.
+    pub features: &'a [String],
+    /// Names and texts that it carries.
+    pub metadata: &'a [(&'a str, String)],
+}
+
+/// A file called `network.onnx` of as many bytes as the format allows, with the logits as its only output.
+impl Default for OnnxSetting<'_> {
+    fn default() -> Self {
+        Self { name: "network.onnx", most_bytes: onnx::MOST_BYTES, features: &[], metadata: &[] }
+    }
+}
+
+/// The sub-network `model`, which `plan` left, as an ONNX file for images of shape `image`. The input is `images`,
+/// `[batch, channels, height, width]`; the output is `logits`, `[batch, classes]`. Further outputs are called by the paths of their
+/// modules, and the entry `features` of the metadata describes them.
 ///
 /// # Errors
 ///
-/// When an operation has no form in ONNX, or the file would be too large.
+/// When an operation has no form in ONNX, a module has no output, or the file would be too large even without its large tensors.
 pub fn to_onnx<A: Architecture>(
     model: &A,
+    plan: &Plan,
     image: ImageShape,
-    metadata: &[(&str, String)],
-) -> Result<Vec<u8>, ExportError> {
-    onnx::file(&Trace::new(model, image)?, image, metadata)
+    setting: &OnnxSetting,
+) -> Result<OnnxFiles, ExportError> {
+    let trace = Trace::new(model, image)?;
+    let features = features(&trace, setting.features)?;
+    let mut metadata = setting.metadata.to_vec();
+    if !features.is_empty() {
+        let dimensions = describe(model).map_err(PlanError::from)?;
+        metadata
+            .push(("features", Value::Object(described(&features, &trace, &dimensions, plan)).to_string()));
+    }
+    onnx::file(&trace, image, &features, &metadata, (setting.name, setting.most_bytes))
 }
 
 /// A network for PyTorch.
@@ -99,15 +144,16 @@ pub struct PythonFiles {
 }
 
 /// The sub-network `model`, which `plan` left, as the Python module called `module`, for images of shape `image`. `title` says what it
-/// is. `metadata` are those of the safetensors file.
+/// is. What comes out of the modules at the paths `features` are outputs too. `metadata` are those of the safetensors file, in JSON.
 ///
 /// # Errors
 ///
-/// When an operation has no form in PyTorch.
+/// When an operation has no form in PyTorch, or a module has no output.
 pub fn to_pytorch<A: Architecture>(
     model: &A,
     plan: &Plan,
     image: ImageShape,
+    features: &[String],
     module: &str,
     title: &str,
     metadata: &str,
@@ -127,10 +173,28 @@ pub fn to_pytorch<A: Architecture>(
         }
         _ => false,
     };
-    let module = pytorch::module(&trace, module, title, transposed)?;
-    let weights = safetensors::file(model, plan, metadata)?;
+    let features = self::features(&trace, features)?;
+    let module = pytorch::module(&trace, &features, module, title, transposed)?;
+    let weights = if features.is_empty() {
+        safetensors::file(model, plan, metadata)?
+    } else {
+        let dimensions = describe(model).map_err(PlanError::from)?;
+        let features = described(&features, &trace, &dimensions, plan);
+        safetensors::file(model, plan, &with_features(metadata, features)?)?
+    };
     let weights = if module.constants.is_empty() { weights } else { with(&weights, &module.constants)? };
     Ok(PythonFiles { text: module.text, weights })
+}
+
+/// `metadata`, in which the network has `features` too.
+fn with_features(metadata: &str, features: Map<String, Value>) -> Result<String, ExportError> {
+    let mut metadata: Value =
+        serde_json::from_str(metadata).map_err(|error| ExportError::Weights(error.to_string()))?;
+    let network = metadata.get_mut("network").and_then(Value::as_object_mut);
+    let network =
+        network.ok_or_else(|| ExportError::Weights("the metadata describe no network".to_owned()))?;
+    network.insert("features".to_owned(), Value::Object(features));
+    Ok(metadata.to_string())
 }
 
 /// Whether Python can import a file of this name.

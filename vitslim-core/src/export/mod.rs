@@ -2,7 +2,10 @@
 //!
 //! ONNX and PyTorch are written from the recorded forward pass, operation by operation, so that they compute any architecture.
 
+#[cfg(test)]
+mod documented;
 mod error;
+mod feature;
 mod format;
 mod names;
 mod onnx;
@@ -13,5 +16,6 @@ mod simplify;
 mod trace;
 
 pub use error::{ExportError, SubnetFileError};
-pub use format::{Files, Format, PythonFiles, export, to_onnx, to_pytorch};
+pub use format::{Files, Format, OnnxSetting, PythonFiles, export, to_onnx, to_pytorch};
+pub use onnx::OnnxFiles;
 pub use safetensors::SubnetFile;

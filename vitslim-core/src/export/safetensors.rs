@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use safetensors::SafeTensors;
+use safetensors::tensor::Metadata;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,15 @@ const ENTRY: &str = "vitslim";
 
 /// Most bytes of a file.
 const MOST_BYTES: u64 = 64 << 30;
+
+/// Most bytes of a header, as the format defines it.
+const MOST_BYTES_OF_HEADER: u64 = 100_000_000;
+
+/// Most values of a dense network for each that is left of it.
+const MOST_CUT: f64 = 1000.0;
+
+/// Values of a dense network that are never too many.
+const NEVER_TOO_MANY: f64 = 1e6;
 
 /// The metadata, without the weights. `C` is the configuration of the architecture.
 #[derive(Serialize, Deserialize)]
@@ -57,6 +67,8 @@ pub(super) fn metadata<A: Architecture>(subnet: &Subnet<A>) -> Result<String, Ex
 pub struct SubnetFile {
     path: PathBuf,
     bytes: Vec<u8>,
+    /// Number of values of all tensors.
+    values: usize,
     metadata: String,
 }
 
@@ -69,7 +81,7 @@ impl SubnetFile {
     pub fn read(path: &Path) -> Result<Self, SubnetFileError> {
         let unread = |source| SubnetFileError::Read { path: path.to_owned(), source };
         let damaged = |reason: String| SubnetFileError::Damaged { path: path.to_owned(), reason };
-        if !begins_with_header(path).map_err(unread)? {
+        if !has_what_it_claims(path).map_err(unread)? {
             return Err(damaged("it is no safetensors file, or broken off".to_owned()));
         }
         let bytes = input_file::read(path, MOST_BYTES).map_err(unread)?;
@@ -77,7 +89,8 @@ impl SubnetFile {
         let entries = tensors.1.metadata().as_ref();
         let metadata = entries.and_then(|entries| entries.get(ENTRY)).cloned();
         let metadata = metadata.ok_or_else(|| SubnetFileError::Undescribed(path.to_owned()))?;
-        Ok(Self { path: path.to_owned(), bytes, metadata })
+        let values = tensors.1.tensors().values().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+        Ok(Self { path: path.to_owned(), bytes, values, metadata })
     }
 
     /// Where it lies.
@@ -111,6 +124,13 @@ impl SubnetFile {
             .and_then(|document| document.trial())
             .map_err(damaged)?;
         let sliced = attempt(|| -> Result<A, String> {
+            let most = (self.values as f64 * MOST_CUT).max(NEVER_TOO_MANY);
+            if let Some(claimed) = A::values(&network.config).filter(|claimed| *claimed > most) {
+                return Err(format!(
+                    "it has {} values, and the dense network of its metadata {claimed:.1e}",
+                    self.values
+                ));
+            }
             let dense = A::init(&network.config, device).map_err(|error| error.to_string())?;
             let base = base_of(&parsed, dense.valid()).map_err(|error| error.to_string())?;
             base.slim(&plan).map_err(|error| error.to_string())
@@ -130,14 +150,21 @@ impl SubnetFile {
     }
 }
 
-/// Whether the file at `path` has the header whose length it begins with. What is something else may be large, and is not read.
-fn begins_with_header(path: &Path) -> io::Result<bool> {
-    let file = input_file::open(path)?;
+/// Whether the file at `path` has the header whose length it begins with, and the tensors that the header claims, and nothing else.
+/// What is something else may be large, and is not read.
+fn has_what_it_claims(path: &Path) -> io::Result<bool> {
+    let mut file = input_file::open(path)?;
     let length = file.metadata()?.len();
     let mut start = Vec::new();
-    file.take(9).read_to_end(&mut start)?;
-    let claimed = start.split_first_chunk().filter(|(_, brace)| *brace == b"{");
-    Ok(claimed.is_some_and(|(header, _)| u64::from_le_bytes(*header) <= length.saturating_sub(8)))
+    file.by_ref().take(8).read_to_end(&mut start)?;
+    let Some(claimed) = start.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)) else { return Ok(false) };
+    if claimed > MOST_BYTES_OF_HEADER.min(length.saturating_sub(8)) {
+        return Ok(false);
+    }
+    let mut header = Vec::new();
+    file.take(claimed).read_to_end(&mut header)?;
+    let header = serde_json::from_slice::<Metadata>(&header);
+    Ok(header.is_ok_and(|header| header.data_len() as u64 == length - 8 - claimed))
 }
 
 impl<A: Architecture> Subnet<A> {

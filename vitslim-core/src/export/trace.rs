@@ -14,6 +14,12 @@ use crate::data::ImageShape;
 use crate::graph::record;
 use crate::models::Architecture;
 
+/// Name of the input.
+pub(super) const IMAGES: &str = "images";
+
+/// Name of the output.
+pub(super) const LOGITS: &str = "logits";
+
 /// Numbers of images of the two recordings.
 const BATCHES: [usize; 2] = [2, 3];
 
@@ -51,6 +57,8 @@ pub(super) struct Known {
 pub(super) struct Trace {
     /// The operations, each after those whose results it reads.
     pub operations: Vec<Operation>,
+    /// Paths of all parameters, in the names of timm, even of those that nothing reads.
+    pub parameters: Vec<String>,
     /// Parameters and constants.
     pub known: HashMap<TensorId, Known>,
     /// The images, `[batch, channels, height, width]`.
@@ -72,15 +80,15 @@ impl Trace {
         let recorded = record(model, image, BATCHES[0])?;
         let larger = record(model, image, BATCHES[1])?;
         let (images, logits) = (recorded.graph.graph.inputs[0], recorded.graph.graph.outputs[0]);
-        let paths: HashMap<u64, String> = model
-            .collect(None, Some(Box::new(BurnToPyTorchAdapter)), false)
-            .into_iter()
-            .filter_map(|parameter| Some((parameter.param_id?, parameter.name)))
+        let collected = model.collect(None, Some(Box::new(BurnToPyTorchAdapter)), false);
+        let paths: HashMap<u64, &str> = collected
+            .iter()
+            .filter_map(|parameter| Some((parameter.param_id?, parameter.name.as_str())))
             .collect();
         let parameters: HashMap<TensorId, &str> = recorded
             .parameters
             .iter()
-            .filter_map(|(parameter, tensor)| Some((*tensor, paths.get(&parameter.val())?.as_str())))
+            .filter_map(|(parameter, tensor)| Some((*tensor, *paths.get(&parameter.val())?)))
             .collect();
 
         let reaching = |logits, operations| simplified(reaching(logits, operations), logits);
@@ -113,7 +121,8 @@ impl Trace {
                 known.insert(input.id, Known { name, data, is_parameter });
             }
         }
-        Ok(Self { operations, known, images, logits, classes: recorded.classes, sizes })
+        let parameters = collected.iter().map(|parameter| parameter.name.clone()).collect();
+        Ok(Self { operations, parameters, known, images, logits, classes: recorded.classes, sizes })
     }
 
     /// The sizes of `tensor`.

@@ -17,6 +17,12 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     /// Configurations that an experiment can refer to by name.
     fn presets() -> Vec<(&'static str, Self::Config)>;
 
+    /// About how many values a network of this configuration has to hold, before it is made; `None` if that is not known. By it
+    /// [`Subnet::load`](crate::run::Subnet::load) refuses a file that claims far more than it has.
+    fn values(_config: &Self::Config) -> Option<f64> {
+        None
+    }
+
     /// A freshly initialised model.
     ///
     /// # Errors

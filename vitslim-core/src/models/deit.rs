@@ -78,6 +78,10 @@ impl Architecture for DistilledVit {
         ]
     }
 
+    fn values(config: &VitConfig) -> Option<f64> {
+        Some(config.parameters())
+    }
+
     fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
         check(config)?;
         Ok(Self {

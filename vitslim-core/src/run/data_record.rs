@@ -1,10 +1,13 @@
 //! What a run was trained on, as its folder records it.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use super::folder::{DATA, FolderError, RunFolder};
+use super::folder::{DATA, FolderError, NORMALISATION, RunFolder};
 use super::identity::TRAINING;
 use super::sources::Sources;
+use crate::data::Normalisation;
 
 /// What a run was trained on, wherever that lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +33,7 @@ impl DataRecord {
     /// # Errors
     ///
     /// When the record cannot be read.
-    pub(super) fn trains_alike(run: &std::path::Path) -> Result<bool, FolderError> {
+    pub(super) fn trains_alike(run: &Path) -> Result<bool, FolderError> {
         Ok(Self::read(run)?.is_some_and(|record| record.training == Some(TRAINING)))
     }
 
@@ -39,7 +42,7 @@ impl DataRecord {
     /// # Errors
     ///
     /// When the file is there, but cannot be read or understood.
-    pub(super) fn read(run: &std::path::Path) -> Result<Option<Self>, FolderError> {
+    pub(super) fn read(run: &Path) -> Result<Option<Self>, FolderError> {
         let Some(text) = RunFolder::read_in(run, DATA)? else { return Ok(None) };
         let damaged = |error: serde_json::Error| FolderError::Damaged {
             path: run.join(DATA),
@@ -50,7 +53,7 @@ impl DataRecord {
     }
 
     /// Whether an earlier version, which left no record, began the run in the folder `run`.
-    pub(super) fn is_of_earlier(run: &std::path::Path) -> bool {
+    pub(super) fn is_of_earlier(run: &Path) -> bool {
         Self::read(run).is_ok_and(|record| record.is_none_or(|record| record.version.is_none()))
     }
 
@@ -62,4 +65,25 @@ impl DataRecord {
     pub(super) fn text(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
+}
+
+/// The classes that the run in the folder `run` knows, and the normalisation that it trained with; `None` if an earlier version left
+/// no names of classes, or the normalisation cannot be read.
+///
+/// # Errors
+///
+/// When a file is there, but cannot be read, or the record cannot be understood.
+pub(super) fn known(run: &Path) -> Result<Option<(Vec<String>, Normalisation)>, FolderError> {
+    let Some(record) = DataRecord::read(run)? else { return Ok(None) };
+    Ok(recorded(run)?.map(|normalisation| (record.content.data.classes, normalisation)))
+}
+
+/// The normalisation that the run in the folder `run` trained with, if it can be read.
+///
+/// # Errors
+///
+/// When the file is there, but cannot be read.
+pub(super) fn recorded(run: &Path) -> Result<Option<Normalisation>, FolderError> {
+    let text = RunFolder::read_in(run, NORMALISATION)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

@@ -5,10 +5,9 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::belongs;
-use super::data_record::DataRecord;
+use super::data_record::{DataRecord, known, recorded};
 use super::dataset::{dataset, dataset_of_split};
 use super::error::{OtherDataError, RunError};
-use super::folder::{FolderError, NORMALISATION, RunFolder};
 use super::prepare::Prepared;
 use super::restore::restore;
 use super::subnet::Subnet;
@@ -204,17 +203,4 @@ fn other_data(
         return Err(OtherDataError::Count { own: classes.len(), other: other.classes }.into());
     }
     Ok((trial, other))
-}
-
-/// The classes that the run in the folder `run` knows, and the normalisation that it trained with; `None` if an earlier version left
-/// no names of classes, or the normalisation cannot be read.
-fn known(run: &Path) -> Result<Option<(Vec<String>, Normalisation)>, FolderError> {
-    let Some(record) = DataRecord::read(run)? else { return Ok(None) };
-    Ok(recorded(run)?.map(|normalisation| (record.content.data.classes, normalisation)))
-}
-
-/// The normalisation that the run in the folder `run` trained with, if it can be read.
-fn recorded(run: &Path) -> Result<Option<Normalisation>, FolderError> {
-    let text = RunFolder::read_in(run, NORMALISATION)?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

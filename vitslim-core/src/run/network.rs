@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 
 use super::prepare::Prepared;
-use crate::data::{ImageShape, Normalisation};
-use crate::experiment::Data;
+use crate::data::{Dataset, ImageShape, Normalisation};
+use crate::experiment::{Data, Experiment};
 use crate::graph::{GraphError, activations, capture};
 use crate::models::Architecture;
 use crate::slim::{
@@ -89,33 +89,44 @@ impl<C: Clone> Network<C> {
         model: &A,
     ) -> Result<Self, GraphError> {
         let Prepared { experiment, config, data, .. } = prepared;
+        let Dataset { class_names, shape, normalisation, .. } = data;
+        Self::uncut(experiment, config.clone(), class_names.clone(), *shape, normalisation).cut(plan, model)
+    }
+
+    /// What can be said of any network of `experiment` whose dense one has this `config`, and which takes images of this `shape`.
+    pub(super) fn uncut(
+        experiment: &Experiment,
+        config: C,
+        classes: Vec<String>,
+        shape: ImageShape,
+        normalisation: &Normalisation,
+    ) -> Self {
         let resize = match &experiment.data {
             Data::ImageFolder { image_size, resize, .. } => Some(resize.unwrap_or(*image_size).get()),
             _ => None,
         };
-        let dense = Self {
+        Self {
             version: VERSION,
             architecture: experiment.model.architecture.clone(),
-            config: config.clone(),
-            classes: data.class_names.clone(),
+            config,
+            classes,
             images: Images {
-                channels: data.shape.channels,
-                size: data.shape.size,
+                channels: shape.channels,
+                size: shape.size,
                 resize,
-                white: data.normalisation.white,
-                mean: data.normalisation.mean.clone(),
-                std: data.normalisation.std.clone(),
+                white: normalisation.white,
+                mean: normalisation.mean.clone(),
+                std: normalisation.std.clone(),
             },
             activations: Vec::new(),
             units: Map::new(),
             heads: Map::new(),
             tokens: Map::new(),
             constants: Map::new(),
-        };
-        dense.cut(plan, model)
+        }
     }
 
-    /// The same for `model`, which `plan` left of the same dense network.
+    /// The same with what can be said of `model` alone, which `plan` left.
     pub(super) fn cut<A: Architecture>(self, plan: &Plan, model: &A) -> Result<Self, GraphError> {
         let Found { heads, tokens, constants, .. } = Found::of(plan, model);
         let features = plan.cuts.iter().filter(|cut| !tokens.contains_key(&cut.dimension));

@@ -84,8 +84,10 @@ pub enum RestoreError {
         reason: String,
     },
     /// The run does not say what the images of its network are.
-    #[error("the run in `{}` has no sub-network yet, and only with one does it say what images its networks take", .0.display())]
-    #[diagnostic(help("give the command of the run again: it resumes where it stopped"))]
+    #[error("`{}` is missing or damaged, and no sub-network is finished that says what images it takes", .0.display())]
+    #[diagnostic(help(
+        "give the command of the run again: it makes the file again, and resumes where it stopped"
+    ))]
     Undescribed(PathBuf),
     /// An earlier version made the run, which did not describe its networks.
     #[error(

@@ -46,7 +46,7 @@ fn a_network_in_a_file_by_itself_is_that_of_the_run() {
     let [first, second] = ["share-0.5-0.5-0.7", "share-0.1"].map(|label| format!("{RUN}/{label}"));
 
     exported(&workspace, &first, "safetensors", "first.safetensors");
-    exported(&workspace, RUN, "safetensors", "dense.safetensors");
+    let dense = exported(&workspace, RUN, "safetensors", "dense.safetensors");
     let once = exported(&workspace, &second, "safetensors", "second.safetensors");
     assert!(once == exported(&workspace, &second, "safetensors", "new/folder/again.safetensors"));
     assert!(exported(&workspace, &first, "onnx", "first.onnx").len() > 1000);
@@ -110,8 +110,46 @@ fn a_network_in_a_file_by_itself_is_that_of_the_run() {
         assert_refused(&workspace, &args, &["an earlier version made the run", "`vitslim run --fresh`"]);
     }
     rename(&workspace, "data.json", "gone/data.json");
-    std::fs::remove_dir_all(workspace.path("gone/subnets")).unwrap();
-    assert_refused(&workspace, &to("gone", "a.onnx"), &["has no sub-network yet"]);
+    // A run describes its dense network before there is a sub-network.
+    rename(&workspace, "gone", RUN);
+    std::fs::remove_dir_all(workspace.path(&format!("{RUN}/subnets"))).unwrap();
+    assert!(dense == exported(&workspace, RUN, "safetensors", "early.safetensors"));
+    std::fs::remove_file(workspace.path(&format!("{RUN}/normalisation.json"))).unwrap();
+    assert_refused(
+        &workspace,
+        &to(RUN, "a.onnx"),
+        &["normalisation.json` is missing or damaged", "the command of the run again"],
+    );
+}
+
+#[test]
+fn outputs_of_modules_are_asked_for_by_their_paths() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    workspace.run(&file, &[&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat());
+    let first = format!("{RUN}/share-0.5-0.5-0.7");
+    let to = |format: &'static str, out: &'static str, modules: &'static str| {
+        let args = ["export", first.as_str(), "--to", format, "--out", out, "--features", modules];
+        args.map(str::to_owned)
+    };
+    let run = |args: [String; 8]| workspace.vitslim(&args.each_ref().map(String::as_str));
+    for args in [to("onnx", "a.onnx", "blocks.0,norm"), to("pytorch", "a.py", "blocks.0,norm")] {
+        let output = run(args);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let onnx = std::fs::read(workspace.path("a.onnx")).unwrap();
+    let has = |text: &str| onnx.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("blocks.0/Identity") && has("norm/Identity") && has(r#""grid":[2,2]"#));
+    let text = std::fs::read_to_string(workspace.path("a.py")).unwrap();
+    assert!(text.contains("logits, features = network(images)"), "{text}");
+    assert!(text.contains("\"blocks.0\": x") && text.contains(", features\n"), "{text}");
+
+    for (args, expected) in [
+        (to("onnx", "b.onnx", "block.0"), ["did you mean `blocks.0`?", "outputs can be of"]),
+        (to("safetensors", "b.safetensors", "norm"), ["computes nothing", "leave out `--features`"]),
+    ] {
+        assert_refused(&workspace, &args.each_ref().map(String::as_str), &expected);
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ use crate::whole_file::write_whole;
   vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to onnx --out small.onnx
   vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to safetensors --out small.safetensors
   vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to pytorch --out slim_vit.py
-  vitslim export runs/quickstart/seed=42 --to onnx --out dense.onnx")]
+  vitslim export runs/quickstart/seed=42 --to onnx --out dense.onnx
+  vitslim export runs/quickstart/seed=42 --to onnx --features blocks.2,blocks.5,norm --out features.onnx")]
 pub struct ExportArgs {
     /// The folder of a run for its dense network after pretraining; for a sub-network, append its label.
     #[arg(value_name = "RUN[/SUBNET]")]
@@ -30,6 +31,10 @@ pub struct ExportArgs {
     /// The file to write. PyTorch gets a `.py`, and its weights beside it.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+
+    /// Paths of modules whose outputs are outputs too, with commas between.
+    #[arg(long, value_name = "MODULES", value_delimiter = ',')]
+    features: Vec<String>,
 
     /// Replaces files that are there.
     #[arg(long)]
@@ -52,7 +57,8 @@ pub fn export(registry: &Registry, args: &ExportArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
     let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
     let trial = trials.only()?.named(&target.trial());
-    let (files, notes) = (registry.commands(&trial)?.export)(&trial, &target, args.to, &args.out)?;
+    let export = registry.commands(&trial)?.export;
+    let (files, notes) = export(&trial, &target, args.to, &args.features, &args.out)?;
     notes.iter().for_each(say);
     let there = files.iter().find(|(path, _)| !args.force && path.symlink_metadata().is_ok());
     if let Some((path, _)) = there {

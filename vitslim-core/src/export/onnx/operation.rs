@@ -295,7 +295,8 @@ fn cast(input: &TensorIr, out: &TensorIr, to: &mut Writer) -> Option<String> {
 /// `out`, all of whose values are `value`.
 fn filled(out: &TensorIr, value: ScalarIr, to: &mut Writer) -> Option<String> {
     let raw_data = Some(bytes(value, out.dtype)?);
-    let value = TensorProto { dims: vec![1], data_type: data_type(out.dtype), name: None, raw_data };
+    let value =
+        TensorProto { dims: vec![1], data_type: data_type(out.dtype), raw_data, ..TensorProto::default() };
     let shape = to.shape(&to.sizes(out));
     Some(to.node("ConstantOfShape", vec![shape], vec![Attribute::tensor("value", value)]))
 }

@@ -42,6 +42,12 @@ pub(super) struct StringStringEntryProto {
     pub value: Option<String>,
 }
 
+impl StringStringEntryProto {
+    pub(super) fn new(key: &str, value: impl ToString) -> Self {
+        Self { key: Some(key.to_owned()), value: Some(value.to_string()) }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct GraphProto {
     #[prost(message, repeated, tag = "1")]
@@ -126,6 +132,12 @@ pub(super) struct TensorProto {
     /// The values in little-endian order.
     #[prost(bytes = "vec", optional, tag = "9")]
     pub raw_data: Option<Vec<u8>>,
+    /// Where the values lie that are in another file.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<StringStringEntryProto>,
+    /// Whether they are in another file, by its `DataLocation`.
+    #[prost(int32, optional, tag = "14")]
+    pub data_location: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -4,8 +4,12 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::*;
+use crate::export::feature::features;
 use crate::models::{Architecture, ConfigError, Logits, Vit, VitConfig};
 use crate::slim::{Plan, Slimmable, describe};
+
+/// Name of the file, which is never too large.
+const WHOLE: (&str, usize) = ("a.onnx", MOST_BYTES);
 
 const IMAGE: ImageShape = ImageShape { channels: 1, size: 8 };
 
@@ -45,7 +49,7 @@ impl<const KIND: u8> Architecture for Odd<KIND> {
 fn error_of<const KIND: u8>() -> String {
     let model = Odd::<KIND>::init(&config(), &Device::flex()).unwrap();
     let trace = Trace::new(&model, IMAGE);
-    trace.and_then(|trace| file(&trace, IMAGE, &[])).unwrap_err().to_string()
+    trace.and_then(|trace| file(&trace, IMAGE, &[], &[], WHOLE)).unwrap_err().to_string()
 }
 
 #[test]
@@ -65,7 +69,9 @@ fn the_graph_is_in_order_and_its_names_say_where_they_are() {
     plan.get_mut("blocks.0.attn.head_dim").unwrap().keep = vec![0, 1, 2, 5];
     plan.get_mut("blocks.1.tokens").unwrap().keep = vec![1, 3];
     let trace = Trace::new(&model.slim(&plan).unwrap(), IMAGE).unwrap();
-    let bytes = file(&trace, IMAGE, &[("classes", "[1, 2, 3]".to_owned())]).unwrap();
+    let features = features(&trace, &["blocks.1".to_owned(), "head".to_owned()]).unwrap();
+    let metadata = [("classes", "[1, 2, 3]".to_owned())];
+    let bytes = file(&trace, IMAGE, &features, &metadata, WHOLE).unwrap().network;
     let model = ModelProto::decode(&bytes[..]).unwrap();
     assert_eq!(model.metadata_props[0].value.as_deref(), Some("[1, 2, 3]"));
     let graph = model.graph.unwrap();
@@ -78,6 +84,8 @@ fn the_graph_is_in_order_and_its_names_say_where_they_are() {
     let sizes = [1, 8, 8].map(Dim::Value);
     assert_eq!(dims(&graph.input[0]), ("images".to_owned(), [&[batch()], &sizes[..]].concat()));
     assert_eq!(dims(&graph.output[0]), ("logits".to_owned(), vec![batch(), Dim::Value(3)]));
+    assert_eq!(dims(&graph.output[1]), ("blocks.1".to_owned(), vec![batch(), Dim::Value(3), Dim::Value(8)]));
+    assert_eq!(dims(&graph.output[2]), ("head".to_owned(), vec![batch(), Dim::Value(3)]));
 
     let mut there: HashSet<&str> = HashSet::from(["images"]);
     for initializer in &graph.initializer {
@@ -94,7 +102,9 @@ fn the_graph_is_in_order_and_its_names_say_where_they_are() {
         }
         assert!(node.output.iter().all(|output| there.insert(output)), "{node:?} is made twice");
     }
-    assert!(there.contains("logits"));
+    for output in &graph.output {
+        assert!(there.contains(output.name.as_deref().unwrap()), "{output:?}");
+    }
     for name in ["blocks.0.attn.qkv.weight", "blocks.1.mlp.fc2.bias", "pos_embed", "norm.weight", "head.bias"]
     {
         assert!(
@@ -110,10 +120,49 @@ fn the_graph_is_in_order_and_its_names_say_where_they_are() {
         "blocks.1.norm1/LayerNormalization",
         "blocks.1.mlp/Gelu",
         "blocks/Gather",
+        "blocks.1/Identity",
     ] {
         assert!(node(name), "there is no {name}: {:?}", graph.node);
     }
     let ours =
         graph.initializer.iter().find(|tensor| tensor.name.as_deref() == Some("blocks.0.attn.qkv.weight"));
     assert_eq!(ours.unwrap().dims, [8, 12]);
+}
+
+#[test]
+fn large_tensors_of_a_file_that_is_too_large_lie_beside_it() {
+    let model = Vit::init(&config(), &Device::flex()).unwrap();
+    let trace = Trace::new(&model, IMAGE).unwrap();
+    let initializers = |bytes: &[u8]| ModelProto::decode(bytes).unwrap().graph.unwrap().initializer;
+    let whole = file(&trace, IMAGE, &[], &[], WHOLE).unwrap();
+    assert!(whole.weights.is_none());
+    let parts = file(&trace, IMAGE, &[], &[], ("a.onnx", whole.network.len() - 1)).unwrap();
+    let weights = parts.weights.unwrap();
+
+    let (mut moved, mut end) = (0, 0);
+    for (before, after) in initializers(&whole.network).into_iter().zip(initializers(&parts.network)) {
+        let values = before.raw_data.unwrap();
+        if values.len() < 1024 {
+            assert_eq!((after.raw_data, after.data_location), (Some(values), None));
+            continue;
+        }
+        let entry = |key: &str| {
+            let entry = after.external_data.iter().find(|entry| entry.key.as_deref() == Some(key)).unwrap();
+            entry.value.clone().unwrap()
+        };
+        assert_eq!((after.raw_data.is_none(), after.data_location), (true, Some(1)));
+        assert_eq!(
+            (entry("location"), entry("length")),
+            ("a.onnx.data".to_owned(), values.len().to_string())
+        );
+        let offset: usize = entry("offset").parse().unwrap();
+        assert!(offset.is_multiple_of(4096) && offset >= end);
+        end = offset + values.len();
+        assert_eq!(weights[offset..end], values);
+        moved += 1;
+    }
+    assert!(moved > 1 && end == weights.len(), "{moved}");
+
+    let error = file(&trace, IMAGE, &[], &[], ("a.onnx", 1000)).unwrap_err().to_string();
+    assert!(error.contains("without its weights, but at most 1000 are possible"), "{error}");
 }

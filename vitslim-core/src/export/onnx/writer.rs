@@ -7,14 +7,9 @@ use burn_capture::TensorId;
 use burn_ir::{ScalarIr, TensorIr};
 
 use super::proto::{AttributeProto, NodeProto, TensorProto};
+use crate::export::feature::Feature;
 use crate::export::names::Names;
-use crate::export::trace::{Size, Trace};
-
-/// Name of the input.
-pub(super) const IMAGES: &str = "images";
-
-/// Name of the output.
-pub(super) const LOGITS: &str = "logits";
+use crate::export::trace::{IMAGES, LOGITS, Size, Trace};
 
 /// Writes the nodes of a trace.
 pub(super) struct Writer<'a> {
@@ -33,10 +28,13 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(trace: &'a Trace) -> Self {
+    /// The names of `features` are left for them.
+    pub fn new(trace: &'a Trace, features: &[Feature]) -> Self {
         let mut names = Names::default();
         let tensors = HashMap::from([(trace.images, names.unique(IMAGES))]);
-        names.unique(LOGITS);
+        for output in [LOGITS].into_iter().chain(features.iter().map(|feature| feature.name.as_str())) {
+            names.unique(output);
+        }
         Self {
             trace,
             place: "",
@@ -96,6 +94,16 @@ impl<'a> Writer<'a> {
         self.tensors.insert(tensor.id, name);
     }
 
+    /// Makes what `feature` is an output of its name. What computes it must be written.
+    pub fn output(&mut self, feature: &'a Feature) {
+        self.place = &feature.name;
+        let value = self.tensors.get(&feature.tensor.id).cloned();
+        self.node("Identity", value.into_iter().collect(), Vec::new());
+        if let Some(node) = self.nodes.last_mut() {
+            node.output = vec![feature.name.clone()];
+        }
+    }
+
     /// Name of a list of whole numbers.
     pub fn integers(&mut self, values: &[i64]) -> String {
         let text: Vec<String> = values.iter().map(i64::to_string).collect();
@@ -127,6 +135,7 @@ impl<'a> Writer<'a> {
             data_type: Some(data_type),
             name: Some(name.to_owned()),
             raw_data: Some(bytes),
+            ..TensorProto::default()
         });
     }
 

@@ -4,6 +4,7 @@ mod operation;
 mod writer;
 
 use super::error::ExportError;
+use super::feature::Feature;
 use super::trace::Trace;
 use writer::Writer;
 
@@ -18,19 +19,29 @@ pub(super) struct Module {
     pub constants: Vec<(String, burn::tensor::TensorData)>,
 }
 
-/// The Python file `module` for the network that was recorded as `trace`. `title` says what it is. `transposed` tells the parameters
-/// whose layout in the file of weights is that of PyTorch, and not that of Burn.
+/// What the network is called with, and what comes out, but for what is in braces.
+const USE: &str = "logits{more} = network(images)  # [batch, channels, height, width] to [batch, classes]";
+
+/// What else comes out, if anything does.
+const FEATURES: &str = "
+
+`features` has the values that come out of modules, by their paths; `network.description[\"features\"]` says of each what shape it has,
+and which tokens and units of the dense network.";
+
+/// The Python file `module` for the network that was recorded as `trace`, with `features` as outputs too. `title` says what it is.
+/// `transposed` tells the parameters whose layout in the file of weights is that of PyTorch, and not that of Burn.
 ///
 /// # Errors
 ///
 /// When an operation has no form in PyTorch.
 pub(super) fn module(
     trace: &Trace,
+    features: &[Feature],
     module: &str,
     title: &str,
     transposed: impl Fn(&str) -> bool,
 ) -> Result<Module, ExportError> {
-    let mut writer = Writer::new(trace, &transposed);
+    let mut writer = Writer::new(trace, features, &transposed);
     let mut place = "";
     for (index, operation) in trace.operations.iter().enumerate() {
         if operation.place != place {
@@ -46,7 +57,10 @@ pub(super) fn module(
     buffers.extend(writer.constants.iter().map(|(name, _)| name.as_str()));
     buffers.sort_unstable();
     let buffers = if buffers.is_empty() { "set()".to_owned() } else { set(&buffers) };
+    let (more, about) = if features.is_empty() { ("", "") } else { (", features", FEATURES) };
     let text = TEMPLATE
+        .replace("{use}", &USE.replace("{more}", more))
+        .replace("{features}", about)
         .replace("{title}", title)
         .replace("{module}", module)
         .replace("{version}", env!("CARGO_PKG_VERSION"))

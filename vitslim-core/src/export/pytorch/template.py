@@ -3,10 +3,10 @@
     from {module} import load
 
     network = load()          # with the weights in `{module}.safetensors`, beside this file
-    logits = network(images)  # [batch, channels, height, width] to [batch, classes]
+    {use}
 
 `network.description` has the names of the classes, and says how pixels are normalised: `(pixel / white - mean) / std`. The network
-can be trained further; dropout and stochastic depth are left out. vitslim {version} wrote this file. It needs torch alone.
+can be trained further; dropout and stochastic depth are left out. vitslim {version} wrote this file. It needs torch alone.{features}
 """
 
 import json

@@ -6,6 +6,7 @@ use burn::tensor::TensorData;
 use burn_capture::TensorId;
 use burn_ir::{OperationIr, ScalarIr, TensorIr};
 
+use crate::export::feature::Feature;
 use crate::export::trace::{Size, Trace};
 
 /// Most letters of an expression that is put together of several.
@@ -17,6 +18,7 @@ const LONGEST: usize = 1024;
 /// Writes the lines of a trace.
 pub(super) struct Writer<'a> {
     trace: &'a Trace,
+    features: &'a [Feature],
     transposed: &'a dyn Fn(&str) -> bool,
     lines: Vec<Line>,
     /// Constants that are too long for the text.
@@ -46,17 +48,20 @@ pub(super) struct Named {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(trace: &'a Trace, transposed: &'a dyn Fn(&str) -> bool) -> Self {
+    pub fn new(trace: &'a Trace, features: &'a [Feature], transposed: &'a dyn Fn(&str) -> bool) -> Self {
         let reads = trace.operations.iter().enumerate();
         let reads =
             reads.flat_map(|(index, operation)| operation.ir.inputs().map(move |input| (input.id, index)));
+        // Outputs are read at the end.
+        let outputs = features.iter().map(|feature| (feature.tensor.id, usize::MAX));
         Self {
             trace,
+            features,
             transposed,
             lines: Vec::new(),
             constants: Vec::new(),
             variables: HashMap::from([(trace.images, "images".to_owned())]),
-            last: reads.collect(),
+            last: reads.chain(outputs).collect(),
             free: BTreeSet::new(),
             count: 0,
         }
@@ -104,7 +109,15 @@ impl<'a> Writer<'a> {
         };
         let lines: String = self.lines.iter().map(line).collect();
         let logits = self.variables.get(&self.trace.logits).map_or("images", String::as_str);
-        format!("{lines}        return {logits}\n")
+        if self.features.is_empty() {
+            return format!("{lines}        return {logits}\n");
+        }
+        let feature = |Feature { name, tensor, .. }: &Feature| {
+            let variable = self.variables.get(&tensor.id).map_or("images", String::as_str);
+            format!("            \"{name}\": {variable},\n")
+        };
+        let features: String = self.features.iter().map(feature).collect();
+        format!("{lines}        features = {{\n{features}        }}\n        return {logits}, features\n")
     }
 
     /// The expression for `tensor` in the layout of Burn; `None` if there is none.

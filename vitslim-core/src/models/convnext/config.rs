@@ -107,7 +107,7 @@ impl ConvNextConfig {
     }
 
     /// About so many parameters.
-    fn parameters(&self) -> f64 {
+    pub(super) fn parameters(&self) -> f64 {
         let width = |stage: usize| self.dims[stage] as f64;
         let block = |stage: usize| {
             width(stage) * (2.0 * width(stage) * self.mlp_ratio + (self.kernel_size as f64).powi(2))

@@ -114,6 +114,10 @@ impl Architecture for ConvNext {
         ]
     }
 
+    fn values(config: &ConvNextConfig) -> Option<f64> {
+        Some(config.parameters())
+    }
+
     fn init(config: &ConvNextConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let (first, last) = (config.dims[0], config.dims[config.dims.len() - 1]);

@@ -121,13 +121,22 @@ impl SwinConfig {
     }
 
     /// About so many parameters.
-    fn parameters(&self) -> f64 {
+    pub(super) fn parameters(&self) -> f64 {
         let width = |stage: usize| self.dim as f64 * 2_f64.powi(stage as i32);
         let block = |stage: usize| width(stage) * width(stage) * (4.0 + 2.0 * self.mlp_ratio);
         let blocks = self.depths.iter().enumerate().map(|(stage, depth)| *depth as f64 * block(stage));
         let classifier = width(self.depths.len() - 1) * self.classes as f64;
         let embedding = width(0) * self.channels as f64 * (self.patch_size as f64).powi(2);
         blocks.sum::<f64>() + classifier + embedding
+    }
+
+    /// The pairs of patches in all windows: each block keeps what belongs to them.
+    pub(super) fn pairs(&self) -> f64 {
+        let pairs = |(stage, depth): (usize, &usize)| {
+            let side = self.image_size as f64 / self.patch_size as f64 / 2_f64.powi(stage as i32);
+            *depth as f64 * (side * side.min(self.window as f64)).powi(2)
+        };
+        self.depths.iter().enumerate().map(pairs).sum()
     }
 
     fn check_window(&self) -> Result<(), ConfigError> {
@@ -137,12 +146,7 @@ impl SwinConfig {
         };
         let stages = 0..self.depths.len();
         let Some(stage) = stages.clone().find(|stage| !fills(self.window, *stage)) else {
-            // Each block keeps what belongs to the pairs of patches of its windows.
-            let pairs = |stage: usize| {
-                let side = self.side_at(stage) as f64;
-                self.depths[stage] as f64 * (side * side.min(self.window as f64)).powi(2)
-            };
-            return limits::parameters("window", stages.map(pairs).sum());
+            return limits::parameters("window", self.pairs());
         };
         let (window, side) = (self.window, self.side_at(stage));
         let message = format!(

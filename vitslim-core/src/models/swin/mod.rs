@@ -139,6 +139,10 @@ impl Architecture for Swin {
         ]
     }
 
+    fn values(config: &SwinConfig) -> Option<f64> {
+        Some(config.parameters() + config.pairs())
+    }
+
     fn init(config: &SwinConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let last = config.depths.len() - 1;

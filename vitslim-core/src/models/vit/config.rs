@@ -193,7 +193,7 @@ impl VitConfig {
     }
 
     /// About so many parameters.
-    fn parameters(&self) -> f64 {
+    pub(in crate::models) fn parameters(&self) -> f64 {
         let dim = self.dim as f64;
         let patches = (self.image_size as f64 / self.patch_size as f64).powi(2);
         self.depth as f64 * dim * dim * (4.0 + 2.0 * self.mlp_ratio)

@@ -142,6 +142,10 @@ impl Architecture for Vit {
         ]
     }
 
+    fn values(config: &VitConfig) -> Option<f64> {
+        Some(config.parameters())
+    }
+
     fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
         config.check()?;
         let (classes, dim, registers) = (config.classes, config.dim, config.reg_tokens);
