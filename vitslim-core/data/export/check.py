@@ -3,11 +3,11 @@
     pip install torch timm safetensors onnx onnxruntime onnxscript
     python check.py FOLDER
 
-FOLDER has for each network `NAME.onnx`, `NAME_apart.onnx` with `NAME_apart.onnx.data`, `NAME.py` with `NAME.safetensors`, and `NAME.json`
-with `shape`, `images`, `logits` and `features`, those of vitslim: `features` has the `shape` and the `values` of each further output.
-`timm` in it has the arguments of a `VisionTransformer` of timm's that holds the network. Prints the largest difference of each, over the
-largest value of its output, and exits with 1 if one is too large. What PyTorch makes of the network, compiled or exported by itself, is
-compared for the one called `vit_cut`.
+FOLDER has for each network `NAME.onnx`, `NAME.py` with `NAME.safetensors`, and `NAME.json` with `shape`, `images`, `logits` and `features`,
+those of vitslim: `features` has the `shape` and the `values` of each further output. `timm` in it has the arguments of a
+`VisionTransformer` of timm's that holds the network. Prints the largest difference of each, over the largest value of its output, and
+exits with 1 if one is too large. For the one called `vit_cut`, what PyTorch makes of it, compiled or exported by itself, is compared too,
+and `vit_cut_apart.onnx`, whose weights lie in `vit_cut_apart.onnx.data`.
 """
 
 import importlib.util
@@ -119,9 +119,10 @@ def main():
         images = np.array(io["images"], "float32").reshape(io["shape"])
         expected = [np.array(io["logits"], "float32").reshape(len(images), -1)]
         expected += [np.array(values["values"], "float32").reshape(values["shape"]) for values in io["features"].values()]
-        checks = [(".onnx", of_onnx, ONNX), ("_apart.onnx", of_onnx, ONNX), (".py", of_pytorch, PYTORCH)]
+        checks = [(".onnx", of_onnx, ONNX), (".py", of_pytorch, PYTORCH)]
         if description.stem == "vit_cut":
             checks += [(".py", of, PYTORCH) for of in (of_trained, of_compiled, of_exported)]
+            checks += [("_apart.onnx", of_onnx, ONNX)]
         if "timm" in io:
             checks += [(".safetensors", of_timm, TIMM)]
         for suffix, of, most in checks:
