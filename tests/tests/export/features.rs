@@ -12,6 +12,8 @@ use vitslim_core::models::{
 };
 use vitslim_core::slim::{Plan, describe};
 
+use super::config::ParallelConfig;
+use super::net::ParallelNet;
 use super::{DESCRIPTION, IMAGE, about_half};
 
 /// What comes out of the blocks, one after the other, and of the norm.
@@ -133,6 +135,28 @@ fn outputs_say_which_tokens_and_units_of_the_dense_network_they_have() {
     let keep = &plan.get("stages.1.width").unwrap().keep;
     let units = json!({ "dimension": "stages.1.width", "of": 12, "keep": keep });
     assert_eq!(found, json!({ "stages.1": { "shape": ["batch", 4, 4, keep.len()], "units": units } }));
+}
+
+#[test]
+fn an_architecture_of_ones_own_has_outputs_without_saying_so() {
+    let config = ParallelConfig {
+        image_size: 32,
+        classes: 3,
+        patch_size: 8,
+        dim: 24,
+        depth: 2,
+        hidden: 20,
+        ..ParallelConfig::default()
+    };
+    let (found, plan) = described::<ParallelNet>(&config, &["blocks.1"]);
+    let keep = |path: &str| &plan.get(path).unwrap().keep;
+    let (tokens, width) = (keep("blocks.1.tokens"), keep("width"));
+    let expected = json!({
+        "shape": ["batch", tokens.len(), width.len()],
+        "tokens": { "prefix": 0, "keep": tokens, "grid": [4, 4] },
+        "units": { "dimension": "width", "of": 24, "keep": width },
+    });
+    assert_eq!(found["blocks.1"], expected);
 }
 
 #[test]

@@ -144,6 +144,9 @@ fn outputs_of_modules_are_asked_for_by_their_paths() {
     assert!(text.contains("logits, features = network(images)"), "{text}");
     assert!(text.contains("\"blocks.0\": x") && text.contains(", features\n"), "{text}");
 
+    // The weights are a network by itself, whatever else their metadata say.
+    assert!(evaluated(&workspace, &["a.safetensors"])["top1"].is_number());
+
     for (args, expected) in [
         (to("onnx", "b.onnx", "block.0"), ["did you mean `blocks.0`?", "outputs can be of"]),
         (to("safetensors", "b.safetensors", "norm"), ["computes nothing", "leave out `--features`"]),
