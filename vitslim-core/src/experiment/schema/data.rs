@@ -132,9 +132,9 @@ pub enum Normalise {
     Half,
     /// By these.
     Given {
-        /// Mean of each channel.
+        /// Mean of each channel: at least 0 and less than 1.
         mean: Vec<Fraction>,
-        /// Standard deviation of each channel.
+        /// Standard deviation of each channel: greater than 0 and at most 1.
         std: Vec<Portion>,
     },
 }
