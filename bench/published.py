@@ -88,7 +88,8 @@ def photos():
         for left in (0, (width - height) // 2, width - height):
             square = Image.fromarray(photo).crop((left, 0, left + height, height)).resize((224, 224), Image.Resampling.BICUBIC)
             squares.append((np.asarray(square, "float32").transpose(2, 0, 1) / 255 - MEAN) / STD)
-    return np.stack(squares)
+    # A view would be saved in the order of its memory.
+    return np.ascontiguousarray(np.stack(squares))
 
 
 def compare(folder, network):
