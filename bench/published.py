@@ -127,7 +127,7 @@ def summary(args, start, seed):
 def search(args, start):
     write_digits(args.folder / "digits")
     runs = {name: [summary(args, path, seed) for seed in args.seeds] for name, path in (("published weights", start), ("nothing", None))}
-    print(f"| start | dense | cut | retrained |   seeds {args.seeds}\n| --- | --- | --- | --- |")
+    print(f"top-1 over the seeds {args.seeds}\n\n| start | dense | cut | retrained |\n| --- | --- | --- | --- |")
     for name, found in runs.items():
         tops = [[run["dense"]["top1"] for run in found]]
         tops += [[run["subnets"][0][top] for run in found] for top in ("top1_sliced", "top1_retrained")]
