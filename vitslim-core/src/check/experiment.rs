@@ -17,9 +17,9 @@ use crate::run::{
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
 
-/// What is told of trained weights where nothing says how the images they were trained on were normalised.
-const SPLIT_NORMALISES: &str = "images are normalised by mean and std of the training split, not as in the training of these weights; \
-     `normalise` in `data` changes that, as in `normalise: ImageNet`";
+/// What is told of trained weights whose experiment does not say how their images were normalised.
+const SPLIT_NORMALISES: &str = "images are normalised by mean and std of the training split, which may not be how these weights were \
+     trained: `normalise` in `data` changes that, as in `normalise: ImageNet`";
 
 /// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written. If
 /// `all`, every file that cannot be used is named, else the first ones.
