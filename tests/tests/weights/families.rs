@@ -1,6 +1,8 @@
 //! A network of each family computes what the program computes that it is from.
 
-use vitslim_core::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
+use std::path::PathBuf;
+
+use vitslim_core::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig};
 
 use super::files::{config, data, difference, fitted, parameters, tensor, values, written};
 
@@ -97,6 +99,27 @@ fn facebook_convnext() {
     assert!(notes[0].ends_with("by the names of ConvNeXt of Facebook"), "{notes:?}");
 }
 
+/// Weights that were really trained, and features that onnxruntime computed with them. They are in the folder `VITSLIM_PUBLISHED`, where
+/// `bench/published.py` puts them.
+#[test]
+fn published_dinov2() {
+    let Some(folder) = std::env::var_os("VITSLIM_PUBLISHED").map(PathBuf::from) else {
+        eprintln!("skipped: VITSLIM_PUBLISHED names no folder that bench/published.py made");
+        return;
+    };
+    let io = values(&folder.join("features.safetensors"));
+    let (_, preset) =
+        Vit::presets().into_iter().find(|(name, _)| *name == "vit_small_patch14_dinov2").unwrap();
+    let config = VitConfig { image_size: 224, classes: preset.dim, ..preset };
+    let (_, network, notes) = fitted::<Vit>(&config, &folder.join("dinov2.safetensors"), &[]).unwrap();
+    assert!(notes.len() == 1 && notes[0].starts_with("224 of 224 tensors"), "{notes:?}");
+    let features = network.forward(tensor(&io, "images")).mean();
+    let features: Vec<f32> = features.into_data().try_into_vec().unwrap();
+    let difference = difference(&features, &io["features"].1);
+    println!("published_dinov2: {difference:e}");
+    assert!(difference < 1e-4, "{difference:e}");
+}
+
 /// What timm's networks compute is compared in the library's self-test; here, that their files are taken whole.
 #[test]
 fn files_of_timm_are_taken_as_they_are() {
@@ -127,7 +150,7 @@ fn vit_slim() {
     checkpoint.extend(values(&data("parity/masks_full.safetensors")));
     let path = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(path.path(), written(&checkpoint)).unwrap();
-    let config = vitslim_core::models::VitConfig {
+    let config = VitConfig {
         image_size: 32,
         patch_size: 8,
         classes: 10,

@@ -6,7 +6,7 @@ use super::architecture::{ArchitectureCheck, check_architecture, f64_device, tol
 use super::parameters::parameters;
 use super::pattern::pattern;
 use crate::data::{DataContent, Dataset, ImageShape};
-use crate::experiment::{ExperimentError, ExperimentErrors, Trial};
+use crate::experiment::{ExperimentError, ExperimentErrors, Normalise, Trial};
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
@@ -16,6 +16,10 @@ use crate::run::{
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
+
+/// What is told of trained weights whose experiment does not say how their images were normalised.
+const SPLIT_NORMALISES: &str = "images are normalised by mean and std of the training split, which may not be how these weights were \
+     trained: `normalise` in `data` changes that, as in `normalise: ImageNet`";
 
 /// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written. If
 /// `all`, every file that cannot be used is named, else the first ones.
@@ -159,7 +163,10 @@ fn check_weights<A: Architecture>(
     let pretrained = Pretrained::open(&trial.experiment.model);
     let pretrained = pretrained.map_err(|error| pretrained_error(&trial.document, &error))?;
     let Some(pretrained) = pretrained else { return Ok(None) };
-    let Fitted { family, used, count, notes, .. } = pretrained.check(trial, model, searched)?;
+    let Fitted { family, used, count, mut notes, .. } = pretrained.check(trial, model, searched)?;
+    if trial.experiment.data.normalise() == Some(&Normalise::Split) {
+        notes.push(SPLIT_NORMALISES.to_owned());
+    }
     Ok(Some(CheckedWeights { sha256: pretrained.sha256, family, used, count, notes }))
 }
 

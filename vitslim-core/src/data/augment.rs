@@ -28,7 +28,7 @@ pub enum Fill {
     /// Pixels of value 0, as torchvision's `RandomCrop` fills.
     #[default]
     Black,
-    /// The mean colour of the training split, which is 0 after normalisation.
+    /// The mean colour of the normalisation, which is 0 after it: that of the training split, unless `normalise` says otherwise.
     Mean,
 }
 

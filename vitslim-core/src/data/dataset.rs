@@ -27,7 +27,7 @@ pub struct Dataset {
     pub classes: usize,
     /// Names of the classes, in the order of their labels.
     pub class_names: Vec<String>,
-    /// The normalisation of all splits, computed from the training split.
+    /// The normalisation of all splits: computed from the training split, unless the experiment gives it.
     pub normalisation: Normalisation,
     /// The training split.
     pub train: Split,

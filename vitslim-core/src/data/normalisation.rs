@@ -9,13 +9,13 @@ use super::ImageShape;
 pub struct Normalisation {
     /// The pixel value that is taken as 1.
     pub white: u8,
-    /// Mean of each channel over the training split, in units of `white`.
+    /// Mean of each channel, in units of `white`.
     pub mean: Vec<f32>,
     /// Standard deviation of each channel, in units of `white`; 1 for a channel that is constant. Earlier versions wrote it as
     /// `deviation`.
     #[serde(alias = "deviation")]
     pub std: Vec<f32>,
-    /// Number of training images they were computed from.
+    /// Number of training images they were computed from; 0 if the experiment gives them.
     pub images: usize,
 }
 

@@ -283,6 +283,7 @@ fn plural(kind: &str) -> String {
     match kind {
         "text" => "texts".to_owned(),
         "whole number" => "whole numbers".to_owned(),
+        "number" => "numbers".to_owned(),
         other => format!("`{other}`"),
     }
 }

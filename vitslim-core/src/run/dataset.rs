@@ -6,10 +6,14 @@ use crate::data::{
     Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
     SplitKind, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
 };
-use crate::experiment::{Count, Data, ExperimentErrors, ProperFraction, Trial};
+use crate::experiment::{Count, Data, ExperimentErrors, Normalise, ProperFraction, Trial};
+use crate::terminal::counted;
 
 /// Files of a kind that errors and notes name.
 const NAMED: usize = 5;
+
+/// Mean and std of ImageNet's red, green and blue, as torchvision and timm have them.
+const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 
 /// Reads the data of `trial`.
 ///
@@ -30,7 +34,44 @@ pub(crate) fn dataset_naming_all(trial: &Trial) -> Result<Dataset, ExperimentErr
 }
 
 fn dataset_naming(trial: &Trial, named: usize) -> Result<Dataset, ExperimentErrors> {
-    read(&trial.experiment.data, trial.experiment.seed, named).map_err(|error| mistake(trial, &error))
+    let data = &trial.experiment.data;
+    let read = read(data, trial.experiment.seed, named);
+    let normalised = read.and_then(|read| match data.normalise() {
+        Some(normalise) => normalised(read, normalise),
+        None => Ok(read),
+    });
+    normalised.map_err(|error| mistake(trial, &error))
+}
+
+/// `data`, normalised as `normalise` says.
+fn normalised(data: Dataset, normalise: &Normalise) -> Result<Dataset, DataError> {
+    let channels = data.shape.channels;
+    let has = format!("the images have {}", counted(channels, "channel", "channels"));
+    let (mean, std) = match normalise {
+        Normalise::Split => return Ok(data),
+        Normalise::ImageNet => (IMAGENET.0.to_vec(), IMAGENET.1.to_vec()),
+        Normalise::Half => (vec![0.5; channels], vec![0.5; channels]),
+        Normalise::Given { mean, std } => {
+            let mean: Vec<f32> = mean.iter().map(|mean| mean.get() as f32).collect();
+            let std: Vec<f32> = std.iter().map(|std| std.get() as f32).collect();
+            let settings: [(&'static [&'static str], _); 2] =
+                [(&["normalise", "mean"], mean.len()), (&["normalise", "std"], std.len())];
+            if let Some((setting, count)) = settings.into_iter().find(|(_, count)| *count != channels) {
+                let reason = format!("has {}, but {has}", counted(count, "number", "numbers"));
+                return Err(DataError::Setting { setting, reason, help: None });
+            }
+            (mean, std)
+        }
+    };
+    if mean.len() != channels {
+        return Err(DataError::Setting {
+            setting: &["normalise"],
+            reason: format!("has three channels, but {has}"),
+            help: Some("ImageNet in gray is about `Given(mean: [0.449], std: [0.226])`".to_owned()),
+        });
+    }
+    let white = data.normalisation.white;
+    Ok(data.normalised_by(Normalisation { white, mean, std, images: 0 }))
 }
 
 /// Reads data of `trial` to evaluate on the split `kind`, normalised by `normalisation`. No other split is read where the split lies
@@ -45,7 +86,7 @@ pub(crate) fn dataset_of_split(
     normalisation: &Normalisation,
     known: &[String],
 ) -> Result<Dataset, ExperimentErrors> {
-    if let Data::ImageFolder { path, classes, image_size, resize, held_out, augment: _, skip_at_most } =
+    if let Data::ImageFolder { path, classes, image_size, resize, held_out, skip_at_most, .. } =
         &trial.experiment.data
     {
         let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, NAMED);
@@ -94,14 +135,14 @@ fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
         |held_out: ProperFraction, augment: Augment| Preparation { held_out: held_out.get(), augment, seed };
     match data {
         Data::Digits => digits(),
-        Data::Idx { path, classes, held_out, augment } => {
+        Data::Idx { path, classes, held_out, augment, .. } => {
             idx(path, classes.get(), &preparation(*held_out, *augment))
         }
-        Data::Cifar10 { path, held_out, augment } => cifar10(path, &preparation(*held_out, *augment)),
-        Data::Cifar100 { path, labels, held_out, augment } => {
+        Data::Cifar10 { path, held_out, augment, .. } => cifar10(path, &preparation(*held_out, *augment)),
+        Data::Cifar100 { path, labels, held_out, augment, .. } => {
             cifar100(path, *labels, &preparation(*held_out, *augment))
         }
-        Data::ImageFolder { path, classes, image_size, resize, held_out, augment, skip_at_most } => {
+        Data::ImageFolder { path, classes, image_size, resize, held_out, augment, skip_at_most, .. } => {
             let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, named);
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
@@ -114,8 +155,40 @@ fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
     use crate::experiment::Document;
+
+    #[test]
+    fn pixels_are_normalised_as_asked() {
+        let first = |data: &Dataset| -> Vec<f32> {
+            data.test.images(&[0], &Device::flex()).unwrap().into_data().try_into_vec().unwrap()
+        };
+        let gray = digits().unwrap();
+        let (mean, std) = (gray.normalisation.mean[0], gray.normalisation.std[0]);
+        let pixels: Vec<f32> = first(&gray).iter().map(|value| value * std + mean).collect();
+        assert!(pixels.contains(&0.0) && pixels.iter().any(|pixel| (pixel - 1.0).abs() < 1e-6), "{pixels:?}");
+        let check = |normalise: &Normalise, expected: fn(f32) -> f32| {
+            let found = first(&normalised(gray.clone(), normalise).unwrap());
+            assert!(found.iter().zip(&pixels).all(|(found, pixel)| (found - expected(*pixel)).abs() < 1e-5));
+        };
+        assert_eq!(first(&normalised(gray.clone(), &Normalise::Split).unwrap()), first(&gray));
+        check(&Normalise::Half, |pixel| pixel * 2.0 - 1.0);
+        let given = "Given(mean: [0.25], std: [0.125])";
+        check(&ron::from_str(given).unwrap(), |pixel| pixel * 8.0 - 2.0);
+        let error = normalised(gray.clone(), &Normalise::ImageNet).unwrap_err();
+        assert!(error.help().unwrap().contains("Given(mean: [0.449], std: [0.226])"), "{error}");
+
+        let coloured = random(ImageShape { channels: 3, size: 4 }, 2, 10, 1).unwrap();
+        let pixels = first(&normalised(coloured.clone(), &Normalise::Half).unwrap());
+        let found = first(&normalised(coloured, &Normalise::ImageNet).unwrap());
+        for (place, (found, value)) in found.iter().zip(pixels).enumerate() {
+            let [mean, std] =
+                [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]].map(|channels| channels[place / 16]);
+            assert!((found - ((value + 1.0) / 2.0 - mean) / std).abs() < 1e-5);
+        }
+    }
 
     #[test]
     fn a_split_to_evaluate_on_is_normalised_as_it_is_told() {

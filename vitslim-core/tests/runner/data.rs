@@ -132,6 +132,18 @@ fn data_that_cannot_be_used_is_refused_where_it_is_named() {
         ("Idx(path: \"idx\", classes: 1)", ["tiny.ron:5:21", "the label 1, but 1 class goes from 0 to 0"]),
         ("Idx(path: \"idx\", held_out: 1e-3)", ["tiny.ron:5:38", "`held_out` is 0.001, which leaves none"]),
         ("Idx(path: \"idx\", augment: (crop_padding: 8))", ["tiny.ron:5:52", "but the images have 8 pixels"]),
+        (
+            "Idx(path: \"idx\", classes: 2, normalise: ImageNet)",
+            ["tiny.ron:5:51", "`normalise` has three channels, but the images have 1 channel"],
+        ),
+        (
+            "Idx(path: \"idx\", classes: 2, normalise: Given(mean: [0.1, 0.2], std: [0.3]))",
+            ["tiny.ron:5:63", "`normalise.mean` has 2 numbers, but the images have 1 channel"],
+        ),
+        (
+            "Idx(path: \"idx\", classes: 2, normalise: Given(mean: [0.1], std: []))",
+            ["tiny.ron:5:75", "`normalise.std` has 0 numbers, but the images have 1 channel"],
+        ),
         ("Cifar100(path: \"idx\")", ["tiny.ron:5:26", "has no file `train.bin`"]),
         ("Random(images: 9)", ["tiny.ron:5:26", "`images` is 9, which leaves none to test"]),
         ("Random(images: 4294967295)", ["tiny.ron:5:26", "would take 646512.8 GB"]),

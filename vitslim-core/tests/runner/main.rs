@@ -17,6 +17,7 @@ mod language;
 mod losses;
 #[cfg(target_os = "linux")]
 mod memory;
+mod normalise;
 mod precision;
 mod pretrained;
 mod refusals;

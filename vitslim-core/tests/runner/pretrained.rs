@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 
+use super::data::write_idx;
 use super::workspace::{TINY, Workspace, json, said};
 
 /// The network of the golden numbers in `data/weights`, without pretraining.
@@ -51,6 +52,27 @@ fn check_tells_how_much_of_the_file_is_used_and_what_became_of_it() {
     let output = workspace.vitslim(&["check", file, "--json"]);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&found["pretrained"]["used"], &found["pretrained"]["count"]), (&30.into(), &32.into()));
+}
+
+/// Weights are of images that were normalised in some way, which only a user can know.
+#[test]
+fn check_says_where_the_training_split_normalises_for_trained_weights() {
+    let workspace = workspace();
+    write_idx(&workspace.path(""), "train", 80);
+    write_idx(&workspace.path(""), "t10k", 20);
+    let told = |normalise: &str, experiment: &str| {
+        let data = format!("Idx(path: \".\", classes: 2, held_out: 0.5{normalise})");
+        let text = experiment.replace("Digits", &data).replace("batch: 128", "batch: 16");
+        let file = workspace.write("tiny.ron", &text);
+        let output = workspace.vitslim(&["check", file.to_str().unwrap()]);
+        let table = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{table}{}", said(&output));
+        let flat = table.split_whitespace().collect::<Vec<_>>().join(" ");
+        flat.contains("pretrained: images are normalised by mean and std of the training split")
+            && flat.contains("`normalise` in `data` changes that")
+    };
+    assert!(told("", &experiment()) && told(", normalise: Split", &experiment()));
+    assert!(!told(", normalise: Half", &experiment()) && !told("", TINY));
 }
 
 #[test]

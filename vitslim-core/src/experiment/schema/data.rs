@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Augment, CifarLabels};
 
-use super::number::{Count, ProperFraction};
+use super::number::{Count, Fraction, Portion, ProperFraction};
 
 /// Where the images come from. Relative paths start at the current folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,10 @@ pub enum Data {
         /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
+        /// How pixels are normalised.
+        #[serde(default, skip_serializing_if = "Normalise::is_split")]
+        #[schemars(extend("default" = "Split"))]
+        normalise: Normalise,
     },
     /// CIFAR-10 in its binary version.
     Cifar10 {
@@ -39,6 +43,10 @@ pub enum Data {
         /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
+        /// How pixels are normalised.
+        #[serde(default, skip_serializing_if = "Normalise::is_split")]
+        #[schemars(extend("default" = "Split"))]
+        normalise: Normalise,
     },
     /// CIFAR-100 in its binary version.
     Cifar100 {
@@ -53,6 +61,10 @@ pub enum Data {
         /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
+        /// How pixels are normalised.
+        #[serde(default, skip_serializing_if = "Normalise::is_split")]
+        #[schemars(extend("default" = "Split"))]
+        normalise: Normalise,
     },
     /// JPEG, PNG and WebP images, one folder a class, as ImageNet is laid out.
     ImageFolder {
@@ -78,6 +90,10 @@ pub enum Data {
         /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
+        /// How pixels are normalised.
+        #[serde(default, skip_serializing_if = "Normalise::is_split")]
+        #[schemars(extend("default" = "Split"))]
+        normalise: Normalise,
         /// How many images may be left out because they cannot be read.
         #[serde(default)]
         #[schemars(extend("unit" = "images"))]
@@ -103,6 +119,32 @@ pub enum Data {
     },
 }
 
+/// How the pixels of all splits are normalised: `(pixel - mean) / std`, channel by channel, with pixels from 0 to 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Normalise {
+    /// By mean and std of the training split.
+    #[default]
+    Split,
+    /// By those of ImageNet's colours, as most published weights: mean 0.485, 0.456, 0.406; std 0.229, 0.224, 0.225.
+    ImageNet,
+    /// By 0.5 and 0.5, to values from -1 to 1, as the weights of timm's `augreg` ViTs.
+    Half,
+    /// By these.
+    Given {
+        /// Mean of each channel: at least 0 and less than 1.
+        mean: Vec<Fraction>,
+        /// Standard deviation of each channel: greater than 0 and at most 1.
+        std: Vec<Portion>,
+    },
+}
+
+impl Normalise {
+    fn is_split(&self) -> bool {
+        *self == Self::Split
+    }
+}
+
 impl Data {
     /// Fraction of the training images that is held out unless the file says otherwise.
     pub fn default_held_out() -> ProperFraction {
@@ -118,6 +160,17 @@ impl Data {
             Self::Cifar100 { .. } => "Cifar100",
             Self::ImageFolder { .. } => "ImageFolder",
             Self::Random { .. } => "Random",
+        }
+    }
+
+    /// How pixels are normalised; `None` if this kind of data leaves no choice.
+    pub fn normalise(&self) -> Option<&Normalise> {
+        match self {
+            Self::Digits | Self::Random { .. } => None,
+            Self::Idx { normalise, .. }
+            | Self::Cifar10 { normalise, .. }
+            | Self::Cifar100 { normalise, .. }
+            | Self::ImageFolder { normalise, .. } => Some(normalise),
         }
     }
 

@@ -7,7 +7,7 @@ mod number;
 mod search;
 mod training;
 
-pub use self::data::Data;
+pub use self::data::{Data, Normalise};
 pub use self::experiment::{Experiment, Keep, Model, Raw, RunName};
 pub use self::keyed::Keyed;
 pub use self::number::{
