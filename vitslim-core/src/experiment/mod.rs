@@ -35,7 +35,7 @@ pub use self::keys::{KeyError, resolve};
 pub use self::nearest::{did_you_mean, nearest};
 pub use self::parse::parse;
 pub use self::schema::{
-    Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keep, Keyed, LayerDecay, Masks,
+    Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keep, Keyed, LayerDecay, Loss, Masks,
     Model, NonNegative, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search,
     SearchedDimension, Training,
 };
