@@ -24,6 +24,8 @@ from torchvision.transforms import ColorJitter
 FOLDER = Path(__file__).parent
 FILL = (124, 116, 104)
 DRAWS = 20_000
+# Each operation comes in one layer of fifteen.
+IMAGES = 10 * DRAWS
 GEOMETRY = dict(resample=Image.BICUBIC)
 
 # By the names of `Operation`, with their arguments.
@@ -129,11 +131,11 @@ def rand_augment():
 
     for operation in transform.ops:
         operation.aug_fn = spy(operation.name.removesuffix("Increasing").removesuffix("Rel"))
-    for _ in range(DRAWS):
+    for _ in range(IMAGES):
         transform(None)
     return {
         name: dict(
-            frequency=len(arguments) / DRAWS,
+            frequency=len(arguments) / IMAGES,
             argument=quantiles([float(argument[0]) for argument in arguments]) if arguments[0] else None,
         )
         for name, arguments in sorted(found.items())
@@ -180,7 +182,8 @@ def erasing():
 
 def mixing():
     mixup = Mixup(mixup_alpha=0.8, cutmix_alpha=1.0, prob=0.9, switch_prob=0.5)
-    size = 56
+    # So small that a box that is a pixel too large or too small shows.
+    size = 14
     found = dict(none=0, mixup=[], cutmix=[], box_height=[], box_top=[])
     for _ in range(DRAWS):
         share, is_cutmix = mixup._params_per_batch()
