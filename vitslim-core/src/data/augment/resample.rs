@@ -6,6 +6,9 @@ use super::raster::Raster;
 /// Bits after the point of the weights of 8-bit pixels.
 const PRECISION: u32 = 32 - 8 - 2;
 
+/// A half of a pixel value, to round.
+const HALF: i32 = 1 << (PRECISION - 1);
+
 /// Pixels that the filter reaches to each side.
 const SUPPORT: f64 = 2.0;
 
@@ -34,7 +37,7 @@ impl Raster {
         let pixels = weights(self.width, width);
         self.by_plane(self.height, width, |plane| {
             let rows = plane.chunks_exact(self.width);
-            rows.flat_map(|row| pixels.iter().map(|pixel| pixel.value(|index| row[index]))).collect()
+            rows.flat_map(|row| pixels.iter().map(|pixel| pixel.of(&row[pixel.first..]))).collect()
         })
     }
 
@@ -42,21 +45,35 @@ impl Raster {
         if self.height == height {
             return self;
         }
-        let (pixels, width) = (weights(self.height, height), self.width);
-        self.by_plane(height, width, |plane| {
-            let row = |pixel| (0..width).map(move |x| Pixel::value(pixel, |index| plane[index * width + x]));
+        let pixels = weights(self.height, height);
+        self.by_plane(height, self.width, |plane| {
+            let row = |pixel: &Pixel| {
+                let mut sums = vec![HALF; self.width];
+                let rows = plane.chunks_exact(self.width).skip(pixel.first);
+                for (row, weight) in rows.zip(&pixel.weights) {
+                    sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += i32::from(value) * weight);
+                }
+                sums.into_iter().map(whole)
+            };
             pixels.iter().flat_map(row).collect()
         })
     }
 }
 
 impl Pixel {
-    /// The value, of a line whose values `at` tells.
-    fn value(&self, at: impl Fn(usize) -> u8) -> u8 {
-        let weighted = |(offset, weight): (usize, &i32)| i32::from(at(self.first + offset)) * weight;
-        let sum: i32 = self.weights.iter().enumerate().map(weighted).sum();
-        ((sum + (1 << (PRECISION - 1))) >> PRECISION).clamp(0, 255) as u8
+    /// The pixel, of a line from `first` on.
+    fn of(&self, line: &[u8]) -> u8 {
+        whole(
+            line.iter()
+                .zip(&self.weights)
+                .fold(HALF, |sum, (&value, weight)| sum + i32::from(value) * weight),
+        )
     }
+}
+
+/// A sum of weighted pixels and a half, without what is after the point.
+fn whole(sum: i32) -> u8 {
+    (sum >> PRECISION).clamp(0, 255) as u8
 }
 
 /// How each pixel of a line of `after` is made of a line of `before`.
