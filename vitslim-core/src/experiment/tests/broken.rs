@@ -43,7 +43,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("data: Digits", "data: Idx()", "6:11", "missing field `path` in `Idx`"),
     ("data: Digits", "data: Idx(path: \"x\", held_out: 0)", "6:36", "`held_out`: must be greater than 0 and less than 1"),
     ("data: Digits", "data: Cifar100(path: \"x\", labels: Corse)", "6:39", "unknown variant `Corse` of `labels`; did you mean `Coarse`?"),
-    ("data: Digits", "data: Cifar10(path: \"x\", augment: (crop_pad: 4))", "6:40", "unknown field `crop_pad` in `augment`; did you mean `crop_padding`?"),
+    ("data: Digits", "data: Cifar10(path: \"x\", augment: (crop_pading: 4))", "6:40", "unknown field `crop_pading` in `augment`; did you mean `crop_padding`?"),
     ("data: Digits", "data: Cifar10(path: \"x\", augment: DeiT2)", "6:39", "unknown variant `DeiT2` of `augment`; did you mean `DeiT`?"),
     ("data: Digits", "data: Cifar10(path: \"x\", augment: DeiT(mixupp: 1))", "6:44", "unknown field `mixupp` in `DeiT`; did you mean `mixup`?"),
     ("data: Digits", "data: Cifar10(path: \"x\", augment: 3)", "6:39", "`augment`: expected one of `Augment`, `DeiT` and `DeiT3`, found"),
