@@ -9,7 +9,8 @@ use super::policy::AutoAugment;
 /// Random changes to training images, drawn anew in each epoch. `DeiT` and `DeiT3` stand for the settings of these recipes:
 /// `augment: DeiT`, or `augment: DeiT(erasing: 0)` for all of them but one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-// Settings that earlier versions did not have are written only where they act: the names of runs are made of what is written.
+// Settings that earlier versions did not have are written only where they act: the names of runs are made of what is written. The
+// schema leaves out the default of what is not written, so it is given.
 #[schemars(deny_unknown_fields, extend("type" = ["object", "string"], "pattern" = "^DeiT3?$"))]
 pub struct Augment {
     /// Which part of an image is seen. Left out, the middle.
@@ -32,28 +33,28 @@ pub struct Augment {
     /// By how much brightness, contrast and saturation are changed at most, in random order: 0.3 draws factors from 0.7 to 1.3. Unlike
     /// timm's, it also acts beside `RandAugment`.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, range(min = 0, max = 1))]
+    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 1))]
     pub color_jitter: f64,
     /// Probability that a rectangle of an image, of 2 to 33 % of its area, is replaced by normal noise.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, range(min = 0, max = 1))]
+    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 1))]
     pub erasing: f64,
     /// Mixes each image of a batch with another: the image's share is drawn from a beta distribution of this alpha. 0 does not mix.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, range(min = 0, max = 100))]
+    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 100))]
     pub mixup: f64,
     /// Replaces a rectangle of each image of a batch by that of another: the share of the image that stays is drawn from a beta
     /// distribution of this alpha. 0 replaces none.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, range(min = 0, max = 100))]
+    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 100))]
     pub cutmix: f64,
     /// Probability that a batch is mixed.
     #[serde(skip_serializing_if = "is_one")]
-    #[schemars(default = "one", range(min = 0, max = 1))]
+    #[schemars(default, extend("default" = 1.0), range(min = 0, max = 1))]
     pub mixup_prob: f64,
     /// Probability of `cutmix` in a batch that is mixed, where there is `mixup` too.
     #[serde(skip_serializing_if = "is_half")]
-    #[schemars(default = "half", range(min = 0, max = 1))]
+    #[schemars(default, extend("default" = 0.5), range(min = 0, max = 1))]
     pub mixup_switch_prob: f64,
 }
 
@@ -119,18 +120,10 @@ fn is_zero(value: &f64) -> bool {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_one(value: &f64) -> bool {
-    *value == one()
+    *value == 1.0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_half(value: &f64) -> bool {
-    *value == half()
-}
-
-const fn one() -> f64 {
-    1.0
-}
-
-const fn half() -> f64 {
-    0.5
+    *value == 0.5
 }

@@ -39,6 +39,7 @@ macro_rules! stage {
             pub clip: Option<Positive>,
             /// What is minimised.
             #[serde(default, skip_serializing_if = "super::training::is_cross_entropy")]
+            #[schemars(extend("default" = "CrossEntropy"))]
             pub loss: Loss,
             /// Fraction of the target that is spread over all classes; the default is that of timm and DeiT.
             #[serde(default = "super::training::tenth")]
