@@ -113,17 +113,14 @@ impl Default for Augment {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_one(value: &f64) -> bool {
     *value == 1.0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_half(value: &f64) -> bool {
     *value == 0.5
 }

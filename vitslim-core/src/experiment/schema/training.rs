@@ -38,7 +38,7 @@ macro_rules! stage {
             #[serde(default)]
             pub clip: Option<Positive>,
             /// What is minimised.
-            #[serde(default, skip_serializing_if = "super::training::is_cross_entropy")]
+            #[serde(default, skip_serializing_if = "Loss::is_default")]
             #[schemars(extend("default" = "CrossEntropy"))]
             pub loss: Loss,
             /// Fraction of the target that is spread over all classes; the default is that of timm and DeiT.
@@ -168,10 +168,11 @@ pub enum Loss {
     },
 }
 
-// The names of runs are made of what is written, and those of earlier versions have no loss in them.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-pub(super) fn is_cross_entropy(loss: &Loss) -> bool {
-    *loss == Loss::CrossEntropy
+impl Loss {
+    // The names of runs are made of what is written, and those of earlier versions have no loss in them.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 pub(in crate::experiment) const fn default_batch() -> Count {
