@@ -21,15 +21,14 @@ impl Augment {
     /// Draws how the images of a batch, of `size`, are mixed; `None` if they are not.
     pub(in crate::data) fn mixing(&self, size: usize, draws: &mut impl Rng) -> Option<Mixing> {
         let is_mixed = draws.random::<f64>() < self.mixup_prob;
-        let is_cut = draws.random::<f64>() < self.mixup_switch_prob;
-        let alpha = match (self.mixup > 0.0, self.cutmix > 0.0) {
-            _ if !is_mixed => return None,
+        let is_switched = draws.random::<f64>() < self.mixup_switch_prob;
+        let (alpha, is_cut) = match (self.mixup > 0.0, self.cutmix > 0.0) {
             (false, false) => return None,
-            (true, true) if is_cut => self.cutmix,
-            (false, true) => self.cutmix,
-            (true, _) => self.mixup,
+            _ if !is_mixed => return None,
+            (false, true) => (self.cutmix, true),
+            (true, true) if is_switched => (self.cutmix, true),
+            (true, _) => (self.mixup, false),
         };
-        let is_cut = self.cutmix > 0.0 && (is_cut || self.mixup == 0.0);
         let share = Beta::new(alpha, alpha).ok()?.sample(draws);
         Some(match is_cut {
             true => Mixing::cut(share, size, draws),
