@@ -11,12 +11,29 @@ pub struct Batch {
     pub images: Tensor<4>,
     /// `[batch]`
     pub labels: Tensor<1, Int>,
+    /// What else the images show, where they are mixed.
+    pub mixed: Option<Mixed>,
     /// Epoch of a training, from 1.
     pub epoch: usize,
     /// Step of that epoch, from 1.
     pub step: usize,
     /// By which dropout and stochastic depth draw.
     pub seed: u64,
+}
+
+/// What was mixed into the images of a batch.
+#[derive(Clone, Debug)]
+pub struct Mixed {
+    /// Labels of the images that were mixed in, `[batch]`.
+    pub labels: Tensor<1, Int>,
+    /// Share of each image's own label in its target; the rest is that of the label mixed in.
+    pub share: f64,
+}
+
+impl Mixed {
+    fn map(&self, change: impl FnOnce(Tensor<1, Int>) -> Tensor<1, Int>) -> Self {
+        Self { labels: change(self.labels.clone()), share: self.share }
+    }
 }
 
 impl Batch {
@@ -28,9 +45,10 @@ impl Batch {
     /// The batch, moved to `device`.
     #[must_use]
     pub fn moved_to(self, device: &Device) -> Self {
-        let Self { images, labels, .. } = &self;
+        let Self { images, labels, mixed, .. } = &self;
         let (images, labels) = (images.clone().to_device(device), labels.clone().to_device(device));
-        Self { images, labels, ..self }
+        let mixed = mixed.as_ref().map(|mixed| mixed.map(|labels| labels.to_device(device)));
+        Self { images, labels, mixed, ..self }
     }
 
     /// Whether there is no image.
@@ -48,6 +66,7 @@ impl Batch {
             Self {
                 images: self.images.clone().narrow(0, first, size),
                 labels: self.labels.clone().narrow(0, first, size),
+                mixed: self.mixed.as_ref().map(|mixed| mixed.map(|labels| labels.narrow(0, first, size))),
                 seed: self.seed.wrapping_add(first as u64),
                 ..self.clone()
             }

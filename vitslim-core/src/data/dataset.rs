@@ -125,10 +125,7 @@ impl Dataset {
     ) -> Result<Self, DataError> {
         let train = &splits[0];
         let shape = train.images.shape;
-        if augment.crop_padding as usize >= shape.size {
-            let reason = format!("is {}, but the images have {} pixels", augment.crop_padding, shape.size);
-            return Err(DataError::setting(&["augment", "crop_padding"], reason));
-        }
+        augment.check(shape)?;
         let normalisation = normalisation(train, seed)?;
         let notes = missing_classes(train, &class_names).into_iter().collect();
         let table = normalisation.table();

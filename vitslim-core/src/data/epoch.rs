@@ -7,7 +7,8 @@ use std::thread::{Builder, JoinHandle};
 use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
-use super::batch::{Batch, Order};
+use super::augment::Mixing;
+use super::batch::{Batch, Mixed, Order};
 use super::{DataError, Moment, Split};
 
 /// Which images are in which batch.
@@ -49,7 +50,7 @@ impl Batches {
 
     /// The normalised values of the images of a step.
     fn values(&self, step: usize) -> Result<Vec<f32>, DataError> {
-        self.part.values(self.indices(step), self.moment(step).map(Moment::augmentation))
+        self.part.values(self.indices(step), self.moment(step))
     }
 }
 
@@ -81,9 +82,15 @@ impl Epoch {
         let Batches { part, epoch, .. } = &*self.batches;
         // A thread that could not be started, or broke off, has prepared nothing.
         let values = self.threads.values(step).unwrap_or_else(|| self.batches.values(step))?;
+        let indices = self.batches.indices(step);
+        let mixed = part.mixing(self.batches.moment(step)).map(|Mixing { share, .. }| {
+            let reversed: Vec<usize> = indices.iter().rev().copied().collect();
+            Mixed { labels: part.labels(&reversed, &self.device), share }
+        });
         Ok(Batch {
             images: part.tensor(values, &self.device),
-            labels: part.labels(self.batches.indices(step), &self.device),
+            labels: part.labels(indices, &self.device),
+            mixed,
             epoch: *epoch,
             step,
             seed: self.batches.moment(step).map_or(0, Moment::device_seed),

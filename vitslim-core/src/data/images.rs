@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::augment::Raster;
 use super::crop::Crop;
 use super::decode::read_image;
 use super::{DataError, ImageShape};
@@ -52,6 +53,24 @@ impl Images {
                 let found = read_image(path).map_err(|reason| DataError::file(path, reason))?;
                 crop.apply(found.image, image);
                 Ok(())
+            }
+        }
+    }
+
+    /// Image `index`, whole: before the middle of what lies in a file is cut out.
+    pub(super) fn read_whole(&self, index: usize) -> Result<Raster, DataError> {
+        match &self.pixels {
+            Pixels::Memory(_) => {
+                let mut image = vec![0; self.shape.values()];
+                self.read(index, &mut image)?;
+                Ok(Raster::new(self.shape.size, self.shape.size, image))
+            }
+            Pixels::Files { paths, .. } => {
+                let path = &paths[index];
+                let found = read_image(path).map_err(|reason| DataError::file(path, reason))?.image;
+                let plane = |channel| found.as_raw().iter().skip(channel).step_by(3).copied();
+                let pixels = (0..3).flat_map(plane).collect();
+                Ok(Raster::new(found.height() as usize, found.width() as usize, pixels))
             }
         }
     }

@@ -29,8 +29,8 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use augment::{Augment, Fill};
-pub use batch::{Batch, Order, full_batches, images_of_epoch};
+pub use augment::{Augment, AutoAugment, Fill, RandomCrop};
+pub use batch::{Batch, Mixed, Order, full_batches, images_of_epoch};
 pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use content::{DataContent, SplitContent, SplitKind};
 pub use dataset::{Dataset, Preparation};

@@ -52,10 +52,35 @@ impl Moment {
 
     /// The generator of this moment's augmentation: another stream of the same key, independent of what the device draws.
     pub fn augmentation(self) -> ChaCha8Rng {
+        self.stream(1)
+    }
+
+    /// The generator of how the images of this moment's batch are mixed.
+    pub(super) fn mixing(self) -> ChaCha8Rng {
+        self.stream(2)
+    }
+
+    /// A generator for what is drawn of an `image` in this moment's epoch, whatever its batch and whatever else is drawn.
+    pub(super) fn image(self, image: usize, draws: Draws) -> ChaCha8Rng {
+        Self { step: image, ..self }.stream(draws as u64)
+    }
+
+    fn stream(self, number: u64) -> ChaCha8Rng {
         let mut generator = self.generator();
-        generator.set_stream(1);
+        generator.set_stream(number);
         generator
     }
+}
+
+/// What is drawn of an image, each in a stream of its own, after those of a moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Draws {
+    /// Which part of it is seen.
+    Crop = 3,
+    /// What is done to it.
+    Operations = 4,
+    /// What is erased of it.
+    Erasing = 5,
 }
 
 /// A draw that is made once for a dataset, before any stage.

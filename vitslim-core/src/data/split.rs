@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rand_chacha::ChaCha8Rng;
 
-use super::augment::View;
+use super::augment::{Mixing, Raster, View};
 use super::images::Images;
-use super::{Augment, DataError, ImageShape};
+use super::{Augment, DataError, ImageShape, Moment};
 
 /// One split of a dataset: training, validation or test. Clones share the images.
 ///
@@ -19,17 +18,20 @@ pub struct Split {
     indices: Arc<[usize]>,
     /// The normalised value of each pixel value, for each channel.
     table: Arc<[[f32; 256]]>,
+    /// The pixel that is closest to the mean, for each channel.
+    mean: Arc<[u8]>,
     /// The augmentation of a shuffled loader.
     augment: Augment,
 }
 
 impl Split {
     pub(super) fn new(chosen: Chosen, table: &[[f32; 256]], augment: Augment) -> Self {
-        Self { images: chosen.images, indices: chosen.indices.into(), table: table.into(), augment }
+        let (indices, mean) = (chosen.indices.into(), mean_pixels(table));
+        Self { images: chosen.images, indices, table: table.into(), mean, augment }
     }
 
     pub(super) fn with_table(self, table: &[[f32; 256]]) -> Self {
-        Self { table: table.into(), ..self }
+        Self { table: table.into(), mean: mean_pixels(table), ..self }
     }
 
     /// Number of images.
@@ -72,21 +74,51 @@ impl Split {
         self.images.labels[self.indices[index]] as usize
     }
 
-    /// The normalised values of the images `indices`, augmented by `draws` if given.
-    pub(super) fn values(
-        &self,
-        indices: &[usize],
-        mut draws: Option<ChaCha8Rng>,
-    ) -> Result<Vec<f32>, DataError> {
+    /// The normalised values of the images `indices`, augmented as of the `moment` of a training.
+    pub(super) fn values(&self, indices: &[usize], moment: Option<Moment>) -> Result<Vec<f32>, DataError> {
         let shape = self.shape();
+        let mut draws = moment.map(Moment::augmentation);
         let mut image = vec![0; shape.values()];
         let mut values = Vec::with_capacity(indices.len() * shape.values());
         for &index in indices {
-            self.images.read(self.indices[index], &mut image)?;
+            let place = self.indices[index];
             let view = draws.as_mut().map_or_else(View::default, |draws| self.augment.draw(draws));
-            view.append(&image, shape, &self.table, &mut values);
+            match moment.filter(|_| self.augment.changes_images()) {
+                None => {
+                    self.images.read(place, &mut image)?;
+                    view.append(&image, shape, &self.table, &mut values);
+                }
+                Some(moment) => {
+                    let changed = self.changed(place, view, moment)?;
+                    let first = values.len();
+                    View::default().append(&changed.pixels, shape, &self.table, &mut values);
+                    self.augment.erase(&mut values[first..], shape, moment, place);
+                }
+            }
+        }
+        if let Some(mixing) = self.mixing(moment) {
+            mixing.apply(&mut values, shape.values(), shape.size);
         }
         Ok(values)
+    }
+
+    /// The image at `place` among the images, augmented as of `moment`, before normalisation.
+    fn changed(&self, place: usize, view: View, moment: Moment) -> Result<Raster, DataError> {
+        let shape = self.shape();
+        let source = match self.augment.crop {
+            Some(_) => self.images.read_whole(place)?,
+            None => {
+                let mut image = vec![0; shape.values()];
+                self.images.read(place, &mut image)?;
+                Raster::new(shape.size, shape.size, image)
+            }
+        };
+        Ok(self.augment.changed(source, shape.size, view, &self.mean, moment, place))
+    }
+
+    /// How the images of a batch are mixed at the `moment` of a training.
+    pub(super) fn mixing(&self, moment: Option<Moment>) -> Option<Mixing> {
+        self.augment.mixing(self.shape().size, &mut moment?.mixing())
     }
 
     /// SHA-256 over the images that this split is drawn from, pixels and class names.
@@ -105,6 +137,17 @@ impl Split {
         let images = values.len() / self.shape().values();
         Tensor::from_data(TensorData::new(values, [images, channels, size, size]), device)
     }
+}
+
+/// The pixel of each channel whose normalised value is closest to 0.
+fn mean_pixels(table: &[[f32; 256]]) -> Arc<[u8]> {
+    let closest = |values: &[f32; 256]| {
+        (0..=u8::MAX).min_by(|&a, &b| {
+            let [a, b] = [a, b].map(|pixel| values[usize::from(pixel)].abs());
+            a.total_cmp(&b)
+        })
+    };
+    table.iter().filter_map(closest).collect()
 }
 
 /// A selection of images.

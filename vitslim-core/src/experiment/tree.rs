@@ -227,6 +227,10 @@ pub fn overlay(base: Node, over: Node) -> Node {
     let (base, over) = (base.into_present(), over.into_present());
     let value = match (base.value, over.value) {
         (base @ Value::Record { name: None, .. }, Value::Unit) => base,
+        // A variant without fields gets some.
+        (Value::Name(text), Value::Record { name: None, fields }) => {
+            Value::Record { name: Some(Name { text, span: base.span }), fields }
+        }
         (Value::Record { name: below, fields: base }, Value::Record { name, fields })
             if below.is_none() || name.is_none() || below == name =>
         {

@@ -241,6 +241,7 @@ impl<A: Architecture> Prepared<A> {
         Ok(Batch {
             images: part.images(&indices, device)?,
             labels: part.labels(&indices, device),
+            mixed: None,
             epoch: 1,
             step: 1,
             seed: self.experiment.seed,

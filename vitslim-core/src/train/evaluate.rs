@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData, TensorReadError};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::loss::cross_entropy;
 use super::memory::{catch_out_of_memory, is_out_of_memory};
-use super::step::cross_entropy;
 use crate::data::{Batch, DataError, Split};
 use crate::device::on_compute_thread;
 use crate::models::Architecture;

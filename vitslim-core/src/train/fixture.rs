@@ -4,7 +4,7 @@ use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
 use super::step::StepSettings;
 use crate::data::Batch;
-use crate::experiment::{Document, Search, Training};
+use crate::experiment::{Document, Loss, Search, Training};
 use crate::models::{Architecture, Vit, VitConfig};
 use crate::nn::Precision;
 use crate::slim::{MaskSet, MaskSpec, Slim, Slimmable, describe};
@@ -25,7 +25,13 @@ pub(super) fn training(settings: &str) -> Training {
 
 /// A step of a whole batch.
 pub(super) fn step_settings() -> StepSettings {
-    StepSettings { parts: 1, label_smoothing: 0.0, clip: None, precision: Precision::F32 }
+    StepSettings {
+        parts: 1,
+        loss: Loss::CrossEntropy,
+        label_smoothing: 0.0,
+        clip: None,
+        precision: Precision::F32,
+    }
 }
 
 /// A configuration for images of 1 x 8 x 8.
@@ -61,5 +67,5 @@ pub(super) fn batch(images: usize) -> Batch {
     let labels: Vec<i64> = (0..10).cycle().take(images).collect();
     let labels = Tensor::from_data(TensorData::new(labels, [images]), &device);
     let images = Tensor::random([images, 1, 8, 8], Distribution::Normal(0.0, 1.0), &device);
-    Batch { images, labels, epoch: 1, step: 1, seed: 5 }
+    Batch { images, labels, mixed: None, epoch: 1, step: 1, seed: 5 }
 }

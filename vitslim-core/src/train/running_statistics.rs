@@ -62,7 +62,7 @@ fn batch() -> Batch {
     let device = Device::flex().autodiff();
     let labels = Tensor::from_data(TensorData::new((0..10_i64).collect(), [10]), &device);
     let images = random([10, 1, 8, 8], &mut ChaCha8Rng::seed_from_u64(4), &device) * 2.0 + 1.0;
-    Batch { images, labels, epoch: 1, step: 1, seed: 5 }
+    Batch { images, labels, mixed: None, epoch: 1, step: 1, seed: 5 }
 }
 
 fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -1,12 +1,12 @@
 //! Gradients and losses of a batch: as a device computes its images, and as the first device sums them up.
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::data::Batch;
-use crate::experiment::Training;
-use crate::models::{Architecture, Logits};
+use super::loss::loss;
+use crate::data::{Batch, Mixed};
+use crate::experiment::{Loss, Training};
+use crate::models::Architecture;
 use crate::nn::{Precision, draw};
 use crate::slim::Slim;
 
@@ -15,6 +15,8 @@ use crate::slim::Slim;
 pub(super) struct StepSettings {
     /// Number of parts in which a device computes its images, at least 1.
     pub(super) parts: usize,
+    /// What is minimised.
+    pub(super) loss: Loss,
     /// Fraction of each target that is spread over all classes.
     pub(super) label_smoothing: f64,
     /// Largest norm of the gradients; `None` does not clip.
@@ -27,6 +29,7 @@ impl StepSettings {
     pub(super) fn new(training: &Training, precision: Precision) -> Self {
         Self {
             parts: training.accumulate.get(),
+            loss: training.loss,
             label_smoothing: training.label_smoothing.get(),
             clip: training.clip.map(|largest| largest.get()),
             precision,
@@ -37,7 +40,7 @@ impl StepSettings {
 /// What a device computed for some images of a batch.
 pub(super) struct Computed {
     pub(super) gradients: GradientsParams,
-    /// Cross entropy and penalty, weighted by the images' fraction of the batch, and the number of right predictions: `[parts,
+    /// Loss of the labels and penalty, weighted by the images' fraction of the batch, and the number of right predictions: `[parts,
     /// 3]`.
     pub(super) measured: Tensor<2>,
 }
@@ -82,58 +85,51 @@ impl Computed {
 
 /// The losses of a forward pass in training.
 struct Losses {
-    /// Cross entropy, `[1]`.
-    cross_entropy: Tensor<1>,
+    /// Loss of the labels, `[1]`.
+    of_labels: Tensor<1>,
     /// Penalty, `[1]`; `None` outside a search.
     penalty: Option<Tensor<1>>,
-    /// Number of images whose largest logit is that of their label, `[1]`.
+    /// Number of images whose largest logit is that of their label, `[1]`. A mixed image counts by the share of the label that it is
+    /// of.
     right: Tensor<1>,
 }
 
 impl Losses {
     fn of<M: Architecture>(slim: &Slim<M>, settings: StepSettings, batch: &Batch) -> Self {
         let logits = settings.precision.within(|| slim.gated().forward(batch.images.clone()));
-        let cross_entropy = cross_entropy(&logits, &batch.labels, settings.label_smoothing);
+        let of_labels = loss(&logits, batch, settings.loss, settings.label_smoothing);
         let answers = logits.mean().without_autodiff().argmax(1).flatten(0, 1);
-        let right = answers.equal(batch.labels.clone().without_autodiff()).float().sum();
-        Self { cross_entropy, penalty: slim.masks.penalty(), right }
+        let hits =
+            |labels: &Tensor<1, Int>| answers.clone().equal(labels.clone().without_autodiff()).float().sum();
+        let right = match &batch.mixed {
+            Some(Mixed { labels, share }) => hits(&batch.labels) * *share + hits(labels) * (1.0 - share),
+            None => hits(&batch.labels),
+        };
+        Self { of_labels, penalty: slim.masks.penalty(), right }
     }
 
     /// The loss that is minimised, `[1]`.
     fn total(&self) -> Tensor<1> {
         match &self.penalty {
-            Some(penalty) => self.cross_entropy.clone() + penalty.clone(),
-            None => self.cross_entropy.clone(),
+            Some(penalty) => self.of_labels.clone() + penalty.clone(),
+            None => self.of_labels.clone(),
         }
     }
 
-    /// Weighted cross entropy, weighted penalty and number of right predictions, `[1, 3]`.
+    /// Weighted loss of the labels, weighted penalty and number of right predictions, `[1, 3]`.
     fn measured(self, weight: f64) -> Tensor<2> {
-        let cross_entropy = self.cross_entropy.without_autodiff() * weight;
+        let of_labels = self.of_labels.without_autodiff() * weight;
         let penalty = match self.penalty {
             Some(penalty) => penalty.without_autodiff() * weight,
-            None => cross_entropy.zeros_like(),
+            None => of_labels.zeros_like(),
         };
-        Tensor::cat(vec![cross_entropy, penalty, self.right], 0).unsqueeze()
-    }
-}
-
-/// The cross entropy of `logits`, `[1]`. For two heads it is the mean of both, as for DeiT without a teacher: both heads learn
-/// the labels.
-pub(crate) fn cross_entropy(logits: &Logits, labels: &Tensor<1, Int>, label_smoothing: f64) -> Tensor<1> {
-    let smoothing = (label_smoothing > 0.0).then_some(label_smoothing as f32);
-    let loss = CrossEntropyLossConfig::new().with_smoothing(smoothing).init(&logits.class.device());
-    let class = loss.forward(logits.class.clone(), labels.clone());
-    match &logits.distillation {
-        Some(distillation) => (class + loss.forward(distillation.clone(), labels.clone())) / 2.0,
-        None => class,
+        Tensor::cat(vec![of_labels, penalty, self.right], 0).unsqueeze()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use burn::module::{Module, ModuleVisitor, Param};
-    use burn::tensor::TensorData;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -141,8 +137,7 @@ mod tests {
     use crate::models::{DistilledVit, Vit, random_model};
     use crate::slim::{MaskSet, describe};
     use crate::train::fixture::{batch, step_settings, vit, vit_config};
-    use crate::train::read;
-    use crate::values::random;
+    use crate::train::{cross_entropy, read};
 
     fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
         tensor.into_data().convert::<f64>().try_into_vec().unwrap()
@@ -195,24 +190,6 @@ mod tests {
         assert_eq!(host(losses.total()), host(cross_entropy(&logits, &batch.labels, 0.0)));
     }
 
-    #[test]
-    fn the_loss_of_two_heads_is_their_mean_and_both_are_trained() {
-        let device = Device::flex();
-        let labels = Tensor::from_data(TensorData::from([2_i64, 0, 1]), &device);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut head = || Tensor::from_inner(random::<2>([3, 4], &mut rng, &device)).require_grad();
-        let (class, distillation) = (head(), head());
-        let loss = |logits: Logits| cross_entropy(&logits, &Tensor::from_inner(labels.clone()), 0.1);
-        let [first, second] = [&class, &distillation].map(|head| host(loss(head.clone().into()))[0]);
-        let both = loss(Logits { class: class.clone(), distillation: Some(distillation.clone()) });
-        let gradients = both.backward();
-        assert!((host(both)[0] - (first + second) / 2.0).abs() < 1e-6);
-        for head in [class, distillation] {
-            let gradient = host(head.grad(&gradients).unwrap());
-            assert!(gradient.iter().all(|value| value.abs() > 1e-4), "{gradient:?}");
-        }
-    }
-
     /// What was measured, and the gradients of all parameters, by path.
     fn values(slim: &Slim<Vit>, computed: Computed) -> Vec<f64> {
         struct Gradients(GradientsParams, Vec<f64>);
@@ -227,20 +204,46 @@ mod tests {
         gradients.1
     }
 
+    #[test]
+    fn a_mixed_image_counts_by_the_shares_of_its_labels() {
+        let (slim, batch) = (training(), batch(5));
+        let right = |batch: &Batch| host(Losses::of(&slim, step_settings(), batch).measured(1.0))[2];
+        let other = Batch { labels: batch.labels.clone().flip([0]), ..batch.clone() };
+        let answers = slim.gated().forward(batch.images.clone()).mean().argmax(1).flatten(0, 1);
+        let known = Batch { labels: answers.clone(), ..batch.clone() };
+        assert_eq!(right(&known), 5.0);
+        let wrong = (answers + 1) % 10;
+        let mixed = Batch { mixed: Some(Mixed { labels: wrong, share: 0.75 }), ..known };
+        assert!((right(&mixed) - 3.75).abs() < 1e-6);
+        let mixed =
+            Batch { mixed: Some(Mixed { labels: other.labels.clone(), share: 0.75 }), ..batch.clone() };
+        assert!((right(&mixed) - 0.75 * right(&batch) - 0.25 * right(&other)).abs() < 1e-6);
+    }
+
     /// For any number of parts, losses and gradients are those of the whole batch, also when the last part is smaller.
     #[test]
     fn a_batch_in_parts_is_the_whole_batch() {
         let (slim, batch) = (training(), batch(5));
-        let step = |parts| {
-            let settings = StepSettings { parts, label_smoothing: 0.1, ..step_settings() };
+        let step = |parts, batch: &Batch, loss| {
+            let settings = StepSettings { parts, label_smoothing: 0.1, loss, ..step_settings() };
             values(&slim, Computed::of(&slim, settings, batch.clone(), 5))
         };
-        let whole = step(1);
-        for parts in [2, 3, 7] {
-            let parts = step(parts);
-            assert_eq!(parts.len(), whole.len());
-            let furthest = parts.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-            assert!(furthest < 1e-5, "{furthest}");
+        let mixed = Batch {
+            mixed: Some(Mixed { labels: batch.labels.clone().flip([0]), share: 0.7 }),
+            ..batch.clone()
+        };
+        for (batch, loss) in [
+            (&batch, Loss::CrossEntropy),
+            (&mixed, Loss::CrossEntropy),
+            (&mixed, Loss::BinaryCrossEntropy { threshold: None }),
+        ] {
+            let whole = step(1, batch, loss);
+            for parts in [2, 3, 7] {
+                let parts = step(parts, batch, loss);
+                assert_eq!(parts.len(), whole.len());
+                let furthest = parts.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!(furthest < 1e-5, "{furthest}");
+            }
         }
     }
 }

@@ -92,7 +92,7 @@ impl Team {
         Self { first: member((1, &devices.first)), others: others.collect() }
     }
 
-    /// Gradients of `batch`, and its cross entropy, penalty and number of right predictions, `[3]`. `slim` and `batch` are on
+    /// Gradients of `batch`, and its loss of the labels, penalty and number of right predictions, `[3]`. `slim` and `batch` are on
     /// the first device. The devices compute consecutive parts of the batch, in their order; a small batch leaves the last
     /// devices idle.
     ///

@@ -1,6 +1,7 @@
 //! The real binary, on real data, in a temporary folder.
 
 mod architectures;
+mod augment;
 mod bench;
 mod broken;
 mod budgets;

@@ -66,6 +66,8 @@ pub enum FolderHeldOut {
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
     let ImageFolder { path, classes, skip_at_most, named, .. } = folder;
     check_settings(folder)?;
+    // Before all images are decoded.
+    preparation.augment.check(ImageShape { channels: 3, size: folder.image_size })?;
     if !path.join("train").is_dir() {
         return Err(not_laid_out(folder, "has no folder `train`"));
     }

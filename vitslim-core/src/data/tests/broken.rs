@@ -149,6 +149,15 @@ fn folders_that_are_none() {
     assert!(told("Cargo.toml").starts_with("`Cargo.toml` is a file, where the folder"));
 }
 
+fn randaugment(magnitude: f64, layers: u32) -> Augment {
+    let policy = AutoAugment::RandAugment { magnitude, magnitude_std: 0.5, layers, prob: 0.5 };
+    Augment { auto_augment: Some(policy), ..Augment::NONE }
+}
+
+fn cropped(crop: RandomCrop) -> Augment {
+    Augment { crop: Some(crop), ..Augment::NONE }
+}
+
 #[test]
 fn settings_that_do_not_fit() {
     let files = Files::idx();
@@ -162,6 +171,56 @@ fn settings_that_do_not_fit() {
     let (place, text) = told(0.1, 3);
     assert_eq!(place, ["augment", "crop_padding"]);
     assert_eq!(text, "`augment.crop_padding` is 3, but the images have 3 pixels");
+
+    for (augment, place, told) in [
+        (
+            Augment { mixup: 0.001, ..Augment::NONE },
+            &["augment", "mixup"][..],
+            "`augment.mixup` must be 0, or at least 0.01 and at most 100, but is 0.001",
+        ),
+        (Augment { cutmix: -1.0, ..Augment::NONE }, &["augment", "cutmix"], "but is -1.0"),
+        (
+            Augment { erasing: 1.5, ..Augment::DEIT },
+            &["augment", "erasing"],
+            "must be at least 0 and at most 1, but is 1.5",
+        ),
+        (Augment { color_jitter: f64::NAN, ..Augment::DEIT }, &["augment", "color_jitter"], "but is NaN"),
+        (Augment { mixup_prob: 2.0, ..Augment::DEIT }, &["augment", "mixup_prob"], "but is 2.0"),
+        (
+            Augment { mixup_switch_prob: -0.5, ..Augment::DEIT },
+            &["augment", "mixup_switch_prob"],
+            "but is -0.5",
+        ),
+        (
+            randaugment(11.0, 2),
+            &["augment", "auto_augment", "magnitude"],
+            "must be at least 0 and at most 10, but is 11.0",
+        ),
+        (
+            randaugment(9.0, 0),
+            &["augment", "auto_augment", "layers"],
+            "must be at least 1 and at most 15, but is 0",
+        ),
+        (
+            cropped(RandomCrop::Simple { padding: 3 }),
+            &["augment", "crop", "padding"],
+            "is 3, but images are cropped to 3 pixels",
+        ),
+        (
+            cropped(RandomCrop::Resized { scale: [0.0, 1.0], ratio: [1.0, 1.0] }),
+            &["augment", "crop", "scale"],
+            "is [0.0, 1.0]: the first part must be greater than 0",
+        ),
+        (
+            cropped(RandomCrop::Resized { scale: [0.5, 1.0], ratio: [2.0, 1.0] }),
+            &["augment", "crop", "ratio"],
+            "is [2.0, 1.0]: the first ratio must be at least 0.01",
+        ),
+    ] {
+        let error = idx(files.path(), 2, &Preparation { held_out: 0.1, augment, seed: 1 }).unwrap_err();
+        assert_eq!(error.place(), place);
+        assert!(error.to_string().contains(told), "{error}");
+    }
 
     let error = idx(files.path(), 257, &preparation(0.25)).unwrap_err();
     assert_eq!(error.place(), ["classes"]);

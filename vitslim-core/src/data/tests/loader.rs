@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor};
 
 use super::*;
 
 const ORDER: Order = Order::Shuffled { seed: 5, stage: Stage::Search };
-const AUGMENT: Augment = Augment { crop_padding: 1, fill: Fill::Mean, flip: true };
+const AUGMENT: Augment = Augment { crop_padding: 1, fill: Fill::Mean, flip: true, ..Augment::NONE };
 
 /// Values, labels and seed of every batch of `epochs` epochs.
 type Batches = Vec<(Vec<f32>, Vec<i64>, u64)>;
@@ -93,6 +93,84 @@ fn only_shuffled_batches_are_augmented() {
     let augmented = values(ORDER);
     // A crop that lies a pixel off brings in a row or column of the mean.
     assert!(augmented.iter().filter(|value| **value == 0.0).count() > 50);
+}
+
+/// Mixing and everything else, on a batch of any size.
+#[test]
+fn the_recipes_give_the_same_batches_for_any_threads_size_and_start() {
+    let files = Files::folder();
+    for augment in [Augment::DEIT, Augment::DEIT3] {
+        let preparation = Preparation { augment, ..preparation(0.25) };
+        let folder = Arc::new(image_folder(&image_folder_of(&files), &preparation).unwrap().train);
+        let idx = Arc::new(idx(Files::idx().path(), 2, &preparation).unwrap().train);
+        for (part, batch) in [(folder.clone(), 1), (folder, 3), (idx.clone(), 30), (idx, 7)] {
+            let loader = Loader::new(part.clone(), batch, ORDER, Device::flex());
+            let expected = batches(&loader.clone().with_threads(0), 1..=3);
+            assert!(expected == batches(&loader.clone().with_threads(3), 1..=3));
+            assert_eq!(batches(&loader, 3..=3), expected[expected.len() / 3 * 2..]);
+            for batch in loader.epoch(1).map(Result::unwrap) {
+                let Mixed { labels, share } = batch.mixed.clone().unwrap();
+                assert!((0.0..=1.0).contains(&share));
+                let read =
+                    |labels: Tensor<1, Int>| labels.into_data().convert::<i64>().try_to_vec::<i64>().unwrap();
+                let mut reversed = read(batch.labels.clone());
+                reversed.reverse();
+                assert_eq!(read(labels), reversed);
+                let parts = batch.parts(2).flat_map(|part| read(part.mixed.unwrap().labels));
+                assert_eq!(parts.collect::<Vec<_>>(), reversed);
+            }
+        }
+    }
+}
+
+/// timm insists on an even batch.
+#[test]
+fn batches_that_are_odd_or_leave_images_over_are_mixed() {
+    let images: u32 = 1437;
+    let files = Files::idx();
+    let size = images.to_be_bytes();
+    let pixels = (0..images).flat_map(|image| (0..9).map(move |pixel| (image * 7 + pixel * 31) as u8));
+    let header = [[0, 0, 8, 3], size, [0, 0, 0, 3], [0, 0, 0, 3]].concat();
+    files.write("train-images-idx3-ubyte", header.into_iter().chain(pixels).collect::<Vec<u8>>());
+    let labels = (0..images).map(|image| (image % 2) as u8);
+    files.write(
+        "train-labels-idx1-ubyte",
+        [[0, 0, 8, 1], size].concat().into_iter().chain(labels).collect::<Vec<u8>>(),
+    );
+    let part = |augment| {
+        let preparation = Preparation { augment, ..preparation(0.01) };
+        Arc::new(idx(files.path(), 2, &preparation).unwrap().train)
+    };
+    let mixed = part(Augment { mixup: 0.8, cutmix: 1.0, ..Augment::NONE });
+    let plain = part(Augment::NONE);
+    assert_eq!(plain.len(), 1423);
+    for (batch, steps) in [(32, 44), (31, 45), (1, 1423), (1423, 1), (5000, 1)] {
+        let read =
+            |part: &Arc<Split>| batches(&Loader::new(part.clone(), batch, ORDER, Device::flex()), 1..=1);
+        let (mixed, plain) = (read(&mixed), read(&plain));
+        assert_eq!((mixed.len(), plain.len()), (steps, steps));
+        for ((mixed, mixed_labels, _), (plain, labels, _)) in mixed.iter().zip(&plain) {
+            assert_eq!(mixed_labels, labels);
+            let images = labels.len();
+            let differ: Vec<bool> = mixed.chunks(9).zip(plain.chunks(9)).map(|(a, b)| a != b).collect();
+            assert!(images.is_multiple_of(2) || !differ[images / 2], "the middle image stays");
+            let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
+            assert!((sum(mixed) - sum(plain)).abs() < 1e-2, "images are mixed in pairs");
+        }
+    }
+}
+
+/// The place of an image in the batches decides nothing about what is done to it.
+#[test]
+fn an_image_is_changed_alike_in_a_batch_of_any_size() {
+    let augment = Augment { mixup: 0.0, cutmix: 0.0, flip: false, erasing: 0.5, ..Augment::DEIT };
+    let part =
+        Arc::new(idx(Files::idx().path(), 2, &Preparation { augment, ..preparation(0.1) }).unwrap().train);
+    let values = |batch| {
+        let batches = batches(&Loader::new(part.clone(), batch, ORDER, Device::flex()), 1..=1);
+        batches.into_iter().flat_map(|(values, ..)| values).collect::<Vec<_>>()
+    };
+    assert!(values(36) == values(1));
 }
 
 #[test]

@@ -196,6 +196,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.de.record(self.name, fields, visitor)
+        let called = if self.de.node.name().is_some() { self.name } else { self.de.subject };
+        self.de.record(called, fields, visitor)
     }
 }

@@ -180,6 +180,12 @@ impl<'de> Deserializer<'de> for De<'_> {
             }
             _ => match self.node.name() {
                 Some(variant) => variant,
+                // A record without a name is the variant with the name of its type, where there is one.
+                None if variants.contains(&name)
+                    && matches!(self.node.value, Value::Record { .. } | Value::Unit) =>
+                {
+                    name
+                }
                 None => return Err(self.mismatch(&format!("one of {one_of}"))),
             },
         };

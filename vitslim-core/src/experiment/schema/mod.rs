@@ -15,4 +15,4 @@ pub use self::number::{
 };
 pub use self::search::{Budget, CutRule, Freeze, Masks, Search, SearchedDimension};
 pub(super) use self::training::default_batch;
-pub use self::training::{Optimizer, Schedule, Training};
+pub use self::training::{Loss, Optimizer, Schedule, Training};

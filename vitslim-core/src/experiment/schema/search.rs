@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keyed::Keyed;
 use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, Rate};
-use super::training::{Optimizer, Schedule, Training, stage};
+use super::training::{Loss, Optimizer, Schedule, Training, stage};
 use crate::slim::{Activation, Granularity};
 
 stage! {
@@ -34,6 +34,7 @@ impl Search {
             schedule: self.schedule.clone(),
             layer_decay: self.layer_decay,
             clip: self.clip,
+            loss: self.loss,
             label_smoothing: self.label_smoothing,
             ema: self.ema,
             early_stop: self.early_stop,

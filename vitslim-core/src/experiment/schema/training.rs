@@ -37,6 +37,10 @@ macro_rules! stage {
             /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, they are not clipped.
             #[serde(default)]
             pub clip: Option<Positive>,
+            /// What is minimised.
+            #[serde(default, skip_serializing_if = "Loss::is_default")]
+            #[schemars(extend("default" = "CrossEntropy"))]
+            pub loss: Loss,
             /// Fraction of the target that is spread over all classes; the default is that of timm and DeiT.
             #[serde(default = "super::training::tenth")]
             pub label_smoothing: Fraction,
@@ -145,6 +149,29 @@ impl Schedule {
 impl Default for Schedule {
     fn default() -> Self {
         Self::Cosine { warmup_epochs: None, warmup_steps: None, final_lr: no_rate() }
+    }
+}
+
+/// What training minimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub enum Loss {
+    /// Cross entropy of all classes together.
+    #[default]
+    CrossEntropy,
+    /// Binary cross entropy of each class by itself, in the mean over images and classes: timm's `BinaryCrossEntropy`.
+    BinaryCrossEntropy {
+        /// Share of a mixed image above which a class counts as all there; below it, as not there at all. Labels are smoothed
+        /// after that. DeiT III takes 0. Left out, a class counts by its share.
+        #[serde(default)]
+        threshold: Option<Fraction>,
+    },
+}
+
+impl Loss {
+    // The names of runs are made of what is written, and those of earlier versions have no loss in them.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

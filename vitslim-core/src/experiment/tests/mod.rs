@@ -1,5 +1,6 @@
 //! The language as a whole: what is accepted, what is refused and where, and how it reads.
 
+mod augment;
 mod base;
 mod broken;
 mod limits;

@@ -167,7 +167,7 @@ impl<'a> Trajectories<'a> {
             let (images, labels) =
                 (images.clone().select(0, indices.clone()), labels.clone().select(0, indices));
             let (epoch, step) = (index / steps + 1, index % steps + 1);
-            trainer = trainer.step(Batch { images, labels, epoch, step, seed: 0 })?;
+            trainer = trainer.step(Batch { images, labels, mixed: None, epoch, step, seed: 0 })?;
             trainer.read()?;
             let line = trainer.take_line();
             for (name, _, found) in &mut told {

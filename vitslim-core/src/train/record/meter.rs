@@ -69,7 +69,7 @@ impl Meter {
         Self { most, unread: Vec::new(), since_line: Sums::default(), since_epoch: Sums::default(), reads: 0 }
     }
 
-    /// Adds a step of `images` images, which `measured` cross entropy, penalty and number of right predictions, `[3]`.
+    /// Adds a step of `images` images, which `measured` loss of the labels, penalty and number of right predictions, `[3]`.
     pub(in crate::train) fn add(&mut self, place: Place, images: usize, measured: Tensor<1>) {
         self.unread.push(Unread { place, images, measured });
     }
@@ -93,15 +93,15 @@ impl Meter {
         let measured = unread.iter().map(|step| step.measured.clone()).collect();
         let values: Vec<f64> = Tensor::cat(measured, 0).try_into_data()?.iter::<f64>().collect();
         for (Unread { place, images, .. }, measured) in unread.iter().zip(values.chunks_exact(3)) {
-            let (cross_entropy, penalty, right) = (measured[0], measured[1], measured[2]);
-            let loss = cross_entropy + penalty;
+            let (of_labels, penalty, right) = (measured[0], measured[1], measured[2]);
+            let loss = of_labels + penalty;
             if !loss.is_finite() {
                 return Err(MeterError::NotFinite { place: *place, loss });
             }
             for sums in [&mut self.since_line, &mut self.since_epoch] {
                 sums.steps += 1;
                 sums.images += images;
-                sums.loss += cross_entropy * *images as f64;
+                sums.loss += of_labels * *images as f64;
                 sums.penalty += penalty;
                 sums.right += right;
             }

@@ -1,41 +1,15 @@
-//! Augmentation of training images.
+//! Shifts and mirrors an image.
 
 use rand::{Rng, RngExt};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::ImageShape;
-
-/// Random changes to training images, drawn anew in each epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Augment {
-    /// Most pixels that an image is shifted by in each direction; less than its size.
-    #[serde(default)]
-    #[schemars(extend("unit" = "pixels"))]
-    pub crop_padding: u32,
-    /// Colour of the border that a shift brings in.
-    #[serde(default)]
-    pub fill: Fill,
-    /// Whether half of the images, chosen at random, are mirrored left to right.
-    #[serde(default)]
-    pub flip: bool,
-}
-
-/// Colour of the pixels that lie outside an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Fill {
-    /// Pixels of value 0, as torchvision's `RandomCrop` fills.
-    #[default]
-    Black,
-    /// The mean colour of the normalisation, which is 0 after it: that of the training split, unless `normalise` says otherwise.
-    Mean,
-}
+use super::raster::Raster;
+use super::settings::{Augment, Fill};
+use crate::data::ImageShape;
 
 impl Augment {
     /// Draws the view of one image. Everything is drawn whatever the settings, so that a setting does not change what others
     /// draw.
-    pub(super) fn draw(self, generator: &mut impl Rng) -> View {
+    pub(in crate::data) fn draw(self, generator: &mut impl Rng) -> View {
         let padding = i64::from(self.crop_padding);
         let down = generator.random_range(-padding..=padding) as isize;
         let right = generator.random_range(-padding..=padding) as isize;
@@ -46,7 +20,7 @@ impl Augment {
 
 /// A shifted and possibly mirrored view of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct View {
+pub(in crate::data) struct View {
     /// Pixels by which the view is shifted down.
     down: isize,
     /// Pixels by which it is shifted to the right.
@@ -59,26 +33,55 @@ pub(super) struct View {
 
 impl View {
     /// Appends the view of `image`, `[channels, height, width]`, to `values`, normalised by `table`.
-    pub(super) fn append(self, image: &[u8], shape: ImageShape, table: &[[f32; 256]], values: &mut Vec<f32>) {
-        let size = shape.size;
-        let within =
-            |index: usize, shift: isize| index.checked_add_signed(shift).filter(|&index| index < size);
-        for (channel, table) in image.chunks_exact(size * size).zip(table) {
+    pub(in crate::data) fn append(
+        self,
+        image: &[u8],
+        shape: ImageShape,
+        table: &[[f32; 256]],
+        values: &mut Vec<f32>,
+    ) {
+        for (plane, table) in image.chunks_exact(shape.size * shape.size).zip(table) {
             let outside = match self.fill {
                 Fill::Black => table[0],
                 Fill::Mean => 0.0,
             };
-            for y in 0..size {
-                let Some(y) = within(y, self.down) else {
-                    values.resize(values.len() + size, outside);
-                    continue;
-                };
-                let row = &channel[y * size..(y + 1) * size];
-                let seen = |x| within(x, self.right).map_or(outside, |x| table[usize::from(row[x])]);
-                match self.flip {
-                    true => values.extend((0..size).rev().map(seen)),
-                    false => values.extend((0..size).map(seen)),
-                }
+            self.append_plane(plane, shape.size, outside, |pixel| table[usize::from(pixel)], values);
+        }
+    }
+
+    /// The view of a square `image` before normalisation, whose channels have the `mean` pixel.
+    pub(super) fn applied(self, image: &Raster, mean: &[u8]) -> Raster {
+        let mut pixels = Vec::with_capacity(image.pixels.len());
+        for (plane, &mean) in image.planes().zip(mean) {
+            let outside = match self.fill {
+                Fill::Black => 0,
+                Fill::Mean => mean,
+            };
+            self.append_plane(plane, image.width, outside, |pixel| pixel, &mut pixels);
+        }
+        Raster::new(image.height, image.width, pixels)
+    }
+
+    fn append_plane<T: Copy>(
+        self,
+        plane: &[u8],
+        size: usize,
+        outside: T,
+        inside: impl Fn(u8) -> T,
+        values: &mut Vec<T>,
+    ) {
+        let within =
+            |index: usize, shift: isize| index.checked_add_signed(shift).filter(|&index| index < size);
+        for y in 0..size {
+            let Some(y) = within(y, self.down) else {
+                values.resize(values.len() + size, outside);
+                continue;
+            };
+            let row = &plane[y * size..(y + 1) * size];
+            let seen = |x| within(x, self.right).map_or(outside, |x| inside(row[x]));
+            match self.flip {
+                true => values.extend((0..size).rev().map(seen)),
+                false => values.extend((0..size).map(seen)),
             }
         }
     }
@@ -90,6 +93,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
+    use crate::data::{Moment, Stage};
 
     /// A view of nine pixels, whose normalised values are those from 1 to 9; black is -5.
     fn seen(view: View) -> Vec<f32> {
@@ -109,6 +113,26 @@ mod tests {
         assert_eq!(view(0, 1, true), [0., 3., 2., 0., 6., 5., 0., 9., 8.]);
         let black = seen(View { down: -1, right: 2, flip: false, fill: Fill::Black });
         assert_eq!(black, [-5., -5., -5., 3., -5., -5., 6., -5., -5.]);
+    }
+
+    /// What version 0.1.0 drew: runs of the same settings keep their numbers.
+    #[test]
+    fn shifts_and_mirrors_are_drawn_as_ever() {
+        let augment = Augment { crop_padding: 4, flip: true, ..Augment::NONE };
+        let mut generator = Moment { seed: 5, stage: Stage::Search, epoch: 2, step: 3 }.augmentation();
+        let drawn: [_; 8] = std::array::from_fn(|_| {
+            let View { down, right, flip, .. } = augment.draw(&mut generator);
+            (down, right, flip)
+        });
+        let shifts = [(3, 0), (3, 4), (0, 0), (4, 2), (1, 3), (4, 1), (1, -1), (3, -1)];
+        let flips = [true, true, false, false, false, false, false, false];
+        assert!(
+            drawn
+                .iter()
+                .zip(shifts)
+                .zip(flips)
+                .all(|((drawn, (down, right)), flip)| *drawn == (down, right, flip))
+        );
     }
 
     #[test]
