@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use rand::seq::SliceRandom;
 
 use super::batch::{Batch, Order};
+use super::split::Seen;
 use super::{DataError, Moment, Split};
 
 /// Which images are in which batch.
@@ -47,8 +48,8 @@ impl Batches {
         }
     }
 
-    /// The normalised values of the images of a step.
-    fn values(&self, step: usize) -> Result<Vec<f32>, DataError> {
+    /// What is seen of the images of a step.
+    fn values(&self, step: usize) -> Prepared {
         self.part.values(self.indices(step), self.moment(step).map(Moment::augmentation))
     }
 }
@@ -80,10 +81,12 @@ impl Epoch {
     fn batch(&self, step: usize) -> Result<Batch, DataError> {
         let Batches { part, epoch, .. } = &*self.batches;
         // A thread that could not be started, or broke off, has prepared nothing.
-        let values = self.threads.values(step).unwrap_or_else(|| self.batches.values(step))?;
+        let seen = self.threads.values(step).unwrap_or_else(|| self.batches.values(step))?;
+        // Here, in the order of the batches: the threads prepare them in any.
+        let Seen { values, indices, .. } = part.leave_out(seen)?;
         Ok(Batch {
             images: part.tensor(values, &self.device),
-            labels: part.labels(self.batches.indices(step), &self.device),
+            labels: part.labels(&indices, &self.device),
             epoch: *epoch,
             step,
             seed: self.batches.moment(step).map_or(0, Moment::device_seed),
@@ -113,8 +116,8 @@ struct Threads {
     handles: Vec<JoinHandle<()>>,
 }
 
-/// The values of a batch, or why there are none.
-type Prepared = Result<Vec<f32>, DataError>;
+/// What is seen of the images of a batch, or why nothing is.
+type Prepared = Result<Seen, DataError>;
 
 impl Threads {
     fn start(batches: &Arc<Batches>, threads: usize) -> Self {

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::terminal::printable;
 
 /// Data that cannot be used. The message is a sentence in lower case that starts with the file or the setting.
-#[derive(Debug, Error)]
+#[derive(Debug, Error, Diagnostic)]
 pub enum DataError {
     /// A file or folder that cannot be used.
     #[error("`{}` {reason}", shown(.path))]
@@ -17,6 +18,7 @@ pub enum DataError {
         /// What is wrong with it, a sentence without its subject.
         reason: String,
         /// What to do about it, if the reason does not say so.
+        #[help]
         help: Option<String>,
     },
     /// A setting that does not fit the data.
@@ -27,6 +29,7 @@ pub enum DataError {
         /// What is wrong with it, a sentence without its subject.
         reason: String,
         /// What to do about it, if the reason does not say so.
+        #[help]
         help: Option<String>,
     },
 }

@@ -2,10 +2,11 @@
 //!
 //! [`digits`], [`idx`], [`cifar10`], [`cifar100`] and [`image_folder`] read a [`Dataset`], and [`random()`] generates one; a
 //! [`Loader`] makes batches of one of its splits. Whatever is wrong with the files is found while reading, before anything is
-//! trained.
+//! trained; but the images of a folder are decoded when they are in a batch.
 
 mod augment;
 mod batch;
+mod cache;
 mod cifar;
 mod content;
 mod crop;
@@ -18,11 +19,15 @@ mod files;
 mod folder;
 mod holdout;
 mod idx;
+mod image_files;
 mod images;
+mod index;
 mod jpeg;
+mod left_out;
 mod loader;
 mod noise;
 mod normalisation;
+mod progress;
 mod random;
 mod shape;
 mod split;
@@ -31,6 +36,7 @@ mod tests;
 
 pub use augment::{Augment, Fill};
 pub use batch::{Batch, Order, full_batches, images_of_epoch};
+pub use cache::cache_folder;
 pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use content::{DataContent, SplitContent, SplitKind};
 pub use dataset::{Dataset, Preparation};

@@ -4,12 +4,21 @@ use std::path::Path;
 
 use crate::data::{
     Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
-    SplitKind, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
+    SplitKind, cache_folder, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
 };
 use crate::experiment::{Count, Data, ExperimentErrors, ProperFraction, Trial};
 
 /// Files of a kind that errors and notes name.
 const NAMED: usize = 5;
+
+/// How closely data are looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scrutiny {
+    /// Whether errors and notes name every file, not only the first ones.
+    pub all: bool,
+    /// Whether every image of a folder is read and decoded.
+    pub images: bool,
+}
 
 /// Reads the data of `trial`.
 ///
@@ -17,20 +26,16 @@ const NAMED: usize = 5;
 ///
 /// The mistakes in the data, at the value that leads to them.
 pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
-    dataset_naming(trial, NAMED)
+    dataset_under(trial, Scrutiny::default())
 }
 
-/// [`dataset`], whose errors and notes name every file.
+/// [`dataset`], looked at as closely as `scrutiny` says.
 ///
 /// # Errors
 ///
 /// Those of [`dataset`].
-pub(crate) fn dataset_naming_all(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
-    dataset_naming(trial, usize::MAX)
-}
-
-fn dataset_naming(trial: &Trial, named: usize) -> Result<Dataset, ExperimentErrors> {
-    read(&trial.experiment.data, trial.experiment.seed, named).map_err(|error| mistake(trial, &error))
+pub(crate) fn dataset_under(trial: &Trial, scrutiny: Scrutiny) -> Result<Dataset, ExperimentErrors> {
+    read(&trial.experiment.data, trial.experiment.seed, scrutiny).map_err(|error| mistake(trial, &error))
 }
 
 /// Reads data of `trial` to evaluate on the split `kind`, normalised by `normalisation`. No other split is read where the split lies
@@ -48,7 +53,8 @@ pub(crate) fn dataset_of_split(
     if let Data::ImageFolder { path, classes, image_size, resize, held_out, augment: _, skip_at_most } =
         &trial.experiment.data
     {
-        let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, NAMED);
+        let folder =
+            folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, Scrutiny::default());
         let split = image_folder_split(&folder, kind, normalisation, known);
         if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
             return Ok(data);
@@ -73,7 +79,7 @@ fn folder(
     resize: Option<Count>,
     held_out: Option<ProperFraction>,
     skip_at_most: u32,
-    named: usize,
+    scrutiny: Scrutiny,
 ) -> ImageFolder {
     ImageFolder {
         path: path.to_owned(),
@@ -85,11 +91,13 @@ fn folder(
             Some(_) => FolderHeldOut::Share,
             None => FolderHeldOut::ValOrShare,
         },
-        named,
+        named: if scrutiny.all { usize::MAX } else { NAMED },
+        decode_all: scrutiny.images,
+        cache: cache_folder(),
     }
 }
 
-fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
+fn read(data: &Data, seed: u64, scrutiny: Scrutiny) -> Result<Dataset, DataError> {
     let preparation =
         |held_out: ProperFraction, augment: Augment| Preparation { held_out: held_out.get(), augment, seed };
     match data {
@@ -102,7 +110,7 @@ fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
             cifar100(path, *labels, &preparation(*held_out, *augment))
         }
         Data::ImageFolder { path, classes, image_size, resize, held_out, augment, skip_at_most } => {
-            let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, named);
+            let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, scrutiny);
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
         Data::Random { image_size, channels, classes, images } => {

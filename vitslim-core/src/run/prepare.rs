@@ -165,7 +165,7 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// The mistakes in the file, at their places.
     pub(crate) fn of_sweep(trial: &Trial, known: &mut Known) -> Result<(Self, Option<A>), PrepareError> {
-        // Reading a folder decodes each image once, which may take hours: mistakes in the network are reported before.
+        // To read a folder for the first time may take hours: mistakes in the network are reported before.
         if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
             Network::<A>::find(trial, &[("image_size", image_size.get()), ("channels", 3)], known)?;
         }
@@ -230,21 +230,14 @@ impl<A: Architecture> Prepared<A> {
         format!("{} {:?} {config}", self.experiment.model.architecture, self.data.shape)
     }
 
-    /// The first `size` images of the training split, repeated if there are fewer.
+    /// The first `size` images of the training split that can be read, repeated if there are fewer.
     ///
     /// # Errors
     ///
-    /// When the file of an image cannot be read.
+    /// When too many images cannot be read.
     pub(crate) fn first_batch(&self, size: usize, device: &Device) -> Result<Batch, DataError> {
-        let part = &self.data.train;
-        let indices: Vec<usize> = (0..size).map(|index| index % part.len()).collect();
-        Ok(Batch {
-            images: part.images(&indices, device)?,
-            labels: part.labels(&indices, device),
-            epoch: 1,
-            step: 1,
-            seed: self.experiment.seed,
-        })
+        let (images, labels) = self.data.train.first(size, device)?;
+        Ok(Batch { images, labels, epoch: 1, step: 1, seed: self.experiment.seed })
     }
 
     /// What the networks are made of beside the settings.

@@ -5,13 +5,17 @@ mod classes;
 mod scan;
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
+use super::cache::Cache;
 use super::crop::Crop;
 use super::files::check_folder;
-use super::images::{ImageDigest, Images, Pixels};
+use super::image_files::ImageFiles;
+use super::images::{Images, Pixels};
+use super::left_out::LeftOut;
 use super::split::Chosen;
 use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, SplitKind};
-use check::Report;
+use check::check;
 use classes::{check_named, in_order, same_classes};
 use scan::{Found, scan};
 
@@ -29,12 +33,16 @@ pub struct ImageFolder {
     pub image_size: usize,
     /// Length in pixels that the shorter side is resized to before the centre crop.
     pub resize: usize,
-    /// Most unreadable images to leave out; more are an error.
+    /// Most unreadable images to leave out; one more is an error as soon as it is met.
     pub skip_at_most: usize,
     /// Which images are held out.
     pub held_out: FolderHeldOut,
     /// Most files of a kind that are named in an error or a note.
     pub named: usize,
+    /// Whether each image is read and decoded at once, whatever is kept of earlier times.
+    pub decode_all: bool,
+    /// Where to keep what is known of the files; with `None` nothing is kept.
+    pub cache: Option<PathBuf>,
 }
 
 /// Which images of a folder are held out.
@@ -50,7 +58,7 @@ pub enum FolderHeldOut {
 /// `test/<class>/`, at any depth below the class. Classes are sorted by name, unless their order is given; only then may `val/` and
 /// `test/` lack some.
 ///
-/// Every image is decoded once to check it, and again whenever it is in a batch. It is resized by its shorter side (bicubic)
+/// An image is decoded whenever it is in a batch; one that cannot be is left out. It is resized by its shorter side (bicubic)
 /// and cropped to its centre. Pixels are those of Pillow's `convert("RGB")`: EXIF orientation is ignored, transparency is
 /// dropped, palettes, gray and 1 to 4 bits are expanded, and of 16 bits the upper 8 are used.
 ///
@@ -59,10 +67,13 @@ pub enum FolderHeldOut {
 ///
 /// The normalisation is computed from at most 2000 training images.
 ///
+/// All files are read once, to know what the dataset contains. That and the normalisation are kept in `cache`: the next time, only files
+/// are read that are new, or whose size or time of modification changed.
+///
 /// # Errors
 ///
-/// When a folder is missing or has no images, when splits have different classes, or when more images cannot be read than
-/// may be left out.
+/// When a folder is missing or has no images, when splits have different classes, when the system does not let us read a file, or when
+/// of the images that are decoded more cannot be read than may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
     let ImageFolder { path, classes, skip_at_most, named, .. } = folder;
     check_settings(folder)?;
@@ -97,18 +108,20 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         .filter_map(|found| found.note(*named))
         .collect();
 
-    let mut report = Report::new(*named);
-    let train = report.check(train)?;
-    let test = report.check(test)?;
-    let val = val.map(|val| report.check(val)).transpose()?;
-    notes.extend(report.within(*skip_at_most)?);
-
-    let class_names = train.0.classes.clone();
-    let (train, test) = (images(train, folder), images(test, folder));
+    let left_out = Arc::new(LeftOut::new(*skip_at_most, *named));
+    let class_names = train.classes.clone();
+    let images = |found| images(found, folder, &left_out);
+    let (train, test, val) = (images(train), images(test), val.map(images));
+    let splits = [Some(&train), Some(&test), val.as_ref()].into_iter().flatten();
+    let splits: Vec<&ImageFiles> = splits.filter_map(Images::files).collect();
+    splits.iter().try_for_each(|files| files.check_files())?;
+    if folder.decode_all {
+        notes.extend(check(&splits, &left_out)?);
+    }
     let mut dataset = match val {
         None => Dataset::hold_out(train, test, class_names, preparation)?,
         Some(val) => {
-            let splits = [train, images(val, folder), test].map(Chosen::all);
+            let splits = [train, val, test].map(Chosen::all);
             Dataset::assemble(splits, class_names, preparation.augment, preparation.seed)?
         }
     };
@@ -147,12 +160,10 @@ pub fn image_folder_split(
         None if found.classes.iter().all(|class| known.contains(class)) => in_order(known, found)?,
         None => found,
     };
-    let mut notes: Vec<String> = found.note(folder.named).into_iter().collect();
-    let mut report = Report::new(folder.named);
-    let found = report.check(found)?;
-    notes.extend(report.within(folder.skip_at_most)?);
-    let class_names = found.0.classes.clone();
-    let data = Dataset::of_split(images(found, folder), class_names, normalisation.clone());
+    let notes: Vec<String> = found.note(folder.named).into_iter().collect();
+    let left_out = Arc::new(LeftOut::new(folder.skip_at_most, folder.named));
+    let class_names = found.classes.clone();
+    let data = Dataset::of_split(images(found, folder, &left_out), class_names, normalisation.clone());
     Ok(Some(Dataset { notes, ..data }))
 }
 
@@ -188,15 +199,19 @@ fn layout(folder: &ImageFolder) -> Result<(Option<&'static str>, &'static str), 
     }
 }
 
-fn images((found, digests): (Found, Vec<ImageDigest>), folder: &ImageFolder) -> Images {
+fn images(found: Found, folder: &ImageFolder, left_out: &Arc<LeftOut>) -> Images {
     let crop = Crop { resize: folder.resize, size: folder.image_size };
+    let files = ImageFiles {
+        root: found.root,
+        paths: found.files,
+        crop,
+        cache: Cache(folder.cache.clone()),
+        anew: folder.decode_all,
+        left_out: left_out.clone(),
+        digests: OnceLock::new(),
+    };
     let shape = ImageShape { channels: 3, size: crop.size };
-    Images {
-        shape,
-        white: 255,
-        labels: found.labels,
-        pixels: Pixels::Files { paths: found.files, digests, crop },
-    }
+    Images { shape, white: 255, labels: found.labels, pixels: Pixels::Files(files) }
 }
 
 fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {

@@ -7,6 +7,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::super::DataError;
 use super::super::error::shown;
+use super::super::progress::Progress;
 use crate::terminal::counted;
 
 /// Extensions of images, in any case.
@@ -57,8 +58,10 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
         labels: Vec::new(),
         skipped: Skipped::default(),
     };
+    let progress = Progress::new(format!("looking for images in `{}`", shown(root)), None);
     let mut entries = WalkDir::new(root).min_depth(1).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
+        progress.add();
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -67,7 +70,7 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
                 match error.loop_ancestor() {
                     Some(_) => found.skipped.loops.push(path),
                     None if missing && is_hidden(&path) => found.skipped.hidden.push(path),
-                    // The check will say what is wrong with it.
+                    // Whoever reads it will say what is wrong with it.
                     None if missing && error.depth() > 1 && is_image(&path) => found.push(path),
                     None if missing => found.skipped.dangling.push(path),
                     None => return Err(unreadable(&path, &error)),

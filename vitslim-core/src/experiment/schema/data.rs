@@ -78,7 +78,7 @@ pub enum Data {
         /// Augmentation of the training images.
         #[serde(default)]
         augment: Augment,
-        /// How many images may be left out because they cannot be read.
+        /// How many images may be left out because they are damaged. A run that met one too many goes on with a larger number.
         #[serde(default)]
         #[schemars(extend("unit" = "images"))]
         skip_at_most: u32,
@@ -134,11 +134,12 @@ impl Data {
         self
     }
 
-    /// What is set beside the content of the data, which knows the order of the classes itself, and lies anywhere.
+    /// What is set beside the content of the data, which knows the order of the classes itself, lies anywhere, and gives the same numbers
+    /// however many more images could be left out.
     #[must_use]
     pub(crate) fn beside_content(mut self) -> Self {
-        if let Self::ImageFolder { classes, .. } = &mut self {
-            *classes = None;
+        if let Self::ImageFolder { classes, skip_at_most, .. } = &mut self {
+            (*classes, *skip_at_most) = (None, 0);
         }
         self.map_path(|_| PathBuf::new())
     }
