@@ -17,20 +17,24 @@ const VARIABLE: &str = "VITSLIM_CACHE";
 /// More bytes than any file has, so that reading another file ends.
 const MOST_BYTES: u64 = 1 << 32;
 
-/// The folder that `VITSLIM_CACHE` names, or else `vitslim` in the user's folder for such files: `$XDG_CACHE_HOME`, or `~/.cache`.
-/// `None` if the user has no home.
-pub fn cache_folder() -> Option<PathBuf> {
-    match std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty()) {
-        Some(folder) => Some(folder.into()),
-        None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("vitslim")),
-    }
-}
-
-/// The files of a folder; without one, nothing is kept.
+/// Where to keep what would otherwise be read again. By default, nothing is kept.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cache(pub(super) Option<PathBuf>);
+pub struct Cache(Option<PathBuf>);
 
 impl Cache {
+    /// In the folder that `VITSLIM_CACHE` names, or else in `vitslim` in the user's folder for such files: `$XDG_CACHE_HOME`, or
+    /// `~/.cache`. Nothing is kept for a user without a home.
+    pub fn of_user() -> Self {
+        let of_user = || Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("vitslim"));
+        let named = std::env::var_os(VARIABLE).filter(|folder| !folder.is_empty());
+        Self(named.map(PathBuf::from).or_else(of_user))
+    }
+
+    /// In `folder`, which is made when there is something to keep.
+    pub fn at(folder: &Path) -> Self {
+        Self(Some(folder.to_owned()))
+    }
+
     /// The name of a file of a `kind`, by the hash of what it is about.
     pub(super) fn name(kind: &str, hash: Sha256) -> String {
         format!("{kind}-{:x}", hash.finalize())

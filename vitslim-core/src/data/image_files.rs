@@ -11,6 +11,7 @@ use super::crop::Crop;
 use super::decode::{Unreadable, read_image};
 use super::index::{Digests, digests};
 use super::left_out::{Flawed, LeftOut};
+use super::reading::Reading;
 
 /// How images are decoded, resized and cropped. Raise it with each change after which that gives other pixels: what was counted of them
 /// is kept.
@@ -25,10 +26,8 @@ pub(super) struct ImageFiles {
     pub(super) paths: Vec<PathBuf>,
     /// What is seen of an image.
     pub(super) crop: Crop,
-    /// What is kept of earlier times.
-    pub(super) cache: Cache,
-    /// Whether nothing of that is believed.
-    pub(super) anew: bool,
+    /// How the files are read.
+    pub(super) reading: Reading,
     /// Those that cannot be read.
     pub(super) left_out: Arc<LeftOut>,
     /// The digests of the files, once they were asked for.
@@ -55,7 +54,7 @@ impl ImageFiles {
 
     /// The digests of the files, which are read when this is first asked for, unless the index knows them.
     pub(super) fn digests(&self) -> &Digests {
-        self.digests.get_or_init(|| digests(&self.root, &self.paths, &self.cache, self.anew))
+        self.digests.get_or_init(|| digests(&self.root, &self.paths, &self.reading))
     }
 
     /// Checks that the system lets us read each file.

@@ -73,14 +73,14 @@ impl Images {
     pub(super) fn histogram(&self, indices: &[usize]) -> Result<Histogram, DataError> {
         let Some(files) = self.files() else { return Ok(self.count(indices)?.histogram) };
         let name = files.name_of_count(indices);
-        let kept = if files.anew { None } else { files.cache.read(&name) };
+        let kept = if files.reading.anew { None } else { files.reading.cache.read(&name) };
         let count = match kept.and_then(|bytes| postcard::from_bytes(&bytes).ok()) {
             Some(count) => count,
             None => {
                 let count = self.count(indices)?;
                 // Nothing in it can fail to be written.
                 if let Ok(bytes) = postcard::to_extend(&count, Vec::new()) {
-                    files.cache.write(&name, bytes);
+                    files.reading.cache.write(&name, bytes);
                 }
                 count
             }
@@ -92,8 +92,9 @@ impl Images {
 
     fn count(&self, indices: &[usize]) -> Result<Count, DataError> {
         let shape = self.shape;
+        let quiet = self.files().is_none_or(|files| files.reading.quiet);
         let progress =
-            Progress::new("decoding images, to normalise all by their colours", Some(indices.len()));
+            Progress::new("decoding images, to normalise all by their colours", Some(indices.len()), quiet);
         let empty = || (Count::new(shape.channels), vec![0; shape.values()]);
         let count = |(mut count, mut image): (Count, Vec<u8>), (place, &index): (usize, &usize)| {
             match self.read(index, &mut image)? {

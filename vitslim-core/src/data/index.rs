@@ -14,6 +14,7 @@ use super::cache::Cache;
 use super::decode::MOST_BYTES;
 use super::error::shown;
 use super::progress::Progress;
+use super::reading::Reading;
 use crate::input_file;
 
 /// How the index is written.
@@ -100,14 +101,14 @@ fn refused(error: &std::io::Error) -> String {
     format!("cannot be read: {error}")
 }
 
-/// The digests of the files `paths` of the folder `root`. Those that its index in `cache` knows are not read, unless all are to be read
-/// `anew`.
-pub(super) fn digests(root: &Path, paths: &[PathBuf], cache: &Cache, anew: bool) -> Digests {
+/// The digests of the files `paths` of the folder `root`. Those that its index knows are not read, unless all are to be read anew.
+pub(super) fn digests(root: &Path, paths: &[PathBuf], reading: &Reading) -> Digests {
+    let Reading { cache, anew, quiet } = reading;
     // By any name, it is the same folder.
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     let real_root = real_root.as_os_str().as_encoded_bytes();
     let file = Cache::name("index", Sha256::new_with_prefix(real_root));
-    let kept = if anew { None } else { cache.read(&file) };
+    let kept = if *anew { None } else { cache.read(&file) };
     let known = kept.as_deref().map(|bytes| read(bytes, real_root)).unwrap_or_default();
 
     let begun = SystemTime::now();
@@ -136,7 +137,7 @@ pub(super) fn digests(root: &Path, paths: &[PathBuf], cache: &Cache, anew: bool)
     let unknown: Vec<usize> =
         (0..paths.len()).filter(|&at| found[at].is_none() && stamps[at].is_ok()).collect();
     let work = format!("reading the images of `{}`, to tell later whether they are the same", shown(root));
-    let (progress, mut saved) = (Progress::new(work, Some(unknown.len())), Instant::now());
+    let (progress, mut saved) = (Progress::new(work, Some(unknown.len()), *quiet), Instant::now());
     for chunk in unknown.chunks(CHUNK) {
         let hash = |&at: &usize| {
             let digest = hash(&paths[at]);

@@ -29,6 +29,7 @@ mod noise;
 mod normalisation;
 mod progress;
 mod random;
+mod reading;
 mod shape;
 mod split;
 #[cfg(test)]
@@ -36,7 +37,7 @@ mod tests;
 
 pub use augment::{Augment, Fill};
 pub use batch::{Batch, Order, full_batches, images_of_epoch};
-pub use cache::cache_folder;
+pub use cache::Cache;
 pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use content::{DataContent, SplitContent, SplitKind};
 pub use dataset::{Dataset, Preparation};
@@ -49,5 +50,6 @@ pub use loader::Loader;
 pub use noise::random;
 pub use normalisation::Normalisation;
 pub use random::{Moment, Stage};
+pub use reading::Reading;
 pub use shape::ImageShape;
 pub use split::Split;

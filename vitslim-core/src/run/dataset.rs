@@ -3,21 +3,23 @@
 use std::path::Path;
 
 use crate::data::{
-    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
-    SplitKind, cache_folder, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
+    Augment, Cache, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
+    Reading, SplitKind, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
 };
 use crate::experiment::{Count, Data, ExperimentErrors, ProperFraction, Trial};
 
 /// Files of a kind that errors and notes name.
 const NAMED: usize = 5;
 
-/// How closely data are looked at.
+/// How closely data are looked at, and how loudly.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scrutiny {
     /// Whether errors and notes name every file, not only the first ones.
     pub all: bool,
     /// Whether every image of a folder is read and decoded.
     pub images: bool,
+    /// Whether to hide how far that is.
+    pub quiet: bool,
 }
 
 /// Reads the data of `trial`.
@@ -92,8 +94,7 @@ fn folder(
             None => FolderHeldOut::ValOrShare,
         },
         named: if scrutiny.all { usize::MAX } else { NAMED },
-        decode_all: scrutiny.images,
-        cache: cache_folder(),
+        reading: Reading { cache: Cache::of_user(), anew: scrutiny.images, quiet: scrutiny.quiet },
     }
 }
 

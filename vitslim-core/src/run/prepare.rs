@@ -8,7 +8,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::config::{Facts, config, config_error, facts};
-use super::dataset::dataset;
+use super::dataset::{Scrutiny, dataset_under};
 use super::keys::{PreparedBudget, keys};
 use super::pretrained::{Pretrained, pretrained_error};
 use super::sources::Sources;
@@ -52,9 +52,16 @@ pub(crate) struct Known {
     pretrained: HashMap<String, Option<Pretrained>>,
     /// What became of weights, by those, the configuration and the search.
     fitted: HashMap<String, Vec<String>>,
+    /// Whether to hide how far reading is.
+    quiet: bool,
 }
 
 impl Known {
+    /// Nothing yet; if `quiet`, it is not told how far reading is.
+    pub(crate) fn quiet(quiet: bool) -> Self {
+        Self { quiet, ..Self::default() }
+    }
+
     /// The data of `trial`.
     ///
     /// # Errors
@@ -62,7 +69,8 @@ impl Known {
     /// The mistakes in the data.
     pub(crate) fn data(&mut self, trial: &Trial) -> Result<Dataset, ExperimentErrors> {
         let written = format!("{:?}", trial.experiment.data);
-        self.data.entry(written).or_insert_with(|| dataset(trial)).clone()
+        let scrutiny = Scrutiny { quiet: self.quiet, ..Scrutiny::default() };
+        self.data.entry(written).or_insert_with(|| dataset_under(trial, scrutiny)).clone()
     }
 
     /// The dimensions of the network of `trial` with this configuration, and the network itself, unless they were known.

@@ -66,7 +66,7 @@ pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
 }
 
 fn check_trial(registry: &Registry, trial: &Trial, args: &CheckArgs) -> miette::Result<ExperimentCheck> {
-    let scrutiny = Scrutiny { all: args.all, images: args.images };
+    let scrutiny = Scrutiny { all: args.all, images: args.images, quiet: false };
     Ok((registry.commands(trial)?.check)(trial, scrutiny))
 }
 

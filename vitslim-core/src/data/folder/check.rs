@@ -18,7 +18,7 @@ pub(super) fn check(splits: &[&ImageFiles], left_out: &LeftOut) -> Result<Vec<St
     let (mut flawed, mut rotated, mut transparent) = (Vec::new(), 0, 0);
     for files in splits {
         let work = format!("decoding the images of `{}`", shown(&files.root));
-        let progress = Progress::new(work, Some(files.paths.len()));
+        let progress = Progress::new(work, Some(files.paths.len()), files.reading.quiet);
         let decoded: Vec<_> = files
             .paths
             .par_iter()

@@ -7,14 +7,13 @@ mod scan;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::cache::Cache;
 use super::crop::Crop;
 use super::files::check_folder;
 use super::image_files::ImageFiles;
 use super::images::{Images, Pixels};
 use super::left_out::LeftOut;
 use super::split::Chosen;
-use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, SplitKind};
+use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, Reading, SplitKind};
 use check::check;
 use classes::{check_named, in_order, same_classes};
 use scan::{Found, scan};
@@ -39,10 +38,8 @@ pub struct ImageFolder {
     pub held_out: FolderHeldOut,
     /// Most files of a kind that are named in an error or a note.
     pub named: usize,
-    /// Whether each image is read and decoded at once, whatever is kept of earlier times.
-    pub decode_all: bool,
-    /// Where to keep what is known of the files; with `None` nothing is kept.
-    pub cache: Option<PathBuf>,
+    /// How its files are read.
+    pub reading: Reading,
 }
 
 /// Which images of a folder are held out.
@@ -67,7 +64,7 @@ pub enum FolderHeldOut {
 ///
 /// The normalisation is computed from at most 2000 training images.
 ///
-/// All files are read once, to know what the dataset contains. That and the normalisation are kept in `cache`: the next time, only files
+/// All files are read once, to know what the dataset contains. That and the normalisation are kept: the next time, only files
 /// are read that are new, or whose size or time of modification changed.
 ///
 /// # Errors
@@ -75,14 +72,14 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, when the system does not let us read a file, or when
 /// of the images that are decoded more cannot be read than may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, classes, skip_at_most, named, .. } = folder;
+    let ImageFolder { path, classes, skip_at_most, named, reading, .. } = folder;
     check_settings(folder)?;
     if !path.join("train").is_dir() {
         return Err(not_laid_out(folder, "has no folder `train`"));
     }
     let (val, test) = layout(folder)?;
 
-    let train = scan(&path.join("train"))?;
+    let train = scan(&path.join("train"), reading.quiet)?;
     let train = match classes {
         Some(classes) => {
             check_named(classes, &train)?;
@@ -91,7 +88,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         None => train,
     };
     let other = |name: &str| {
-        let found = scan(&path.join(name))?;
+        let found = scan(&path.join(name), reading.quiet)?;
         match classes {
             Some(classes) => in_order(classes, found),
             None => same_classes(&train, found),
@@ -115,7 +112,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     let splits = [Some(&train), Some(&test), val.as_ref()].into_iter().flatten();
     let splits: Vec<&ImageFiles> = splits.filter_map(Images::files).collect();
     splits.iter().try_for_each(|files| files.check_files())?;
-    if folder.decode_all {
+    if folder.reading.anew {
         notes.extend(check(&splits, &left_out)?);
     }
     let mut dataset = match val {
@@ -154,7 +151,7 @@ pub fn image_folder_split(
     else {
         return Ok(None);
     };
-    let found = scan(&folder.path.join(name))?;
+    let found = scan(&folder.path.join(name), folder.reading.quiet)?;
     let found = match &folder.classes {
         Some(classes) => in_order(classes, found)?,
         None if found.classes.iter().all(|class| known.contains(class)) => in_order(known, found)?,
@@ -205,8 +202,7 @@ fn images(found: Found, folder: &ImageFolder, left_out: &Arc<LeftOut>) -> Images
         root: found.root,
         paths: found.files,
         crop,
-        cache: Cache(folder.cache.clone()),
-        anew: folder.decode_all,
+        reading: folder.reading.clone(),
         left_out: left_out.clone(),
         digests: OnceLock::new(),
     };

@@ -45,8 +45,8 @@ struct Skipped {
     nameless: Vec<PathBuf>,
 }
 
-/// Finds the images below `root`; its folders are the classes.
-pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
+/// Finds the images below `root`; its folders are the classes. Tells how many it found, unless `quiet`.
+pub(super) fn scan(root: &Path, quiet: bool) -> Result<Found, DataError> {
     let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
         DataError::file(path, format!("cannot be read: {error}"))
     };
@@ -58,7 +58,7 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
         labels: Vec::new(),
         skipped: Skipped::default(),
     };
-    let progress = Progress::new(format!("looking for images in `{}`", shown(root)), None);
+    let progress = Progress::new(format!("looking for images in `{}`", shown(root)), None, quiet);
     let mut entries = WalkDir::new(root).min_depth(1).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         progress.add();

@@ -120,7 +120,7 @@ fn each_error_is_named_with_its_file() {
     check(IDX, &Files::idx, &|files| idx(files.path(), 2, &preparation(0.25)));
     check(CIFAR100, &cifar, &|files| cifar100(files.path(), CifarLabels::Fine, &preparation(0.5)));
     check(FOLDER, &Files::folder, &|files| {
-        image_folder(&ImageFolder { decode_all: true, ..image_folder_of(files) }, &preparation(0.25))
+        image_folder(&ImageFolder { reading: anew(), ..image_folder_of(files) }, &preparation(0.25))
     });
     assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
 }

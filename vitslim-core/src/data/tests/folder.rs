@@ -113,7 +113,7 @@ fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
     let files = Files::folder();
     files.write("train/cat/broken.png", "no image");
     files.write("val/dog/empty.jpg", "");
-    let folder = |skip_at_most| ImageFolder { skip_at_most, decode_all: true, ..image_folder_of(&files) };
+    let folder = |skip_at_most| ImageFolder { skip_at_most, reading: anew(), ..image_folder_of(&files) };
     let error = image_folder(&folder(1), &preparation(0.25)).unwrap_err();
     let told = error.to_string();
     assert!(
@@ -176,7 +176,7 @@ fn all_that_cannot_be_read_is_named_if_asked_for() {
         files.write(&format!("train/cat/notes{image}.txt"), "");
     }
     let told = |named| {
-        let folder = ImageFolder { named, decode_all: true, ..image_folder_of(&files) };
+        let folder = ImageFolder { named, reading: anew(), ..image_folder_of(&files) };
         image_folder(&folder, &preparation(0.25)).unwrap_err().to_string()
     };
     let few = told(2);
@@ -189,7 +189,7 @@ fn all_that_cannot_be_read_is_named_if_asked_for() {
     let all = told(usize::MAX);
     assert!(all.matches("broken").count() == 9 && !all.contains("--all"), "{all}");
     let folder =
-        ImageFolder { named: usize::MAX, skip_at_most: 9, decode_all: true, ..image_folder_of(&files) };
+        ImageFolder { named: usize::MAX, skip_at_most: 9, reading: anew(), ..image_folder_of(&files) };
     let notes = image_folder(&folder, &preparation(0.25)).unwrap().notes;
     assert_eq!(notes.iter().map(|note| note.matches("notes").count()).sum::<usize>(), 9, "{notes:?}");
 }
@@ -201,7 +201,7 @@ fn names_with_control_characters_are_shown_as_code_points() {
     let files = Files::folder();
     files.write("train/cat/\u{1b}[2Ja\nb\u{202e}.png", "");
     files.write("train/cat/\u{1b}]0;x\u{7}.txt", "");
-    let folder = ImageFolder { decode_all: true, ..image_folder_of(&files) };
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
     let told = image_folder(&folder, &preparation(0.25)).unwrap_err().to_string();
     assert!(told.contains("train/cat/\\u{1b}[2Ja\\nb\\u{202e}.png` is empty"), "{told}");
     let folder = ImageFolder { skip_at_most: 1, ..image_folder_of(&files) };

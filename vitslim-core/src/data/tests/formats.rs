@@ -87,7 +87,7 @@ fn palettes_are_expanded_and_transparency_is_dropped() {
     let files = Files::folder();
     let square = RgbImage::new(8, 8);
     image::DynamicImage::from(square).into_rgba8().save(files.path().join("val/cat/0.png")).unwrap();
-    let folder = ImageFolder { decode_all: true, ..image_folder_of(&files) };
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
     let data = image_folder(&folder, &preparation(0.25)).unwrap();
     assert_eq!(data.notes, ["images with transparency, which is ignored: 1"]);
 }
@@ -125,7 +125,7 @@ fn orientation_is_ignored_and_counted() {
     for value in 0..=9 {
         files.write(&format!("train/cat/o{value}.jpg"), with_exif(&jpeg(), &orientation(value)));
     }
-    let folder = ImageFolder { decode_all: true, ..image_folder_of(&files) };
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
     let data = image_folder(&folder, &preparation(0.25)).unwrap();
     assert_eq!(data.notes, ["images with an orientation in EXIF, which is ignored: 7"]);
 }

@@ -45,7 +45,7 @@ fn sizes_are_bounded_whether_they_are_announced_or_not() {
 
     let files = Files::folder();
     sparse(&files, "train/cat/x.jpeg", 10 << 30);
-    let folder = ImageFolder { decode_all: true, ..image_folder_of(&files) };
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
     let said = image_folder(&folder, &preparation(0.25)).unwrap_err().to_string();
     assert!(
         said.contains("train/cat/x.jpeg` cannot be read: it has more than the 512 MiB that are read"),

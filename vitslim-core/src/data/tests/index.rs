@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-use super::super::cache::Cache;
 use super::super::index::{ImageDigest, digests};
 use super::*;
 
@@ -33,12 +32,12 @@ impl Indexed {
     }
 
     fn cache(&self) -> Cache {
-        Cache(Some(self.cache.path().to_owned()))
+        Cache::at(self.cache.path())
     }
 
     /// The digests of all files, by name, and the names of those that were read.
     fn read(&self) -> (Vec<(String, ImageDigest)>, Vec<String>) {
-        read(self.files.path(), &self.cache(), false)
+        read(self.files.path(), self.cache(), false)
     }
 
     /// The names of the files that are read.
@@ -47,12 +46,12 @@ impl Indexed {
     }
 }
 
-fn read(root: &Path, cache: &Cache, anew: bool) -> (Vec<(String, ImageDigest)>, Vec<String>) {
+fn read(root: &Path, cache: Cache, anew: bool) -> (Vec<(String, ImageDigest)>, Vec<String>) {
     let entries = walkdir::WalkDir::new(root).follow_links(true).sort_by_file_name();
     let paths: Vec<PathBuf> =
         entries.into_iter().map(|entry| entry.unwrap().into_path()).filter(|path| path.is_file()).collect();
     let name = |path: &PathBuf| path.strip_prefix(root).unwrap().display().to_string();
-    let found = digests(root, &paths, cache, anew);
+    let found = digests(root, &paths, &Reading { cache, anew, quiet: true });
     assert!(found.refused.is_empty(), "{:?}", found.refused);
     let read = found.read.iter().map(|&file| name(&paths[file])).collect();
     (paths.iter().map(name).zip(found.of).collect(), read)
@@ -113,7 +112,7 @@ fn a_change_that_keeps_size_and_time_is_seen_by_whoever_reads_all_anew() {
     indexed.files.write("a/1", "eno");
     File::options().write(true).open(indexed.at("a/1")).unwrap().set_modified(time).unwrap();
     assert_eq!(indexed.read(), (known.clone(), vec![]));
-    let (anew, all) = read(indexed.files.path(), &indexed.cache(), true);
+    let (anew, all) = read(indexed.files.path(), indexed.cache(), true);
     assert!(all.len() == 4 && anew[0] != known[0] && anew[1..] == known[1..]);
     assert_eq!(indexed.read(), (anew, vec![]), "the index is that of the last time");
 }
@@ -150,9 +149,9 @@ fn without_a_place_for_the_index_all_is_read_each_time() {
     let indexed = Indexed::new();
     let (known, _) = indexed.read();
     let file = indexed.files.write("file", "");
-    for cache in [Cache(None), Cache(Some(file.join("cache")))] {
+    for cache in [Cache::default(), Cache::at(&file.join("cache"))] {
         for _ in 0..2 {
-            let (found, read) = read(&indexed.at("a"), &cache, false);
+            let (found, read) = read(&indexed.at("a"), cache.clone(), false);
             assert_eq!(read, ["1", "2"]);
             assert_eq!([found[0].1, found[1].1], [known[0].1, known[1].1]);
         }
@@ -166,7 +165,7 @@ fn by_another_name_it_is_the_same_folder_and_a_copy_is_not() {
     let (known, _) = indexed.read();
     let link = indexed.cache.path().join("link");
     std::os::unix::fs::symlink(indexed.files.path(), &link).unwrap();
-    assert_eq!(read(&link, &indexed.cache(), false), (known.clone(), vec![]));
+    assert_eq!(read(&link, indexed.cache(), false), (known.clone(), vec![]));
     let copy = Indexed { cache: indexed.cache, ..Indexed::new() };
     let (of_copy, read) = copy.read();
     assert_eq!((of_copy, read.len()), (known, 4));
@@ -178,7 +177,8 @@ fn a_file_that_cannot_be_read_is_named_and_one_that_is_too_long_is_not_read() {
     let long = indexed.files.write("a/long", "");
     File::options().write(true).open(&long).unwrap().set_len(10 << 40).unwrap();
     let paths = [indexed.at("a/1"), indexed.at("gone"), long];
-    let found = digests(indexed.files.path(), &paths, &indexed.cache(), false);
+    let found =
+        digests(indexed.files.path(), &paths, &Reading { cache: indexed.cache(), ..Reading::default() });
     assert_eq!((found.read, found.of[2]), (vec![0], ImageDigest::default()));
     let [(1, reason)] = &found.refused[..] else { panic!("{:?}", found.refused) };
     assert!(reason.starts_with("cannot be read: No such file"), "{reason}");
@@ -201,8 +201,9 @@ fn the_content_of_a_folder_is_what_it_was_in_earlier_versions() {
     }
     let cache = tempfile::tempdir().unwrap();
     // With what was kept, and without.
-    for cache in [None, Some(cache.path()), Some(cache.path())] {
-        let folder = ImageFolder { cache: cache.map(Path::to_owned), ..image_folder_of(&files) };
+    for cache in [Cache::default(), Cache::at(cache.path()), Cache::at(cache.path())] {
+        let reading = Reading { cache, ..Reading::default() };
+        let folder = ImageFolder { reading, ..image_folder_of(&files) };
         let data = image_folder(&folder, &preparation(0.25)).unwrap();
         let content = data.content();
         assert_eq!(content.train.sha256, "fd3ae8640b8bff9f37c785ef6518b6e133ae1008f7df358fc5fe52404be6e282");
@@ -217,10 +218,9 @@ fn the_normalisation_is_kept_for_the_same_images_and_counts_what_cannot_be_read_
     let files = Files::folder();
     files.write("train/cat/broken.png", "no image");
     let cache = tempfile::tempdir().unwrap();
-    let folder = |skip_at_most, decode_all| ImageFolder {
+    let folder = |skip_at_most, anew| ImageFolder {
         skip_at_most,
-        decode_all,
-        cache: Some(cache.path().to_owned()),
+        reading: Reading { cache: Cache::at(cache.path()), anew, quiet: true },
         held_out: FolderHeldOut::ValOrShare,
         ..image_folder_of(&files)
     };
@@ -229,7 +229,7 @@ fn the_normalisation_is_kept_for_the_same_images_and_counts_what_cannot_be_read_
     }
     let all = walkdir::WalkDir::new(files.path()).into_iter().map(|entry| entry.unwrap().into_path());
     all.filter(|path| path.is_file()).for_each(|path| modified(&path, 3600));
-    let read = |skip_at_most, decode_all| image_folder(&folder(skip_at_most, decode_all), &preparation(0.25));
+    let read = |skip_at_most, anew| image_folder(&folder(skip_at_most, anew), &preparation(0.25));
     let known = read(1, false).unwrap();
     assert_eq!((known.normalisation.images, known.train.len()), (8, 9));
 

@@ -104,9 +104,13 @@ fn image_folder_of(files: &Files) -> ImageFolder {
         skip_at_most: 0,
         held_out: FolderHeldOut::ValOrShare,
         named: 5,
-        decode_all: false,
-        cache: None,
+        reading: Reading::default(),
     }
+}
+
+/// Every file is read and decoded at once.
+fn anew() -> Reading {
+    Reading { anew: true, ..Reading::default() }
 }
 
 /// What is wrong with the image at `path`.
