@@ -50,6 +50,17 @@ impl DataError {
         self
     }
 
+    /// The error of a file of labels.
+    pub(super) fn of_labels(self) -> Self {
+        match self {
+            Self::File { path, reason, help } => {
+                let reason = format!("leads to `{}`, which {reason}", shown(&path));
+                Self::Setting { setting: &["labels"], reason, help }
+            }
+            other @ Self::Setting { .. } => other,
+        }
+    }
+
     /// The setting to point at: for a file, the path.
     pub fn place(&self) -> &'static [&'static str] {
         match self {

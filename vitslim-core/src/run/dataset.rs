@@ -1,6 +1,6 @@
 //! Reads the data of an experiment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::data::{
     Augment, Cache, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
@@ -52,11 +52,27 @@ pub(crate) fn dataset_of_split(
     normalisation: &Normalisation,
     known: &[String],
 ) -> Result<Dataset, ExperimentErrors> {
-    if let Data::ImageFolder { path, classes, image_size, resize, held_out, augment: _, skip_at_most } =
-        &trial.experiment.data
+    if let Data::ImageFolder {
+        path,
+        classes,
+        labels,
+        image_size,
+        resize,
+        held_out,
+        augment: _,
+        skip_at_most,
+    } = &trial.experiment.data
     {
-        let folder =
-            folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, Scrutiny::default());
+        let folder = folder(
+            path,
+            classes,
+            labels,
+            *image_size,
+            *resize,
+            *held_out,
+            *skip_at_most,
+            Scrutiny::default(),
+        );
         let split = image_folder_split(&folder, kind, normalisation, known);
         if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
             return Ok(data);
@@ -77,6 +93,7 @@ fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
 fn folder(
     path: &Path,
     classes: &Option<Vec<String>>,
+    labels: &Option<PathBuf>,
     image_size: Count,
     resize: Option<Count>,
     held_out: Option<ProperFraction>,
@@ -86,6 +103,7 @@ fn folder(
     ImageFolder {
         path: path.to_owned(),
         classes: classes.clone(),
+        labels: labels.clone(),
         image_size: image_size.get(),
         resize: resize.unwrap_or(image_size).get(),
         skip_at_most: skip_at_most as usize,
@@ -110,8 +128,9 @@ fn read(data: &Data, seed: u64, scrutiny: Scrutiny) -> Result<Dataset, DataError
         Data::Cifar100 { path, labels, held_out, augment } => {
             cifar100(path, *labels, &preparation(*held_out, *augment))
         }
-        Data::ImageFolder { path, classes, image_size, resize, held_out, augment, skip_at_most } => {
-            let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, scrutiny);
+        Data::ImageFolder { path, classes, labels, image_size, resize, held_out, augment, skip_at_most } => {
+            let folder =
+                folder(path, classes, labels, *image_size, *resize, *held_out, *skip_at_most, scrutiny);
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
         Data::Random { image_size, channels, classes, images } => {

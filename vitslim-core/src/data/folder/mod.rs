@@ -2,6 +2,7 @@
 
 mod check;
 mod classes;
+mod labels;
 mod scan;
 
 use std::path::PathBuf;
@@ -16,7 +17,8 @@ use super::split::Chosen;
 use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, Reading, SplitKind};
 use check::check;
 use classes::{check_named, in_order, same_classes};
-use scan::{Found, scan};
+use labels::labelled;
+use scan::{Found, find, scan};
 
 /// Largest height and width to resize to; a larger number is taken for a typing error.
 const MOST_PIXELS: usize = 1 << 14;
@@ -28,6 +30,8 @@ pub struct ImageFolder {
     pub path: PathBuf,
     /// Names of the classes in the order of their labels; `None` sorts the folders of `train` by name.
     pub classes: Option<Vec<String>>,
+    /// A file with the class of each image of `val` or `test`, if that has no folders of classes.
+    pub labels: Option<PathBuf>,
     /// Height and width of the model's input in pixels.
     pub image_size: usize,
     /// Length in pixels that the shorter side is resized to before the centre crop.
@@ -53,7 +57,7 @@ pub enum FolderHeldOut {
 
 /// Reads JPEG, PNG and WebP images: for training from `train/<class>/`, and for the test from `val/<class>/` or else
 /// `test/<class>/`, at any depth below the class. Classes are sorted by name, unless their order is given; only then may `val/` and
-/// `test/` lack some.
+/// `test/` lack some. With a file of `labels`, these two have their images in no folders.
 ///
 /// An image is decoded whenever it is in a batch; one that cannot be is left out. It is resized by its shorter side (bicubic)
 /// and cropped to its centre. Pixels are those of Pillow's `convert("RGB")`: EXIF orientation is ignored, transparency is
@@ -72,7 +76,7 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, when the system does not let us read a file, or when
 /// of the images that are decoded more cannot be read than may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, classes, skip_at_most, named, reading, .. } = folder;
+    let ImageFolder { path, classes, labels, skip_at_most, named, reading, .. } = folder;
     check_settings(folder)?;
     if !path.join("train").is_dir() {
         return Err(not_laid_out(folder, "has no folder `train`"));
@@ -88,10 +92,11 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         None => train,
     };
     let other = |name: &str| {
-        let found = scan(&path.join(name), reading.quiet)?;
-        match classes {
-            Some(classes) => in_order(classes, found),
-            None => same_classes(&train, found),
+        let found = found(folder, name)?;
+        match (labels, classes) {
+            (Some(labels), _) => labelled(found, labels, &train.classes),
+            (None, Some(classes)) => in_order(classes, found),
+            (None, None) => same_classes(&train, found),
         }
     };
     let test = other(test).map_err(|error| match val {
@@ -151,17 +156,37 @@ pub fn image_folder_split(
     else {
         return Ok(None);
     };
-    let found = scan(&folder.path.join(name), folder.reading.quiet)?;
-    let found = match &folder.classes {
-        Some(classes) => in_order(classes, found)?,
-        None if found.classes.iter().all(|class| known.contains(class)) => in_order(known, found)?,
-        None => found,
+    let found = found(folder, name)?;
+    let found = match (&folder.labels, &folder.classes) {
+        (Some(labels), Some(classes)) => labelled(found, labels, classes)?,
+        // Only the folders of `train` know them.
+        (Some(_), None) if known.is_empty() => return Ok(None),
+        (Some(labels), None) => labelled(found, labels, known)?,
+        (None, Some(classes)) => in_order(classes, found)?,
+        (None, None) if found.classes.iter().all(|class| known.contains(class)) => in_order(known, found)?,
+        (None, None) => found,
     };
     let notes: Vec<String> = found.note(folder.named).into_iter().collect();
     let left_out = Arc::new(LeftOut::new(folder.skip_at_most, folder.named));
     let class_names = found.classes.clone();
     let data = Dataset::of_split(images(found, folder, &left_out), class_names, normalisation.clone());
     Ok(Some(Dataset { notes, ..data }))
+}
+
+/// The images of the split `name`: in folders of classes, or in none if there is a file of labels.
+fn found(folder: &ImageFolder, name: &str) -> Result<Found, DataError> {
+    let found = find(&folder.path.join(name), folder.reading.quiet)?;
+    match (&folder.labels, found.classes.first()) {
+        (None, _) => found.complete(),
+        (Some(_), None) => Ok(found),
+        (Some(_), Some(class)) => {
+            let reason = format!(
+                "is for images in no folders, but `{name}` has folders of classes, such as `{class}`"
+            );
+            Err(DataError::setting(&["labels"], reason)
+                .with_help("leave it out: the folders say the classes"))
+        }
+    }
 }
 
 fn check_settings(folder: &ImageFolder) -> Result<(), DataError> {

@@ -99,6 +99,7 @@ fn image_folder_of(files: &Files) -> ImageFolder {
     ImageFolder {
         path: files.path().to_owned(),
         classes: None,
+        labels: None,
         image_size: 8,
         resize: 8,
         skip_at_most: 0,
