@@ -63,16 +63,8 @@ pub(crate) fn dataset_of_split(
         skip_at_most,
     } = &trial.experiment.data
     {
-        let folder = folder(
-            path,
-            classes,
-            labels,
-            *image_size,
-            *resize,
-            *held_out,
-            *skip_at_most,
-            Scrutiny::default(),
-        );
+        let sizes = [*image_size, resize.unwrap_or(*image_size)];
+        let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, Scrutiny::default());
         let split = image_folder_split(&folder, kind, normalisation, known);
         if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
             return Ok(data);
@@ -94,8 +86,7 @@ fn folder(
     path: &Path,
     classes: &Option<Vec<String>>,
     labels: &Option<PathBuf>,
-    image_size: Count,
-    resize: Option<Count>,
+    [image_size, resize]: [Count; 2],
     held_out: Option<ProperFraction>,
     skip_at_most: u32,
     scrutiny: Scrutiny,
@@ -105,7 +96,7 @@ fn folder(
         classes: classes.clone(),
         labels: labels.clone(),
         image_size: image_size.get(),
-        resize: resize.unwrap_or(image_size).get(),
+        resize: resize.get(),
         skip_at_most: skip_at_most as usize,
         held_out: match held_out {
             Some(_) => FolderHeldOut::Share,
