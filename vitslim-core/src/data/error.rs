@@ -70,7 +70,7 @@ impl DataError {
     }
 
     /// What to do, if the message does not say so.
-    pub fn help(&self) -> Option<&str> {
+    pub fn advice(&self) -> Option<&str> {
         let (Self::File { help, .. } | Self::Setting { help, .. }) = self;
         help.as_deref()
     }

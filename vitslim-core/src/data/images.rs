@@ -85,7 +85,8 @@ impl Images {
                 count
             }
         };
-        let flawed = |(place, reason)| Flawed { path: files.paths[indices[place]].clone(), reason };
+        let flawed =
+            |(place, reason): (usize, String)| Flawed { path: files.paths[indices[place]].clone(), reason };
         files.left_out.add(count.flaws.into_iter().map(flawed))?;
         Ok(count.histogram)
     }

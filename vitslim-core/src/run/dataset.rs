@@ -79,7 +79,7 @@ pub(crate) fn dataset_of_split(
 /// The mistake that `error` tells of.
 fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
     let place = [&["data"], error.place()].concat();
-    trial.document.error(&place, error.to_string(), error.help().map(str::to_owned))
+    trial.document.error(&place, error.to_string(), error.advice().map(str::to_owned))
 }
 
 fn folder(
@@ -120,8 +120,8 @@ fn read(data: &Data, seed: u64, scrutiny: Scrutiny) -> Result<Dataset, DataError
             cifar100(path, *labels, &preparation(*held_out, *augment))
         }
         Data::ImageFolder { path, classes, labels, image_size, resize, held_out, augment, skip_at_most } => {
-            let folder =
-                folder(path, classes, labels, *image_size, *resize, *held_out, *skip_at_most, scrutiny);
+            let sizes = [*image_size, resize.unwrap_or(*image_size)];
+            let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, scrutiny);
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
         Data::Random { image_size, channels, classes, images } => {

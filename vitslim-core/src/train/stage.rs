@@ -133,7 +133,7 @@ impl StageRun<'_> {
 
     /// The error of a stage whose images cannot be read.
     pub(super) fn unreadable(&self, error: &DataError) -> TrainError {
-        let (stage, help) = (self.stage.name(), error.help().map(str::to_owned));
+        let (stage, help) = (self.stage.name(), error.advice().map(str::to_owned));
         TrainError::Failed { stage, reason: error.to_string(), help }
     }
 

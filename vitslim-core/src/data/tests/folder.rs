@@ -124,7 +124,7 @@ fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
     );
     assert!(told.contains("val/dog/empty.jpg` is empty"), "{told}");
     assert_eq!(told.matches("broken.png").count(), 1, "{told}");
-    assert!(error.help().unwrap().contains("`skip_at_most: 2` (it is 1)"));
+    assert!(error.advice().unwrap().contains("`skip_at_most: 2` (it is 1)"));
 
     let data = image_folder(&folder(2), &preparation(0.25)).unwrap();
     assert_eq!([data.train.len() + data.held_out.len(), data.test.len()], [9, 5]);

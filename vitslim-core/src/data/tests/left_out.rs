@@ -46,7 +46,7 @@ fn batches(part: &Arc<Split>, size: usize, threads: usize) -> (Vec<Images>, Opti
         match batch {
             Ok(batch) => read.push(images(&batch)),
             Err(error) => {
-                let told = format!("{error} ({})", error.help().unwrap());
+                let told = format!("{error} ({})", error.advice().unwrap());
                 // Each time, the files are in another folder.
                 return (read, Some(told.split('`').step_by(2).collect()));
             }
