@@ -209,7 +209,7 @@ fn the_content_of_a_folder_is_what_it_was_in_earlier_versions() {
         assert_eq!(content.train.sha256, "fd3ae8640b8bff9f37c785ef6518b6e133ae1008f7df358fc5fe52404be6e282");
         assert_eq!(content.test.sha256, "db5309da82da95ec129dd3cb7de400e4d26d02014eb14d8b940e757db5615271");
         let again = image_folder(&folder, &preparation(0.25)).unwrap();
-        assert_eq!((again.normalisation, again.content()), (data.normalisation.clone(), content));
+        assert_eq!((&again.normalisation, again.content()), (&data.normalisation, content));
     }
 }
 

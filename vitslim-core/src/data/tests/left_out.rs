@@ -88,8 +88,8 @@ fn one_too_many_ends_the_epoch_at_the_same_batch_for_any_number_of_threads() {
     }
     // Those that were met before are not counted again.
     let (_files, part) = train(&[0, 3, 6, 9, 12], 5);
-    assert_eq!(batches(&part, 2, 2).1, None);
-    assert_eq!(batches(&part, 2, 2).1, None);
+    assert_eq!(batches(&part, 4, 2).1, None);
+    assert_eq!(batches(&part, 4, 2).1, None);
 }
 
 #[test]
