@@ -1,7 +1,8 @@
-//! The index of a folder: the digest of each file, by its name, its size and the time when it was last modified. Who asks again for the
+//! The index of a folder: the digest of each file, by its name and by its size, time of modification and inode. Who asks again for the
 //! digests of an unchanged folder reads no file.
 
 use std::collections::HashMap;
+use std::fs::Metadata;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -74,20 +75,32 @@ struct Stamp {
     size: u64,
     /// When it was last modified, in nanoseconds since 1970.
     modified: i128,
+    /// Its number in the file system. It tells two files that exchanged their names: many may have the same size and time.
+    inode: u64,
 }
 
 impl Stamp {
     /// The stamp of the file at `path`, or why there is none.
     fn of(path: &Path) -> Result<Self, String> {
-        let found = path.metadata().and_then(|found| Ok((found.len(), found.modified()?)));
-        let (size, modified) = found.map_err(|error| refused(&error))?;
-        Ok(Self { size, modified: nanoseconds(modified) })
+        let found = path.metadata().and_then(|found| Ok((found.modified()?, found)));
+        let (modified, found) = found.map_err(|error| refused(&error))?;
+        Ok(Self { size: found.len(), modified: nanoseconds(modified), inode: inode(&found) })
     }
 
     /// Whether a change of the file after the time `now` changes its stamp.
     fn is_settled(&self, now: SystemTime) -> bool {
         self.modified + (UNSETTLED.as_nanos() as i128) < nanoseconds(now)
     }
+}
+
+#[cfg(unix)]
+fn inode(found: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(found)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> u64 {
+    0
 }
 
 fn nanoseconds(time: SystemTime) -> i128 {

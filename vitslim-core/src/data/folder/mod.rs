@@ -69,7 +69,7 @@ pub enum FolderHeldOut {
 /// The normalisation is computed from at most 2000 training images.
 ///
 /// All files are read once, to know what the dataset contains. That and the normalisation are kept: the next time, only files
-/// are read that are new, or whose size or time of modification changed.
+/// are read that are new, or whose size, time of modification or inode changed.
 ///
 /// # Errors
 ///

@@ -117,6 +117,22 @@ fn a_change_that_keeps_size_and_time_is_seen_by_whoever_reads_all_anew() {
     assert_eq!(indexed.read(), (anew, vec![]), "the index is that of the last time");
 }
 
+/// Files that were unpacked from an archive may all have the same time.
+#[cfg(unix)]
+#[test]
+fn files_of_one_size_and_time_that_exchange_their_names_are_read_again() {
+    let indexed = Indexed::new();
+    let time = indexed.at("a/1").metadata().unwrap().modified().unwrap();
+    File::options().write(true).open(indexed.at("b/1")).unwrap().set_modified(time).unwrap();
+    let (known, _) = indexed.read();
+    for (from, to) in [("a/1", "x"), ("b/1", "a/1"), ("x", "b/1")] {
+        std::fs::rename(indexed.at(from), indexed.at(to)).unwrap();
+    }
+    let (found, read) = indexed.read();
+    assert_eq!(read, ["a/1", "b/1"]);
+    assert_eq!([found[0].1, found[2].1], [known[2].1, known[0].1]);
+}
+
 #[test]
 fn a_damaged_index_is_made_again() {
     let indexed = Indexed::new();
