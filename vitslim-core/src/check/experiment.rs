@@ -11,7 +11,7 @@ use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
 use crate::run::{
-    Cutting, PreparedBudget, Pretrained, config, config_error, dataset, dataset_naming_all, facts, keys,
+    Cutting, PreparedBudget, Pretrained, Scrutiny, config, config_error, dataset_under, facts, keys,
     pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
@@ -21,9 +21,9 @@ use crate::weights::Fitted;
 const SPLIT_NORMALISES: &str = "images are normalised by mean and std of the training split, which may not be how these weights were \
      trained: `normalise` in `data` changes that, as in `normalise: ImageNet`";
 
-/// Checks the data of `trial`, its architecture, and whether they fit together. Nothing is trained and nothing is written. If
-/// `all`, every file that cannot be used is named, else the first ones.
-pub fn check_experiment<A: Architecture>(trial: &Trial, all: bool) -> ExperimentCheck {
+/// Checks the data of `trial`, looked at as closely as `scrutiny` says, its architecture, and whether they fit together. Nothing is
+/// trained, and nothing is written but what is kept of the images of a folder.
+pub fn check_experiment<A: Architecture>(trial: &Trial, scrutiny: Scrutiny) -> ExperimentCheck {
     let experiment = &trial.experiment;
     let mut check = ExperimentCheck {
         name: experiment.name.as_str().to_owned(),
@@ -31,8 +31,7 @@ pub fn check_experiment<A: Architecture>(trial: &Trial, all: bool) -> Experiment
         preset: experiment.model.preset.clone(),
         ..ExperimentCheck::default()
     };
-    let read = if all { dataset_naming_all } else { dataset };
-    let data = match read(trial) {
+    let data = match dataset_under(trial, scrutiny) {
         Ok(data) => {
             check.reasons.extend(reasons(&unfit(trial, &data)));
             Some(data)

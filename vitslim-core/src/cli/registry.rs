@@ -14,7 +14,7 @@ use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
-    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Setting, Subnet, Target,
+    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Scrutiny, Setting, Subnet, Target,
     config_mistakes, evaluate, evaluate_subnet, execute,
 };
 use crate::terminal::say;
@@ -33,8 +33,8 @@ pub struct Registry {
 pub(super) struct Commands {
     /// Finds mistakes in its configuration, as far as the file shows them.
     mistakes: fn(&Document) -> Vec<ExperimentError>,
-    /// Checks the trial and its architecture, and names all files that cannot be used if asked to.
-    pub check: fn(&Trial, bool) -> ExperimentCheck,
+    /// Checks the trial and its architecture.
+    pub check: fn(&Trial, Scrutiny) -> ExperimentCheck,
     /// Plans a run of the trial.
     pub plan: fn(&Trial, &mut Planning) -> Result<PlannedTrial, RunError>,
     /// Writes the trial as a file with every default spelled out.
@@ -165,7 +165,7 @@ impl Registry {
 }
 
 fn run<A: Architecture>(trial: &Trial, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
-    let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut Known::default())?;
+    let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut Known::quiet(setting.quiet))?;
     for note in &prepared.data.notes {
         say(format_args!("data: {note}"));
     }

@@ -3,14 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use rand::seq::index::sample;
-use rayon::prelude::*;
 
 use super::augment::Augment;
 use super::content::{DataContent, SplitContent};
 use super::error::DataError;
 use super::holdout::hold_out;
 use super::images::Images;
-use super::normalisation::{Histogram, Normalisation};
+use super::normalisation::Normalisation;
 use super::random::Choice;
 use super::shape::ImageShape;
 use super::split::{Chosen, Split};
@@ -82,7 +81,7 @@ impl Dataset {
         Self { normalisation, train, held_out, test, ..self }
     }
 
-    /// What it contains. The images are hashed when this is first asked for.
+    /// What it contains. The images are hashed when this is first asked for; what is kept of image files is taken from there.
     pub fn content(&self) -> &DataContent {
         self.content.get_or_init(|| {
             let Self { train, held_out, test, class_names, .. } = self;
@@ -146,22 +145,15 @@ impl Dataset {
 
 fn normalisation(train: &Chosen, seed: u64) -> Result<Normalisation, DataError> {
     let Chosen { images, indices } = train;
-    let shape = images.shape;
     let sampled = match images.are_files() && indices.len() > SAMPLED_IMAGES {
         true => sample(&mut Choice::Sample.generator(seed), indices.len(), SAMPLED_IMAGES).into_vec(),
         false => (0..indices.len()).collect(),
     };
-    let empty = || (Histogram::new(shape.channels), vec![0; shape.values()]);
-    let count = |(mut histogram, mut image): (Histogram, Vec<u8>), &place: &usize| {
-        images.read(indices[place], &mut image)?;
-        histogram.add(&image, shape);
-        Ok((histogram, image))
-    };
-    let histogram = sampled
-        .par_iter()
-        .try_fold(empty, count)
-        .map(|counted| counted.map(|(histogram, _)| histogram))
-        .try_reduce(|| Histogram::new(shape.channels), |a, b| Ok(a.merge(b)))?;
+    let sampled: Vec<usize> = sampled.into_iter().map(|place| indices[place]).collect();
+    let histogram = images.histogram(&sampled)?;
+    if histogram.images() == 0 {
+        return Err(DataError::setting(&["path"], "leads to training images of which none can be read"));
+    }
     histogram.normalisation(images.white).ok_or_else(|| {
         DataError::setting(
             &["path"],

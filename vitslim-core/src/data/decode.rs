@@ -1,6 +1,7 @@
 //! Reads an image file.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -10,7 +11,7 @@ use image::{
 };
 
 use super::files::foreign;
-use super::jpeg::Jpeg;
+use super::jpeg::{Jpeg, frame};
 use crate::input_file;
 use crate::panics::attempt;
 
@@ -18,7 +19,7 @@ use crate::panics::attempt;
 const MOST_ELONGATED: u32 = 100;
 
 /// Most bytes of an image, as a file and decoded: a damaged header can announce any number.
-const MOST_BYTES: u64 = 1 << 29;
+pub(super) const MOST_BYTES: u64 = 1 << 29;
 
 /// The pixels of an image, and what was ignored.
 #[derive(Debug)]
@@ -30,62 +31,113 @@ pub(super) struct Decoded {
     pub(super) is_transparent: bool,
 }
 
-/// Reads the image at `path`. The format is that of the content, whatever the name.
-///
-/// # Errors
-///
-/// What is wrong with the file, a sentence without its subject.
-pub(super) fn read_image(path: &Path) -> Result<Decoded, String> {
-    decode(read_file(path)?)
+/// Why an image cannot be read: a sentence without its subject.
+#[derive(Debug)]
+pub(super) enum Unreadable {
+    /// Its file is no whole image, whenever it is read.
+    Flawed(String),
+    /// The system does not let us read its file, this time.
+    Refused(String),
 }
 
-/// The bytes of the image file at `path`.
-///
-/// # Errors
-///
-/// Why it cannot be read, a sentence without its subject.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    input_file::read(path, MOST_BYTES).map_err(|error| format!("cannot be read: {error}"))
-}
-
-/// The image in the file with the content `bytes`.
-///
-/// # Errors
-///
-/// What is wrong with the file, a sentence without its subject.
-pub(super) fn decode(mut bytes: Vec<u8>) -> Result<Decoded, String> {
-    if bytes.is_empty() {
-        return Err("is empty".to_owned());
+impl Unreadable {
+    fn refused(error: std::io::Error) -> Self {
+        Self::Refused(format!("cannot be read: {error}"))
     }
-    // JPEG decoders have been known to panic on damaged files.
-    attempt(|| decode_format(&mut bytes)).unwrap_or_else(|said| Err(format!("is damaged: {said}")))
 }
 
-fn decode_format(bytes: &mut Vec<u8>) -> Result<Decoded, String> {
-    let damaged = |error: ImageError| format!("is damaged: {error}");
-    let format = match guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => {
-            let jpeg = Jpeg::open(bytes)?;
-            let (width, height) = jpeg.dimensions();
-            check_size(width, height, 3 * u64::from(width) * u64::from(height))?;
-            return Ok(Decoded {
-                is_rotated: jpeg.is_rotated(),
-                is_transparent: false,
-                image: jpeg.pixels()?,
-            });
+impl From<String> for Unreadable {
+    fn from(reason: String) -> Self {
+        Self::Flawed(reason)
+    }
+}
+
+/// Reads the image at `path`. The format is that of the content, whatever the name. Its length and what its header announces are judged
+/// before more of it is read.
+///
+/// # Errors
+///
+/// What is wrong with the file.
+pub(super) fn read_image(path: &Path) -> Result<Decoded, Unreadable> {
+    let file = input_file::open(path).map_err(Unreadable::refused)?;
+    let length = file.metadata().map_err(Unreadable::refused)?.len();
+    if length > MOST_BYTES {
+        return Err(too_long());
+    }
+    let mut file = BufReader::with_capacity(1 << 16, file);
+    // JPEG decoders have been known to panic on damaged files.
+    attempt(|| decode(&mut file, length)).unwrap_or_else(|said| Err(format!("is damaged: {said}").into()))
+}
+
+fn too_long() -> Unreadable {
+    format!("cannot be read: it has more than the {} MiB that are read", MOST_BYTES >> 20).into()
+}
+
+/// Decodes `file`, which has `length` bytes.
+fn decode(file: &mut BufReader<File>, length: u64) -> Result<Decoded, Unreadable> {
+    let start = file.fill_buf().map_err(Unreadable::refused)?;
+    if start.is_empty() {
+        return Err("is empty".to_owned().into());
+    }
+    match guess_format(start) {
+        Ok(ImageFormat::Jpeg) => decode_jpeg(file),
+        Ok(ImageFormat::WebP) if announced(start).is_none_or(|announced| announced > length) => {
+            Err("is a WebP image that ends too early".to_owned().into())
         }
-        Ok(format @ (ImageFormat::Png | ImageFormat::WebP)) => format,
-        other => return Err(no_image(bytes, other.ok())),
-    };
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+        Ok(format @ (ImageFormat::Png | ImageFormat::WebP)) => decode_format(file, format),
+        other => Err(no_image(start, other.ok()).into()),
+    }
+}
+
+/// The length of the WebP file that begins with `start`, as its RIFF header announces it. What is missing at the end, the decoder may
+/// make up.
+fn announced(start: &[u8]) -> Option<u64> {
+    let length = start.get(4..)?.first_chunk()?;
+    Some(u64::from(u32::from_le_bytes(*length)) + 8)
+}
+
+fn decode_jpeg(file: &mut BufReader<File>) -> Result<Decoded, Unreadable> {
+    // Where there is none, what follows says what is wrong.
+    if let Some([width, height]) = frame(file).filter(|sides| !sides.contains(&0)) {
+        check_jpeg_size(width.into(), height.into())?;
+    }
+    let mut bytes = Vec::new();
+    file.rewind().map_err(Unreadable::refused)?;
+    // Some files have more than they say.
+    let length = file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(Unreadable::refused)?;
+    if length as u64 > MOST_BYTES {
+        return Err(too_long());
+    }
+    let jpeg = Jpeg::open(&mut bytes)?;
+    let (width, height) = jpeg.dimensions();
+    check_jpeg_size(width, height)?;
+    Ok(Decoded { is_rotated: jpeg.is_rotated(), is_transparent: false, image: jpeg.pixels()? })
+}
+
+fn check_jpeg_size(width: u32, height: u32) -> Result<(), String> {
+    check_size(width, height, 3 * u64::from(width) * u64::from(height))
+}
+
+fn decode_format(file: &mut BufReader<File>, format: ImageFormat) -> Result<Decoded, Unreadable> {
+    let mut decoder = ImageReader::with_format(file, format).into_decoder().map_err(undecodable)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, decoder.total_bytes())?;
     // EXIF that cannot be read is ignored.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let is_transparent = decoder.color_type().has_alpha();
-    let image = rgb(DynamicImage::from_decoder(decoder).map_err(damaged)?);
+    let image = rgb(DynamicImage::from_decoder(decoder).map_err(undecodable)?);
     Ok(Decoded { image, is_rotated: orientation != Orientation::NoTransforms, is_transparent })
+}
+
+fn undecodable(error: ImageError) -> Unreadable {
+    // Decoders call it so, too, when a file ends too early or is not what they expect.
+    const OF_CONTENT: [ErrorKind; 4] =
+        [ErrorKind::UnexpectedEof, ErrorKind::InvalidData, ErrorKind::InvalidInput, ErrorKind::Other];
+
+    match error {
+        ImageError::IoError(error) if !OF_CONTENT.contains(&error.kind()) => Unreadable::refused(error),
+        error => Unreadable::Flawed(format!("is damaged: {error}")),
+    }
 }
 
 /// What a file is that is no image of a format that is read.

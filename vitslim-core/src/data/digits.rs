@@ -100,7 +100,7 @@ mod tests {
         // The first line of the file.
         let Pixels::Memory(pixels) = &all.pixels else { panic!("{all:?}") };
         assert_eq!(pixels[1..9], [0, 5, 13, 9, 1, 0, 0, 0]);
-        let values = data.train.values(&(0..1097).collect::<Vec<_>>(), None).unwrap();
+        let values = data.train.values(&(0..1097).collect::<Vec<_>>(), None).unwrap().values;
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let square = values.iter().map(|pixel| pixel * pixel).sum::<f32>();
         let std = (square / values.len() as f32).sqrt();

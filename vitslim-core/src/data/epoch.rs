@@ -9,6 +9,7 @@ use rand::seq::SliceRandom;
 
 use super::augment::Mixing;
 use super::batch::{Batch, Mixed, Order};
+use super::split::Seen;
 use super::{DataError, Moment, Split};
 
 /// Which images are in which batch.
@@ -48,8 +49,8 @@ impl Batches {
         }
     }
 
-    /// The normalised values of the images of a step.
-    fn values(&self, step: usize) -> Result<Vec<f32>, DataError> {
+    /// What is seen of the images of a step.
+    fn values(&self, step: usize) -> Prepared {
         self.part.values(self.indices(step), self.moment(step))
     }
 }
@@ -81,15 +82,16 @@ impl Epoch {
     fn batch(&self, step: usize) -> Result<Batch, DataError> {
         let Batches { part, epoch, .. } = &*self.batches;
         // A thread that could not be started, or broke off, has prepared nothing.
-        let values = self.threads.values(step).unwrap_or_else(|| self.batches.values(step))?;
-        let indices = self.batches.indices(step);
+        let seen = self.threads.values(step).unwrap_or_else(|| self.batches.values(step))?;
+        // Here, in the order of the batches: the threads prepare them in any.
+        let Seen { values, indices, .. } = part.leave_out(seen)?;
         let mixed = part.mixing(self.batches.moment(step)).map(|Mixing { share, .. }| {
             let reversed: Vec<usize> = indices.iter().rev().copied().collect();
             Mixed { labels: part.labels(&reversed, &self.device), share }
         });
         Ok(Batch {
             images: part.tensor(values, &self.device),
-            labels: part.labels(indices, &self.device),
+            labels: part.labels(&indices, &self.device),
             mixed,
             epoch: *epoch,
             step,
@@ -120,8 +122,8 @@ struct Threads {
     handles: Vec<JoinHandle<()>>,
 }
 
-/// The values of a batch, or why there are none.
-type Prepared = Result<Vec<f32>, DataError>;
+/// What is seen of the images of a batch, or why nothing is.
+type Prepared = Result<Seen, DataError>;
 
 impl Threads {
     fn start(batches: &Arc<Batches>, threads: usize) -> Self {

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::terminal::printable;
 
 /// Data that cannot be used. The message is a sentence in lower case that starts with the file or the setting.
-#[derive(Debug, Error)]
+#[derive(Debug, Error, Diagnostic)]
 pub enum DataError {
     /// A file or folder that cannot be used.
     #[error("`{}` {reason}", shown(.path))]
@@ -17,6 +18,7 @@ pub enum DataError {
         /// What is wrong with it, a sentence without its subject.
         reason: String,
         /// What to do about it, if the reason does not say so.
+        #[help]
         help: Option<String>,
     },
     /// A setting that does not fit the data.
@@ -27,6 +29,7 @@ pub enum DataError {
         /// What is wrong with it, a sentence without its subject.
         reason: String,
         /// What to do about it, if the reason does not say so.
+        #[help]
         help: Option<String>,
     },
 }
@@ -47,6 +50,17 @@ impl DataError {
         self
     }
 
+    /// The error of a file of labels.
+    pub(super) fn of_labels(self) -> Self {
+        match self {
+            Self::File { path, reason, help } => {
+                let reason = format!("leads to `{}`, which {reason}", shown(&path));
+                Self::Setting { setting: &["labels"], reason, help }
+            }
+            other @ Self::Setting { .. } => other,
+        }
+    }
+
     /// The setting to point at: for a file, the path.
     pub fn place(&self) -> &'static [&'static str] {
         match self {
@@ -56,7 +70,7 @@ impl DataError {
     }
 
     /// What to do, if the message does not say so.
-    pub fn help(&self) -> Option<&str> {
+    pub fn advice(&self) -> Option<&str> {
         let (Self::File { help, .. } | Self::Setting { help, .. }) = self;
         help.as_deref()
     }

@@ -3,6 +3,9 @@
 //! A scan that ends too early is found by its codes. In a progressive JPEG, scans that refine have bits without codes too: if some of
 //! those are missing, what the scan adds to the precision of the last coefficients is made up.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+
 use image::RgbImage;
 use image::metadata::Orientation;
 use zune_jpeg::JpegDecoder;
@@ -27,6 +30,32 @@ const FIRST: [u8; 12] = [0xff, 0xda, 0, 8, 1, 0, 0, 0, 0, 0x10, 0, 0];
 const NONE: u8 = 0;
 const YCC: u8 = 1;
 const YCCK: u8 = 2;
+
+/// Width and height that the frame header of the JPEG `file` announces, which is read no further; `None` if there is none before the scan.
+pub(super) fn frame(file: &mut BufReader<File>) -> Option<[u16; 2]> {
+    loop {
+        file.skip_until(0xff).ok()?;
+        let mut kind = [0xff];
+        while kind == [0xff] {
+            file.read_exact(&mut kind).ok()?;
+        }
+        match kind[0] {
+            // They stand alone.
+            0 | 1 | 0xd0..=0xd8 => continue,
+            END | 0xda => return None,
+            _ => {}
+        }
+        let mut head = [0; 2];
+        file.read_exact(&mut head).ok()?;
+        if matches!(kind[0], 0xc0..=0xcf) && !matches!(kind[0], 0xc4 | 0xc8 | 0xcc) {
+            let mut frame = [0; 5];
+            file.read_exact(&mut frame).ok()?;
+            let [_, height @ .., w0, w1] = frame;
+            return Some([u16::from_be_bytes([w0, w1]), u16::from_be_bytes(height)]);
+        }
+        file.seek_relative(i64::from(u16::from_be_bytes(head)).saturating_sub(2).max(0)).ok()?;
+    }
+}
 
 /// A JPEG whose segments are read, and whose pixels are not.
 pub(super) struct Jpeg<'a>(JpegDecoder<ZCursor<&'a [u8]>>);

@@ -11,7 +11,8 @@ use super::epoch::Epoch;
 /// Threads that read the images of a folder ahead, unless a loader is told otherwise.
 const FOLDER_THREADS: usize = 2;
 
-/// Batches of a part of a dataset. The last one of an epoch has what is left, but in training all are full.
+/// Batches of a part of a dataset. The last one of an epoch has what is left, but in training all are full. An image that cannot be read
+/// is missing from its batch.
 ///
 /// A batch depends on seed, stage, epoch and step alone: it is the same for any number of threads.
 #[derive(Clone, Debug)]

@@ -2,10 +2,11 @@
 //!
 //! [`digits`], [`idx`], [`cifar10`], [`cifar100`] and [`image_folder`] read a [`Dataset`], and [`random()`] generates one; a
 //! [`Loader`] makes batches of one of its splits. Whatever is wrong with the files is found while reading, before anything is
-//! trained.
+//! trained; but the images of a folder are decoded when they are in a batch.
 
 mod augment;
 mod batch;
+mod cache;
 mod cifar;
 mod content;
 mod crop;
@@ -18,12 +19,17 @@ mod files;
 mod folder;
 mod holdout;
 mod idx;
+mod image_files;
 mod images;
+mod index;
 mod jpeg;
+mod left_out;
 mod loader;
 mod noise;
 mod normalisation;
+mod progress;
 mod random;
+mod reading;
 mod shape;
 mod split;
 #[cfg(test)]
@@ -31,6 +37,7 @@ mod tests;
 
 pub use augment::{Augment, AutoAugment, Fill, RandomCrop};
 pub use batch::{Batch, Mixed, Order, full_batches, images_of_epoch};
+pub use cache::Cache;
 pub use cifar::{CifarLabels, cifar10, cifar100};
 pub use content::{DataContent, SplitContent, SplitKind};
 pub use dataset::{Dataset, Preparation};
@@ -43,5 +50,6 @@ pub use loader::Loader;
 pub use noise::random;
 pub use normalisation::Normalisation;
 pub use random::{Moment, Stage};
+pub use reading::Reading;
 pub use shape::ImageShape;
 pub use split::Split;

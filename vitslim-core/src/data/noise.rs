@@ -68,7 +68,7 @@ mod tests {
     const SHAPE: ImageShape = ImageShape { channels: 3, size: 8 };
 
     fn values(data: &Dataset) -> Vec<f32> {
-        data.train.values(&[0, 1], None).unwrap()
+        data.train.values(&[0, 1], None).unwrap().values
     }
 
     #[test]

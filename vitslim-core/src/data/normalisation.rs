@@ -30,15 +30,16 @@ impl Normalisation {
 }
 
 /// How often each pixel value occurs in each channel. Counts are exact, so the order of the images does not matter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Histogram {
-    counts: Vec<[u64; 256]>,
+    /// Of each channel, a count for each of the 256 pixel values.
+    counts: Vec<Vec<u64>>,
     images: usize,
 }
 
 impl Histogram {
     pub(super) fn new(channels: usize) -> Self {
-        Self { counts: vec![[0; 256]; channels], images: 0 }
+        Self { counts: vec![vec![0; 256]; channels], images: 0 }
     }
 
     /// Counts the pixels of `image`, `[channels, height, width]`.
@@ -49,6 +50,11 @@ impl Histogram {
             }
         }
         self.images += 1;
+    }
+
+    /// Number of images.
+    pub(super) fn images(&self) -> usize {
+        self.images
     }
 
     #[must_use]
@@ -64,7 +70,7 @@ impl Histogram {
 
     /// Mean and std, or `None` if every channel is constant.
     pub(super) fn normalisation(&self, white: u8) -> Option<Normalisation> {
-        let moments = |counts: &[u64; 256]| {
+        let moments = |counts: &Vec<u64>| {
             let values = || counts.iter().enumerate().map(|(pixel, &count)| (pixel as f64, count as f64));
             let white = f64::from(white);
             let count: f64 = values().map(|(_, count)| count).sum();
@@ -72,7 +78,7 @@ impl Histogram {
             let squares = values().map(|(pixel, count)| (pixel / white - mean).powi(2) * count).sum::<f64>();
             (mean as f32, (squares / count).sqrt() as f32)
         };
-        let varies = |counts: &[u64; 256]| counts.iter().filter(|&&count| count > 0).count() > 1;
+        let varies = |counts: &Vec<u64>| counts.iter().filter(|&&count| count > 0).count() > 1;
         if !self.counts.iter().any(varies) {
             return None;
         }

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::augment::{Mixing, Raster, View};
 use super::images::Images;
+use super::left_out::Flawed;
 use super::{Augment, DataError, ImageShape, Moment};
 
 /// One split of a dataset: training, validation or test. Clones share the images.
@@ -54,13 +55,35 @@ impl Split {
         self.images.are_files()
     }
 
-    /// The images `indices`, normalised, `[images, channels, height, width]`.
+    /// The images `indices` without those that cannot be read, normalised, `[images, channels, height, width]`.
     ///
     /// # Errors
     ///
-    /// When the file of an image cannot be read.
+    /// When too many cannot be read, or none can.
     pub fn images(&self, indices: &[usize], device: &Device) -> Result<Tensor<4>, DataError> {
-        Ok(self.tensor(self.values(indices, None)?, device))
+        let seen = self.values(indices, None)?;
+        Ok(self.tensor(self.leave_out(seen)?.values, device))
+    }
+
+    /// The first `count` images that can be read, normalised, `[count, channels, height, width]`, and their labels, `[count]`: from
+    /// the first on again if there are fewer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Split::images`].
+    pub fn first(&self, count: usize, device: &Device) -> Result<(Tensor<4>, Tensor<1, Int>), DataError> {
+        let (mut seen, mut left) = (Seen::default(), 0..self.len());
+        while seen.indices.len() < count && !left.is_empty() {
+            let next: Vec<usize> = left.by_ref().take(count - seen.indices.len()).collect();
+            let Seen { mut values, mut indices, mut flawed } = self.values(&next, None)?;
+            seen.values.append(&mut values);
+            seen.indices.append(&mut indices);
+            seen.flawed.append(&mut flawed);
+        }
+        let Seen { values, indices, .. } = self.leave_out(seen)?;
+        let values: Vec<f32> = values.iter().copied().cycle().take(count * self.shape().values()).collect();
+        let indices: Vec<usize> = indices.iter().copied().cycle().take(count).collect();
+        Ok((self.tensor(values, device), self.labels(&indices, device)))
     }
 
     /// The labels of the images `indices`, `[images]`.
@@ -75,45 +98,76 @@ impl Split {
     }
 
     /// The normalised values of the images `indices`, augmented as of the `moment` of a training.
-    pub(super) fn values(&self, indices: &[usize], moment: Option<Moment>) -> Result<Vec<f32>, DataError> {
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let us read the file of an image.
+    pub(super) fn values(&self, indices: &[usize], moment: Option<Moment>) -> Result<Seen, DataError> {
         let shape = self.shape();
         let mut draws = moment.map(Moment::augmentation);
         let mut image = vec![0; shape.values()];
-        let mut values = Vec::with_capacity(indices.len() * shape.values());
+        let mut seen = Seen::default();
+        seen.values.reserve_exact(indices.len() * shape.values());
         for &index in indices {
-            let place = self.indices[index];
+            // Drawn for each, so that one that cannot be read does not change what the others get.
             let view = draws.as_mut().map_or_else(View::default, |draws| self.augment.draw(draws));
-            match moment.filter(|_| self.augment.changes_images()) {
+            let place = self.indices[index];
+            let flawed = match moment.filter(|_| self.augment.changes_images()) {
                 None => {
-                    self.images.read(place, &mut image)?;
-                    view.append(&image, shape, &self.table, &mut values);
+                    let flawed = self.images.read(place, &mut image)?;
+                    if flawed.is_none() {
+                        view.append(&image, shape, &self.table, &mut seen.values);
+                    }
+                    flawed
                 }
-                Some(moment) => {
-                    let changed = self.changed(place, view, moment)?;
-                    let first = values.len();
-                    View::default().append(&changed.pixels, shape, &self.table, &mut values);
-                    self.augment.erase(&mut values[first..], shape, moment, place);
-                }
+                Some(moment) => match self.changed(place, view, moment)? {
+                    Ok(changed) => {
+                        let first = seen.values.len();
+                        View::default().append(&changed.pixels, shape, &self.table, &mut seen.values);
+                        self.augment.erase(&mut seen.values[first..], shape, moment, place);
+                        None
+                    }
+                    Err(flawed) => Some(flawed),
+                },
+            };
+            match flawed {
+                None => seen.indices.push(index),
+                Some(flawed) => seen.flawed.push(flawed),
             }
         }
         if let Some(mixing) = self.mixing(moment) {
-            mixing.apply(&mut values, shape.values(), shape.size);
+            mixing.apply(&mut seen.values, shape.values(), shape.size);
         }
-        Ok(values)
+        Ok(seen)
+    }
+
+    /// `seen`, after what cannot be read was counted, and named on the terminal if it was not met before.
+    ///
+    /// # Errors
+    ///
+    /// When too many cannot be read, or none of these can.
+    pub(super) fn leave_out(&self, mut seen: Seen) -> Result<Seen, DataError> {
+        let flawed = std::mem::take(&mut seen.flawed);
+        let error = flawed.first().filter(|_| seen.indices.is_empty()).map(|Flawed { path, reason }| {
+            let reason = format!("{reason}, and no other image of its batch can be read");
+            DataError::file(path, reason).with_help("`vitslim check --images` says which images are damaged")
+        });
+        self.images.leave_out(flawed)?;
+        error.map_or(Ok(seen), Err)
     }
 
     /// The image at `place` among the images, augmented as of `moment`, before normalisation.
-    fn changed(&self, place: usize, view: View, moment: Moment) -> Result<Raster, DataError> {
+    fn changed(&self, place: usize, view: View, moment: Moment) -> Result<Result<Raster, Flawed>, DataError> {
         let shape = self.shape();
         let source = match self.augment.crop {
             Some(_) => self.images.read_whole(place)?,
             None => {
                 let mut image = vec![0; shape.values()];
-                self.images.read(place, &mut image)?;
-                Raster::new(shape.size, shape.size, image)
+                let flawed = self.images.read(place, &mut image)?;
+                flawed.map_or_else(|| Ok(Raster::new(shape.size, shape.size, image)), Err)
             }
         };
-        Ok(self.augment.changed(source, shape.size, view, &self.mean, moment, place))
+        Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, place)))
     }
 
     /// How the images of a batch are mixed at the `moment` of a training.
@@ -148,6 +202,17 @@ fn mean_pixels(table: &[[f32; 256]]) -> Arc<[u8]> {
         })
     };
     table.iter().filter_map(closest).collect()
+}
+
+/// What is seen of some images.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The normalised values of those that can be read.
+    pub(super) values: Vec<f32>,
+    /// Which these are.
+    pub(super) indices: Vec<usize>,
+    /// The others.
+    flawed: Vec<Flawed>,
 }
 
 /// A selection of images.

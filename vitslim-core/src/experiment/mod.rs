@@ -36,8 +36,8 @@ pub use self::nearest::{did_you_mean, nearest};
 pub use self::parse::parse;
 pub use self::schema::{
     Budget, Count, CutRule, Data, Experiment, Finite, Fraction, Freeze, Keep, Keyed, LayerDecay, Loss, Masks,
-    Model, NonNegative, Normalise, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName, Schedule, Search,
-    SearchedDimension, Training,
+    Model, NonNegative, Normalise, Optimizer, Portion, Positive, ProperFraction, Rate, Raw, RunName,
+    Schedule, Search, SearchedDimension, Training,
 };
 pub use self::source::{Source, Span};
 pub(crate) use self::sweep::shortened;

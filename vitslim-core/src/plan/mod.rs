@@ -23,6 +23,11 @@ pub struct Planning {
 }
 
 impl Planning {
+    /// Without times; if `quiet`, it is not told how far reading the data is.
+    pub(crate) fn quiet(quiet: bool) -> Self {
+        Self { known: Known::quiet(quiet), ..Self::default() }
+    }
+
     /// Estimates times too, from steps that it takes on `device`.
     pub fn measuring_on(device: Device) -> Self {
         Self { times: Some(Times::new(device)), ..Self::default() }

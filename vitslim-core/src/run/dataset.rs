@@ -1,10 +1,10 @@
 //! Reads the data of an experiment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::data::{
-    Augment, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
-    SplitKind, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
+    Augment, Cache, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
+    Reading, SplitKind, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
 };
 use crate::experiment::{Count, Data, ExperimentErrors, Normalise, ProperFraction, Trial};
 use crate::terminal::counted;
@@ -14,6 +14,16 @@ const NAMED: usize = 5;
 
 /// Mean and std of ImageNet's red, green and blue, as torchvision and timm have them.
 const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+/// How closely data are looked at, and how loudly.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scrutiny {
+    /// Whether errors and notes name every file, not only the first ones.
+    pub all: bool,
+    /// Whether every image of a folder is read and decoded.
+    pub images: bool,
+    /// Whether to hide how far that is.
+    pub quiet: bool,
+}
 
 /// Reads the data of `trial`.
 ///
@@ -21,21 +31,17 @@ const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.
 ///
 /// The mistakes in the data, at the value that leads to them.
 pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
-    dataset_naming(trial, NAMED)
+    dataset_under(trial, Scrutiny::default())
 }
 
-/// [`dataset`], whose errors and notes name every file.
+/// [`dataset`], looked at as closely as `scrutiny` says.
 ///
 /// # Errors
 ///
 /// Those of [`dataset`].
-pub(crate) fn dataset_naming_all(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
-    dataset_naming(trial, usize::MAX)
-}
-
-fn dataset_naming(trial: &Trial, named: usize) -> Result<Dataset, ExperimentErrors> {
+pub(crate) fn dataset_under(trial: &Trial, scrutiny: Scrutiny) -> Result<Dataset, ExperimentErrors> {
     let data = &trial.experiment.data;
-    let read = read(data, trial.experiment.seed, named);
+    let read = read(data, trial.experiment.seed, scrutiny);
     let normalised = read.and_then(|read| match data.normalise() {
         Some(normalise) => normalised(read, normalise),
         None => Ok(read),
@@ -86,10 +92,11 @@ pub(crate) fn dataset_of_split(
     normalisation: &Normalisation,
     known: &[String],
 ) -> Result<Dataset, ExperimentErrors> {
-    if let Data::ImageFolder { path, classes, image_size, resize, held_out, skip_at_most, .. } =
+    if let Data::ImageFolder { path, classes, labels, image_size, resize, held_out, skip_at_most, .. } =
         &trial.experiment.data
     {
-        let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, NAMED);
+        let sizes = [*image_size, resize.unwrap_or(*image_size)];
+        let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, Scrutiny::default());
         let split = image_folder_split(&folder, kind, normalisation, known);
         if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
             return Ok(data);
@@ -104,33 +111,35 @@ pub(crate) fn dataset_of_split(
 /// The mistake that `error` tells of.
 fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
     let place = [&["data"], error.place()].concat();
-    trial.document.error(&place, error.to_string(), error.help().map(str::to_owned))
+    trial.document.error(&place, error.to_string(), error.advice().map(str::to_owned))
 }
 
 fn folder(
     path: &Path,
     classes: &Option<Vec<String>>,
-    image_size: Count,
-    resize: Option<Count>,
+    labels: &Option<PathBuf>,
+    [image_size, resize]: [Count; 2],
     held_out: Option<ProperFraction>,
     skip_at_most: u32,
-    named: usize,
+    scrutiny: Scrutiny,
 ) -> ImageFolder {
     ImageFolder {
         path: path.to_owned(),
         classes: classes.clone(),
+        labels: labels.clone(),
         image_size: image_size.get(),
-        resize: resize.unwrap_or(image_size).get(),
+        resize: resize.get(),
         skip_at_most: skip_at_most as usize,
         held_out: match held_out {
             Some(_) => FolderHeldOut::Share,
             None => FolderHeldOut::ValOrShare,
         },
-        named,
+        named: if scrutiny.all { usize::MAX } else { NAMED },
+        reading: Reading { cache: Cache::of_user(), anew: scrutiny.images, quiet: scrutiny.quiet },
     }
 }
 
-fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
+fn read(data: &Data, seed: u64, scrutiny: Scrutiny) -> Result<Dataset, DataError> {
     let preparation =
         |held_out: ProperFraction, augment: Augment| Preparation { held_out: held_out.get(), augment, seed };
     match data {
@@ -142,8 +151,19 @@ fn read(data: &Data, seed: u64, named: usize) -> Result<Dataset, DataError> {
         Data::Cifar100 { path, labels, held_out, augment, .. } => {
             cifar100(path, *labels, &preparation(*held_out, *augment))
         }
-        Data::ImageFolder { path, classes, image_size, resize, held_out, augment, skip_at_most, .. } => {
-            let folder = folder(path, classes, *image_size, *resize, *held_out, *skip_at_most, named);
+        Data::ImageFolder {
+            path,
+            classes,
+            labels,
+            image_size,
+            resize,
+            held_out,
+            augment,
+            skip_at_most,
+            ..
+        } => {
+            let sizes = [*image_size, resize.unwrap_or(*image_size)];
+            let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, scrutiny);
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
         Data::Random { image_size, channels, classes, images } => {

@@ -8,7 +8,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::config::{Facts, config, config_error, facts};
-use super::dataset::dataset;
+use super::dataset::{Scrutiny, dataset_under};
 use super::keys::{PreparedBudget, keys};
 use super::pretrained::{Pretrained, pretrained_error};
 use super::sources::Sources;
@@ -52,9 +52,16 @@ pub(crate) struct Known {
     pretrained: HashMap<String, Option<Pretrained>>,
     /// What became of weights, by those, the configuration and the search.
     fitted: HashMap<String, Vec<String>>,
+    /// Whether to hide how far reading is.
+    quiet: bool,
 }
 
 impl Known {
+    /// Nothing yet; if `quiet`, it is not told how far reading is.
+    pub(crate) fn quiet(quiet: bool) -> Self {
+        Self { quiet, ..Self::default() }
+    }
+
     /// The data of `trial`.
     ///
     /// # Errors
@@ -62,7 +69,8 @@ impl Known {
     /// The mistakes in the data.
     pub(crate) fn data(&mut self, trial: &Trial) -> Result<Dataset, ExperimentErrors> {
         let written = format!("{:?}", trial.experiment.data);
-        self.data.entry(written).or_insert_with(|| dataset(trial)).clone()
+        let scrutiny = Scrutiny { quiet: self.quiet, ..Scrutiny::default() };
+        self.data.entry(written).or_insert_with(|| dataset_under(trial, scrutiny)).clone()
     }
 
     /// The dimensions of the network of `trial` with this configuration, and the network itself, unless they were known.
@@ -165,7 +173,7 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// The mistakes in the file, at their places.
     pub(crate) fn of_sweep(trial: &Trial, known: &mut Known) -> Result<(Self, Option<A>), PrepareError> {
-        // Reading a folder decodes each image once, which may take hours: mistakes in the network are reported before.
+        // To read a folder for the first time may take hours: mistakes in the network are reported before.
         if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
             Network::<A>::find(trial, &[("image_size", image_size.get()), ("channels", 3)], known)?;
         }
@@ -230,22 +238,14 @@ impl<A: Architecture> Prepared<A> {
         format!("{} {:?} {config}", self.experiment.model.architecture, self.data.shape)
     }
 
-    /// The first `size` images of the training split, repeated if there are fewer.
+    /// The first `size` images of the training split that can be read, repeated if there are fewer.
     ///
     /// # Errors
     ///
-    /// When the file of an image cannot be read.
+    /// When too many images cannot be read.
     pub(crate) fn first_batch(&self, size: usize, device: &Device) -> Result<Batch, DataError> {
-        let part = &self.data.train;
-        let indices: Vec<usize> = (0..size).map(|index| index % part.len()).collect();
-        Ok(Batch {
-            images: part.images(&indices, device)?,
-            labels: part.labels(&indices, device),
-            mixed: None,
-            epoch: 1,
-            step: 1,
-            seed: self.experiment.seed,
-        })
+        let (images, labels) = self.data.train.first(size, device)?;
+        Ok(Batch { images, labels, mixed: None, epoch: 1, step: 1, seed: self.experiment.seed })
     }
 
     /// What the networks are made of beside the settings.

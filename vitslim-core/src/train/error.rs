@@ -131,5 +131,8 @@ pub enum TrainError {
         stage: &'static str,
         /// What failed, on one line.
         reason: String,
+        /// What to do, if the reason does not say so.
+        #[help]
+        help: Option<String>,
     },
 }

@@ -28,6 +28,7 @@ pub enum EvaluateError {
     NotFinite,
     /// An image cannot be read.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Data(#[from] DataError),
     /// The device ran out of memory.
     #[error("the device ran out of memory, with {0} images at once")]
@@ -145,8 +146,7 @@ pub fn throughput<M: Architecture>(
     const ROUNDS: std::ops::Range<usize> = 5..200;
     const ENOUGH: Duration = Duration::from_millis(1500);
 
-    let indices: Vec<usize> = (0..THROUGHPUT_BATCH).map(|index| index % split.len()).collect();
-    let images = split.images(&indices, device)?;
+    let (images, _) = split.first(THROUGHPUT_BATCH, device)?;
     let mut times = [Vec::new(), Vec::new()];
     let started = Instant::now();
     // The first round warms up and is not counted.

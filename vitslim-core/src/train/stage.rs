@@ -9,7 +9,7 @@ use super::interrupter::Interrupter;
 use super::memory::is_out_of_memory;
 use super::team::{DeviceError, Devices};
 use super::trainer::{StepError, TrainerSettings};
-use crate::data::{Loader, Order, Split, Stage};
+use crate::data::{DataError, Loader, Order, Split, Stage};
 use crate::experiment::{Freeze, Keep, Masks, Training};
 use crate::models::Parameter;
 use crate::nn::Precision;
@@ -128,7 +128,13 @@ impl StageRun<'_> {
 
     /// The error of a stage that failed for `reason`.
     pub(super) fn failed(&self, reason: impl ToString) -> TrainError {
-        TrainError::Failed { stage: self.stage.name(), reason: reason.to_string() }
+        TrainError::Failed { stage: self.stage.name(), reason: reason.to_string(), help: None }
+    }
+
+    /// The error of a stage whose images cannot be read.
+    pub(super) fn unreadable(&self, error: &DataError) -> TrainError {
+        let (stage, help) = (self.stage.name(), error.advice().map(str::to_owned));
+        TrainError::Failed { stage, reason: error.to_string(), help }
     }
 
     /// The error of a stage whose checkpoint cannot be written to `folder`.
@@ -187,7 +193,8 @@ impl StageRun<'_> {
                 remedy: "free some of the device's memory, or choose another device with `--device`"
                     .to_owned(),
             },
-            error => self.failed(error),
+            EvaluateError::Data(error) => self.unreadable(error),
+            error @ EvaluateError::Device(_) => self.failed(error),
         }
     }
 

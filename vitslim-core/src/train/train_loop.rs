@@ -103,7 +103,7 @@ fn train_epochs<M: Architecture>(
         progress.begin_training();
         for batch in batches.epoch(epoch) {
             run.check_interrupt(epoch)?;
-            let batch = batch.map_err(|error| run.failed(error))?;
+            let batch = batch.map_err(|error| run.unreadable(&error))?;
             let images = batch.len();
             trainer = trainer.step(batch).map_err(|error| failed(error, epoch))?;
             if trainer.steps().is_multiple_of(run.log_every) {

@@ -129,10 +129,12 @@ fn every_bad_image_is_named_if_asked_for() {
     }
     let data = "ImageFolder(path: \"images\", image_size: 8)";
     let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
-    let check = |all: &[&str]| said(&workspace.vitslim(&[&["check", file.to_str().unwrap()], all].concat()));
+    let check = |all: &[&str]| {
+        said(&workspace.vitslim(&[&["check", "--images", file.to_str().unwrap()], all].concat()))
+    };
     let few = check(&[]);
     assert!(few.contains("is a GIF image, but only JPEG, PNG and WebP are read"), "{few}");
-    assert!(few.contains("and 3 more, which `vitslim check --all` names"), "{few}");
+    assert!(few.contains("and 3 more, which `vitslim check --images --all` names"), "{few}");
     let all = check(&["--all"]);
     assert!((0..9).all(|image| all.contains(&format!("broken{image}.png"))), "{all}");
 }

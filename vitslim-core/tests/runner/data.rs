@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
 
 use super::resume::metrics;
-use super::workspace::{TINY, Workspace, repeatable, said};
+use super::workspace::{TINY, Workspace, json, repeatable, said};
 
 /// An image of a class: a bright bar that lies where the class says.
 fn bar(class: u8, image: u8, size: u8) -> RgbImage {
@@ -77,6 +77,56 @@ fn a_folder_of_images_runs_to_the_end() {
     let output = workspace.vitslim(&all);
     let printed = said(&output);
     assert!(printed.contains("`./train`: left out 1 file that is no image (README.txt)"), "{printed}");
+}
+
+#[test]
+fn a_run_that_meets_a_damaged_image_goes_on_if_it_may_leave_it_out() {
+    let workspace = Workspace::new();
+    write_folder(&workspace.path(""), "train", 20, "png");
+    write_folder(&workspace.path(""), "val", 5, "png");
+    workspace.write("val/up/3.png", "no image");
+    let data = "ImageFolder(path: \".\", image_size: 8)";
+    let file =
+        workspace.write("folder.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
+    let file = file.to_str().unwrap();
+    let args =
+        [&SHORT[..], &["--set", "pretrain.schedule=Constant", "--set", "model.config.patch_size=4"]].concat();
+    let named = "`./val/up/3.png` is no JPEG, PNG or WebP image";
+
+    let checked = workspace.vitslim(&["check", file]);
+    assert!(checked.status.success(), "{}", said(&checked));
+    let checked = workspace.vitslim(&["check", file, "--images"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(said(&checked).contains(named), "{}", said(&checked));
+    let note = "images that cannot be read and are left out: 1 (`./val/up/3.png`";
+    let checked = workspace.vitslim(&["check", file, "--images", "--set", "data.skip_at_most=1"]);
+    let printed = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() && printed.contains(note), "{printed}{}", said(&checked));
+
+    let stopped = workspace.vitslim(&[&["run", file], &args[..]].concat());
+    assert_eq!(stopped.status.code(), Some(1));
+    for expected in [named, "`skip_at_most: 1` (it is 0)"] {
+        assert!(said(&stopped).contains(expected), "{}", said(&stopped));
+    }
+    let before = metrics(&workspace.path("runs/tiny/seed=3"));
+    assert!(!before.is_empty());
+    let args = [&args[..], &["--set", "data.skip_at_most=1"]].concat();
+    let gone_on = workspace.vitslim(&[&["run", file], &args[..]].concat());
+    let printed = said(&gone_on);
+    assert!(gone_on.status.success(), "{printed}");
+    assert_eq!(printed.matches("val/up/3.png").count(), 1, "{printed}");
+    assert!(printed.contains("pretrain: complete, 1 epoch"), "{printed}");
+    let after = metrics(&workspace.path("runs/tiny/seed=3"));
+    assert_eq!(after[..before.len()], before);
+
+    let whole = workspace.run(Path::new(file), &[&args[..], &["--out", "again"]].concat());
+    assert_eq!(metrics(&workspace.path("again/tiny/seed=3")), after);
+    let found = repeatable(json(&workspace.path("runs/tiny/seed=3/summary.json")));
+    assert_eq!(found, repeatable(whole));
+    let evaluated = workspace.vitslim(&["eval", "runs/tiny/seed=3", "--json"]);
+    let evaluated: serde_json::Value = serde_json::from_slice(&evaluated.stdout).unwrap();
+    assert_eq!(evaluated["images"], 9);
+    assert_eq!(evaluated["top1"], found["dense"]["top1"]);
 }
 
 /// All tensors of a file, by name.

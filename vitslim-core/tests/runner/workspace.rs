@@ -40,15 +40,20 @@ pub fn keeping_all(experiment: &str) -> String {
 /// The binary.
 pub const VITSLIM: &str = env!("CARGO_BIN_EXE_vitslim");
 
-pub struct Workspace(TempDir);
+pub struct Workspace {
+    folder: TempDir,
+    /// What is kept of the images of a folder.
+    cache: TempDir,
+}
 
 impl Workspace {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let [folder, cache] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+        Self { folder, cache }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Writes an experiment and returns its path.
@@ -65,7 +70,7 @@ impl Workspace {
     /// A command that runs in the folder.
     pub fn command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(args).current_dir(self.0.path());
+        command.args(args).current_dir(self.folder.path()).env("VITSLIM_CACHE", self.cache.path());
         // They would win over `NO_COLOR`.
         for colours in ["FORCE_COLOR", "CLICOLOR_FORCE"] {
             command.env_remove(colours);
@@ -82,7 +87,7 @@ impl Workspace {
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let folder = printed.lines().find_map(|line| line.strip_prefix("results: ")).expect("the folder");
-        json(&self.0.path().join(folder).join("summary.json"))
+        json(&self.folder.path().join(folder).join("summary.json"))
     }
 }
 

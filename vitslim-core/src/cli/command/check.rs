@@ -11,6 +11,7 @@ use crate::cli::registry::Registry;
 use crate::experiment::{Document, Trial, Trials};
 use crate::plan::Planning;
 use crate::report::{ExperimentCheck, Reason};
+use crate::run::Scrutiny;
 use crate::terminal::counted;
 
 /// Checks an experiment before you train it: the file, the data, and the annotations of the architecture.
@@ -19,7 +20,7 @@ use crate::terminal::counted;
   vitslim check experiments/quickstart.ron
   vitslim check experiments/quickstart.ron --set seed=7
   vitslim check experiments/quickstart.ron --set 'model.config.depth=Sweep([4, 6])'
-  vitslim check mine.ron --all
+  vitslim check mine.ron --images --all
   vitslim check experiments/bench_deit_small.ron --json")]
 pub struct CheckArgs {
     /// The experiment, a RON file.
@@ -28,6 +29,10 @@ pub struct CheckArgs {
     /// Sets a value in the experiment, as in `vitslim run`: --set model.config.dim=96.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
+
+    /// Reads and decodes every image of a folder, and says which are damaged.
+    #[arg(long)]
+    images: bool,
 
     /// Names every image that cannot be read and every file that is left out, instead of the first ones.
     #[arg(long)]
@@ -55,13 +60,14 @@ pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
     if trials.is_sweep() {
         return check_sweep(registry, args, &trials);
     }
-    let checked = check_trial(registry, &trials.get(0), args.all)?;
+    let checked = check_trial(registry, &trials.get(0), args)?;
     print(args.json, &checked, ExperimentCheck::table)?;
     end(&checked.name, checked.reasons)
 }
 
-fn check_trial(registry: &Registry, trial: &Trial, all: bool) -> miette::Result<ExperimentCheck> {
-    Ok((registry.commands(trial)?.check)(trial, all))
+fn check_trial(registry: &Registry, trial: &Trial, args: &CheckArgs) -> miette::Result<ExperimentCheck> {
+    let scrutiny = Scrutiny { all: args.all, images: args.images, quiet: false };
+    Ok((registry.commands(trial)?.check)(trial, scrutiny))
 }
 
 /// Checks each model of a sweep once, and the rest of the experiment for all trials.
@@ -72,7 +78,7 @@ fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette
     for trial in trials.iter() {
         let written = ["model", "data"].map(|field| trial.document.at(&[field]).map(ToString::to_string));
         if models.insert(written) {
-            checked.push(check_trial(registry, &trial, args.all)?);
+            checked.push(check_trial(registry, &trial, args)?);
         }
     }
     print(args.json, &checked, |checked| {

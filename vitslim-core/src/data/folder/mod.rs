@@ -2,18 +2,23 @@
 
 mod check;
 mod classes;
+mod labels;
 mod scan;
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use super::crop::Crop;
 use super::files::check_folder;
-use super::images::{ImageDigest, Images, Pixels};
+use super::image_files::ImageFiles;
+use super::images::{Images, Pixels};
+use super::left_out::LeftOut;
 use super::split::Chosen;
-use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, SplitKind};
-use check::Report;
+use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, Reading, SplitKind};
+use check::check;
 use classes::{check_named, in_order, same_classes};
-use scan::{Found, scan};
+use labels::labelled;
+use scan::{Found, find, scan};
 
 /// Largest height and width to resize to; a larger number is taken for a typing error.
 const MOST_PIXELS: usize = 1 << 14;
@@ -25,16 +30,20 @@ pub struct ImageFolder {
     pub path: PathBuf,
     /// Names of the classes in the order of their labels; `None` sorts the folders of `train` by name.
     pub classes: Option<Vec<String>>,
+    /// A file with the class of each image of `val` or `test`, if that has no folders of classes.
+    pub labels: Option<PathBuf>,
     /// Height and width of the model's input in pixels.
     pub image_size: usize,
     /// Length in pixels that the shorter side is resized to before the centre crop.
     pub resize: usize,
-    /// Most unreadable images to leave out; more are an error.
+    /// Most unreadable images to leave out; one more is an error as soon as it is met.
     pub skip_at_most: usize,
     /// Which images are held out.
     pub held_out: FolderHeldOut,
     /// Most files of a kind that are named in an error or a note.
     pub named: usize,
+    /// How its files are read.
+    pub reading: Reading,
 }
 
 /// Which images of a folder are held out.
@@ -48,9 +57,9 @@ pub enum FolderHeldOut {
 
 /// Reads JPEG, PNG and WebP images: for training from `train/<class>/`, and for the test from `val/<class>/` or else
 /// `test/<class>/`, at any depth below the class. Classes are sorted by name, unless their order is given; only then may `val/` and
-/// `test/` lack some.
+/// `test/` lack some. With a file of `labels`, these two have their images in no folders.
 ///
-/// Every image is decoded once to check it, and again whenever it is in a batch. It is resized by its shorter side (bicubic)
+/// An image is decoded whenever it is in a batch; one that cannot be is left out. It is resized by its shorter side (bicubic)
 /// and cropped to its centre. Pixels are those of Pillow's `convert("RGB")`: EXIF orientation is ignored, transparency is
 /// dropped, palettes, gray and 1 to 4 bits are expanded, and of 16 bits the upper 8 are used.
 ///
@@ -59,12 +68,15 @@ pub enum FolderHeldOut {
 ///
 /// The normalisation is computed from at most 2000 training images.
 ///
+/// All files are read once, to know what the dataset contains. That and the normalisation are kept: the next time, only files
+/// are read that are new, or whose size, time of modification or inode changed.
+///
 /// # Errors
 ///
-/// When a folder is missing or has no images, when splits have different classes, or when more images cannot be read than
-/// may be left out.
+/// When a folder is missing or has no images, when splits have different classes, when the system does not let us read a file, or when
+/// of the images that are decoded more cannot be read than may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, classes, skip_at_most, named, .. } = folder;
+    let ImageFolder { path, classes, labels, skip_at_most, named, reading, .. } = folder;
     check_settings(folder)?;
     // Before all images are decoded.
     preparation.augment.check(ImageShape { channels: 3, size: folder.image_size })?;
@@ -73,7 +85,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     }
     let (val, test) = layout(folder)?;
 
-    let train = scan(&path.join("train"))?;
+    let train = scan(&path.join("train"), reading.quiet)?;
     let train = match classes {
         Some(classes) => {
             check_named(classes, &train)?;
@@ -82,10 +94,11 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         None => train,
     };
     let other = |name: &str| {
-        let found = scan(&path.join(name))?;
-        match classes {
-            Some(classes) => in_order(classes, found),
-            None => same_classes(&train, found),
+        let found = found(folder, name)?;
+        match (labels, classes) {
+            (Some(labels), _) => labelled(found, labels, &train.classes),
+            (None, Some(classes)) => in_order(classes, found),
+            (None, None) => same_classes(&train, found),
         }
     };
     let test = other(test).map_err(|error| match val {
@@ -99,18 +112,20 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         .filter_map(|found| found.note(*named))
         .collect();
 
-    let mut report = Report::new(*named);
-    let train = report.check(train)?;
-    let test = report.check(test)?;
-    let val = val.map(|val| report.check(val)).transpose()?;
-    notes.extend(report.within(*skip_at_most)?);
-
-    let class_names = train.0.classes.clone();
-    let (train, test) = (images(train, folder), images(test, folder));
+    let left_out = Arc::new(LeftOut::new(*skip_at_most, *named));
+    let class_names = train.classes.clone();
+    let images = |found| images(found, folder, &left_out);
+    let (train, test, val) = (images(train), images(test), val.map(images));
+    let splits = [Some(&train), Some(&test), val.as_ref()].into_iter().flatten();
+    let splits: Vec<&ImageFiles> = splits.filter_map(Images::files).collect();
+    splits.iter().try_for_each(|files| files.check_files())?;
+    if folder.reading.anew {
+        notes.extend(check(&splits, &left_out)?);
+    }
     let mut dataset = match val {
         None => Dataset::hold_out(train, test, class_names, preparation)?,
         Some(val) => {
-            let splits = [train, images(val, folder), test].map(Chosen::all);
+            let splits = [train, val, test].map(Chosen::all);
             Dataset::assemble(splits, class_names, preparation.augment, preparation.seed)?
         }
     };
@@ -143,19 +158,37 @@ pub fn image_folder_split(
     else {
         return Ok(None);
     };
-    let found = scan(&folder.path.join(name))?;
-    let found = match &folder.classes {
-        Some(classes) => in_order(classes, found)?,
-        None if found.classes.iter().all(|class| known.contains(class)) => in_order(known, found)?,
-        None => found,
+    let found = found(folder, name)?;
+    let found = match (&folder.labels, &folder.classes) {
+        (Some(labels), Some(classes)) => labelled(found, labels, classes)?,
+        // Only the folders of `train` know them.
+        (Some(_), None) if known.is_empty() => return Ok(None),
+        (Some(labels), None) => labelled(found, labels, known)?,
+        (None, Some(classes)) => in_order(classes, found)?,
+        (None, None) if found.classes.iter().all(|class| known.contains(class)) => in_order(known, found)?,
+        (None, None) => found,
     };
-    let mut notes: Vec<String> = found.note(folder.named).into_iter().collect();
-    let mut report = Report::new(folder.named);
-    let found = report.check(found)?;
-    notes.extend(report.within(folder.skip_at_most)?);
-    let class_names = found.0.classes.clone();
-    let data = Dataset::of_split(images(found, folder), class_names, normalisation.clone());
+    let notes: Vec<String> = found.note(folder.named).into_iter().collect();
+    let left_out = Arc::new(LeftOut::new(folder.skip_at_most, folder.named));
+    let class_names = found.classes.clone();
+    let data = Dataset::of_split(images(found, folder, &left_out), class_names, normalisation.clone());
     Ok(Some(Dataset { notes, ..data }))
+}
+
+/// The images of the split `name`: in folders of classes, or in none if there is a file of labels.
+fn found(folder: &ImageFolder, name: &str) -> Result<Found, DataError> {
+    let found = find(&folder.path.join(name), folder.reading.quiet)?;
+    match (&folder.labels, found.classes.first()) {
+        (None, _) => found.complete(),
+        (Some(_), None) => Ok(found),
+        (Some(_), Some(class)) => {
+            let reason = format!(
+                "is for images in no folders, but `{name}` has folders of classes, such as `{class}`"
+            );
+            Err(DataError::setting(&["labels"], reason)
+                .with_help("leave it out: the folders say the classes"))
+        }
+    }
 }
 
 fn check_settings(folder: &ImageFolder) -> Result<(), DataError> {
@@ -190,15 +223,18 @@ fn layout(folder: &ImageFolder) -> Result<(Option<&'static str>, &'static str), 
     }
 }
 
-fn images((found, digests): (Found, Vec<ImageDigest>), folder: &ImageFolder) -> Images {
+fn images(found: Found, folder: &ImageFolder, left_out: &Arc<LeftOut>) -> Images {
     let crop = Crop { resize: folder.resize, size: folder.image_size };
+    let files = ImageFiles {
+        root: found.root,
+        paths: found.files,
+        crop,
+        reading: folder.reading.clone(),
+        left_out: left_out.clone(),
+        digests: OnceLock::new(),
+    };
     let shape = ImageShape { channels: 3, size: crop.size };
-    Images {
-        shape,
-        white: 255,
-        labels: found.labels,
-        pixels: Pixels::Files { paths: found.files, digests, crop },
-    }
+    Images { shape, white: 255, labels: found.labels, pixels: Pixels::Files(files) }
 }
 
 fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {

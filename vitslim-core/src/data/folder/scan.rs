@@ -7,6 +7,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::super::DataError;
 use super::super::error::shown;
+use super::super::progress::Progress;
 use crate::terminal::counted;
 
 /// Extensions of images, in any case.
@@ -44,8 +45,13 @@ struct Skipped {
     nameless: Vec<PathBuf>,
 }
 
-/// Finds the images below `root`; its folders are the classes.
-pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
+/// Finds the images below `root`; its folders are the classes, each of which has images. Tells how many it found, unless `quiet`.
+pub(super) fn scan(root: &Path, quiet: bool) -> Result<Found, DataError> {
+    find(root, quiet)?.complete()
+}
+
+/// [`scan`], where there need not be classes.
+pub(super) fn find(root: &Path, quiet: bool) -> Result<Found, DataError> {
     let unreadable = |path: &Path, error: &dyn std::fmt::Display| {
         DataError::file(path, format!("cannot be read: {error}"))
     };
@@ -57,8 +63,10 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
         labels: Vec::new(),
         skipped: Skipped::default(),
     };
+    let progress = Progress::new(format!("looking for images in `{}`", shown(root)), None, quiet);
     let mut entries = WalkDir::new(root).min_depth(1).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
+        progress.add();
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -67,7 +75,7 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
                 match error.loop_ancestor() {
                     Some(_) => found.skipped.loops.push(path),
                     None if missing && is_hidden(&path) => found.skipped.hidden.push(path),
-                    // The check will say what is wrong with it.
+                    // Whoever reads it will say what is wrong with it.
                     None if missing && error.depth() > 1 && is_image(&path) => found.push(path),
                     None if missing => found.skipped.dangling.push(path),
                     None => return Err(unreadable(&path, &error)),
@@ -88,7 +96,7 @@ pub(super) fn scan(root: &Path) -> Result<Found, DataError> {
             entries.skip_current_dir();
         }
     }
-    found.complete()
+    Ok(found)
 }
 
 /// Whether `entry` is a link to a folder above `root`. `WalkDir` itself notices loops below `root`.
@@ -137,8 +145,23 @@ impl Found {
         self.labels.push(self.classes.len() as u32 - 1);
     }
 
+    /// The images that lie in no class, with the labels among `classes` that `label` gives them.
+    pub(super) fn flat(
+        self,
+        classes: &[String],
+        label: impl Fn(&Path) -> Result<u32, DataError>,
+    ) -> Result<Self, DataError> {
+        let mut skipped = self.skipped;
+        let files = std::mem::take(&mut skipped.outside);
+        if files.is_empty() {
+            return Err(DataError::file(&self.root, "has no images"));
+        }
+        let labels = files.iter().map(|path| label(path)).collect::<Result<_, _>>()?;
+        Ok(Self { classes: classes.to_vec(), files, labels, skipped, ..self })
+    }
+
     /// Checks that there are classes, and that each has images.
-    fn complete(self) -> Result<Self, DataError> {
+    pub(super) fn complete(self) -> Result<Self, DataError> {
         if let Some(nameless) = self.skipped.nameless.first() {
             let reason = "is a class whose name is not UTF-8: rename the folder";
             return Err(DataError::file(nameless, reason));
@@ -151,7 +174,7 @@ impl Found {
                 false => "has images, but no folders of classes around them",
             };
             return Err(
-                DataError::file(&self.root, reason).with_help("images lie in a folder for each class")
+                DataError::file(&self.root, reason).with_help("images lie in a folder for each class; of `val` and `test`, `labels` may name a file with the class of each image instead")
             );
         }
         if self.files.is_empty() {

@@ -119,7 +119,9 @@ fn each_error_is_named_with_its_file() {
         };
     check(IDX, &Files::idx, &|files| idx(files.path(), 2, &preparation(0.25)));
     check(CIFAR100, &cifar, &|files| cifar100(files.path(), CifarLabels::Fine, &preparation(0.5)));
-    check(FOLDER, &Files::folder, &|files| image_folder(&image_folder_of(files), &preparation(0.25)));
+    check(FOLDER, &Files::folder, &|files| {
+        image_folder(&ImageFolder { reading: anew(), ..image_folder_of(files) }, &preparation(0.25))
+    });
     assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
 }
 
@@ -140,7 +142,7 @@ fn a_class_whose_name_is_not_unicode() {
 fn folders_that_are_none() {
     let told = |path: &str| {
         let error = idx(Path::new(path), 10, &preparation(0.1)).unwrap_err();
-        format!("{error} | {}", error.help().unwrap_or_default())
+        format!("{error} | {}", error.advice().unwrap_or_default())
     };
     assert!(told("").starts_with("`path` is empty"));
     assert!(told("/nowhere").starts_with("`/nowhere` does not exist"));
@@ -245,7 +247,7 @@ fn a_folder_without_images_is_told_what_was_looked_for() {
     let error = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err();
     assert!(error.to_string().ends_with("train/dog` is a class without images"), "{error}");
     let looked_for = "looked for files that end with .jpg, .jpeg, .jpe, .jfif, .png, .webp";
-    assert_eq!(error.help(), Some(looked_for));
+    assert_eq!(error.advice(), Some(looked_for));
 }
 
 #[test]
@@ -253,15 +255,15 @@ fn advice_where_the_data_is_another_one() {
     let files = Files::new();
     files.write("cifar-10-batches-bin/test_batch.bin", cifar10_file());
     let error = cifar100(files.path(), CifarLabels::Fine, &preparation(0.5)).unwrap_err();
-    assert_eq!(error.help(), Some("the folder holds the files of `Cifar10(...)`"));
+    assert_eq!(error.advice(), Some("the folder holds the files of `Cifar10(...)`"));
 
     let files = Files::folder();
     let inner = ImageFolder { path: files.path().join("train"), ..image_folder_of(&files) };
     let error = image_folder(&inner, &preparation(0.25)).unwrap_err();
-    assert!(error.help().unwrap().starts_with("give the folder above it"), "{error}");
+    assert!(error.advice().unwrap().starts_with("give the folder above it"), "{error}");
 
     files.png("test/0.png", 8, 8, [0; 3]);
     let error = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err();
     assert!(error.to_string().contains("test` has images, but no folders"), "{error}");
-    assert!(error.help().unwrap().starts_with("with `held_out: 0.1`, `val` is the test split"));
+    assert!(error.advice().unwrap().starts_with("with `held_out: 0.1`, `val` is the test split"));
 }

@@ -113,7 +113,7 @@ fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
     let files = Files::folder();
     files.write("train/cat/broken.png", "no image");
     files.write("val/dog/empty.jpg", "");
-    let folder = |skip_at_most| ImageFolder { skip_at_most, ..image_folder_of(&files) };
+    let folder = |skip_at_most| ImageFolder { skip_at_most, reading: anew(), ..image_folder_of(&files) };
     let error = image_folder(&folder(1), &preparation(0.25)).unwrap_err();
     let told = error.to_string();
     assert!(
@@ -124,10 +124,10 @@ fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
     );
     assert!(told.contains("val/dog/empty.jpg` is empty"), "{told}");
     assert_eq!(told.matches("broken.png").count(), 1, "{told}");
-    assert!(error.help().unwrap().contains("`skip_at_most: 2` (it is 1)"));
+    assert!(error.advice().unwrap().contains("`skip_at_most: 2` (it is 1)"));
 
     let data = image_folder(&folder(2), &preparation(0.25)).unwrap();
-    assert_eq!([data.train.len() + data.held_out.len(), data.test.len()], [8, 4]);
+    assert_eq!([data.train.len() + data.held_out.len(), data.test.len()], [9, 5]);
     assert!(
         data.notes[0].starts_with("images that cannot be read and are left out: 2 ("),
         "{:?}",
@@ -176,16 +176,20 @@ fn all_that_cannot_be_read_is_named_if_asked_for() {
         files.write(&format!("train/cat/notes{image}.txt"), "");
     }
     let told = |named| {
-        let folder = ImageFolder { named, ..image_folder_of(&files) };
+        let folder = ImageFolder { named, reading: anew(), ..image_folder_of(&files) };
         image_folder(&folder, &preparation(0.25)).unwrap_err().to_string()
     };
     let few = told(2);
     assert_eq!(few.matches("broken").count(), 3, "{few}");
     let more = "; 8 more images cannot be read either: `";
-    assert!(few.contains(more) && few.ends_with("and 6 more, which `vitslim check --all` names"), "{few}");
+    assert!(
+        few.contains(more) && few.ends_with("and 6 more, which `vitslim check --images --all` names"),
+        "{few}"
+    );
     let all = told(usize::MAX);
     assert!(all.matches("broken").count() == 9 && !all.contains("--all"), "{all}");
-    let folder = ImageFolder { named: usize::MAX, skip_at_most: 9, ..image_folder_of(&files) };
+    let folder =
+        ImageFolder { named: usize::MAX, skip_at_most: 9, reading: anew(), ..image_folder_of(&files) };
     let notes = image_folder(&folder, &preparation(0.25)).unwrap().notes;
     assert_eq!(notes.iter().map(|note| note.matches("notes").count()).sum::<usize>(), 9, "{notes:?}");
 }
@@ -197,10 +201,63 @@ fn names_with_control_characters_are_shown_as_code_points() {
     let files = Files::folder();
     files.write("train/cat/\u{1b}[2Ja\nb\u{202e}.png", "");
     files.write("train/cat/\u{1b}]0;x\u{7}.txt", "");
-    let told = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err().to_string();
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
+    let told = image_folder(&folder, &preparation(0.25)).unwrap_err().to_string();
     assert!(told.contains("train/cat/\\u{1b}[2Ja\\nb\\u{202e}.png` is empty"), "{told}");
     let folder = ImageFolder { skip_at_most: 1, ..image_folder_of(&files) };
     let notes = image_folder(&folder, &preparation(0.25)).unwrap().notes.join("; ");
     assert!(notes.contains("(cat/\\u{1b}]0;x\\u{7}.txt)"), "{notes}");
     assert!(!notes.contains(char::is_control), "{notes:?}");
+}
+
+#[test]
+fn a_file_may_say_the_classes_of_images_that_lie_in_no_folders() {
+    let files = Files::folder();
+    std::fs::remove_dir_all(files.path().join("val")).unwrap();
+    for (name, red) in [("a_1", 10), ("a_2", 20), ("b_1", 30)] {
+        files.png(&format!("val/{name}.png"), 8, 8, [red, 2, 3]);
+    }
+    let read = |text: &str| {
+        let labels = Some(files.write("labels.csv", text));
+        image_folder(&ImageFolder { labels, ..image_folder_of(&files) }, &preparation(0.25))
+    };
+    for text in [
+        "a_1,dog\na_2,cat\nb_1,dog\n",
+        "ImageId,PredictionString\na_2,cat 85 1 499 272 \nb_1,dog 0 0 1 1\na_1,dog 3 4 5 6\nb_2,cat",
+        "val/a_1.png dog\r\nval/a_2.png\tcat\n\nval/b_1.png dog",
+    ] {
+        let data = read(text).unwrap();
+        assert_eq!((labels(&data.test), pixels(&data, &data.test, 1)[0]), (vec![1, 0, 1], 20), "{text}");
+        assert!(data.notes.is_empty(), "{:?}", data.notes);
+        // Another class is another content.
+        let other = read(&text.replace("a_2,cat", "a_2,dog").replace("png\tcat", "png\tdog")).unwrap();
+        assert_ne!(other.content().test, data.content().test);
+    }
+    for (text, expected) in [
+        ("a_1,dog\na_2,cat\n", "labels.csv`, which has no line for `"),
+        (
+            "a_1,dog\na_2,cow\nb_1,dog\n",
+            "labels.csv`, which says `cow` in line 2, which is none of the 2 classes",
+        ),
+        ("a_1,dog\na_2\nb_1,dog\n", "labels.csv`, which says `` in line 2"),
+        ("a_1,dog\na_1,cat\nb_1,dog\n", "labels.csv`, which gives `a_1` two classes, the second in line 2"),
+        ("", "labels.csv`, which is empty"),
+    ] {
+        let error = read(text).unwrap_err();
+        assert_eq!(error.place(), ["labels"]);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    // One split alone, by the classes that a network knows.
+    let labels_file = Some(files.write("labels.csv", "a_1,dog\na_2,cat\nb_1,dog\n"));
+    let folder = ImageFolder { labels: labels_file, ..image_folder_of(&files) };
+    let known = ["cat", "dog"].map(str::to_owned);
+    let normalisation = image_folder(&folder, &preparation(0.25)).unwrap().normalisation;
+    let split =
+        |known: &[String]| image_folder_split(&folder, SplitKind::Test, &normalisation, known).unwrap();
+    assert_eq!(labels(&split(&known).unwrap().test), [1, 0, 1]);
+    assert!(split(&[]).is_none());
+
+    files.png("val/cat/0.png", 8, 8, [1, 2, 3]);
+    let error = image_folder(&folder, &preparation(0.25)).unwrap_err();
+    assert!(error.to_string().contains("but `val` has folders of classes, such as `cat`"), "{error}");
 }

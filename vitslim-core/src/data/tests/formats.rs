@@ -2,7 +2,6 @@
 
 use png::{BitDepth, ColorType};
 
-use super::super::decode::read_image;
 use super::*;
 
 fn png(
@@ -88,7 +87,8 @@ fn palettes_are_expanded_and_transparency_is_dropped() {
     let files = Files::folder();
     let square = RgbImage::new(8, 8);
     image::DynamicImage::from(square).into_rgba8().save(files.path().join("val/cat/0.png")).unwrap();
-    let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
+    let data = image_folder(&folder, &preparation(0.25)).unwrap();
     assert_eq!(data.notes, ["images with transparency, which is ignored: 1"]);
 }
 
@@ -125,7 +125,8 @@ fn orientation_is_ignored_and_counted() {
     for value in 0..=9 {
         files.write(&format!("train/cat/o{value}.jpg"), with_exif(&jpeg(), &orientation(value)));
     }
-    let data = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap();
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
+    let data = image_folder(&folder, &preparation(0.25)).unwrap();
     assert_eq!(data.notes, ["images with an orientation in EXIF, which is ignored: 7"]);
 }
 
@@ -136,7 +137,7 @@ fn a_jpeg_that_is_cut_off_anywhere_is_refused() {
     assert_eq!(read(&[&whole[..], b"and something behind it"].concat()), read(&jpeg()));
     let files = Files::new();
     for length in (3..whole.len()).step_by(7).chain([whole.len() - 1, whole.len() - 2]) {
-        let told = read_image(&files.write("x", &whole[..length])).unwrap_err();
+        let told = flaw(&files.write("x", &whole[..length]));
         assert_eq!(told, "is a JPEG that ends too early", "{length} of {} bytes", whole.len());
     }
 }
@@ -146,8 +147,28 @@ fn an_image_that_would_fill_the_memory_is_refused() {
     let mut bytes = jpeg();
     let frame = bytes.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
     bytes[frame + 5..frame + 9].fill(0xff);
-    let told = read_image(&Files::new().write("x", &bytes)).unwrap_err();
+    let files = Files::new();
+    let told = flaw(&files.write("x", &bytes));
     assert_eq!(told, "has 65535 x 65535 pixels, more than the 512 MiB that are read");
+}
+
+#[test]
+fn a_png_or_a_webp_that_is_cut_off_anywhere_is_refused() {
+    let image = RgbImage::from_fn(16, 8, |x, y| image::Rgb([x as u8 * 9, y as u8 * 31, 7]));
+    let files = Files::new();
+    for format in [image::ImageFormat::Png, image::ImageFormat::WebP] {
+        let mut whole = std::io::Cursor::new(Vec::new());
+        image.write_to(&mut whole, format).unwrap();
+        let whole = whole.into_inner();
+        assert_eq!(read(&whole).len(), 128);
+        assert_eq!(read(&[&whole[..], b"and something behind it"].concat()).len(), 128);
+        // Behind the pixels of a PNG is only its end marker.
+        let pixels = whole.len() - if format == image::ImageFormat::Png { 24 } else { 1 };
+        for length in 16..=pixels {
+            let told = flaw(&files.write("x", &whole[..length]));
+            assert!(told.starts_with("is "), "{format:?}, {length} of {} bytes: {told}", whole.len());
+        }
+    }
 }
 
 #[test]

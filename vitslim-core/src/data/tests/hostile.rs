@@ -45,7 +45,8 @@ fn sizes_are_bounded_whether_they_are_announced_or_not() {
 
     let files = Files::folder();
     sparse(&files, "train/cat/x.jpeg", 10 << 30);
-    let said = image_folder(&image_folder_of(&files), &preparation(0.25)).unwrap_err().to_string();
+    let folder = ImageFolder { reading: anew(), ..image_folder_of(&files) };
+    let said = image_folder(&folder, &preparation(0.25)).unwrap_err().to_string();
     assert!(
         said.contains("train/cat/x.jpeg` cannot be read: it has more than the 512 MiB that are read"),
         "{said}"

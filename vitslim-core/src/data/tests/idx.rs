@@ -24,7 +24,7 @@ fn images_labels_and_normalisation_of_known_files() {
     let held_out: usize = (0..10).map(|index| data.held_out.label(index)).sum();
     assert_eq!(held_out, 5);
 
-    let values = data.train.values(&(0..30).collect::<Vec<_>>(), None).unwrap();
+    let values = data.train.values(&(0..30).collect::<Vec<_>>(), None).unwrap().values;
     let mean = values.iter().sum::<f32>() / values.len() as f32;
     let square = values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
     assert!(mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4, "{mean} {square}");

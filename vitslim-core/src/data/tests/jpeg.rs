@@ -2,13 +2,14 @@
 
 use image::RgbImage;
 
-use super::super::decode::read_image;
 use super::*;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/jpeg");
 
 fn read(bytes: impl AsRef<[u8]>) -> Result<RgbImage, String> {
-    read_image(&Files::new().write("x", bytes)).map(|decoded| decoded.image)
+    let files = Files::new();
+    let path = files.write("x", bytes);
+    read_image(&path).map(|decoded| decoded.image).map_err(|_| flaw(&path))
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -32,7 +33,7 @@ fn colours_are_those_that_pillow_reads() {
         if path.extension().is_none_or(|extension| extension != "jpg") {
             continue;
         }
-        let found = read_image(&path).unwrap_or_else(|told| panic!("{}: {told}", path.display())).image;
+        let found = read_image(&path).unwrap_or_else(|_| panic!("{}", path.display())).image;
         let expected = read_image(&path.with_extension("png")).unwrap().image;
         assert_eq!(found.dimensions(), expected.dimensions());
         let off = found.as_raw().iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
@@ -85,6 +86,28 @@ fn a_scan_that_is_damaged_is_refused() {
     for start in scan + 14..end - 1 {
         refused(&[&whole[..start], &whole[end..]].concat(), &format!("first scan of {} bytes", start - scan));
     }
+}
+
+#[test]
+fn what_pillow_refuses_is_refused() {
+    let table = std::fs::read_to_string(Path::new(FOLDER).join("damage.csv")).unwrap();
+    let mut rows = 0;
+    for row in table.lines().skip(1) {
+        let [file, damage, at, length] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let (at, length): (usize, usize) = (at.parse().unwrap(), length.parse().unwrap());
+        let mut jpeg = fixture(file);
+        let end = jpeg.len().min(at + length);
+        match damage {
+            "cut" => jpeg.truncate(at),
+            "drop" => drop(jpeg.drain(at..end)),
+            "zero" => jpeg[at..end].fill(0),
+            "flip" => jpeg[at] ^= 1 << length,
+            other => panic!("{other}"),
+        }
+        assert!(read(jpeg).is_err(), "{row}: accepted");
+        rows += 1;
+    }
+    assert!(rows > 500, "{rows}");
 }
 
 #[test]

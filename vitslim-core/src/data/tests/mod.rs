@@ -7,7 +7,9 @@ mod folder;
 mod formats;
 mod hostile;
 mod idx;
+mod index;
 mod jpeg;
+mod left_out;
 mod loader;
 
 use std::io::Write;
@@ -18,6 +20,7 @@ use flate2::write::GzEncoder;
 use image::RgbImage;
 use tempfile::TempDir;
 
+use super::decode::{Unreadable, read_image};
 use super::*;
 
 /// A folder to put data in.
@@ -96,17 +99,32 @@ fn image_folder_of(files: &Files) -> ImageFolder {
     ImageFolder {
         path: files.path().to_owned(),
         classes: None,
+        labels: None,
         image_size: 8,
         resize: 8,
         skip_at_most: 0,
         held_out: FolderHeldOut::ValOrShare,
         named: 5,
+        reading: Reading::default(),
+    }
+}
+
+/// Every file is read and decoded at once.
+fn anew() -> Reading {
+    Reading { anew: true, ..Reading::default() }
+}
+
+/// What is wrong with the image at `path`.
+fn flaw(path: &Path) -> String {
+    match read_image(path).unwrap_err() {
+        Unreadable::Flawed(reason) => reason,
+        Unreadable::Refused(reason) => panic!("{}: {reason}", path.display()),
     }
 }
 
 /// The pixels of image `index` before normalisation, `[channels, height, width]`.
 fn pixels(data: &Dataset, part: &Split, index: usize) -> Vec<u8> {
-    let values = part.values(&[index], None).unwrap();
+    let values = part.values(&[index], None).unwrap().values;
     let Normalisation { white, mean, std, .. } = &data.normalisation;
     let size = data.shape.size * data.shape.size;
     let pixel = |(place, value): (usize, f32)| {

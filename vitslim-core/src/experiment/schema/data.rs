@@ -74,6 +74,10 @@ pub enum Data {
         /// of them. Left out, the classes are the folders, sorted by name, and all splits have the same.
         #[serde(default)]
         classes: Option<Vec<String>>,
+        /// A file that says the class of each image of `val` or `test`, if that has no folders of classes: a line an image, with its
+        /// name and its class, as in `LOC_val_solution.csv` of ImageNet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        labels: Option<PathBuf>,
         /// Height and width of what the network sees, the middle of an image; at most 16384.
         #[serde(default = "image_size")]
         #[schemars(extend("unit" = "pixels"))]
@@ -94,7 +98,7 @@ pub enum Data {
         #[serde(default, skip_serializing_if = "Normalise::is_split")]
         #[schemars(extend("default" = "Split"))]
         normalise: Normalise,
-        /// How many images may be left out because they cannot be read.
+        /// How many images may be left out because they are damaged. A run that met one too many goes on with a larger number.
         #[serde(default)]
         #[schemars(extend("unit" = "images"))]
         skip_at_most: u32,
@@ -174,24 +178,28 @@ impl Data {
         }
     }
 
-    /// The same data, in the folder that `to` makes of theirs.
+    /// The same data, at the paths that `to` makes of theirs.
     #[must_use]
-    pub fn map_path(mut self, to: impl FnOnce(&Path) -> PathBuf) -> Self {
+    pub fn map_path(mut self, to: impl Fn(&Path) -> PathBuf) -> Self {
         match &mut self {
             Self::Digits | Self::Random { .. } => {}
-            Self::Idx { path, .. }
-            | Self::Cifar10 { path, .. }
-            | Self::Cifar100 { path, .. }
-            | Self::ImageFolder { path, .. } => *path = to(path),
+            Self::Idx { path, .. } | Self::Cifar10 { path, .. } | Self::Cifar100 { path, .. } => {
+                *path = to(path)
+            }
+            Self::ImageFolder { path, labels, .. } => {
+                *path = to(path);
+                labels.iter_mut().for_each(|labels| *labels = to(labels));
+            }
         }
         self
     }
 
-    /// What is set beside the content of the data, which knows the order of the classes itself, and lies anywhere.
+    /// What is set beside the content of the data, which knows the order of the classes itself, lies anywhere, and gives the same numbers
+    /// however many more images could be left out.
     #[must_use]
     pub(crate) fn beside_content(mut self) -> Self {
-        if let Self::ImageFolder { classes, .. } = &mut self {
-            *classes = None;
+        if let Self::ImageFolder { classes, labels, skip_at_most, .. } = &mut self {
+            (*classes, *labels, *skip_at_most) = (None, None, 0);
         }
         self.map_path(|_| PathBuf::new())
     }

@@ -1,0 +1,69 @@
+//! A file that says the class of each image, for splits without folders of classes: ImageNet's validation images come so.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::super::DataError;
+use super::super::files::DataFile;
+use super::scan::Found;
+use crate::terminal::counted;
+
+/// More bytes than any such file has, so that reading another file ends.
+const MOST_BYTES: usize = 1 << 28;
+
+/// What stands between a name and a class.
+const SEPARATORS: [char; 4] = [',', ';', '\t', ' '];
+
+/// The images of `found`, which lie in no folders, with the classes that the file `labels` gives them, labelled by their place in
+/// `classes`. A line has the name of an image, with or without its folder and its extension, and its class; what follows, such as the
+/// boxes in Kaggle's `LOC_val_solution.csv`, is ignored. The first line may be a heading.
+///
+/// # Errors
+///
+/// When the file cannot be read, a line has no class or an unknown one, or an image has no line or two.
+pub(super) fn labelled(found: Found, labels: &Path, classes: &[String]) -> Result<Found, DataError> {
+    let mut file = DataFile::open(labels).map_err(DataError::of_labels)?;
+    let text = file
+        .read_all(MOST_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| file.error("is no text in UTF-8")));
+    let text = text.map_err(DataError::of_labels)?;
+    let wrong = |reason: String| file.error(reason).of_labels();
+
+    let known: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
+    let mut of_names: HashMap<&str, u32> = HashMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let (name, rest) = line.split_once(SEPARATORS).unwrap_or((line, ""));
+        if line.trim().is_empty() {
+            continue;
+        }
+        let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        // The name of a class may have spaces in it.
+        let (all, first) = (rest.trim(), rest.trim().split(SEPARATORS).next());
+        let label = [Some(all), first].into_iter().flatten().find_map(|class| known.get(class).copied());
+        match label {
+            Some(label) => {
+                if of_names.insert(name, label).is_some_and(|other| other != label) {
+                    return Err(wrong(format!(
+                        "gives `{name}` two classes, the second in line {}",
+                        number + 1
+                    )));
+                }
+            }
+            // A heading.
+            None if number == 0 => {}
+            None => {
+                let known = counted(classes.len(), "class", "classes");
+                let reason = format!("says `{all}` in line {}, which is none of the {known}", number + 1);
+                return Err(wrong(reason));
+            }
+        }
+    }
+    found.flat(classes, |path| {
+        let [name, stem] =
+            [path.file_name(), path.file_stem()].map(|name| name.and_then(|name| name.to_str()));
+        let label = |name: Option<&str>| of_names.get(name?).copied();
+        label(name)
+            .or_else(|| label(stem))
+            .ok_or_else(|| wrong(format!("has no line for `{}`", path.display())))
+    })
+}
