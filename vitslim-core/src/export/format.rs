@@ -11,10 +11,10 @@ use burn::tensor::{DType, TensorData};
 
 use super::error::ExportError;
 use super::trace::Trace;
-use super::{onnx, pytorch, safetensors};
+use super::{onnx, pytorch};
 use crate::data::ImageShape;
 use crate::models::Architecture;
-use crate::run::Subnet;
+use crate::run::{Subnet, described_weights};
 use crate::slim::{Plan, heads_as_planned};
 
 /// A format of other programs.
@@ -49,7 +49,7 @@ pub type Files = Vec<(PathBuf, Vec<u8>)>;
 pub fn export<A: Architecture>(subnet: &Subnet<A>, format: Format, out: &Path) -> Result<Files, ExportError> {
     let Subnet { model, plan, network, label, .. } = subnet;
     let image = network.images.shape();
-    let description = safetensors::metadata(subnet)?;
+    let description = subnet.metadata().map_err(|error| ExportError::Weights(error.to_string()))?;
     match format {
         Format::Onnx => {
             let json = |value: serde_json::Value| value.to_string();
@@ -60,7 +60,7 @@ pub fn export<A: Architecture>(subnet: &Subnet<A>, format: Format, out: &Path) -
             ];
             Ok(vec![(out.to_owned(), to_onnx(model, image, &metadata)?)])
         }
-        Format::Safetensors => Ok(vec![(out.to_owned(), safetensors::file(model, plan, &description)?)]),
+        Format::Safetensors => Ok(vec![(out.to_owned(), weights(model, plan, &description)?)]),
         Format::Pytorch => {
             let is_python = out.extension() == Some(OsStr::new("py"));
             let module = out.file_stem().and_then(OsStr::to_str).filter(|name| is_python && is_module(name));
@@ -73,6 +73,11 @@ pub fn export<A: Architecture>(subnet: &Subnet<A>, format: Format, out: &Path) -
             Ok(vec![(weights, files.weights), (out.to_owned(), files.text.into_bytes())])
         }
     }
+}
+
+/// The safetensors file of the sub-network `model`, which `plan` left, with `metadata`.
+fn weights<A: Architecture>(model: &A, plan: &Plan, metadata: &str) -> Result<Vec<u8>, ExportError> {
+    described_weights(model, plan, metadata).map_err(|error| ExportError::Weights(error.to_string()))
 }
 
 /// `model` as an ONNX file for images of shape `image`. The input is `images`, `[batch, channels, height, width]`; the output is
@@ -128,7 +133,7 @@ pub fn to_pytorch<A: Architecture>(
         _ => false,
     };
     let module = pytorch::module(&trace, module, title, transposed)?;
-    let weights = safetensors::file(model, plan, metadata)?;
+    let weights = weights(model, plan, metadata)?;
     let weights = if module.constants.is_empty() { weights } else { with(&weights, &module.constants)? };
     Ok(PythonFiles { text: module.text, weights })
 }

@@ -8,10 +8,10 @@ mod names;
 mod onnx;
 mod pointwise;
 mod pytorch;
-mod safetensors;
 mod simplify;
 mod trace;
 
-pub use error::{ExportError, SubnetFileError};
+pub use error::ExportError;
 pub use format::{Files, Format, PythonFiles, export, to_onnx, to_pytorch};
-pub use safetensors::SubnetFile;
+
+pub use crate::run::{SubnetFile, SubnetFileError};

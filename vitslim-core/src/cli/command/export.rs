@@ -51,7 +51,7 @@ enum WriteError {
 pub fn export(registry: &Registry, args: &ExportArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
     let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
-    let trial = trials.only()?.named(&target.trial());
+    let trial = target.own(trials.only()?);
     let (files, notes) = (registry.commands(&trial)?.export)(&trial, &target, args.to, &args.out)?;
     notes.iter().for_each(say);
     let there = files.iter().find(|(path, _)| !args.force && path.symlink_metadata().is_ok());
