@@ -10,7 +10,7 @@ use crate::nn::Precision;
 use crate::run::{
     DENSE, Prepared, RunError, Target, check_unchanged, checked_macs, cut_at_random, initial, restore,
 };
-use crate::slim::{MaskSet, Slim};
+use crate::slim::{MaskSet, Slim, heads_by_size};
 use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings, read};
 
 /// Where the networks come from.
@@ -73,7 +73,11 @@ fn restored<A: Architecture>(
     targets: &[Target],
     device: &Device,
 ) -> Result<Vec<(String, A)>, RunError> {
-    let restore = |target: &Target| Ok((target.name().to_owned(), restore(prepared, target, device)?.model));
+    // As fast as they can be computed.
+    let restore = |target: &Target| {
+        let model = heads_by_size(&restore(prepared, target, device)?.model);
+        Ok((target.name().to_owned(), model))
+    };
     targets.iter().map(restore).collect()
 }
 

@@ -6,7 +6,7 @@ use crate::graph::macs;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedCarrier, CheckedDimension};
-use crate::slim::{Dimension, Plan, parameters_per_unit};
+use crate::slim::{Dimension, Plan, drop_cut_tokens, parameters_per_unit};
 
 /// The dimensions of `model`, which has `dense` multiply-adds, each with the cost of one unit: what is saved when that unit
 /// is cut and nothing else. A token is cut from its gate on.
@@ -86,15 +86,9 @@ impl<A: Architecture> Macs<'_, A> {
             if self.dimensions[index].units() == 0 {
                 return None;
             }
-            let is_later_gate = |other: usize| {
-                other > index && self.dimensions[index].is_tokens() && self.dimensions[other].is_tokens()
-            };
-            for (other, cut) in plan.cuts.iter_mut().enumerate() {
-                if other == index || is_later_gate(other) {
-                    cut.keep.retain(|unit| *unit != 0);
-                }
-            }
+            plan.cuts[index].keep.remove(0);
         }
+        drop_cut_tokens(&mut plan, self.dimensions);
         let left = attempt(|| macs(&self.model.slim(&plan).ok()?, self.image).ok()).ok()??;
         self.dense.checked_sub(left)
     }

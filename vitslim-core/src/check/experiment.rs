@@ -1,12 +1,15 @@
 //! An experiment, before a night is spent on it.
 
 use burn::tensor::Device;
+use miette::Diagnostic;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
+use super::dimensions::with_costs;
 use super::parameters::parameters;
 use super::pattern::pattern;
 use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, ExperimentErrors, Normalise, Trial};
+use crate::graph::macs;
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
@@ -71,16 +74,25 @@ fn check_network<A: Architecture>(
     check: &mut ExperimentCheck,
 ) -> Result<(), Vec<Reason>> {
     let facts = data.map(facts);
-    let config = config::<A>(&trial.document, facts.as_ref().map_or(&[], |facts| &facts[..]))
+    let misplaced = |error: &dyn Diagnostic| reasons(&pretrained_error(&trial.document, error));
+    let pretrained = Pretrained::open::<A>(&trial.experiment.model).map_err(|error| misplaced(&error))?;
+    let left = pretrained.as_ref().and_then(Pretrained::left);
+    let config = config::<A>(&trial.document, facts.as_ref().map_or(&[], |facts| &facts[..]), left)
         .map_err(|errors| reasons(&errors))?;
     let Some(config) = config else { return Ok(()) };
     let device = f64_device().map_err(|reason| vec![reason])?;
     let model = attempt(|| A::init(&config, &device))
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&config_error(&trial.document, error)))?;
+    // Annotations are proved of the dense network. All else is said of the one that the run starts from.
+    let (dense, model) = match &pretrained {
+        Some(pretrained) => (model.clone(), pretrained.cut(model).map_err(|error| misplaced(&error))?.0),
+        None => (model.clone(), model),
+    };
+    let is_left = left.is_some();
     let mut wrong_keys = Vec::new();
     let (described, searched, budgets) = check_keys(trial, &model, &mut wrong_keys);
-    match check_weights(trial, &model, &searched) {
+    match check_weights(trial, pretrained, &model, (&searched, data)) {
         Ok(weights) => check.pretrained = weights,
         Err(errors) => check.reasons.extend(reasons(&errors)),
     }
@@ -93,7 +105,11 @@ fn check_network<A: Architecture>(
     if data.is_some_and(|data| data.classes == 1) {
         return Ok(());
     }
-    let found = check_architecture(&model, image, data.map(|data| data.classes));
+    let mut found = check_architecture(&dense, image, data.map(|data| data.classes));
+    if is_left && found.macs.is_some() {
+        found.macs = Some(macs(&model, image).map_err(|error| vec![Reason::new(error.to_string())])?);
+        found.dimensions = with_costs(&model, image, &described, found.macs);
+    }
     let ArchitectureCheck {
         macs,
         dimensions,
@@ -153,16 +169,16 @@ fn lent_in_vain(path: &str, undeclared: &[String]) -> Option<String> {
     Some(format!("`{name}` is lent to {field}, {instead}"))
 }
 
-/// The weights that `trial` starts from, in its network.
+/// The weights that `trial` starts from, in its network, which searches these dimensions, for these data.
 fn check_weights<A: Architecture>(
     trial: &Trial,
+    pretrained: Option<Pretrained>,
     model: &A,
-    searched: &[(Dimension, MaskSpec)],
+    (searched, data): (&[(Dimension, MaskSpec)], Option<&Dataset>),
 ) -> Result<Option<CheckedWeights>, ExperimentErrors> {
-    let pretrained = Pretrained::open(&trial.experiment.model);
-    let pretrained = pretrained.map_err(|error| pretrained_error(&trial.document, &error))?;
     let Some(pretrained) = pretrained else { return Ok(None) };
     let Fitted { family, used, count, mut notes, .. } = pretrained.check(trial, model, searched)?;
+    notes.extend(data.map_or_else(Vec::new, |data| pretrained.notes(&data.class_names)));
     if trial.experiment.data.normalise() == Some(&Normalise::Split) {
         notes.push(SPLIT_NORMALISES.to_owned());
     }

@@ -74,41 +74,6 @@ pub enum ExportError {
     Weights(String),
 }
 
-/// A file of a network that cannot be read.
-#[derive(Debug, Error, Diagnostic)]
-pub enum SubnetFileError {
-    /// The file cannot be read.
-    #[error("cannot read `{}`", .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: std::io::Error,
-    },
-    /// The content is wrong.
-    #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("export the network again"))]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The metadata do not say what the network is.
-    #[error("`{}` does not say what network its weights are of", .0.display())]
-    #[diagnostic(help("`vitslim export --to safetensors` writes files that do"))]
-    Undescribed(PathBuf),
-    /// The weights are not those of the network that the metadata describe.
-    #[error("`{}` does not fit the network that it describes: {reason}", .path.display())]
-    #[diagnostic(help("export the network again, with this version of vitslim and `--to safetensors`"))]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        reason: String,
-    },
-}
-
 fn in_module(place: &str) -> String {
     if place.is_empty() { String::new() } else { format!(" in `{place}`") }
 }

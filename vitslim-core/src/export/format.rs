@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 use super::error::ExportError;
 use super::feature::{described, features};
 use super::trace::Trace;
-use super::{OnnxFiles, onnx, pytorch, safetensors};
+use super::{OnnxFiles, onnx, pytorch};
 use crate::data::ImageShape;
 use crate::models::Architecture;
-use crate::run::Subnet;
+use crate::run::{Subnet, described_weights};
 use crate::slim::{Plan, PlanError, describe, heads_as_planned};
 
 /// A format of other programs.
@@ -57,7 +57,7 @@ pub fn export<A: Architecture>(
 ) -> Result<Files, ExportError> {
     let Subnet { model, plan, network, label, .. } = subnet;
     let image = network.images.shape();
-    let description = safetensors::metadata(subnet)?;
+    let description = subnet.metadata().map_err(|error| ExportError::Weights(error.to_string()))?;
     match format {
         Format::Onnx => {
             let json = |value: Value| value.to_string();
@@ -75,7 +75,7 @@ pub fn export<A: Architecture>(
             Ok(weights.map(beside).into_iter().chain([(out.to_owned(), network)]).collect())
         }
         Format::Safetensors if !features.is_empty() => Err(ExportError::Outputs),
-        Format::Safetensors => Ok(vec![(out.to_owned(), safetensors::file(model, plan, &description)?)]),
+        Format::Safetensors => Ok(vec![(out.to_owned(), weights(model, plan, &description)?)]),
         Format::Pytorch => {
             let is_python = out.extension() == Some(OsStr::new("py"));
             let module = out.file_stem().and_then(OsStr::to_str).filter(|name| is_python && is_module(name));
@@ -88,6 +88,11 @@ pub fn export<A: Architecture>(
             Ok(vec![(weights, files.weights), (out.to_owned(), files.text.into_bytes())])
         }
     }
+}
+
+/// The safetensors file of the sub-network `model`, which `plan` left, with `metadata`.
+fn weights<A: Architecture>(model: &A, plan: &Plan, metadata: &str) -> Result<Vec<u8>, ExportError> {
+    described_weights(model, plan, metadata).map_err(|error| ExportError::Weights(error.to_string()))
 }
 
 /// How an ONNX file is written.
@@ -175,14 +180,14 @@ pub fn to_pytorch<A: Architecture>(
     };
     let features = self::features(&trace, features)?;
     let module = pytorch::module(&trace, &features, module, title, transposed)?;
-    let weights = if features.is_empty() {
-        safetensors::file(model, plan, metadata)?
+    let file = if features.is_empty() {
+        weights(model, plan, metadata)?
     } else {
         let dimensions = describe(model).map_err(PlanError::from)?;
         let features = described(&features, &trace, &dimensions, plan);
-        safetensors::file(model, plan, &with_features(metadata, features)?)?
+        weights(model, plan, &with_features(metadata, features)?)?
     };
-    let weights = if module.constants.is_empty() { weights } else { with(&weights, &module.constants)? };
+    let weights = if module.constants.is_empty() { file } else { with(&file, &module.constants)? };
     Ok(PythonFiles { text: module.text, weights })
 }
 

@@ -11,11 +11,11 @@ mod names;
 mod onnx;
 mod pointwise;
 mod pytorch;
-mod safetensors;
 mod simplify;
 mod trace;
 
-pub use error::{ExportError, SubnetFileError};
+pub use error::ExportError;
 pub use format::{Files, Format, OnnxSetting, PythonFiles, export, to_onnx, to_pytorch};
 pub use onnx::OnnxFiles;
-pub use safetensors::SubnetFile;
+
+pub use crate::run::{SubnetFile, SubnetFileError};

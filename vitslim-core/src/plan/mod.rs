@@ -75,5 +75,7 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
     }
     let resolved = prepared.resolved()?;
     let data = serde_json::to_string(&prepared.sources()).unwrap_or_default();
-    Ok(PlannedTrial { trial: prepared.trial(), params, macs: dense_macs, subnets, stages, resolved, data })
+    let start = prepared.start_path().map(|path| path.display().to_string());
+    let trial = prepared.trial();
+    Ok(PlannedTrial { trial, start, params, macs: dense_macs, subnets, stages, resolved, data })
 }

@@ -1,6 +1,6 @@
 //! The report of `vitslim plan`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use comfy_table::CellAlignment;
@@ -28,6 +28,9 @@ pub struct SweepPlan {
 pub struct PlannedTrial {
     /// Its name, and the name of its folder.
     pub trial: String,
+    /// Where the network is that it starts from, if another run left it. Sizes are then of that, and shares.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Parameters of the dense network.
     pub params: usize,
     /// MACs of the dense network for one image.
@@ -97,6 +100,10 @@ impl SweepPlan {
         }
         let mut text = lines(&mut table) + "\n";
         self.push_networks(&mut text);
+        let starts: BTreeSet<&String> = self.trials.iter().filter_map(|trial| trial.start.as_ref()).collect();
+        for start in starts {
+            push(&mut text, &format!("dense starts as {start}: sizes and shares are of that"));
+        }
         push(&mut text, &self.total());
         if self.trials.len() > 1 {
             push(
@@ -207,6 +214,7 @@ mod tests {
     fn plan() -> SweepPlan {
         let trial = |weight: usize, budget: usize| PlannedTrial {
             trial: format!("w={weight},b={budget},seed=0"),
+            start: None,
             params: 1000,
             macs: 1000,
             subnets: vec![PlannedSubnet {

@@ -14,6 +14,10 @@ pub struct Summary {
     pub device: String,
     /// How long the stages took.
     pub seconds: Seconds,
+    /// Where the network is that the run starts from, if another run left it. This is then what `dense` means, and shares and speeds are
+    /// of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// The dense network.
     pub dense: DenseSummary,
     /// The search.

@@ -214,6 +214,7 @@ mod tests {
                 trial: trial.clone(),
                 device: "cpu, 2 threads, f32".into(),
                 seconds: Seconds::default(),
+                start: None,
                 dense: DenseSummary { params: 100, macs: 200, top1: 0.9 },
                 search: SearchSummary { epochs: 1, top1_soft: 0.8 },
                 subnets: vec![subnet("share-0.5"), subnet("share-0.5-2")],

@@ -58,6 +58,14 @@ pub fn table(summary: &Summary) -> String {
     push(&mut text, "top-1 on the test split, of sub-networks right after slicing and after retraining");
     push(&mut text, &format!("images/s at a batch of 64 on {}", summary.device));
     push(&mut text, "speed-up over the dense network, measured side by side");
+    if let Some(start) = &summary.start {
+        push(
+            &mut text,
+            &format!(
+                "dense starts as {start}: shares and speed-ups are of that, not of what that was cut out of"
+            ),
+        );
+    }
     for subnet in summary.subnets.iter().filter(|subnet| subnet.speedup < 1.0) {
         let percent = 100.0 * subnet.macs as f64 / summary.dense.macs as f64;
         push(
@@ -154,6 +162,7 @@ mod tests {
             trial: "seed=1".into(),
             device: "cpu, 128 threads, f32".into(),
             seconds: Seconds::default(),
+            start: Some("runs/a_name_that_is_longer/seed=12345678/share-0.123456789-0.987654321".into()),
             dense: DenseSummary { params: 86_567_656, macs: 17_563_000_000, top1: 0.9 },
             search: SearchSummary { epochs: 1, top1_soft: 0.9 },
             subnets: labels.iter().map(subnet).collect(),

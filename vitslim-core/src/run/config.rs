@@ -1,52 +1,111 @@
-//! The configuration of a network: its preset, overridden by what the data determine, overridden by what the file says.
+//! The configuration of a network: its preset, or that of the network that it starts from, overridden by what the data determine,
+//! overridden by what the file says.
 
 use schemars::SchemaGenerator;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
+use super::pretrained::{LeftNetwork, pretrained_error};
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Reading, Source, Span, Value, did_you_mean, overlay,
     parse, read, typed,
 };
 use crate::models::{Architecture, ConfigError};
+use crate::weights::WeightsError;
+
+/// Fields that act in training alone, by the names that architectures with presets give them: a network that is trained further may
+/// have others.
+const IN_TRAINING: [&str; 2] = ["dropout", "drop_path"];
 
 /// What the data determine about a network: fields that its configuration may have, and their values.
 pub(crate) type Facts = [(&'static str, usize)];
 
+/// The fields that data determine.
+const FROM_DATA: [&str; 3] = ["image_size", "channels", "classes"];
+
 /// All that `data` determine.
 pub(crate) fn facts(data: &Dataset) -> [(&'static str, usize); 3] {
     let ImageShape { channels, size } = data.shape;
-    [("image_size", size), ("channels", channels), ("classes", data.classes)]
+    let [of_size, of_channels, of_classes] = FROM_DATA;
+    [(of_size, size), (of_channels, channels), (of_classes, data.classes)]
 }
 
-/// The configuration of the network in `document`; `None` if neither the file nor the `facts` give the shape of its images.
+/// The configuration of the network in `document`, which may start from one that a run `left`; `None` if neither the file nor the
+/// `facts` give the shape of its images.
 ///
 /// # Errors
 ///
 /// The mistakes in it, as far as the `facts` show them: unless the facts are complete, missing fields and rules over the whole
-/// configuration are not checked.
+/// configuration are not checked. And what contradicts the network that it starts from.
 pub(crate) fn config<A: Architecture>(
     document: &Document,
     facts: &Facts,
+    left: Option<&LeftNetwork>,
 ) -> Result<Option<A::Config>, ExperimentErrors> {
-    let (node, Reading { value, errors }) = read_config::<A>(document, facts)?;
+    let left = left
+        .map(|left| Ok::<_, ExperimentErrors>((left, config_of::<A::Config>(document, left)?)))
+        .transpose()?;
+    let known = left.as_ref().map(|(_, config)| config);
+    let (node, Reading { value, errors }) = read_config::<A>(document, facts, known)?;
     ExperimentErrors::check(errors)?;
+    if let (Some(value), Some((left, config))) = (&value, &left) {
+        ExperimentErrors::check(contradictions(document, value, left, config))?;
+    }
     let says = |name| node.child(name).is_some() || !fields::<A>().iter().any(|field| field == name);
     Ok(value.filter(|_| says("image_size") && says("channels")))
 }
 
 /// What is wrong with the configuration in `document`, as far as the file tells.
 pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<ExperimentError> {
-    match read_config::<A>(document, &[]) {
+    match read_config::<A>(document, &[], None) {
         Ok((_, Reading { errors, .. })) => errors,
         Err(errors) => errors.into_iter().collect(),
     }
 }
 
+/// The configuration of the network that a run `left`.
+fn config_of<C: DeserializeOwned>(document: &Document, left: &LeftNetwork) -> Result<C, ExperimentErrors> {
+    serde_json::from_value(left.config.clone()).map_err(|error| {
+        let wrong = format!("has a configuration that this version does not know: {error}");
+        pretrained_error(document, &WeightsError { path: left.path.clone(), wrong, help: None })
+    })
+}
+
+/// Where `config`, that of `document`, is not that of the network that a run `left`, although neither data nor training make it differ.
+fn contradictions<C: Serialize>(
+    document: &Document,
+    config: &C,
+    left: &LeftNetwork,
+    known: &C,
+) -> Vec<ExperimentError> {
+    let [Ok(Json::Object(here)), Ok(Json::Object(there))] = [config, known].map(serde_json::to_value) else {
+        return Vec::new();
+    };
+    let may_differ = |field: &str| FROM_DATA.contains(&field) || IN_TRAINING.contains(&field);
+    let differing =
+        there.iter().filter(|(field, value)| !may_differ(field) && here.get(*field) != Some(value));
+    let error = |(field, value): (&String, &Json)| {
+        let written = ["model", "config", field];
+        let (place, what) = match document.at(&written) {
+            Some(_) => (&written[..], field.as_str()),
+            None => (&["model", "preset"][..], "preset"),
+        };
+        let found = here.get(field).unwrap_or(&Json::Null);
+        let message =
+            format!("`{field}` is {found}, but the network in `{}` has {value}", left.path.display());
+        document.error(place, message, Some(format!("leave `{what}` out: it is that of the network")))
+    };
+    differing.flat_map(error).collect()
+}
+
 /// The configuration in `document`, as a tree and as a value. Unless the `facts` are complete, it is no mistake that a field is
-/// missing, and the configuration as a whole is not judged.
+/// missing, and the configuration as a whole is not judged. Without a preset, it starts from the one that is `known`.
 fn read_config<A: Architecture>(
     document: &Document,
     facts: &Facts,
+    known: Option<&A::Config>,
 ) -> Result<(Node, Reading<A::Config>), ExperimentErrors> {
     let mut found = Vec::new();
     let preset = preset::<A>(document).unwrap_or_else(|errors| {
@@ -54,7 +113,7 @@ fn read_config<A: Architecture>(
         None
     });
     let complete = facts.len() == 3 && found.is_empty();
-    let preset = preset.as_ref().map_or(Ok("()".to_owned()), ron::to_string).map_err(|error| {
+    let preset = preset.as_ref().or(known).map_or(Ok("()".to_owned()), ron::to_string).map_err(|error| {
         let message = format!("this preset cannot be written as RON: {error}");
         document.error(&["model", "preset"], message, None)
     })?;
@@ -192,7 +251,7 @@ mod tests {
     fn told(model: &str, facts: &Facts) -> Result<Option<(usize, usize)>, Vec<String>> {
         let text = format!("(model: (architecture: \"bare\", {model}))");
         let document = Document::parse("f.ron", &text, &[]).unwrap();
-        match config::<BareVit>(&document, facts) {
+        match config::<BareVit>(&document, facts, None) {
             Ok(config) => Ok(config.map(|config| (config.dim, config.image_size))),
             Err(errors) => Err(errors.iter().map(ToString::to_string).collect()),
         }

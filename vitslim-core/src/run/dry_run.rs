@@ -5,7 +5,7 @@ use burn::tensor::Device;
 
 use super::agreement::prove;
 use super::error::RunError;
-use super::initial::initial;
+use super::networks::initial;
 use super::prepare::Prepared;
 use super::target::DENSE;
 use crate::graph::macs_and_classes;
@@ -22,7 +22,7 @@ pub(crate) struct Size {
     pub notes: Vec<String>,
 }
 
-/// The sizes of the dense network and of the sub-network of each budget, as [`cut_at_random`] cuts it. The caller may have built the
+/// The sizes of the network that the run starts from and of the sub-network of each budget, as [`cut_at_random`] cuts it. The caller may have built the
 /// dense network already.
 ///
 /// # Errors

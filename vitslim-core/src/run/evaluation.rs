@@ -8,8 +8,8 @@ use super::belongs;
 use super::data_record::{DataRecord, known, recorded};
 use super::dataset::{dataset, dataset_of_split};
 use super::error::{OtherDataError, RunError};
+use super::networks::restore;
 use super::prepare::Prepared;
-use super::restore::restore;
 use super::subnet::Subnet;
 use super::target::Target;
 use crate::data::{Dataset, Normalisation, SplitKind};
@@ -72,9 +72,9 @@ pub fn evaluate<A: Architecture>(
     target: &Target,
     setting: &EvaluationSetting,
 ) -> Result<Evaluation, RunError> {
-    let (run, kind) = (&target.run, setting.split.kind());
+    let (run, kind, is_dense) = (&target.run, setting.split.kind(), target.label.is_none());
     let prepared = match setting.data {
-        None => Prepared::<A>::with_data(trial, own_data(trial, run, kind)?)?,
+        None => Prepared::<A>::with_data(trial, own_data(trial, run, kind)?, is_dense)?,
         Some(folder) => {
             let known = match known(run)? {
                 Some(known) => known,
@@ -84,7 +84,7 @@ pub fn evaluate<A: Architecture>(
                 }
             };
             let (trial, data) = other_data(trial, known, kind, folder)?;
-            Prepared::with_data(&trial, data)?
+            Prepared::with_data(&trial, data, is_dense)?
         }
     };
     let restored = restore(&prepared, target, setting.device)?;
@@ -193,7 +193,9 @@ fn other_data(
     let (classes, normalisation) = known;
     let mut document = trial.document.clone();
     document.set_string(&["data", "path"], "--data", folder)?;
-    let trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
+    let model = trial.experiment.model.clone();
+    let mut trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
+    trial.experiment.model = model;
     let other = dataset_of_split(&trial, kind, &normalisation, &classes)?;
     let mut names = classes.iter().zip(&other.class_names).enumerate();
     if let Some((label, (own, other))) = names.find(|(_, (own, other))| own != other) {

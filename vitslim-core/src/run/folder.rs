@@ -15,14 +15,17 @@ use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 ///
 /// The summary is removed first: without it a run is not complete, whatever else is left. What the data were is removed last: until
 /// then, nothing can go on with others.
-const RESULTS: [&str; 8] =
-    [SUMMARY, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
+const RESULTS: [&str; 9] =
+    [SUMMARY, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, START, NORMALISATION, DATA];
 
 /// File that a run writes last.
 pub(super) const SUMMARY: &str = "summary.json";
 
 /// File with the trained masks.
 pub(super) const MASKS: &str = "masks.safetensors";
+
+/// File with the network of another run that this one starts from, as `vitslim export --to safetensors` writes it.
+pub(super) const START: &str = "start.safetensors";
 
 /// Folder of the sub-networks.
 pub(super) const SUBNETS: &str = "subnets";
@@ -108,9 +111,9 @@ pub enum FolderError {
         lost: String,
     },
     /// The run starts from other weights.
-    #[error("the file that `pretrained` names is not the one that the run in `{}` started from", .path.display())]
+    #[error("the network that `pretrained` names is not the one that the run in `{}` started from", .path.display())]
     #[diagnostic(help(
-        "restore the file, give another folder with `--out`, or start again with `--fresh`, which discards {lost}"
+        "restore it, give another folder with `--out`, or start again with `--fresh`, which discards {lost}"
     ))]
     ChangedWeights {
         /// The folder of the run.
@@ -229,7 +232,7 @@ impl RunFolder {
 
     /// Whether the folder `path` has anything that took time to make: a file that is not empty, or one that cannot be read.
     pub(super) fn has_results(path: &Path) -> bool {
-        let results = RESULTS.iter().filter(|name| ![NORMALISATION, DATA].contains(name));
+        let results = RESULTS.iter().filter(|name| ![START, NORMALISATION, DATA].contains(name));
         let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
         let size = |entry: DirEntry| Ok((entry.file_name() == IDENTITY, entry.metadata()?));
         entries.any(|entry| match entry.and_then(size) {

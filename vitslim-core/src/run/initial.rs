@@ -1,18 +1,12 @@
-//! The network that a run starts from.
+//! The dense network before any training.
 
 use burn::tensor::Device;
 
-use super::prepare::Prepared;
 use crate::data::{Moment, Stage};
 use crate::experiment::Experiment;
 use crate::models::{Architecture, ConfigError};
 
-/// The dense model before any training, by the seed.
-pub(crate) fn initial<A: Architecture>(prepared: &Prepared<A>, device: &Device) -> Result<A, ConfigError> {
-    initial_of(&prepared.experiment, &prepared.config, device)
-}
-
-/// The dense model of `experiment` before any training, whose configuration is `config`.
+/// The dense network of `experiment` before any training, by the seed, whose configuration is `config`.
 pub(super) fn initial_of<A: Architecture>(
     experiment: &Experiment,
     config: &A::Config,

@@ -42,7 +42,7 @@ pub(crate) fn keys(
     (searched, budgets)
 }
 
-/// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` that its key matches. A key that matches
+/// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` with units that its key matches. A key that matches
 /// none, or one that another key has matched, is added to `found`.
 fn matched<'a, T>(
     document: &Document,
@@ -55,7 +55,11 @@ fn matched<'a, T>(
     let mut matched = Vec::new();
     for ((key, value), resolved) in keyed.iter().zip(resolve(keyed.keys(), &paths)) {
         match resolved {
-            Ok(indices) => matched.push((key, value, indices)),
+            // Of what a run has emptied there is nothing to search.
+            Ok(mut indices) => {
+                indices.retain(|index| dimensions[*index].units() > 0);
+                matched.push((key, value, indices));
+            }
             Err(error) => {
                 let place = [place, &[key]].concat();
                 found.extend(document.error_at_key(&place, error.message, Some(error.help)));

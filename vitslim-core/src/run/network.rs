@@ -3,7 +3,6 @@
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value, json};
 
-use super::prepare::Prepared;
 use crate::data::{Dataset, ImageShape, Normalisation};
 use crate::experiment::{Data, Experiment};
 use crate::graph::{GraphError, activations, capture};
@@ -81,16 +80,15 @@ impl Images {
     }
 }
 
-impl<C: Clone> Network<C> {
-    /// The sub-network `model`, which `plan` left of the network of `prepared`.
+impl<C> Network<C> {
+    /// The sub-network `model`, which `plan` left of the dense network that `experiment`, its `data` and this `config` say.
     pub(super) fn new<A: Architecture<Config = C>>(
-        prepared: &Prepared<A>,
+        (experiment, config, data): (&Experiment, C, &Dataset),
         plan: &Plan,
         model: &A,
     ) -> Result<Self, GraphError> {
-        let Prepared { experiment, config, data, .. } = prepared;
         let Dataset { class_names, shape, normalisation, .. } = data;
-        Self::uncut(experiment, config.clone(), class_names.clone(), *shape, normalisation).cut(plan, model)
+        Self::uncut(experiment, config, class_names.clone(), *shape, normalisation).cut(plan, model)
     }
 
     /// What can be said of any network of `experiment` whose dense one has this `config`, and which takes images of this `shape`.
@@ -201,8 +199,8 @@ mod tests {
     use crate::experiment::Document;
     use crate::models::Vit;
     use crate::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-    use crate::run::initial::initial;
     use crate::run::restore::subnet;
+    use crate::run::{Prepared, initial};
     use crate::slim::describe;
 
     /// Two branches that are normalised together, by a field before those that tell their widths.
@@ -242,11 +240,12 @@ mod tests {
         let document = Document::parse("experiment.ron", &text("experiment.ron"), &[]).unwrap();
         let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
         let device = Device::flex();
-        let model = subnet(initial(&prepared, &device).unwrap().valid(), &folder).unwrap();
+        let model = subnet(&initial(&prepared, &device).unwrap().valid(), &folder).unwrap();
         let plan: Plan = ron::from_str(&text("plan.ron")).unwrap();
 
-        let described =
-            serde_json::to_string_pretty(&Network::new(&prepared, &plan, &model).unwrap()).unwrap();
+        let Prepared { experiment, config, data, .. } = &prepared;
+        let described = Network::new((experiment, config.clone(), data), &plan, &model).unwrap();
+        let described = serde_json::to_string_pretty(&described).unwrap();
         assert_eq!(described + "\n", text("network.json"));
         let network: Value = serde_json::from_str(&text("network.json")).unwrap();
         // All that can be cut is cut, and the order of the heads is not that in which they are computed.

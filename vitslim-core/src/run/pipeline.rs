@@ -14,13 +14,14 @@ use super::belongs::is_same;
 use super::blindness::{blinding, is_blind_to};
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
-use super::initial::initial;
+use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS};
+use super::initial::initial_of;
 use super::keys::PreparedBudget;
 use super::network::Network;
+use super::networks::initial;
 use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
-use super::restore::{base, subnet as restored};
+use super::restore::subnet as restored;
 use super::setting::Setting;
 use super::sharing::Sharing;
 use super::state::{has_subnet, summary};
@@ -30,7 +31,7 @@ use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
 use crate::models::{Architecture, Parameter};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
-use crate::slim::{MaskSet, Plan, Slim, leaves_tokens};
+use crate::slim::{MaskSet, Plan, PlanError, Slim, heads_by_size, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
     EvaluateError, StageRun, Trained, checkpoint_folder, difference, has_checkpoint, is_whole,
@@ -67,6 +68,10 @@ pub fn execute<A: Architecture>(
     let normalisation =
         begin(&folder, &resolved, &prepared.sources(), normalisation, setting.afresh, may_extend)?;
     let prepared = &prepared.normalised_by(normalisation);
+    let start = prepared.pretrained.as_ref().and_then(|pretrained| pretrained.left());
+    if let Some(start) = start.filter(|_| !folder.path().join(START).exists()) {
+        folder.write(START, &start.file)?;
+    }
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");
@@ -118,6 +123,7 @@ pub fn execute<A: Architecture>(
         trial,
         device: setting.device_name.to_owned(),
         seconds,
+        start: prepared.start_path().map(|path| path.display().to_string()),
         dense: dense_summary,
         search,
         subnets,
@@ -191,8 +197,14 @@ impl<A: Architecture> Run<'_, A> {
         }
         if device.as_deref() != Some(self.setting.device_name) {
             self.check_interrupt()?;
-            let base = base(self.prepared.experiment.cut, &self.prepared.searched, dense.clone());
-            let model = restored(base, &self.folder.path().join(SUBNETS).join(label))?;
+            let Prepared { experiment, config, start, .. } = self.prepared;
+            let like = match start {
+                None => dense.clone(),
+                Some(_) => {
+                    initial_of::<A>(experiment, config, self.device).map_err(RunError::Config)?.valid()
+                }
+            };
+            let model = restored(&like, &self.folder.path().join(SUBNETS).join(label))?;
             (summary.images_per_second, summary.speedup) = self.speed(dense, &model)?;
             summary = self.save_result(summary)?;
         }
@@ -201,7 +213,8 @@ impl<A: Architecture> Run<'_, A> {
 
     /// The plan of a sub-network whose retraining has begun. It is kept, since an earlier version may have counted its units otherwise.
     fn begun(&self, label: &str) -> Result<Option<Plan>, RunError> {
-        if !has_checkpoint(self.folder.path(), Stage::Retrain, Some(label)) {
+        // That of a network that another run left is made of two, and no earlier version wrote one.
+        if self.prepared.start.is_some() || !has_checkpoint(self.folder.path(), Stage::Retrain, Some(label)) {
             return Ok(None);
         }
         let text = self.folder.read(&format!("{SUBNETS}/{label}/{PLAN}"))?;
@@ -227,7 +240,8 @@ impl<A: Architecture> Run<'_, A> {
         };
         leaves_tokens(&plan, &self.prepared.dimensions)
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
-        self.folder.write(&file(PLAN), plan_as_ron(&plan)?.as_bytes())?;
+        let of_dense = self.of_dense(&plan)?;
+        self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
         let base = match experiment.cut {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
@@ -261,9 +275,11 @@ impl<A: Architecture> Run<'_, A> {
             }
         };
         self.check_interrupt()?;
-        let saved = weights(&model, &plan).map_err(|error| format_error("a sub-network", error))?;
+        let saved = weights(&model, &of_dense).map_err(|error| format_error("a sub-network", error))?;
         self.folder.write(&file(WEIGHTS), &saved)?;
-        self.save_json(&Network::new(self.prepared, &plan, &model)?, &file(NETWORK))?;
+        let Prepared { config, data, .. } = self.prepared;
+        let network = Network::new((experiment, config.clone(), data), &of_dense, &model)?;
+        self.save_json(&network, &file(NETWORK))?;
         let shares = budget.shares.iter().map(|(key, share)| (key.clone(), json!(share)));
         let summary = SubnetSummary {
             label: label.to_owned(),
@@ -280,10 +296,17 @@ impl<A: Architecture> Run<'_, A> {
         self.save_result(summary)
     }
 
+    /// `plan`, which was made for the network that the run starts from, as a plan for the dense network that this may be cut out of.
+    fn of_dense(&self, plan: &Plan) -> Result<Plan, PlanError> {
+        self.prepared.start.as_ref().map_or_else(|| Ok(plan.clone()), |start| start.then(plan))
+    }
+
     /// Images per second of `model`, and its speed over that of `dense`, measured side by side.
     fn speed(&self, dense: &A, model: &A) -> Result<(f64, f64), EvaluateError> {
         let precision = self.prepared.experiment.precision;
-        let [dense, sliced] = throughput(dense, model, &self.held_out, precision, self.device)?;
+        // As fast as it can be computed. Of a dense network nothing changes.
+        let dense = heads_by_size(dense);
+        let [dense, sliced] = throughput(&dense, model, &self.held_out, precision, self.device)?;
         Ok((sliced, sliced / dense))
     }
 

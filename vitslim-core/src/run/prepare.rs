@@ -16,7 +16,7 @@ use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::{Architecture, Parameter, SharedParameterError};
 use crate::panics::attempt;
-use crate::slim::{Dimension, DimensionError, MaskSpec, describe};
+use crate::slim::{Dimension, DimensionError, MaskSpec, Plan, describe};
 
 /// An experiment with everything that it names.
 #[derive(Clone, Debug)]
@@ -33,7 +33,9 @@ pub struct Prepared<A: Architecture> {
     pub pretrained: Option<Pretrained>,
     /// What became of the weights: a line each.
     pub pretrained_notes: Vec<String>,
-    /// The dense model's dimensions.
+    /// What the network that it starts from keeps of the dense one, if another run left it.
+    pub start: Option<Plan>,
+    /// The dimensions of the network that it starts from.
     pub dimensions: Vec<Dimension>,
     /// The searched dimensions, and how their masks are trained.
     pub searched: Vec<(Dimension, MaskSpec)>,
@@ -46,10 +48,10 @@ pub struct Prepared<A: Architecture> {
 pub(crate) struct Known {
     /// Data by how the experiment writes them. If the seed splits them, this is the split of the first trial.
     data: HashMap<String, Result<Dataset, ExperimentErrors>>,
-    /// Dimensions by architecture and configuration.
-    dimensions: HashMap<String, Vec<Dimension>>,
-    /// Weights that were opened, by how the experiment writes them.
-    pretrained: HashMap<String, Option<Pretrained>>,
+    /// Dimensions by architecture, configuration and the network that is started from, and what that keeps of the dense one.
+    dimensions: HashMap<String, (Vec<Dimension>, Option<Plan>)>,
+    /// What was opened to start from, by how the experiment writes it.
+    pretrained: HashMap<String, Result<Option<Pretrained>, ExperimentErrors>>,
     /// What became of weights, by those, the configuration and the search.
     fitted: HashMap<String, Vec<String>>,
     /// Whether to hide how far reading is.
@@ -73,54 +75,75 @@ impl Known {
         self.data.entry(written).or_insert_with(|| dataset_under(trial, scrutiny)).clone()
     }
 
-    /// The dimensions of the network of `trial` with this configuration, and the network itself, unless they were known.
+    /// The dimensions of the network of `trial` with this configuration, what it keeps of the dense one if a run left it, and the
+    /// network itself, unless they were known.
     fn dimensions<A: Architecture>(
         &mut self,
         trial: &Trial,
         config: &A::Config,
-    ) -> Result<(Vec<Dimension>, Option<A>), PrepareError> {
+        pretrained: Option<&Pretrained>,
+    ) -> Result<(Vec<Dimension>, Option<Plan>, Option<A>), PrepareError> {
         let written = ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
-        let written = format!("{}{written}", std::any::type_name::<A>());
-        if let Some(dimensions) = self.dimensions.get(&written) {
-            return Ok((dimensions.clone(), None));
+        let left = pretrained.filter(|pretrained| pretrained.left().is_some());
+        let sha256 = left.map_or("", |pretrained| &pretrained.sha256);
+        let written = format!("{}{written}{sha256}", std::any::type_name::<A>());
+        if let Some((dimensions, start)) = self.dimensions.get(&written) {
+            return Ok((dimensions.clone(), start.clone(), None));
         }
-        let model = made::<A>(trial, config)?;
-        Parameter::are_apart(&model)?;
-        let dimensions = attempt(|| describe(&model)).map_err(PrepareError::Sizes)??;
-        self.dimensions.insert(written, dimensions.clone());
-        Ok((dimensions, Some(model)))
+        let dense = made::<A>(trial, config)?;
+        Parameter::are_apart(&dense)?;
+        let described = |model: &A| attempt(|| describe(model)).map_err(PrepareError::Sizes);
+        let mut dimensions = described(&dense)??;
+        let (mut model, mut start) = (dense, None);
+        if let Some(pretrained) = left {
+            let cut = pretrained.cut(model).map_err(|error| pretrained_error(&trial.document, &error));
+            (model, start) = cut?;
+            dimensions = described(&model)??;
+        }
+        self.dimensions.insert(written, (dimensions.clone(), start.clone()));
+        Ok((dimensions, start, Some(model)))
     }
 
-    /// The weights that `trial` starts from, and what becomes of them in its network, which may have been made already.
-    fn pretrained<A: Architecture>(
+    /// What `trial` starts from; `None` if its weights are random.
+    fn pretrained<A: Architecture>(&mut self, trial: &Trial) -> Result<Option<Pretrained>, ExperimentErrors> {
+        let model = &trial.experiment.model;
+        let open = || Pretrained::open::<A>(model).map_err(|error| pretrained_error(&trial.document, &error));
+        self.pretrained.entry(written(trial)).or_insert_with(open).clone()
+    }
+
+    /// What becomes of the weights in the network of `prepared`, which may have been made already.
+    fn fitted<A: Architecture>(
         &mut self,
         trial: &Trial,
         prepared: &Prepared<A>,
         network: Option<&A>,
-    ) -> Result<(Option<Pretrained>, Vec<String>), PrepareError> {
-        let misplaced = |error| pretrained_error(&trial.document, &error);
-        let model = &trial.experiment.model;
-        let written = format!("{:?} {:?}", model.pretrained, model.allow_missing);
-        let pretrained = match self.pretrained.get(&written) {
-            Some(known) => known.clone(),
-            None => Pretrained::open(model).map_err(misplaced)?,
-        };
-        self.pretrained.insert(written.clone(), pretrained.clone());
-        let Some(pretrained) = pretrained else { return Ok((None, Vec::new())) };
+    ) -> Result<Vec<String>, PrepareError> {
+        let Some(pretrained) = &prepared.pretrained else { return Ok(Vec::new()) };
         let fits = (&prepared.config, &trial.experiment.pretrain.is_some(), &trial.experiment.search);
         let fits = ron::to_string(&fits).map_err(|error| PrepareError::Config(error.to_string()))?;
-        let written = format!("{}{fits}{written}", std::any::type_name::<A>());
-        let notes = match self.fitted.get(&written) {
+        let written = format!("{}{fits}{}", std::any::type_name::<A>(), written(trial));
+        let mut notes = match self.fitted.get(&written) {
             Some(known) => known.clone(),
             None => {
-                let made =
-                    network.map_or_else(|| made(trial, &prepared.config), |network| Ok(network.clone()))?;
+                let cut =
+                    |dense| pretrained.cut(dense).map_err(|error| pretrained_error(&trial.document, &error));
+                let made = match network {
+                    Some(network) => network.clone(),
+                    None => cut(made(trial, &prepared.config)?)?.0,
+                };
                 pretrained.check(trial, &made, &prepared.searched)?.told()
             }
         };
         self.fitted.insert(written, notes.clone());
-        Ok((Some(pretrained), notes))
+        notes.extend(pretrained.notes(&prepared.data.class_names));
+        Ok(notes)
     }
+}
+
+/// How `trial` writes what it starts from.
+fn written(trial: &Trial) -> String {
+    let model = &trial.experiment.model;
+    format!("{} {:?} {:?}", model.architecture, model.pretrained, model.allow_missing)
 }
 
 /// The network of `trial` with this configuration, as it is initialised.
@@ -173,48 +196,57 @@ impl<A: Architecture> Prepared<A> {
     ///
     /// The mistakes in the file, at their places.
     pub(crate) fn of_sweep(trial: &Trial, known: &mut Known) -> Result<(Self, Option<A>), PrepareError> {
+        let pretrained = known.pretrained::<A>(trial);
+        let find = |facts: &Facts, known: &mut Known| {
+            Network::<A>::find(trial, facts, pretrained.clone()?.as_ref(), known)
+        };
         // To read a folder for the first time may take hours: mistakes in the network are reported before.
         if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
-            Network::<A>::find(trial, &[("image_size", image_size.get()), ("channels", 3)], known)?;
+            find(&[("image_size", image_size.get()), ("channels", 3)], known)?;
         }
         let data = known.data(trial)?;
         let unfit = unfit(trial, &data);
-        let network = match Network::<A>::find(trial, &facts(&data), known) {
+        let network = match find(&facts(&data), known) {
             Err(PrepareError::Experiment(errors)) => return Err(errors.and(unfit).into()),
             network => ExperimentErrors::check(unfit).map_err(PrepareError::from).and(network)?,
         };
-        let (mut prepared, dense) = Self::put_together(trial, data, network)?;
-        (prepared.pretrained, prepared.pretrained_notes) =
-            known.pretrained(trial, &prepared, dense.as_ref())?;
+        let (mut prepared, dense) = Self::put_together(trial, data, pretrained?, network)?;
+        prepared.pretrained_notes = known.fitted(trial, &prepared, dense.as_ref())?;
         Ok((prepared, dense))
     }
 
-    /// `trial` with `data` to evaluate on, which need not be enough to train on.
+    /// `trial` with `data` to evaluate the dense network of its run on, or a sub-network, which need not be enough to train on.
     ///
     /// # Errors
     ///
     /// The mistakes in the file, at their places.
-    pub(crate) fn with_data(trial: &Trial, data: Dataset) -> Result<Self, PrepareError> {
-        let network = Network::<A>::find(trial, &facts(&data), &mut Known::default())?;
-        Ok(Self::put_together(trial, data, network)?.0)
+    pub(crate) fn with_data(trial: &Trial, data: Dataset, is_dense: bool) -> Result<Self, PrepareError> {
+        let pretrained = match is_dense {
+            true => Pretrained::open_of_run::<A>(&trial.experiment)
+                .map_err(|error| pretrained_error(&trial.document, &error))?,
+            false => None,
+        };
+        let network = Network::<A>::find(trial, &facts(&data), pretrained.as_ref(), &mut Known::default())?;
+        Ok(Self::put_together(trial, data, pretrained, network)?.0)
     }
 
     fn put_together(
         trial: &Trial,
         data: Dataset,
+        pretrained: Option<Pretrained>,
         network: Option<Network<A>>,
     ) -> Result<(Self, Option<A>), PrepareError> {
-        let Network { config, dense, dimensions, searched, budgets } =
+        let Network { config, dense, start, dimensions, searched, budgets } =
             network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
-        let (pretrained, pretrained_notes) = Default::default();
         let prepared = Self {
             experiment,
             swept,
             config,
             data,
             pretrained,
-            pretrained_notes,
+            pretrained_notes: Vec::new(),
+            start,
             dimensions,
             searched,
             budgets,
@@ -235,7 +267,9 @@ impl<A: Architecture> Prepared<A> {
     /// A key that equal networks on images of the same shape share.
     pub(crate) fn network(&self) -> String {
         let config = ron::to_string(&self.config).unwrap_or_default();
-        format!("{} {:?} {config}", self.experiment.model.architecture, self.data.shape)
+        let left = self.pretrained.as_ref().filter(|_| self.start.is_some());
+        let left = left.map_or("", |pretrained| &pretrained.sha256);
+        format!("{} {:?} {config}{left}", self.experiment.model.architecture, self.data.shape)
     }
 
     /// The first `size` images of the training split that can be read, repeated if there are fewer.
@@ -246,6 +280,11 @@ impl<A: Architecture> Prepared<A> {
     pub(crate) fn first_batch(&self, size: usize, device: &Device) -> Result<Batch, DataError> {
         let (images, labels) = self.data.train.first(size, device)?;
         Ok(Batch { images, labels, mixed: None, epoch: 1, step: 1, seed: self.experiment.seed })
+    }
+
+    /// Where the network is that the run starts from, if another run left it.
+    pub(crate) fn start_path(&self) -> Option<&Path> {
+        Some(&self.pretrained.as_ref()?.left()?.path)
     }
 
     /// What the networks are made of beside the settings.
@@ -278,20 +317,27 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 struct Network<A: Architecture> {
     config: A::Config,
     dense: Option<A>,
+    start: Option<Plan>,
     dimensions: Vec<Dimension>,
     searched: Vec<(Dimension, MaskSpec)>,
     budgets: Vec<PreparedBudget>,
 }
 
 impl<A: Architecture> Network<A> {
-    /// The network of `trial`, given the `facts` of its data; `None` if they do not determine it.
-    fn find(trial: &Trial, facts: &Facts, known: &mut Known) -> Result<Option<Self>, PrepareError> {
-        let Some(config) = config::<A>(&trial.document, facts)? else { return Ok(None) };
-        let (dimensions, dense) = known.dimensions::<A>(trial, &config)?;
+    /// The network of `trial`, given what it starts from and the `facts` of its data; `None` if they do not determine it.
+    fn find(
+        trial: &Trial,
+        facts: &Facts,
+        pretrained: Option<&Pretrained>,
+        known: &mut Known,
+    ) -> Result<Option<Self>, PrepareError> {
+        let left = pretrained.and_then(Pretrained::left);
+        let Some(config) = config::<A>(&trial.document, facts, left)? else { return Ok(None) };
+        let (dimensions, start, dense) = known.dimensions::<A>(trial, &config, pretrained)?;
         let mut found = Vec::new();
         let (searched, budgets) = keys(trial, &dimensions, &mut found);
         ExperimentErrors::check(found)?;
-        Ok(Some(Self { config, dense, dimensions, searched, budgets }))
+        Ok(Some(Self { config, dense, start, dimensions, searched, budgets }))
     }
 }
 

@@ -1,35 +1,146 @@
 //! The trained weights that an experiment starts from.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use miette::Diagnostic;
+use safetensors::{SafeTensorError, SafeTensors};
+use sha2::{Digest, Sha256};
 
-use crate::experiment::{Document, Experiment, ExperimentErrors, Model, Trial};
+use super::network::Network;
+use super::weights::slim_like;
+use crate::experiment::{Document, Experiment, ExperimentErrors, Trial};
 use crate::models::Architecture;
-use crate::slim::{Activation, Dimension, Mask, MaskSet, MaskSpec};
+use crate::slim::{
+    Activation, Cut, Dimension, Mask, MaskSet, MaskSpec, Plan, Sizes, describe, heads_as_planned,
+};
 use crate::weights::{Fitted, WeightsError, WeightsFile};
 
-/// The file that `pretrained` names, and what the network may lack of it.
+/// What `pretrained` names, and what the network may lack of it.
 #[derive(Clone, Debug)]
 pub struct Pretrained {
     file: Arc<WeightsFile>,
     allow_missing: Vec<String>,
     /// The SHA-256 of its content.
     pub sha256: String,
+    /// The network, if a run left it.
+    left: Option<Arc<LeftNetwork>>,
+}
+
+/// A network that a run left, and that another starts from.
+#[derive(Debug)]
+pub(crate) struct LeftNetwork {
+    /// Where it is, as the experiment says.
+    pub(super) path: PathBuf,
+    /// The configuration of its dense network, as JSON.
+    pub(super) config: serde_json::Value,
+    /// What it keeps of the dense network.
+    plan: Plan,
+    /// Height and width of the images that it was trained on.
+    image_size: usize,
+    classes: Vec<String>,
+    /// The file of it, as `vitslim export --to safetensors` writes it.
+    pub(super) file: Vec<u8>,
 }
 
 impl Pretrained {
-    /// The weights that `model` starts from; `None` if they are random.
+    /// The weights in `file`, of which the network or the file may lack what `allow_missing` says.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or is no file of weights.
-    pub(crate) fn open(model: &Model) -> Result<Option<Self>, WeightsError> {
-        let Some(path) = &model.pretrained else { return Ok(None) };
-        let file = WeightsFile::open(path)?;
-        let (sha256, allow_missing) = (file.sha256()?, model.allow_missing.clone());
-        Ok(Some(Self { file: Arc::new(file), allow_missing, sha256 }))
+    /// When the file cannot be read.
+    pub(super) fn of_weights(file: WeightsFile, allow_missing: &[String]) -> Result<Self, WeightsError> {
+        let sha256 = file.sha256()?;
+        Ok(Self { file: Arc::new(file), allow_missing: allow_missing.to_vec(), sha256, left: None })
+    }
+
+    /// Likewise, of the `network` that a run left by `plan`. `bytes` is its file, as `vitslim export --to safetensors` writes it; errors
+    /// call it `path`.
+    ///
+    /// # Errors
+    ///
+    /// When the file is damaged.
+    pub(super) fn of_network(
+        path: &Path,
+        (network, plan): (Network<serde_json::Value>, Plan),
+        bytes: Vec<u8>,
+        allow_missing: &[String],
+    ) -> Result<Self, WeightsError> {
+        let file = WeightsFile::of_bytes(path, bytes.clone())?;
+        let damaged = |error: String| WeightsError {
+            path: path.to_owned(),
+            wrong: format!("is damaged: {error}"),
+            help: Some("export the network again".to_owned()),
+        };
+        let written = ron::to_string(&plan).map_err(|error| damaged(error.to_string()))?;
+        let sha256 = weights_sha256(&bytes, &written).map_err(|error| damaged(error.to_string()))?;
+        let left = LeftNetwork {
+            path: path.to_owned(),
+            config: network.config,
+            plan,
+            image_size: network.images.size,
+            classes: network.classes,
+            file: bytes,
+        };
+        let allow_missing = allow_missing.to_vec();
+        Ok(Self { file: Arc::new(file), allow_missing, sha256, left: Some(Arc::new(left)) })
+    }
+
+    /// The network, if a run left it.
+    pub(crate) fn left(&self) -> Option<&LeftNetwork> {
+        self.left.as_deref()
+    }
+
+    /// What the run left of `dense`, before the weights are loaded, and the plan that leaves it: with the sizes of `dense`, and heads in
+    /// its order. `dense` itself, if the weights are of no run.
+    ///
+    /// # Errors
+    ///
+    /// When the run cut dimensions that have other sizes in `dense`.
+    pub(crate) fn cut<A: Architecture>(&self, dense: A) -> Result<(A, Option<Plan>), WeightsError> {
+        let Some(left) = &self.left else { return Ok((dense, None)) };
+        let unfit =
+            |wrong: String, help: Option<String>| WeightsError { path: left.path.clone(), wrong, help };
+        let unsliced = |error: String| unfit(format!("cannot be cut out of the network: {error}"), None);
+        let dimensions = describe(&dense).map_err(|error| unsliced(error.to_string()))?;
+        let cuts =
+            left.plan.cuts.iter().map(|cut| match dimensions.iter().find(|d| d.path == cut.dimension) {
+                Some(here) if here.groups != cut.of && cut.keep.len() == cut.units() => {
+                    Ok(Cut { of: here.groups.clone(), keep: (0..here.units()).collect(), ..cut.clone() })
+                }
+                Some(here) if here.groups != cut.of => {
+                    let (kept, of, found) =
+                        (cut.keep.len(), Sizes(cut.of.clone()), Sizes(here.groups.clone()));
+                    let wrong = format!(
+                        "keeps {kept} of {of} units at `{}`, where the network has {found} for these images",
+                        cut.dimension
+                    );
+                    let size = left.image_size;
+                    let help = format!(
+                        "take images of {size} x {size} pixels, or a network in which these are not cut"
+                    );
+                    Err(unfit(wrong, Some(help)))
+                }
+                _ => Ok(cut.clone()),
+            });
+        let plan = Plan { cuts: cuts.collect::<Result<_, _>>()? };
+        let sliced = slim_like(&dense, &plan, |name| self.file.shape(name));
+        let sliced = sliced.map_err(|error| unsliced(error.to_string()))?;
+        Ok((heads_as_planned(&sliced, &plan), Some(plan)))
+    }
+
+    /// What a user should know who trains the network that a run left on images of `classes`.
+    pub(crate) fn notes(&self, classes: &[String]) -> Vec<String> {
+        let Some(left) = &self.left else { return Vec::new() };
+        let of_this =
+            "shares are of this network, which is called dense here, not of the one that it was cut out of";
+        let mut notes = vec![of_this.to_owned()];
+        if classes.len() == left.classes.len() && classes != left.classes {
+            notes.push("the classifier of as many other classes is taken over".to_owned());
+        }
+        notes
     }
 
     /// What becomes of the file in the `network` of `trial`.
@@ -119,7 +230,20 @@ fn masks(
     (masks, notes)
 }
 
+/// The SHA-256 of the weights in `bytes`, a safetensors file, and of their `plan`, whatever else the file says.
+fn weights_sha256(bytes: &[u8], plan: &str) -> Result<String, SafeTensorError> {
+    let tensors = SafeTensors::deserialize(bytes)?;
+    let mut hash = Sha256::new();
+    for (name, tensor) in tensors.tensors().into_iter().collect::<BTreeMap<_, _>>() {
+        hash.update(format!("{name} {:?} {:?}\n", tensor.dtype(), tensor.shape()));
+        hash.update(tensor.data());
+    }
+    hash.update(plan);
+    Ok(format!("{:x}", hash.finalize()))
+}
+
 /// `error`, at the place in `document` that names the file.
-pub(crate) fn pretrained_error(document: &Document, error: &WeightsError) -> ExperimentErrors {
-    document.error(&["model", "pretrained"], error.to_string(), error.help.clone())
+pub(crate) fn pretrained_error(document: &Document, error: &dyn Diagnostic) -> ExperimentErrors {
+    let help = error.help().map(|help| help.to_string());
+    document.error(&["model", "pretrained"], error.to_string(), help)
 }

@@ -6,20 +6,18 @@ use burn::module::{ModuleMapper, Param};
 use burn::store::{
     BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, SafetensorsStore,
 };
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Tensor};
 use miette::Diagnostic;
 use thiserror::Error;
 
 use super::data_record::DataRecord;
-use super::folder::{DATA, NETWORK, PLAN, SUBNETS, WEIGHTS};
-use super::initial::initial;
-use super::prepare::Prepared;
+use super::folder::{DATA, NETWORK, PLAN, WEIGHTS};
 use super::pretrained::Pretrained;
-use super::target::Target;
-use super::weights::{AS_PLANNED, head_order};
-use crate::experiment::{CutRule, Experiment};
+use super::weights::{AS_PLANNED, head_order, shapes, slim_like};
+use crate::experiment::Experiment;
+use crate::graph::GraphError;
 use crate::models::{Architecture, ConfigError};
-use crate::slim::{Dimension, MaskSet, MaskSpec, Plan, PlanError, heads_as_planned, heads_by_size};
+use crate::slim::{Plan, PlanError, heads_as_planned, heads_by_size};
 use crate::train::{CheckpointError, load_pretrained};
 use crate::weights::WeightsError;
 
@@ -109,36 +107,28 @@ pub enum RestoreError {
     /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),
+    /// The annotations of the architecture contradict each other.
+    #[error("the model cannot be cut: {0}")]
+    Plan(#[from] PlanError),
+    /// The forward pass cannot be recorded.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The configuration cannot be written as RON.
+    #[error("the configuration of the architecture cannot be written as RON: {0}")]
+    Unwritten(String),
 }
 
-/// The network that `target` names, on `device`. `prepared` is the experiment of its run.
-///
-/// # Errors
-///
-/// When a file is missing, damaged, or does not fit the experiment.
-pub fn restore<A: Architecture>(
-    prepared: &Prepared<A>,
-    target: &Target,
-    device: &Device,
-) -> Result<Restored<A>, RestoreError> {
-    let initial = initial(prepared, device).map_err(RestoreError::Config)?.valid();
-    match &target.label {
-        None => dense(&prepared.experiment, &target.run, initial),
-        Some(label) => {
-            let base = base(prepared.experiment.cut, &prepared.searched, initial);
-            let model = subnet(base, &target.run.join(SUBNETS).join(label))?;
-            Ok(Restored { model, epoch: None, notes: Vec::new() })
-        }
-    }
-}
-
-/// The dense network of the run in the folder `run`, built like `initial` and pretrained as `experiment` says.
+/// The dense network of the run in the folder `run`, built like `initial` and pretrained as `experiment` says. Without pretraining it
+/// is as `pretrained`, the weights that it starts from, have it.
 pub(super) fn dense<A: Architecture>(
     experiment: &Experiment,
     run: &Path,
     initial: A,
+    pretrained: Option<&Pretrained>,
 ) -> Result<Restored<A>, RestoreError> {
-    let Some(training) = &experiment.pretrain else { return untrained(experiment, run, initial) };
+    let Some(training) = &experiment.pretrain else {
+        return untrained(experiment, run, initial, pretrained);
+    };
     let loaded = load_pretrained(initial, training, run)?;
     let mut notes: Vec<String> = loaded
         .damaged
@@ -156,46 +146,33 @@ fn untrained<A: Architecture>(
     experiment: &Experiment,
     run: &Path,
     initial: A,
+    pretrained: Option<&Pretrained>,
 ) -> Result<Restored<A>, RestoreError> {
     let told = |model: A, is: &str| {
         let notes = vec![format!("this experiment has no pretraining: the dense network is {is}")];
         Restored { model, epoch: None, notes }
     };
-    let model = &experiment.model;
-    let Some(pretrained) = Pretrained::open(model)? else { return Ok(told(initial, "as initialised")) };
+    let Some(pretrained) = pretrained else { return Ok(told(initial, "as initialised")) };
     let record = DataRecord::read(run)
         .map_err(|error| RestoreError::Damaged { path: run.join(DATA), reason: error.to_string() })?;
     let recorded = record.and_then(|record| record.content.pretrained);
     if recorded.is_some_and(|recorded| recorded != pretrained.sha256) {
-        return Err(RestoreError::OtherWeights(model.pretrained.clone().unwrap_or_default()));
+        return Err(RestoreError::OtherWeights(experiment.model.pretrained.clone().unwrap_or_default()));
     }
     let device = initial.devices().first().cloned().unwrap_or_default();
     let (model, _) = pretrained.load(initial, experiment, &[], &device)?;
     Ok(told(model, "as `pretrained` has it"))
 }
 
-/// A network whose parameters have the shapes of that which a run cuts that `searched` these dimensions, made of the dense one: where
-/// masks are folded, heads that shared a parameter have one each.
-pub(super) fn base<A: Architecture>(cut: CutRule, searched: &[(Dimension, MaskSpec)], dense: A) -> A {
-    let searched = searched.iter().map(|(dimension, _)| (dimension.clone(), MaskSpec::default()));
-    match cut {
-        CutRule::Fold => {
-            let device = dense.devices().into_iter().next().unwrap_or_default();
-            dense.fold(&MaskSet::new(&searched.collect::<Vec<_>>(), &device))
-        }
-        CutRule::Hard => dense,
-    }
-}
-
-/// The sub-network in `folder` of a run that cuts networks like `base`.
-pub(super) fn subnet<A: Architecture>(base: A, folder: &Path) -> Result<A, RestoreError> {
-    let path = folder.join(PLAN);
-    let plan = plan(&path)?;
-    let sliced = base
-        .slim(&plan)
-        .map_err(|error: PlanError| RestoreError::Unfit { path: path.clone(), reason: error.to_string() })?;
+/// The sub-network in `folder` of a run whose networks are built like `dense`.
+pub(super) fn subnet<A: Architecture>(dense: &A, folder: &Path) -> Result<A, RestoreError> {
+    let plan_path = folder.join(PLAN);
+    let plan = plan(&plan_path)?;
     let path = folder.join(WEIGHTS);
     let bytes = read(&path)?;
+    let shapes = shapes(&bytes);
+    let sliced = slim_like(dense, &plan, |name| shapes.get(name).cloned())
+        .map_err(|error| RestoreError::Unfit { path: plan_path, reason: error.to_string() })?;
     match head_order(&bytes) {
         Some(order) if order != AS_PLANNED => {
             let reason = format!("its heads are in an order that this version does not know, `{order}`");
@@ -297,6 +274,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, RestoreError> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use safetensors::SafeTensors;
@@ -332,7 +310,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(PLAN), ron::to_string(&plan).unwrap()).unwrap();
         files.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
-        subnet(model, &folder)
+        subnet(&model, &folder)
     }
 
     #[test]

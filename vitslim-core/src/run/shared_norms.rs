@@ -3,11 +3,10 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::Prepared;
 use super::folder::{PLAN, WEIGHTS};
-use super::initial::initial;
-use super::restore::{base, subnet};
+use super::restore::subnet;
 use super::weights::{parameters, weights};
+use super::{Prepared, initial};
 use crate::experiment::Document;
 use crate::models::{Architecture, ConfigError, Logits};
 use crate::nn::{HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -78,7 +77,7 @@ fn what_heads_shared_is_read_back_as_it_was_cut() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(PLAN), ron::to_string(&plan).unwrap()).unwrap();
         std::fs::write(folder.path().join(WEIGHTS), weights(&sliced, &plan).unwrap()).unwrap();
-        let found = subnet(base(prepared.experiment.cut, &prepared.searched, dense), folder.path()).unwrap();
+        let found = subnet(&dense, folder.path()).unwrap();
         assert!(parameters(&found).unwrap() == parameters(&sliced).unwrap(), "{rule}");
     }
 }

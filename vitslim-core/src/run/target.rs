@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::folder::{EXPERIMENT, RESULT, SUBNETS};
-use crate::experiment::did_you_mean;
+use super::folder::{EXPERIMENT, RESULT, START, SUBNETS};
+use crate::experiment::{Trial, did_you_mean};
 
 /// A network of a run: `runs/a/seed=1` is the dense one, `runs/a/seed=1/subnets/share-0.5` a sub-network, as is
 /// `runs/a/seed=1/share-0.5`.
@@ -93,6 +93,18 @@ impl Target {
     /// The run's resolved experiment.
     pub fn experiment(&self) -> PathBuf {
         self.run.join(EXPERIMENT)
+    }
+
+    /// `trial`, what the experiment of the run says, as the trial of the run: it starts from the copy that the run has of the network
+    /// that it started from, if it has one.
+    #[must_use]
+    pub fn own(&self, trial: Trial) -> Trial {
+        let mut trial = trial.named(&self.trial());
+        let copy = self.run.join(START);
+        if copy.is_file() {
+            trial.experiment.model.pretrained = Some(copy);
+        }
+        trial
     }
 
     /// The labels of the sub-networks of the same run, in alphabetical order.

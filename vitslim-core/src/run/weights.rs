@@ -1,10 +1,14 @@
 //! Files of weights, in the names and the layout of PyTorch.
 
+use std::collections::HashMap;
+
 use burn::module::Module;
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore, SafetensorsStoreError};
 use safetensors::SafeTensors;
 
-use crate::slim::{Plan, Slimmable, heads_as_planned};
+use crate::slim::{
+    Carrier, Dimension, MaskSet, MaskSpec, Plan, PlanError, Slimmable, describe, heads_as_planned,
+};
 
 /// Entry of the metadata that says in which order the heads are.
 const HEADS: &str = "heads";
@@ -47,4 +51,41 @@ pub(super) fn head_order(bytes: &[u8]) -> Option<String> {
     // A file that cannot be read is left to the one who reads its tensors.
     let (_, metadata) = SafeTensors::read_metadata(bytes).ok()?;
     metadata.metadata().as_ref()?.get(HEADS).cloned()
+}
+
+/// The shapes of the tensors in a file of weights, by their names; none if it cannot be read.
+pub(super) fn shapes(bytes: &[u8]) -> HashMap<String, Vec<usize>> {
+    // Such a file is left to the one who reads its tensors.
+    let Ok((_, metadata)) = SafeTensors::read_metadata(bytes) else { return HashMap::new() };
+    metadata.tensors().into_iter().map(|(name, tensor)| (name, tensor.shape.clone())).collect()
+}
+
+/// The sub-network that `plan` leaves of `dense`, for weights of which `shape` tells the shapes by the names of PyTorch. Where masks
+/// were folded into these, heads that share a parameter in `dense` have one each.
+///
+/// # Errors
+///
+/// When the plan does not belong to `dense`.
+pub(super) fn slim_like<M: Slimmable>(
+    dense: &M,
+    plan: &Plan,
+    shape: impl Fn(&str) -> Option<Vec<usize>>,
+) -> Result<M, PlanError> {
+    let sliced = dense.slim(plan)?;
+    let tensors = sliced.collect(None, Some(Box::new(BurnToPyTorchAdapter)), false);
+    let is_unlike = |name: &str, own: Vec<usize>| shape(name).is_some_and(|shape| shape != own);
+    let unlike = tensors.iter().filter(|tensor| is_unlike(&tensor.name, tensor.shape.to_vec()));
+    let unlike: Vec<&str> = unlike.filter_map(|tensor| Some(tensor.name.rsplit_once('.')?.0)).collect();
+    let is_unlike = |carrier: &Carrier| unlike.contains(&carrier.layer.as_str());
+    let was_folded =
+        |dimension: &Dimension| dimension.groups.len() > 1 && dimension.carriers.iter().any(is_unlike);
+    let folded: Vec<_> = describe(dense)?
+        .into_iter()
+        .filter(was_folded)
+        .map(|dimension| (dimension, MaskSpec::default()))
+        .collect();
+    let Some(device) = dense.devices().into_iter().next().filter(|_| !folded.is_empty()) else {
+        return Ok(sliced);
+    };
+    dense.fold(&MaskSet::new(&folded, &device)).slim(plan)
 }

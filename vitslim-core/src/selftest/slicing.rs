@@ -16,7 +16,9 @@ use super::failure::Failure;
 use super::parameter_values::parameter_values;
 use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
-use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, keep_a_token};
+use crate::slim::{
+    Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, drop_cut_tokens, keep_a_token,
+};
 use crate::values::{self, random};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -88,22 +90,22 @@ pub enum PlanKind {
 /// A random plan for a network with `dimensions`.
 pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng) -> Plan {
     let mut plan = Plan::whole(dimensions);
-    let mut left: Option<Vec<usize>> = None;
     for (dimension, cut) in dimensions.iter().zip(&mut plan.cuts) {
         let units = cut.units();
         let thin = |share: f64, at_least: usize, rng: &mut ChaCha8Rng| {
             let keep: Vec<usize> = (0..units).filter(|_| rng.random_bool(share)).collect();
-            if keep.len() < at_least { vec![rng.random_range(0..units)] } else { keep }
+            if keep.len() < at_least.min(units) { vec![rng.random_range(0..units)] } else { keep }
         };
         match (kind, dimension.name()) {
             (PlanKind::AnyShare(share), "width") => cut.keep = thin(share, 1, rng),
             (PlanKind::AnyShare(share), _) => cut.keep = thin(share, 0, rng),
             (PlanKind::Ragged, "head_dim" | "hidden") => cut.keep = thin(0.6, 1, rng),
             (PlanKind::OneUnit, "head_dim" | "hidden" | "width") => cut.keep = thin(0.0, 1, rng),
-            (PlanKind::HeadGone, "head_dim") => {
-                let size = dimension.groups[0];
+            (PlanKind::HeadGone, "head_dim") if units > 0 => {
                 let gone = rng.random_range(0..dimension.groups.len());
-                cut.keep = (0..units).filter(|unit| unit / size != gone && rng.random_bool(0.8)).collect();
+                let start: usize = dimension.groups[..gone].iter().sum();
+                let gone = start..start + dimension.groups[gone];
+                cut.keep = (0..units).filter(|unit| !gone.contains(unit) && rng.random_bool(0.8)).collect();
             }
             (PlanKind::BranchesGone, "head_dim" | "hidden") if rng.random_bool(0.7) => cut.keep = vec![],
             (PlanKind::Tokens, "tokens") => cut.keep = thin(0.7, 0, rng),
@@ -111,13 +113,8 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
             (PlanKind::Width, "width") => cut.keep = thin(0.6, 1, rng),
             _ => {}
         }
-        if dimension.is_tokens() {
-            if let Some(left) = &left {
-                cut.keep.retain(|token| left.contains(token));
-            }
-            left = Some(cut.keep.clone());
-        }
     }
+    drop_cut_tokens(&mut plan, dimensions);
     keep_a_token(&mut plan, dimensions);
     plan
 }

@@ -205,11 +205,8 @@ impl DimensionMapper for Describe {
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
         match gate.tokens.checked_sub(gate.prefix) {
             Some(units) => {
-                self.add(
-                    dimension,
-                    DimensionKind::Tokens { prefix: gate.prefix, sliced: gate.is_sliced() },
-                    vec![units],
-                );
+                let kind = DimensionKind::Tokens { prefix: gate.prefix, numbers: gate.numbers() };
+                self.add(dimension, kind, vec![units]);
             }
             None => {
                 self.error.get_or_insert(DimensionError::Prefix {

@@ -14,7 +14,7 @@ pub struct Dimension {
 }
 
 /// What the units of a dimension are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DimensionKind {
     /// Features of layers.
     Features,
@@ -22,8 +22,8 @@ pub enum DimensionKind {
     Tokens {
         /// Number of prefix tokens before the units.
         prefix: usize,
-        /// Whether tokens have been cut here already.
-        sliced: bool,
+        /// For each unit, its number among the prunable tokens of the dense network: its own, unless tokens have been cut.
+        numbers: Vec<usize>,
     },
 }
 
@@ -49,6 +49,14 @@ impl Dimension {
     /// Whether its units are token positions.
     pub fn is_tokens(&self) -> bool {
         matches!(self.kind, DimensionKind::Tokens { .. })
+    }
+
+    /// The numbers of its units among the prunable tokens of the dense network, ascending; `None` if they are no tokens.
+    pub fn tokens(&self) -> Option<&[usize]> {
+        match &self.kind {
+            DimensionKind::Tokens { numbers, .. } => Some(numbers),
+            DimensionKind::Features => None,
+        }
     }
 
     /// The last part of the path, which experiments name the dimension by: `head_dim`.

@@ -156,6 +156,10 @@ pub fn scale_param<const D: usize>(
     axis: usize,
     factors: &Tensor<1>,
 ) -> Param<Tensor<D>> {
+    // Burn does not multiply what has no entries.
+    if param.dims().contains(&0) {
+        return param;
+    }
     let mut shape = [1; D];
     shape[axis] = factors.dims()[0];
     param.map(|value| value * factors.clone().reshape(shape))

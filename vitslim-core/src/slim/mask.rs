@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, activation};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::dimension::{Dimension, DimensionKind};
+use super::dimension::Dimension;
 use super::layer::index_tensor;
 
 /// How many masks a dimension gets. For a dimension that is not grouped, only `Unit` is possible.
@@ -83,7 +83,7 @@ pub struct Mask {
     pub spec: MaskSpec,
     /// Trained values before the activation, `[masks]`.
     pub values: Param<Tensor<1>>,
-    kind: DimensionKind,
+    is_tokens: bool,
     groups: Vec<usize>,
 }
 
@@ -99,14 +99,14 @@ impl Mask {
             path: dimension.path.clone(),
             spec,
             values: Param::from_tensor(Tensor::full([count], spec.init, device)),
-            kind: dimension.kind,
+            is_tokens: dimension.is_tokens(),
             groups: dimension.groups.clone(),
         }
     }
 
     /// Whether they mask token positions.
     pub fn is_tokens(&self) -> bool {
-        matches!(self.kind, DimensionKind::Tokens { .. })
+        self.is_tokens
     }
 
     /// The masks after their activation, `[masks]`.

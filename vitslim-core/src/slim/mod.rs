@@ -57,7 +57,7 @@ pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param}
 pub use mapper::DimensionMapper;
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use masked_model::Slim;
-pub use plan::{Cut, Plan, PlanError};
+pub use plan::{Cut, Plan, PlanError, Sizes};
 pub use rank::{RankError, Ranking, kept_count, rank};
 pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens};
 pub use resolve::Factor;

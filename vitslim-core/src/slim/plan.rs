@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::describe::DimensionError;
-use super::dimension::{Dimension, DimensionKind};
+use super::dimension::Dimension;
 
 /// Which units of every dimension stay. `plan.ron` is this type.
 ///
@@ -58,9 +58,6 @@ pub enum PlanError {
         /// Sizes in the model.
         found: Sizes,
     },
-    /// Tokens have been cut from the model already.
-    #[error("tokens have been cut at `{0}` already: cut the dense model with one plan instead")]
-    Sliced(String),
     /// The kept units are not a strictly ascending list of existing ones.
     #[error(
         "the units that the plan keeps of `{dimension}` must be ascending and below {units}; {unit} is not"
@@ -78,7 +75,7 @@ pub enum PlanError {
     Resurrected {
         /// Path of the gate.
         dimension: String,
-        /// Index of the token among the prunable ones.
+        /// Number of the token among the prunable ones of the dense network.
         token: usize,
     },
     /// A layer that does not work with the features that are left.
@@ -152,25 +149,41 @@ impl Plan {
                 return Err(PlanError::UnknownDimension(cut.dimension.clone()));
             }
         }
-        let mut tokens_left: Option<&[usize]> = None;
+        let mut tokens_left: Option<Vec<usize>> = None;
         for dimension in dimensions {
             let cut = self
                 .get(&dimension.path)
                 .ok_or_else(|| PlanError::MissingDimension(dimension.path.clone()))?;
             cut.check(dimension)?;
-            if let DimensionKind::Tokens { sliced, .. } = dimension.kind {
-                if sliced {
-                    return Err(PlanError::Sliced(dimension.path.clone()));
-                }
-                let gone = |token: &&usize| tokens_left.is_some_and(|left| !left.contains(token));
-                if let Some(&token) = cut.keep.iter().find(gone) {
+            if let Some(numbers) = dimension.tokens() {
+                let kept: Vec<usize> = cut.keep.iter().map(|&unit| numbers[unit]).collect();
+                let gone = |token: &&usize| tokens_left.as_ref().is_some_and(|left| !left.contains(token));
+                if let Some(&token) = kept.iter().find(gone) {
                     let dimension = cut.dimension.clone();
                     return Err(PlanError::Resurrected { dimension, token });
                 }
-                tokens_left = Some(&cut.keep);
+                tokens_left = Some(kept);
             }
         }
         Ok(())
+    }
+
+    /// The plan that does at once what this one and then `next` do: it has the sizes of the network that this plan was made for, and
+    /// its units. `next` was made for what this plan left, with [heads in the order of the plan](super::heads_as_planned).
+    ///
+    /// # Errors
+    ///
+    /// When `next` was not made for what this plan leaves.
+    pub fn then(&self, next: &Self) -> Result<Self, PlanError> {
+        if let Some(unknown) = next.cuts.iter().find(|cut| self.get(&cut.dimension).is_none()) {
+            return Err(PlanError::UnknownDimension(unknown.dimension.clone()));
+        }
+        let cut = |first: &Cut| {
+            let next = next.get(&first.dimension);
+            let next = next.ok_or_else(|| PlanError::MissingDimension(first.dimension.clone()))?;
+            first.then(next)
+        };
+        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()? })
     }
 }
 
@@ -195,6 +208,25 @@ impl Cut {
             Some(unit) => Err(PlanError::Units { dimension: self.dimension.clone(), units, unit }),
             None => Ok(()),
         }
+    }
+
+    /// What this cut and then `next` leave. Heads that are gone have no place in `next`, and no units here.
+    fn then(&self, next: &Self) -> Result<Self, PlanError> {
+        let left: Vec<usize> = self.by_group().iter().map(Vec::len).collect();
+        let sizes = |sizes: &[usize]| sizes.iter().copied().filter(|size| *size > 0).collect::<Vec<_>>();
+        if sizes(&left) != sizes(&next.of) {
+            let (dimension, of, found) = (self.dimension.clone(), Sizes(next.of.clone()), Sizes(left));
+            return Err(PlanError::Sizes { dimension, of, found });
+        }
+        let unit = |unit: &usize| {
+            self.keep.get(*unit).copied().ok_or_else(|| PlanError::Units {
+                dimension: self.dimension.clone(),
+                units: self.keep.len(),
+                unit: *unit,
+            })
+        };
+        let keep = next.keep.iter().map(unit).collect::<Result<_, _>>()?;
+        Ok(Self { dimension: self.dimension.clone(), of: self.of.clone(), keep })
     }
 
     /// 1 for each unit that stays and 0 for each other one, `[units]`.

@@ -129,11 +129,15 @@ pub(super) fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
 }
 
 fn raise_to_later_gates(ranked: &[&Dimension], values: &mut [Vec<f64>]) {
-    let gates: Vec<usize> = (0..ranked.len()).filter(|&index| ranked[index].is_tokens()).collect();
-    for pair in gates.windows(2).rev() {
-        let later = values[pair[1]].clone();
-        for (value, later) in values[pair[0]].iter_mut().zip(later) {
-            *value = value.max(later);
+    let gates = ranked.iter().enumerate().filter_map(|(index, dimension)| Some((index, dimension.tokens()?)));
+    for pair in gates.collect::<Vec<_>>().windows(2).rev() {
+        let [(gate, numbers), (later, of_later)] = [pair[0], pair[1]];
+        let later = values[later].clone();
+        for (value, number) in values[gate].iter_mut().zip(numbers) {
+            // A token that was cut before the search has no mask from there on.
+            if let Ok(unit) = of_later.binary_search(number) {
+                *value = value.max(later[unit]);
+            }
         }
     }
 }
@@ -141,12 +145,13 @@ fn raise_to_later_gates(ranked: &[&Dimension], values: &mut [Vec<f64>]) {
 /// Cuts a token at every gate after the first that cuts it, whichever ranking, if any, that gate belongs to.
 pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
     let mut left: Option<Vec<usize>> = None;
-    for dimension in dimensions.iter().filter(|dimension| dimension.is_tokens()) {
+    for dimension in dimensions {
+        let Some(numbers) = dimension.tokens() else { continue };
         let Some(cut) = plan.get_mut(&dimension.path) else { continue };
         if let Some(left) = &left {
-            cut.keep.retain(|token| left.contains(token));
+            cut.keep.retain(|&unit| left.contains(&numbers[unit]));
         }
-        left = Some(cut.keep.clone());
+        left = Some(cut.keep.iter().map(|&unit| numbers[unit]).collect());
     }
 }
 
@@ -188,14 +193,28 @@ pub(crate) fn can_leave_tokens(dimensions: &[Dimension], rankings: &[Ranking]) -
     Ok(())
 }
 
-/// Makes `plan` keep a token at each gate that would have none: the first that arrives there.
+/// Makes `plan` keep a token at each gate that would have none: the first that arrives there, or if those were all cut there before,
+/// the first that is left there.
 pub(crate) fn keep_a_token(plan: &mut Plan, dimensions: &[Dimension]) {
-    while let Some(empty) = empty_gate(plan, dimensions) {
-        let gates = dimensions.iter().filter(|dimension| dimension.is_tokens());
-        let before = gates.take_while(|gate| gate.path != empty).last();
-        let arriving = before.and_then(|gate| plan.get(&gate.path)?.keep.first().copied());
-        let Some(cut) = plan.get_mut(empty) else { return };
-        cut.keep = vec![arriving.unwrap_or(0)];
+    let gates: Vec<(&str, &[usize])> =
+        dimensions.iter().filter_map(|gate| Some((gate.path.as_str(), gate.tokens()?))).collect();
+    while let Some(at) =
+        empty_gate(plan, dimensions).and_then(|path| gates.iter().position(|(gate, _)| *gate == path))
+    {
+        let numbers = gates[at].1;
+        let arrives = |number: &&usize| {
+            at.checked_sub(1).is_none_or(|before| {
+                let (path, before) = gates[before];
+                plan.get(path).is_some_and(|cut| cut.keep.iter().any(|&unit| before[unit] == **number))
+            })
+        };
+        let Some(&token) = numbers.iter().find(arrives).or(numbers.first()) else { return };
+        for (path, numbers) in &gates[..=at] {
+            let (Some(cut), Ok(unit)) = (plan.get_mut(path), numbers.binary_search(&token)) else { return };
+            if let Err(place) = cut.keep.binary_search(&unit) {
+                cut.keep.insert(place, unit);
+            }
+        }
     }
 }
 
@@ -221,7 +240,7 @@ mod tests {
     fn a_network_keeps_a_token_to_classify_by() {
         let gate = |path: &str, prefix| Dimension {
             path: path.to_owned(),
-            kind: DimensionKind::Tokens { prefix, sliced: false },
+            kind: DimensionKind::Tokens { prefix, numbers: (0..4).collect() },
             groups: vec![4],
             carriers: Vec::new(),
         };

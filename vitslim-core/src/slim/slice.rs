@@ -22,7 +22,7 @@ pub(super) struct Slice<'a> {
     cuts: HashMap<&'a str, &'a Cut>,
     /// What stays of each dimension.
     kept: HashMap<String, Kept>,
-    /// The prunable tokens that the previous gate kept.
+    /// The prunable tokens that the previous gate kept, by their numbers in the dense network.
     tokens_left: Option<Vec<usize>>,
     /// Why a layer could not be cut.
     pub(super) error: Option<PlanError>,
@@ -71,17 +71,28 @@ impl DimensionMapper for Slice<'_> {
 
     fn map_tokens(&mut self, dimension: &str, mut gate: TokenGate) -> TokenGate {
         let Some(cut) = self.cuts.get(dimension) else { return gate };
-        let all = || (0..cut.units()).collect();
-        let arriving = self.tokens_left.take().unwrap_or_else(all);
-        let stay = arriving.iter().enumerate().filter(|(_, token)| cut.keep.contains(token));
-        let positions = stay.map(|(position, _)| gate.prefix + position);
-        let kept: Vec<usize> = (0..gate.prefix).chain(positions).collect();
-        let cuts_nothing = cut.keep == arriving;
-        self.tokens_left = Some(cut.keep.clone());
+        let here = gate.numbers();
+        let stay: Vec<usize> = cut.keep.iter().map(|&unit| here[unit]).collect();
+        let arriving = self.tokens_left.replace(stay.clone());
+        let cuts_nothing = match &arriving {
+            Some(arriving) => *arriving == stay,
+            None => gate.kept.is_none() && stay.len() == here.len(),
+        };
+        if stay.len() < here.len() {
+            gate.left = Some(stay.clone());
+        }
+        gate.tokens = gate.prefix + stay.len();
         if cuts_nothing {
-            gate.tokens = kept.len();
+            gate.kept = None;
             return gate;
         }
+        // At the first gate, all tokens of the dense network arrive.
+        let position = |token: &usize| match &arriving {
+            Some(arriving) => arriving.iter().position(|other| other == token),
+            None => Some(*token),
+        };
+        let positions = stay.iter().filter_map(position).map(|position| gate.prefix + position);
+        let kept: Vec<usize> = (0..gate.prefix).chain(positions).collect();
         gate.sliced(index_tensor(&kept, &self.device))
     }
 

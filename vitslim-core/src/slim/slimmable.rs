@@ -140,7 +140,8 @@ fn cut<M: Slimmable>(model: &M, plan: &Plan, features: Features) -> Result<M, Pl
     let cut = detached(model, |mut model| {
         let device = device_of(&model);
         if features == Features::Masked {
-            let masked = dimensions.iter().filter(|dimension| !dimension.is_tokens());
+            let is_masked = |dimension: &&Dimension| !dimension.is_tokens() && dimension.units() > 0;
+            let masked = dimensions.iter().filter(is_masked);
             let cuts = masked.filter_map(|dimension| plan.get(&dimension.path));
             model = gated(&model, cuts.map(|cut| (cut.dimension.clone(), cut.factors(&device))));
         }

@@ -15,17 +15,24 @@ pub struct TokenGate {
     pub(crate) factors: Option<Tensor<1>>,
     /// After slicing: the indices of the arriving tokens that are kept, `[tokens]`.
     pub(crate) kept: Option<Tensor<1, Int>>,
+    /// After slicing here or at a gate before: the numbers of the prunable tokens that are left, among those of the dense network.
+    pub(super) left: Option<Vec<usize>>,
 }
 
 impl TokenGate {
     /// A gate for `tokens` tokens, of which the first `prefix` are not prunable.
     pub fn new(tokens: usize, prefix: usize) -> Self {
-        Self { tokens, prefix, factors: None, kept: None }
+        Self { tokens, prefix, factors: None, kept: None, left: None }
     }
 
     /// Whether tokens were cut here.
     pub fn is_sliced(&self) -> bool {
         self.kept.is_some()
+    }
+
+    /// The numbers of its prunable tokens among those of the dense network.
+    pub(super) fn numbers(&self) -> Vec<usize> {
+        self.left.clone().unwrap_or_else(|| (0..self.tokens.saturating_sub(self.prefix)).collect())
     }
 
     /// The gate with `masks` (`[tokens - prefix]`) on its prunable tokens.

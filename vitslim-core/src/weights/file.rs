@@ -76,6 +76,21 @@ impl WeightsFile {
         Ok(Self { path: path.to_owned(), files, tensors })
     }
 
+    /// The tensors in `bytes`, a `.safetensors` file. Errors call it `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub(crate) fn of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, WeightsError> {
+        let tensors = of_safetensors(path, SafetensorsStore::from_bytes(Some(bytes)))?;
+        Ok(Self { path: path.to_owned(), files: Vec::new(), tensors })
+    }
+
+    /// The shape of the tensor called `name`.
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.tensors.iter().find(|tensor| tensor.name == name).map(|tensor| tensor.shape.to_vec())
+    }
+
     /// The SHA-256 of the content, in hexadecimal; with shards, of the content of the index and of all shards.
     ///
     /// # Errors
@@ -141,14 +156,13 @@ fn judged(path: &Path) -> Result<Container, WeightsError> {
 
 fn tensors_of(path: &Path, container: Container) -> Result<Vec<Tensor>, WeightsError> {
     match container {
-        Container::Safetensors => of_safetensors(path),
+        Container::Safetensors => of_safetensors(path, SafetensorsStore::from_file(path)),
         Container::Pytorch => of_pytorch(path),
         Container::Json => Err(wrong(path, "is JSON, not a file of weights".to_owned(), EXPECTED)),
     }
 }
 
-fn of_safetensors(path: &Path) -> Result<Vec<Tensor>, WeightsError> {
-    let mut store = SafetensorsStore::from_file(path);
+fn of_safetensors(path: &Path, mut store: SafetensorsStore) -> Result<Vec<Tensor>, WeightsError> {
     let damaged = |error: String| {
         let said = format!("is broken off or damaged: {}", one_line(&error));
         wrong(path, said, "download or copy it again")

@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
-use vitslim_core::models::{Architecture, Vit};
+use serde_json::json;
+use vitslim_core::export::{Format, export};
+use vitslim_core::models::{Architecture, Vit, VitConfig};
+use vitslim_core::run::Subnet;
+use vitslim_core::slim::{Plan, Slimmable, describe};
 use walkdir::WalkDir;
 
+use super::data::write_idx;
 use super::workspace::{Workspace, said};
 
 /// What git, builds, runs and fuzzing leave.
@@ -116,6 +121,46 @@ fn trained_deit(workspace: &Workspace) {
     model.save_into(&mut store.with_to_adapter(BurnToPyTorchAdapter)).unwrap();
 }
 
+/// Writes the network of a run that the documents start from, and the data that it is trained on.
+fn left_network(workspace: &Workspace) {
+    let text = fs::read_to_string(root().join("experiments/quickstart.ron")).unwrap();
+    let config = VitConfig {
+        image_size: 8,
+        channels: 1,
+        classes: 10,
+        patch_size: 2,
+        dim: 64,
+        depth: 6,
+        heads: 4,
+        ..VitConfig::default()
+    };
+    let dense = Vit::init(&config, &Device::flex()).unwrap();
+    let mut plan = Plan::whole(&describe(&dense).unwrap());
+    plan.get_mut("blocks.5.tokens").unwrap().keep.truncate(8);
+    let images =
+        json!({ "channels": 1, "size": 8, "resize": null, "white": 16, "mean": [0.3], "std": [0.4] });
+    let mut network = json!({ "version": 1, "architecture": "vit", "config": config, "images": images });
+    network["classes"] = (0..10).map(|class| class.to_string()).collect();
+    network["activations"] = json!([]);
+    for field in ["units", "heads", "tokens", "constants"] {
+        network[field] = json!({});
+    }
+    let subnet = Subnet {
+        model: dense.slim(&plan).unwrap(),
+        plan,
+        network: serde_json::from_value(network).unwrap(),
+        label: "share-0.5".to_owned(),
+        trial: "seed=42".to_owned(),
+        experiment: text,
+    };
+    for (path, bytes) in export(&subnet, Format::Safetensors, "small.safetensors".as_ref()).unwrap() {
+        fs::write(workspace.path(path.to_str().unwrap()), bytes).unwrap();
+    }
+    fs::create_dir(workspace.path("letters")).unwrap();
+    write_idx(&workspace.path("letters"), "train", 200);
+    write_idx(&workspace.path("letters"), "t10k", 20);
+}
+
 /// The words of a command line, as a shell splits them.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
@@ -145,6 +190,7 @@ fn the_experiments_that_they_show_are_experiments() {
     let documents = Document::all();
     let workspace = workspace();
     trained_deit(&workspace);
+    left_network(&workspace);
     let mut shown = 0;
     for block in blocks(&documents, "ron") {
         workspace.write(OF_THE_READER, &block.text);

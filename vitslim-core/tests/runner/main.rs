@@ -30,6 +30,7 @@ mod spare;
 mod sweeps;
 mod terminal;
 mod training;
+mod transfer;
 mod trouble;
 mod unfit;
 mod workspace;

@@ -85,7 +85,7 @@ fn what_does_not_fit_is_told_at_its_place_before_anything_is_trained() {
         ("model.config.depth=12", "`blocks` has 2 elements in the file and 12 in the network"),
         ("model.pretrained=\"gone.pth\"", "`gone.pth` does not exist"),
         ("model.pretrained=\"page.pth\"", "`page.pth` is a web page"),
-        ("model.pretrained=\".\"", "it is a folder, not a file"),
+        ("model.pretrained=\".\"", "`.` is not the folder of a run"),
     ] {
         for command in ["check", "run", "plan"] {
             let output = workspace.vitslim(&[command, file, "--set", set]);

@@ -61,7 +61,7 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         let trial = registry.trials(&Document::read(&file, &args.sets)?)?.only()?;
         let trial = match &source {
             Source::Experiment => trial,
-            Source::Run(targets) => trial.named(&targets[0].trial()),
+            Source::Run(targets) => targets[0].own(trial),
         };
         let commands = registry.commands(&trial)?;
         let precision_name = device.precision_name(device.precision(&trial)?);

@@ -60,7 +60,7 @@ pub fn eval(registry: &Registry, args: &EvalArgs) -> miette::Result<()> {
         }
         Network::OfRun(target) => {
             let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
-            trials.only()?.named(&target.trial())
+            target.own(trials.only()?)
         }
     };
     let device = args.device.open(false)?;

@@ -56,7 +56,7 @@ enum WriteError {
 pub fn export(registry: &Registry, args: &ExportArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
     let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
-    let trial = trials.only()?.named(&target.trial());
+    let trial = target.own(trials.only()?);
     let export = registry.commands(&trial)?.export;
     let (files, notes) = export(&trial, &target, args.to, &args.features, &args.out)?;
     notes.iter().for_each(say);

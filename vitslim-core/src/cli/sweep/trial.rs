@@ -75,6 +75,7 @@ mod tests {
         let split = r#"{"images":1,"sha256":"x"}"#;
         let plan = PlannedTrial {
             trial: "seed=1".to_owned(),
+            start: None,
             params: 0,
             macs: 0,
             subnets: Vec::new(),

@@ -108,14 +108,16 @@ impl Experiment {
 pub struct Model {
     /// Name of the architecture, for example `"vit"`. `vitslim architectures` lists them.
     pub architecture: String,
-    /// Name of a configuration to start from. Left out, it is the architecture's default.
+    /// Name of a configuration to start from. Left out, it is the architecture's default, or that of the network of a run that
+    /// `pretrained` names.
     #[serde(default)]
     pub preset: Option<String>,
     /// Fields of the configuration that differ from the preset. Image size, channels and classes are the data's.
     #[serde(default)]
     pub config: Option<Raw>,
     /// Trained weights to start from instead of random ones: a `.safetensors` file, a checkpoint of PyTorch, or the index of its
-    /// shards. A relative path starts at the current folder.
+    /// shards. Or a network that a run left, as `vitslim eval` names it: `runs/a/seed=1/share-0.5`, or a file of `vitslim export --to
+    /// safetensors`; what was cut stays cut. A relative path starts at the current folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<PathBuf>,
     /// Parameters that `pretrained` may lack, or may have beyond the network, as patterns: `blocks.*.ls1.gamma`. They are left as
