@@ -51,9 +51,6 @@ pub(super) struct Digests {
 #[derive(Serialize, Deserialize)]
 struct Index<'a> {
     format: &'a str,
-    /// The folder, without links.
-    #[serde(borrow)]
-    root: &'a [u8],
     #[serde(borrow)]
     files: Vec<Known<'a>>,
 }
@@ -119,10 +116,9 @@ pub(super) fn digests(root: &Path, paths: &[PathBuf], reading: &Reading) -> Dige
     let Reading { cache, anew, quiet } = reading;
     // By any name, it is the same folder.
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let real_root = real_root.as_os_str().as_encoded_bytes();
-    let file = Cache::name("index", Sha256::new_with_prefix(real_root));
+    let file = Cache::name("index", Sha256::new_with_prefix(real_root.as_os_str().as_encoded_bytes()));
     let kept = if *anew { None } else { cache.read(&file) };
-    let known = kept.as_deref().map(|bytes| read(bytes, real_root)).unwrap_or_default();
+    let known = kept.as_deref().map(read).unwrap_or_default();
 
     let begun = SystemTime::now();
     let stamps: Vec<Result<Stamp, String>> = paths.par_iter().map(|path| Stamp::of(path)).collect();
@@ -139,7 +135,7 @@ pub(super) fn digests(root: &Path, paths: &[PathBuf], reading: &Reading) -> Dige
             let stamp = *stamp.as_ref().ok().filter(|stamp| stamp.is_settled(begun))?;
             Some(Known { name: name(root, path), stamp, digest: (*digest)? })
         });
-        let index = Index { format: FORMAT, root: real_root, files: files.collect() };
+        let index = Index { format: FORMAT, files: files.collect() };
         // Nothing in it can fail to be written.
         if let Ok(bytes) = postcard::to_extend(&index, Vec::new()) {
             cache.write(&file, bytes);
@@ -178,10 +174,10 @@ pub(super) fn digests(root: &Path, paths: &[PathBuf], reading: &Reading) -> Dige
     Digests { of: found.into_iter().map(Option::unwrap_or_default).collect(), refused, read: unknown }
 }
 
-/// What the index in `bytes` knows of each file; nothing if it is that of another folder or another version.
-fn read<'a>(bytes: &'a [u8], root: &[u8]) -> HashMap<&'a [u8], (Stamp, ImageDigest)> {
+/// What the index in `bytes` knows of each file; nothing if another version wrote it.
+fn read(bytes: &[u8]) -> HashMap<&[u8], (Stamp, ImageDigest)> {
     let index: Option<Index> = postcard::from_bytes(bytes).ok();
-    let index = index.filter(|index| index.format == FORMAT && index.root == root);
+    let index = index.filter(|index| index.format == FORMAT);
     let files = index.map(|index| index.files).unwrap_or_default();
     files.into_iter().map(|file| (file.name, (file.stamp, file.digest))).collect()
 }

@@ -171,6 +171,17 @@ fn a_png_or_a_webp_that_is_cut_off_anywhere_is_refused() {
     }
 }
 
+/// Its decoder makes up what is missing at the end.
+#[test]
+fn a_webp_that_announces_more_than_there_is_is_refused() {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    RgbImage::new(2, 1).write_to(&mut bytes, image::ImageFormat::WebP).unwrap();
+    let mut bytes = bytes.into_inner();
+    bytes[4] += 2;
+    let files = Files::new();
+    assert_eq!(flaw(&files.write("x", bytes)), "is a WebP image that ends too early");
+}
+
 #[test]
 fn webp_is_read() {
     let mut bytes = std::io::Cursor::new(Vec::new());
