@@ -81,6 +81,15 @@ impl Dataset {
         Self { normalisation, train, held_out, test, ..self }
     }
 
+    /// Checks that the system lets us read the files of its images: those that it does not would be another content.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn check_files(&self) -> Result<(), DataError> {
+        [&self.train, &self.held_out, &self.test].into_iter().try_for_each(Split::check_files)
+    }
+
     /// What it contains. The images are hashed when this is first asked for; what is kept of image files is taken from there.
     pub fn content(&self) -> &DataContent {
         self.content.get_or_init(|| {

@@ -1,7 +1,7 @@
 //! Images of which each has its own file.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use image::RgbImage;
 use sha2::{Digest, Sha256};
@@ -30,7 +30,7 @@ pub(super) struct ImageFiles {
     /// How the files are read.
     pub(super) reading: Reading,
     /// Those that cannot be read.
-    pub(super) left_out: Arc<LeftOut>,
+    pub(super) left_out: LeftOut,
     /// The digests of the files, once they were asked for.
     pub(super) digests: OnceLock<Digests>,
 }

@@ -108,6 +108,15 @@ pub(crate) fn dataset_of_split(
     Ok(if fits { data.normalised_by(normalisation.clone()) } else { data })
 }
 
+/// Checks that the system lets us read the files of `data`, those of `trial`, before their content is asked for.
+///
+/// # Errors
+///
+/// When it does not, at the path.
+pub(crate) fn check_files(trial: &Trial, data: &Dataset) -> Result<(), ExperimentErrors> {
+    data.check_files().map_err(|error| mistake(trial, &error))
+}
+
 /// The mistake that `error` tells of.
 fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
     let place = [&["data"], error.place()].concat();
@@ -183,7 +192,7 @@ mod tests {
     #[test]
     fn pixels_are_normalised_as_asked() {
         let first = |data: &Dataset| -> Vec<f32> {
-            data.test.images(&[0], &Device::flex()).unwrap().into_data().try_into_vec().unwrap()
+            data.test.images(&[0], &Device::flex()).unwrap().unwrap().into_data().try_into_vec().unwrap()
         };
         let gray = digits().unwrap();
         let (mean, std) = (gray.normalisation.mean[0], gray.normalisation.std[0]);
@@ -198,7 +207,7 @@ mod tests {
         let given = "Given(mean: [0.25], std: [0.125])";
         check(&ron::from_str(given).unwrap(), |pixel| pixel * 8.0 - 2.0);
         let error = normalised(gray.clone(), &Normalise::ImageNet).unwrap_err();
-        assert!(error.help().unwrap().contains("Given(mean: [0.449], std: [0.226])"), "{error}");
+        assert!(error.advice().unwrap().contains("Given(mean: [0.449], std: [0.226])"), "{error}");
 
         let coloured = random(ImageShape { channels: 3, size: 4 }, 2, 10, 1).unwrap();
         let pixels = first(&normalised(coloured.clone(), &Normalise::Half).unwrap());
