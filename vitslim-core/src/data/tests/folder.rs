@@ -1,3 +1,7 @@
+use sha2::{Digest, Sha256};
+
+use super::super::augment::Raster;
+use super::super::crop::Crop;
 use super::*;
 
 fn labels(part: &Split) -> Vec<usize> {
@@ -166,6 +170,33 @@ fn the_centre_crop_is_that_of_torchvision() {
     assert_eq!(seen(2), (vec![20, 30], vec![20, 30]));
     assert_eq!(seen(3), (vec![10, 20, 30], vec![10, 20, 30]));
     assert_eq!(seen(4), (vec![0, 10, 20, 30], vec![0, 10, 20, 30]));
+}
+
+/// What `CenterCrop(size)(Resize(resize, BICUBIC)(image))` of torchvision 0.29.2 with Pillow 13.0.0 makes of an image whose pixels in
+/// row `y`, column `x` and channel `c` are `(7 x + 13 y + 50 c + x y + 31 (x // 3) (y // 5)) % 256`.
+#[test]
+fn a_resized_image_has_the_pixels_of_pillow() {
+    for (width, height, resize, size, first, digest) in [
+        (37, 23, 16, 8, [91, 115, 161, 193], "02f7d3273ce05686"),
+        (23, 37, 19, 16, [171, 210, 213, 2], "ee4b1fbf7686fa3f"),
+        // Enlarged.
+        (5, 9, 12, 9, [34, 39, 42, 46], "0637ebe05b7acb58"),
+        // An odd number of columns is over.
+        (50, 31, 17, 12, [194, 225, 153, 77], "c7b9c69d25420983"),
+        (640, 427, 256, 224, [135, 124, 140, 129], "08b6ddec32adfbeb"),
+        (300, 200, 32, 32, [121, 135, 129, 128], "1ba0407908c67540"),
+    ] {
+        let pixel = |at: usize| {
+            let (c, y, x) = (at / (width * height), at / width % height, at % width);
+            (7 * x + 13 * y + 50 * c + x * y + 31 * (x / 3) * (y / 5)) as u8
+        };
+        let image = Raster::new(height, width, (0..3 * width * height).map(pixel).collect());
+        let mut values = vec![0; 3 * size * size];
+        Crop { resize, size }.apply(image, &mut values);
+        assert_eq!(values[..4], first, "{width} x {height}");
+        let found = format!("{:x}", Sha256::digest(&values));
+        assert_eq!(found[..16], *digest, "{width} x {height}");
+    }
 }
 
 #[test]
