@@ -260,7 +260,7 @@ fn images_in_no_folders_are_evaluated_wherever_they_lie() {
         assert_eq!((&alone["top1"], &alone["classes"]), (&subnet["top1"], &subnet["classes"]), "{folder}");
     }
     for network in [RUN, "s.safetensors"] {
-        let told = "leads to `unlabelled/labels.csv`, which cannot be opened";
+        let told = "leads to `unlabelled/labels.csv`, which cannot be read: No such file";
         assert_refused(&workspace, &[network, "--data", "unlabelled"], &[told]);
     }
 
