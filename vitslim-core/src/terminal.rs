@@ -3,6 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::ProgressBar;
+
+/// The line that is redrawn at present.
+static REDRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// `text` on one line.
 pub(crate) fn one_line(text: &str) -> String {
@@ -34,6 +40,11 @@ pub(crate) fn is_unseen(c: char) -> bool {
     ignorable || c.is_control() && c != '\n'
 }
 
+/// Sets the line that is redrawn from now on, or that there is none: other lines are printed above it, and not over it.
+pub(crate) fn redraw(line: Option<ProgressBar>) {
+    *REDRAWN.lock().unwrap_or_else(PoisonError::into_inner) = line;
+}
+
 /// Prints a [`printable`] line on standard error. Unlike `eprintln!`, does not panic if that is closed.
 pub(crate) fn say(line: impl Display) {
     show(printable(&line.to_string()));
@@ -41,7 +52,12 @@ pub(crate) fn say(line: impl Display) {
 
 /// Prints a line on standard error as it is, colours included.
 pub(crate) fn show(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let print = || drop(writeln!(std::io::stderr(), "{line}"));
+    let redrawn = REDRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match redrawn {
+        Some(redrawn) => redrawn.suspend(print),
+        None => print(),
+    }
 }
 
 /// `value` as people write it: a schedule computes 4.755282581475768e-4.

@@ -1,7 +1,6 @@
 //! Cuts the middle out of an image, in the size of the model's input.
 
-use image::RgbImage;
-use image::imageops::{FilterType, resize};
+use super::augment::{Raster, Rectangle};
 
 /// Sizes in pixels.
 #[derive(Clone, Copy, Debug)]
@@ -13,26 +12,15 @@ pub(super) struct Crop {
 }
 
 impl Crop {
-    /// Resizes `image` by its shorter side (bicubic) and puts the centre crop into `values`, `[3, size, size]`. An image
-    /// whose shorter side already has that length is not resampled.
-    pub(super) fn apply(self, image: RgbImage, values: &mut [u8]) {
-        let (width, height) = image.dimensions();
-        let shorter = width.min(height);
-        let scaled = |side: u32| (u64::from(side) * self.resize as u64 / u64::from(shorter)) as u32;
-        let image = match shorter as usize == self.resize {
-            true => image,
-            false => resize(&image, scaled(width), scaled(height), FilterType::CatmullRom),
-        };
-        let [left, top] = [image.width(), image.height()].map(|side| self.before(side as usize));
-        let stride = image.width() as usize;
-        let pixels = image.as_raw();
-        for (channel, values) in values.chunks_exact_mut(self.size * self.size).enumerate() {
-            for (y, row) in values.chunks_exact_mut(self.size).enumerate() {
-                for (x, value) in row.iter_mut().enumerate() {
-                    *value = pixels[3 * ((top + y) * stride + left + x) + channel];
-                }
-            }
-        }
+    /// Resizes `image` by its shorter side (bicubic, with the pixels of Pillow) and puts the centre crop into `values`,
+    /// `[channels, size, size]`. An image whose shorter side already has that length is not resampled.
+    pub(super) fn apply(self, image: Raster, values: &mut [u8]) {
+        let (height, width) = (image.height, image.width);
+        let shorter = height.min(width);
+        let [height, width] = [height, width].map(|side| side * self.resize / shorter);
+        let [top, left] = [height, width].map(|side| self.before(side));
+        let middle = Rectangle { top, left, height: self.size, width: self.size };
+        values.copy_from_slice(&image.resized(height, width).cropped(middle).pixels);
     }
 
     /// Pixels of a side before the crop: half of what is over, rounded as torchvision's `CenterCrop` rounds, half to even.

@@ -8,6 +8,7 @@ use super::augment::Augment;
 use super::content::{DataContent, SplitContent};
 use super::error::DataError;
 use super::holdout::hold_out;
+use super::image_files::PIXELS;
 use super::images::Images;
 use super::normalisation::Normalisation;
 use super::random::Choice;
@@ -79,6 +80,20 @@ impl Dataset {
         let [train, held_out, test] =
             [self.train, self.held_out, self.test].map(|split| split.with_table(&table));
         Self { normalisation, train, held_out, test, ..self }
+    }
+
+    /// Checks that the system lets us read the files of its images: those that it does not would be another content.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn check_files(&self) -> Result<(), DataError> {
+        [&self.train, &self.held_out, &self.test].into_iter().try_for_each(Split::check_files)
+    }
+
+    /// The version of what is made of image files: their pixels. `None` if images have no file each, whose pixels are their content.
+    pub(crate) fn pixels(&self) -> Option<u32> {
+        self.train.reads_files().then_some(PIXELS)
     }
 
     /// What it contains. The images are hashed when this is first asked for; what is kept of image files is taken from there.

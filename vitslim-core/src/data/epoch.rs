@@ -62,6 +62,8 @@ pub struct Epoch {
     device: Device,
     threads: Threads,
     steps_done: usize,
+    /// Whether a batch has images.
+    found: bool,
     failed: bool,
 }
 
@@ -76,27 +78,39 @@ impl Epoch {
     ) -> Self {
         let batches = Arc::new(Batches::new(part, batch, order, epoch));
         let threads = Threads::start(&batches, threads.min(batches.len()));
-        Self { batches, device, threads, steps_done: 0, failed: false }
+        Self { batches, device, threads, steps_done: 0, found: false, failed: false }
     }
 
-    fn batch(&self, step: usize) -> Result<Batch, DataError> {
+    /// The batch of a step; `None` if it has no image that can be read, but is to be passed over.
+    fn batch(&self, step: usize) -> Result<Option<Batch>, DataError> {
         let Batches { part, epoch, .. } = &*self.batches;
         // A thread that could not be started, or broke off, has prepared nothing.
         let seen = self.threads.values(step).unwrap_or_else(|| self.batches.values(step))?;
         // Here, in the order of the batches: the threads prepare them in any.
-        let Seen { values, indices, .. } = part.leave_out(seen)?;
+        let (Seen { values, indices, .. }, first) = part.leave_out(seen)?;
+        if let Some(flawed) = first.filter(|_| indices.is_empty()) {
+            let is_last = step == self.batches.len();
+            return match self.batches.order {
+                // All that follows, from the learning rate on, counts the steps.
+                Order::Shuffled { .. } => Err(flawed.alone("no other image of its batch can be read")),
+                Order::AsIs if is_last && !self.found => {
+                    Err(flawed.alone("no other image of its split can be read"))
+                }
+                Order::AsIs => Ok(None),
+            };
+        }
         let mixed = part.mixing(self.batches.moment(step)).map(|Mixing { share, .. }| {
             let reversed: Vec<usize> = indices.iter().rev().copied().collect();
             Mixed { labels: part.labels(&reversed, &self.device), share }
         });
-        Ok(Batch {
+        Ok(Some(Batch {
             images: part.tensor(values, &self.device),
             labels: part.labels(&indices, &self.device),
             mixed,
             epoch: *epoch,
             step,
             seed: self.batches.moment(step).map_or(0, Moment::device_seed),
-        })
+        }))
     }
 }
 
@@ -104,13 +118,16 @@ impl Iterator for Epoch {
     type Item = Result<Batch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed || self.steps_done == self.batches.len() {
-            return None;
+        while !self.failed && self.steps_done < self.batches.len() {
+            self.steps_done += 1;
+            let batch = self.batch(self.steps_done).transpose();
+            self.failed = batch.as_ref().is_some_and(Result::is_err);
+            if batch.is_some() {
+                self.found = true;
+                return batch;
+            }
         }
-        self.steps_done += 1;
-        let batch = self.batch(self.steps_done);
-        self.failed = batch.is_err();
-        Some(batch)
+        None
     }
 }
 

@@ -1,12 +1,12 @@
 //! Images of which each has its own file.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
-use image::RgbImage;
 use sha2::{Digest, Sha256};
 
 use super::DataError;
+use super::augment::Raster;
 use super::cache::Cache;
 use super::crop::Crop;
 use super::decode::{Unreadable, read_image};
@@ -15,8 +15,8 @@ use super::left_out::{Flawed, LeftOut};
 use super::reading::Reading;
 
 /// How images are decoded, resized and cropped. Raise it with each change after which that gives other pixels: what was counted of them
-/// is kept.
-const PIXELS: u32 = 1;
+/// is kept, and so is what was trained on them.
+pub(super) const PIXELS: u32 = 2;
 
 /// Images that are read from their files on demand.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct ImageFiles {
     /// How the files are read.
     pub(super) reading: Reading,
     /// Those that cannot be read.
-    pub(super) left_out: Arc<LeftOut>,
+    pub(super) left_out: LeftOut,
     /// The digests of the files, once they were asked for.
     pub(super) digests: OnceLock<Digests>,
 }
@@ -50,10 +50,15 @@ impl ImageFiles {
     /// # Errors
     ///
     /// Those of [`ImageFiles::read`].
-    pub(super) fn decoded(&self, index: usize) -> Result<Result<RgbImage, Flawed>, DataError> {
+    pub(super) fn decoded(&self, index: usize) -> Result<Result<Raster, Flawed>, DataError> {
         let path = &self.paths[index];
         match read_image(path) {
-            Ok(found) => Ok(Ok(found.image)),
+            Ok(found) => {
+                let image = found.image;
+                let plane = |channel| image.as_raw().chunks_exact(3).map(move |pixel: &[u8]| pixel[channel]);
+                let pixels = (0..3).flat_map(plane).collect();
+                Ok(Ok(Raster::new(image.height() as usize, image.width() as usize, pixels)))
+            }
             Err(Unreadable::Flawed(reason)) => Ok(Err(Flawed { path: path.clone(), reason })),
             Err(Unreadable::Refused(reason)) => Err(DataError::file(path, reason)),
         }

@@ -68,11 +68,7 @@ impl Images {
                 let image = pixels[index * values..(index + 1) * values].to_vec();
                 Ok(Ok(Raster::new(self.shape.size, self.shape.size, image)))
             }
-            Pixels::Files(files) => Ok(files.decoded(index)?.map(|found| {
-                let plane = |channel| found.as_raw().iter().skip(channel).step_by(3).copied();
-                let pixels = (0..3).flat_map(plane).collect();
-                Raster::new(found.height() as usize, found.width() as usize, pixels)
-            })),
+            Pixels::Files(files) => files.decoded(index),
         }
     }
 

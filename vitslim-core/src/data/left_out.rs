@@ -16,7 +16,15 @@ pub(super) struct Flawed {
     pub(super) reason: String,
 }
 
-/// The images of a dataset that are left out, as far as they were met.
+impl Flawed {
+    /// The error that there is nothing beside it: `nothing` says where.
+    pub(super) fn alone(self, nothing: &str) -> DataError {
+        DataError::file(&self.path, format!("{}, and {nothing}", self.reason))
+            .with_help("`vitslim check --images` says which images are damaged")
+    }
+}
+
+/// The images of a folder of a split that are left out, as far as they were met.
 #[derive(Debug)]
 pub(super) struct LeftOut {
     /// Most images that may be.

@@ -12,7 +12,7 @@ use super::epoch::Epoch;
 const FOLDER_THREADS: usize = 2;
 
 /// Batches of a part of a dataset. The last one of an epoch has what is left, but in training all are full. An image that cannot be read
-/// is missing from its batch.
+/// is missing from its batch. A batch that then has none is passed over, but in training it is an error: a training counts its steps.
 ///
 /// A batch depends on seed, stage, epoch and step alone: it is the same for any number of threads.
 #[derive(Clone, Debug)]
@@ -45,7 +45,8 @@ impl Loader {
         self.order.batches(self.part.len(), self.batch)
     }
 
-    /// The batches of epoch number `epoch`, from 1, in order. One that cannot be read ends them.
+    /// The batches of epoch number `epoch`, from 1, in order. One that cannot be read ends them, and so does a split without an image
+    /// that can be read.
     pub fn epoch(&self, epoch: usize) -> Epoch {
         Epoch::new(self.part.clone(), self.batch, self.order, epoch, self.threads, self.device.clone())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::augment::{Mixing, Raster, View};
+use super::image_files::ImageFiles;
 use super::images::Images;
 use super::left_out::Flawed;
 use super::{Augment, DataError, ImageShape, Moment};
@@ -55,14 +56,14 @@ impl Split {
         self.images.are_files()
     }
 
-    /// The images `indices` without those that cannot be read, normalised, `[images, channels, height, width]`.
+    /// The images `indices` without those that cannot be read, normalised, `[images, channels, height, width]`; `None` if none can.
     ///
     /// # Errors
     ///
-    /// When too many cannot be read, or none can.
-    pub fn images(&self, indices: &[usize], device: &Device) -> Result<Tensor<4>, DataError> {
-        let seen = self.values(indices, None)?;
-        Ok(self.tensor(self.leave_out(seen)?.values, device))
+    /// When too many cannot be read.
+    pub fn images(&self, indices: &[usize], device: &Device) -> Result<Option<Tensor<4>>, DataError> {
+        let (seen, _) = self.leave_out(self.values(indices, None)?)?;
+        Ok((!seen.indices.is_empty()).then(|| self.tensor(seen.values, device)))
     }
 
     /// The first `count` images that can be read, normalised, `[count, channels, height, width]`, and their labels, `[count]`: from
@@ -70,7 +71,7 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// Those of [`Split::images`].
+    /// When too many cannot be read, or none can.
     pub fn first(&self, count: usize, device: &Device) -> Result<(Tensor<4>, Tensor<1, Int>), DataError> {
         let (mut seen, mut left) = (Seen::default(), 0..self.len());
         while seen.indices.len() < count && !left.is_empty() {
@@ -80,7 +81,10 @@ impl Split {
             seen.indices.append(&mut indices);
             seen.flawed.append(&mut flawed);
         }
-        let Seen { values, indices, .. } = self.leave_out(seen)?;
+        let (Seen { values, indices, .. }, first) = self.leave_out(seen)?;
+        if let Some(flawed) = first.filter(|_| indices.is_empty()) {
+            return Err(flawed.alone("no other image of its split can be read"));
+        }
         let values: Vec<f32> = values.iter().copied().cycle().take(count * self.shape().values()).collect();
         let indices: Vec<usize> = indices.iter().copied().cycle().take(count).collect();
         Ok((self.tensor(values, device), self.labels(&indices, device)))
@@ -141,19 +145,17 @@ impl Split {
         Ok(seen)
     }
 
-    /// `seen`, after what cannot be read was counted, and named on the terminal if it was not met before.
+    /// `seen`, after what cannot be read was counted, and named on the terminal if it was not met before; and the first of what
+    /// cannot.
     ///
     /// # Errors
     ///
-    /// When too many cannot be read, or none of these can.
-    pub(super) fn leave_out(&self, mut seen: Seen) -> Result<Seen, DataError> {
+    /// When too many cannot be read.
+    pub(super) fn leave_out(&self, mut seen: Seen) -> Result<(Seen, Option<Flawed>), DataError> {
         let flawed = std::mem::take(&mut seen.flawed);
-        let error = flawed.first().filter(|_| seen.indices.is_empty()).map(|Flawed { path, reason }| {
-            let reason = format!("{reason}, and no other image of its batch can be read");
-            DataError::file(path, reason).with_help("`vitslim check --images` says which images are damaged")
-        });
+        let first = flawed.first().cloned();
         self.images.leave_out(flawed)?;
-        error.map_or(Ok(seen), Err)
+        Ok((seen, first))
     }
 
     /// The image at `place` among the images, augmented as of `moment`, before normalisation.
@@ -178,6 +180,11 @@ impl Split {
     /// SHA-256 over the images that this split is drawn from, pixels and class names.
     pub(super) fn sha256(&self, class_names: &[String]) -> String {
         self.images.sha256(class_names)
+    }
+
+    /// Checks that the system lets us read the files of the images that this split is drawn from.
+    pub(super) fn check_files(&self) -> Result<(), DataError> {
+        self.images.files().map_or(Ok(()), ImageFiles::check_files)
     }
 
     /// Whether this split and `other` are drawn from the same images.

@@ -6,6 +6,7 @@ use unicode_ident::is_xid_start;
 
 use super::number;
 use super::source::Span;
+use crate::data::Augment;
 
 /// A name as written, for a field, a struct or a variant.
 #[derive(Clone, Debug)]
@@ -222,7 +223,7 @@ impl Node {
 }
 
 /// `over` laid over `base`: records and maps merge by key. Everything else is replaced, also by `None`, and so is a
-/// record by one of another name.
+/// record by one of another name. A name that `base` leaves out is that of `over`, but for a recipe of augmentation.
 pub fn overlay(base: Node, over: Node) -> Node {
     let (base, over) = (base.into_present(), over.into_present());
     let value = match (base.value, over.value) {
@@ -232,7 +233,7 @@ pub fn overlay(base: Node, over: Node) -> Node {
             Value::Record { name: Some(Name { text, span: base.span }), fields }
         }
         (Value::Record { name: below, fields: base }, Value::Record { name, fields })
-            if below.is_none() || name.is_none() || below == name =>
+            if name.is_none() || below == name || (below.is_none() && !is_recipe(&name)) =>
         {
             Value::Record { name: name.or(below), fields: merge(base, fields) }
         }
@@ -240,6 +241,11 @@ pub fn overlay(base: Node, over: Node) -> Node {
         (_, over) => over,
     };
     Node::new(value, over.span)
+}
+
+/// Whether it names a recipe, which begins with other settings than a record without a name.
+fn is_recipe(name: &Option<Name>) -> bool {
+    name.as_ref().is_some_and(|name| Augment::RECIPES.contains(&name.text.as_str()))
 }
 
 fn merge<K: PartialEq>(mut base: Vec<(K, Node)>, over: Vec<(K, Node)>) -> Vec<(K, Node)> {

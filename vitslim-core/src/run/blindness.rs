@@ -43,7 +43,8 @@ pub(super) fn are_equal(logits: &[f64], classes: usize) -> bool {
     images.all(|image| relative_difference(first, image) <= NONE)
 }
 
-/// Whether `model`, with the parameters that it has, gives the same logits for images from all over `split`.
+/// Whether `model`, with the parameters that it has, gives the same logits for images from all over `split`. Not if none of these can
+/// be read.
 ///
 /// # Errors
 ///
@@ -55,7 +56,8 @@ pub(super) fn is_blind_to<A: Architecture>(
 ) -> Result<bool, EvaluateError> {
     let count = BATCH.min(split.len());
     let indices: Vec<usize> = (0..count).map(|index| index * split.len() / count).collect();
-    let logits = read(model, split.images(&indices, device)?, Precision::F32)?;
+    let Some(images) = split.images(&indices, device)? else { return Ok(false) };
+    let logits = read(model, images, Precision::F32)?;
     let classes = logits.shape().last().copied().unwrap_or_default();
     Ok(logits.convert::<f64>().try_into_vec().is_ok_and(|logits: Vec<f64>| are_equal(&logits, classes)))
 }

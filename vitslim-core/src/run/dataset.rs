@@ -108,6 +108,15 @@ pub(crate) fn dataset_of_split(
     Ok(if fits { data.normalised_by(normalisation.clone()) } else { data })
 }
 
+/// Checks that the system lets us read the files of `data`, those of `trial`, before their content is asked for.
+///
+/// # Errors
+///
+/// When it does not, at the path.
+pub(crate) fn check_files(trial: &Trial, data: &Dataset) -> Result<(), ExperimentErrors> {
+    data.check_files().map_err(|error| mistake(trial, &error))
+}
+
 /// The mistake that `error` tells of.
 fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
     let place = [&["data"], error.place()].concat();
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn pixels_are_normalised_as_asked() {
         let first = |data: &Dataset| -> Vec<f32> {
-            data.test.images(&[0], &Device::flex()).unwrap().into_data().try_into_vec().unwrap()
+            data.test.images(&[0], &Device::flex()).unwrap().unwrap().into_data().try_into_vec().unwrap()
         };
         let gray = digits().unwrap();
         let (mean, std) = (gray.normalisation.mean[0], gray.normalisation.std[0]);

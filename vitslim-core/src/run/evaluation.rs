@@ -6,14 +6,14 @@ use burn::tensor::Device;
 
 use super::belongs;
 use super::data_record::{DataRecord, known, recorded};
-use super::dataset::{dataset, dataset_of_split};
+use super::dataset::{check_files, dataset, dataset_of_split};
 use super::error::{OtherDataError, RunError};
 use super::networks::restore;
 use super::prepare::Prepared;
 use super::subnet::Subnet;
 use super::target::Target;
 use crate::data::{Dataset, Normalisation, SplitKind};
-use crate::experiment::Trial;
+use crate::experiment::{Data, Trial};
 use crate::models::Architecture;
 use crate::report::{ClassEvaluation, Evaluation};
 use crate::terminal::say;
@@ -167,13 +167,14 @@ pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Re
 /// The run's own data for an evaluation on `kind`, normalised as in the network's training.
 fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunError> {
     let data = match known(run)? {
-        Some((_, normalisation)) => dataset_of_split(trial, kind, &normalisation, &[])?,
+        Some((classes, normalisation)) => dataset_of_split(trial, kind, &normalisation, &classes)?,
         None => {
             let data = dataset(trial)?;
             let recorded = belongs::normalisation(run, &data.normalisation)?;
             data.normalised_by(recorded)
         }
     };
+    check_files(trial, &data)?;
     check_unchanged(run, &data, kind)?;
     Ok(data)
 }
@@ -193,6 +194,13 @@ fn other_data(
     let (classes, normalisation) = known;
     let mut document = trial.document.clone();
     document.set_string(&["data", "path"], "--data", folder)?;
+    // Otherwise, the labels would be those of other images.
+    if let Data::ImageFolder { labels: Some(labels), .. } = data
+        && let Some(name) = labels.file_name()
+    {
+        let labels = Path::new(folder).join(name);
+        document.set_string(&["data", "labels"], "--data", &labels.to_string_lossy())?;
+    }
     let model = trial.experiment.model.clone();
     let mut trial = Trial { swept: trial.swept.clone(), ..document.trial()? };
     trial.experiment.model = model;

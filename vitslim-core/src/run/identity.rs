@@ -76,7 +76,10 @@ impl Identities {
         let data = written(&(classes, train, held_out, &prepared.data.normalisation));
         let Circumstances { device, network } = circumstances;
         let training = TRAINING.to_string();
+        let pixels = prepared.data.pixels().map(|version| version.to_string());
         let mut parts = vec!["pretrain", &training, &data, device, network, &settings, &config];
+        // Of data in memory, the pixels are the content.
+        parts.extend(pixels.iter().flat_map(|pixels| ["pixels", pixels]));
         // Random weights have none, and keep the names that they had.
         parts.extend(prepared.pretrained.iter().map(|pretrained| pretrained.sha256.as_str()));
         let pretrain = Identity::of(&parts);

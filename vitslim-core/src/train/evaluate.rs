@@ -63,7 +63,7 @@ pub fn difference<M: Architecture>(
     let indices: Vec<usize> = (0..split.len().min(images)).collect();
     let (mut difference, mut scale) = (0.0_f64, 0.0_f64);
     for indices in indices.chunks(BATCH) {
-        let images = split.images(indices, device)?;
+        let Some(images) = split.images(indices, device)? else { continue };
         let reference = logits(reference, images.clone(), Precision::F32)?;
         let other = logits(other, images, Precision::F32)?;
         for (a, b) in reference.into_iter().zip(other) {

@@ -7,7 +7,7 @@ use indicatif::{FormattedDuration, HumanDuration, ProgressBar, ProgressStyle};
 use super::stage::StageRun;
 use crate::data::images_of_epoch;
 use crate::device::is_cpu;
-use crate::terminal::say;
+use crate::terminal::{redraw, say};
 
 /// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
@@ -52,6 +52,9 @@ impl StageProgress {
             true => Shown::Nothing,
             false => line(&title).map_or(Shown::Lines, Shown::Line),
         };
+        if let Shown::Line(line) = &shown {
+            redraw(Some(line.clone()));
+        }
         let now = Instant::now();
         Self {
             title,
@@ -118,6 +121,7 @@ impl StageProgress {
     fn clear(&self) {
         if let Shown::Line(line) = &self.shown {
             line.finish_and_clear();
+            redraw(None);
         }
     }
 

@@ -129,6 +129,32 @@ fn a_run_that_meets_a_damaged_image_goes_on_if_it_may_leave_it_out() {
     assert_eq!(evaluated["top1"], found["dense"]["top1"]);
 }
 
+#[test]
+fn the_last_batch_of_a_split_may_have_no_image_that_can_be_read() {
+    let workspace = Workspace::new();
+    write_folder(&workspace.path(""), "train", 20, "png");
+    write_folder(&workspace.path(""), "val", 65, "png");
+    // One more than are evaluated at once.
+    std::fs::remove_file(workspace.path("val/up/0.png")).unwrap();
+    workspace.write("val/up/9.png", "no image");
+    let data = "ImageFolder(path: \".\", image_size: 8, skip_at_most: 5)";
+    let file =
+        workspace.write("folder.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
+    let args = [&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat();
+    let summary = workspace.run(&file, &args);
+    let evaluated = workspace.vitslim(&["eval", "runs/tiny/seed=3", "--json"]);
+    let evaluated: serde_json::Value = serde_json::from_slice(&evaluated.stdout).unwrap();
+    assert_eq!(evaluated["images"], 128);
+    assert_eq!(evaluated["top1"], summary["dense"]["top1"]);
+
+    // A sweep over models decodes the images once.
+    let depth = ["--set", "model.config.depth=Sweep([1, 2])"];
+    let checked = workspace.vitslim(&[&["check", file.to_str().unwrap(), "--images"], &depth[..]].concat());
+    let printed = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() && printed.contains("2 models"), "{printed}{}", said(&checked));
+    assert_eq!(printed.matches("images that cannot be read").count(), 1, "{printed}");
+}
+
 /// All tensors of a file, by name.
 fn tensors(file: &Path) -> Vec<(String, Vec<u8>)> {
     let bytes = std::fs::read(file).unwrap();

@@ -206,6 +206,74 @@ fn a_label_that_means_another_class_is_refused() {
     assert_refused(&workspace, &[RUN, "--data", "other"], &[told, "that it was trained with"]);
 }
 
+/// Puts the images of `val` into no folders, and their classes into a file.
+fn without_folders(folder: &Path) {
+    let mut lines = "image,class\n".to_owned();
+    for class in ["down", "up"] {
+        for image in 0..5 {
+            let name = format!("{class}_{image}");
+            std::fs::rename(
+                folder.join(format!("val/{class}/{image}.png")),
+                folder.join(format!("val/{name}.png")),
+            )
+            .unwrap();
+            lines += &format!("{name},{class}\n");
+        }
+        std::fs::remove_dir(folder.join("val").join(class)).unwrap();
+    }
+    std::fs::write(folder.join("labels.csv"), lines).unwrap();
+}
+
+#[test]
+fn images_in_no_folders_are_evaluated_wherever_they_lie() {
+    let workspace = Workspace::new();
+    for folder in ["own", "other", "folders", "unlabelled"] {
+        write_folder(&workspace.path(folder), "train", 20, "png");
+        write_folder(&workspace.path(folder), "val", 5, "png");
+    }
+    ["own", "other", "unlabelled"].iter().for_each(|folder| without_folders(&workspace.path(folder)));
+    let data = "ImageFolder(path: \"own\", labels: \"own/labels.csv\", image_size: 8)";
+    let file = workspace.write("tiny.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
+    let args = [&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat();
+    let summary = workspace.run(&file, &args);
+    let exported = workspace.vitslim(&[
+        "export",
+        &format!("{RUN}/share-0.1"),
+        "--to",
+        "safetensors",
+        "--out",
+        "s.safetensors",
+    ]);
+    assert!(exported.status.success(), "{}", said(&exported));
+
+    // The run knows the classes.
+    for folder in ["own", "other", "folders", "unlabelled"] {
+        std::fs::remove_dir_all(workspace.path(folder).join("train")).unwrap();
+    }
+    let own = evaluated(&workspace, RUN, &[]);
+    assert_eq!((&own["images"], &own["top1"]), (&10.into(), &summary["dense"]["top1"]));
+    std::fs::remove_file(workspace.path("unlabelled/labels.csv")).unwrap();
+    let subnet = evaluated(&workspace, &format!("{RUN}/share-0.1"), &[]);
+    for folder in ["other", "folders"] {
+        assert_eq!(evaluated(&workspace, RUN, &["--data", folder]), own, "{folder}");
+        let alone = evaluated(&workspace, "s.safetensors", &["--data", folder]);
+        assert_eq!((&alone["top1"], &alone["classes"]), (&subnet["top1"], &subnet["classes"]), "{folder}");
+    }
+    for network in [RUN, "s.safetensors"] {
+        let told = "leads to `unlabelled/labels.csv`, which cannot be read: No such file";
+        assert_refused(&workspace, &[network, "--data", "unlabelled"], &[told]);
+    }
+
+    // What the system does not let us read is no change of the data.
+    #[cfg(unix)]
+    {
+        let image = workspace.path("own/val/up_0.png");
+        std::fs::remove_file(&image).unwrap();
+        std::os::unix::fs::symlink("nowhere", &image).unwrap();
+        assert_refused(&workspace, &[RUN], &["own/val/up_0.png` cannot be read: No such file"]);
+    }
+}
+
 #[test]
 fn without_pretraining_the_dense_network_is_as_initialised() {
     let workspace = Workspace::new();

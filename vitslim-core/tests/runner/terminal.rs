@@ -127,6 +127,25 @@ fn on_a_terminal_a_stage_has_one_line_that_is_drawn_over() {
     assert!(!on_a_terminal(&workspace, "run tiny.ron --fresh --quiet", &[]).contains("pretrain"));
 }
 
+#[test]
+fn what_is_left_out_is_told_above_the_line_that_is_drawn_over() {
+    if !has_script() {
+        return;
+    }
+    let workspace = Workspace::new();
+    for part in ["train", "val", "test"] {
+        write_folder(&workspace.path(""), part, 20, "png");
+    }
+    workspace.write("val/up/3.png", "no image");
+    let data = "ImageFolder(path: \".\", image_size: 8, skip_at_most: 1)";
+    workspace.write("tiny.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
+    let shown = on_a_terminal(&workspace, "run tiny.ron", &[]);
+    let told = "data: `./val/up/3.png` is no JPEG, PNG or WebP image; it is left out\r\n";
+    let (before, after) = shown.split_once(told).unwrap();
+    let cleared = |shown: &str| ["\x1b[1A", "\x1b[2K"].iter().any(|sequence| shown.ends_with(sequence));
+    assert!(cleared(before) && after.starts_with("pretrain: epoch"), "{shown:?}");
+}
+
 /// What steers a terminal, or hides on it, comes from names and files and must not get there.
 #[cfg(unix)]
 #[test]

@@ -30,7 +30,7 @@ pub struct CheckArgs {
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
 
-    /// Reads and decodes every image of a folder, and says which are damaged.
+    /// Reads and decodes every image of an `ImageFolder`, and says which are damaged.
     #[arg(long)]
     images: bool,
 
@@ -60,25 +60,33 @@ pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
     if trials.is_sweep() {
         return check_sweep(registry, args, &trials);
     }
-    let checked = check_trial(registry, &trials.get(0), args)?;
+    let checked = check_trial(registry, &trials.get(0), args, args.images)?;
     print(args.json, &checked, ExperimentCheck::table)?;
     end(&checked.name, checked.reasons)
 }
 
-fn check_trial(registry: &Registry, trial: &Trial, args: &CheckArgs) -> miette::Result<ExperimentCheck> {
-    let scrutiny = Scrutiny { all: args.all, images: args.images, quiet: false };
+/// Checks `trial`, all of whose images are decoded if `images`.
+fn check_trial(
+    registry: &Registry,
+    trial: &Trial,
+    args: &CheckArgs,
+    images: bool,
+) -> miette::Result<ExperimentCheck> {
+    let scrutiny = Scrutiny { all: args.all, images, quiet: false };
     Ok((registry.commands(trial)?.check)(trial, scrutiny))
 }
 
-/// Checks each model of a sweep once, and the rest of the experiment for all trials.
+/// Checks each model of a sweep once, and the rest of the experiment for all trials. The images of the same data are decoded once.
 fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette::Result<()> {
     registry.plan(trials, &mut Planning::default())?;
-    let mut models = HashSet::new();
+    let (mut models, mut decoded) = (HashSet::new(), HashSet::new());
     let mut checked = Vec::new();
     for trial in trials.iter() {
         let written = ["model", "data"].map(|field| trial.document.at(&[field]).map(ToString::to_string));
-        if models.insert(written) {
-            checked.push(check_trial(registry, &trial, args)?);
+        if models.insert(written.clone()) {
+            let [_, data] = written;
+            let images = args.images && decoded.insert(data);
+            checked.push(check_trial(registry, &trial, args, images)?);
         }
     }
     print(args.json, &checked, |checked| {

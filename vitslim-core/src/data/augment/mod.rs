@@ -22,6 +22,6 @@ mod written;
 pub use crop::RandomCrop;
 pub(super) use mixing::Mixing;
 pub use policy::AutoAugment;
-pub(super) use raster::Raster;
+pub(super) use raster::{Raster, Rectangle};
 pub use settings::{Augment, Fill};
 pub(super) use view::View;

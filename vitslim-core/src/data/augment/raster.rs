@@ -3,18 +3,18 @@
 /// Pixels of 8 bits, `[channels, height, width]`, with 0 as black and 255 as white.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::data) struct Raster {
-    pub(super) height: usize,
-    pub(super) width: usize,
+    pub(in crate::data) height: usize,
+    pub(in crate::data) width: usize,
     pub(in crate::data) pixels: Vec<u8>,
 }
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rectangle {
-    pub(super) top: usize,
-    pub(super) left: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
+pub(in crate::data) struct Rectangle {
+    pub(in crate::data) top: usize,
+    pub(in crate::data) left: usize,
+    pub(in crate::data) height: usize,
+    pub(in crate::data) width: usize,
 }
 
 impl Raster {
@@ -29,7 +29,9 @@ impl Raster {
 
     /// The image whose planes are what `change` makes of this one's; they have `height` and `width`.
     pub(super) fn by_plane(&self, height: usize, width: usize, change: impl Fn(&[u8]) -> Vec<u8>) -> Self {
-        Self { height, width, pixels: self.planes().flat_map(change).collect() }
+        let mut pixels = Vec::with_capacity(self.pixels.len() / (self.height * self.width) * height * width);
+        self.planes().for_each(|plane| pixels.append(&mut change(plane)));
+        Self { height, width, pixels }
     }
 
     /// Replaces each pixel value of a plane by that of the table that `table` makes from the plane.
@@ -41,7 +43,7 @@ impl Raster {
     }
 
     /// What lies within `rectangle`.
-    pub(super) fn cropped(&self, rectangle: Rectangle) -> Self {
+    pub(in crate::data) fn cropped(&self, rectangle: Rectangle) -> Self {
         let Rectangle { top, left, height, width } = rectangle;
         let rows = |plane: &[u8]| {
             let rows = plane.chunks_exact(self.width).skip(top).take(height);

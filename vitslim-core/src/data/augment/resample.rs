@@ -20,7 +20,7 @@ struct Pixel {
 
 impl Raster {
     /// The image in `height` and `width`. A side that has that length already is not filtered.
-    pub(super) fn resized(self, height: usize, width: usize) -> Self {
+    pub(in crate::data) fn resized(self, height: usize, width: usize) -> Self {
         // The order of Pillow 13, found by comparing. Pillow 12 always begins with the width.
         let fewer_rows = self.height.saturating_sub(height) as isize;
         let fewer_columns = self.width as isize - width as isize;
@@ -36,8 +36,11 @@ impl Raster {
         }
         let pixels = weights(self.width, width);
         self.by_plane(self.height, width, |plane| {
-            let rows = plane.chunks_exact(self.width);
-            rows.flat_map(|row| pixels.iter().map(|pixel| pixel.of(&row[pixel.first..]))).collect()
+            let mut resized = Vec::with_capacity(self.height * width);
+            for row in plane.chunks_exact(self.width) {
+                resized.extend(pixels.iter().map(|pixel| pixel.of(&row[pixel.first..])));
+            }
+            resized
         })
     }
 
@@ -47,15 +50,17 @@ impl Raster {
         }
         let pixels = weights(self.height, height);
         self.by_plane(height, self.width, |plane| {
-            let row = |pixel: &Pixel| {
-                let mut sums = vec![HALF; self.width];
+            let mut resized = Vec::with_capacity(height * self.width);
+            let mut sums = vec![0; self.width];
+            for pixel in &pixels {
+                sums.fill(HALF);
                 let rows = plane.chunks_exact(self.width).skip(pixel.first);
                 for (row, weight) in rows.zip(&pixel.weights) {
                     sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += i32::from(value) * weight);
                 }
-                sums.into_iter().map(whole)
-            };
-            pixels.iter().flat_map(row).collect()
+                resized.extend(sums.iter().copied().map(whole));
+            }
+            resized
         })
     }
 }

@@ -69,6 +69,9 @@ pub enum Fill {
 }
 
 impl Augment {
+    /// Names of the recipes.
+    pub const RECIPES: [&str; 2] = ["DeiT", "DeiT3"];
+
     /// Nothing is changed.
     pub const NONE: Self = Self {
         crop: None,

@@ -6,16 +6,16 @@ use super::super::DataError;
 use super::super::decode::{Unreadable, read_image};
 use super::super::error::shown;
 use super::super::image_files::ImageFiles;
-use super::super::left_out::{Flawed, LeftOut};
+use super::super::left_out::Flawed;
 use super::super::progress::Progress;
 
 /// Decodes the images of all `splits`. Answers with notes for the user, one line each.
 ///
 /// # Errors
 ///
-/// When more than may be left out cannot be read, or none of a split can.
-pub(super) fn check(splits: &[&ImageFiles], left_out: &LeftOut) -> Result<Vec<String>, DataError> {
-    let (mut flawed, mut rotated, mut transparent) = (Vec::new(), 0, 0);
+/// When of a split more than may be left out cannot be read, or no image can.
+pub(super) fn check(splits: &[&ImageFiles]) -> Result<Vec<String>, DataError> {
+    let (mut by_split, mut rotated, mut transparent) = (Vec::new(), 0, 0);
     for files in splits {
         let work = format!("decoding the images of `{}`", shown(&files.root));
         let progress = Progress::new(work, Some(files.paths.len()), files.reading.quiet);
@@ -28,7 +28,7 @@ pub(super) fn check(splits: &[&ImageFiles], left_out: &LeftOut) -> Result<Vec<St
                 decoded
             })
             .collect();
-        let before = flawed.len();
+        let mut flawed = Vec::new();
         for (path, decoded) in files.paths.iter().zip(decoded) {
             match decoded {
                 Ok((is_rotated, is_transparent)) => {
@@ -40,17 +40,20 @@ pub(super) fn check(splits: &[&ImageFiles], left_out: &LeftOut) -> Result<Vec<St
                 }
             }
         }
-        if flawed.len() - before == files.paths.len() {
-            let reason = format!("has no image that can be read: {}", left_out.names(&flawed[before..]));
+        if flawed.len() == files.paths.len() {
+            let reason = format!("has no image that can be read: {}", files.left_out.names(&flawed));
             return Err(DataError::file(&files.root, reason));
         }
+        by_split.push((files, flawed));
     }
+    // What is told of the split with the most is enough for all.
+    by_split.sort_by_key(|(_, flawed)| std::cmp::Reverse(flawed.len()));
     let mut notes = Vec::new();
-    if !flawed.is_empty() {
-        let names = left_out.names(&flawed);
-        notes.push(format!("images that cannot be read and are left out: {} ({names})", flawed.len()));
+    for (files, flawed) in by_split.into_iter().filter(|(_, flawed)| !flawed.is_empty()) {
+        let (count, names) = (flawed.len(), files.left_out.names(&flawed));
+        notes.push(format!("images that cannot be read and are left out: {count} ({names})"));
+        files.left_out.count(flawed)?;
     }
-    left_out.count(flawed)?;
     let ignored = [(rotated, "an orientation in EXIF"), (transparent, "transparency")];
     for (count, what) in ignored.into_iter().filter(|(count, _)| *count > 0) {
         notes.push(format!("images with {what}, which is ignored: {count}"));

@@ -11,12 +11,15 @@ use crate::terminal::counted;
 /// More bytes than any such file has, so that reading another file ends.
 const MOST_BYTES: usize = 1 << 28;
 
-/// What stands between a name and a class.
-const SEPARATORS: [char; 4] = [',', ';', '\t', ' '];
+/// What stands between a name and a class, unless a line has none of them but spaces.
+const SEPARATORS: [char; 3] = [',', ';', '\t'];
+
+/// What may stand behind a class.
+const ENDS: [char; 4] = [',', ';', '\t', ' '];
 
 /// The images of `found`, which lie in no folders, with the classes that the file `labels` gives them, labelled by their place in
 /// `classes`. A line has the name of an image, with or without its folder and its extension, and its class; what follows, such as the
-/// boxes in Kaggle's `LOC_val_solution.csv`, is ignored. The first line may be a heading.
+/// boxes in Kaggle's `LOC_val_solution.csv`, is ignored. The first line may be a heading, if it does not begin with the name of an image.
 ///
 /// # Errors
 ///
@@ -31,14 +34,22 @@ pub(super) fn labelled(found: Found, labels: &Path, classes: &[String]) -> Resul
 
     let known: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut of_names: HashMap<&str, u32> = HashMap::new();
+    let mut heading = None;
+    let unknown = |class: &str, number: usize| {
+        let known = counted(classes.len(), "class", "classes");
+        wrong(format!("says `{class}` in line {number}, which is none of the {known}"))
+    };
+    // What some programs write before a text in UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     for (number, line) in text.lines().enumerate() {
-        let (name, rest) = line.split_once(SEPARATORS).unwrap_or((line, ""));
-        if line.trim().is_empty() {
+        let line = line.trim();
+        if line.is_empty() {
             continue;
         }
-        let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        let (name, rest) = line.split_once(SEPARATORS).or_else(|| line.split_once(' ')).unwrap_or((line, ""));
+        let name = name.rsplit(['/', '\\']).next().unwrap_or(name).trim();
         // The name of a class may have spaces in it.
-        let (all, first) = (rest.trim(), rest.trim().split(SEPARATORS).next());
+        let (all, first) = (rest.trim(), rest.trim().split(ENDS).next());
         let label = [Some(all), first].into_iter().flatten().find_map(|class| known.get(class).copied());
         match label {
             Some(label) => {
@@ -49,18 +60,16 @@ pub(super) fn labelled(found: Found, labels: &Path, classes: &[String]) -> Resul
                     )));
                 }
             }
-            // A heading.
-            None if number == 0 => {}
-            None => {
-                let known = counted(classes.len(), "class", "classes");
-                let reason = format!("says `{all}` in line {}, which is none of the {known}", number + 1);
-                return Err(wrong(reason));
-            }
+            None if number == 0 => heading = Some((name, all)),
+            None => return Err(unknown(all, number + 1)),
         }
     }
     found.flat(classes, |path| {
         let [name, stem] =
             [path.file_name(), path.file_stem()].map(|name| name.and_then(|name| name.to_str()));
+        if let Some((_, class)) = heading.filter(|(heading, _)| [name, stem].contains(&Some(heading))) {
+            return Err(unknown(class, 1));
+        }
         let label = |name: Option<&str>| of_names.get(name?).copied();
         label(name)
             .or_else(|| label(stem))

@@ -6,7 +6,7 @@ mod labels;
 mod scan;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::crop::Crop;
 use super::files::check_folder;
@@ -36,7 +36,7 @@ pub struct ImageFolder {
     pub image_size: usize,
     /// Length in pixels that the shorter side is resized to before the centre crop.
     pub resize: usize,
-    /// Most unreadable images to leave out; one more is an error as soon as it is met.
+    /// Most unreadable images of `train`, of `val` and of `test` to leave out; one more is an error as soon as it is met.
     pub skip_at_most: usize,
     /// Which images are held out.
     pub held_out: FolderHeldOut,
@@ -76,7 +76,7 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, when the system does not let us read a file, or when
 /// of the images that are decoded more cannot be read than may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, classes, labels, skip_at_most, named, reading, .. } = folder;
+    let ImageFolder { path, classes, labels, named, reading, .. } = folder;
     check_settings(folder)?;
     // Before all images are decoded.
     preparation.augment.check(ImageShape { channels: 3, size: folder.image_size })?;
@@ -112,15 +112,14 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         .filter_map(|found| found.note(*named))
         .collect();
 
-    let left_out = Arc::new(LeftOut::new(*skip_at_most, *named));
     let class_names = train.classes.clone();
-    let images = |found| images(found, folder, &left_out);
+    let images = |found| images(found, folder);
     let (train, test, val) = (images(train), images(test), val.map(images));
     let splits = [Some(&train), Some(&test), val.as_ref()].into_iter().flatten();
     let splits: Vec<&ImageFiles> = splits.filter_map(Images::files).collect();
     splits.iter().try_for_each(|files| files.check_files())?;
     if folder.reading.anew {
-        notes.extend(check(&splits, &left_out)?);
+        notes.extend(check(&splits)?);
     }
     let mut dataset = match val {
         None => Dataset::hold_out(train, test, class_names, preparation)?,
@@ -136,7 +135,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
 /// Reads one split of a folder of images to evaluate on, normalised as those that a network was trained on: all splits of the
 /// dataset are this one. Training images are not read, and need not be there. `None` if the split is drawn from them, or the
 /// normalisation is not one of colour images. A split whose classes are among the `known` ones of the network has their labels, and may
-/// lack some.
+/// lack some. A file of labels is for a split without folders of classes; of one that has some, it is not looked at.
 ///
 /// # Errors
 ///
@@ -158,8 +157,10 @@ pub fn image_folder_split(
     else {
         return Ok(None);
     };
-    let found = found(folder, name)?;
-    let found = match (&folder.labels, &folder.classes) {
+    let found = find(&folder.path.join(name), folder.reading.quiet)?;
+    let labels = folder.labels.as_ref().filter(|_| found.classes.is_empty());
+    let found = if labels.is_none() { found.complete()? } else { found };
+    let found = match (labels, &folder.classes) {
         (Some(labels), Some(classes)) => labelled(found, labels, classes)?,
         // Only the folders of `train` know them.
         (Some(_), None) if known.is_empty() => return Ok(None),
@@ -169,9 +170,8 @@ pub fn image_folder_split(
         (None, None) => found,
     };
     let notes: Vec<String> = found.note(folder.named).into_iter().collect();
-    let left_out = Arc::new(LeftOut::new(folder.skip_at_most, folder.named));
     let class_names = found.classes.clone();
-    let data = Dataset::of_split(images(found, folder, &left_out), class_names, normalisation.clone());
+    let data = Dataset::of_split(images(found, folder), class_names, normalisation.clone());
     Ok(Some(Dataset { notes, ..data }))
 }
 
@@ -223,14 +223,14 @@ fn layout(folder: &ImageFolder) -> Result<(Option<&'static str>, &'static str), 
     }
 }
 
-fn images(found: Found, folder: &ImageFolder, left_out: &Arc<LeftOut>) -> Images {
+fn images(found: Found, folder: &ImageFolder) -> Images {
     let crop = Crop { resize: folder.resize, size: folder.image_size };
     let files = ImageFiles {
         root: found.root,
         paths: found.files,
         crop,
         reading: folder.reading.clone(),
-        left_out: left_out.clone(),
+        left_out: LeftOut::new(folder.skip_at_most, folder.named),
         digests: OnceLock::new(),
     };
     let shape = ImageShape { channels: 3, size: crop.size };

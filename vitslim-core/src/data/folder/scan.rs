@@ -152,7 +152,12 @@ impl Found {
         label: impl Fn(&Path) -> Result<u32, DataError>,
     ) -> Result<Self, DataError> {
         let mut skipped = self.skipped;
-        let files = std::mem::take(&mut skipped.outside);
+        let mut files = std::mem::take(&mut skipped.outside);
+        // As in folders of classes, whoever reads one will say what is wrong with it.
+        let (gone, other) = skipped.dangling.into_iter().partition::<Vec<_>, _>(|path| is_image(path));
+        skipped.dangling = other;
+        files.extend(gone);
+        files.sort();
         if files.is_empty() {
             return Err(DataError::file(&self.root, "has no images"));
         }

@@ -1,3 +1,7 @@
+use sha2::{Digest, Sha256};
+
+use super::super::augment::Raster;
+use super::super::crop::Crop;
 use super::*;
 
 fn labels(part: &Split) -> Vec<usize> {
@@ -112,7 +116,7 @@ fn links_are_followed_and_circles_are_told() {
 fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
     let files = Files::folder();
     files.write("train/cat/broken.png", "no image");
-    files.write("val/dog/empty.jpg", "");
+    files.write("train/dog/empty.jpg", "");
     let folder = |skip_at_most| ImageFolder { skip_at_most, reading: anew(), ..image_folder_of(&files) };
     let error = image_folder(&folder(1), &preparation(0.25)).unwrap_err();
     let told = error.to_string();
@@ -122,12 +126,12 @@ fn unreadable_images_are_named_counted_and_skipped_up_to_the_limit() {
         ),
         "{told}"
     );
-    assert!(told.contains("val/dog/empty.jpg` is empty"), "{told}");
+    assert!(told.contains("train/dog/empty.jpg` is empty"), "{told}");
     assert_eq!(told.matches("broken.png").count(), 1, "{told}");
     assert!(error.advice().unwrap().contains("`skip_at_most: 2` (it is 1)"));
 
     let data = image_folder(&folder(2), &preparation(0.25)).unwrap();
-    assert_eq!([data.train.len() + data.held_out.len(), data.test.len()], [9, 5]);
+    assert_eq!([data.train.len() + data.held_out.len(), data.test.len()], [10, 4]);
     assert!(
         data.notes[0].starts_with("images that cannot be read and are left out: 2 ("),
         "{:?}",
@@ -166,6 +170,33 @@ fn the_centre_crop_is_that_of_torchvision() {
     assert_eq!(seen(2), (vec![20, 30], vec![20, 30]));
     assert_eq!(seen(3), (vec![10, 20, 30], vec![10, 20, 30]));
     assert_eq!(seen(4), (vec![0, 10, 20, 30], vec![0, 10, 20, 30]));
+}
+
+/// What `CenterCrop(size)(Resize(resize, BICUBIC)(image))` of torchvision 0.29.2 with Pillow 13.0.0 makes of an image whose pixels in
+/// row `y`, column `x` and channel `c` are `(7 x + 13 y + 50 c + x y + 31 (x // 3) (y // 5)) % 256`.
+#[test]
+fn a_resized_image_has_the_pixels_of_pillow() {
+    for (width, height, resize, size, first, digest) in [
+        (37, 23, 16, 8, [91, 115, 161, 193], "02f7d3273ce05686"),
+        (23, 37, 19, 16, [171, 210, 213, 2], "ee4b1fbf7686fa3f"),
+        // Enlarged.
+        (5, 9, 12, 9, [34, 39, 42, 46], "0637ebe05b7acb58"),
+        // An odd number of columns is over.
+        (50, 31, 17, 12, [194, 225, 153, 77], "c7b9c69d25420983"),
+        (640, 427, 256, 224, [135, 124, 140, 129], "08b6ddec32adfbeb"),
+        (300, 200, 32, 32, [121, 135, 129, 128], "1ba0407908c67540"),
+    ] {
+        let pixel = |at: usize| {
+            let (c, y, x) = (at / (width * height), at / width % height, at % width);
+            (7 * x + 13 * y + 50 * c + x * y + 31 * (x / 3) * (y / 5)) as u8
+        };
+        let image = Raster::new(height, width, (0..3 * width * height).map(pixel).collect());
+        let mut values = vec![0; 3 * size * size];
+        Crop { resize, size }.apply(image, &mut values);
+        assert_eq!(values[..4], first, "{width} x {height}");
+        let found = format!("{:x}", Sha256::digest(&values));
+        assert_eq!(found[..16], *digest, "{width} x {height}");
+    }
 }
 
 #[test]
@@ -225,6 +256,7 @@ fn a_file_may_say_the_classes_of_images_that_lie_in_no_folders() {
         "a_1,dog\na_2,cat\nb_1,dog\n",
         "ImageId,PredictionString\na_2,cat 85 1 499 272 \nb_1,dog 0 0 1 1\na_1,dog 3 4 5 6\nb_2,cat",
         "val/a_1.png dog\r\nval/a_2.png\tcat\n\nval/b_1.png dog",
+        "\u{feff}a_1,dog\na_2,cat\nb_1 , dog 7\n",
     ] {
         let data = read(text).unwrap();
         assert_eq!((labels(&data.test), pixels(&data, &data.test, 1)[0]), (vec![1, 0, 1], 20), "{text}");
@@ -239,6 +271,11 @@ fn a_file_may_say_the_classes_of_images_that_lie_in_no_folders() {
             "a_1,dog\na_2,cow\nb_1,dog\n",
             "labels.csv`, which says `cow` in line 2, which is none of the 2 classes",
         ),
+        (
+            "a_1,cow\na_2,cat\nb_1,dog\n",
+            "labels.csv`, which says `cow` in line 1, which is none of the 2 classes",
+        ),
+        ("a_1.png;cow\na_2,cat\nb_1,dog\n", "labels.csv`, which says `cow` in line 1"),
         ("a_1,dog\na_2\nb_1,dog\n", "labels.csv`, which says `` in line 2"),
         ("a_1,dog\na_1,cat\nb_1,dog\n", "labels.csv`, which gives `a_1` two classes, the second in line 2"),
         ("", "labels.csv`, which is empty"),
@@ -247,6 +284,12 @@ fn a_file_may_say_the_classes_of_images_that_lie_in_no_folders() {
         assert_eq!(error.place(), ["labels"]);
         assert!(error.to_string().contains(expected), "{error}");
     }
+    // A name may have spaces in it, where something else stands before the class.
+    std::fs::rename(files.path().join("val/a_2.png"), files.path().join("val/a 2.png")).unwrap();
+    for text in ["a_1,dog\na 2.png,cat\nb_1,dog", "a_1 dog\nval/a 2\tcat 1 2\nb_1;dog"] {
+        assert_eq!(labels(&read(text).unwrap().test), [0, 1, 1], "{text}");
+    }
+    std::fs::rename(files.path().join("val/a 2.png"), files.path().join("val/a_2.png")).unwrap();
     // One split alone, by the classes that a network knows.
     let labels_file = Some(files.write("labels.csv", "a_1,dog\na_2,cat\nb_1,dog\n"));
     let folder = ImageFolder { labels: labels_file, ..image_folder_of(&files) };
@@ -257,7 +300,21 @@ fn a_file_may_say_the_classes_of_images_that_lie_in_no_folders() {
     assert_eq!(labels(&split(&known).unwrap().test), [1, 0, 1]);
     assert!(split(&[]).is_none());
 
+    #[cfg(unix)]
+    {
+        let link = files.path().join("val/a_0.png");
+        std::os::unix::fs::symlink(files.path().join("nowhere"), &link).unwrap();
+        let error = read("a_0,cat\na_1,dog\na_2,cat\nb_1,dog").unwrap_err().to_string();
+        assert!(error.contains("val/a_0.png` cannot be read: No such file"), "{error}");
+        std::fs::remove_file(link).unwrap();
+    }
+
+    // Folders of classes say them, to whoever evaluates on them.
+    for path in ["a_1.png", "a_2.png", "b_1.png"] {
+        std::fs::remove_file(files.path().join("val").join(path)).unwrap();
+    }
     files.png("val/cat/0.png", 8, 8, [1, 2, 3]);
     let error = image_folder(&folder, &preparation(0.25)).unwrap_err();
     assert!(error.to_string().contains("but `val` has folders of classes, such as `cat`"), "{error}");
+    assert_eq!(labels(&split(&known).unwrap().test), [0]);
 }

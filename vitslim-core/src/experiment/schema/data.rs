@@ -74,8 +74,8 @@ pub enum Data {
         /// of them. Left out, the classes are the folders, sorted by name, and all splits have the same.
         #[serde(default)]
         classes: Option<Vec<String>>,
-        /// A file that says the class of each image of `val` or `test`, if that has no folders of classes: a line an image, with its
-        /// name and its class, as in `LOC_val_solution.csv` of ImageNet.
+        /// A file that says the class of each image of `val` or `test`, if that has no folders of classes: one line per image, with
+        /// its name and its class, as in `LOC_val_solution.csv` of ImageNet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         labels: Option<PathBuf>,
         /// Height and width of what the network sees, the middle of an image; at most 16384.
@@ -98,7 +98,8 @@ pub enum Data {
         #[serde(default, skip_serializing_if = "Normalise::is_split")]
         #[schemars(extend("default" = "Split"))]
         normalise: Normalise,
-        /// How many images may be left out because they are damaged. A run that met one too many goes on with a larger number.
+        /// How many images may be left out of each folder, `train`, `val` and `test`, because they are damaged. A run that met one too
+        /// many goes on with a larger number.
         #[serde(default)]
         #[schemars(extend("unit" = "images"))]
         skip_at_most: u32,

@@ -66,6 +66,9 @@ fn a_recipe_can_be_set_and_changed_by_set_and_by_a_file_that_starts_from_it() {
         ("(a: DeiT)", "(a: (mixup: 0.2))", "(a: DeiT(mixup: 0.2))"),
         ("(a: DeiT(erasing: 0))", "(a: (mixup: 0.2))", "(a: DeiT(erasing: 0, mixup: 0.2))"),
         ("(a: (flip: true))", "(a: DeiT)", "(a: DeiT)"),
+        ("(a: (crop_padding: 2, flip: true))", "(a: DeiT(mixup: 0.8))", "(a: DeiT(mixup: 0.8))"),
+        ("(a: DeiT(erasing: 0))", "(a: DeiT3(mixup: 0.8))", "(a: DeiT3(mixup: 0.8))"),
+        ("(a: (flip: true))", "(a: Augment(mixup: 0.8))", "(a: Augment(flip: true, mixup: 0.8))"),
     ] {
         assert_eq!(overlay(tree(base), tree(over)).to_string(), tree(expected).to_string());
     }
