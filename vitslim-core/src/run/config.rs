@@ -1,12 +1,14 @@
 //! The configuration of a network: its preset, or that of the network that it starts from, overridden by what the data determine,
 //! overridden by what the file says.
 
+use std::collections::BTreeSet;
+
 use schemars::SchemaGenerator;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::pretrained::{LeftNetwork, pretrained_error};
+use super::subnet_file::is_of_its_size;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Reading, Source, Span, Value, did_you_mean, overlay,
@@ -44,9 +46,8 @@ pub(crate) fn config<A: Architecture>(
     facts: &Facts,
     left: Option<&LeftNetwork>,
 ) -> Result<Option<A::Config>, ExperimentErrors> {
-    let left = left
-        .map(|left| Ok::<_, ExperimentErrors>((left, config_of::<A::Config>(document, left)?)))
-        .transpose()?;
+    let left =
+        left.map(|left| Ok::<_, ExperimentErrors>((left, config_of::<A>(document, left)?))).transpose()?;
     let known = left.as_ref().map(|(_, config)| config);
     let (node, Reading { value, errors }) = read_config::<A>(document, facts, known)?;
     ExperimentErrors::check(errors)?;
@@ -66,11 +67,18 @@ pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<Exper
 }
 
 /// The configuration of the network that a run `left`.
-fn config_of<C: DeserializeOwned>(document: &Document, left: &LeftNetwork) -> Result<C, ExperimentErrors> {
-    serde_json::from_value(left.config.clone()).map_err(|error| {
-        let wrong = format!("has a configuration that this version does not know: {error}");
+fn config_of<A: Architecture>(
+    document: &Document,
+    left: &LeftNetwork,
+) -> Result<A::Config, ExperimentErrors> {
+    let unfit = |wrong: String| {
         pretrained_error(document, &WeightsError { path: left.path.clone(), wrong, help: None })
-    })
+    };
+    let config = serde_json::from_value(left.config.clone())
+        .map_err(|error| unfit(format!("has a configuration that this version does not know: {error}")))?;
+    is_of_its_size::<A>(&config, left.values)
+        .map_err(|reason| unfit(format!("does not fit the network that it describes: {reason}")))?;
+    Ok(config)
 }
 
 /// Where `config`, that of `document`, is not that of the network that a run `left`, although neither data nor training make it differ.
@@ -84,15 +92,23 @@ fn contradictions<C: Serialize>(
         return Vec::new();
     };
     let may_differ = |field: &str| FROM_DATA.contains(&field) || IN_TRAINING.contains(&field);
-    let differing =
-        there.iter().filter(|(field, value)| !may_differ(field) && here.get(*field) != Some(value));
-    let error = |(field, value): (&String, &Json)| {
+    // Configurations may leave out what is as by default.
+    let [of_here, of_there] =
+        [&here, &there].map(|config| |field: &str| config.get(field).unwrap_or(&Json::Null));
+    let fields: BTreeSet<&String> = there.keys().chain(here.keys()).collect();
+    let differing = fields
+        .into_iter()
+        .filter(|field| !may_differ(field) && of_here(field.as_str()) != of_there(field.as_str()));
+    let error = |field: &String| {
         let written = ["model", "config", field];
         let (place, what) = match document.at(&written) {
             Some(_) => (&written[..], field.as_str()),
             None => (&["model", "preset"][..], "preset"),
         };
-        let found = here.get(field).unwrap_or(&Json::Null);
+        let [found, value] = [of_here(field), of_there(field)].map(|value| match value {
+            Json::Null => "its default".to_owned(),
+            value => value.to_string(),
+        });
         let message =
             format!("`{field}` is {found}, but the network in `{}` has {value}", left.path.display());
         document.error(place, message, Some(format!("leave `{what}` out: it is that of the network")))

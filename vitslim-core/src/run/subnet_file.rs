@@ -49,6 +49,21 @@ struct Description<C> {
     experiment: String,
 }
 
+/// Checks that so many `values` can be left of a dense network of `config`, before that takes memory.
+///
+/// # Errors
+///
+/// That it would have far more. Nothing is known of architectures that do not implement [`Architecture::values`].
+pub(super) fn is_of_its_size<A: Architecture>(config: &A::Config, values: usize) -> Result<(), String> {
+    let most = (values as f64 * MOST_CUT).max(NEVER_TOO_MANY);
+    match A::values(config).filter(|claimed| *claimed > most) {
+        Some(claimed) => {
+            Err(format!("it has {values} values, and the dense network of its metadata {claimed:.1e}"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The file of the sub-network `model`, which `plan` left, with `metadata`.
 pub(crate) fn described_weights<A: Architecture>(
     model: &A,
@@ -148,9 +163,9 @@ impl SubnetFile {
         Ok((network, plan))
     }
 
-    /// Its content.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// Its content, and the number of values of all tensors.
+    pub(super) fn into_parts(self) -> (Vec<u8>, usize) {
+        (self.bytes, self.values)
     }
 
     /// The experiment of its run.
@@ -173,13 +188,7 @@ impl SubnetFile {
         let unfit = |reason: String| SubnetFileError::Unfit { path: path.clone(), reason };
         let shapes = shapes(&self.bytes);
         let sliced = attempt(|| -> Result<A, String> {
-            let most = (self.values as f64 * MOST_CUT).max(NEVER_TOO_MANY);
-            if let Some(claimed) = A::values(&network.config).filter(|claimed| *claimed > most) {
-                return Err(format!(
-                    "it has {} values, and the dense network of its metadata {claimed:.1e}",
-                    self.values
-                ));
-            }
+            is_of_its_size::<A>(&network.config, self.values)?;
             let dense = A::init(&network.config, device).map_err(|error| error.to_string())?;
             slim_like(&dense.valid(), &plan, |name| shapes.get(name).cloned())
                 .map_err(|error| error.to_string())

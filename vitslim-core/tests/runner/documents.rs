@@ -153,7 +153,7 @@ fn left_network(workspace: &Workspace) {
         trial: "seed=42".to_owned(),
         experiment: text,
     };
-    for (path, bytes) in export(&subnet, Format::Safetensors, "small.safetensors".as_ref()).unwrap() {
+    for (path, bytes) in export(&subnet, Format::Safetensors, &[], "small.safetensors".as_ref()).unwrap() {
         fs::write(workspace.path(path.to_str().unwrap()), bytes).unwrap();
     }
     fs::create_dir(workspace.path("letters")).unwrap();
