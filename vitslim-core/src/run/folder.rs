@@ -308,6 +308,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_network_that_a_run_starts_from_outlasts_its_results_and_no_other_start() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = RunFolder::open(out.path(), "a", "seed=1").unwrap();
+        let kept = || std::fs::read(folder.path().join(START)).ok();
+        folder.keep_start(Some(b"one")).unwrap();
+        folder.write(MASKS, b"masks").unwrap();
+        folder.remove_results().unwrap();
+        assert!(kept().is_some() && !folder.path().join(MASKS).exists());
+        folder.keep_start(Some(b"two")).unwrap();
+        assert_eq!(kept().as_deref(), Some(&b"two"[..]));
+        folder.keep_start(None).unwrap();
+        assert_eq!(kept(), None);
+    }
+
+    #[test]
     fn a_folder_in_use_is_refused_with_its_holder() {
         let out = tempfile::tempdir().unwrap();
         let begin = || RunFolder::open(out.path(), "a", "seed=1");
