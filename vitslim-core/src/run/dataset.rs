@@ -176,6 +176,7 @@ fn read(data: &Data, seed: u64, scrutiny: Scrutiny) -> Result<Dataset, DataError
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
+    use miette::Diagnostic;
 
     use super::*;
     use crate::experiment::Document;
@@ -198,7 +199,7 @@ mod tests {
         let given = "Given(mean: [0.25], std: [0.125])";
         check(&ron::from_str(given).unwrap(), |pixel| pixel * 8.0 - 2.0);
         let error = normalised(gray.clone(), &Normalise::ImageNet).unwrap_err();
-        assert!(error.help().unwrap().contains("Given(mean: [0.449], std: [0.226])"), "{error}");
+        assert!(error.help().unwrap().to_string().contains("Given(mean: [0.449], std: [0.226])"), "{error}");
 
         let coloured = random(ImageShape { channels: 3, size: 4 }, 2, 10, 1).unwrap();
         let pixels = first(&normalised(coloured.clone(), &Normalise::Half).unwrap());
