@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::pretrained::{LeftNetwork, pretrained_error};
-use super::subnet_file::is_of_its_size;
 use crate::data::{Dataset, ImageShape};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Reading, Source, Span, Value, did_you_mean, overlay,
@@ -20,6 +19,12 @@ use crate::weights::WeightsError;
 /// Fields that act in training alone, by the names that architectures with presets give them: a network that is trained further may
 /// have others.
 const IN_TRAINING: [&str; 2] = ["dropout", "drop_path"];
+
+/// Most values of a dense network for each that is left of it.
+const MOST_CUT: f64 = 1000.0;
+
+/// Values of a dense network that are never too many.
+const NEVER_TOO_MANY: f64 = 1e6;
 
 /// What the data determine about a network: fields that its configuration may have, and their values.
 pub(crate) type Facts = [(&'static str, usize)];
@@ -63,6 +68,21 @@ pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<Exper
     match read_config::<A>(document, &[], None) {
         Ok((_, Reading { errors, .. })) => errors,
         Err(errors) => errors.into_iter().collect(),
+    }
+}
+
+/// Checks that so many `values` can be left of a dense network of `config`, before that takes memory.
+///
+/// # Errors
+///
+/// That it would have far more. Nothing is known of architectures that do not implement [`Architecture::values`].
+pub(super) fn is_of_its_size<A: Architecture>(config: &A::Config, values: usize) -> Result<(), String> {
+    let most = (values as f64 * MOST_CUT).max(NEVER_TOO_MANY);
+    match A::values(config).filter(|claimed| *claimed > most) {
+        Some(claimed) => {
+            Err(format!("it has {values} values, and the dense network of its metadata {claimed:.1e}"))
+        }
+        None => Ok(()),
     }
 }
 

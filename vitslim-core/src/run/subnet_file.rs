@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::config::is_of_its_size;
 use super::network::Network;
 use super::restore::{RestoreError, load_planned};
 use super::subnet::Subnet;
@@ -31,12 +32,6 @@ const MOST_BYTES: u64 = 64 << 30;
 /// Most bytes of a header, as the format defines it.
 const MOST_BYTES_OF_HEADER: u64 = 100_000_000;
 
-/// Most values of a dense network for each that is left of it.
-const MOST_CUT: f64 = 1000.0;
-
-/// Values of a dense network that are never too many.
-const NEVER_TOO_MANY: f64 = 1e6;
-
 /// The metadata, without the weights. `C` is the configuration of the architecture.
 #[derive(Serialize, Deserialize)]
 struct Description<C> {
@@ -47,21 +42,6 @@ struct Description<C> {
     network: Network<C>,
     plan: Plan,
     experiment: String,
-}
-
-/// Checks that so many `values` can be left of a dense network of `config`, before that takes memory.
-///
-/// # Errors
-///
-/// That it would have far more. Nothing is known of architectures that do not implement [`Architecture::values`].
-pub(super) fn is_of_its_size<A: Architecture>(config: &A::Config, values: usize) -> Result<(), String> {
-    let most = (values as f64 * MOST_CUT).max(NEVER_TOO_MANY);
-    match A::values(config).filter(|claimed| *claimed > most) {
-        Some(claimed) => {
-            Err(format!("it has {values} values, and the dense network of its metadata {claimed:.1e}"))
-        }
-        None => Ok(()),
-    }
 }
 
 /// The file of the sub-network `model`, which `plan` left, with `metadata`.
