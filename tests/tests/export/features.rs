@@ -123,16 +123,10 @@ fn outputs_say_which_tokens_and_units_of_the_dense_network_they_have() {
         json!({ "blocks.0": output(first), "blocks.2": output(last), "norm": output(last), "head": head });
     assert_eq!(found, expected);
 
-    // As many tokens as the first block leaves, but before its gate: which ones is not said.
-    let (model, mut plan) = made::<ParallelNet>(&parallel());
-    for cut in plan.cuts.iter_mut().filter(|cut| cut.dimension.ends_with("tokens")) {
-        cut.keep = (0..16).collect();
-    }
-    let model = model.slim(&plan).unwrap();
-    let modules = ["embed", "blocks.0"].map(str::to_owned);
-    let files = to_pytorch(&model, &plan, IMAGE, &modules, "net", "A test.", DESCRIPTION).unwrap();
-    let found = &metadata(&files.weights)["network"]["features"];
-    assert!(found["embed"]["tokens"].is_null() && found["blocks.0"]["tokens"].is_object(), "{found}");
+    // Before the first gate, a number of tokens does not tell which they are.
+    let (found, _) = described::<Vit>(&VitConfig { pre_norm: true, ..vit() }, &["norm_pre", "blocks.0"]);
+    assert_eq!(found["norm_pre"]["shape"][1], 17);
+    assert!(found["norm_pre"]["tokens"].is_null() && found["blocks.0"]["tokens"].is_object(), "{found}");
 
     let config = SwinConfig {
         image_size: 32,
