@@ -71,6 +71,10 @@ fn the_experiments_that_come_with_vitslim_are_fit_to_be_run() {
             "fashion_mnist" | "fashion_mnist_recipe" => {
                 args.extend(["--set", "data=Random(image_size: 28, channels: 1, classes: 10, images: 200)"])
             }
+            "published" => {
+                let data = "data=Random(image_size: 56, channels: 3, classes: 10, images: 200)";
+                args.extend(["--set", data, "--set", "model.config.depth=2"]);
+            }
             // Twelve blocks of this size take a debug build a minute.
             _ => args.extend(["--set", "data.images=20", "--set", "model.config.depth=2"]),
         }
