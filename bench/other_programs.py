@@ -5,7 +5,8 @@
     python bench/other_programs.py
 
 The differences are those of the tests that compare, which cargo builds and runs: `tests/tests/weights`, `tests/tests/export` and
-`vitslim selftest --only parity`. Each is over the largest logit. If `VITSLIM_PUBLISHED` names the folder of `bench/published.py`, its
+`vitslim selftest --only parity`. Each is over the largest logit; of exports to ONNX and PyTorch, over the largest
+value of the output that is furthest off, be it the logits or what comes out of a module. If `VITSLIM_PUBLISHED` names the folder of `bench/published.py`, its
 network is among them. The speed is that of `bench/export.py`, whose options this takes.
 """
 
@@ -54,6 +55,9 @@ def exported():
         rf"^(\w+)\.\w+ +(\w+) +({NUMBER}) ({NUMBER})$", tested("export", "onnxruntime"), re.MULTILINE
     ):
         found[network][of] = [float(difference) for difference in differences]
+    if not found:
+        needed = "torch, timm, safetensors, onnx, onnxruntime and onnxscript"
+        sys.exit(f"the test of exports was skipped: it takes a Python with {needed}, and `VITSLIM_PYTHON` names another one")
     print(f"\n| exported | {' | '.join(PROGRAMS)} |\n| --- |{' --- |' * len(PROGRAMS)}")
     for network, differences in found.items():
         cells = []

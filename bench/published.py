@@ -134,6 +134,11 @@ def search(args, start):
         tops += [[run["subnets"][0][top] for run in found] for top in ("top1_sliced", "top1_retrained")]
         cells = [f"{statistics.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})" for values in tops]
         print(f"| {name} | " + " | ".join(cells) + " |")
+    print()
+    for name, found in runs.items():
+        macs = statistics.mean(run["subnets"][0]["macs"] / run["dense"]["macs"] for run in found)
+        speedup = statistics.mean(run["subnets"][0]["speedup"] for run in found)
+        print(f"from {name}, the sub-network has {macs:.1%} of the MACs and is {speedup:.2f} times as fast as the dense one")
 
 
 def main():

@@ -1,6 +1,6 @@
 //! Outputs of modules: their values, which tokens and units of the dense network they have, and what has none.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::TensorData;
 use miette::Diagnostic;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -8,13 +8,14 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use vitslim_core::export::{ExportError, OnnxSetting, to_onnx, to_pytorch};
 use vitslim_core::models::{
-    Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
+    ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
 };
+use vitslim_core::prelude::*;
 use vitslim_core::slim::{Plan, describe};
 
 use super::config::ParallelConfig;
 use super::net::ParallelNet;
-use super::{DESCRIPTION, IMAGE, about_half};
+use super::{DESCRIPTION, IMAGE, about_half, without};
 
 /// What comes out of the blocks, one after the other, and of the norm.
 pub fn of_vit(model: &Vit, images: Tensor<4>) -> Vec<(String, TensorData)> {
@@ -75,14 +76,30 @@ fn made<A: Architecture>(config: &A::Config) -> (A, Plan) {
     (model, plan)
 }
 
+fn metadata(weights: &[u8]) -> Value {
+    let (_, header) = SafeTensors::read_metadata(weights).unwrap();
+    serde_json::from_str(&header.metadata().as_ref().unwrap()["vitslim"]).unwrap()
+}
+
+fn parallel() -> ParallelConfig {
+    ParallelConfig {
+        image_size: 32,
+        classes: 3,
+        patch_size: 8,
+        dim: 24,
+        depth: 2,
+        hidden: 20,
+        ..ParallelConfig::default()
+    }
+}
+
 /// What the exported network of `config`, cut by about half, says of the outputs of `modules`; and the plan.
 fn described<A: Architecture>(config: &A::Config, modules: &[&str]) -> (Value, Plan) {
     let (model, plan) = made::<A>(config);
     let modules: Vec<String> = modules.iter().map(|&module| module.to_owned()).collect();
     let model = model.slim(&plan).unwrap();
     let files = to_pytorch(&model, &plan, IMAGE, &modules, "net", "A test.", DESCRIPTION).unwrap();
-    let (_, header) = SafeTensors::read_metadata(&files.weights).unwrap();
-    let metadata: Value = serde_json::from_str(&header.metadata().as_ref().unwrap()["vitslim"]).unwrap();
+    let metadata = metadata(&files.weights);
     assert_eq!(metadata["network"]["classes"], json!(["a", "b", "c"]));
     (metadata["network"]["features"].clone(), plan)
 }
@@ -105,6 +122,11 @@ fn outputs_say_which_tokens_and_units_of_the_dense_network_they_have() {
     let expected =
         json!({ "blocks.0": output(first), "blocks.2": output(last), "norm": output(last), "head": head });
     assert_eq!(found, expected);
+
+    // Before the first gate, a number of tokens does not tell which they are.
+    let (found, _) = described::<Vit>(&VitConfig { pre_norm: true, ..vit() }, &["norm_pre", "blocks.0"]);
+    assert_eq!(found["norm_pre"]["shape"][1], 17);
+    assert!(found["norm_pre"]["tokens"].is_null() && found["blocks.0"]["tokens"].is_object(), "{found}");
 
     let config = SwinConfig {
         image_size: 32,
@@ -139,15 +161,7 @@ fn outputs_say_which_tokens_and_units_of_the_dense_network_they_have() {
 
 #[test]
 fn an_architecture_of_ones_own_has_outputs_without_saying_so() {
-    let config = ParallelConfig {
-        image_size: 32,
-        classes: 3,
-        patch_size: 8,
-        dim: 24,
-        depth: 2,
-        hidden: 20,
-        ..ParallelConfig::default()
-    };
+    let config = parallel();
     let (found, plan) = described::<ParallelNet>(&config, &["blocks.1"]);
     let keep = |path: &str| &plan.get(path).unwrap().keep;
     let (tokens, width) = (keep("blocks.1.tokens"), keep("width"));
@@ -159,15 +173,139 @@ fn an_architecture_of_ones_own_has_outputs_without_saying_so() {
     assert_eq!(found["blocks.1"], expected);
 }
 
+/// What is said of the output of `module` in `model`, cut by `plan`, that cannot be.
+#[track_caller]
+fn refused<A: Architecture>(model: &A, plan: &Plan, module: &str) -> (String, String) {
+    let features = [module.to_owned()];
+    let setting = OnnxSetting { features: &features, ..OnnxSetting::default() };
+    let error = to_onnx(&model.slim(plan).unwrap(), plan, IMAGE, &setting).unwrap_err();
+    assert!(matches!(error, ExportError::Feature { .. }), "{error}");
+    (error.to_string(), error.help().unwrap().to_string())
+}
+
+/// Of an empty branch a bias is left, which is added to all that goes by.
+#[test]
+fn an_empty_branch_has_no_output_and_its_block_has() {
+    let blocks = "outputs can be of `patch_embed`, `patch_embed.proj`, `blocks`, `blocks.*`, `norm`, `head`";
+    let empty =
+        ["blocks.0.attn.head_dim", "blocks.0.mlp.hidden", "blocks.1.attn.head_dim", "blocks.2.mlp.hidden"];
+    let (model, plan) = made::<Vit>(&vit());
+    let plan = without(plan, &empty, true);
+    for module in ["blocks.0.attn", "blocks.0.mlp", "blocks.1.attn", "blocks.2.mlp"] {
+        let (error, help) = refused(&model, &plan, module);
+        assert!(error.contains("what goes into it is added to what comes out of it"), "{module}: {error}");
+        assert_eq!(help, blocks);
+    }
+    let model = model.slim(&plan).unwrap();
+    let shape = [2, IMAGE.channels, IMAGE.size, IMAGE.size];
+    let inside = of_vit(&model, Tensor::<4>::zeros(shape, &Device::flex()));
+    let features: Vec<String> = inside.into_iter().map(|(path, _)| path).collect();
+    to_onnx(&model, &plan, IMAGE, &OnnxSetting { features: &features, ..OnnxSetting::default() }).unwrap();
+
+    // Without biases nothing is left.
+    let (model, plan) = made::<Vit>(&VitConfig { proj_bias: false, ..vit() });
+    let plan = without(plan, &empty, true);
+    let (error, _) = refused(&model, &plan, "blocks.0");
+    assert!(error.contains("nothing is left of it: take the module before"), "{error}");
+}
+
+/// A norm and layers, which the block around adds to what goes in.
+#[derive(Module, Debug, Slimmable)]
+#[slim(outer = [width])]
+struct Branch {
+    #[slim(output = [width], gate)]
+    norm: RmsNorm,
+    #[slim(input = [width], output = [hidden])]
+    fc1: Linear,
+    #[slim(input = [hidden], gate, output = [width], gate)]
+    fc2: Linear,
+}
+
+#[derive(Module, Debug, Slimmable)]
+struct BranchedBlock {
+    #[slim]
+    first: Branch,
+    #[slim]
+    second: Branch,
+}
+
+#[derive(Module, Debug, Slimmable)]
+struct Branched {
+    #[slim(output = [width], gate)]
+    embed: Conv2d,
+    #[slim]
+    blocks: Vec<BranchedBlock>,
+    #[slim(output = [width], gate)]
+    norm: RmsNorm,
+    #[slim(input = [width])]
+    head: Linear,
+}
+
+impl Branch {
+    fn new(config: &ParallelConfig, device: &Device) -> Self {
+        Self {
+            norm: RmsNormConfig::new(config.dim).init(device),
+            fc1: LinearConfig::new(config.dim, config.hidden).init(device),
+            fc2: LinearConfig::new(config.hidden, config.dim).init(device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.fc2.forward(self.fc1.forward(self.norm.forward(x)).tanh())
+    }
+}
+
+impl Architecture for Branched {
+    type Config = ParallelConfig;
+
+    fn presets() -> Vec<(&'static str, ParallelConfig)> {
+        Vec::new()
+    }
+
+    fn init(config: &ParallelConfig, device: &Device) -> Result<Self, ConfigError> {
+        let block =
+            |_| BranchedBlock { first: Branch::new(config, device), second: Branch::new(config, device) };
+        let patch = [config.patch_size; 2];
+        Ok(Self {
+            embed: Conv2dConfig::new([config.channels, config.dim], patch).with_stride(patch).init(device),
+            blocks: (0..config.depth).map(block).collect(),
+            norm: RmsNormConfig::new(config.dim).init(device),
+            head: LinearConfig::new(config.dim, config.classes).init(device),
+        })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let mut x = self.embed.forward_patches(images);
+        for block in &self.blocks {
+            x = x.clone() + block.first.forward(x);
+            x = x.clone() + block.second.forward(x);
+        }
+        let mean = self.norm.forward(x).mean_dim(1).squeeze_dim::<2>(1);
+        self.head.forward(mean).into()
+    }
+}
+
+#[test]
+fn a_branch_that_its_parent_adds_has_no_output() {
+    let config = parallel();
+    let (model, plan) = made::<Branched>(&config);
+    for module in ["blocks.0.first", "blocks.0.second", "blocks.1.first", "blocks.1.second"] {
+        let (error, help) = refused(&model, &plan, module);
+        assert!(error.contains("what goes into it is added to what comes out of it"), "{module}: {error}");
+        assert!(help.contains("`blocks.*`, `norm`"), "{help}");
+    }
+    let (found, plan) = described::<Branched>(&config, &["blocks.0", "blocks"]);
+    let keep = &plan.get("width").unwrap().keep;
+    let units = json!({ "dimension": "width", "of": 24, "keep": keep });
+    let expected = json!({ "shape": ["batch", 16, keep.len()], "units": units });
+    assert_eq!(found, json!({ "blocks.0": expected, "blocks": expected }));
+}
+
 #[test]
 fn what_has_no_output_is_told_with_what_has_one() {
     fn refused<A: Architecture>(config: &A::Config, module: &str) -> (String, String) {
         let (model, plan) = made::<A>(config);
-        let features = [module.to_owned()];
-        let setting = OnnxSetting { features: &features, ..OnnxSetting::default() };
-        let error = to_onnx(&model.slim(&plan).unwrap(), &plan, IMAGE, &setting).unwrap_err();
-        assert!(matches!(error, ExportError::Feature { .. }), "{error}");
-        (error.to_string(), error.help().unwrap().to_string())
+        super::features::refused(&model, &plan, module)
     }
     let modules = "outputs can be of `patch_embed`, `patch_embed.proj`, `blocks`, `blocks.*`, `norm`, `head`";
     for (module, said) in [

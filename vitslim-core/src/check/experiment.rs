@@ -179,8 +179,12 @@ fn check_weights<A: Architecture>(
     let Some(pretrained) = pretrained else { return Ok(None) };
     let Fitted { family, used, count, mut notes, .. } = pretrained.check(trial, model, searched)?;
     notes.extend(data.map_or_else(Vec::new, |data| pretrained.notes(&data.class_names)));
-    if trial.experiment.data.normalise() == Some(&Normalise::Split) {
-        notes.push(SPLIT_NORMALISES.to_owned());
+    match (pretrained.left(), data) {
+        (Some(_), Some(data)) => notes.extend(pretrained.normalisation_note(&data.normalisation)),
+        (None, _) if trial.experiment.data.normalise() == Some(&Normalise::Split) => {
+            notes.push(SPLIT_NORMALISES.to_owned());
+        }
+        _ => {}
     }
     Ok(Some(CheckedWeights { sha256: pretrained.sha256, family, used, count, notes }))
 }

@@ -165,7 +165,8 @@ impl Registry {
 }
 
 fn run<A: Architecture>(trial: &Trial, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
-    let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut Known::quiet(setting.quiet))?;
+    let (prepared, dense) =
+        Prepared::<A>::of_sweep(trial, &mut Known::of_runs_in(setting.out, setting.quiet))?;
     for note in &prepared.data.notes {
         say(format_args!("data: {note}"));
     }

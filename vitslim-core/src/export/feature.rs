@@ -7,7 +7,7 @@ use burn_ir::TensorIr;
 use serde_json::{Map, Value, json};
 
 use super::error::ExportError;
-use super::trace::{IMAGES, LOGITS, Size, Trace};
+use super::trace::{IMAGES, LOGITS, Operation, Size, Trace};
 use crate::experiment::did_you_mean;
 use crate::slim::{Cut, Dimension, DimensionKind, Plan};
 
@@ -20,6 +20,8 @@ pub(super) struct Feature {
     pub tensor: TensorIr,
     /// Paths of the parameters of the module that are read last.
     last: Vec<String>,
+    /// Paths of the parameters that are read up to the value.
+    read: BTreeSet<String>,
 }
 
 /// The outputs of the modules at `paths`.
@@ -54,35 +56,39 @@ pub(super) fn described(
             Size::PerImage(times) => json!(format!("batch * {times}")),
         };
         let mut about = Map::from_iter([("shape".to_owned(), sizes.iter().map(size).collect())]);
-        about.extend(tokens(&sizes, dimensions, plan).map(|tokens| ("tokens".to_owned(), tokens)));
+        about.extend(feature.tokens(&sizes, dimensions, plan).map(|tokens| ("tokens".to_owned(), tokens)));
         about.extend(feature.units(&sizes, dimensions, plan).map(|units| ("units".to_owned(), units)));
         (feature.name.clone(), Value::Object(about))
     };
     features.iter().map(describe).collect()
 }
 
-/// The tokens in a value of these `sizes`, if it is `[batch, tokens, dim]`.
-fn tokens(sizes: &[Size], dimensions: &[Dimension], plan: &Plan) -> Option<Value> {
-    let [_, Size::Fixed(count), _] = sizes else { return None };
-    let mut gates = dimensions.iter().filter_map(|dimension| match dimension.kind {
-        DimensionKind::Tokens { prefix, .. } => Some((prefix, plan.get(&dimension.path)?)),
-        DimensionKind::Features => None,
-    });
-    // Each gate keeps some of those that the one before kept, so that their number tells which they are.
-    gates.find_map(|(prefix, Cut { of, keep, .. })| {
-        let all: usize = of.iter().sum();
-        let keep =
-            [(0..all).collect(), keep.clone()].into_iter().find(|keep| prefix + keep.len() == *count)?;
-        let mut tokens = json!({ "prefix": prefix, "keep": keep });
-        let side = all.isqrt();
-        if side * side == all {
-            tokens["grid"] = json!([side, side]);
-        }
-        Some(tokens)
-    })
-}
-
 impl Feature {
+    /// The tokens in it, if it is `[batch, tokens, dim]` and comes after a module that has a gate.
+    fn tokens(&self, sizes: &[Size], dimensions: &[Dimension], plan: &Plan) -> Option<Value> {
+        let [_, Size::Fixed(count), _] = sizes else { return None };
+        let mut gates = dimensions.iter().filter_map(|dimension| match dimension.kind {
+            DimensionKind::Tokens { prefix, .. } => {
+                let (module, _) = dimension.path.rsplit_once('.')?;
+                let is_passed = self.read.iter().any(|parameter| within(parameter, module));
+                is_passed.then_some((prefix, plan.get(&dimension.path)?))
+            }
+            DimensionKind::Features => None,
+        });
+        // Each gate keeps some of those that the one before kept, so that their number tells which they are.
+        gates.find_map(|(prefix, Cut { of, keep, .. })| {
+            let all: usize = of.iter().sum();
+            let keep =
+                [(0..all).collect(), keep.clone()].into_iter().find(|keep| prefix + keep.len() == *count)?;
+            let mut tokens = json!({ "prefix": prefix, "keep": keep });
+            let side = all.isqrt();
+            if side * side == all {
+                tokens["grid"] = json!([side, side]);
+            }
+            Some(tokens)
+        })
+    }
+
     /// The units in it, if a dimension that is not grouped lies along the layer that was computed last.
     fn units(&self, sizes: &[Size], dimensions: &[Dimension], plan: &Plan) -> Option<Value> {
         let is_last = |layer: &str, side: &str| {
@@ -115,6 +121,7 @@ struct Flow<'a> {
 }
 
 struct Step<'a> {
+    operation: &'a Operation,
     /// What it makes.
     out: &'a TensorIr,
     /// Paths of the parameters that it reads, or that what it reads was made of.
@@ -143,7 +150,7 @@ impl<'a> Flow<'a> {
             }
             if of_images {
                 last.insert(out.id, 0);
-                steps.push(Step { out, reads, is_all: false });
+                steps.push(Step { operation, out, reads, is_all: false });
             } else {
                 made_of.insert(out.id, reads);
             }
@@ -161,7 +168,9 @@ impl<'a> Flow<'a> {
     /// The output of the module at `path`, or why there is none.
     ///
     /// It is the first value after all that reads a parameter of the module, from which all that follows is computed. Between it and
-    /// such a value before the module, nothing may read a parameter of another one: so a block is told from a branch in it.
+    /// such a value before the module, nothing may read a parameter of another one: so a block is told from a branch in it. Nor may what
+    /// goes into the module be read again at its end, since then only the parent knows whether the module adds it or the parent does.
+    /// Blocks, which are elements of a list and have layers, add it themselves.
     fn output(&self, path: &str) -> Result<Feature, String> {
         if !self.trace.parameters.iter().any(|parameter| within(parameter, path)) {
             let modules = self.modules();
@@ -171,10 +180,8 @@ impl<'a> Flow<'a> {
         if [IMAGES, LOGITS].contains(&path) {
             return Err("the network has an input or output of that name already".to_owned());
         }
-        let is_own = |step: &Step| step.reads.iter().any(|parameter| within(parameter, path));
-        let (first, last) = (self.steps.iter().position(is_own), self.steps.iter().rposition(is_own));
-        let (Some(first), Some(last)) = (first, last) else {
-            return Err("nothing reads its parameters".to_owned());
+        let Some((first, last)) = self.own(path) else {
+            return Err("nothing is left of it: take the module before".to_owned());
         };
         let begin = self.steps[..first].iter().rposition(|step| step.is_all).map_or(0, |before| before + 1);
         let end = self.steps[last..].iter().position(|step| step.is_all).map_or(last, |after| last + after);
@@ -185,8 +192,42 @@ impl<'a> Flow<'a> {
                 "the network goes on with more than what comes out of it: `{other}` acts beside it"
             ));
         }
-        let last = self.steps[last].reads.iter().map(|parameter| (*parameter).to_owned()).collect();
-        Ok(Feature { name: path.to_owned(), tensor: self.steps[end].out.clone(), last })
+        let entering = begin.checked_sub(1).map_or(self.trace.images, |before| self.steps[before].out.id);
+        let adds = |(number, step): (usize, &Step)| {
+            let mut inputs = step.operation.ir.inputs();
+            (number > last || step.operation.name() == "Add") && inputs.any(|input| input.id == entering)
+        };
+        let is_added = (last..=end).zip(&self.steps[last..=end]).any(adds);
+        let is_block = |module: &String| {
+            (module == path || within(module, path))
+                && self.is_block(module)
+                && self.own(module) == Some((first, last))
+        };
+        if is_added && !self.modules().iter().any(is_block) {
+            return Err(
+                "what goes into it is added to what comes out of it: take the module around".to_owned()
+            );
+        }
+        let owned = |paths: &BTreeSet<&str>| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+        let read = self.steps[..=end].iter().flat_map(|step| owned(&step.reads)).collect();
+        let last = owned(&self.steps[last].reads);
+        Ok(Feature { name: path.to_owned(), tensor: self.steps[end].out.clone(), last, read })
+    }
+
+    /// The first and the last step that read a parameter of the module at `path`.
+    fn own(&self, path: &str) -> Option<(usize, usize)> {
+        let is_own = |step: &Step| step.reads.iter().any(|parameter| within(parameter, path));
+        Some((self.steps.iter().position(is_own)?, self.steps.iter().rposition(is_own)?))
+    }
+
+    /// Whether the module at `path` is an element of a list and has modules in it.
+    fn is_block(&self, path: &str) -> bool {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let is_inside = |parameter: &String| {
+            let rest = parameter.strip_prefix(path).and_then(|rest| rest.strip_prefix('.'));
+            rest.is_some_and(|rest| rest.contains('.'))
+        };
+        name.parse::<usize>().is_ok() && self.trace.parameters.iter().any(is_inside)
     }
 
     /// The error that there is no output of `path`.

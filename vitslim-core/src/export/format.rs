@@ -31,6 +31,12 @@ pub enum Format {
 }
 
 impl Format {
+    /// The file beside `out` that a large network has in this format, and a small one lacks.
+    pub fn beside(self, out: &Path) -> Option<PathBuf> {
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        (self == Self::Onnx).then(|| out.with_file_name(onnx::weights_of(&name)))
+    }
+
     /// What to know before another program reads `subnet` in this format.
     pub fn note<A: Architecture>(self, subnet: &Subnet<A>) -> Option<&'static str> {
         (self == Self::Safetensors && subnet.has_cut_tokens()).then_some(

@@ -3,6 +3,8 @@
 mod sizes;
 mod time;
 
+use std::path::Path;
+
 use burn::tensor::Device;
 
 use self::sizes::Sizes;
@@ -23,9 +25,9 @@ pub struct Planning {
 }
 
 impl Planning {
-    /// Without times; if `quiet`, it is not told how far reading the data is.
-    pub(crate) fn quiet(quiet: bool) -> Self {
-        Self { known: Known::quiet(quiet), ..Self::default() }
+    /// Without times, of trials whose folders are in `out`; if `quiet`, it is not told how far reading the data is.
+    pub(crate) fn of_runs_in(out: &Path, quiet: bool) -> Self {
+        Self { known: Known::of_runs_in(out, quiet), ..Self::default() }
     }
 
     /// Estimates times too, from steps that it takes on `device`.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::run_state::RunState;
 use super::summary::{SubnetSummary, Summary};
-use super::table::{fraction, lines, plain, push, short, trial_name};
+use super::table::{fraction, lines, plain, push, short, starts_as, trial_name};
 
 /// Columns for the name of a trial.
 const NAME_WIDTH: usize = 30;
@@ -135,6 +135,11 @@ impl SweepReport {
             column.set_cell_alignment(CellAlignment::Right);
         }
         let mut text = lines(&mut table) + "\n";
+        let starts: BTreeSet<&String> =
+            self.trials.iter().filter_map(|trial| trial.summary.as_ref()?.start.as_ref()).collect();
+        for start in starts {
+            push(&mut text, &starts_as(start));
+        }
         for trial in self.trials.iter().filter(|trial| trial.state == RunState::Failed) {
             let reason = trial.failure.as_deref().unwrap_or("for a reason that is not recorded");
             push(&mut text, &format!("{} failed: {reason}", trial.trial));
@@ -214,7 +219,7 @@ mod tests {
                 trial: trial.clone(),
                 device: "cpu, 2 threads, f32".into(),
                 seconds: Seconds::default(),
-                start: None,
+                start: Some("runs/a/seed=0".into()),
                 dense: DenseSummary { params: 100, macs: 200, top1: 0.9 },
                 search: SearchSummary { epochs: 1, top1_soft: 0.8 },
                 subnets: vec![subnet("share-0.5"), subnet("share-0.5-2")],
@@ -260,6 +265,7 @@ mod tests {
         let table = report().table();
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         assert!(table.contains("hidden.weight=0.5,seed=0 failed: no, \"data\""), "{table}");
+        assert_eq!(table.matches("dense starts as runs/a/seed=0: ").count(), 1, "{table}");
         let row = table.lines().find(|line| line.starts_with("hidden.weight=1.5")).unwrap();
         assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["hidden.weight=1.5,seed=0", "waiting"]);
     }

@@ -59,12 +59,7 @@ pub fn table(summary: &Summary) -> String {
     push(&mut text, &format!("images/s at a batch of 64 on {}", summary.device));
     push(&mut text, "speed-up over the dense network, measured side by side");
     if let Some(start) = &summary.start {
-        push(
-            &mut text,
-            &format!(
-                "dense starts as {start}: shares and speed-ups are of that, not of what that was cut out of"
-            ),
-        );
+        push(&mut text, &starts_as(start));
     }
     for subnet in summary.subnets.iter().filter(|subnet| subnet.speedup < 1.0) {
         let percent = 100.0 * subnet.macs as f64 / summary.dense.macs as f64;
@@ -111,6 +106,11 @@ pub(super) fn fraction(value: Option<f64>) -> String {
 pub(super) fn push(text: &mut String, sentence: &str) {
     text.push_str(&textwrap::fill(sentence, textwrap::Options::new(WIDTH).subsequent_indent("  ")));
     text.push('\n');
+}
+
+/// What the results of a run are of that starts from the network at `start`.
+pub(super) fn starts_as(start: &str) -> String {
+    format!("dense starts as {start}: shares and speed-ups are of that, not of what that was cut out of")
 }
 
 /// The shares that a sub-network keeps: `0.500 of head_dim, 0.698 of tokens`.

@@ -1,9 +1,10 @@
 //! The configuration of a network: its preset, or that of the network that it starts from, overridden by what the data determine,
 //! overridden by what the file says.
 
+use std::collections::BTreeSet;
+
 use schemars::SchemaGenerator;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::pretrained::{LeftNetwork, pretrained_error};
@@ -18,6 +19,12 @@ use crate::weights::WeightsError;
 /// Fields that act in training alone, by the names that architectures with presets give them: a network that is trained further may
 /// have others.
 const IN_TRAINING: [&str; 2] = ["dropout", "drop_path"];
+
+/// Most values of a dense network for each that is left of it.
+const MOST_CUT: f64 = 1000.0;
+
+/// Values of a dense network that are never too many.
+const NEVER_TOO_MANY: f64 = 1e6;
 
 /// What the data determine about a network: fields that its configuration may have, and their values.
 pub(crate) type Facts = [(&'static str, usize)];
@@ -44,9 +51,8 @@ pub(crate) fn config<A: Architecture>(
     facts: &Facts,
     left: Option<&LeftNetwork>,
 ) -> Result<Option<A::Config>, ExperimentErrors> {
-    let left = left
-        .map(|left| Ok::<_, ExperimentErrors>((left, config_of::<A::Config>(document, left)?)))
-        .transpose()?;
+    let left =
+        left.map(|left| Ok::<_, ExperimentErrors>((left, config_of::<A>(document, left)?))).transpose()?;
     let known = left.as_ref().map(|(_, config)| config);
     let (node, Reading { value, errors }) = read_config::<A>(document, facts, known)?;
     ExperimentErrors::check(errors)?;
@@ -65,12 +71,34 @@ pub(crate) fn config_mistakes<A: Architecture>(document: &Document) -> Vec<Exper
     }
 }
 
+/// Checks that so many `values` can be left of a dense network of `config`, before that takes memory.
+///
+/// # Errors
+///
+/// That it would have far more. Nothing is known of architectures that do not implement [`Architecture::values`].
+pub(super) fn is_of_its_size<A: Architecture>(config: &A::Config, values: usize) -> Result<(), String> {
+    let most = (values as f64 * MOST_CUT).max(NEVER_TOO_MANY);
+    match A::values(config).filter(|claimed| *claimed > most) {
+        Some(claimed) => {
+            Err(format!("it has {values} values, and the dense network of its metadata {claimed:.1e}"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// The configuration of the network that a run `left`.
-fn config_of<C: DeserializeOwned>(document: &Document, left: &LeftNetwork) -> Result<C, ExperimentErrors> {
-    serde_json::from_value(left.config.clone()).map_err(|error| {
-        let wrong = format!("has a configuration that this version does not know: {error}");
+fn config_of<A: Architecture>(
+    document: &Document,
+    left: &LeftNetwork,
+) -> Result<A::Config, ExperimentErrors> {
+    let unfit = |wrong: String| {
         pretrained_error(document, &WeightsError { path: left.path.clone(), wrong, help: None })
-    })
+    };
+    let config = serde_json::from_value(left.config.clone())
+        .map_err(|error| unfit(format!("has a configuration that this version does not know: {error}")))?;
+    is_of_its_size::<A>(&config, left.values)
+        .map_err(|reason| unfit(format!("does not fit the network that it describes: {reason}")))?;
+    Ok(config)
 }
 
 /// Where `config`, that of `document`, is not that of the network that a run `left`, although neither data nor training make it differ.
@@ -84,15 +112,23 @@ fn contradictions<C: Serialize>(
         return Vec::new();
     };
     let may_differ = |field: &str| FROM_DATA.contains(&field) || IN_TRAINING.contains(&field);
-    let differing =
-        there.iter().filter(|(field, value)| !may_differ(field) && here.get(*field) != Some(value));
-    let error = |(field, value): (&String, &Json)| {
+    // Configurations may leave out what is as by default.
+    let [of_here, of_there] =
+        [&here, &there].map(|config| |field: &str| config.get(field).unwrap_or(&Json::Null));
+    let fields: BTreeSet<&String> = there.keys().chain(here.keys()).collect();
+    let differing = fields
+        .into_iter()
+        .filter(|field| !may_differ(field) && of_here(field.as_str()) != of_there(field.as_str()));
+    let error = |field: &String| {
         let written = ["model", "config", field];
         let (place, what) = match document.at(&written) {
             Some(_) => (&written[..], field.as_str()),
             None => (&["model", "preset"][..], "preset"),
         };
-        let found = here.get(field).unwrap_or(&Json::Null);
+        let [found, value] = [of_here(field), of_there(field)].map(|value| match value {
+            Json::Null => "its default".to_owned(),
+            value => value.to_string(),
+        });
         let message =
             format!("`{field}` is {found}, but the network in `{}` has {value}", left.path.display());
         document.error(place, message, Some(format!("leave `{what}` out: it is that of the network")))

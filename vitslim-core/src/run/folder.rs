@@ -14,9 +14,9 @@ use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 /// What a run leaves beside its `experiment.ron`.
 ///
 /// The summary is removed first: without it a run is not complete, whatever else is left. What the data were is removed last: until
-/// then, nothing can go on with others.
-const RESULTS: [&str; 9] =
-    [SUMMARY, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, START, NORMALISATION, DATA];
+/// then, nothing can go on with others. [`START`] is not among these: it may be the only copy of a network that is gone.
+const RESULTS: [&str; 8] =
+    [SUMMARY, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
 
 /// File that a run writes last.
 pub(super) const SUMMARY: &str = "summary.json";
@@ -232,7 +232,7 @@ impl RunFolder {
 
     /// Whether the folder `path` has anything that took time to make: a file that is not empty, or one that cannot be read.
     pub(super) fn has_results(path: &Path) -> bool {
-        let results = RESULTS.iter().filter(|name| ![START, NORMALISATION, DATA].contains(name));
+        let results = RESULTS.iter().filter(|name| ![NORMALISATION, DATA].contains(name));
         let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
         let size = |entry: DirEntry| Ok((entry.file_name() == IDENTITY, entry.metadata()?));
         entries.any(|entry| match entry.and_then(size) {
@@ -254,6 +254,20 @@ impl RunFolder {
     /// The process that has taken the folder over from this one, if there is one.
     pub(super) fn taken_over(&self) -> Option<String> {
         self.lock.taken_over()
+    }
+
+    /// Keeps `network` as the one that the run starts from, or none.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, or that of an earlier run not removed.
+    pub(super) fn keep_start(&self, network: Option<&[u8]>) -> Result<(), FolderError> {
+        let path = self.path.join(START);
+        match network {
+            None => remove(&path).map_err(io("remove", &path)),
+            Some(network) if std::fs::read(&path).is_ok_and(|there| there == network) => Ok(()),
+            Some(network) => self.write(START, network),
+        }
     }
 
     /// The content of the file `name`, or `None` if there is none.
@@ -292,6 +306,21 @@ impl RunFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_network_that_a_run_starts_from_outlasts_its_results_and_no_other_start() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = RunFolder::open(out.path(), "a", "seed=1").unwrap();
+        let kept = || std::fs::read(folder.path().join(START)).ok();
+        folder.keep_start(Some(b"one")).unwrap();
+        folder.write(MASKS, b"masks").unwrap();
+        folder.remove_results().unwrap();
+        assert!(kept().is_some() && !folder.path().join(MASKS).exists());
+        folder.keep_start(Some(b"two")).unwrap();
+        assert_eq!(kept().as_deref(), Some(&b"two"[..]));
+        folder.keep_start(None).unwrap();
+        assert_eq!(kept(), None);
+    }
 
     #[test]
     fn a_folder_in_use_is_refused_with_its_holder() {

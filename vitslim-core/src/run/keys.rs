@@ -43,7 +43,7 @@ pub(crate) fn keys(
 }
 
 /// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` with units that its key matches. A key that matches
-/// none, or one that another key has matched, is added to `found`.
+/// none, or one that another key has matched, is added to `found`, as is one of whose dimensions nothing is left.
 fn matched<'a, T>(
     document: &Document,
     place: &[&str],
@@ -58,6 +58,12 @@ fn matched<'a, T>(
             // Of what a run has emptied there is nothing to search.
             Ok(mut indices) => {
                 indices.retain(|index| dimensions[*index].units() > 0);
+                if indices.is_empty() {
+                    let message =
+                        format!("nothing is left of \"{key}\" in the network that the run starts from");
+                    let help = "leave this key out".to_owned();
+                    found.extend(document.error_at_key(&[place, &[key]].concat(), message, Some(help)));
+                }
                 matched.push((key, value, indices));
             }
             Err(error) => {
@@ -175,7 +181,44 @@ pub(super) fn label(shares: impl Iterator<Item = f64>, taken: impl Fn(&str) -> b
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
+    use crate::models::{Architecture, Vit, VitConfig};
+    use crate::slim::describe;
+
+    #[test]
+    fn of_what_is_emptied_nothing_is_searched_and_nothing_cut() {
+        let text = r#"Experiment(
+            name: "a",
+            model: (architecture: "vit"),
+            data: Digits,
+            search: (epochs: 1, optimizer: AdamW(lr: 1e-3), dimensions: { "hidden": (weight: 0) }),
+            budgets: [Share({ "hidden": 0.5 })],
+        )"#;
+        let trial = Document::parse("a.ron", text, &[]).unwrap().trial().unwrap();
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 16, heads: 2, depth: 2, ..VitConfig::default() };
+        let mut dimensions = describe(&Vit::init(&config, &Device::flex()).unwrap()).unwrap();
+        let mut told = |emptied: &str| {
+            for dimension in dimensions.iter_mut().filter(|dimension| dimension.path.ends_with(emptied)) {
+                dimension.groups = vec![0];
+            }
+            let mut found = Vec::new();
+            keys(&trial, &dimensions, &mut found);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told("blocks.0.mlp.hidden"), [""; 0]);
+        let errors = told("hidden");
+        let message = "nothing is left of \"hidden\" in the network that the run starts from";
+        for place in ["a.ron:5:", "a.ron:6:"] {
+            assert!(
+                errors.iter().any(|error| error.starts_with(place) && error.contains(message)),
+                "{errors:?}"
+            );
+        }
+        assert_eq!(errors.len(), 2, "{errors:?}");
+    }
 
     #[test]
     fn labels_have_the_shares_in_them_and_are_no_longer_than_a_folder_can_be_called() {

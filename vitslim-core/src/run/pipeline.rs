@@ -14,7 +14,7 @@ use super::belongs::is_same;
 use super::blindness::{blinding, is_blind_to};
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial_of;
 use super::keys::PreparedBudget;
 use super::network::Network;
@@ -69,9 +69,7 @@ pub fn execute<A: Architecture>(
         begin(&folder, &resolved, &prepared.sources(), normalisation, setting.afresh, may_extend)?;
     let prepared = &prepared.normalised_by(normalisation);
     let start = prepared.pretrained.as_ref().and_then(|pretrained| pretrained.left());
-    if let Some(start) = start.filter(|_| !folder.path().join(START).exists()) {
-        folder.write(START, &start.file)?;
-    }
+    folder.keep_start(start.map(|start| &start.file[..]))?;
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");

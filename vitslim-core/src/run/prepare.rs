@@ -56,12 +56,14 @@ pub(crate) struct Known {
     fitted: HashMap<String, Vec<String>>,
     /// Whether to hide how far reading is.
     quiet: bool,
+    /// Where the folders of runs are, which may have copies of what they started from.
+    out: Option<PathBuf>,
 }
 
 impl Known {
-    /// Nothing yet; if `quiet`, it is not told how far reading is.
-    pub(crate) fn quiet(quiet: bool) -> Self {
-        Self { quiet, ..Self::default() }
+    /// Nothing yet, of trials whose folders are in `out`; if `quiet`, it is not told how far reading is.
+    pub(crate) fn of_runs_in(out: &Path, quiet: bool) -> Self {
+        Self { out: Some(out.to_owned()), quiet, ..Self::default() }
     }
 
     /// The data of `trial`.
@@ -106,9 +108,15 @@ impl Known {
 
     /// What `trial` starts from; `None` if its weights are random.
     fn pretrained<A: Architecture>(&mut self, trial: &Trial) -> Result<Option<Pretrained>, ExperimentErrors> {
-        let model = &trial.experiment.model;
-        let open = || Pretrained::open::<A>(model).map_err(|error| pretrained_error(&trial.document, &error));
-        self.pretrained.entry(written(trial)).or_insert_with(open).clone()
+        let Trial { document, experiment, .. } = trial;
+        let model = &experiment.model;
+        let open = || Pretrained::open::<A>(model).map_err(|error| pretrained_error(document, &error));
+        let found = self.pretrained.entry(written(trial)).or_insert_with(open).clone();
+        // Each trial has a copy of its own.
+        let Some(out) = self.out.as_ref().filter(|_| found.is_err()) else { return found };
+        let run = out.join(experiment.name.as_str()).join(folder_of(trial));
+        let copy = Pretrained::copy_in(&run, model).map_err(|error| pretrained_error(document, &error))?;
+        copy.map_or(found, |copy| Ok(Some(copy)))
     }
 
     /// What becomes of the weights in the network of `prepared`, which may have been made already.
@@ -138,6 +146,11 @@ impl Known {
         notes.extend(pretrained.notes(&prepared.data.class_names));
         Ok(notes)
     }
+}
+
+/// Name of the folder of the run of `trial`.
+fn folder_of(trial: &Trial) -> String {
+    trial.swept.clone().unwrap_or_else(|| format!("seed={}", trial.experiment.seed))
 }
 
 /// How `trial` writes what it starts from.

@@ -9,14 +9,19 @@ use miette::Diagnostic;
 use safetensors::{SafeTensorError, SafeTensors};
 use sha2::{Digest, Sha256};
 
-use super::network::Network;
+use super::network::{Images, Network};
 use super::weights::slim_like;
+use crate::data::Normalisation;
 use crate::experiment::{Document, Experiment, ExperimentErrors, Trial};
 use crate::models::Architecture;
+use crate::panics::attempt;
 use crate::slim::{
     Activation, Cut, Dimension, Mask, MaskSet, MaskSpec, Plan, Sizes, describe, heads_as_planned,
 };
 use crate::weights::{Fitted, WeightsError, WeightsFile};
+
+/// Difference of mean or std, in units of white, below which images are normalised alike.
+const NEAR: f32 = 1e-3;
 
 /// What `pretrained` names, and what the network may lack of it.
 #[derive(Clone, Debug)]
@@ -38,9 +43,13 @@ pub(crate) struct LeftNetwork {
     pub(super) config: serde_json::Value,
     /// What it keeps of the dense network.
     plan: Plan,
-    /// Height and width of the images that it was trained on.
-    image_size: usize,
+    /// How it takes images.
+    images: Images,
     classes: Vec<String>,
+    /// Number of values of all tensors in its file.
+    pub(super) values: usize,
+    /// What the user should know of it, one line each.
+    pub(super) notes: Vec<String>,
     /// The file of it, as `vitslim export --to safetensors` writes it.
     pub(super) file: Vec<u8>,
 }
@@ -56,8 +65,8 @@ impl Pretrained {
         Ok(Self { file: Arc::new(file), allow_missing: allow_missing.to_vec(), sha256, left: None })
     }
 
-    /// Likewise, of the `network` that a run left by `plan`. `bytes` is its file, as `vitslim export --to safetensors` writes it; errors
-    /// call it `path`.
+    /// Likewise, of the `network` that a run left by `plan`. `bytes` is its file, as `vitslim export --to safetensors` writes it, of
+    /// so many `values`; errors call it `path`.
     ///
     /// # Errors
     ///
@@ -65,8 +74,9 @@ impl Pretrained {
     pub(super) fn of_network(
         path: &Path,
         (network, plan): (Network<serde_json::Value>, Plan),
-        bytes: Vec<u8>,
+        (bytes, values): (Vec<u8>, usize),
         allow_missing: &[String],
+        notes: Vec<String>,
     ) -> Result<Self, WeightsError> {
         let file = WeightsFile::of_bytes(path, bytes.clone())?;
         let damaged = |error: String| WeightsError {
@@ -80,8 +90,10 @@ impl Pretrained {
             path: path.to_owned(),
             config: network.config,
             plan,
-            image_size: network.images.size,
+            images: network.images,
             classes: network.classes,
+            values,
+            notes,
             file: bytes,
         };
         let allow_missing = allow_missing.to_vec();
@@ -117,7 +129,7 @@ impl Pretrained {
                         "keeps {kept} of {of} units at `{}`, where the network has {found} for these images",
                         cut.dimension
                     );
-                    let size = left.image_size;
+                    let size = left.images.size;
                     let help = format!(
                         "take images of {size} x {size} pixels, or a network in which these are not cut"
                     );
@@ -126,7 +138,7 @@ impl Pretrained {
                 _ => Ok(cut.clone()),
             });
         let plan = Plan { cuts: cuts.collect::<Result<_, _>>()? };
-        let sliced = slim_like(&dense, &plan, |name| self.file.shape(name));
+        let sliced = attempt(|| slim_like(&dense, &plan, |name| self.file.shape(name))).map_err(unsliced)?;
         let sliced = sliced.map_err(|error| unsliced(error.to_string()))?;
         Ok((heads_as_planned(&sliced, &plan), Some(plan)))
     }
@@ -136,11 +148,27 @@ impl Pretrained {
         let Some(left) = &self.left else { return Vec::new() };
         let of_this =
             "shares are of this network, which is called dense here, not of the one that it was cut out of";
-        let mut notes = vec![of_this.to_owned()];
+        let mut notes = left.notes.clone();
+        notes.push(of_this.to_owned());
         if classes.len() == left.classes.len() && classes != left.classes {
             notes.push("the classifier of as many other classes is taken over".to_owned());
         }
         notes
+    }
+
+    /// What a user should know whose images are normalised by `normalisation`, but those of the network otherwise, if a run left it.
+    pub(crate) fn normalisation_note(&self, normalisation: &Normalisation) -> Option<String> {
+        let Images { mean, std, .. } = &self.left.as_deref()?.images;
+        let near = |there: &[f32], here: &[f32]| {
+            there.len() == here.len()
+                && there.iter().zip(here).all(|(there, here)| (there - here).abs() < NEAR)
+        };
+        (!near(mean, &normalisation.mean) || !near(std, &normalisation.std)).then(|| {
+            format!(
+                "its images were normalised by other mean and std than these are: \
+                 `normalise: Given(mean: {mean:?}, std: {std:?})` in `data` normalises these alike"
+            )
+        })
     }
 
     /// What becomes of the file in the `network` of `trial`.

@@ -17,10 +17,11 @@ use super::restore::{RestoreError, dense, plan, read, subnet};
 use super::subnet::Subnet;
 use super::subnet_file::{SubnetFile, SubnetFileError, described_weights, is_described};
 use super::target::{Target, TargetError};
-use crate::data::ImageShape;
+use crate::data::{ImageShape, Stage};
 use crate::experiment::{Data, Document, Experiment, ExperimentErrors, LoadError, Model, Trial, typed};
 use crate::models::Architecture;
 use crate::slim::{Plan, describe, heads_by_size};
+use crate::train::is_whole;
 use crate::weights::{WeightsError, WeightsFile};
 
 /// Ends of the names of files of weights.
@@ -68,6 +69,26 @@ pub enum OpenError {
         /// That of the experiment.
         here: String,
     },
+    /// A dense network that is not trained, or not to the end.
+    #[error("the dense network of the run in `{}` is not trained: {reason}", .run.display())]
+    #[diagnostic(help("{help}"))]
+    Untrained {
+        /// Folder of its run.
+        run: PathBuf,
+        /// What is missing, as a clause.
+        reason: &'static str,
+        /// What to do.
+        help: &'static str,
+    },
+    /// A file of weights of a sub-network, which does not say what was cut.
+    #[error("`{}` has the weights of a sub-network, but not what was cut", .path.display())]
+    #[diagnostic(help("name the sub-network: `{}`", .network.display()))]
+    Bare {
+        /// The file.
+        path: PathBuf,
+        /// The sub-network.
+        network: PathBuf,
+    },
 }
 
 impl Pretrained {
@@ -79,15 +100,32 @@ impl Pretrained {
     /// When it cannot be read, or is something else.
     pub(crate) fn open<A: Architecture>(model: &Model) -> Result<Option<Self>, OpenError> {
         let Some(path) = &model.pretrained else { return Ok(None) };
-        let file = match Target::find(path) {
-            _ if path.is_file() && is_described(path) => SubnetFile::read(path)?,
+        let (file, notes) = match Target::find(path) {
+            _ if path.is_file() && is_described(path) => (SubnetFile::read(path)?, Vec::new()),
             _ if path.is_file() => return Ok(Some(of_weights(path, model)?)),
             Err(TargetError::Missing(_)) => return Ok(Some(of_weights(path, model)?)),
             found => file_of::<A>(&found?, path, &model.architecture)?,
         };
-        let (network, plan) = file.left()?;
-        same_architecture(path, &network.architecture, &model.architecture)?;
-        Ok(Some(Self::of_network(path, (network, plan), file.into_bytes(), &model.allow_missing)?))
+        Ok(Some(of_file(path, file, model, notes)?))
+    }
+
+    /// The copy, in the folder `run` of a run of `model`, of the network that it started from, if that is not where `model` says any
+    /// more. `None` if the run has no copy, or started from something else.
+    ///
+    /// # Errors
+    ///
+    /// When the copy cannot be read, or is something else.
+    pub(crate) fn copy_in(run: &Path, model: &Model) -> Result<Option<Self>, OpenError> {
+        let (Some(path), copy) = (&model.pretrained, run.join(START)) else { return Ok(None) };
+        if path.is_file() || Target::find(path).is_ok() || !copy.is_file() {
+            return Ok(None);
+        }
+        let note = format!("`{}` is gone: the copy in `{}` is taken", path.display(), run.display());
+        let pretrained = of_file(path, SubnetFile::read(&copy)?, model, vec![note])?;
+        // What discards results removes the record, too.
+        let record = DataRecord::read(run)?;
+        let fits = record.is_none_or(|record| record.content.pretrained.as_ref() == Some(&pretrained.sha256));
+        Ok(fits.then_some(pretrained))
     }
 
     /// What the networks of the run of `experiment` are made of: nothing that `pretrained` names is needed where checkpoints of
@@ -106,18 +144,41 @@ impl Pretrained {
     }
 }
 
-fn of_weights(path: &Path, model: &Model) -> Result<Pretrained, WeightsError> {
+/// The network in `file`, which errors call `path`, with `notes` for the user.
+fn of_file(
+    path: &Path,
+    file: SubnetFile,
+    model: &Model,
+    notes: Vec<String>,
+) -> Result<Pretrained, OpenError> {
+    let (network, plan) = file.left()?;
+    same_architecture(path, &network.architecture, &model.architecture)?;
+    let content = file.into_parts();
+    Ok(Pretrained::of_network(path, (network, plan), content, &model.allow_missing, notes)?)
+}
+
+fn of_weights(path: &Path, model: &Model) -> Result<Pretrained, OpenError> {
+    if let Some(network) = subnet_around(path) {
+        return Err(OpenError::Bare { path: path.to_owned(), network });
+    }
     let extension = path.extension().and_then(|extension| extension.to_str());
     let is_of_run = !extension.is_some_and(|extension| WEIGHTS_FILES.contains(&extension));
     let file = WeightsFile::open(path).map_err(|error| match is_of_run && !path.exists() {
         true => {
             let help = "a relative path starts at the current folder. Is the run gone? A run that began from it has a copy, \
-                        `start.safetensors` in its folder: name that";
+                        `start.safetensors` in its folder, and goes on with that: here, name it";
             WeightsError { help: Some(help.to_owned()), ..error }
         }
         false => error,
     })?;
-    Pretrained::of_weights(file, &model.allow_missing)
+    Ok(Pretrained::of_weights(file, &model.allow_missing)?)
+}
+
+/// The sub-network of a run in whose folder the file at `path` lies.
+fn subnet_around(path: &Path) -> Option<PathBuf> {
+    let folder = path.parent().filter(|folder| folder.join(PLAN).is_file())?;
+    let Target { run, label } = Target::find(folder).ok()?;
+    Some(run.join(label?))
 }
 
 fn same_architecture(path: &Path, there: &str, here: &str) -> Result<(), OpenError> {
@@ -131,15 +192,39 @@ fn same_architecture(path: &Path, there: &str, here: &str) -> Result<(), OpenErr
     }
 }
 
-/// The network that `target` names, as a file by itself, which errors call `path`.
-fn file_of<A: Architecture>(target: &Target, path: &Path, here: &str) -> Result<SubnetFile, OpenError> {
+/// The network that `target` names, as a file by itself, which errors call `path`, and notes for the user.
+fn file_of<A: Architecture>(
+    target: &Target,
+    path: &Path,
+    here: &str,
+) -> Result<(SubnetFile, Vec<String>), OpenError> {
     let trial = target.own(Document::read(&target.experiment(), &[])?.trial()?);
     same_architecture(path, &trial.experiment.model.architecture, here)?;
-    let (subnet, _) = Subnet::<A>::open(&trial, target, &Device::flex())?;
+    if target.label.is_none() {
+        is_trained(&trial.experiment, &target.run)?;
+    }
+    let (subnet, notes) = Subnet::<A>::open(&trial, target, &Device::flex())?;
     let unwritten = |error: String| OpenError::Restore(RestoreError::Unwritten(error));
     let metadata = subnet.metadata().map_err(|error| unwritten(error.to_string()))?;
     let bytes = described_weights(&subnet.model, &subnet.plan, &metadata);
-    Ok(SubnetFile::of(path, bytes.map_err(|error| unwritten(error.to_string()))?)?)
+    Ok((SubnetFile::of(path, bytes.map_err(|error| unwritten(error.to_string()))?)?, notes))
+}
+
+/// Checks that the dense network of the run of `experiment` in the folder `run` has all of its training.
+fn is_trained(experiment: &Experiment, run: &Path) -> Result<(), OpenError> {
+    let (reason, help) = match &experiment.pretrain {
+        None if experiment.model.pretrained.is_some() => return Ok(()),
+        None => (
+            "its experiment has no pretraining",
+            "name a sub-network, or leave `pretrained` out: the weights are random either way",
+        ),
+        Some(training) if is_whole(run, Stage::Pretrain, None, training) => return Ok(()),
+        Some(_) => (
+            "its pretraining is not complete, or what that left is missing or damaged",
+            "give the command of that run again, or name a sub-network",
+        ),
+    };
+    Err(OpenError::Untrained { run: run.to_owned(), reason, help })
 }
 
 impl<A: Architecture> Subnet<A> {

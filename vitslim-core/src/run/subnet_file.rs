@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::config::is_of_its_size;
 use super::network::Network;
 use super::restore::{RestoreError, load_planned};
 use super::subnet::Subnet;
@@ -30,12 +31,6 @@ const MOST_BYTES: u64 = 64 << 30;
 
 /// Most bytes of a header, as the format defines it.
 const MOST_BYTES_OF_HEADER: u64 = 100_000_000;
-
-/// Most values of a dense network for each that is left of it.
-const MOST_CUT: f64 = 1000.0;
-
-/// Values of a dense network that are never too many.
-const NEVER_TOO_MANY: f64 = 1e6;
 
 /// The metadata, without the weights. `C` is the configuration of the architecture.
 #[derive(Serialize, Deserialize)]
@@ -148,9 +143,9 @@ impl SubnetFile {
         Ok((network, plan))
     }
 
-    /// Its content.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// Its content, and the number of values of all tensors.
+    pub(super) fn into_parts(self) -> (Vec<u8>, usize) {
+        (self.bytes, self.values)
     }
 
     /// The experiment of its run.
@@ -173,13 +168,7 @@ impl SubnetFile {
         let unfit = |reason: String| SubnetFileError::Unfit { path: path.clone(), reason };
         let shapes = shapes(&self.bytes);
         let sliced = attempt(|| -> Result<A, String> {
-            let most = (self.values as f64 * MOST_CUT).max(NEVER_TOO_MANY);
-            if let Some(claimed) = A::values(&network.config).filter(|claimed| *claimed > most) {
-                return Err(format!(
-                    "it has {} values, and the dense network of its metadata {claimed:.1e}",
-                    self.values
-                ));
-            }
+            is_of_its_size::<A>(&network.config, self.values)?;
             let dense = A::init(&network.config, device).map_err(|error| error.to_string())?;
             slim_like(&dense.valid(), &plan, |name| shapes.get(name).cloned())
                 .map_err(|error| error.to_string())

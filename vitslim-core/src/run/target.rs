@@ -101,8 +101,9 @@ impl Target {
     pub fn own(&self, trial: Trial) -> Trial {
         let mut trial = trial.named(&self.trial());
         let copy = self.run.join(START);
-        if copy.is_file() {
-            trial.experiment.model.pretrained = Some(copy);
+        let pretrained = &mut trial.experiment.model.pretrained;
+        if pretrained.is_some() && copy.is_file() {
+            *pretrained = Some(copy);
         }
         trial
     }

@@ -190,7 +190,8 @@ impl Plan {
 impl Cut {
     /// Number of units in the network that the plan was made for.
     pub fn units(&self) -> usize {
-        self.of.iter().sum()
+        // A file may claim any sizes.
+        self.of.iter().fold(0, |units, size| units.saturating_add(*size))
     }
 
     fn check(&self, dimension: &Dimension) -> Result<(), PlanError> {

@@ -75,8 +75,10 @@ fn a_network_in_a_file_by_itself_is_that_of_the_run() {
     );
     assert_refused(&workspace, &to("runs/tiny", "a.onnx"), &["is not the folder of a run"]);
     assert_refused(&workspace, &to(RUN, "first.onnx"), &["there is a `first.onnx` already", "`--force`"]);
+    // Where the weights of a large network lay.
+    let beside = workspace.write("first.onnx.data", "weights");
     let forced = workspace.vitslim(&[&to(RUN, "first.onnx")[..], &["--force"]].concat());
-    assert!(forced.status.success(), "{}", said(&forced));
+    assert!(forced.status.success() && !beside.exists(), "{}", said(&forced));
     let no_module = ["export", RUN, "--to", "pytorch", "--out", "a-b.py"];
     assert_refused(&workspace, &no_module, &["Python cannot import `a-b.py`", "ends in `.py`"]);
     assert!(!workspace.path("a-b.py").exists() && !workspace.path("a-b.safetensors").exists());

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use burn::tensor::Device;
-use serde_json::Value;
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
 use vitslim_core::models::{Architecture, Parameter, Vit, VitConfig};
 use vitslim_core::slim::{Plan, Slimmable};
 
@@ -138,8 +139,6 @@ fn a_network_is_cut_step_by_step_and_every_plan_is_of_the_first_one() {
     assert_eq!(evaluated(&workspace, "runs/again/seed=5"), dense["top1"]);
     exported(&workspace, "runs/again/seed=5", "dense.safetensors");
     assert_eq!(evaluated(&workspace, "dense.safetensors"), dense["top1"]);
-    let output = workspace.vitslim(&["bench", "runs/again/seed=5", "--batch", "2", "--seconds", "1"]);
-    assert!(output.status.success(), "{}", said(&output));
 
     // A third time, from the file of the second.
     let text = AGAIN.replace("\"again\"", "\"third\"").replace(FIRST, "share-0.5-0.5-0.5.safetensors");
@@ -182,13 +181,46 @@ fn the_run_and_its_exported_file_are_the_same_start_and_it_resumes_without_eithe
         child.wait().unwrap();
     }
     fs::rename(workspace.path("runs/tiny"), workspace.path("gone")).unwrap();
-    let output = workspace.vitslim(&["run", file.to_str().unwrap(), "--out", "other"]);
+    let output = workspace.vitslim(&["run", file.to_str().unwrap(), "--out", "elsewhere"]);
     for told in ["does not exist", "`start.safetensors` in its folder"] {
         assert!(said(&output).contains(told), "{}", said(&output));
     }
-    let copy =
-        ["--quiet", "--out", "other", "--set", "model.pretrained=\"other/again/seed=5/start.safetensors\""];
-    assert_eq!(numbers(workspace.run(&file, &copy)), numbers(summary.clone()));
+    let output = workspace.vitslim(&["run", file.to_str().unwrap(), "--out", "other"]);
+    let told = format!("`{FIRST}` is gone: the copy in `other/again/seed=5` is taken");
+    assert!(output.status.success() && printed(&output).contains(&bare(&told)), "{}", said(&output));
+    let resumed = json(&workspace.path("other/again/seed=5/summary.json"));
+    assert_eq!(resumed["start"], FIRST);
+    assert_eq!(numbers(resumed), numbers(summary.clone()));
+    // So it does when it begins again, and is stopped before there is any result.
+    let args = ["run", file.to_str().unwrap(), "--out", "other", "--fresh"];
+    let mut command = workspace.command(VITSLIM, &args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_epochs(&workspace.path("other/again/seed=5"), 1, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let resumed = workspace.run(&file, &["--quiet", "--out", "other"]);
+    assert_eq!(resumed["start"], FIRST);
+    assert_eq!(numbers(resumed), numbers(summary.clone()));
+    // A copy of something else is none.
+    let copy = workspace.path("other/again/seed=5/start.safetensors");
+    let kept = fs::read(&copy).unwrap();
+    exported(&workspace, "other/again/seed=5/share-1", "share.safetensors");
+    fs::copy(workspace.path("share.safetensors"), &copy).unwrap();
+    let output = workspace.vitslim(&["run", file.to_str().unwrap(), "--out", "other"]);
+    assert!(said(&output).contains("does not exist"), "{}", said(&output));
+    fs::write(&copy, kept).unwrap();
+
+    let output = workspace.vitslim(&["bench", "other/again/seed=5", "--batch", "2", "--seconds", "1"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let half = "other/again/seed=5/share-0.5-0.5-0.5";
+    let args = ["export", half, "--to", "onnx", "--features", "blocks.1", "--out", "features.onnx"];
+    let output = workspace.vitslim(&args);
+    assert!(output.status.success(), "{}", said(&output));
+    let plan = plan(&workspace.path("other/again/seed=5/subnets/share-0.5-0.5-0.5"));
+    let keep = &plan.get("blocks.1.tokens").unwrap().keep;
+    let tokens = format!("\"tokens\":{}", json!({ "prefix": 1, "keep": keep, "grid": [2, 2] }));
+    let onnx = String::from_utf8_lossy(&fs::read(workspace.path("features.onnx")).unwrap()).into_owned();
+    assert!(onnx.contains(&tokens), "{tokens}");
 
     for (network, expected) in [
         ("other/again/seed=5", &summary["dense"]["top1"]),
@@ -219,9 +251,87 @@ fn a_dense_network_of_a_run_is_a_start_too() {
 }
 
 #[test]
+fn each_trial_of_a_sweep_goes_on_with_its_own_copy() {
+    let workspace = workspace();
+    let other = "runs/tiny/seed=3/share-0.1";
+    let starts = format!("Sweep([\"{FIRST}\", \"{other}\"])");
+    let text = AGAIN.replace(&format!("\"{FIRST}\""), &starts).replace("\"again\"", "\"both\"");
+    let file = workspace.write("both.ron", &text);
+    let run = |args: &[&str]| {
+        let short = ["run", file.to_str().unwrap(), "--set", "pretrain=None", "--set", "retrain=None"];
+        let output = workspace.vitslim(&[&short[..], args].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        for start in [FIRST, other] {
+            let told = format!("dense starts as {start}: shares and speed-ups are of that");
+            assert!(printed(&output).contains(&bare(&told)), "{}", printed(&output));
+        }
+        let sweep = json(&workspace.path("runs/both/sweep.json"));
+        let trials = sweep["trials"].as_array().unwrap().iter();
+        trials.map(|trial| (trial["trial"].clone(), repeatable(trial["summary"].clone()))).collect::<Vec<_>>()
+    };
+    let expected = run(&[]);
+    assert_eq!(expected.len(), 2);
+    assert_ne!(expected[0].1["start"], expected[1].1["start"]);
+    for (trial, _) in &expected {
+        fs::remove_file(workspace.path("runs/both").join(trial.as_str().unwrap()).join("summary.json"))
+            .unwrap();
+    }
+    fs::rename(workspace.path("runs/tiny"), workspace.path("gone")).unwrap();
+    assert_eq!(run(&[]), expected);
+    assert_eq!(run(&["--fresh"]), expected);
+}
+
+/// The file `bytes` with `found` changed in its metadata, where it is first.
+fn with_metadata(bytes: &[u8], found: &str, changed: &str) -> Vec<u8> {
+    let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
+    let mut entries = header.metadata().clone().unwrap();
+    let metadata = entries.get_mut("vitslim").unwrap();
+    assert!(metadata.contains(found), "{found} is not in {metadata}");
+    *metadata = metadata.replacen(found, changed, 1);
+    safetensors::serialize(SafeTensors::deserialize(bytes).unwrap().tensors(), Some(entries)).unwrap()
+}
+
+#[test]
+fn a_file_that_claims_too_much_is_no_start() {
+    let workspace = workspace();
+    let file = workspace.write("again.ron", AGAIN);
+    exported(&workspace, FIRST, "first.safetensors");
+    let bytes = fs::read(workspace.path("first.safetensors")).unwrap();
+    let too_large = "the dense network of its metadata";
+    for (found, changed, told) in [
+        (r#""dim":16"#, r#""dim":24000000000"#, too_large),
+        (r#""dim":16"#, r#""dim":18446744073709551600"#, too_large),
+        (r#""depth":2"#, r#""depth":100000"#, too_large),
+        (r#""classes":10"#, r#""classes":300000000"#, too_large),
+        (r#""image_size":8"#, r#""image_size":160000"#, too_large),
+        (r#""mlp_ratio":2.0"#, r#""mlp_ratio":400000.0"#, too_large),
+        (r#""patch_size":4"#, r#""patch_size":0"#, too_large),
+        (r#""of":["#, r#""of":[18446744073709551615,18446744073709551615,"#, "where the network has"),
+    ] {
+        fs::write(workspace.path("hostile.safetensors"), with_metadata(&bytes, found, changed)).unwrap();
+        let set = "model.pretrained=\"hostile.safetensors\"";
+        let output = workspace.vitslim(&["check", file.to_str().unwrap(), "--set", set]);
+        let printed = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{changed}: {printed}");
+        assert!(printed.contains(&bare(told)) && !printed.contains("panicked"), "{changed}: {printed}");
+    }
+}
+
+#[test]
 fn what_cannot_be_a_start_is_told_before_anything_is_trained() {
     let workspace = workspace();
     let file = workspace.write("again.ron", AGAIN);
+    // One that was stopped in pretraining, and one that has none.
+    let tiny = workspace.path("tiny.ron");
+    let args = ["run", tiny.to_str().unwrap(), "--set", "name=\"short\"", "--set", "pretrain.epochs=200"];
+    let mut command = workspace.command(VITSLIM, &args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_epochs(&workspace.path("runs/short/seed=3"), 1, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fs::create_dir_all(workspace.path("runs/bare/seed=1")).unwrap();
+    let bare_experiment: Vec<&str> = TINY.lines().filter(|line| !line.contains("pretrain:")).collect();
+    workspace.write("runs/bare/seed=1/experiment.ron", &bare_experiment.join("\n"));
     fs::create_dir_all(workspace.path("runs/stopped/seed=1/subnets/a")).unwrap();
     fs::copy(
         workspace.path("runs/tiny/seed=3/experiment.ron"),
@@ -239,7 +349,18 @@ fn what_cannot_be_a_start_is_told_before_anything_is_trained() {
             "is not the folder of a run: there is no `experiment.ron` in it",
         ),
         ("model.pretrained=\"runs/stopped/seed=1/a\"".to_owned(), "this sub-network is not finished"),
-        ("model.pretrained=\"runs/stopped/seed=1\"".to_owned(), "has no sub-network yet"),
+        (
+            "model.pretrained=\"runs/short/seed=3\"".to_owned(),
+            "the dense network of the run in `runs/short/seed=3` is not trained: its pretraining is not complete",
+        ),
+        (
+            "model.pretrained=\"runs/bare/seed=1\"".to_owned(),
+            "the dense network of the run in `runs/bare/seed=1` is not trained: its experiment has no pretraining",
+        ),
+        (
+            "model.pretrained=\"runs/tiny/seed=3/subnets/share-0.1/model.safetensors\"".to_owned(),
+            "name the sub-network: `runs/tiny/seed=3/share-0.1`",
+        ),
         (
             "model.pretrained=\"runs/lost/seed=1/share-0.5\"".to_owned(),
             "`runs/lost/seed=1/share-0.5` does not exist",
@@ -251,6 +372,11 @@ fn what_cannot_be_a_start_is_told_before_anything_is_trained() {
         (
             "model.config=(depth: 3)".to_owned(),
             "`depth` is 3, but the network in `runs/tiny/seed=3/share-0.5-0.5-0.7` has 2",
+        ),
+        // What is as by default is not written.
+        (
+            "model.config=(global_pool: Avg, fc_norm: false)".to_owned(),
+            "`fc_norm` is false, but the network in `runs/tiny/seed=3/share-0.5-0.5-0.7` has its default",
         ),
         (
             "model.preset=\"deit_tiny_patch16_224\"".to_owned(),
@@ -284,6 +410,15 @@ fn what_cannot_be_a_start_is_told_before_anything_is_trained() {
         let args: Vec<&str> = ["check", file.to_str().unwrap()].into_iter().chain(sets).collect();
         let output = workspace.vitslim(&args);
         assert!(output.status.success(), "{}{}", said(&output), String::from_utf8_lossy(&output.stdout));
+    }
+    // Images are normalised as they were only if that is said.
+    let normalised =
+        "its images were normalised by other mean and std than these are: `normalise: Given(mean: [";
+    for (data, is_told) in [(random("image_size: 8, channels: 1"), true), ("data=Digits".to_owned(), false)] {
+        let args = ["check", file.to_str().unwrap(), "--set", "seed=3", "--set", &data];
+        let printed = printed(&workspace.vitslim(&args));
+        assert_eq!(printed.contains(&bare(normalised)), is_told, "{printed}");
+        assert!(!printed.contains("ImageNet"), "{printed}");
     }
     let output = workspace.vitslim(&["plan", "--no-times", file.to_str().unwrap()]);
     let told = format!("dense starts as {FIRST}: sizes and shares are of that");

@@ -9,7 +9,7 @@ use crate::experiment::Document;
 use crate::export::Format;
 use crate::run::Target;
 use crate::terminal::say;
-use crate::whole_file::write_whole;
+use crate::whole_file::{remove, write_whole};
 
 /// Writes a network of a run for another program: ONNX, safetensors, or PyTorch.
 #[derive(Debug, Args)]
@@ -50,6 +50,9 @@ enum WriteError {
     #[error("cannot write `{}`", .path.display())]
     #[diagnostic(help("choose a folder that you can write to, on a disk with space"))]
     Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot remove `{}`, which belongs to the network that was replaced", .path.display())]
+    #[diagnostic(help("remove it yourself"))]
+    Remove { path: PathBuf, source: std::io::Error },
 }
 
 /// Exports the network in `args`.
@@ -65,6 +68,12 @@ pub fn export(registry: &Registry, args: &ExportArgs) -> miette::Result<()> {
         return Err(WriteError::Exists(path.clone()).into());
     }
     files.iter().try_for_each(|(path, bytes)| write(path, bytes))?;
+    // Of the network that was replaced.
+    let beside =
+        args.to.beside(&args.out).filter(|beside| args.force && files.iter().all(|(path, _)| path != beside));
+    if let Some(path) = beside {
+        remove(&path).map_err(|source| WriteError::Remove { path: path.clone(), source })?;
+    }
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub(in crate::cli) fn run_sweep(
     let plan = SweepPlan {
         name: trials.name().to_owned(),
         device: None,
-        trials: registry.plan(trials, &mut Planning::quiet(args.quiet))?,
+        trials: registry.plan(trials, &mut Planning::of_runs_in(&args.out, args.quiet))?,
     };
     check_devices(args, trials)?;
     let folder = args.out.join(trials.name());
