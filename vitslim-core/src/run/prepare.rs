@@ -43,13 +43,16 @@ pub struct Prepared<A: Architecture> {
     pub budgets: Vec<PreparedBudget>,
 }
 
+/// The dimensions of the network that a run starts from, and what it keeps of the dense one if another run left it.
+type Begun = (Vec<Dimension>, Option<Plan>);
+
 /// What was read for other trials of a sweep, most of which share data and network.
 #[derive(Default)]
 pub(crate) struct Known {
     /// Data by how the experiment writes them. If the seed splits them, this is the split of the first trial.
     data: HashMap<String, Result<Dataset, ExperimentErrors>>,
     /// Dimensions by architecture, configuration and the network that is started from, and what that keeps of the dense one.
-    dimensions: HashMap<String, (Vec<Dimension>, Option<Plan>)>,
+    dimensions: HashMap<String, Begun>,
     /// What was opened to start from, by how the experiment writes it.
     pretrained: HashMap<String, Result<Option<Pretrained>, ExperimentErrors>>,
     /// What became of weights, by those, the configuration and the search.
@@ -84,13 +87,13 @@ impl Known {
         trial: &Trial,
         config: &A::Config,
         pretrained: Option<&Pretrained>,
-    ) -> Result<(Vec<Dimension>, Option<Plan>, Option<A>), PrepareError> {
+    ) -> Result<(Begun, Option<A>), PrepareError> {
         let written = ron::to_string(config).map_err(|error| PrepareError::Config(error.to_string()))?;
         let left = pretrained.filter(|pretrained| pretrained.left().is_some());
         let sha256 = left.map_or("", |pretrained| &pretrained.sha256);
         let written = format!("{}{written}{sha256}", std::any::type_name::<A>());
-        if let Some((dimensions, start)) = self.dimensions.get(&written) {
-            return Ok((dimensions.clone(), start.clone(), None));
+        if let Some(begun) = self.dimensions.get(&written) {
+            return Ok((begun.clone(), None));
         }
         let dense = made::<A>(trial, config)?;
         Parameter::are_apart(&dense)?;
@@ -102,8 +105,9 @@ impl Known {
             (model, start) = cut?;
             dimensions = described(&model)??;
         }
-        self.dimensions.insert(written, (dimensions.clone(), start.clone()));
-        Ok((dimensions, start, Some(model)))
+        let begun = (dimensions, start);
+        self.dimensions.insert(written, begun.clone());
+        Ok((begun, Some(model)))
     }
 
     /// What `trial` starts from; `None` if its weights are random.
@@ -346,7 +350,7 @@ impl<A: Architecture> Network<A> {
     ) -> Result<Option<Self>, PrepareError> {
         let left = pretrained.and_then(Pretrained::left);
         let Some(config) = config::<A>(&trial.document, facts, left)? else { return Ok(None) };
-        let (dimensions, start, dense) = known.dimensions::<A>(trial, &config, pretrained)?;
+        let ((dimensions, start), dense) = known.dimensions::<A>(trial, &config, pretrained)?;
         let mut found = Vec::new();
         let (searched, budgets) = keys(trial, &dimensions, &mut found);
         ExperimentErrors::check(found)?;
