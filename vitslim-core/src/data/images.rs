@@ -29,7 +29,7 @@ pub(super) enum Pixels {
     /// In memory: images one after another, each `[channels, height, width]`.
     Memory(Vec<u8>),
     /// One file per image, read on demand.
-    Files(ImageFiles),
+    Files(Box<ImageFiles>),
 }
 
 /// What was counted in some images.

@@ -234,7 +234,7 @@ fn images(found: Found, folder: &ImageFolder) -> Images {
         digests: OnceLock::new(),
     };
     let shape = ImageShape { channels: 3, size: crop.size };
-    Images { shape, white: 255, labels: found.labels, pixels: Pixels::Files(files) }
+    Images { shape, white: 255, labels: found.labels, pixels: Pixels::Files(Box::new(files)) }
 }
 
 fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {
