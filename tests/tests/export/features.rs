@@ -68,6 +68,28 @@ fn vit() -> VitConfig {
     }
 }
 
+pub(super) fn swin() -> SwinConfig {
+    SwinConfig {
+        image_size: 32,
+        classes: 3,
+        dim: 12,
+        depths: vec![2, 2],
+        heads: vec![2, 3],
+        window: 4,
+        ..SwinConfig::default()
+    }
+}
+
+pub(super) fn convnext() -> ConvNextConfig {
+    ConvNextConfig {
+        image_size: 32,
+        classes: 3,
+        dims: vec![8, 12],
+        depths: vec![2, 1],
+        ..ConvNextConfig::default()
+    }
+}
+
 /// A network of `config` and a plan that cuts about half of it.
 fn made<A: Architecture>(config: &A::Config) -> (A, Plan) {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
@@ -81,7 +103,7 @@ fn metadata(weights: &[u8]) -> Value {
     serde_json::from_str(&header.metadata().as_ref().unwrap()["vitslim"]).unwrap()
 }
 
-fn parallel() -> ParallelConfig {
+pub(super) fn parallel() -> ParallelConfig {
     ParallelConfig {
         image_size: 32,
         classes: 3,
@@ -128,16 +150,7 @@ fn outputs_say_which_tokens_and_units_of_the_dense_network_they_have() {
     assert_eq!(found["norm_pre"]["shape"][1], 17);
     assert!(found["norm_pre"]["tokens"].is_null() && found["blocks.0"]["tokens"].is_object(), "{found}");
 
-    let config = SwinConfig {
-        image_size: 32,
-        classes: 3,
-        dim: 12,
-        depths: vec![2, 2],
-        heads: vec![2, 3],
-        window: 4,
-        ..SwinConfig::default()
-    };
-    let (found, plan) = described::<Swin>(&config, &["layers.0", "layers.1"]);
+    let (found, plan) = described::<Swin>(&swin(), &["layers.0", "layers.1"]);
     for (stage, (patches, of)) in [(64, 12), (16, 24)].into_iter().enumerate() {
         let dimension = format!("layers.{stage}.width");
         let keep = &plan.get(&dimension).unwrap().keep;
@@ -146,14 +159,7 @@ fn outputs_say_which_tokens_and_units_of_the_dense_network_they_have() {
         assert_eq!(found[format!("layers.{stage}")], expected);
     }
 
-    let config = ConvNextConfig {
-        image_size: 32,
-        classes: 3,
-        dims: vec![8, 12],
-        depths: vec![2, 1],
-        ..ConvNextConfig::default()
-    };
-    let (found, plan) = described::<ConvNext>(&config, &["stages.1"]);
+    let (found, plan) = described::<ConvNext>(&convnext(), &["stages.1"]);
     let keep = &plan.get("stages.1.width").unwrap().keep;
     let units = json!({ "dimension": "stages.1.width", "of": 12, "keep": keep });
     assert_eq!(found, json!({ "stages.1": { "shape": ["batch", 4, 4, keep.len()], "units": units } }));

@@ -21,9 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use vitslim_core::data::ImageShape;
 use vitslim_core::export::{OnnxSetting, to_onnx, to_pytorch};
-use vitslim_core::models::{
-    Architecture, ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
-};
+use vitslim_core::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
 use vitslim_core::slim::{Dimension, Plan, describe};
 
 const IMAGE: ImageShape = ImageShape { channels: 3, size: 32 };
@@ -185,34 +183,11 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let one_colour = VitConfig { qkv_bias: false, ..vit.clone() };
     let distilled = Written::<DistilledVit> { folder, inside: |_, _| Vec::new() };
     distilled.write_both("deit_distilled", &one_colour);
-    let swin = SwinConfig {
-        image_size: 32,
-        classes: 3,
-        dim: 12,
-        depths: vec![2, 2],
-        heads: vec![2, 3],
-        window: 4,
-        ..SwinConfig::default()
-    };
-    Written::<Swin> { folder, inside: features::of_swin }.write_both("swin", &swin);
-    let convnext = ConvNextConfig {
-        image_size: 32,
-        classes: 3,
-        dims: vec![8, 12],
-        depths: vec![2, 1],
-        ..ConvNextConfig::default()
-    };
-    Written::<ConvNext> { folder, inside: features::of_convnext }.write_both("convnext", &convnext);
-    let own = config::ParallelConfig {
-        image_size: 32,
-        classes: 3,
-        patch_size: 8,
-        dim: 24,
-        depth: 2,
-        hidden: 20,
-        ..Default::default()
-    };
-    Written::<net::ParallelNet> { folder, inside: |_, _| Vec::new() }.write_both("parallel", &own);
+    Written::<Swin> { folder, inside: features::of_swin }.write_both("swin", &features::swin());
+    Written::<ConvNext> { folder, inside: features::of_convnext }
+        .write_both("convnext", &features::convnext());
+    Written::<net::ParallelNet> { folder, inside: |_, _| Vec::new() }
+        .write_both("parallel", &features::parallel());
     Written::<layers::Layers> { folder, inside: layers::Layers::inside }.write_both("layers", &vit);
 
     let Some(python) = python() else {

@@ -57,7 +57,7 @@ fn target(batch: &Batch, classes: usize, threshold: Option<f64>) -> Tensor<2> {
         None => own,
     };
     match threshold {
-        Some(least) => target.greater_elem(least).float(),
+        Some(share) => target.greater_elem(share).float(),
         None => target,
     }
 }

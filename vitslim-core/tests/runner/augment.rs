@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::data::{write_folder, write_idx};
+use super::data::{write_idx, write_idx_and_folder};
 use super::resume::metrics;
 use super::workspace::{TINY, Workspace, keeping_all, repeatable, said};
 
@@ -17,10 +17,7 @@ fn experiment(data: &str) -> String {
 #[test]
 fn recipes_end_with_the_same_numbers_for_any_threads_and_after_an_interruption() {
     let workspace = Workspace::new();
-    write_idx(&workspace.path(""), "train", 80);
-    write_idx(&workspace.path(""), "t10k", 20);
-    write_folder(&workspace.path(""), "train", 20, "png");
-    write_folder(&workspace.path(""), "val", 5, "png");
+    write_idx_and_folder(&workspace.path(""));
     for (name, data) in [
         ("idx", "Idx(path: \".\", classes: 2, augment: DeiT(color_jitter: 0.3))"),
         ("folder", "ImageFolder(path: \".\", image_size: 8, augment: DeiT3(erasing: 0.5))"),

@@ -38,6 +38,14 @@ pub fn write_folder(folder: &Path, part: &str, images: u8, extension: &str) {
     }
 }
 
+/// Small data of both kinds.
+pub fn write_idx_and_folder(folder: &Path) {
+    write_idx(folder, "train", 80);
+    write_idx(folder, "t10k", 20);
+    write_folder(folder, "train", 20, "png");
+    write_folder(folder, "val", 5, "png");
+}
+
 pub const SHORT: [&str; 6] =
     ["--set", "pretrain.epochs=1", "--set", "search.epochs=1", "--set", "pretrain.batch=31"];
 
@@ -168,10 +176,7 @@ fn tensors(file: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn the_number_of_loader_threads_changes_nothing() {
     let workspace = Workspace::new();
-    write_idx(&workspace.path(""), "train", 80);
-    write_idx(&workspace.path(""), "t10k", 20);
-    write_folder(&workspace.path(""), "train", 20, "png");
-    write_folder(&workspace.path(""), "val", 5, "png");
+    write_idx_and_folder(&workspace.path(""));
     for (name, data) in [
         ("idx", "Idx(path: \".\", classes: 2, augment: (crop_padding: 1, flip: true))"),
         ("folder", "ImageFolder(path: \".\", image_size: 8, augment: (crop_padding: 2, flip: true))"),

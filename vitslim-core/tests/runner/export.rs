@@ -79,6 +79,10 @@ fn a_network_in_a_file_by_itself_is_that_of_the_run() {
     let beside = workspace.write("first.onnx.data", "weights");
     let forced = workspace.vitslim(&[&to(RUN, "first.onnx")[..], &["--force"]].concat());
     assert!(forced.status.success() && !beside.exists(), "{}", said(&forced));
+    // Where there was no network, such a file is of something else.
+    let other = workspace.write("new.onnx.data", "notes");
+    let forced = workspace.vitslim(&[&to(RUN, "new.onnx")[..], &["--force"]].concat());
+    assert!(forced.status.success() && other.exists(), "{}", said(&forced));
     let no_module = ["export", RUN, "--to", "pytorch", "--out", "a-b.py"];
     assert_refused(&workspace, &no_module, &["Python cannot import `a-b.py`", "ends in `.py`"]);
     assert!(!workspace.path("a-b.py").exists() && !workspace.path("a-b.safetensors").exists());

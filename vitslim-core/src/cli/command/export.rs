@@ -67,10 +67,11 @@ pub fn export(registry: &Registry, args: &ExportArgs) -> miette::Result<()> {
     if let Some((path, _)) = there {
         return Err(WriteError::Exists(path.clone()).into());
     }
+    let replaces = args.out.symlink_metadata().is_ok();
     files.iter().try_for_each(|(path, bytes)| write(path, bytes))?;
-    // Of the network that was replaced.
+    // Of the network that was replaced. Without one, the file is somebody else's.
     let beside =
-        args.to.beside(&args.out).filter(|beside| args.force && files.iter().all(|(path, _)| path != beside));
+        args.to.beside(&args.out).filter(|beside| replaces && files.iter().all(|(path, _)| path != beside));
     if let Some(path) = beside {
         remove(&path).map_err(|source| WriteError::Remove { path: path.clone(), source })?;
     }
