@@ -14,6 +14,7 @@ mod export;
 #[cfg(target_os = "linux")]
 mod file_systems;
 mod identity;
+mod imagenet;
 mod language;
 mod losses;
 #[cfg(target_os = "linux")]

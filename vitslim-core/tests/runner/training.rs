@@ -5,7 +5,8 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::workspace::{TINY, Workspace, json, said};
+use super::resume::metrics;
+use super::workspace::{TINY, Workspace, json, repeatable, said};
 
 /// Without dropout, so that steps depend on nothing that is drawn.
 fn plain() -> String {
@@ -62,6 +63,21 @@ fn a_batch_in_parts_trains_as_the_whole_batch_does() {
         let furthest = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(furthest < 1e-3, "{name}: {furthest}");
     }
+}
+
+/// Dropout included.
+#[test]
+fn checkpointing_changes_no_number() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let run = |out: &str, more: &[&str]| {
+        let summary = workspace.run(&file, &[&sets(more)[..], &["--out", out]].concat());
+        let folder = workspace.path(out);
+        let subnet = tensors(&folder, "subnets/share-0.1/model.safetensors");
+        (repeatable(summary), metrics(&folder.join("tiny/seed=3")), subnet)
+    };
+    let all = ["pretrain.checkpointing=true", "search.checkpointing=true", "retrain.checkpointing=true"];
+    assert!(run("kept", &[]) == run("again", &all));
 }
 
 #[test]

@@ -30,6 +30,7 @@ impl Search {
             epochs: self.epochs,
             batch: self.batch,
             accumulate: self.accumulate,
+            checkpointing: self.checkpointing,
             optimizer: self.optimizer.clone(),
             schedule: self.schedule.clone(),
             layer_decay: self.layer_decay,

@@ -1,0 +1,132 @@
+//! The experiments of `experiments/imagenet` are checked, planned and run as they are, but for an epoch of each stage, a small network
+//! and a few images in the layout of ImageNet.
+
+use std::path::{Path, PathBuf};
+
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use vitslim_core::models::{Architecture, Swin, SwinConfig, Vit, VitConfig};
+
+use super::data::write_folder;
+use super::workspace::{Workspace, said};
+
+fn experiment(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/imagenet").join(format!("{name}.ron"))
+}
+
+/// A workspace with a few images of two classes in each of `folders`.
+fn workspace(folders: &[&str]) -> Workspace {
+    let workspace = Workspace::new();
+    for folder in folders {
+        write_folder(&workspace.path(folder), "train", 10, "JPEG");
+        write_folder(&workspace.path(folder), "val", 3, "JPEG");
+    }
+    workspace
+}
+
+const VIT: &str = "model.config=(patch_size: 56, dim: 24, depth: 2, heads: 2)";
+const SWIN: &str = "model.config=(patch_size: 28, dim: 12, depths: [1, 2], heads: [1, 2], window: 4)";
+
+/// Writes trained weights of a network as small as `VIT`, with the names of DeiT.
+fn trained_vit(workspace: &Workspace, file: &str) {
+    let config =
+        VitConfig { patch_size: 56, dim: 24, depth: 2, heads: 2, classes: 2, ..VitConfig::default() };
+    save(&Vit::init(&config, &Device::flex()).unwrap(), workspace, file);
+}
+
+/// Those of a network as small as `SWIN`.
+fn trained_swin(workspace: &Workspace, file: &str) {
+    let config = SwinConfig {
+        patch_size: 28,
+        dim: 12,
+        depths: vec![1, 2],
+        heads: vec![1, 2],
+        window: 4,
+        classes: 2,
+        ..SwinConfig::default()
+    };
+    save(&Swin::init(&config, &Device::flex()).unwrap(), workspace, file);
+}
+
+fn save<M: ModuleSnapshot>(model: &M, workspace: &Workspace, file: &str) {
+    // The content decides what the file is. burn would change the ending.
+    let store = SafetensorsStore::from_file(workspace.path("weights.safetensors"));
+    model.save_into(&mut store.with_to_adapter(BurnToPyTorchAdapter)).unwrap();
+    std::fs::rename(workspace.path("weights.safetensors"), workspace.path(file)).unwrap();
+}
+
+/// Stages of an epoch of a few steps.
+fn short(stages: &[&str]) -> Vec<String> {
+    let sets = ["epochs=1", "batch=6", "accumulate=2"];
+    stages.iter().flat_map(|stage| sets.map(|set| format!("{stage}.{set}"))).collect()
+}
+
+/// Checks, plans and runs the experiment `name`.
+#[track_caller]
+fn try_out(workspace: &Workspace, name: &str, sets: &[String]) {
+    let file = experiment(name);
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set.as_str()]).collect();
+    for command in ["check", "plan"] {
+        let output = workspace.vitslim(&[&[command, file.to_str().unwrap()], &sets[..]].concat());
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{command} {name}: {printed}{}", said(&output));
+        assert!(command != "check" || printed.contains("fit to be run"), "{name}: {printed}");
+    }
+    let summary = workspace.run(&file, &[&sets[..], &["--quiet"]].concat());
+    let retrained = summary["subnets"].as_array().unwrap().iter();
+    assert!(retrained.clone().count() > 0, "{name}: {summary}");
+    for subnet in retrained {
+        let trained = if name.contains("transfer") { "top1" } else { "top1_retrained" };
+        assert!(subnet[trained].is_number(), "{name}: {subnet}");
+    }
+}
+
+/// What is changed to run an experiment that searches on ImageNet.
+fn searched(config: &str) -> Vec<String> {
+    let mut sets = short(&["search", "retrain"]);
+    // One of a hundred images is held out, of the few here a fifth.
+    sets.extend([config, "data.held_out=0.2", "retrain.schedule.warmup_epochs=1"].map(str::to_owned));
+    sets
+}
+
+#[test]
+fn deit_small_is_searched_and_what_it_leaves_is_transferred() {
+    let workspace = workspace(&["imagenet", "cifar_100", "flowers", "cars"]);
+    trained_vit(&workspace, "deit_small_patch16_224-cd65a155.pth");
+    try_out(&workspace, "deit_small_vit_slim", &searched(VIT));
+    let mut sets = short(&["pretrain", "search"]);
+    sets.push("pretrain.schedule.warmup_epochs=1".to_owned());
+    for name in ["cifar_100", "flowers", "cars"] {
+        try_out(&workspace, &format!("transfer/{name}"), &sets);
+    }
+}
+
+#[test]
+fn deit_of_other_sizes_and_swin_are_searched() {
+    let workspace = workspace(&["imagenet"]);
+    trained_vit(&workspace, "deit_tiny_patch16_224-a1311bcf.pth");
+    trained_vit(&workspace, "deit_base_patch16_224-b5f2ef4d.pth");
+    trained_swin(&workspace, "swin_tiny_patch4_window7_224.pth");
+    for (name, config) in [("deit_tiny", VIT), ("deit_base", VIT), ("swin_tiny", SWIN)] {
+        try_out(&workspace, name, &searched(config));
+    }
+}
+
+/// With the networks that they name.
+#[test]
+fn the_networks_that_they_name_have_the_published_numbers_of_parameters() {
+    let workspace = workspace(&["imagenet"]);
+    // Two classes instead of a thousand.
+    for (name, millions) in
+        [("deit_tiny", "5.53 M"), ("deit_small_vit_slim", "21.7 M"), ("swin_tiny", "27.5 M")]
+    {
+        let file = experiment(name);
+        let sets = ["model.pretrained=None", "data.held_out=0.2"];
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        let args = [&["plan", "--no-times", file.to_str().unwrap()], &sets[..]].concat();
+        let output = workspace.vitslim(&args);
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{name}: {}", said(&output));
+        assert!(printed.contains(millions), "{name}: {printed}");
+    }
+}
