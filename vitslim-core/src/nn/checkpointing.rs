@@ -190,7 +190,8 @@ impl Pass for Second {
         self.gradients.push(Box::new(move |gradients| {
             let gradient = of_leaf.grad_remove(gradients);
             // An operation has to be given a gradient. A parameter that the block does not read has none.
-            let gradient = gradient.or_else(|| (kind == Kind::Computed).then(|| of_leaf.inner().zeros_like()));
+            let gradient =
+                gradient.or_else(|| (kind == Kind::Computed).then(|| of_leaf.inner().zeros_like()));
             gradient.map(Tensor::into_dispatch)
         }));
         leaf

@@ -8,7 +8,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{
-    Autodiff, Backend, BackendTensor, Dispatch, DispatchKindConversion, DispatchTensor, Flex, backend_extension,
+    Autodiff, Backend, BackendTensor, Dispatch, DispatchKindConversion, DispatchTensor, Flex,
+    backend_extension,
 };
 use burn::tensor::Tensor;
 
@@ -68,11 +69,19 @@ where
         let of_inputs = rule(DispatchTensor::from_backend(BackendTensor::<B>::Float(gradient)));
         for (parent, gradient) in ops.parents.into_iter().zip(of_inputs) {
             if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                let gradient = <DispatchTensor as DispatchKindConversion<B>>::try_into_backend(gradient);
-                gradients.register::<B>(parent.id, gradient.expect("a gradient is on the device of the output").float());
+                gradients.register::<B>(parent.id, on_device(gradient));
             }
         }
     }
+}
+
+/// The tensor of a device's backend `B`.
+fn on_device<B: Backend>(tensor: DispatchTensor) -> FloatTensor<B>
+where
+    DispatchTensor: DispatchKindConversion<B>,
+{
+    let tensor = <DispatchTensor as DispatchKindConversion<B>>::try_into_backend(tensor);
+    tensor.expect("gradients are on the device of the output").float()
 }
 
 impl<B: Backend, C: CheckpointStrategy> WithGradient for Autodiff<B, C>

@@ -124,7 +124,8 @@ fn the_networks_that_they_name_are_as_large_as_the_published_ones() {
         sets.extend(others.map(str::to_owned));
         let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
         let file = experiment(name);
-        let args: Vec<&str> = ["plan", "--no-times", file.to_str().unwrap()].into_iter().chain(sets).collect();
+        let args: Vec<&str> =
+            ["plan", "--no-times", file.to_str().unwrap()].into_iter().chain(sets).collect();
         let output = workspace.vitslim(&args);
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{name}: {}", said(&output));
