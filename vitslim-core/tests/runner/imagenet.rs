@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, SafetensorsStore};
 use burn::tensor::Device;
+use serde_json::Value;
 use vitslim_core::models::{Architecture, Swin, SwinConfig, Vit, VitConfig};
 
 use super::data::write_folder;
@@ -61,9 +62,9 @@ fn short(stages: &[&str]) -> Vec<String> {
     stages.iter().flat_map(|stage| sets.map(|set| format!("{stage}.{set}"))).collect()
 }
 
-/// Checks, plans and runs the experiment `name`.
+/// Checks, plans and runs the experiment `name`. Returns its summary.
 #[track_caller]
-fn try_out(workspace: &Workspace, name: &str, sets: &[String]) {
+fn try_out(workspace: &Workspace, name: &str, sets: &[String]) -> Value {
     let file = experiment(name);
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set.as_str()]).collect();
     for command in ["check", "plan"] {
@@ -72,13 +73,7 @@ fn try_out(workspace: &Workspace, name: &str, sets: &[String]) {
         assert!(output.status.success(), "{command} {name}: {printed}{}", said(&output));
         assert!(command != "check" || printed.contains("fit to be run"), "{name}: {printed}");
     }
-    let summary = workspace.run(&file, &[&sets[..], &["--quiet"]].concat());
-    let retrained = summary["subnets"].as_array().unwrap().iter();
-    assert!(retrained.clone().count() > 0, "{name}: {summary}");
-    for subnet in retrained {
-        let trained = if name.contains("transfer") { "top1" } else { "top1_retrained" };
-        assert!(subnet[trained].is_number(), "{name}: {subnet}");
-    }
+    workspace.run(&file, &[&sets[..], &["--quiet"]].concat())
 }
 
 /// What is changed to run an experiment that searches on ImageNet.
@@ -89,15 +84,26 @@ fn searched(config: &str) -> Vec<String> {
     sets
 }
 
+/// Checks that all sub-networks of a run were retrained, and how many there are.
+#[track_caller]
+fn assert_retrained(summary: &Value, count: usize) {
+    let subnets = summary["subnets"].as_array().unwrap();
+    assert_eq!(subnets.len(), count, "{summary}");
+    assert!(subnets.iter().all(|subnet| subnet["top1_retrained"].is_number()), "{summary}");
+}
+
 #[test]
 fn deit_small_is_searched_and_what_it_leaves_is_transferred() {
     let workspace = workspace(&["imagenet", "cifar_100", "flowers", "cars"]);
     trained_vit(&workspace, "deit_small_patch16_224-cd65a155.pth");
-    try_out(&workspace, "deit_small_vit_slim", &searched(VIT));
+    let summary = try_out(&workspace, "deit_small_vit_slim", &searched(VIT));
+    assert_retrained(&summary, 5);
+    let slim = &summary["subnets"][4]["params"];
     let mut sets = short(&["pretrain", "search"]);
     sets.push("pretrain.schedule.warmup_epochs=1".to_owned());
     for name in ["cifar_100", "flowers", "cars"] {
-        try_out(&workspace, &format!("transfer/{name}"), &sets);
+        let transferred = try_out(&workspace, &format!("transfer/{name}"), &sets);
+        assert_eq!(transferred["dense"]["params"], *slim, "{name}");
     }
 }
 
@@ -107,9 +113,13 @@ fn deit_of_other_sizes_and_swin_are_searched() {
     trained_vit(&workspace, "deit_tiny_patch16_224-a1311bcf.pth");
     trained_vit(&workspace, "deit_base_patch16_224-b5f2ef4d.pth");
     trained_swin(&workspace, "swin_tiny_patch4_window7_224.pth");
-    for (name, config) in [("deit_tiny", VIT), ("deit_base", VIT), ("swin_tiny", SWIN)] {
-        try_out(&workspace, name, &searched(config));
+    // They have the budgets of DeiT-Small.
+    let half = r#"budgets=[Share({ "head_dim": 0.5, "hidden": 0.5, "tokens": 0.5 })]"#;
+    for name in ["deit_tiny", "deit_base"] {
+        let sets = [searched(VIT), vec![half.to_owned()]].concat();
+        assert_retrained(&try_out(&workspace, name, &sets), 1);
     }
+    assert_retrained(&try_out(&workspace, "swin_tiny", &searched(SWIN)), 5);
 }
 
 #[test]
@@ -118,12 +128,11 @@ fn the_networks_that_they_name_are_as_large_as_the_published_ones() {
     for (name, millions) in
         [("deit_tiny", "5.72 M"), ("deit_small_vit_slim", "22.1 M"), ("swin_tiny", "28.3 M")]
     {
-        let mut sets = short(&["search", "retrain"]);
+        let (file, mut sets) = (experiment(name), short(&["search", "retrain"]));
         let made_up = "data=Random(image_size: 224, channels: 3, classes: 1000, images: 20)";
         let others = ["retrain.schedule.warmup_epochs=1", "model.pretrained=None", made_up];
         sets.extend(others.map(str::to_owned));
         let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
-        let file = experiment(name);
         let args: Vec<&str> =
             ["plan", "--no-times", file.to_str().unwrap()].into_iter().chain(sets).collect();
         let output = workspace.vitslim(&args);
