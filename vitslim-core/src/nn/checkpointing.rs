@@ -19,6 +19,7 @@ use crate::slim::{DimensionMapper, Scope, Slimmable, TokenGate};
 
 thread_local! {
     static IS_ON: Cell<bool> = const { Cell::new(false) };
+    static IS_CALLED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `forward`, usually a forward pass in training. If `on`, the blocks that it hands to [`checkpoint`] on this thread keep no
@@ -26,6 +27,13 @@ thread_local! {
 pub(crate) fn checkpointing<T>(on: bool, forward: impl FnOnce() -> T) -> T {
     let _before = Restore(IS_ON.replace(on));
     forward()
+}
+
+/// Runs `forward` as [`checkpointing`] does, and answers whether it hands any block to [`checkpoint`].
+pub(crate) fn has_checkpoints(forward: impl FnOnce()) -> bool {
+    IS_CALLED.set(false);
+    checkpointing(true, forward);
+    IS_CALLED.get()
 }
 
 /// Restores the previous setting, also when a forward pass panics.
@@ -75,6 +83,7 @@ pub fn checkpoint<M: Slimmable + 'static, const D: usize, const E: usize>(
     x: Tensor<D>,
     forward: impl Fn(&M, Tensor<D>) -> Tensor<E> + Send + 'static,
 ) -> Tensor<E> {
+    IS_CALLED.set(true);
     if !IS_ON.get() || !x.is_autodiff() || x.shape().num_elements() == 0 {
         return forward(block, x);
     }

@@ -34,7 +34,7 @@ mod with_gradient;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use checkpointing::checkpoint;
-pub(crate) use checkpointing::checkpointing;
+pub(crate) use checkpointing::{checkpointing, has_checkpoints};
 pub use conv1d::{Conv1d, Conv1dConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use drop_path::DropPath;
