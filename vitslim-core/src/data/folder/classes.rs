@@ -7,14 +7,12 @@ use super::scan::Found;
 
 /// Checks that `classes` names each folder of `train`, and nothing else.
 pub(super) fn check_named(classes: &[String], train: &Found) -> Result<(), DataError> {
-    let wrong = |reason: String| Err(DataError::setting(&["classes"], reason));
-    let mut named = HashSet::new();
-    if let Some(twice) = classes.iter().find(|class| !named.insert(*class)) {
-        return wrong(format!("names `{twice}` twice"));
-    }
     let folders: HashSet<&String> = train.classes.iter().collect();
     match classes.iter().find(|class| !folders.contains(class)) {
-        Some(class) => wrong(format!("names `{class}`, which is no folder of `{}`", train.root.display())),
+        Some(class) => {
+            let reason = format!("names `{class}`, which is no folder of `{}`", train.root.display());
+            Err(DataError::setting(&["classes"], reason))
+        }
         None => Ok(()),
     }
 }
