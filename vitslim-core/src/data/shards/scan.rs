@@ -82,6 +82,11 @@ pub(super) fn scan(path: &Path, progress: &Progress) -> Result<Content, DataErro
         allowance.set(u64::MAX);
         let mut entry = entry.map_err(|error| damaged(&last, &error))?;
         last = shown(Path::new(&*String::from_utf8_lossy(&entry.path_bytes())));
+        // Its size is not that of its bytes.
+        if is_sparse(&mut entry).map_err(unreadable)? {
+            let reason = format!("has the sparse file `{last}`: pack the shard again without `--sparse`");
+            return Err(DataError::file(path, reason));
+        }
         let start = entry.raw_file_position();
         let is_cut = start.checked_add(entry.size()).is_none_or(|end| end > length);
         if is_cut {
@@ -92,17 +97,14 @@ pub(super) fn scan(path: &Path, progress: &Progress) -> Result<Content, DataErro
             return Err(DataError::file(path, reason));
         }
         end = (start + entry.size()).next_multiple_of(BLOCK);
-        shard.add(&mut entry).map_err(|reason| match reason {
-            Flaw::Content(reason) => DataError::file(path, reason),
-            Flaw::Unreadable(error) => unreadable(error),
-        })?;
+        shard.add(&mut entry).map_err(|flaw| flaw.of(path))?;
         progress.add();
         allowance.set(MOST_BETWEEN);
     }
     if length < end + BLOCK {
         return Err(DataError::file(path, "has no end: the download was cut off"));
     }
-    shard.end_sample().map_err(|reason| DataError::file(path, reason))?;
+    shard.end_sample().map_err(|flaw| flaw.of(path))?;
     match shard.content.samples.is_empty() {
         true => Err(DataError::file(path, "has no samples").with_help("a sample is `KEY.jpg` (or `.png`, `.webp`) with `KEY.cls`, and a key ends at the first dot of a name")),
         false => Ok(shard.content),
@@ -124,7 +126,22 @@ fn no_tar(start: &[u8]) -> Option<&'static str> {
 enum Flaw {
     /// A sentence without its subject, which is the shard.
     Content(String),
+    /// The same of a sample that lacks a file.
+    Incomplete(String),
     Unreadable(Error),
+}
+
+impl Flaw {
+    /// The error that it is of the shard at `path`.
+    fn of(self, path: &Path) -> DataError {
+        match self {
+            Self::Content(reason) => DataError::file(path, reason),
+            Self::Incomplete(reason) => DataError::file(path, reason).with_help(
+                "the files of a sample lie one behind the other in a shard: `tar --sort=name` packs them so",
+            ),
+            Self::Unreadable(error) => DataError::file(path, format!("cannot be read: {error}")),
+        }
+    }
 }
 
 impl From<Error> for Flaw {
@@ -168,12 +185,6 @@ impl Shard {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             return Err(format!("has a file whose name is not UTF-8: `{}`", shown(Path::new(&name))).into());
         };
-        if is_sparse(entry)? {
-            let name = shown(Path::new(&name));
-            return Err(
-                format!("has the sparse file `{name}`: pack the shard again without `--sparse`").into()
-            );
-        }
         if !entry.header().entry_type().is_file() {
             return Ok(());
         }
@@ -186,7 +197,7 @@ impl Shard {
             let key = key.to_owned();
             if !self.keys.insert(key.clone()) {
                 let reason = format!("has files of the sample `{key}` in two places, `{name}` in the second");
-                return Err(reason.into());
+                return Err(Flaw::Incomplete(reason));
             }
             self.current = Some(Parts { key, ..Parts::default() });
         }
@@ -217,21 +228,21 @@ impl Shard {
     }
 
     /// Adds the sample whose files have come.
-    fn end_sample(&mut self) -> Result<(), String> {
+    fn end_sample(&mut self) -> Result<(), Flaw> {
         let Some(Parts { key, names, image, label, described }) = self.current.take() else { return Ok(()) };
         match (image, label.or(described)) {
             (Some(image), Some(label)) => self.content.samples.push(Sample { label, ..image }),
             (Some(image), None) => {
-                return Err(format!(
+                return Err(Flaw::Incomplete(format!(
                     "has no label of `{}`: neither `{key}.cls` nor a `label` in `{key}.json` says its class",
                     image.name
-                ));
+                )));
             }
             (None, Some(_)) if label.is_some() => {
                 let names = names.join("`, `");
-                return Err(format!(
+                return Err(Flaw::Incomplete(format!(
                     "has a label of the sample `{key}`, but no JPEG, PNG or WebP image; it has `{names}`"
-                ));
+                )));
             }
             (None, _) => self.leave_out(names),
         }

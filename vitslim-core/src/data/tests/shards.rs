@@ -326,7 +326,12 @@ fn each_damaged_shard_is_named_with_what_is_wrong() {
             Err(error) if !error.to_string().contains(expected) => {
                 unsaid.push(format!("{name}: expected `{expected}`, told: {error}"));
             }
-            Err(error) => assert_eq!(error.place(), ["path"]),
+            Err(error) => {
+                assert_eq!(error.place(), ["path"]);
+                let is_apart = ["no label", "no image", "a GIF", "a sample apart"].contains(name);
+                let help = error.advice().unwrap_or_default();
+                assert_eq!(help.contains("`tar --sort=name` packs them so"), is_apart, "{name}: {help}");
+            }
         }
     }
     assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
