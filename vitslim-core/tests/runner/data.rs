@@ -88,7 +88,7 @@ fn a_folder_of_images_runs_to_the_end() {
 }
 
 /// Packs what [`write_folder`] wrote for a `part` into shards in `to`, with so many samples in each.
-fn pack(folder: &Path, part: &str, to: &Path, in_a_shard: usize) {
+pub fn pack(folder: &Path, part: &str, to: &Path, in_a_shard: usize) {
     let mut samples = Vec::new();
     for (label, class) in ["down", "up"].into_iter().enumerate() {
         let images = std::fs::read_dir(folder.join(part).join(class)).unwrap();
