@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::DataError;
 use super::scan::Found;
+use crate::terminal::counted;
 
 /// Checks that `classes` names each folder of `train`, and nothing else.
 pub(super) fn check_named(classes: &[String], train: &Found) -> Result<(), DataError> {
@@ -15,6 +16,17 @@ pub(super) fn check_named(classes: &[String], train: &Found) -> Result<(), DataE
         }
         None => Ok(()),
     }
+}
+
+/// Checks that `train` has so many classes.
+pub(super) fn check_count(count: u32, train: &Found) -> Result<(), DataError> {
+    let found = train.classes.len();
+    if found == count as usize {
+        return Ok(());
+    }
+    let folders = counted(found, "folder of a class", "folders of classes");
+    let reason = format!("is {count}, but `{}` has {folders}", train.root.display());
+    Err(DataError::setting(&["classes"], reason))
 }
 
 /// `found` with the labels that its classes have in `classes`.

@@ -12,7 +12,7 @@ use super::files::check_folder;
 use super::images::Images;
 use super::source::Sources;
 use super::{DataError, Dataset, Normalisation, Preparation, Reading, SplitKind};
-use classes::{check_named, in_order, same_classes};
+use classes::{check_count, check_named, in_order, same_classes};
 use labels::labelled;
 use scan::{Found, find, scan};
 
@@ -21,7 +21,7 @@ use scan::{Found, find, scan};
 pub struct ImageFolder {
     /// The folder with `train/<class>/`, and with `val/<class>/` or `test/<class>/`.
     pub path: PathBuf,
-    /// The classes in the order of their labels, which have names; `None` sorts the folders of `train` by name.
+    /// The classes in the order of their labels; `None` and a number sort the folders of `train` by name, of which there must be so many.
     pub classes: Option<Classes>,
     /// A file with the class of each image of `val` or `test`, if that has no folders of classes.
     pub labels: Option<PathBuf>,
@@ -66,7 +66,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     check_folder(path)?;
     // Before all images are decoded.
     preparation.augment.check(settings.shape())?;
-    let classes = &names(folder)?;
+    let classes = &folder.names()?;
     if !path.join("train").is_dir() {
         return Err(not_laid_out(folder, "has no folder `train`"));
     }
@@ -80,6 +80,9 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         }
         None => train,
     };
+    if let Some(Classes::Count(count)) = folder.classes {
+        check_count(count, &train)?;
+    }
     let other = |name: &str| {
         let found = found(folder, name)?;
         match (labels, classes) {
@@ -135,7 +138,7 @@ pub fn image_folder_split(
     let found = find(&folder.path.join(name), folder.reading.quiet)?;
     let labels = folder.labels.as_ref().filter(|_| found.classes.is_empty());
     let found = if labels.is_none() { found.complete()? } else { found };
-    let found = match (labels, &names(folder)?) {
+    let found = match (labels, &folder.names()?) {
         (Some(labels), Some(classes)) => labelled(found, labels, classes)?,
         // Only the folders of `train` know them.
         (Some(_), None) if known.is_empty() => return Ok(None),
@@ -171,18 +174,11 @@ impl ImageFolder {
         let Self { image_size, resize, skip_at_most, named, ref reading, .. } = *self;
         FileSettings { image_size, resize, skip_at_most, named, reading }
     }
-}
 
-/// The names of the classes in their order, if that is given.
-fn names(folder: &ImageFolder) -> Result<Option<Vec<String>>, DataError> {
-    match &folder.classes {
-        None => Ok(None),
-        Some(Classes::Count(count)) => {
-            let reason = format!("is {count}, but the classes of a folder have names");
-            Err(DataError::setting(&["classes"], reason)
-                .with_help("list the names in their order, name a file that lists them, or leave it out"))
-        }
-        Some(classes) => classes.names().map(Some),
+    /// The names of the classes in their order, if that is given.
+    fn names(&self) -> Result<Option<Vec<String>>, DataError> {
+        let classes = self.classes.as_ref().filter(|classes| !matches!(classes, Classes::Count(_)));
+        classes.map(Classes::names).transpose()
     }
 }
 

@@ -96,5 +96,8 @@ fn each_mistake_is_told_at_the_setting() {
     assert!(told(Classes::File(files.path().to_owned())).contains("it is a folder, not a file"));
     let latin = files.write("latin", b"caf\xe9\n");
     assert!(told(Classes::File(latin)).ends_with("which is no text in UTF-8"));
-    assert_eq!(told(Classes::Count(2)), "`classes` is 2, but the classes of a folder have names");
+    let train = files.path().join("train").display().to_string();
+    assert_eq!(told(Classes::Count(3)), format!("`classes` is 3, but `{train}` has 2 folders of classes"));
+    let folder = ImageFolder { classes: Some(Classes::Count(2)), ..image_folder_of(&files) };
+    assert_eq!(image_folder(&folder, &preparation(0.25)).unwrap().class_names, ["cat", "dog"]);
 }

@@ -72,7 +72,7 @@ pub enum Data {
         path: PathBuf,
         /// Names of the classes in the order of their labels, or a file that lists them, as ImageNet's `imagenet_class_index.json`: all
         /// folders of `train`. Validation and test split may then lack some of them. Left out, the classes are the folders, sorted by
-        /// name, and all splits have the same.
+        /// name, and all splits have the same; a number of classes says how many folders there must be.
         #[serde(default)]
         classes: Option<Classes>,
         /// A file that says the class of each image of `val` or `test`, if that has no folders of classes: one line per image, with
