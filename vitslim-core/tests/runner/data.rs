@@ -1,12 +1,13 @@
 //! Runs on data that is read from files, and what is said of data that cannot be used.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
 
-use super::resume::metrics;
-use super::workspace::{TINY, Workspace, json, repeatable, said};
+use super::resume::{metrics, wait_for_epochs};
+use super::workspace::{TINY, VITSLIM, Workspace, json, repeatable, said};
 
 /// An image of a class: a bright bar that lies where the class says.
 fn bar(class: u8, image: u8, size: u8) -> RgbImage {
@@ -137,6 +138,22 @@ fn shards_run_to_the_end_and_are_known_wherever_they_lie_and_however_they_are_pa
     assert!(summary["dense"]["top1"].is_number() && summary["subnets"][1]["top1_retrained"].is_number());
     let record = json(&workspace.path("runs/tiny/seed=3/data.json"));
     assert_eq!(record["classes"], serde_json::json!(["down", "up"]));
+
+    // Killed in its second epoch, it goes on to the same end, with another number of threads.
+    let stopped = ["run", file, "--out", "stopped", "--set", "pretrain.epochs=3"];
+    let whole = ["run", file, "--out", "whole", "--set", "pretrain.epochs=3", "--loader-threads", "0"];
+    let args_without_epochs = &args[2..];
+    assert!(workspace.vitslim(&[&whole[..], args_without_epochs].concat()).status.success());
+    let mut child = workspace.command(VITSLIM, &[&stopped[..], args_without_epochs].concat());
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_epochs(&workspace.path("stopped/tiny/seed=3"), 1, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let threads = ["--loader-threads", "3"];
+    let gone_on = workspace.vitslim(&[&stopped[..], args_without_epochs, &threads].concat());
+    assert!(gone_on.status.success(), "{}", said(&gone_on));
+    let [stopped, whole] = ["stopped", "whole"].map(|out| metrics(&workspace.path(out).join("tiny/seed=3")));
+    assert_eq!(stopped, whole);
 
     // The same images in other shards are the same data: the run is complete.
     std::fs::remove_dir_all(workspace.path("shards")).unwrap();
