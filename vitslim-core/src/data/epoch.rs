@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use burn::tensor::Device;
-use rand::seq::SliceRandom;
 
 use super::augment::Mixing;
 use super::batch::{Batch, Mixed, Order};
@@ -26,7 +25,7 @@ impl Batches {
     fn new(part: Arc<Split>, batch: usize, order: Order, epoch: usize) -> Self {
         let mut indices: Vec<usize> = (0..part.len()).collect();
         if let Order::Shuffled { seed, stage } = order {
-            indices.shuffle(&mut Moment { seed, stage, epoch, step: 0 }.generator());
+            part.shuffle(&mut indices, &mut Moment { seed, stage, epoch, step: 0 }.generator());
         }
         Self { part, indices, batch, order, epoch }
     }

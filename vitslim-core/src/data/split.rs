@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::Rng;
+use rand::seq::SliceRandom;
 
 use super::augment::{Mixing, Raster, View};
 use super::image_files::ImageFiles;
 use super::images::Images;
 use super::left_out::Flawed;
+use super::shuffle::shuffle_by_blocks;
 use super::{Augment, DataError, ImageShape, Moment};
 
 /// One split of a dataset: training, validation or test. Clones share the images.
@@ -54,6 +57,14 @@ impl Split {
     /// Whether images are read from files on demand.
     pub fn reads_files(&self) -> bool {
         self.images.are_files()
+    }
+
+    /// Shuffles the indices of images, in the order of which they lie. What is read from shards stays near to one another.
+    pub(super) fn shuffle(&self, indices: &mut Vec<usize>, generator: &mut impl Rng) {
+        match self.images.are_in_shards() {
+            true => shuffle_by_blocks(indices, generator),
+            false => indices.shuffle(generator),
+        }
     }
 
     /// The images `indices` without those that cannot be read, normalised, `[images, channels, height, width]`; `None` if none can.

@@ -217,8 +217,9 @@ impl<A: Architecture> Prepared<A> {
         let find = |facts: &Facts, known: &mut Known| {
             Network::<A>::find(trial, facts, pretrained.clone()?.as_ref(), known)
         };
-        // To read a folder for the first time may take hours: mistakes in the network are reported before.
-        if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
+        // To read images in files for the first time may take hours: mistakes in the network are reported before.
+        if let Data::ImageFolder { image_size, .. } | Data::Shards { image_size, .. } = &trial.experiment.data
+        {
             find(&[("image_size", image_size.get()), ("channels", 3)], known)?;
         }
         let data = known.data(trial)?;
