@@ -2,6 +2,7 @@
 
 mod activations;
 mod capture;
+mod counts;
 mod macs;
 #[cfg(test)]
 mod published;
@@ -11,6 +12,8 @@ mod uses;
 pub use activations::activations;
 pub(crate) use capture::record;
 pub use capture::{GraphError, capture};
+pub use counts::Counts;
+pub(crate) use counts::counts_after;
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
 pub(crate) use signature::signature;

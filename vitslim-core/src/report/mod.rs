@@ -24,7 +24,7 @@ pub use experiment_check::{
     ExperimentCheck, Fingerprints,
 };
 pub use listing::{ListedRun, Listing};
-pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
+pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
 pub use run_state::RunState;
 pub use selftest::{CheckReport, SelftestReport};

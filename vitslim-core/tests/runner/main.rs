@@ -15,6 +15,7 @@ mod export;
 mod file_systems;
 mod identity;
 mod language;
+mod limits;
 mod losses;
 #[cfg(target_os = "linux")]
 mod memory;
