@@ -22,8 +22,8 @@ use vitslim_core::models::{
 };
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan, relative_difference, trains_after_slicing};
 use vitslim_core::slim::{
-    Activation, Cut, Dimension, DimensionKind, Floors, Granularity, MaskSet, MaskSpec, Plan, PlanError,
-    Ranking, Slimmable, describe, heads_as_planned, heads_by_size, kept_count, rank,
+    Activation, Cut, Dimension, DimensionKind, Granularity, MaskSet, MaskSpec, Plan, PlanError, Ranking,
+    Slimmable, describe, heads_as_planned, heads_by_size, kept_count, rank,
 };
 use vitslim_core::values::{self, random};
 
@@ -308,7 +308,7 @@ proptest! {
             .zip(shares)
             .map(|(name, share)| Ranking::named(&dimensions, name, share))
             .collect();
-        let plan = rank(&dimensions, &masks, &rankings, &Floors::default()).unwrap();
+        let plan = rank(&dimensions, &masks, &rankings).unwrap();
 
         for ranking in &rankings {
             let masks_of = |path: &String| masks.get(path).unwrap().values.dims()[0];
@@ -429,8 +429,7 @@ fn check_cut_twice<A: Architecture>(
                 let named = here.iter().filter(|dimension| dimension.units() > 0 && dimension.name() == name);
                 Ranking { dimensions: named.map(|dimension| dimension.path.clone()).collect(), share }
             };
-            rank(&here, &masks, &names.into_iter().map(ranked).collect::<Vec<_>>(), &Floors::default())
-                .unwrap()
+            rank(&here, &masks, &names.into_iter().map(ranked).collect::<Vec<_>>()).unwrap()
         }
     };
     // A search refuses to leave nothing to classify by.
@@ -504,7 +503,7 @@ fn cut_to_tenths<A: Architecture>(
     let masks = MaskSet::new(&searched, &device()).map_values(|_, old| random(old.dims(), rng, &device()));
     let ranking = |path: &str| Ranking { dimensions: vec![path.to_owned()], share: share_of(path) };
     let rankings: Vec<_> = dimensions.iter().map(|dimension| ranking(&dimension.path)).collect();
-    let plan = rank(&dimensions, &masks, &rankings, &Floors::default()).unwrap();
+    let plan = rank(&dimensions, &masks, &rankings).unwrap();
 
     let folded = model.fold(&masks);
     let sliced = folded.slim(&plan).unwrap();

@@ -17,7 +17,7 @@ use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
     Dimension, DimensionKind, Fitting, Floor, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage,
-    can_leave_tokens, keep_a_token, kept_count, rank, round, spared,
+    can_leave_tokens, keep_a_token, kept_count, rank_sparing, round, spared,
 };
 
 /// What a limit allows, between the smallest network that can be cut and the dense one.
@@ -86,7 +86,7 @@ impl Cutting<'_> {
         budget: &PreparedBudget,
     ) -> Result<Plan, RunError> {
         if budget.limits.is_empty() {
-            let plan = rank(self.dimensions, masks, &budget.rankings, &self.selection.floors)?;
+            let plan = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors)?;
             return self.rounded(plan, masks, &self.selection.multiples);
         }
         if budget.rankings.is_empty() && budget.limits.iter().all(|limit| limit.most.is_whole()) {
@@ -320,7 +320,7 @@ impl Cutting<'_> {
             let cuts = ranking.dimensions.iter().filter_map(|path| plan.get(path));
             cuts.into_iter().all(|cut| cut.keep.len() == cut.units())
         };
-        let exact = rank(self.dimensions, masks, &budget.rankings, &self.selection.floors).ok()?;
+        let exact = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors).ok()?;
         if !is_whole(plan) || is_whole(&exact) {
             return None;
         }

@@ -9,7 +9,7 @@ use super::mask::MaskSet;
 use super::order::{Floors, MaskAt, Ranked, Scores};
 use super::plan::Plan;
 use super::rank::RankError;
-use super::{Dimension, Ranking, rank};
+use super::{Dimension, Ranking, rank_sparing};
 
 /// How masks of different dimensions compare, where one threshold is for all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -148,7 +148,7 @@ impl Fitting<'_> {
     /// The masks that the shares allow, those with the higher score first but for what must stay, and how much that is.
     fn order(self, ranked: &Ranked, scores: Scores) -> Result<(Vec<MaskAt>, usize), RankError> {
         let (order, spared) = ranked.spare(ranked.in_order(scores), self.floors);
-        let allowed = rank(self.dimensions, self.masks, self.shares, self.floors)?;
+        let allowed = rank_sparing(self.dimensions, self.masks, self.shares, self.floors)?;
         let allowed: HashSet<MaskAt> = ranked.kept(&allowed).into_iter().collect();
         Ok((order.into_iter().filter(|mask| allowed.contains(mask)).collect(), spared))
     }

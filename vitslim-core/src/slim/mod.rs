@@ -63,7 +63,7 @@ pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use masked_model::Slim;
 pub use order::{Floor, Floors};
 pub use plan::{Cut, Plan, PlanError, Sizes};
-pub use rank::{RankError, Ranking, kept_count, rank};
+pub use rank::{RankError, Ranking, kept_count, rank, rank_sparing};
 pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens, spared};
 pub use resolve::Factor;
 pub use round::round;

@@ -65,13 +65,21 @@ pub fn kept_count(count: usize, share: f64) -> usize {
 ///
 /// Each ranking keeps exactly [`kept_count`] of its masks, by their activated values, sign included; ties go to the earlier
 /// layer, then to the lower index. A token is ranked by its largest mask at this and all later gates, so that the kept tokens
-/// are nested with depth. What `floors` spare is kept first; where that is more than the share, all of it is. A dimension that no
-/// ranking names is kept whole.
+/// are nested with depth. A dimension that no ranking names is kept whole.
 ///
 /// # Errors
 ///
 /// When a ranking names a dimension without masks, or a mask is NaN.
-pub fn rank(
+pub fn rank(dimensions: &[Dimension], masks: &MaskSet, rankings: &[Ranking]) -> Result<Plan, RankError> {
+    rank_sparing(dimensions, masks, rankings, &Floors::default())
+}
+
+/// [`rank`], which keeps first what `floors` spare; where that is more than the share, all of it.
+///
+/// # Errors
+///
+/// Those of [`rank`].
+pub fn rank_sparing(
     dimensions: &[Dimension],
     masks: &MaskSet,
     rankings: &[Ranking],

@@ -7,7 +7,7 @@ use super::golden::Removed;
 use crate::models::Architecture;
 use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison};
-use crate::slim::{Cut, Floors, Ranking, Slimmable, describe, rank};
+use crate::slim::{Cut, Ranking, Slimmable, describe, rank};
 
 /// Kept units and sliced logits.
 pub(super) fn own_rules(device: &Device) -> Checked {
@@ -22,7 +22,7 @@ pub(super) fn own_rules(device: &Device) -> Checked {
     for (index, case) in golden.cases.iter().enumerate() {
         let shares = SEARCHED.iter().zip(case.budget);
         let rankings: Vec<_> = shares.map(|(name, share)| Ranking::named(&dimensions, name, share)).collect();
-        let plan = rank(&dimensions, &masks, &rankings, &Floors::default())?;
+        let plan = rank(&dimensions, &masks, &rankings)?;
         for (name, count) in SEARCHED.iter().zip(case.kept) {
             let cuts = plan.cuts.iter().filter(|cut| cut.dimension.ends_with(name));
             let kept: Vec<f64> = cuts.flat_map(kept).collect();
