@@ -61,3 +61,56 @@ impl ModuleMapper for Weightless<'_> {
         param.map(|values| Tensor::zeros(values.dims(), self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::macs;
+    use crate::models::{Swin, SwinConfig, Vit, VitConfig};
+    use crate::slim::{MaskSet, MaskSpec, Plan, Slimmable, describe};
+
+    /// Asserts that what is counted without weights is what the network has that is cut with them.
+    fn assert_counted<A: Architecture>(config: &A::Config) {
+        let device = Device::flex();
+        let model = A::init(config, &device).unwrap().valid();
+        let dimensions = describe(&model).unwrap();
+        let searched: Vec<_> =
+            dimensions.iter().map(|dimension| (dimension.clone(), MaskSpec::default())).collect();
+        let masks = MaskSet::new(&searched, &device);
+        let image = ImageShape { channels: 1, size: 16 };
+        for part in 1..4 {
+            let mut plan = Plan::whole(&dimensions);
+            plan.cuts.iter_mut().for_each(|cut| cut.keep.truncate(cut.keep.len().div_ceil(part)));
+            let counts = counts_after(&model, image, |model, device| {
+                Ok::<_, GraphError>(model.fold(&masks.clone().to_device(device)).slim(&plan).unwrap())
+            });
+            let cut = model.fold(&masks).slim(&plan).unwrap();
+            let expected = Counts { params: Parameter::count(&cut) as u64, macs: macs(&cut, image).unwrap() };
+            assert_eq!(counts.unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_counted_without_weights_is_what_is_cut_with_them() {
+        assert_counted::<Vit>(&VitConfig {
+            image_size: 16,
+            patch_size: 4,
+            channels: 1,
+            dim: 8,
+            depth: 2,
+            heads: 2,
+            qk_norm: true,
+            ..VitConfig::default()
+        });
+        assert_counted::<Swin>(&SwinConfig {
+            image_size: 16,
+            patch_size: 2,
+            channels: 1,
+            dim: 8,
+            depths: vec![2, 1],
+            heads: vec![2, 2],
+            window: 4,
+            ..SwinConfig::default()
+        });
+    }
+}
