@@ -64,6 +64,8 @@ impl ModuleMapper for Weightless<'_> {
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Module;
+
     use super::*;
     use crate::graph::macs;
     use crate::models::{Swin, SwinConfig, Vit, VitConfig};

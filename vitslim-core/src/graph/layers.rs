@@ -58,7 +58,7 @@ pub fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Layer
         if macs == 0 {
             // What is made of weights alone is a weight of the same layer.
             if let (Some(Some(layer)), true) = (of_inputs.first(), of_inputs.iter().all(Option::is_some)) {
-                operation.outputs().for_each(|output| drop(weights.insert(output.id, *layer)));
+                weights.extend(operation.outputs().map(|output| (output.id, *layer)));
             }
             continue;
         }

@@ -81,11 +81,12 @@ impl CountedNetwork {
             true => self.layers.iter().for_each(|layer| {
                 row(format!("  {} ({})", layer.path, layer.kind), layer.params, layer.macs);
             }),
-            false => self
-                .blocks
-                .iter()
-                .chain(&self.kinds)
-                .for_each(|part| row(format!("  {}", part.name), part.params, part.macs)),
+            false => {
+                let parts = self.blocks.iter().map(|part| ("", part));
+                for (by, part) in parts.chain(self.kinds.iter().map(|kind| ("all ", kind))) {
+                    row(format!("  {by}{}", part.name), part.params, part.macs);
+                }
+            }
         }
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -44,7 +44,6 @@ mod trained;
 mod weights;
 
 pub(crate) use belongs::{check, is_complete};
-pub(crate) use budget::Selection;
 pub use budget::{Limit, Measure, PreparedBudget};
 pub(crate) use config::{config, config_error, config_mistakes, default, facts};
 pub(crate) use cutting::{Cutting, Reach};

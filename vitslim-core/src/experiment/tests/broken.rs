@@ -17,7 +17,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("activation: Tanh", "activation: tanh", "15:59", "did you mean `Tanh`?"),
     ("granularity: Uniform", "granularity: Head", "14:53", "unknown variant `Head` of `granularity`"),
     ("weight: 1e-4, act", "weigth: 1e-4, act", "15:33", "unknown field `weigth` in `blocks.*.tokens`; did you mean `weight`?"),
-    ("Share({ \"hidden\": 0.5 })", "Macs(0.5)", "20:9", "unknown variant `Macs` of `budgets`"),
+    ("Share({ \"hidden\": 0.5 })", "Mac(0.5)", "20:9", "unknown variant `Mac` of `budgets`"),
     // Missing fields.
     ("    name: \"digits\",\n", "", "2:1", "missing field `name` in `Experiment`"),
     ("        epochs: 10,\n", "", "8:13", "missing field `epochs` in `search`"),
@@ -80,7 +80,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("seed: 42", "round_to: 0", "4:15", "`round_to`: must be at least 1, but is 0"),
     ("seed: 42", "round_to: -1", "4:15", "`round_to`: must be at least 1, but is -1"),
     ("seed: 42", "round_to: { \"hidden\": 0 }", "4:27", "`hidden`: must be at least 1, but is 0"),
-    ("seed: 42", "keep_at_least: { \"hidden\": 8 }", "4:32", "expected one of `Layer` or `Group`"),
+    ("seed: 42", "keep_at_least: { \"hidden\": 8 }", "4:32", "`hidden`: expected one of `Layer` and `Group`, found the number `8`"),
     ("seed: 42", "ranking: Cost", "4:14", "unknown variant `Cost`"),
     ("Share({ \"hidden\": 0.5 })", "Macs(1.5)", "20:14", "1.5 is more than the dense network: write a share of the dense network"),
     ("Share({ \"hidden\": 0.5 })", "Macs(0)", "20:14", "must be greater than 0 and at most 1, but is 0.0"),
