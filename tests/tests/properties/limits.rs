@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use burn::module::Module;
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -101,7 +100,11 @@ fn check<A: Architecture>(
     }
     let floors: HashMap<String, Floor> =
         keys[0].iter().filter_map(|path| Some((path.clone(), asked.floor?))).collect();
-    let floors = Floors(floors);
+    let mut floors = Floors(floors);
+    // Nothing gets through a network without width.
+    for width in dimensions.iter().filter(|dimension| dimension.name() == "width") {
+        floors.0.entry(width.path.clone()).or_insert(Floor::Layer(1));
+    }
     let most = asked.most.filter(|_| asked.floor.is_none());
     let shares: Vec<Ranking> =
         most.into_iter().map(|share| Ranking { dimensions: keys[0].clone(), share }).collect();

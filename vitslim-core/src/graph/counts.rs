@@ -1,5 +1,9 @@
+use std::collections::HashSet;
+
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
+use burn_capture::{CapturedGraph, TensorId};
+use burn_ir::TensorIr;
 
 use super::capture::{GraphError, tensor_id};
 use super::macs_of_graph;
@@ -8,12 +12,14 @@ use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 
 /// The size of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Number of parameters.
     pub params: u64,
     /// Multiply-adds for one image.
     pub macs: u64,
+    /// Whether the logits can depend on the image: not where a layer that all of it passes is left without units.
+    pub sees: bool,
 }
 
 /// The size of what `change` makes of `model`, on a device that records and computes nothing: it takes no more time with more weights.
@@ -27,19 +33,20 @@ pub(crate) fn counts_after<M: Architecture, E: From<GraphError>>(
     change: impl FnOnce(M, &Device) -> Result<M, E>,
 ) -> Result<Counts, E> {
     let recorder = Device::capture();
-    let mut outcome: Result<u64, E> = Ok(0);
+    let mut outcome: Result<_, E> = Ok(None);
     let graph = recorder.capture_scope(|scope| {
         let _ = recorder.clone().configure(Device::flex().settings().float_dtype);
         let weightless = model.valid().map(&mut Weightless(&recorder)).to_device(&recorder);
         let recorded = change(weightless, &recorder).and_then(|model| {
             let images = Tensor::<4>::zeros([1, image.channels, image.size, image.size], &recorder);
+            let input = tensor_id(&images).map_err(GraphError::Tensor)?;
             let logits = attempt(|| model.forward(images).mean()).map_err(GraphError::Forward)?;
             let logits = tensor_id(&logits).map_err(GraphError::Tensor)?;
-            Ok((Parameter::count(&model) as u64, logits))
+            Ok((Parameter::count(&model) as u64, input, logits))
         });
         match recorded {
-            Ok((params, logits)) => {
-                outcome = Ok(params);
+            Ok((params, input, logits)) => {
+                outcome = Ok(Some((params, input, logits)));
                 scope.complete([], [logits])
             }
             Err(error) => {
@@ -48,9 +55,24 @@ pub(crate) fn counts_after<M: Architecture, E: From<GraphError>>(
             }
         }
     });
-    let params = outcome?;
-    let macs = macs_of_graph(&graph.map_err(GraphError::Capture)?)?;
-    Ok(Counts { params, macs })
+    let outcome = outcome?;
+    let graph = graph.map_err(GraphError::Capture)?;
+    let macs = macs_of_graph(&graph)?;
+    let counts =
+        outcome.map(|(params, image, logits)| Counts { params, macs, sees: sees(&graph, image, logits) });
+    Ok(counts.unwrap_or_default())
+}
+
+/// Whether `logits` depend on `image` in what was recorded. Nothing passes a tensor without values.
+fn sees(captured: &CapturedGraph, image: TensorId, logits: TensorId) -> bool {
+    let mut reached = HashSet::from([image]);
+    for operation in &captured.graph.operations {
+        let passes = |input: &TensorIr| reached.contains(&input.id) && !input.shape.as_slice().contains(&0);
+        if operation.inputs().any(passes) {
+            reached.extend(operation.outputs().map(|output| output.id));
+        }
+    }
+    reached.contains(&logits)
 }
 
 /// Replaces parameters by zeros that are recorded, so that no value is copied.
@@ -87,9 +109,37 @@ mod tests {
                 Ok::<_, GraphError>(model.fold(&masks.clone().to_device(device)).slim(&plan).unwrap())
             });
             let cut = model.fold(&masks).slim(&plan).unwrap();
-            let expected = Counts { params: Parameter::count(&cut) as u64, macs: macs(&cut, image).unwrap() };
+            let expected = Counts {
+                params: Parameter::count(&cut) as u64,
+                macs: macs(&cut, image).unwrap(),
+                sees: true,
+            };
             assert_eq!(counts.unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn a_network_sees_no_image_without_its_width_and_does_without_a_branch() {
+        let config = VitConfig {
+            image_size: 16,
+            patch_size: 4,
+            channels: 1,
+            dim: 8,
+            depth: 2,
+            heads: 2,
+            ..VitConfig::default()
+        };
+        let model = Vit::init(&config, &Device::flex()).unwrap();
+        let dimensions = describe(&model).unwrap();
+        let sees = |path: &str| {
+            let mut plan = Plan::whole(&dimensions);
+            plan.get_mut(path).unwrap().keep.clear();
+            counts_after(&model, ImageShape { channels: 1, size: 16 }, |model, _| {
+                Ok::<_, GraphError>(model.slim(&plan).unwrap())
+            })
+            .is_ok_and(|counts| counts.sees)
+        };
+        assert_eq!(["width", "blocks.0.attn.head_dim", "blocks.1.mlp.hidden"].map(sees), [false, true, true]);
     }
 
     #[test]

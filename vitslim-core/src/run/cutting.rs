@@ -16,8 +16,8 @@ use crate::graph::{Counts, counts_after};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, DimensionKind, Fitting, Floor, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage,
-    can_leave_tokens, keep_a_token, kept_count, rank_sparing, round, spared,
+    Dimension, Fitting, Floor, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage, can_leave_tokens,
+    keep_a_token, kept_count, rank_sparing, round, spared,
 };
 
 /// What a limit allows, between the smallest network that can be cut and the dense one.
@@ -93,7 +93,7 @@ impl Cutting<'_> {
             return Ok(Plan::whole(self.dimensions));
         }
         let limits = self.limits(model, budget)?;
-        let floors = self.floors();
+        let floors = self.floors(model);
         let usage = |plan: &Plan| {
             let counts = self.counts(model, masks, plan)?;
             let used = limits.iter().map(|(measure, most)| (measure.of(counts), *most));
@@ -121,15 +121,26 @@ impl Cutting<'_> {
         }
     }
 
-    /// What a limit may not cut: beside what the experiment spares, a token to classify by.
-    fn floors(&self) -> Floors {
+    /// What a limit may not cut: beside what the experiment spares, a token at each gate, and one unit of each dimension without which no
+    /// image gets through.
+    fn floors<A: Architecture>(&self, model: &A) -> Floors {
         let mut floors = self.selection.floors.clone();
-        let gates = self.dimensions.iter().filter(|dimension| {
-            matches!(dimension.kind, DimensionKind::Tokens { prefix: 0, .. }) && dimension.units() > 0
-        });
-        gates.for_each(|gate| {
-            floors.0.entry(gate.path.clone()).or_insert(Floor::Layer(1));
-        });
+        for (dimension, _) in self.searched {
+            if floors.0.contains_key(&dimension.path) {
+                continue;
+            }
+            if dimension.is_tokens() {
+                floors.0.insert(dimension.path.clone(), Floor::Layer(1));
+                continue;
+            }
+            let mut plan = Plan::whole(self.dimensions);
+            plan.get_mut(&dimension.path).into_iter().for_each(|cut| cut.keep.clear());
+            let counts = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model.slim(&plan)?));
+            // Nor does one get through what cannot be computed.
+            if !counts.is_ok_and(|counts| counts.sees) {
+                floors.0.insert(dimension.path.clone(), Floor::Layer(1));
+            }
+        }
         floors
     }
 
@@ -170,7 +181,7 @@ impl Cutting<'_> {
             return Ok(Vec::new());
         }
         let dense = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model))?;
-        let floors = self.floors();
+        let floors = self.floors(model);
         let smallest = self.fitting(masks, budget, &floors).smallest()?;
         let smallest = self.rounded(smallest, masks, &self.selection.multiples)?;
         let smallest = self.counts(model, masks, &smallest)?;

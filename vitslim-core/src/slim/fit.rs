@@ -81,9 +81,10 @@ impl Fitting<'_> {
                 .fill(&finished, &mut usage);
         }
         let mut found: Option<Plan> = None;
-        let mut kept: Vec<MaskAt> = ranked.in_order(values.clone());
+        let (mut kept, spared) = ranked.spare(ranked.in_order(values.clone()), self.floors);
+        let spared: HashSet<MaskAt> = kept[..spared].iter().copied().collect();
         for _ in 0..MOST_COUNTS {
-            let costs = costs(&ranked, &kept, &mut usage)?;
+            let costs = costs(&ranked, &kept, &spared, &mut usage)?;
             let scores = values.iter().zip(costs).map(|(values, costs)| {
                 values.iter().zip(costs).map(|(value, cost)| value / cost.max(LEAST_COST)).collect()
             });
@@ -208,10 +209,12 @@ impl Filling<'_> {
     }
 }
 
-/// What each mask costs in the network that keeps `kept`: what goes with it if it is there, what comes with it if it is not.
+/// What each mask costs in the network that keeps `kept`: what goes with it if it is there, what comes with it if it is not. One that is
+/// `spared` is never cut, and its cost does not matter.
 fn costs<E>(
     ranked: &Ranked,
     kept: &[MaskAt],
+    spared: &HashSet<MaskAt>,
     usage: &mut impl FnMut(&Plan) -> Result<Usage, E>,
 ) -> Result<Scores, E> {
     let mut of_class: HashMap<usize, f64> = HashMap::new();
@@ -220,11 +223,17 @@ fn costs<E>(
         let mut of_layer = Vec::with_capacity(classes.len());
         for (index, class) in classes.iter().enumerate() {
             if !of_class.contains_key(class) {
-                let alike = |at: &&MaskAt| ranked.classes[at.0][at.1] == *class;
-                let mask = kept.iter().find(alike).copied().unwrap_or((layer, index));
-                let without = without(ranked, kept, mask);
-                let with = ranked.plan(without.iter().copied().chain([mask]));
-                of_class.insert(*class, usage(&with)?.cost - usage(&ranked.plan(without))?.cost);
+                let alike = |at: &MaskAt| ranked.classes[at.0][at.1] == *class && !spared.contains(at);
+                let others = (index..classes.len()).map(|index| (layer, index));
+                let cost = match kept.iter().copied().chain(others).find(alike) {
+                    None => LEAST_COST,
+                    Some(mask) => {
+                        let without = without(ranked, kept, mask);
+                        let with = ranked.plan(without.iter().copied().chain([mask]));
+                        usage(&with)?.cost - usage(&ranked.plan(without))?.cost
+                    }
+                };
+                of_class.insert(*class, cost);
             }
             of_layer.push(of_class[class]);
         }
