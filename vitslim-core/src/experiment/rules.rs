@@ -115,9 +115,7 @@ fn budgets(document: &Document) -> Vec<ExperimentError> {
     let mut before: Vec<(Budget, &Node)> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let Some(budget) = document.part::<Budget>(&["budgets", &index.to_string()]) else { continue };
-        let Budget::Share(shares) = &budget;
-        if shares.is_empty() {
-            let message = "this budget is empty: it names no dimension to cut";
+        if let Some(message) = hollow(&budget) {
             errors.push(ExperimentError::new(item.span.clone(), message));
         } else if let Some((_, first)) = before.iter().find(|(earlier, _)| earlier.is_same(&budget)) {
             let error = ExperimentError::new(item.span.clone(), "this budget is written twice");
@@ -126,4 +124,24 @@ fn budgets(document: &Document) -> Vec<ExperimentError> {
         before.push((budget, item));
     }
     errors
+}
+
+/// Why `budget` is no budget.
+fn hollow(budget: &Budget) -> Option<&'static str> {
+    match budget {
+        Budget::Share(shares) if shares.is_empty() => {
+            Some("this budget is empty: it names no dimension to cut")
+        }
+        Budget::All(limits) if limits.is_empty() => {
+            Some("this budget is empty: `All` needs at least one limit")
+        }
+        Budget::All(limits) => {
+            let shares = limits.iter().filter(|limit| matches!(limit, Budget::Share(_))).count();
+            let nested = limits.iter().any(|limit| matches!(limit, Budget::All(_)));
+            let nested = nested.then_some("`All` within `All`: write all limits in one list");
+            let twice = (shares > 1).then_some("this budget has two `Share`s: write their keys in one");
+            nested.or(twice).or_else(|| limits.iter().find_map(hollow))
+        }
+        _ => None,
+    }
 }

@@ -2,6 +2,7 @@
 
 mod architectures;
 mod benchmark;
+mod counts;
 mod devices;
 mod evaluation;
 mod experiment_check;
@@ -17,6 +18,7 @@ mod table;
 
 pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
+pub use counts::{Counted, CountedLayer, CountedNetwork};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
@@ -24,7 +26,7 @@ pub use experiment_check::{
     ExperimentCheck, Fingerprints,
 };
 pub use listing::{ListedRun, Listing};
-pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
+pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
 pub use run_state::RunState;
 pub use selftest::{CheckReport, SelftestReport};

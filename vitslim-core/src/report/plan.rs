@@ -56,8 +56,24 @@ pub struct PlannedSubnet {
     pub params: usize,
     /// Its MACs for one image, by random masks.
     pub macs: u64,
+    /// What its budget allows of what is possible; empty if it is of shares alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<PlannedLimit>,
     /// What a user should know about it.
     pub notes: Vec<String>,
+}
+
+/// A limit on a network as a whole, before it is cut.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedLimit {
+    /// `MACs` or `parameters`.
+    pub of: &'static str,
+    /// That of the smallest network that can be cut.
+    pub smallest: u64,
+    /// What is allowed.
+    pub asked: u64,
+    /// That of the dense network.
+    pub largest: u64,
 }
 
 /// A stage, before it is trained.
@@ -147,6 +163,7 @@ impl SweepPlan {
             }
             text.push_str(&lines(&mut table));
             text.push('\n');
+            push_limits(text, trial);
             trial
                 .subnets
                 .iter()
@@ -186,6 +203,31 @@ impl SweepPlan {
     }
 }
 
+/// What each budget of `trial` may choose from, where it limits the network as a whole.
+fn push_limits(text: &mut String, trial: &PlannedTrial) {
+    let mut table = plain();
+    table.set_header(["  limit", "", "smallest", "asked", "largest"]);
+    for subnet in &trial.subnets {
+        for limit in &subnet.limits {
+            table.add_row([
+                format!("  {}", subnet.label),
+                limit.of.to_owned(),
+                short(limit.smallest),
+                short(limit.asked),
+                short(limit.largest),
+            ]);
+        }
+    }
+    if table.row_count() == 0 {
+        return;
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    text.push_str(&lines(&mut table));
+    text.push('\n');
+}
+
 /// Most sets of sub-networks in a table.
 const MOST_TOLD: usize = 10;
 
@@ -221,6 +263,7 @@ mod tests {
                 label: format!("share-{budget}"),
                 params: 500,
                 macs: 500,
+                limits: vec![],
                 notes: vec![],
             }],
             resolved: String::new(),

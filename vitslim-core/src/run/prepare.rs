@@ -7,9 +7,10 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::budget::{PreparedBudget, Selection};
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::{Scrutiny, dataset_under};
-use super::keys::{PreparedBudget, keys};
+use super::keys::{Keys, keys};
 use super::pretrained::{Pretrained, pretrained_error};
 use super::sources::Sources;
 use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
@@ -41,6 +42,8 @@ pub struct Prepared<A: Architecture> {
     pub searched: Vec<(Dimension, MaskSpec)>,
     /// The budgets, in the order written.
     pub budgets: Vec<PreparedBudget>,
+    /// What makes plans of masks, beside the budgets.
+    pub(crate) selection: Selection,
 }
 
 /// The dimensions of the network that a run starts from, and what it keeps of the dense one if another run left it.
@@ -254,8 +257,9 @@ impl<A: Architecture> Prepared<A> {
         pretrained: Option<Pretrained>,
         network: Option<Network<A>>,
     ) -> Result<(Self, Option<A>), PrepareError> {
-        let Network { config, dense, start, dimensions, searched, budgets } =
+        let Network { config, dense, start, dimensions, keys } =
             network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
+        let Keys { searched, budgets, selection } = keys;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
         let prepared = Self {
             experiment,
@@ -268,6 +272,7 @@ impl<A: Architecture> Prepared<A> {
             dimensions,
             searched,
             budgets,
+            selection,
         };
         Ok((prepared, dense))
     }
@@ -337,8 +342,7 @@ struct Network<A: Architecture> {
     dense: Option<A>,
     start: Option<Plan>,
     dimensions: Vec<Dimension>,
-    searched: Vec<(Dimension, MaskSpec)>,
-    budgets: Vec<PreparedBudget>,
+    keys: Keys,
 }
 
 impl<A: Architecture> Network<A> {
@@ -353,9 +357,9 @@ impl<A: Architecture> Network<A> {
         let Some(config) = config::<A>(&trial.document, facts, left)? else { return Ok(None) };
         let ((dimensions, start), dense) = known.dimensions::<A>(trial, &config, pretrained)?;
         let mut found = Vec::new();
-        let (searched, budgets) = keys(trial, &dimensions, &mut found);
+        let keys = keys(trial, &dimensions, &mut found);
         ExperimentErrors::check(found)?;
-        Ok(Some(Self { config, dense, start, dimensions, searched, budgets }))
+        Ok(Some(Self { config, dense, start, dimensions, keys }))
     }
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::keyed::Keyed;
-use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, Rate};
+use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Positive, Rate};
 use super::training::{Loss, Optimizer, Schedule, Training, stage};
 use crate::slim::{Activation, Granularity};
 
@@ -91,22 +91,6 @@ const fn none() -> NonNegative {
 
 const fn one() -> Finite {
     Finite::known(1.0)
-}
-
-/// What a sub-network keeps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub enum Budget {
-    /// The share of its units that each key keeps, greater than 0 and at most 1. Keys are as under `dimensions`; what no key names is
-    /// kept.
-    Share(Keyed<Portion>),
-}
-
-impl Budget {
-    /// Whether `other` asks for the same, in whatever order it is written.
-    pub fn is_same(&self, other: &Budget) -> bool {
-        let (Self::Share(ours), Self::Share(theirs)) = (self, other);
-        ours.len() == theirs.len() && ours.iter().all(|(key, part)| theirs.get(key) == Some(part))
-    }
 }
 
 /// What becomes of the trained value of a mask that is kept.
