@@ -39,6 +39,17 @@ impl Split {
         Self { table: table.into(), mean: mean_pixels(table), ..self }
     }
 
+    /// The same images, augmented as `augment` says.
+    #[must_use]
+    pub fn augmented(self, augment: Augment) -> Self {
+        Self { augment, ..self }
+    }
+
+    /// How often a shuffled loader sees an image in an epoch.
+    pub(super) fn repeats(&self) -> usize {
+        self.augment.repeats as usize
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.indices.len()
@@ -112,7 +123,8 @@ impl Split {
         self.images.labels[self.indices[index]] as usize
     }
 
-    /// The normalised values of the images `indices`, augmented as of the `moment` of a training.
+    /// The normalised values of the images `indices`, augmented as of the `moment` of a training. Indices count on for the copies of
+    /// images: that of image 3 of 10 is 13, and the next one 23. A copy is changed as another image would be.
     ///
     /// # Errors
     ///
@@ -124,9 +136,11 @@ impl Split {
         let mut seen = Seen::default();
         seen.values.reserve_exact(indices.len() * shape.values());
         for &index in indices {
+            let (index, copy) = (index % self.len(), index / self.len());
             // Drawn for each, so that one that cannot be read does not change what the others get.
             let view = draws.as_mut().map_or_else(View::default, |draws| self.augment.draw(draws));
             let place = self.indices[index];
+            let drawn = place + copy * self.images.labels.len();
             let flawed = match moment.filter(|_| self.augment.changes_images()) {
                 None => {
                     let flawed = self.images.read(place, &mut image)?;
@@ -135,11 +149,11 @@ impl Split {
                     }
                     flawed
                 }
-                Some(moment) => match self.changed(place, view, moment)? {
+                Some(moment) => match self.changed([place, drawn], view, moment)? {
                     Ok(changed) => {
                         let first = seen.values.len();
                         View::default().append(&changed.pixels, shape, &self.table, &mut seen.values);
-                        self.augment.erase(&mut seen.values[first..], shape, moment, place);
+                        self.augment.erase(&mut seen.values[first..], shape, moment, drawn);
                         None
                     }
                     Err(flawed) => Some(flawed),
@@ -169,8 +183,13 @@ impl Split {
         Ok((seen, first))
     }
 
-    /// The image at `place` among the images, augmented as of `moment`, before normalisation.
-    fn changed(&self, place: usize, view: View, moment: Moment) -> Result<Result<Raster, Flawed>, DataError> {
+    /// The image at `place` among the images, before normalisation, augmented as of `moment` as the image `drawn` is.
+    fn changed(
+        &self,
+        [place, drawn]: [usize; 2],
+        view: View,
+        moment: Moment,
+    ) -> Result<Result<Raster, Flawed>, DataError> {
         let shape = self.shape();
         let source = match self.augment.crop {
             Some(_) => self.images.read_whole(place)?,
@@ -180,7 +199,7 @@ impl Split {
                 flawed.map_or_else(|| Ok(Raster::new(shape.size, shape.size, image)), Err)
             }
         };
-        Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, place)))
+        Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, drawn)))
     }
 
     /// How the images of a batch are mixed at the `moment` of a training.

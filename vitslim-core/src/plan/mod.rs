@@ -13,7 +13,7 @@ use crate::data::{Stage, full_batches};
 use crate::experiment::{Training, Trial};
 use crate::models::Architecture;
 use crate::report::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial};
-use crate::run::{Circumstances, Identities, Identity, Known, Prepared, Reach, RunError, Size};
+use crate::run::{Circumstances, Identities, Identity, Known, Prepared, Reach, RunError, Size, scaled_rates};
 
 /// What is known from the trials planned so far, since most trials have nearly everything in common.
 #[derive(Default)]
@@ -85,6 +85,6 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
     let resolved = prepared.resolved()?;
     let data = serde_json::to_string(&prepared.sources()).unwrap_or_default();
     let start = prepared.start_path().map(|path| path.display().to_string());
-    let trial = prepared.trial();
-    Ok(PlannedTrial { trial, start, params, macs: dense_macs, subnets, stages, resolved, data })
+    let (trial, scaled_rates) = (prepared.trial(), scaled_rates(experiment));
+    Ok(PlannedTrial { trial, start, params, macs: dense_macs, subnets, stages, scaled_rates, resolved, data })
 }

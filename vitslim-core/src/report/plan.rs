@@ -7,6 +7,7 @@ use comfy_table::CellAlignment;
 use indicatif::HumanDuration;
 use serde::Serialize;
 
+use super::scaled_rate::ScaledRate;
 use super::table::{lines, plain, push, short, trial_name};
 
 /// Columns for the name of a trial.
@@ -39,6 +40,9 @@ pub struct PlannedTrial {
     pub subnets: Vec<PlannedSubnet>,
     /// Its stages, in order.
     pub stages: Vec<PlannedStage>,
+    /// The learning rates of the stages with `lr_of_batch`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scaled_rates: Vec<ScaledRate>,
     /// Its experiment file, with every default spelled out.
     #[serde(skip)]
     pub resolved: String,
@@ -120,6 +124,13 @@ impl SweepPlan {
         for start in starts {
             push(&mut text, &format!("dense starts as {start}: sizes and shares are of that"));
         }
+        let mut rates: Vec<String> = Vec::new();
+        for rate in self.trials.iter().flat_map(|trial| &trial.scaled_rates).map(ToString::to_string) {
+            if !rates.contains(&rate) {
+                rates.push(rate);
+            }
+        }
+        rates.iter().for_each(|rate| push(&mut text, rate));
         push(&mut text, &self.total());
         if self.trials.len() > 1 {
             push(
@@ -268,6 +279,7 @@ mod tests {
             }],
             resolved: String::new(),
             data: String::new(),
+            scaled_rates: vec![],
             stages: vec![
                 stage("pretrain", 100, "p"),
                 stage("search", 10, &format!("s{weight}")),

@@ -27,6 +27,7 @@ mod prepare;
 mod pretrained;
 mod remaining;
 mod restore;
+mod scaled_rates;
 mod setting;
 #[cfg(test)]
 mod shared_norms;
@@ -66,6 +67,7 @@ pub use prepare::{PrepareError, Prepared};
 pub use pretrained::Pretrained;
 pub(crate) use pretrained::pretrained_error;
 pub use restore::{RestoreError, Restored};
+pub(crate) use scaled_rates::scaled_rates;
 pub use setting::Setting;
 pub(crate) use sharing::SHARED;
 pub use spare::{free, free_unneeded, spare};

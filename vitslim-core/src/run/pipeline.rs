@@ -351,7 +351,10 @@ impl<A: Architecture> Run<'_, A> {
             log_every: self.prepared.experiment.log_every.get(),
             precision: self.prepared.experiment.precision,
             seed: self.prepared.experiment.seed,
-            train: self.train.clone(),
+            train: match training.augment {
+                Some(augment) => Arc::new(self.prepared.data.train.clone().augmented(augment)),
+                None => self.train.clone(),
+            },
             held_out: self.held_out.clone(),
             devices: self.setting.devices,
             folder: self.folder.path(),

@@ -363,8 +363,8 @@ impl<A: Architecture> Network<A> {
     }
 }
 
-/// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, or a
-/// warm-up is longer than its stage.
+/// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, a warm-up is
+/// longer than its stage, or images cannot be augmented as a stage says.
 pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
     let stages =
@@ -372,7 +372,9 @@ pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let stages = stages.iter().filter_map(|(stage, training)| Some((*stage, training.as_ref()?)));
     let of_stages = stages.flat_map(|(stage, training)| {
         let images = data.train.len();
-        batch(trial, stage, training, images).or_else(|| warmup(trial, stage, training, images))
+        let of_steps =
+            batch(trial, stage, training, images).or_else(|| warmup(trial, stage, training, images));
+        of_steps.into_iter().chain(augment(trial, stage, training, data))
     });
     one_class(trial, data).into_iter().chain(of_stages).flatten().collect()
 }
@@ -405,4 +407,10 @@ fn warmup(trial: &Trial, stage: &str, training: &Training, images: usize) -> Opt
     );
     let help = format!("write `warmup_steps: {all}` or less");
     (warmup > all).then(|| trial.document.error(&[stage, "schedule", "warmup_steps"], message, Some(help)))
+}
+
+fn augment(trial: &Trial, stage: &str, training: &Training, data: &Dataset) -> Option<ExperimentErrors> {
+    let error = training.augment?.check(data.shape).err()?;
+    let place = [&[stage], error.place()].concat();
+    Some(trial.document.error(&place, error.to_string(), error.advice().map(str::to_owned)))
 }

@@ -211,6 +211,11 @@ impl Data {
         }
     }
 
+    /// Whether its images can be augmented.
+    pub(in crate::experiment) fn is_augmented(&self) -> bool {
+        !matches!(self, Self::Digits | Self::Random { .. })
+    }
+
     /// How pixels are normalised; `None` if this kind of data leaves no choice.
     pub fn normalise(&self) -> Option<&Normalise> {
         match self {

@@ -16,5 +16,5 @@ pub use self::number::{
     Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, ProperFraction, Rate,
 };
 pub use self::search::{CutRule, Freeze, Masks, Search, SearchedDimension};
-pub(super) use self::training::default_batch;
 pub use self::training::{Loss, Optimizer, Schedule, Training};
+pub(super) use self::training::{default_batch, scaled};

@@ -40,6 +40,10 @@ pub(in crate::selftest) const CHECKS: &[Check] = &[
     check!("clip", Trajectories::pretrained),
     check!("layer_decay", Trajectories::pretrained),
     check!("label_smoothing", Trajectories::pretrained),
+    check!("sgd", Trajectories::pretrained),
+    check!("sgd_without_nesterov", Trajectories::pretrained),
+    check!("lamb", Trajectories::pretrained),
+    check!("warmup_lr", Trajectories::pretrained),
     check!("together", Trajectories::whole),
 ];
 
