@@ -34,7 +34,7 @@ impl StepSettings {
             checkpointing: training.checkpointing,
             loss: training.loss,
             label_smoothing: training.label_smoothing.get(),
-            clip: training.clip.map(|largest| largest.get()),
+            clip: training.largest_norm(),
             precision,
         }
     }
