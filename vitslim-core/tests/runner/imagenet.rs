@@ -132,7 +132,7 @@ fn the_networks_that_they_name_are_as_large_as_the_published_ones() {
         let (file, mut sets) = (experiment(name), short(&["search", "retrain"]));
         let made_up = "data=Random(image_size: 224, channels: 3, classes: 1000, images: 20)";
         let schedule = ["retrain.schedule.warmup_epochs=1", "retrain.lr_of_batch=6"];
-        let others = [&schedule[..], &["model.pretrained=None", made_up]].concat();
+        let others = [&schedule[..], &["retrain.augment=None", "model.pretrained=None", made_up]].concat();
         sets.extend(others.into_iter().map(str::to_owned));
         let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
         let args: Vec<&str> =
