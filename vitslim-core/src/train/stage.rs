@@ -206,11 +206,15 @@ impl StageRun<'_> {
             1 => String::new(),
             parts => format!(" computed in {parts} parts"),
         };
+        let again = match self.training.checkpointing {
+            false => format!(", or keep fewer activations with `--set {stage}.checkpointing=true`"),
+            true => String::new(),
+        };
         let remedy = match batch {
             _ if 2 * parts <= batch => format!(
                 "compute the batch in more parts with `--set {stage}.accumulate={}`, or make it smaller, for example with \
-                 `--set {stage}.batch={}`; a run that has saved epochs cannot resume with either: give another folder \
-                 with `--out`, or delete the run's folder",
+                 `--set {stage}.batch={}`{again}; a run that has saved epochs cannot resume with any of it: give another \
+                 folder with `--out`, or delete the run's folder",
                 2 * parts,
                 batch.div_ceil(2)
             ),

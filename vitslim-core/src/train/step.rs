@@ -7,7 +7,7 @@ use super::loss::loss;
 use crate::data::{Batch, Mixed};
 use crate::experiment::{Loss, Training};
 use crate::models::Architecture;
-use crate::nn::{Precision, draw};
+use crate::nn::{Precision, checkpointing, draw};
 use crate::slim::Slim;
 
 /// Settings that all steps of a stage share.
@@ -15,6 +15,8 @@ use crate::slim::Slim;
 pub(super) struct StepSettings {
     /// Number of parts in which a device computes its images, at least 1.
     pub(super) parts: usize,
+    /// Whether the activations of blocks are computed again in the backward pass.
+    pub(super) checkpointing: bool,
     /// What is minimised.
     pub(super) loss: Loss,
     /// Fraction of each target that is spread over all classes.
@@ -29,6 +31,7 @@ impl StepSettings {
     pub(super) fn new(training: &Training, precision: Precision) -> Self {
         Self {
             parts: training.accumulate.get(),
+            checkpointing: training.checkpointing,
             loss: training.loss,
             label_smoothing: training.label_smoothing.get(),
             clip: training.largest_norm(),
@@ -96,7 +99,8 @@ struct Losses {
 
 impl Losses {
     fn of<M: Architecture>(slim: &Slim<M>, settings: StepSettings, batch: &Batch) -> Self {
-        let logits = settings.precision.within(|| slim.gated().forward(batch.images.clone()));
+        let forward = || slim.gated().forward(batch.images.clone());
+        let logits = settings.precision.within(|| checkpointing(settings.checkpointing, forward));
         let of_labels = loss(&logits, batch, settings.loss, settings.label_smoothing);
         let answers = logits.mean().without_autodiff().argmax(1).flatten(0, 1);
         let hits =
