@@ -7,11 +7,11 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::budget::{PreparedBudget, Selection};
+use super::budget::PreparedBudget;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::{Scrutiny, dataset_under};
-use super::keys::{Keys, keys};
 use super::pretrained::{Pretrained, pretrained_error};
+use super::selection::{Keys, Selection, keys};
 use super::sources::Sources;
 use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
