@@ -127,7 +127,7 @@ impl Split {
                 Some(moment) => match self.changed(place, view, moment)? {
                     Ok(changed) => {
                         let first = seen.values.len();
-                        View::default().append(&changed.pixels, shape, &self.table, &mut seen.values);
+                        changed.append(&self.table, &mut seen.values);
                         self.augment.erase(&mut seen.values[first..], shape, moment, place);
                         None
                     }
@@ -166,7 +166,7 @@ impl Split {
             None => {
                 let mut image = vec![0; shape.values()];
                 let flawed = self.images.read(place, &mut image)?;
-                flawed.map_or_else(|| Ok(Raster::new(shape.size, shape.size, image)), Err)
+                flawed.map_or_else(|| Ok(Raster::of_planes(shape.size, shape.size, &image)), Err)
             }
         };
         Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, place)))

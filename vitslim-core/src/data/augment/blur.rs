@@ -1,7 +1,7 @@
 //! Blurs an image by a Gaussian, which Pillow's `GaussianBlur` makes of three box blurs with fractional edges
 //! ([Gwosdek et al. 2011](https://www.mia.uni-saarland.de/Publications/gwosdek-ssvm11.pdf)).
 
-use super::raster::Raster;
+use super::raster::{Four, Raster};
 
 const PASSES: usize = 3;
 
@@ -9,20 +9,16 @@ impl Raster {
     /// Blurs by a Gaussian of standard deviation `radius`, in pixels.
     pub(super) fn gaussian_blur(&mut self, radius: f64) {
         let Some(window) = Window::of(radius as f32) else { return };
-        let (height, width) = (self.height, self.width);
-        for plane in self.pixels.chunks_exact_mut(height * width) {
-            for row in plane.chunks_exact_mut(width) {
+        let width = self.width;
+        for layer in self.layers_mut() {
+            for row in layer.chunks_exact_mut(width) {
                 (0..PASSES).for_each(|_| window.blur(row));
             }
             for x in 0..width {
-                let mut column: Vec<u8> = plane.iter().skip(x).step_by(width).copied().collect();
+                let mut column: Vec<Four> = layer.iter().skip(x).step_by(width).copied().collect();
                 (0..PASSES).for_each(|_| window.blur(&mut column));
-                plane
-                    .iter_mut()
-                    .skip(x)
-                    .step_by(width)
-                    .zip(column)
-                    .for_each(|(pixel, blurred)| *pixel = blurred);
+                let places = layer.iter_mut().skip(x).step_by(width);
+                places.zip(column).for_each(|(pixel, blurred)| *pixel = blurred);
             }
         }
     }
@@ -55,19 +51,27 @@ impl Window {
     }
 
     /// Blurs a line, which continues beyond its ends as its first and last pixel.
-    fn blur(&self, line: &mut [u8]) {
+    fn blur(&self, line: &mut [Four]) {
         let Self { radius, inside, edge } = *self;
         let before = line.to_vec();
         let at = |place: usize, offset: isize| {
             let place = place as isize + offset;
-            u32::from(before[place.clamp(0, before.len() as isize - 1) as usize])
+            before[place.clamp(0, before.len() as isize - 1) as usize].map(u32::from)
         };
         let reach = radius as isize;
-        let mut sum: u32 = (-reach..=reach).map(|offset| at(0, offset)).sum();
+        let mut sum = [0; 4];
+        for offset in -reach..=reach {
+            let pixel = at(0, offset);
+            sum = std::array::from_fn(|channel| sum[channel] + pixel[channel]);
+        }
         for (place, pixel) in line.iter_mut().enumerate() {
-            let outside = at(place, -reach - 1) + at(place, reach + 1);
-            *pixel = ((sum * inside + outside * edge + (1 << 23)) >> 24) as u8;
-            sum = sum + at(place, reach + 1) - at(place, -reach);
+            let (first, last) = (at(place, -reach), at(place, reach + 1));
+            let outside = at(place, -reach - 1);
+            *pixel = std::array::from_fn(|channel| {
+                let outside = outside[channel] + last[channel];
+                ((sum[channel] * inside + outside * edge + (1 << 23)) >> 24) as u8
+            });
+            sum = std::array::from_fn(|channel| sum[channel] + last[channel] - first[channel]);
         }
     }
 }

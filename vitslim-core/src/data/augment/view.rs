@@ -50,39 +50,49 @@ impl View {
     }
 
     /// The view of a square `image` before normalisation, whose channels have the `mean` pixel.
-    pub(super) fn applied(self, image: &Raster, mean: &[u8]) -> Raster {
-        let mut pixels = Vec::with_capacity(image.pixels.len());
-        for (plane, &mean) in image.planes().zip(mean) {
-            let outside = match self.fill {
-                Fill::Black => 0,
-                Fill::Mean => mean,
-            };
-            self.append_plane(plane, image.width, outside, |pixel| pixel, &mut pixels);
+    pub(super) fn applied(self, mut image: Raster, mean: &[u8]) -> Raster {
+        if (self.down, self.right, self.flip) == (0, 0, false) {
+            return image;
         }
-        Raster::new(image.height, image.width, pixels)
+        let mut pixels = Vec::with_capacity(image.pixels.len());
+        for (layer, mean) in image.layers().zip(mean.chunks(4)) {
+            let outside = match self.fill {
+                Fill::Black => [0; 4],
+                Fill::Mean => std::array::from_fn(|channel| mean.get(channel).copied().unwrap_or(0)),
+            };
+            self.append_plane(layer, image.width, outside, |pixel| pixel, &mut pixels);
+        }
+        image.pixels = pixels;
+        image
     }
 
-    fn append_plane<T: Copy>(
+    fn append_plane<P: Copy, T: Copy>(
         self,
-        plane: &[u8],
+        plane: &[P],
         size: usize,
         outside: T,
-        inside: impl Fn(u8) -> T,
+        inside: impl Fn(P) -> T,
         values: &mut Vec<T>,
     ) {
-        let within =
-            |index: usize, shift: isize| index.checked_add_signed(shift).filter(|&index| index < size);
+        // Those of the image that are seen; then how many lie left and right of it.
+        let first = 0_usize.saturating_add_signed(self.right);
+        let columns = first..size.saturating_add_signed(self.right).min(size);
+        let left = first.saturating_add_signed(-self.right);
+        let right = size - left - columns.len();
+        let (before, behind) = if self.flip { (right, left) } else { (left, right) };
         for y in 0..size {
-            let Some(y) = within(y, self.down) else {
-                values.resize(values.len() + size, outside);
+            let row = y.checked_add_signed(self.down).filter(|&row| row < size);
+            let Some(row) = row else {
+                values.extend(std::iter::repeat_n(outside, size));
                 continue;
             };
-            let row = &plane[y * size..(y + 1) * size];
-            let seen = |x| within(x, self.right).map_or(outside, |x| inside(row[x]));
+            let row = &plane[row * size..(row + 1) * size][columns.clone()];
+            values.extend(std::iter::repeat_n(outside, before));
             match self.flip {
-                true => values.extend((0..size).rev().map(seen)),
-                false => values.extend((0..size).map(seen)),
+                true => values.extend(row.iter().rev().map(|&pixel| inside(pixel))),
+                false => values.extend(row.iter().map(|&pixel| inside(pixel))),
             }
+            values.extend(std::iter::repeat_n(outside, behind));
         }
     }
 }
@@ -113,6 +123,22 @@ mod tests {
         assert_eq!(view(0, 1, true), [0., 3., 2., 0., 6., 5., 0., 9., 8.]);
         let black = seen(View { down: -1, right: 2, flip: false, fill: Fill::Black });
         assert_eq!(black, [-5., -5., -5., 3., -5., -5., 6., -5., -5.]);
+    }
+
+    #[test]
+    fn a_view_is_the_same_before_and_after_normalisation() {
+        let mean = [3];
+        let table = [std::array::from_fn(|value| value as f32 - 3.0)];
+        for (down, right) in (-2..=2).flat_map(|down| (-2..=2).map(move |right| (down, right))) {
+            for (flip, fill) in [(false, Fill::Mean), (true, Fill::Mean), (true, Fill::Black)] {
+                let view = View { down, right, flip, fill };
+                let pixels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+                let (mut before, mut after) = (Vec::new(), Vec::new());
+                view.applied(Raster::of_planes(3, 3, &pixels), &mean).append(&table, &mut before);
+                view.append(&pixels, ImageShape { channels: 1, size: 3 }, &table, &mut after);
+                assert_eq!(before, after, "{view:?}");
+            }
+        }
     }
 
     /// What version 0.1.0 drew: runs of the same settings keep their numbers.
