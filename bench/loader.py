@@ -130,7 +130,7 @@ def main():
             run = subprocess.run(
                 [*command, *options], cwd=folder, env=environment, stdout=subprocess.PIPE, check=True, text=True
             )
-            return json.loads(run.stdout)
+            return json.loads(run.stdout)["experiments"][0]
 
         theirs = {
             "training": Torchvision(folder / "images", True, args.batch, args.threads),
@@ -140,7 +140,7 @@ def main():
         for _ in range(args.rounds):
             measured = ours()
             for kind, loader in theirs.items():
-                found[kind].append((measured[kind]["images_per_second"], loader.epoch()))
+                found[kind].append((measured[f"{kind}_images_per_second"]["median"], loader.epoch()))
         print(f"{args.images} images, batches of {args.batch}, {args.threads} threads, {args.rounds} rounds\n")
         print("| transform | vitslim, images/s | torchvision and Pillow, images/s | ratio |")
         print("| --- | --- | --- | --- |")

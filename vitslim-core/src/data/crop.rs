@@ -21,7 +21,7 @@ impl Crop {
         let [height, width] = [height, width].map(|side| side * self.resize / shorter);
         let [top, left] = [height, width].map(|side| self.before(side));
         let middle = Rectangle { top, left, height: self.size, width: self.size };
-        image.resized(whole, height, width, middle).copy_planes(values);
+        image.resized(whole, height, width, middle).copy_to(values);
     }
 
     /// Pixels of a side before the crop: half of what is over, rounded as torchvision's `CenterCrop` rounds, half to even.

@@ -6,6 +6,7 @@ mod devices;
 mod evaluation;
 mod experiment_check;
 mod listing;
+mod loader;
 mod plan;
 mod reason;
 mod run_state;
@@ -24,6 +25,7 @@ pub use experiment_check::{
     ExperimentCheck, Fingerprints,
 };
 pub use listing::{ListedRun, Listing};
+pub use loader::{BenchedLoader, LoaderBenchmark};
 pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
 pub use run_state::RunState;

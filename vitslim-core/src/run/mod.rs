@@ -46,7 +46,7 @@ pub(crate) use belongs::{check, is_complete};
 pub(crate) use config::{config, config_error, config_mistakes, default, facts};
 pub(crate) use cutting::Cutting;
 pub use dataset::Scrutiny;
-pub(crate) use dataset::dataset_under;
+pub(crate) use dataset::{data_error, dataset, dataset_under};
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};
 pub use error::{OtherDataError, RunError};
 pub(crate) use evaluation::check_unchanged;

@@ -66,17 +66,19 @@ impl Raster {
         Self { channels: 3, height, width, pixels }
     }
 
-    /// Writes its planes into `planes`, `[channels, height, width]`.
-    pub(in crate::data) fn copy_planes(&self, planes: &mut [u8]) {
+    /// Puts its pixels into `planes`, `[channels, height, width]`.
+    pub(in crate::data) fn copy_to(&self, planes: &mut [u8]) {
         for (channel, plane) in planes.chunks_exact_mut(self.height * self.width).enumerate() {
             plane.iter_mut().zip(self.channel(channel)).for_each(|(value, pixel)| *value = pixel);
         }
     }
 
-    /// Appends its values to `values`, `[channels, height, width]`, normalised by `table`.
-    pub(in crate::data) fn append(&self, table: &[[f32; 256]], values: &mut Vec<f32>) {
-        for (channel, table) in table.iter().enumerate() {
-            values.extend(self.channel(channel).map(|pixel| table[usize::from(pixel)]));
+    /// Puts its values, normalised by `table`, into `values`, `[channels, height, width]`.
+    pub(in crate::data) fn normalised(&self, table: &[[f32; 256]], values: &mut [f32]) {
+        let planes = values.chunks_exact_mut(self.height * self.width).zip(table);
+        for (channel, (plane, table)) in planes.enumerate() {
+            let pixels = self.channel(channel);
+            plane.iter_mut().zip(pixels).for_each(|(value, pixel)| *value = table[usize::from(pixel)]);
         }
     }
 

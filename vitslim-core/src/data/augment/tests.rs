@@ -121,7 +121,7 @@ fn an_image_of_any_number_of_channels_is_changed_channel_by_channel() {
         let pixels: Vec<u8> = (0..channels).flat_map(plane).collect();
         let image = Raster::of_planes(size, size, &pixels);
         let mut copied = vec![0; pixels.len()];
-        image.copy_planes(&mut copied);
+        image.copy_to(&mut copied);
         assert_eq!(copied, pixels);
         let changes: [&dyn Fn(&mut Raster, &[u8]); 6] = [
             &|image, _| image.auto_contrast(),
@@ -156,9 +156,9 @@ fn pixels_of_three_channels_are_put_into_planes() {
     assert_eq!(planes(&image), [1, 4, 2, 5, 3, 6]);
     let table: [[f32; 256]; 3] =
         [10.0, 20.0, 30.0].map(|more| std::array::from_fn(|value| value as f32 + more));
-    let mut values = vec![0.0];
-    image.append(&table, &mut values);
-    assert_eq!(values, [0.0, 11.0, 14.0, 22.0, 25.0, 33.0, 36.0]);
+    let mut values = [0.0; 6];
+    image.normalised(&table, &mut values);
+    assert_eq!(values, [11.0, 14.0, 22.0, 25.0, 33.0, 36.0]);
 }
 
 /// timm's draws.
