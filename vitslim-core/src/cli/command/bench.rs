@@ -21,7 +21,7 @@ use crate::train::EvaluateError;
   vitslim bench experiments/bench_deit_tiny.ron
   vitslim bench runs/quickstart/seed=42 --batch 64 --seconds 10
   vitslim bench runs/quickstart/seed=42/share-0.5-0.5-0.7 --json
-  vitslim bench experiments/imagenet/deit_small.ron --loader")]
+  vitslim bench mine.ron --loader")]
 pub struct BenchArgs {
     /// An experiment file (nothing is trained, and random masks cut the sub-networks), the folder of a run, or a sub-network of
     /// a run. Several targets are measured side by side.

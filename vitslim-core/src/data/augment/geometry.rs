@@ -42,21 +42,20 @@ impl Raster {
     fn transform(&mut self, affine: Affine, fill: &[u8]) {
         let [a, b, c, d, e, f] = affine;
         let (height, width) = (self.height, self.width);
-        let before = self.clone();
-        for ((before, after), fill) in before.layers().zip(self.layers_mut()).zip(fill.chunks(4)) {
+        for (layer, fill) in self.layers_mut().zip(fill.chunks(4)) {
             let mut outside = [0.0; 4];
             outside.iter_mut().zip(fill).for_each(|(value, &fill)| *value = f64::from(fill));
+            let wide = widened(layer, width);
             let mut values = vec![[0.0; 4]; width];
             vectorised(
                 #[inline(always)]
                 || {
-                    for (y, row) in after.chunks_exact_mut(width).enumerate() {
+                    for (y, row) in layer.chunks_exact_mut(width).enumerate() {
                         for (x, value) in values.iter_mut().enumerate() {
                             let (x, y) = (x as f64 + 0.5, y as f64 + 0.5);
                             let (x, y) = (a * x + b * y + c, d * x + e * y + f);
-                            let is_inside =
-                                (0.0..width as f64).contains(&x) && (0.0..height as f64).contains(&y);
-                            *value = if is_inside { bicubic(before, height, width, x, y) } else { outside };
+                            let is_inside = x >= 0.0 && x < width as f64 && y >= 0.0 && y < height as f64;
+                            *value = if is_inside { bicubic(&wide, width, x, y) } else { outside };
                         }
                         for (value, exact) in row.as_flattened_mut().iter_mut().zip(values.as_flattened()) {
                             *value = floor(exact.floor() as f32);
@@ -68,43 +67,55 @@ impl Raster {
     }
 }
 
-/// The values of a layer at `(x, y)`, as Pillow's `bicubic_filter8` interpolates them.
+/// Pixels by which a layer is widened.
+const BORDER: usize = 2;
+
+/// A layer with two more pixels on each side, like those at its border.
+fn widened(layer: &[Four], width: usize) -> Vec<Four> {
+    let height = layer.len() / width;
+    let row = |y: usize| &layer[y.saturating_sub(BORDER).min(height - 1) * width..][..width];
+    let mut wide = Vec::with_capacity((height + 2 * BORDER) * (width + 2 * BORDER));
+    for row in (0..height + 2 * BORDER).map(row) {
+        wide.extend([row[0]; BORDER]);
+        wide.extend_from_slice(row);
+        wide.extend([row[width - 1]; BORDER]);
+    }
+    wide
+}
+
+/// The values at `(x, y)` of a layer that was widened, as Pillow's `bicubic_filter8` interpolates them.
 #[inline(always)]
-fn bicubic(layer: &[Four], height: usize, width: usize, x: f64, y: f64) -> [f64; 4] {
+fn bicubic(wide: &[Four], width: usize, x: f64, y: f64) -> [f64; 4] {
     let (x, y) = (x - 0.5, y - 0.5);
     let (column, row) = (x.floor(), y.floor());
     let (right, down) = (x - column, y - row);
-    let (columns, rows) = (four(column, width), four(row, height));
+    // Of the sixteen pixels around it, the first is one up and one to the left.
+    let wide_width = width + 2 * BORDER;
+    let start = (row + 1.0) as u32 as usize * wide_width + (column + 1.0) as u32 as usize;
+    let r1 = of_row(wide, start + wide_width, right);
+    // Where it lies on a row, the cubic would add nothing.
     if down == 0.0 {
-        return of_row(&layer[rows[1] * width..(rows[1] + 1) * width], columns, right);
+        return r1;
     }
-    let mut values = [[0.0; 4]; 4];
-    for (value, row) in values.iter_mut().zip(rows) {
-        *value = of_row(&layer[row * width..(row + 1) * width], columns, right);
-    }
-    cubic(values, down)
+    let r0 = of_row(wide, start, right);
+    let r2 = of_row(wide, start + 2 * wide_width, right);
+    let r3 = of_row(wide, start + 3 * wide_width, right);
+    cubic([r0, r1, r2, r3], down)
 }
 
-/// The values of a `row` at a place between its `columns`.
+/// The values between the second and the third of four pixels of a row.
 #[inline(always)]
-fn of_row(row: &[Four], [c1, c2, c3, c4]: [usize; 4], right: f64) -> [f64; 4] {
-    // The cubic would add nothing.
+fn of_row(wide: &[Four], start: usize, right: f64) -> [f64; 4] {
+    let four = &wide[start..start + 4];
     match right == 0.0 {
-        true => values(row[c2]),
-        false => cubic([values(row[c1]), values(row[c2]), values(row[c3]), values(row[c4])], right),
+        true => values(four[1]),
+        false => cubic([values(four[0]), values(four[1]), values(four[2]), values(four[3])], right),
     }
 }
 
 #[inline(always)]
 fn values([v1, v2, v3, v4]: Four) -> [f64; 4] {
     [f64::from(v1), f64::from(v2), f64::from(v3), f64::from(v4)]
-}
-
-/// The four places from the one before `place` on, within a side.
-#[inline(always)]
-fn four(place: f64, side: usize) -> [usize; 4] {
-    let (place, last) = (place as i32, side as i32 - 1);
-    [place - 1, place, place + 1, place + 2].map(|place| place.clamp(0, last) as usize)
 }
 
 /// The cubics through four values of each channel, `place` past the second of them.

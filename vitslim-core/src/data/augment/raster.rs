@@ -140,6 +140,16 @@ impl Raster {
         }
     }
 
+    /// The image with its rows as columns.
+    pub(super) fn transposed(&self) -> Self {
+        self.by_layer(self.width, self.height, |before, after| {
+            for (x, column) in after.chunks_exact_mut(self.height).enumerate() {
+                let row_values = before.chunks_exact(self.width).map(|row| row[x]);
+                column.iter_mut().zip(row_values).for_each(|(pixel, value)| *pixel = value);
+            }
+        })
+    }
+
     /// The square of `size` that begins at `top` and `left`. Beyond a border lies the image again, mirrored at its last pixels.
     pub(super) fn reflected(&self, top: isize, left: isize, size: usize) -> Self {
         let within = |place: isize, side: usize| {
