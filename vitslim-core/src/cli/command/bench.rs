@@ -72,8 +72,8 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         Ok(registry.trials(&Document::read(file, &args.sets)?)?.only()?)
     };
     if args.loader {
-        let trials = sources(&args.targets)?.iter().map(|(file, _)| trial(file));
-        let trials: Vec<Trial> = trials.collect::<Result<_, _>>()?;
+        let files = sources(&args.targets)?.into_iter().map(|(file, _)| file);
+        let trials: Vec<Trial> = files.map(|file| trial(&file)).collect::<Result<_, _>>()?;
         let measured = loaders(&trials, LoaderSetting { batch, threads: args.loader_threads, limit })?;
         return print(args.json, &measured, |measured| measured.table());
     }
