@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import skimage
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from timm.data import create_transform
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
@@ -69,6 +69,14 @@ def make(folder, images):
             file = folder / part / f"class{image % 2}" / f"{image}.jpg"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(file, quality=90)
+
+
+def posterize(image, bits, of_pillow=ImageOps.posterize):
+    """Pillow's, which from 13 on refuses the 0 bits that timm draws now and then."""
+    return of_pillow(image, bits) if bits else image.point(lambda _: 0)
+
+
+ImageOps.posterize = posterize
 
 
 def transform(is_training):
