@@ -11,6 +11,7 @@ mod index;
 mod jpeg;
 mod left_out;
 mod loader;
+mod pixels;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
