@@ -1,6 +1,6 @@
 """Makes `images.safetensors`: 200 small image files, and what torchvision's evaluation transform makes of each.
 
-    pip install torch==2.15.0 torchvision==0.29.2 pillow==13.0.0 numpy safetensors
+    pip install torch==2.15.0 torchvision==0.29.2 pillow==13.0.0 scikit-image numpy safetensors
     python make.py
 
 `README.md` says what is in it.
@@ -10,25 +10,27 @@ import io
 from pathlib import Path
 
 import numpy as np
+import skimage
 from PIL import Image
 from safetensors.numpy import save_file
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 IMAGES = 200
-RESIZE, SIZE = 27, 24
+RESIZE, SIZE = 30, 24
+PICTURES = ["astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "retina.jpg", "rocket.jpg", "ihc.png"]
 TRANSFORM = Compose([Resize(RESIZE, InterpolationMode.BICUBIC), CenterCrop(SIZE)])
 
 
-def picture(rng):
-    """Smooth colours, an edge and noise. A fifth of the images are smaller than `RESIZE`, and so enlarged."""
-    height, width = rng.integers(12, 27, 2) if rng.random() < 0.2 else rng.integers(24, 90, 2)
-    y, x = np.mgrid[0:height, 0:width]
-    planes = []
-    for _ in range(3):
-        wave = 70 * np.sin(x / rng.uniform(2, 12) + y / rng.uniform(2, 12))
-        edge = rng.uniform(-60, 60) * (x * rng.uniform(-1, 1) + y > height * rng.uniform(0.2, 0.8))
-        planes.append(rng.uniform(90, 160) + wave + edge + rng.normal(0, rng.uniform(0, 10), (height, width)))
-    return Image.fromarray(np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8))
+def picture(sources, rng):
+    """A part of a picture, with noise. A fifth of the images are smaller than `RESIZE`, and so enlarged."""
+    width, height = rng.integers(18, 30, 2) if rng.random() < 0.2 else rng.integers(30, 90, 2)
+    source = sources[rng.integers(len(sources))]
+    share = rng.uniform(0.5, 1) * min(source.width / width, source.height / height)
+    wide, high = round(share * width), round(share * height)
+    left, top = rng.integers(source.width - wide + 1), rng.integers(source.height - high + 1)
+    part = source.crop((left, top, left + wide, top + high)).resize((width, height), Image.BICUBIC)
+    pixels = np.asarray(part) + rng.normal(0, rng.uniform(0, 8), (height, width, 3))
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
 def encoded(image, rng):
@@ -47,9 +49,11 @@ def encoded(image, rng):
 
 def main():
     rng = np.random.default_rng(11)
+    folder = Path(skimage.__file__).parent / "data"
+    sources = [Image.open(folder / name).convert("RGB") for name in PICTURES]
     tensors = {}
     for number in range(IMAGES):
-        file = encoded(picture(rng), rng)
+        file = encoded(picture(sources, rng), rng)
         seen = np.asarray(TRANSFORM(Image.open(io.BytesIO(file)).convert("RGB")))
         tensors[f"file {number}"] = np.frombuffer(file, np.uint8)
         tensors[f"seen {number}"] = np.ascontiguousarray(seen.transpose(2, 0, 1))
