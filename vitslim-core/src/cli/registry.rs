@@ -3,7 +3,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use schemars::Schema;
 
-use crate::bench::{BenchSetting, Benched, Source, networks};
+use crate::bench::{BenchSetting, Benched, Source, count, networks};
 use crate::check::{check_experiment, listed};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Trial, Trials, Value, did_you_mean,
@@ -12,7 +12,7 @@ use crate::export::{Files, Format, SubnetFile, export};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
-use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
+use crate::report::{CountedNetwork, Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
     EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Scrutiny, Setting, Subnet, Target,
     config_mistakes, evaluate, evaluate_subnet, execute,
@@ -49,6 +49,8 @@ pub(super) struct Commands {
     pub export: Exporter,
     /// Builds the networks to benchmark, from the experiment or from its run.
     pub bench: fn(&Trial, &Source, &BenchSetting) -> Result<Benched, RunError>,
+    /// Counts the networks of the experiment or of its run, layer by layer.
+    pub count: fn(&Trial, &Source) -> miette::Result<Vec<CountedNetwork>>,
     /// Describes the architecture.
     listed: fn(&str) -> ListedArchitecture,
     /// The schema of the architecture's configuration.
@@ -71,6 +73,7 @@ impl Commands {
             eval_file: eval_file::<A>,
             export: export_network::<A>,
             bench: networks::<A>,
+            count: count::<A>,
             listed: listed::<A>,
             config_schema: config_schema::<A::Config>,
         }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::Rng;
+use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
 use super::augment::{Mixing, Raster, View};
 use super::image_files::ImageFiles;
 use super::images::Images;
 use super::left_out::Flawed;
+use super::shuffle::shuffle_by_blocks;
 use super::{Augment, DataError, ImageShape, Moment};
 
 /// One split of a dataset: training, validation or test. Clones share the images.
@@ -37,6 +40,17 @@ impl Split {
         Self { table: table.into(), mean: mean_pixels(table), ..self }
     }
 
+    /// The same images, augmented as `augment` says.
+    #[must_use]
+    pub fn augmented(self, augment: Augment) -> Self {
+        Self { augment, ..self }
+    }
+
+    /// How often a shuffled loader sees an image in an epoch.
+    pub(super) fn repeats(&self) -> usize {
+        self.augment.repeats as usize
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.indices.len()
@@ -55,6 +69,14 @@ impl Split {
     /// Whether images are read from files on demand.
     pub fn reads_files(&self) -> bool {
         self.images.are_files()
+    }
+
+    /// Shuffles the indices of images, in the order of which they lie. What is read from shards stays near to one another.
+    pub(super) fn shuffle(&self, indices: &mut Vec<usize>, generator: &mut impl Rng) {
+        match self.images.are_in_shards() {
+            true => shuffle_by_blocks(indices, generator),
+            false => indices.shuffle(generator),
+        }
     }
 
     /// The images `indices` without those that cannot be read, normalised, `[images, channels, height, width]`; `None` if none can.
@@ -102,8 +124,9 @@ impl Split {
         self.images.labels[self.indices[index]] as usize
     }
 
-    /// The normalised values of the images `indices`, augmented as of the `moment` of a training. The threads of the pool that it is
-    /// called in share them.
+    /// The normalised values of the images `indices`, augmented as of the `moment` of a training. Indices count on for the copies of
+    /// images: that of image 3 of 10 is 13, and the next one 23. A copy is changed as another image would be. The threads of the pool
+    /// that it is called in share the images.
     ///
     /// # Errors
     ///
@@ -116,9 +139,8 @@ impl Split {
         let views: Vec<View> = indices.iter().map(view).collect();
         let mut values = vec![0.0; indices.len() * each];
         let images = values.par_chunks_exact_mut(each).zip(indices).zip(views);
-        let read: Vec<Result<Option<Flawed>, DataError>> = images
-            .map(|((values, &index), view)| self.image(self.indices[index], view, moment, values))
-            .collect();
+        let read: Vec<Result<Option<Flawed>, DataError>> =
+            images.map(|((values, &index), view)| self.image(index, view, moment, values)).collect();
         let mut seen = Seen::default();
         for (place, (&index, flawed)) in indices.iter().zip(read).enumerate() {
             match flawed? {
@@ -127,7 +149,7 @@ impl Split {
                     if place > behind_the_others {
                         values.copy_within(place * each..(place + 1) * each, behind_the_others * each);
                     }
-                    seen.indices.push(index);
+                    seen.indices.push(index % self.len());
                 }
                 Some(flawed) => seen.flawed.push(flawed),
             }
@@ -140,16 +162,19 @@ impl Split {
         Ok(seen)
     }
 
-    /// Puts the normalised values of the image at `place` among the images, augmented as of `moment`, into `values`. Answers with what
-    /// is wrong with it if it is to be left out.
+    /// Puts the normalised values of the image `index` or of a copy of it, augmented as of `moment`, into `values`. Answers with what is
+    /// wrong with it if it is to be left out.
     fn image(
         &self,
-        place: usize,
+        index: usize,
         view: View,
         moment: Option<Moment>,
         values: &mut [f32],
     ) -> Result<Option<Flawed>, DataError> {
         let shape = self.shape();
+        let (index, copy) = (index % self.len(), index / self.len());
+        let place = self.indices[index];
+        let drawn = place + copy * self.images.labels.len();
         let Some(moment) = moment.filter(|_| self.augment.changes_images()) else {
             let mut image = vec![0; shape.values()];
             let flawed = self.images.read(place, &mut image)?;
@@ -158,9 +183,9 @@ impl Split {
             }
             return Ok(flawed);
         };
-        let changed = self.changed(place, view, moment)?.map(|changed| {
+        let changed = self.changed([place, drawn], view, moment)?.map(|changed| {
             changed.normalised(&self.table, values);
-            self.augment.erase(values, shape, moment, place);
+            self.augment.erase(values, shape, moment, drawn);
         });
         Ok(changed.err())
     }
@@ -178,8 +203,13 @@ impl Split {
         Ok((seen, first))
     }
 
-    /// The image at `place` among the images, augmented as of `moment`, before normalisation.
-    fn changed(&self, place: usize, view: View, moment: Moment) -> Result<Result<Raster, Flawed>, DataError> {
+    /// The image at `place` among the images, before normalisation, augmented as of `moment` as the image `drawn` is.
+    fn changed(
+        &self,
+        [place, drawn]: [usize; 2],
+        view: View,
+        moment: Moment,
+    ) -> Result<Result<Raster, Flawed>, DataError> {
         let shape = self.shape();
         let source = match self.augment.crop {
             Some(_) => self.images.read_whole(place)?,
@@ -189,7 +219,7 @@ impl Split {
                 flawed.map_or_else(|| Ok(Raster::of_planes(shape.size, shape.size, &image)), Err)
             }
         };
-        Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, place)))
+        Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, drawn)))
     }
 
     /// How the images of a batch are mixed at the `moment` of a training.

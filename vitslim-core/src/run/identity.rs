@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::keys::PreparedBudget;
+use super::budget::PreparedBudget;
 use super::prepare::Prepared;
 use crate::data::DataContent;
 use crate::models::Architecture;
@@ -94,8 +94,15 @@ impl Identities {
         budget: &PreparedBudget,
     ) -> Identity {
         let experiment = &prepared.experiment;
-        let settings = written(&(&budget.shares, experiment.cut, experiment.round_to, &experiment.retrain));
-        Identity::of(&["retrain", self.search.as_str(), &settings])
+        let settings = written(&(&budget.shares, experiment.cut, &experiment.round_to, &experiment.retrain));
+        // What is left out has the names that it had before it could be written.
+        let limits = (!budget.limits.is_empty()).then(|| written(&(&budget.limits, experiment.ranking)));
+        let is_spared = !experiment.keep_at_least.is_empty() || !experiment.protect.is_empty();
+        let floors = is_spared.then(|| written(&(&experiment.keep_at_least, &experiment.protect)));
+        let mut parts = vec!["retrain", self.search.as_str(), &settings];
+        parts.extend(limits.iter().flat_map(|limits| ["limits", limits]));
+        parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
+        Identity::of(&parts)
     }
 }
 

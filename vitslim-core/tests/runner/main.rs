@@ -6,6 +6,7 @@ mod bench;
 mod broken;
 mod budgets;
 mod check;
+mod count;
 mod data;
 mod devices;
 mod documents;
@@ -15,6 +16,7 @@ mod export;
 mod file_systems;
 mod identity;
 mod language;
+mod limits;
 mod losses;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -2,6 +2,7 @@
 
 mod broken;
 mod cifar;
+mod classes;
 mod content;
 mod folder;
 mod formats;
@@ -12,6 +13,7 @@ mod jpeg;
 mod left_out;
 mod loader;
 mod pixels;
+mod shards;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use image::RgbImage;
 use tempfile::TempDir;
 
 use super::decode::{Unreadable, read_image};
+use super::source::Source;
 use super::*;
 
 /// A folder to put data in.
@@ -104,7 +107,7 @@ fn image_folder_of(files: &Files) -> ImageFolder {
         image_size: 8,
         resize: 8,
         skip_at_most: 0,
-        held_out: FolderHeldOut::ValOrShare,
+        held_out: HeldOutFrom::ValOrShare,
         named: 5,
         reading: Reading::default(),
     }
@@ -117,7 +120,7 @@ fn anew() -> Reading {
 
 /// What is wrong with the image at `path`.
 fn flaw(path: &Path) -> String {
-    match read_image(path).unwrap_err() {
+    match read_image(Source::File(path)).unwrap_err() {
         Unreadable::Flawed(reason) => reason,
         Unreadable::Refused(reason) => panic!("{}: {reason}", path.display()),
     }

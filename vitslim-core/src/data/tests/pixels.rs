@@ -15,7 +15,8 @@ fn evaluation_sees_what_torchvision_sees() {
     let (mut sum, mut worst, mut values, mut beyond) = (0_u64, 0, 0, 0);
     for number in 0..200 {
         let path = files.write("x", tensors.tensor(&format!("file {number}")).unwrap().data());
-        let image = read_image(&path).unwrap_or_else(|_| panic!("{number}: {}", flaw(&path))).image;
+        let image =
+            read_image(Source::File(&path)).unwrap_or_else(|_| panic!("{number}: {}", flaw(&path))).image;
         let image = Raster::of_rgb(image.height() as usize, image.width() as usize, image.as_raw());
         let mut found = vec![0; 3 * 24 * 24];
         Crop { resize: 30, size: 24 }.apply(&image, &mut found);

@@ -1,5 +1,6 @@
 //! The typed experiment: what may be written in a file, with units, ranges and defaults.
 
+mod budget;
 mod data;
 mod experiment;
 mod keyed;
@@ -7,12 +8,13 @@ mod number;
 mod search;
 mod training;
 
+pub use self::budget::{Amount, AtLeast, Budget, RoundTo};
 pub use self::data::{Data, Normalise};
 pub use self::experiment::{Experiment, Keep, Model, Raw, RunName};
 pub use self::keyed::Keyed;
 pub use self::number::{
     Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, ProperFraction, Rate,
 };
-pub use self::search::{Budget, CutRule, Freeze, Masks, Search, SearchedDimension};
-pub(super) use self::training::default_batch;
+pub use self::search::{CutRule, Freeze, Masks, Search, SearchedDimension};
 pub use self::training::{Loss, Optimizer, Schedule, Training};
+pub(super) use self::training::{default_batch, scaled};
