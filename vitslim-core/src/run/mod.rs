@@ -50,7 +50,7 @@ pub use budget::{Limit, Measure, PreparedBudget};
 pub(crate) use config::{config, config_error, config_mistakes, default, facts};
 pub(crate) use cutting::{Cutting, Reach};
 pub use dataset::Scrutiny;
-pub(crate) use dataset::dataset_under;
+pub(crate) use dataset::{data_error, dataset, dataset_under};
 pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};
 pub use error::{OtherDataError, RunError};
 pub(crate) use evaluation::check_unchanged;

@@ -56,7 +56,7 @@ pub struct StageRun<'a> {
     pub taken_over: &'a dyn Fn() -> Option<String>,
     /// Stops the stage after the current batch.
     pub interrupter: Interrupter,
-    /// Threads that prepare training batches ahead; `None` is the default of [`Loader::new`].
+    /// Threads that prepare batches ahead; `None` is the default of [`Loader::new`].
     pub loader_threads: Option<usize>,
     /// Images that later stages train on, to estimate the time left.
     pub images_later: usize,
@@ -75,7 +75,10 @@ impl StageRun<'_> {
     pub(super) fn batches(&self) -> Loader {
         let order = Order::Shuffled { seed: self.seed, stage: self.stage };
         let device = self.devices.first.device.clone().autodiff();
-        let loader = Loader::new(self.train.clone(), self.training.batch.get(), order, device);
+        self.with_threads(Loader::new(self.train.clone(), self.training.batch.get(), order, device))
+    }
+
+    fn with_threads(&self, loader: Loader) -> Loader {
         match self.loader_threads {
             Some(threads) => loader.with_threads(threads),
             None => loader,
@@ -99,7 +102,8 @@ impl StageRun<'_> {
 
     /// The batches to validate on.
     pub(super) fn held_out_batches(&self) -> Loader {
-        Loader::new(self.held_out.clone(), BATCH, Order::AsIs, self.devices.first.device.clone())
+        let device = self.devices.first.device.clone();
+        self.with_threads(Loader::new(self.held_out.clone(), BATCH, Order::AsIs, device))
     }
 
     /// Checks for an interrupt before `epoch`.
