@@ -42,20 +42,21 @@ pub fn resolve<'a>(
     keys.into_iter().map(&mut resolve).collect()
 }
 
-/// Which of `names` are `part`, or lie within it: a path (`blocks.0`), a glob over paths (`blocks.*.attn`), or a last name.
+/// Which of `names` are `part`, or lie within it: a path (`blocks.0`), a glob over paths (`blocks.*.attn`), or a last name. Each with
+/// whether it is `part` itself.
 ///
 /// # Errors
 ///
 /// When it is no glob, or matches none.
-pub fn within(part: &str, names: &[String]) -> Result<Vec<usize>, KeyError> {
+pub fn within(part: &str, names: &[String]) -> Result<Vec<(usize, bool)>, KeyError> {
     let patterns = [Pattern::new(part)?, Pattern::path(part)?];
-    let is_within = |name: &String| {
-        let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
-        let mut around = ends.map(|end| &name[..end]);
-        patterns[0].matches(name) || around.any(|around| patterns[1].matches(around))
-    };
-    let found: Vec<usize> = (0..names.len()).filter(|&index| is_within(&names[index])).collect();
-    if found.is_empty() { Err(unmatched(part, names)) } else { Ok(found) }
+    let is_part = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+    let is_within = |name: &str| name.match_indices('.').any(|(end, _)| patterns[1].matches(&name[..end]));
+    let names = names.iter().map(String::as_str).enumerate();
+    let found = names.clone().filter(|(_, name)| is_part(name) || is_within(name));
+    let found: Vec<(usize, bool)> = found.map(|(index, name)| (index, is_part(name))).collect();
+    let names: Vec<String> = names.map(|(_, name)| name.to_owned()).collect();
+    if found.is_empty() { Err(unmatched(part, &names)) } else { Ok(found) }
 }
 
 /// Whether `key` is a glob over paths, not a last name.

@@ -4,7 +4,8 @@ use super::document::Document;
 use super::error::ExperimentError;
 use super::nearest::nearest;
 use super::schema::{
-    Budget, Count, Data, Keyed, NonNegative, Rate, Schedule, SearchedDimension, default_batch, scaled,
+    Budget, Count, Data, Keyed, NonNegative, Rate, RoundTo, Schedule, SearchedDimension, default_batch,
+    scaled,
 };
 use super::tree::{Node, Value};
 use crate::data::Augment;
@@ -26,7 +27,18 @@ pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
     errors.extend(devices(document));
     errors.extend(dimensions(document));
     errors.extend(budgets(document));
+    errors.extend(round_to(document));
     errors
+}
+
+fn round_to(document: &Document) -> Option<ExperimentError> {
+    let node = document.at(&["round_to"])?;
+    let written: Option<RoundTo> = document.part(&["round_to"])?;
+    let is_empty = matches!(written?, RoundTo::Keys(multiples) if multiples.is_empty());
+    is_empty.then(|| {
+        let error = ExperimentError::new(node.span.clone(), "`round_to` is empty: it names no dimension");
+        error.with_help("write a multiple, for example `8`, or `{ \"hidden\": 32 }`")
+    })
 }
 
 fn warmup(document: &Document, stage: &str) -> Option<ExperimentError> {
@@ -207,8 +219,14 @@ fn hollow(budget: &Budget) -> Option<&'static str> {
             let shares = limits.iter().filter(|limit| matches!(limit, Budget::Share(_))).count();
             let nested = limits.iter().any(|limit| matches!(limit, Budget::All(_)));
             let nested = nested.then_some("`All` within `All`: write all limits in one list");
+            let count = |is: fn(&Budget) -> bool| limits.iter().filter(|limit| is(limit)).count();
+            let again = "this budget limits the same twice: only the lower limit matters";
+            let again = (count(|limit| matches!(limit, Budget::Macs(_))) > 1
+                || count(|limit| matches!(limit, Budget::Params(_))) > 1)
+                .then_some(again);
+            let one = (limits.len() == 1).then_some("`All` with one limit: write the limit alone");
             let twice = (shares > 1).then_some("this budget has two `Share`s: write their keys in one");
-            nested.or(twice).or_else(|| limits.iter().find_map(hollow))
+            nested.or(twice).or(again).or(one).or_else(|| limits.iter().find_map(hollow))
         }
         _ => None,
     }

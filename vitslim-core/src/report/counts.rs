@@ -108,17 +108,15 @@ impl Counted {
     }
 }
 
-/// The list element around `path`, or its first part.
+/// The innermost list element around `path`, or its first part.
 fn block(path: &str) -> &str {
-    let mut end = 0;
-    for part in path.split('.') {
-        end += part.len();
-        if part.parse::<usize>().is_ok() {
-            return &path[..end];
-        }
-        end += 1;
+    let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+    let is_element =
+        |end: &usize| path[..*end].rsplit('.').next().is_some_and(|part| part.parse::<usize>().is_ok());
+    match ends.filter(is_element).last() {
+        Some(end) => &path[..end],
+        None => path.split('.').next().unwrap_or(path),
     }
-    path.split('.').next().unwrap_or(path)
 }
 
 fn add(parts: &mut Vec<CountedPart>, name: &str, layer: &CountedLayer) {

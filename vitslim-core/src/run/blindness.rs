@@ -73,8 +73,13 @@ pub(super) fn is_blind_without<A: Architecture>(
     let Some(cut) = plan.get_mut(path) else { return false };
     cut.keep.clear();
     drop_cut_tokens(&mut plan, dimensions);
+    is_blind_after(model, &plan, image)
+}
+
+/// Whether what `plan` leaves of `model` lets no image through.
+pub(super) fn is_blind_after<A: Architecture>(model: &A, plan: &Plan, image: ImageShape) -> bool {
     // Some layers cannot be cut like that.
-    attempt(|| model.slim(&plan)).is_ok_and(|sliced| sliced.is_ok_and(|sliced| is_blind(&sliced, image)))
+    attempt(|| model.slim(plan)).is_ok_and(|sliced| sliced.is_ok_and(|sliced| is_blind(&sliced, image)))
 }
 
 /// Why what `plan` leaves of `model` lets no image through; `None` if it does let images through.

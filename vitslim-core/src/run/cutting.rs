@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
-use super::blindness::{blinding, is_blind_without};
+use super::blindness::{blinding, is_blind_after, is_blind_without};
 use super::budget::{Limit, Measure, PreparedBudget};
 use super::error::RunError;
 use super::prepare::Prepared;
@@ -17,8 +17,8 @@ use crate::graph::{Counts, counts_after};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, Fitting, Floor, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage, can_leave_tokens,
-    keep_a_token, kept_count, rank_sparing, round, spared,
+    Dimension, DimensionKind, Fitting, Floor, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage,
+    can_leave_tokens, drop_cut_tokens, keep_a_token, kept_count, rank_sparing, round, spared,
 };
 
 /// What a limit allows, between the smallest network that can be cut and the dense one.
@@ -90,6 +90,7 @@ impl Cutting<'_> {
             let plan = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors)?;
             return self.rounded(plan, masks, &self.selection.multiples);
         }
+        // Counted, it might be too large: masks that are folded give each head a norm that all shared.
         if budget.rankings.is_empty() && budget.limits.iter().all(|limit| limit.most.is_whole()) {
             return Ok(Plan::whole(self.dimensions));
         }
@@ -122,24 +123,41 @@ impl Cutting<'_> {
         }
     }
 
-    /// What a limit may not cut: beside what the experiment spares, a token at each gate, and one unit of each dimension without which no
-    /// image gets through.
+    /// What a limit may not cut, whatever the masks are: beside what the experiment spares, one unit of each dimension without which no
+    /// image gets through, and one of the first dimension of each key without which none does.
     fn floors<A: Architecture>(&self, model: &A) -> Floors {
         let mut floors = self.selection.floors.clone();
-        for (dimension, _) in self.searched {
-            if floors.0.contains_key(&dimension.path) {
-                continue;
-            }
-            if dimension.is_tokens() {
-                floors.0.insert(dimension.path.clone(), Floor::Layer(1));
-                continue;
-            }
+        let without = |paths: &[&String]| {
             let mut plan = Plan::whole(self.dimensions);
-            plan.get_mut(&dimension.path).into_iter().for_each(|cut| cut.keep.clear());
-            let counts = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model.slim(&plan)?));
-            // Nor does one get through what cannot be computed.
-            if !counts.is_ok_and(|counts| counts.sees) {
+            plan.cuts
+                .iter_mut()
+                .filter(|cut| paths.contains(&&cut.dimension))
+                .for_each(|cut| cut.keep.clear());
+            drop_cut_tokens(&mut plan, self.dimensions);
+            plan
+        };
+        for (dimension, _) in self.searched.iter().filter(|(dimension, _)| dimension.units() > 0) {
+            let is_vital = || match dimension.kind {
+                DimensionKind::Tokens { prefix, .. } => prefix == 0,
+                DimensionKind::Features => {
+                    let plan = without(&[&dimension.path]);
+                    let counts =
+                        counts_after(model, self.image, |model, _| Ok::<_, RunError>(model.slim(&plan)?));
+                    // Nor does an image get through what cannot be computed.
+                    !counts.is_ok_and(|counts| counts.sees)
+                }
+            };
+            if !floors.0.contains_key(&dimension.path) && is_vital() {
                 floors.0.insert(dimension.path.clone(), Floor::Layer(1));
+            }
+        }
+        for key in &self.selection.keys {
+            let paths: Vec<&String> = key.iter().collect();
+            if !key.iter().any(|path| floors.0.contains_key(path))
+                && is_blind_after(model, &without(&paths), self.image)
+                && let Some(first) = key.first()
+            {
+                floors.0.insert(first.clone(), Floor::Layer(1));
             }
         }
         floors
@@ -163,7 +181,14 @@ impl Cutting<'_> {
         budget: &PreparedBudget,
     ) -> Result<Vec<(Measure, u64)>, RunError> {
         let dense = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model))?;
-        Ok(budget.limits.iter().map(|limit| (limit.of, limit.most.of(limit.of.of(dense)))).collect())
+        let limit = |limit: &Limit| {
+            let (label, of, largest) = (budget.label.clone(), limit.of, limit.of.of(dense));
+            match limit.most.of(largest) {
+                asked if asked > largest => Err(RunError::Larger { label, of: of.name(), asked, largest }),
+                asked => Ok((of, asked)),
+            }
+        };
+        budget.limits.iter().map(limit).collect()
     }
 
     /// What the limits of `budget` allow, and between what they can choose: the size of the smallest network that can be cut, by these
@@ -310,9 +335,12 @@ impl Cutting<'_> {
             .collect();
         let is_emptied = plan.cuts.iter().any(|cut| cut.keep.is_empty() && cut.units() > 0);
         if is_emptied && let Some(gone) = blinding(model, self.dimensions, plan, self.image) {
+            let advice = match budget.limits.is_empty() {
+                true => "give the key a larger share, or the dimension a key of its own",
+                false => "name a dimension of these under `keep_at_least`",
+            };
             notes.push(format!(
-                "cut by random masks, {label} lets no image through: {gone}. A search may do the same: give the key a larger \
-                 share, or the dimension a key of its own"
+                "cut by random masks, {label} lets no image through: {gone}. A search may do the same: {advice}"
             ));
         }
         notes

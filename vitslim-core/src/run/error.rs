@@ -102,6 +102,19 @@ pub enum RunError {
         /// That, as a share of the dense network.
         share: f64,
     },
+    /// A budget that is larger than the dense network.
+    #[error("the budget `{label}` asks for {asked} {of}, but the dense network has {largest}")]
+    #[diagnostic(help("ask for less, or for a share of it, such as 0.5; 1.0 is the dense network"))]
+    Larger {
+        /// Label of the budget.
+        label: String,
+        /// What is limited.
+        of: &'static str,
+        /// How much is allowed.
+        asked: u64,
+        /// That of the dense network.
+        largest: u64,
+    },
     /// More is spared than a share leaves.
     #[error(
         "in the budget `{label}`, \"{key}\" keeps {kept} of {of} masks, but `keep_at_least` and `protect` keep {spared}"

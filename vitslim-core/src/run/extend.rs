@@ -36,7 +36,13 @@ impl Outline {
         let mut subnets: Vec<(String, Experiment)> = Vec::new();
         for budget in &experiment.budgets {
             let label = label(budget, |label| subnets.iter().any(|(taken, _)| taken == label));
-            subnets.push((label, Experiment { budgets: vec![budget.clone()], ..experiment.clone() }));
+            // Shares do not depend on how masks of different keys compare.
+            let ranking = match budget.limits_all() {
+                true => experiment.ranking,
+                false => RankingRule::default(),
+            };
+            subnets
+                .push((label, Experiment { budgets: vec![budget.clone()], ranking, ..experiment.clone() }));
         }
         let search = Experiment {
             budgets: Vec::new(),

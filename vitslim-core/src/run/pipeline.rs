@@ -253,7 +253,7 @@ impl<A: Architecture> Run<'_, A> {
                     "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search"
                 }
                 false => {
-                    "name the dimension under `keep_at_least`; a run without a sweep then resumes from its search"
+                    "ask for more, or name one of these under `keep_at_least`, in an experiment with another `name`"
                 }
             };
             return Err(RunError::Blind { label: label.to_owned(), reason, help: help.to_owned() });

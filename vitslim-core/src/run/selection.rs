@@ -93,7 +93,11 @@ fn floors(
     for (place, part) in experiment.protect.iter().enumerate() {
         match within(part, &paths) {
             Ok(protected) => {
-                floors.extend(protected.into_iter().map(|index| (paths[index].clone(), Floor::Whole)));
+                // Tokens that stay in a block stay in all before it: only whoever names a gate means that.
+                let whole = protected
+                    .into_iter()
+                    .filter(|(index, is_named)| *is_named || !dimensions[*index].is_tokens());
+                floors.extend(whole.map(|(index, _)| (paths[index].clone(), Floor::Whole)));
             }
             Err(error) => {
                 let place = ["protect", &place.to_string()];
@@ -116,10 +120,17 @@ fn multiples(
         }
         Some(RoundTo::Keys(multiples)) => {
             let matched = matched(&trial.document, &["round_to"], multiples, dimensions, found);
-            let of_key = matched.into_iter().flat_map(|(_, multiple, matched)| {
-                matched.into_iter().map(|index| (dimensions[index].path.clone(), multiple.get()))
-            });
-            of_key.collect()
+            let mut of_path = HashMap::new();
+            for (key, multiple, matched) in matched {
+                if matched.iter().any(|index| dimensions[*index].is_tokens()) {
+                    let message = format!("\"{key}\" names tokens, which are not rounded");
+                    let help = "leave this key out".to_owned();
+                    found.extend(trial.document.error_at_key(&["round_to", key], message, Some(help)));
+                }
+                let paths = matched.into_iter().map(|index| dimensions[index].path.clone());
+                of_path.extend(paths.map(|path| (path, multiple.get())));
+            }
+            of_path
         }
     }
 }

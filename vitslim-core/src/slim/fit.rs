@@ -74,22 +74,31 @@ impl Fitting<'_> {
         let is_searched = |path: &str| self.keys.iter().flatten().any(|key| key == path);
         let ranked = Ranked::new(self.dimensions, self.masks, is_searched)?;
         let values = ranked.values()?;
+        let by_value = ranked.in_order(values.clone());
+        let spared = ranked.spared(&by_value, self.floors);
+        let allowed = rank_sparing(self.dimensions, self.masks, self.shares, self.floors)?;
+        let allowed: HashSet<MaskAt> = ranked.kept(&allowed).into_iter().collect();
+        let filling = |scores: Scores| {
+            let order = ranked.in_order(scores);
+            let others = order.iter().filter(|mask| allowed.contains(mask) && !spared.contains(mask));
+            Filling {
+                ranked: &ranked,
+                kept: order.iter().copied().filter(|mask| spared.contains(mask)).collect(),
+                order: others.copied().collect(),
+            }
+        };
         let finished = |kept: &[MaskAt]| finished(ranked.plan(kept.iter().copied()));
         if self.rule != RankingRule::PerCost {
-            let scores = self.scores(&ranked, values);
-            return Filling { ranked: &ranked, order: self.order(&ranked, scores)? }
-                .fill(&finished, &mut usage);
+            return filling(self.scores(&ranked, values)).fill(&finished, &mut usage);
         }
         let mut found: Option<Plan> = None;
-        let (mut kept, spared) = ranked.spare(ranked.in_order(values.clone()), self.floors);
-        let spared: HashSet<MaskAt> = kept[..spared].iter().copied().collect();
+        let mut kept = by_value;
         for _ in 0..MOST_COUNTS {
             let costs = costs(&ranked, &kept, &spared, &mut usage)?;
             let scores = values.iter().zip(costs).map(|(values, costs)| {
-                values.iter().zip(costs).map(|(value, cost)| value / cost.max(LEAST_COST)).collect()
+                values.iter().zip(costs).map(|(value, cost)| per_cost(*value, cost)).collect()
             });
-            let order = self.order(&ranked, scores.collect())?;
-            let Some(plan) = Filling { ranked: &ranked, order }.fill(&finished, &mut usage)? else {
+            let Some(plan) = filling(scores.collect()).fill(&finished, &mut usage)? else {
                 return Ok(None);
             };
             let is_settled = found.as_ref() == Some(&plan);
@@ -110,8 +119,8 @@ impl Fitting<'_> {
     pub fn smallest(self) -> Result<Plan, RankError> {
         let is_searched = |path: &str| self.keys.iter().flatten().any(|key| key == path);
         let ranked = Ranked::new(self.dimensions, self.masks, is_searched)?;
-        let (order, spared) = ranked.spare(ranked.in_order(ranked.values()?), self.floors);
-        Ok(ranked.plan(order.into_iter().take(spared)))
+        let order = ranked.in_order(ranked.values()?);
+        Ok(ranked.plan(ranked.spared(&order, self.floors)))
     }
 
     /// What masks are compared by, of their `values`.
@@ -145,20 +154,21 @@ impl Fitting<'_> {
         }
         values
     }
-
-    /// The masks that the shares allow, those with the higher score first but for what must stay, and how much that is.
-    fn order(self, ranked: &Ranked, scores: Scores) -> Result<(Vec<MaskAt>, usize), RankError> {
-        let (order, spared) = ranked.spare(ranked.in_order(scores), self.floors);
-        let allowed = rank_sparing(self.dimensions, self.masks, self.shares, self.floors)?;
-        let allowed: HashSet<MaskAt> = ranked.kept(&allowed).into_iter().collect();
-        Ok((order.into_iter().filter(|mask| allowed.contains(mask)).collect(), spared))
-    }
 }
 
-/// An order of masks, in which the first ones must stay.
+/// What a mask with this value and cost is ranked by. A negative value is the lower, the more it costs.
+fn per_cost(value: f64, cost: f64) -> f64 {
+    let cost = cost.max(LEAST_COST);
+    if value < 0.0 { value * cost } else { value / cost }
+}
+
+/// Masks to keep as long as they fit.
 struct Filling<'a> {
     ranked: &'a Ranked<'a>,
-    order: (Vec<MaskAt>, usize),
+    /// Those that stay whatever fits.
+    kept: Vec<MaskAt>,
+    /// The others, those that are kept first at the front.
+    order: Vec<MaskAt>,
 }
 
 impl Filling<'_> {
@@ -167,7 +177,8 @@ impl Filling<'_> {
         finished: &impl Fn(&[MaskAt]) -> Result<Plan, E>,
         usage: &mut impl FnMut(&Plan) -> Result<Usage, E>,
     ) -> Result<Option<Plan>, E> {
-        let (order, spared) = self.order;
+        let spared = self.kept.len();
+        let order: Vec<MaskAt> = self.kept.into_iter().chain(self.order).collect();
         let mut fitting = |kept: &[MaskAt]| -> Result<Option<Plan>, E> {
             let plan = finished(kept)?;
             Ok(usage(&plan)?.fits.then_some(plan))

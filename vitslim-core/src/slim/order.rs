@@ -1,6 +1,6 @@
 //! The masks of some dimensions in the order in which a plan keeps them, and the plan that some of them leave.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::dimension::Dimension;
 use super::mask::{Mask, MaskSet};
@@ -133,36 +133,47 @@ impl<'a> Ranked<'a> {
         ranked.filter_map(|(place, (dimension, _))| Some((place, dimension.tokens()?))).collect()
     }
 
-    /// `order` with what `floors` spare at the front, and how much that is. Of each dimension or group, the first masks are spared.
-    pub fn spare(&self, order: Vec<MaskAt>, floors: &Floors) -> (Vec<MaskAt>, usize) {
-        let mut is_spared: Scores = self.ranked.iter().map(|(_, mask)| vec![0.0; mask.count()]).collect();
-        for (place, (dimension, mask)) in self.ranked.iter().enumerate() {
-            let Some(floor) = floors.0.get(&dimension.path) else { continue };
-            let units_of_mask = units_of_mask(dimension, mask);
-            let mut left = match floor {
+    /// The masks that `floors` spare: of each dimension or group, the first in `order`. A token that stays at a gate stays at all before it,
+    /// so that the last gate is looked at first, and those before it need fewer of their own.
+    pub fn spared(&self, order: &[MaskAt], floors: &Floors) -> HashSet<MaskAt> {
+        let mut spared: HashSet<MaskAt> = HashSet::new();
+        let mut later: Vec<usize> = Vec::new();
+        for (place, (dimension, mask)) in self.ranked.iter().enumerate().rev() {
+            if let Some(numbers) = dimension.tokens() {
+                let arrives = later.iter().filter_map(|number| numbers.binary_search(number).ok());
+                spared.extend(arrives.map(|index| (place, index)));
+            }
+            if let Some(floor) = floors.0.get(&dimension.path) {
+                let units_of_mask = units_of_mask(dimension, mask);
+                let is_layer = matches!(floor, Floor::Layer(_));
                 // A dimension as a whole counts as one group.
-                Floor::Layer(units) => vec![*units],
-                Floor::Whole | Floor::Group(_) => {
-                    dimension.groups.iter().map(|size| floors.of_group(&dimension.path, *size)).collect()
-                }
-            };
-            for &(_, index) in order.iter().filter(|(layer, _)| *layer == place) {
-                let group = |group: usize| if matches!(floor, Floor::Layer(_)) { 0 } else { group };
-                if units_of_mask[index].iter().any(|&of| left[group(of)] > 0) {
-                    is_spared[place][index] = 1.0;
+                let group = |group: usize| if is_layer { 0 } else { group };
+                let mut left = match floor {
+                    Floor::Layer(units) => vec![*units],
+                    Floor::Whole | Floor::Group(_) => {
+                        dimension.groups.iter().map(|size| floors.of_group(&dimension.path, *size)).collect()
+                    }
+                };
+                let take = |left: &mut Vec<usize>, index: usize| {
                     for &of in &units_of_mask[index] {
                         left[group(of)] = left[group(of)].saturating_sub(1);
                     }
+                };
+                let here = |at: &&MaskAt| at.0 == place;
+                spared.iter().filter(here).for_each(|&(_, index)| take(&mut left, index));
+                for &at in order.iter().filter(here) {
+                    if !spared.contains(&at) && units_of_mask[at.1].iter().any(|&of| left[group(of)] > 0) {
+                        take(&mut left, at.1);
+                        spared.insert(at);
+                    }
                 }
             }
+            if let Some(numbers) = dimension.tokens() {
+                let here = spared.iter().filter(|at| at.0 == place);
+                later = here.map(|&(_, index)| numbers[index]).collect();
+            }
         }
-        // A token that stays at a gate has to arrive there.
-        self.raise_to_later_gates(&mut is_spared);
-        let (mut spared, others): (Vec<_>, Vec<_>) =
-            order.into_iter().partition(|&(layer, index)| is_spared[layer][index] > 0.0);
-        let count = spared.len();
-        spared.extend(others);
-        (spared, count)
+        spared
     }
 
     /// Cuts in `plan` every ranked mask that is not in `kept`.

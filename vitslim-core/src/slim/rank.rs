@@ -60,9 +60,11 @@ pub fn rank_sparing(
     let mut plan = Plan::whole(dimensions);
     for ranking in rankings {
         let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
-        let (order, spared) = ranked.spare(ranked.in_order(ranked.values()?), floors);
-        let kept = kept_count(order.len(), ranking.share).max(spared);
-        ranked.cut(&mut plan, order.into_iter().take(kept));
+        let order = ranked.in_order(ranked.values()?);
+        let spared = ranked.spared(&order, floors);
+        let kept = kept_count(order.len(), ranking.share).saturating_sub(spared.len());
+        let others = order.into_iter().filter(|mask| !spared.contains(mask)).take(kept);
+        ranked.cut(&mut plan, spared.iter().copied().chain(others));
     }
     drop_cut_tokens(&mut plan, dimensions);
     Ok(plan)
@@ -80,8 +82,8 @@ pub(crate) fn spared(
     floors: &Floors,
 ) -> Result<(usize, usize), RankError> {
     let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
-    let (order, spared) = ranked.spare(ranked.in_order(ranked.values()?), floors);
-    Ok((spared, order.len()))
+    let order = ranked.in_order(ranked.values()?);
+    Ok((ranked.spared(&order, floors).len(), order.len()))
 }
 
 /// The first gate at which `plan` leaves no token, not even a prefix token, so that nothing is left to classify.

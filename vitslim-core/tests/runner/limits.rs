@@ -81,7 +81,9 @@ fn what_cannot_be_met_is_refused_before_anything_is_trained() {
             "",
             "the budget `params-0.7k` cannot be met: it asks for 700 parameters, and the smallest",
         ),
-        ("Macs(0.3)", "protect: [\"blocks\"], ", "the budget `macs-0.3` cannot be met"),
+        ("Macs(0.3)", "protect: [\"blocks\", \"tokens\"], ", "the budget `macs-0.3` cannot be met"),
+        ("Macs(\"9 G\")", "", "the budget `macs-9G` asks for 9000000000 MACs, but the dense network has 23"),
+        ("Macs(0.5)", "round_to: { \"tokens\": 2 }, ", "\"tokens\" names tokens, which are not rounded"),
         (
             "Share({ \"hidden\": 0.1 })",
             "keep_at_least: { \"hidden\": Layer(10) }, ",
@@ -107,4 +109,18 @@ fn what_cannot_be_met_is_refused_before_anything_is_trained() {
         }
         assert!(!workspace.path("runs/tiny/seed=3/metrics.jsonl").exists());
     }
+}
+
+/// Without heads, the class token sees no patch: a search that presses on them alone must not leave it so.
+#[test]
+fn a_limit_leaves_what_an_image_needs_to_get_through_whatever_the_masks_are() {
+    let workspace = Workspace::new();
+    let blind = with("Macs(0.12)")
+        .replace("\"head_dim\": (weight: 1e-3)", "\"head_dim\": (weight: 1)")
+        .replace("    retrain: (", "    ranking: Value,\n    retrain: (");
+    let file = workspace.write("tiny.ron", &blind);
+    let summary = workspace.run(&file, &[]);
+    let subnet = &summary["subnets"][0];
+    assert!(subnet["macs"].as_u64().unwrap() <= summary["dense"]["macs"].as_u64().unwrap() * 12 / 100);
+    assert!(subnet["kept"]["head_dim"].as_f64().unwrap() > 0.0, "{subnet}");
 }

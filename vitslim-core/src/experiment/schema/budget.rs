@@ -17,7 +17,7 @@ pub enum Budget {
     /// kept.
     Share(Keyed<Portion>),
     /// The most multiply-adds for one image, as a share of the dense network's, `0.5`, or as a number with its unit, `"2.8 G"`. The
-    /// sub-network is the largest that one threshold over all searched dimensions leaves within it.
+    /// sub-network keeps what is above one threshold over all searched dimensions, and then what else fits.
     Macs(Amount),
     /// The most parameters, likewise: `0.5` or `"15 M"`.
     Params(Amount),
@@ -56,6 +56,11 @@ impl Budget {
         }
     }
 
+    /// Whether it limits the network as a whole.
+    pub fn limits_all(&self) -> bool {
+        self.limits().iter().any(|(_, limit)| !matches!(limit, Self::Share(_)))
+    }
+
     /// A name for it: `share-0.7-0.5`, `macs-0.5`, `params-15M`, `share-0.7-macs-0.5`.
     pub fn label(&self) -> String {
         match self {
@@ -89,8 +94,14 @@ impl Amount {
     /// What is allowed, of a dense network with `dense`.
     pub fn of(&self, dense: u64) -> u64 {
         match self {
-            // Rounded down, so that it is never exceeded.
-            Self::Share(share) => (share.get() * dense as f64) as u64,
+            // A share is a decimal number, which f64 holds only nearly; 0.7 of 177440 is 124208 all the same. What is not whole is rounded
+            // down, so that it is never exceeded.
+            Self::Share(share) => {
+                let product = share.get() * dense as f64;
+                let whole = product.round();
+                let is_whole = (product - whole).abs() <= whole * f64::EPSILON;
+                (if is_whole { whole } else { product.floor() }) as u64
+            }
             Self::Number(number, _) => *number,
         }
     }
@@ -127,7 +138,7 @@ impl Amount {
         };
         match (number * unit).round() {
             value if (1.0..1e18).contains(&value) => Ok(Self::Number(value as u64, trimmed.to_owned())),
-            _ => Err(format!("{text:?} is out of range: from \"1 k\" to \"999999 T\"")),
+            _ => Err(format!("{text:?} is out of range: from 1 to \"999999 T\"")),
         }
     }
 }
@@ -253,5 +264,21 @@ impl JsonSchema for RoundTo {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let keys = Keyed::<Count>::json_schema(generator);
         json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, keys] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_allows_what_exact_arithmetic_allows() {
+        for dense in (1..=1000).chain([177_440, 4_600_000_000, 86_567_656]) {
+            for hundredths in 1..=100_u64 {
+                let amount = Amount::Share(Portion::try_from(hundredths as f64 / 100.0).unwrap());
+                assert_eq!(amount.of(dense), dense * hundredths / 100, "{hundredths} % of {dense}");
+            }
+        }
+        assert_eq!(Amount::parse("2.8 G").unwrap().of(1), 2_800_000_000);
     }
 }
