@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::graph::macs;
     use crate::models::{ConvNext, Swin, Vit};
-    use crate::slim::{Plan, Slimmable, describe};
+    use crate::slim::{Plan, describe};
 
     fn of<A: Architecture>(config: &str, channels: usize, keep: impl Fn(usize) -> usize) -> Vec<Layer> {
         let config = ron::from_str(config).unwrap();
