@@ -35,9 +35,15 @@ pub(super) fn parameters<A: Architecture>(
     ];
     let stages: Vec<(&str, &Training)> =
         stages.into_iter().filter_map(|(stage, training)| Some((stage, training?))).collect();
-    let mut found =
-        CheckedParameters { scaled_rates: scaled_rates(experiment), ..CheckedParameters::default() };
-    if stages.iter().any(|(_, training)| training.optimizer.weight_decay().get() > 0.0) {
+    let decay = |training: &Training| training.optimizer.weight_decay().get() > 0.0;
+    let decaying = stages.iter().filter(|(_, training)| decay(training));
+    let mut found = CheckedParameters {
+        decaying_in: decaying.map(|(stage, _)| (*stage).to_owned()).collect(),
+        decaying_masks: experiment.search.masks.weight_decay.get() > 0.0,
+        scaled_rates: scaled_rates(experiment),
+        ..CheckedParameters::default()
+    };
+    if !found.decaying_in.is_empty() {
         (found.decaying, found.spared) = (which(&Parameter::decays), which(&|parameter| !parameter.decays()));
     }
     if let Some(Freeze::Weights) = experiment.search.freeze {
@@ -147,6 +153,7 @@ mod tests {
             values,
             names: names.iter().map(|name| (*name).to_owned()).collect(),
         };
+        assert_eq!((&told.decaying_in[..], told.decaying_masks), (&["search".to_owned()][..], false));
         assert_eq!(told.decaying, tensors(3, 25, &["fc2.weight", "scale", "blocks.*.early.weight"]));
         assert_eq!(told.spared, tensors(3, 21, &["fc1.weight", "mix", "blocks.*.late"]));
         assert_eq!(

@@ -4,8 +4,8 @@ use super::document::Document;
 use super::error::ExperimentError;
 use super::nearest::nearest;
 use super::schema::{
-    Budget, Count, Data, Keyed, NonNegative, Rate, RoundTo, Schedule, SearchedDimension, default_batch,
-    scaled,
+    Budget, Count, Data, Keyed, NonNegative, Positive, Rate, RoundTo, Schedule, SearchedDimension,
+    default_batch, scaled,
 };
 use super::tree::{Node, Value};
 use crate::data::Augment;
@@ -63,28 +63,43 @@ fn two_warmups(document: &Document, stage: &str) -> Option<ExperimentError> {
     Some(error.with_also(epochs.span.clone(), "first here"))
 }
 
-/// The learning rate that is written at `path` in a stage, and what it is at the batch of that stage.
-fn lr(document: &Document, path: &[&str]) -> Option<(f64, f64)> {
-    let lr: Rate = document.part::<Option<Rate>>(path)??;
+/// A learning rate of a stage.
+struct LearningRate<'a> {
+    /// Where it is written.
+    node: &'a Node,
+    /// What it is at the batch of the stage.
+    scaled: f64,
+    /// What it is, and why.
+    told: String,
+}
+
+/// The learning rate that is written at `path` in a stage.
+fn lr<'a>(document: &'a Document, path: &[&str]) -> Option<LearningRate<'a>> {
+    let node = document.at(path)?;
+    let lr = document.part::<Option<Rate>>(path)??;
+    let name = path[1..].join(".");
     let written = [path[0], "lr_of_batch"];
     let lr_of_batch = match document.at(&written) {
         Some(_) => document.part::<Option<Count>>(&written)?,
         None => None,
     };
-    Some((lr.get(), scaled(lr, batch(document, path[0])?, lr_of_batch)))
+    let Some(of_batch) = lr_of_batch else {
+        return Some(LearningRate { node, scaled: lr.get(), told: format!("`{name}` is {:?}", lr.get()) });
+    };
+    let batch = batch(document, path[0])?;
+    let scaled = scaled(lr, batch, lr_of_batch);
+    let (batch, of_batch, rounded) = (batch.get(), of_batch.get(), three_digits(scaled));
+    let told = format!("at a batch of {batch}, `{name}` {:?} for {of_batch} is {rounded:?}", lr.get());
+    Some(LearningRate { node, scaled, told })
 }
 
+/// A rate that is written is at most 1, so that a slip is found; at a larger batch it may be more.
 fn scaled_lr(document: &Document, path: &[&str]) -> Option<ExperimentError> {
-    let (lr, scaled) = lr(document, path)?;
-    let written = document.at(&[path[0], "lr_of_batch"])?;
-    (Rate::try_from(scaled).is_err()).then(|| {
-        let message = format!(
-            "at the batch of `{}`, the learning rate {lr:?} becomes {:?}: it must be greater than 0 and at most 1",
-            path[0],
-            three_digits(scaled)
-        );
-        ExperimentError::new(written.span.clone(), message)
-    })
+    let LearningRate { node, scaled, told } = lr(document, path)?;
+    let error = Positive::try_from(scaled).err()?;
+    let lr_of_batch = document.at(&[path[0], "lr_of_batch"])?;
+    let error = ExperimentError::new(lr_of_batch.span.clone(), format!("{told}: it {error}"));
+    Some(error.with_also(node.span.clone(), "the learning rate"))
 }
 
 fn warmup_lr(document: &Document, stage: &str) -> Option<ExperimentError> {
@@ -99,22 +114,24 @@ fn warmup_lr(document: &Document, stage: &str) -> Option<ExperimentError> {
             error.with_help("write how long it takes, as `warmup_epochs: 5`, or remove `warmup_lr`"),
         );
     }
-    let (_, lr) = lr(document, &[stage, "optimizer", "lr"])?;
-    (first > lr).then(|| {
-        let lr = three_digits(lr);
-        let message = format!("the learning rate cannot rise from {first:?}: it rises to {lr:?}");
-        ExperimentError::new(node.span.clone(), message)
+    let LearningRate { node: lr, scaled, told } = lr(document, &[stage, "optimizer", "lr"])?;
+    (first > scaled).then(|| {
+        let message = format!("the learning rate cannot rise from {first:?}: {told}");
+        let error =
+            ExperimentError::new(node.span.clone(), message).with_also(lr.span.clone(), "the learning rate");
+        error.with_help("write a `warmup_lr` of at most that")
     })
 }
 
 fn final_lr(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "schedule", "final_lr"])?;
     let Schedule::Cosine { final_lr, .. } = document.part(&[stage, "schedule"])? else { return None };
-    let (_, lr) = lr(document, &[stage, "optimizer", "lr"])?;
-    (final_lr.get() > lr).then(|| {
-        let lr = three_digits(lr);
-        let message = format!("the learning rate cannot fall to {:?}: it begins at {lr:?}", final_lr.get());
-        ExperimentError::new(node.span.clone(), message)
+    let LearningRate { node: lr, scaled, told } = lr(document, &[stage, "optimizer", "lr"])?;
+    (final_lr.get() > scaled).then(|| {
+        let message = format!("the learning rate cannot fall to {:?}: {told}", final_lr.get());
+        let error =
+            ExperimentError::new(node.span.clone(), message).with_also(lr.span.clone(), "the learning rate");
+        error.with_help("write a `final_lr` of at most that")
     })
 }
 
@@ -136,7 +153,7 @@ fn augment(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&path)?;
     document.part::<Option<Augment>>(&path)??;
     let data: Data = document.part(&["data"])?;
-    (!data.is_augmented()).then(|| {
+    data.augment().is_none().then(|| {
         let message = format!("images of `{}` are not augmented", data.kind());
         ExperimentError::new(node.span.clone(), message).with_help("remove `augment`")
     })

@@ -9,6 +9,10 @@ use crate::terminal::{counted, three_digits};
 /// How parameters are trained.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CheckedParameters {
+    /// The stages whose weights decay.
+    pub decaying_in: Vec<String>,
+    /// Whether the masks of the search decay.
+    pub decaying_masks: bool,
     /// Those that weight decay applies to; none if no stage has any.
     pub decaying: CheckedTensors,
     /// Those that weight decay spares.
@@ -65,7 +69,11 @@ impl CheckedParameters {
             parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
         };
         if self.decaying.tensors > 0 {
-            lines.push(both(&self.decaying, &self.spared, ["weight decay acts on", "it spares"]));
+            let told = both(&self.decaying, &self.spared, ["weight decay acts on", "it spares"]);
+            lines.push(format!("{}: {told}", self.decaying_in.join(", ")));
+        }
+        if self.decaying_masks {
+            lines.push("search: weight decay acts on the masks".to_owned());
         }
         if self.frozen.tensors > 0 {
             lines.push(both(&self.frozen, &self.trained, ["the search freezes", "it trains"]));

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::budget::PreparedBudget;
 use super::prepare::Prepared;
 use crate::data::DataContent;
+use crate::experiment::Experiment;
 use crate::models::Architecture;
 
 /// How training computes. Raise it with each change after which the same settings and data train to other numbers: otherwise trials
@@ -61,13 +62,13 @@ pub(crate) struct Circumstances<'a> {
 impl Identities {
     /// The identities of the stages of `prepared`.
     pub(crate) fn new<A: Architecture>(prepared: &Prepared<A>, circumstances: Circumstances) -> Self {
-        let experiment = &prepared.experiment;
+        let experiment = named(&prepared.experiment);
         let settings = written(&(
             experiment.seed,
             experiment.log_every,
             experiment.precision,
             &experiment.model.architecture,
-            experiment.data.clone().beside_content(),
+            experiment.data.beside_content(),
             &experiment.pretrain,
         ));
         let config = written(&prepared.config);
@@ -93,7 +94,7 @@ impl Identities {
         prepared: &Prepared<A>,
         budget: &PreparedBudget,
     ) -> Identity {
-        let experiment = &prepared.experiment;
+        let experiment = named(&prepared.experiment);
         let settings = written(&(&budget.shares, experiment.cut, &experiment.round_to, &experiment.retrain));
         // What is left out has the names that it had before it could be written.
         let limits = (!budget.limits.is_empty()).then(|| written(&(&budget.limits, experiment.ranking)));
@@ -104,6 +105,23 @@ impl Identities {
         parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
         Identity::of(&parts)
     }
+}
+
+/// `experiment` as names are made of it: `data` augment as the first stage does, and a later stage writes what it does only where that is
+/// something else. The same augmentation has the same name wherever it is written, and one that no stage has is in none.
+fn named(experiment: &Experiment) -> Experiment {
+    let mut named = experiment.clone();
+    let Some(of_data) = experiment.data.augment() else { return named };
+    let Experiment { pretrain, search, retrain, .. } = &mut named;
+    let pretrain = pretrain.as_mut().map(|stage| &mut stage.augment);
+    let retrain = retrain.as_mut().map(|stage| &mut stage.augment);
+    let stages: Vec<_> = [pretrain, Some(&mut search.augment), retrain].into_iter().flatten().collect();
+    let first = stages[0].unwrap_or(of_data);
+    for augment in stages {
+        *augment = Some(augment.unwrap_or(of_data)).filter(|augment| *augment != first);
+    }
+    named.data = named.data.augmented(first);
+    named
 }
 
 fn written(settings: &impl Serialize) -> String {

@@ -364,7 +364,7 @@ impl<A: Architecture> Network<A> {
 }
 
 /// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, a warm-up is
-/// longer than its stage, or images cannot be augmented as a stage says.
+/// longer than its stage or has a first rate and no steps, or images cannot be augmented as a stage says.
 pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
     let stages =
@@ -372,9 +372,11 @@ pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let stages = stages.iter().filter_map(|(stage, training)| Some((*stage, training.as_ref()?)));
     let of_stages = stages.flat_map(|(stage, training)| {
         let images = data.train.len();
-        let of_steps =
-            batch(trial, stage, training, images).or_else(|| warmup(trial, stage, training, images));
-        of_steps.into_iter().chain(augment(trial, stage, training, data))
+        let of_steps = batch(trial, stage, training, images)
+            .or_else(|| warmup(trial, stage, training, images))
+            .or_else(|| warmup_lr(trial, stage, training, images));
+        let of_images = augment(trial, stage, training, data).or_else(|| repeats(trial, stage, training));
+        of_steps.into_iter().chain(of_images)
     });
     one_class(trial, data).into_iter().chain(of_stages).flatten().collect()
 }
@@ -407,6 +409,30 @@ fn warmup(trial: &Trial, stage: &str, training: &Training, images: usize) -> Opt
     );
     let help = format!("write `warmup_steps: {all}` or less");
     (warmup > all).then(|| trial.document.error(&[stage, "schedule", "warmup_steps"], message, Some(help)))
+}
+
+fn warmup_lr(trial: &Trial, stage: &str, training: &Training, images: usize) -> Option<ExperimentErrors> {
+    training.schedule.warmup_lr()?;
+    let (epochs, steps) = (training.epochs.get(), full_batches(images, training.batch.get()));
+    let message = format!(
+        "the warm-up has a first learning rate, but rounds to 0 steps: `{stage}` has {epochs} epochs of {steps}"
+    );
+    let help = "write `warmup_steps: 1` or more, or remove `warmup_lr`".to_owned();
+    let place = [stage, "schedule", "warmup_lr"];
+    (training.schedule.warmup(epochs, steps) == 0).then(|| trial.document.error(&place, message, Some(help)))
+}
+
+/// With one image in a batch, one that is damaged would end the run, however many may be left out.
+fn repeats(trial: &Trial, stage: &str, training: &Training) -> Option<ExperimentErrors> {
+    let repeats = training.augment.or_else(|| trial.experiment.data.augment())?.repeats;
+    let batch = training.batch.get();
+    let place = if training.augment.is_some() { stage } else { "data" };
+    let message = format!(
+        "a batch of {batch} in `{stage}` would be copies of one image: `{place}.augment` has `repeats: {repeats}`"
+    );
+    let help = format!("write `batch: {}` or more, or fewer `repeats`", repeats + 1);
+    (repeats > 1 && repeats as usize >= batch)
+        .then(|| trial.document.error(&[stage, "batch"], message, Some(help)))
 }
 
 fn augment(trial: &Trial, stage: &str, training: &Training, data: &Dataset) -> Option<ExperimentErrors> {

@@ -74,6 +74,14 @@ fn settings_that_cannot_be_are_told_where_they_stand() {
         ("data.augment=DeiT(repeats: 0)", "`augment.repeats` must be at least 1 and at most 100, but is 0.0"),
         ("retrain.augment=DeiT(mixup: 1000)", "`augment.mixup` must be 0, or at least 0.01 and at most 100"),
         ("search.augment=(crop_padding: 8)", "`augment.crop_padding` is 8, but the images have 8 pixels"),
+        (
+            "pretrain.batch=3",
+            "a batch of 3 in `pretrain` would be copies of one image: `data.augment` has `repeats: 3`",
+        ),
+        (
+            "pretrain.augment=(repeats: 16)",
+            "would be copies of one image: `pretrain.augment` has `repeats: 16`",
+        ),
         ("pretrain.augment=(repeats: -1)", "`repeats`: must not be negative, but is `-1`"),
     ] {
         let sets = ["--set", "data.augment=DeiT", "--set", set];
@@ -104,14 +112,30 @@ fn a_stage_has_an_augmentation_of_its_own() {
     let same = run("same", &["--set", "search.augment=DeiT(crop: None)"]);
     assert!(same == [pretrain, search, retrain], "what the data say, written in the stage");
 
-    let identities = |set: &str| -> Vec<Value> {
-        let output = workspace.vitslim(&["plan", "own.ron", "--no-times", "--json", "--set", set]);
+    let with = |sets: &[&str]| -> Vec<Value> {
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        let args = ["plan", "own.ron", "--no-times", "--json"].into_iter().chain(sets);
+        let output = workspace.vitslim(&args.collect::<Vec<_>>());
         let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
         let stages = plan["trials"][0]["stages"].as_array().unwrap();
         stages.iter().map(|stage| stage["identity"].clone()).collect()
     };
+    let identities = |set: &str| with(&[set]);
     let (as_is, searched, retrained) =
         (identities("seed=3"), identities("search.augment=()"), identities("retrain.augment=()"));
     assert!(as_is[0] == searched[0] && as_is[1] != searched[1] && as_is[2] != searched[2]);
     assert!(as_is[..2] == retrained[..2] && as_is[2] != retrained[2]);
+    // Wherever it is written.
+    let stages = ["pretrain", "search", "retrain"];
+    let own = stages.map(|stage| format!("{stage}.augment=DeiT(crop: None)"));
+    let [pretrain, search, retrain] = own.each_ref().map(String::as_str);
+    assert!(own.iter().all(|set| identities(set) == as_is));
+    assert!(with(&["data.augment=()", pretrain, search, retrain]) == as_is);
+    assert!(with(&["data.augment=()", pretrain, "search.augment=()", retrain]) == searched);
+    assert!(with(&["data.augment=()", pretrain, search]) == retrained);
+    let [none, other] = ["()", "DeiT3"].map(|augment| {
+        let data = format!("data.augment={augment}");
+        with(&["pretrain=None", &data, search, "retrain.augment=()"])
+    });
+    assert!(none == other && none[..] != identities("pretrain=None")[..]);
 }

@@ -110,7 +110,7 @@ fn check_says_what_decays_what_freezes_and_at_which_rate() {
     let (code, found) = told(&workspace, &args);
     assert_eq!(code, Some(0), "{found}");
     for line in [
-        "weight decay acts on 10 tensors of 4.51 k values: patch_embed.proj.weight, blocks.*.attn.qkv.weight, blocks.*.attn.proj.weight, blocks.*.mlp.fc1.weight, \
+        "pretrain, search, retrain: weight decay acts on 10 tensors of 4.51 k values: patch_embed.proj.weight, blocks.*.attn.qkv.weight, blocks.*.attn.proj.weight, blocks.*.mlp.fc1.weight, \
          blocks.*.mlp.fc2.weight, head.weight; it spares 22 tensors of 506 values: patch_embed.proj.bias, cls_token, pos_embed, blocks.*.norm1.gamma,",
         "the search freezes 22 tensors of 4.86 k values: patch_embed.proj.weight, patch_embed.proj.bias, cls_token, pos_embed, blocks.*.attn.qkv.weight,",
         "it trains 10 tensors of 160 values: blocks.*.norm1.gamma, blocks.*.norm1.beta, blocks.*.norm2.gamma, blocks.*.norm2.beta, norm.gamma, norm.beta",
@@ -137,6 +137,10 @@ fn check_says_what_decays_what_freezes_and_at_which_rate() {
     for absent in ["weight decay", "freezes", "learning rate"] {
         assert!(!without.contains(absent), "{absent} is in {without}");
     }
+    let sets = ["search.optimizer=AdamW(lr: 1e-3, weight_decay: 0)", "search.masks.weight_decay=0.1"];
+    let (_, masks) = told(&workspace, &["check", file, "--set", sets[0], "--set", sets[1]]);
+    assert!(masks.contains(" pretrain, retrain: weight decay acts on 10 tensors"), "{masks}");
+    assert!(masks.contains(" search: weight decay acts on the masks "), "{masks}");
 }
 
 #[test]

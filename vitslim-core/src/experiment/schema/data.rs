@@ -211,9 +211,30 @@ impl Data {
         }
     }
 
-    /// Whether its images can be augmented.
-    pub(in crate::experiment) fn is_augmented(&self) -> bool {
-        !matches!(self, Self::Digits | Self::Random { .. })
+    /// How training images are augmented; `None` if those of this kind of data are not.
+    pub fn augment(&self) -> Option<Augment> {
+        match self {
+            Self::Digits | Self::Random { .. } => None,
+            Self::Idx { augment, .. }
+            | Self::Cifar10 { augment, .. }
+            | Self::Cifar100 { augment, .. }
+            | Self::ImageFolder { augment, .. }
+            | Self::Shards { augment, .. } => Some(*augment),
+        }
+    }
+
+    /// The same data, augmented as `other` says if they are augmented.
+    #[must_use]
+    pub(crate) fn augmented(mut self, other: Augment) -> Self {
+        match &mut self {
+            Self::Digits | Self::Random { .. } => {}
+            Self::Idx { augment, .. }
+            | Self::Cifar10 { augment, .. }
+            | Self::Cifar100 { augment, .. }
+            | Self::ImageFolder { augment, .. }
+            | Self::Shards { augment, .. } => *augment = other,
+        }
+        self
     }
 
     /// How pixels are normalised; `None` if this kind of data leaves no choice.

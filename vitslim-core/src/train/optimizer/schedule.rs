@@ -2,6 +2,7 @@
 
 use burn::module::ParamGroup;
 use burn::optim::lr_scheduler::LrSchedulerConfig;
+use burn::optim::lr_scheduler::composed::ComposedLrSchedulerConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::optim::lr_scheduler::linear::LinearLrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLrScheduler, ModuleLrSchedulerConfig};
@@ -42,6 +43,19 @@ pub(in crate::train) fn schedule<M: Architecture>(
 
 /// The learning rates of `schedule`, all multiplied by `scale`.
 fn rates(schedule: &Schedule, scale: f64, lr: f64, epochs: usize, steps: usize) -> LrSchedulerConfig {
+    if scale * lr <= 1.0 {
+        return at_most_1(schedule, scale, lr, epochs, steps);
+    }
+    // Burn's schedules end at 1. A power of two rounds nothing.
+    let unit = ((scale * lr).log2().floor() + 1.0).exp2();
+    let rates = at_most_1(schedule, scale / unit, lr, epochs, steps);
+    let product =
+        ComposedLrSchedulerConfig::new().with_schedulers(vec![rates, LrSchedulerConfig::Constant(unit)]);
+    LrSchedulerConfig::Composed(product)
+}
+
+/// The same, where none is greater than 1.
+fn at_most_1(schedule: &Schedule, scale: f64, lr: f64, epochs: usize, steps: usize) -> LrSchedulerConfig {
     let lr = scale * lr;
     let warmup = schedule.warmup(epochs, steps);
     let after = match *schedule {
@@ -170,6 +184,12 @@ mod tests {
             "batch: 32, lr_of_batch: 64, schedule: Cosine(warmup_steps: 2, warmup_lr: 0.01, final_lr: 0.03)";
         let rates = learning_rates(settings, 2);
         assert!(rates.iter().zip([0.01, 0.03, 0.05, 0.04]).all(|(a, b)| (a - b).abs() < 1e-12), "{rates:?}");
+        // Goyal et al. train at 3.2.
+        let settings =
+            "batch: 64, lr_of_batch: 2, schedule: Cosine(warmup_steps: 2, warmup_lr: 0.2, final_lr: 0.4)";
+        let rates = learning_rates(settings, 2);
+        assert!(rates.iter().zip([0.2, 1.7, 3.2, 1.8]).all(|(a, b)| (a - b).abs() < 1e-12), "{rates:?}");
+        assert_eq!(learning_rates("batch: 64, lr_of_batch: 1, schedule: Constant", 1), [6.4; 2]);
         let search = search(1, "masks: (lr: 0.2), batch: 32, lr_of_batch: 64, schedule: Constant,");
         let slim = vit();
         let rates = schedule(&search.training(), &search.masks, 1, &slim, IMAGE).unwrap().step();
