@@ -119,7 +119,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("Share({ \"hidden\": 0.5 })", "All([])", "20:9", "this budget is empty: `All` needs at least one limit"),
     ("Share({ \"hidden\": 0.5 })", "All([Macs(0.5)])", "20:9", "`All` with one limit: write the limit alone"),
     ("Share({ \"hidden\": 0.5 })", "All([Macs(0.5), Macs(0.7)])", "20:9", "this budget limits the same twice"),
-    ("seed: 42", "round_to: {}", "4:5", "`round_to` is empty"),
+    ("seed: 42", "round_to: {}", "4:15", "`round_to` is empty"),
     ("Share({ \"hidden\": 0.5 })", "All([Macs(0.5), All([Macs(0.4)])])", "20:9", "`All` within `All`: write all limits in one list"),
     ("Share({ \"hidden\": 0.5 })", "All([Share({ \"hidden\": 0.5 }), Share({ \"tokens\": 0.5 })])", "20:9", "this budget has two `Share`s"),
     ("Share({ \"hidden\": 0.5 })", "Macs(\"2 G\"), Macs(\"2000 M\")", "20:22", "this budget is written twice"),
