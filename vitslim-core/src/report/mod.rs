@@ -2,6 +2,7 @@
 
 mod architectures;
 mod benchmark;
+mod checked_teacher;
 mod devices;
 mod evaluation;
 mod experiment_check;
@@ -17,6 +18,7 @@ mod table;
 
 pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
+pub use checked_teacher::{CheckedTeacher, CheckedTeacherNetwork};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{

@@ -1,6 +1,7 @@
 //! The identity of a stage: everything that its numbers depend on. Stages with the same identity are the same computation.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -8,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use crate::data::DataContent;
+use crate::experiment::Experiment;
 use crate::models::Architecture;
 
 /// How training computes. Raise it with each change after which the same settings and data train to other numbers: otherwise trials
@@ -61,7 +63,7 @@ pub(crate) struct Circumstances<'a> {
 impl Identities {
     /// The identities of the stages of `prepared`.
     pub(crate) fn new<A: Architecture>(prepared: &Prepared<A>, circumstances: Circumstances) -> Self {
-        let experiment = &prepared.experiment;
+        let experiment = &without_places(prepared);
         let settings = written(&(
             experiment.seed,
             experiment.log_every,
@@ -82,8 +84,12 @@ impl Identities {
         parts.extend(pixels.iter().flat_map(|pixels| ["pixels", pixels]));
         // Random weights have none, and keep the names that they had.
         parts.extend(prepared.pretrained.iter().map(|pretrained| pretrained.sha256.as_str()));
+        parts.extend(teacher(prepared, "pretrain"));
         let pretrain = Identity::of(&parts);
-        let search = Identity::of(&["search", pretrain.as_str(), &written(&experiment.search)]);
+        let searched = written(&experiment.search);
+        let mut parts = vec!["search", pretrain.as_str(), &searched];
+        parts.extend(teacher(prepared, "search"));
+        let search = Identity::of(&parts);
         Self { pretrain, search }
     }
 
@@ -93,10 +99,22 @@ impl Identities {
         prepared: &Prepared<A>,
         budget: &PreparedBudget,
     ) -> Identity {
-        let experiment = &prepared.experiment;
+        let experiment = &without_places(prepared);
         let settings = written(&(&budget.shares, experiment.cut, experiment.round_to, &experiment.retrain));
-        Identity::of(&["retrain", self.search.as_str(), &settings])
+        let mut parts = vec!["retrain", self.search.as_str(), &settings];
+        parts.extend(teacher(prepared, "retrain"));
+        Identity::of(&parts)
     }
+}
+
+/// The experiment of `prepared`, wherever its teachers are: they are known by their content.
+fn without_places<A: Architecture>(prepared: &Prepared<A>) -> Experiment {
+    prepared.experiment.clone().map_teachers(|_| PathBuf::new())
+}
+
+/// The identity of the network of another run or program that teaches `stage`, if one does.
+fn teacher<'a, A: Architecture>(prepared: &'a Prepared<A>, stage: &str) -> Option<&'a str> {
+    Some(prepared.teachers.get(stage)?.identity.as_str())
 }
 
 fn written(settings: &impl Serialize) -> String {

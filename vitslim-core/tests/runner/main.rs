@@ -8,6 +8,7 @@ mod budgets;
 mod check;
 mod data;
 mod devices;
+mod distillation;
 mod documents;
 mod evaluation;
 mod export;
