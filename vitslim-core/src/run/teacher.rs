@@ -175,6 +175,7 @@ pub(crate) fn open_teacher<A: Architecture>(asked: &Asked) -> Result<OpenedTeach
 /// What is told of a file of weights, of which nothing says how its images were normalised.
 const AS_THE_DATA: &str = "its images are normalised as the data are: `normalise` in `teacher` changes that";
 
+/// What to do about a teacher of other classes.
 const OF_THE_CLASSES: &str = "take a teacher that was trained on the classes of the data";
 
 impl Asked<'_> {
