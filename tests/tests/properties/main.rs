@@ -4,6 +4,7 @@
 
 mod forms;
 mod hybrid;
+mod limits;
 mod tied;
 
 use std::collections::BTreeSet;

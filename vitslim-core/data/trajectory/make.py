@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from timm.layers import set_fused_attn
 from timm.models.vision_transformer import VisionTransformer
-from timm.optim import param_groups_layer_decay, param_groups_weight_decay
+from timm.optim import Lamb, param_groups_layer_decay, param_groups_weight_decay
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -67,6 +67,11 @@ ALONE = dict(
     clip=dict(clip=4.0),
     layer_decay=dict(layer_decay=0.7),
     label_smoothing=dict(label_smoothing=0.1, accumulate=2),
+    sgd=dict(optimizer="Sgd", lr=5e-3, weight_decay=1e-2),
+    sgd_without_nesterov=dict(optimizer="Sgd", lr=8e-3, weight_decay=1e-2, momentum=0.8, nesterov="false"),
+    # Which clips to a norm of 1, by itself.
+    lamb=dict(optimizer="Lamb", lr=4e-3),
+    warmup_lr=dict(lr=1e-3, lr_of_batch=8, warmup_lr=1e-4, final_lr=1e-5),
 )
 
 
@@ -74,10 +79,10 @@ def ron(name, experiment):
     """The experiment in vitslim's language."""
     def stage(settings, more=""):
         settings = dict(warmup_epochs=0, label_smoothing=0.0) | settings
-        optimizer = ", ".join(f"{key}: {settings[key]}" for key in ["lr", "weight_decay", "beta1", "beta2", "epsilon"] if key in settings)
-        schedule = ", ".join(f"{key}: {settings[key]}" for key in ["warmup_epochs", "final_lr"] if key in settings)
-        others = "".join(f"        {key}: {settings[key]},\n" for key in ["accumulate", "clip", "label_smoothing", "layer_decay", "ema"] if key in settings)
-        return (f"(\n        epochs: {EPOCHS},\n        batch: {BATCH},\n        optimizer: AdamW({optimizer}),\n"
+        optimizer = ", ".join(f"{key}: {settings[key]}" for key in ["lr", "weight_decay", "beta1", "beta2", "epsilon", "momentum", "nesterov"] if key in settings)
+        schedule = ", ".join(f"{key}: {settings[key]}" for key in ["warmup_epochs", "warmup_lr", "final_lr"] if key in settings)
+        others = "".join(f"        {key}: {settings[key]},\n" for key in ["lr_of_batch", "accumulate", "clip", "label_smoothing", "layer_decay", "ema"] if key in settings)
+        return (f"(\n        epochs: {EPOCHS},\n        batch: {BATCH},\n        optimizer: {settings.get('optimizer', 'AdamW')}({optimizer}),\n"
                 f"        schedule: Cosine({schedule}),\n{others}{more}    )")
 
     shares = ", ".join(f'"{key}": {share}' for key, share in BUDGET.items())
@@ -202,24 +207,35 @@ def attention(attn, x, gate):
 def rate(lr, step, settings):
     """The learning rate of a step, from 0: a linear rise, then half a cosine."""
     warmup = settings.get("warmup_epochs", 0) * STEPS_PER_EPOCH
+    if step < warmup and "warmup_lr" in settings:
+        return settings["warmup_lr"] + step * (lr - settings["warmup_lr"]) / warmup
     if step < warmup:
         return lr * (step + 1) / warmup
     final = min(settings.get("final_lr", 0.0), lr)
     return final + (lr - final) * (1 + math.cos(math.pi * (step - warmup) / (STEPS - warmup))) / 2
 
 
+def full_rate(settings):
+    """The learning rate, linearly scaled to the batch."""
+    return settings["lr"] * BATCH / settings.get("lr_of_batch", BATCH)
+
+
 def optimizer(network, settings):
-    """AdamW with timm's groups, and the masks in one of their own."""
+    """timm's groups, and the masks in one of their own."""
     model, weight_decay = network.model, settings.get("weight_decay", 0.05)
     spared = model.no_weight_decay()
     if "layer_decay" in settings:
         groups = param_groups_layer_decay(model, weight_decay, spared, layer_decay=settings["layer_decay"])
     else:
         groups = param_groups_weight_decay(model, weight_decay, no_weight_decay_list=spared)
-    groups = [dict(group, base=settings["lr"] * group.get("lr_scale", 1.0), scale=group.get("lr_scale", 1.0)) for group in groups]
+    groups = [dict(group, base=full_rate(settings) * group.get("lr_scale", 1.0), scale=group.get("lr_scale", 1.0)) for group in groups]
     if network.masks:
-        base = settings.get("masks_lr", settings["lr"])
+        base = settings.get("masks_lr", full_rate(settings))
         groups.append(dict(params=list(network.masks.parameters()), weight_decay=0.0, base=base, scale=1.0))
+    if settings.get("optimizer") == "Sgd":
+        return torch.optim.SGD(groups, lr=1.0, momentum=settings.get("momentum", 0.9), nesterov="nesterov" not in settings)
+    if settings.get("optimizer") == "Lamb":
+        return Lamb(groups, lr=1.0)
     betas = settings.get("beta1", 0.9), settings.get("beta2", 0.999)
     return torch.optim.AdamW(groups, lr=1.0, betas=betas, eps=settings.get("epsilon", 1e-8))
 
@@ -261,7 +277,7 @@ def train(network, settings, pixels, labels, orders):
             averaged.update_parameters(network)
         told["loss"].append(loss)
         told["penalty"].append(penalty)
-        told["learning_rate"].append(rate(settings["lr"], step, settings))
+        told["learning_rate"].append(rate(full_rate(settings), step, settings))
     clipped = sum(norm > settings.get("clip", math.inf) for norm in norms)
     assert "clip" not in settings or STEPS / 10 < clipped < STEPS * 9 / 10, f"{clipped} steps are clipped"
     return told, averaged.module if averaged else None, clipped

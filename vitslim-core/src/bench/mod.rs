@@ -1,9 +1,11 @@
-//! The speed of networks: a training step, a search step and inference, of dense networks and of sub-networks.
+//! Measures of dense networks and of sub-networks: the speed of a training step, a search step and inference, and the size of each layer.
 
+mod count;
 mod measure;
 mod networks;
 mod work;
 
+pub use count::count;
 pub use measure::{Limit, benchmark};
 pub use networks::{BenchSetting, Source, networks};
 pub use work::{Benched, Network, Work, WorkKind};

@@ -16,8 +16,8 @@ use crate::report::{
     CheckedData, CheckedTeacher, CheckedTeacherNetwork, CheckedWeights, ExperimentCheck, Fingerprints, Reason,
 };
 use crate::run::{
-    Cutting, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error, dataset_under, facts,
-    keys, pretrained_error, unfit,
+    Cutting, Keys, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error, dataset_under,
+    facts, keys, pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
@@ -124,7 +124,7 @@ fn check_network<A: Architecture>(
     };
     let is_left = left.is_some();
     let mut wrong_keys = Vec::new();
-    let (described, searched, budgets) = check_keys(trial, &model, &mut wrong_keys);
+    let (described, Keys { searched, budgets, selection }) = check_keys(trial, &model, &mut wrong_keys);
     match check_weights(trial, pretrained, &model, (&searched, data)) {
         Ok(weights) => check.pretrained = weights,
         Err(errors) => check.reasons.extend(reasons(&errors)),
@@ -159,8 +159,8 @@ fn check_network<A: Architecture>(
         let cutting = Cutting {
             dimensions: &described,
             searched: &searched,
+            selection: &selection,
             cut_rule: experiment.cut,
-            round_to: experiment.round_to.map(|multiple| multiple.get()),
             seed: experiment.seed,
             image,
         };
@@ -222,18 +222,14 @@ fn check_weights<A: Architecture>(
     Ok(Some(CheckedWeights { sha256: pretrained.sha256, family, used, count, notes }))
 }
 
-/// The dimensions, those that are searched, and the budgets; what is wrong with the latter is added to `found`.
-fn check_keys<A: Architecture>(
-    trial: &Trial,
-    model: &A,
-    found: &mut Vec<Reason>,
-) -> (Vec<Dimension>, Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
+/// The dimensions, and what the keys name of them; what is wrong with the latter is added to `found`.
+fn check_keys<A: Architecture>(trial: &Trial, model: &A, found: &mut Vec<Reason>) -> (Vec<Dimension>, Keys) {
     // Where the dimensions cannot be told, the check of the architecture says why.
     let Ok(Ok(dimensions)) = attempt(|| describe(model)) else { return Default::default() };
     let mut errors = Vec::new();
-    let (searched, budgets) = keys(trial, &dimensions, &mut errors);
+    let keys = keys(trial, &dimensions, &mut errors);
     found.extend(reasons(&errors));
-    (dimensions, searched, budgets)
+    (dimensions, keys)
 }
 
 /// Cuts `model` to each of `budgets` by random masks. What a budget cannot leave is added to the reasons.

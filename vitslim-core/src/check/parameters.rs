@@ -2,9 +2,10 @@
 
 use super::pattern::pattern;
 use crate::data::ImageShape;
-use crate::experiment::{Experiment, Freeze, Optimizer, Training};
+use crate::experiment::{Experiment, Freeze, Training};
 use crate::models::{Architecture, Parameter};
-use crate::report::{CheckedLayer, CheckedParameters, Reason};
+use crate::report::{CheckedLayer, CheckedParameters, CheckedTensors, Reason};
+use crate::run::scaled_rates;
 use crate::train::layer_rates;
 
 /// How `experiment` trains the parameters of `model`.
@@ -19,7 +20,12 @@ pub(super) fn parameters<A: Architecture>(
 ) -> Result<CheckedParameters, Reason> {
     let all = Parameter::annotated(model);
     let which = |holds: &dyn Fn(&Parameter) -> bool| {
-        names(all.iter().filter(|parameter| holds(parameter)).map(|parameter| pattern(&parameter.path)))
+        let found: Vec<&Parameter> = all.iter().filter(|parameter| holds(parameter)).collect();
+        CheckedTensors {
+            tensors: found.len(),
+            values: found.iter().map(|parameter| parameter.shape.iter().product::<usize>()).sum(),
+            names: names(found.iter().map(|parameter| pattern(&parameter.path))),
+        }
     };
     let search = experiment.search.training();
     let stages = [
@@ -29,12 +35,9 @@ pub(super) fn parameters<A: Architecture>(
     ];
     let stages: Vec<(&str, &Training)> =
         stages.into_iter().filter_map(|(stage, training)| Some((stage, training?))).collect();
-    let mut found = CheckedParameters::default();
-    let decays = |(_, training): &(&str, &Training)| {
-        let Optimizer::AdamW { weight_decay, .. } = training.optimizer;
-        weight_decay.get() > 0.0
-    };
-    if stages.iter().any(decays) {
+    let mut found =
+        CheckedParameters { scaled_rates: scaled_rates(experiment), ..CheckedParameters::default() };
+    if stages.iter().any(|(_, training)| training.optimizer.weight_decay().get() > 0.0) {
         (found.decaying, found.spared) = (which(&Parameter::decays), which(&|parameter| !parameter.decays()));
     }
     if let Some(Freeze::Weights) = experiment.search.freeze {
@@ -47,7 +50,7 @@ pub(super) fn parameters<A: Architecture>(
             layer_rates(model, image, decay.get()).map_err(|error| Reason::new(error.to_string()))?;
         let layer = |(factor, parameters): (f64, Vec<Parameter>)| CheckedLayer {
             stage: stage.to_owned(),
-            learning_rate: factor * training.optimizer.lr().get(),
+            learning_rate: factor * training.lr(),
             parameters: names(
                 parameters.into_iter().map(|parameter| parameter.block.unwrap_or(parameter.path)),
             ),
@@ -139,10 +142,19 @@ mod tests {
         let experiment = Document::parse("a.ron", text, &[]).unwrap().experiment().unwrap();
         let model = Treated::init(&(), &Device::flex()).unwrap();
         let told = parameters(&model, ImageShape { channels: 1, size: 2 }, &experiment).unwrap();
-        assert_eq!(told.decaying, ["fc2.weight", "scale", "blocks.*.early.weight"]);
-        assert_eq!(told.spared, ["fc1.weight", "mix", "blocks.*.late"]);
-        assert_eq!(told.frozen, ["fc1.weight", "fc2.weight", "scale", "blocks.*.early.weight"]);
-        assert_eq!(told.trained, ["mix", "blocks.*.late"]);
+        let tensors = |tensors: usize, values, names: &[&str]| CheckedTensors {
+            tensors,
+            values,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        assert_eq!(told.decaying, tensors(3, 25, &["fc2.weight", "scale", "blocks.*.early.weight"]));
+        assert_eq!(told.spared, tensors(3, 21, &["fc1.weight", "mix", "blocks.*.late"]));
+        assert_eq!(
+            told.frozen,
+            tensors(4, 33, &["fc1.weight", "fc2.weight", "scale", "blocks.*.early.weight"])
+        );
+        assert_eq!(told.trained, tensors(2, 13, &["mix", "blocks.*.late"]));
+        assert!(told.scaled_rates.is_empty());
         let expected: [(f64, &[&str]); 3] = [
             (0.25, &["fc2.weight"]),
             (0.5, &["blocks.0", "mix"]),

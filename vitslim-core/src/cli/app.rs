@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    architectures, bench, check, devices, eval, export, gc, ls, new, plan, run, schema, selftest,
+    architectures, bench, check, count, devices, eval, export, gc, ls, new, plan, run, schema, selftest,
 };
 use super::interrupt::exit_code;
 use super::registry::Registry;
@@ -31,6 +31,7 @@ use crate::train::hush_out_of_memory;
   vitslim gc runs
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
+  vitslim count runs/quickstart/seed=42
   vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to onnx --out small.onnx
   vitslim architectures
   vitslim schema
@@ -55,6 +56,7 @@ enum Command {
     Gc(gc::GcArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
+    Count(count::CountArgs),
     Export(export::ExportArgs),
     Architectures(architectures::ArchitecturesArgs),
     Schema(schema::SchemaArgs),
@@ -73,6 +75,7 @@ impl Command {
             Self::Gc(args) => gc::gc(&args),
             Self::Eval(args) => eval::eval(registry, &args),
             Self::Bench(args) => bench::bench(registry, &args),
+            Self::Count(args) => count::count(registry, &args),
             Self::Export(args) => export::export(registry, &args),
             Self::Architectures(args) => architectures::architectures(registry, &args),
             Self::Schema(args) => schema::schema(registry, &args),

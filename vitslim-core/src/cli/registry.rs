@@ -3,7 +3,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use schemars::Schema;
 
-use crate::bench::{BenchSetting, Benched, Source, networks};
+use crate::bench::{BenchSetting, Benched, Source, count, networks};
 use crate::check::{check_experiment, listed};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Trial, Trials, Value, did_you_mean,
@@ -12,7 +12,7 @@ use crate::export::{Files, Format, SubnetFile, export};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
-use crate::report::{Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
+use crate::report::{CountedNetwork, Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
     EvaluationSetting, Known, Opener, PrepareError, Prepared, RunError, RunFolder, Scrutiny, Setting, Subnet,
     Target, Teachers, config_mistakes, evaluate, evaluate_subnet, execute, open_teacher,
@@ -51,6 +51,8 @@ pub(super) struct Commands {
     teacher: Opener,
     /// Builds the networks to benchmark, from the experiment or from its run.
     pub bench: fn(&Trial, &Source, &BenchSetting) -> Result<Benched, RunError>,
+    /// Counts the networks of the experiment or of its run, layer by layer.
+    pub count: fn(&Trial, &Source) -> miette::Result<Vec<CountedNetwork>>,
     /// Describes the architecture.
     listed: fn(&str) -> ListedArchitecture,
     /// The schema of the architecture's configuration.
@@ -74,6 +76,7 @@ impl Commands {
             export: export_network::<A>,
             teacher: open_teacher::<A>,
             bench: networks::<A>,
+            count: count::<A>,
             listed: listed::<A>,
             config_schema: config_schema::<A::Config>,
         }

@@ -1,8 +1,7 @@
 //! Reads an image file.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
-use std::path::Path;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Take};
 
 use image::metadata::Orientation;
 use image::{
@@ -12,7 +11,7 @@ use image::{
 
 use super::files::foreign;
 use super::jpeg::{Jpeg, frame};
-use crate::input_file;
+use super::source::Source;
 use crate::panics::attempt;
 
 /// How many times as long as the other a side may be: resizing a longer strip would fill the memory.
@@ -52,19 +51,17 @@ impl From<String> for Unreadable {
     }
 }
 
-/// Reads the image at `path`. The format is that of the content, whatever the name. Its length and what its header announces are judged
+/// Reads the image at `source`. The format is that of the content, whatever the name. Its length and what its header announces are judged
 /// before more of it is read.
 ///
 /// # Errors
 ///
 /// What is wrong with the file.
-pub(super) fn read_image(path: &Path) -> Result<Decoded, Unreadable> {
-    let file = input_file::open(path).map_err(Unreadable::refused)?;
-    let length = file.metadata().map_err(Unreadable::refused)?.len();
+pub(super) fn read_image(source: Source) -> Result<Decoded, Unreadable> {
+    let (mut file, length) = source.open().map_err(Unreadable::refused)?;
     if length > MOST_BYTES {
         return Err(too_long());
     }
-    let mut file = BufReader::with_capacity(1 << 16, file);
     // JPEG decoders have been known to panic on damaged files.
     attempt(|| decode(&mut file, length)).unwrap_or_else(|said| Err(format!("is damaged: {said}").into()))
 }
@@ -74,7 +71,7 @@ fn too_long() -> Unreadable {
 }
 
 /// Decodes `file`, which has `length` bytes.
-fn decode(file: &mut BufReader<File>, length: u64) -> Result<Decoded, Unreadable> {
+fn decode(file: &mut BufReader<Take<File>>, length: u64) -> Result<Decoded, Unreadable> {
     let start = file.fill_buf().map_err(Unreadable::refused)?;
     if start.is_empty() {
         return Err("is empty".to_owned().into());
@@ -96,7 +93,7 @@ fn announced(start: &[u8]) -> Option<u64> {
     Some(u64::from(u32::from_le_bytes(*length)) + 8)
 }
 
-fn decode_jpeg(file: &mut BufReader<File>) -> Result<Decoded, Unreadable> {
+fn decode_jpeg(file: &mut BufReader<Take<File>>) -> Result<Decoded, Unreadable> {
     // Where there is none, what follows says what is wrong.
     if let Some([width, height]) = frame(file).filter(|sides| !sides.contains(&0)) {
         check_jpeg_size(width.into(), height.into())?;
@@ -118,7 +115,7 @@ fn check_jpeg_size(width: u32, height: u32) -> Result<(), String> {
     check_size(width, height, 3 * u64::from(width) * u64::from(height))
 }
 
-fn decode_format(file: &mut BufReader<File>, format: ImageFormat) -> Result<Decoded, Unreadable> {
+fn decode_format(file: &mut BufReader<Take<File>>, format: ImageFormat) -> Result<Decoded, Unreadable> {
     let mut decoder = ImageReader::with_format(file, format).into_decoder().map_err(undecodable)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, decoder.total_bytes())?;

@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use burn::tensor::Device;
-use rand::seq::SliceRandom;
 
 use super::augment::Mixing;
 use super::batch::{Batch, Mixed, Order};
@@ -16,6 +15,7 @@ use super::{DataError, Moment, Split};
 #[derive(Debug)]
 struct Batches {
     part: Arc<Split>,
+    /// As [`Split::values`] takes them.
     indices: Vec<usize>,
     batch: usize,
     order: Order,
@@ -26,7 +26,8 @@ impl Batches {
     fn new(part: Arc<Split>, batch: usize, order: Order, epoch: usize) -> Self {
         let mut indices: Vec<usize> = (0..part.len()).collect();
         if let Order::Shuffled { seed, stage } = order {
-            indices.shuffle(&mut Moment { seed, stage, epoch, step: 0 }.generator());
+            part.shuffle(&mut indices, &mut Moment { seed, stage, epoch, step: 0 }.generator());
+            indices = repeated(&indices, part.repeats());
         }
         Self { part, indices, batch, order, epoch }
     }
@@ -53,6 +54,13 @@ impl Batches {
     fn values(&self, step: usize) -> Prepared {
         self.part.values(self.indices(step), self.moment(step))
     }
+}
+
+/// The first of `indices`, each with its copies behind it, so that there are as many as before: the order of DeiT's `RASampler` in one
+/// process.
+fn repeated(indices: &[usize], repeats: usize) -> Vec<usize> {
+    let copies = |&index: &usize| (0..repeats).map(move |copy| index + copy * indices.len());
+    indices.iter().flat_map(copies).take(indices.len()).collect()
 }
 
 /// The batches of an epoch, in order.

@@ -50,12 +50,12 @@ impl DataError {
         self
     }
 
-    /// The error of a file of labels.
-    pub(super) fn of_labels(self) -> Self {
+    /// The error of a file that a `setting` names.
+    pub(super) fn led_to_by(self, setting: &'static [&'static str]) -> Self {
         match self {
             Self::File { path, reason, help } => {
                 let reason = format!("leads to `{}`, which {reason}", shown(&path));
-                Self::Setting { setting: &["labels"], reason, help }
+                Self::Setting { setting, reason, help }
             }
             other @ Self::Setting { .. } => other,
         }

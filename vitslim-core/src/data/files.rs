@@ -9,12 +9,11 @@ use super::DataError;
 use crate::input_file;
 
 /// How files begin that are not data, and what to say about them.
-const FOREIGN: [(&[u8], &str); 5] = [
+const FOREIGN: [(&[u8], &str); 4] = [
     (b"version https://git-lfs", "is a pointer of git LFS, not the data itself: run `git lfs pull`"),
     (b"PK\x03\x04", "is a zip archive: unpack it"),
     (b"BZh", "is compressed by bzip2: unpack it"),
     (b"\xfd7zXZ", "is compressed by xz: unpack it"),
-    (b"\x80\x02}", "is a Python pickle: the binary version of the data is needed"),
 ];
 
 /// How web pages begin. A `<` alone might be a pixel.

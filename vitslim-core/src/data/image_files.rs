@@ -1,4 +1,4 @@
-//! Images of which each has its own file.
+//! Images that lie in files, and are decoded on demand.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -13,6 +13,7 @@ use super::decode::{Unreadable, read_image};
 use super::index::{Digests, digests};
 use super::left_out::{Flawed, LeftOut};
 use super::reading::Reading;
+use super::source::Sources;
 
 /// How images are decoded, resized and cropped. Raise it with each change after which that gives other pixels: what was counted of them
 /// is kept, and so is what was trained on them.
@@ -23,15 +24,15 @@ pub(super) const PIXELS: u32 = 2;
 pub(super) struct ImageFiles {
     /// The folder that they are in.
     pub(super) root: PathBuf,
-    /// The file of each image.
-    pub(super) paths: Vec<PathBuf>,
+    /// Where the bytes of each image are.
+    pub(super) sources: Sources,
     /// What is seen of an image.
     pub(super) crop: Crop,
     /// How the files are read.
     pub(super) reading: Reading,
     /// Those that cannot be read.
     pub(super) left_out: LeftOut,
-    /// The digests of the files, once they were asked for.
+    /// The digests of the images, once they were asked for.
     pub(super) digests: OnceLock<Digests>,
 }
 
@@ -51,22 +52,32 @@ impl ImageFiles {
     ///
     /// Those of [`ImageFiles::read`].
     pub(super) fn decoded(&self, index: usize) -> Result<Result<Raster, Flawed>, DataError> {
-        let path = &self.paths[index];
-        match read_image(path) {
+        let source = self.sources.get(index);
+        match read_image(source) {
             Ok(found) => {
                 let image = found.image;
                 let plane = |channel| image.as_raw().chunks_exact(3).map(move |pixel: &[u8]| pixel[channel]);
                 let pixels = (0..3).flat_map(plane).collect();
                 Ok(Ok(Raster::new(image.height() as usize, image.width() as usize, pixels)))
             }
-            Err(Unreadable::Flawed(reason)) => Ok(Err(Flawed { path: path.clone(), reason })),
-            Err(Unreadable::Refused(reason)) => Err(DataError::file(path, reason)),
+            Err(Unreadable::Flawed(reason)) => Ok(Err(Flawed { path: source.path().into_owned(), reason })),
+            Err(Unreadable::Refused(reason)) => Err(DataError::file(&source.path(), reason)),
         }
     }
 
-    /// The digests of the files, which are read when this is first asked for, unless the index knows them.
+    /// The digests of the images. Files are read when this is first asked for, unless the index knows them; shards were read before.
     pub(super) fn digests(&self) -> &Digests {
-        self.digests.get_or_init(|| digests(&self.root, &self.paths, &self.reading))
+        self.digests.get_or_init(|| match &self.sources {
+            Sources::Files(paths) => digests(&self.root, paths, &self.reading),
+            Sources::Members { members, .. } => {
+                Digests { of: members.iter().map(|member| member.digest).collect(), ..Digests::default() }
+            }
+        })
+    }
+
+    /// Whether they lie in shards.
+    pub(super) fn are_in_shards(&self) -> bool {
+        matches!(self.sources, Sources::Members { .. })
     }
 
     /// Checks that the system lets us read each file.
@@ -76,7 +87,7 @@ impl ImageFiles {
     /// When it does not.
     pub(super) fn check_files(&self) -> Result<(), DataError> {
         match self.digests().refused.first() {
-            Some((index, reason)) => Err(DataError::file(&self.paths[*index], reason)),
+            Some((index, reason)) => Err(DataError::file(&self.sources.get(*index).path(), reason)),
             None => Ok(()),
         }
     }

@@ -6,10 +6,10 @@ use sha2::{Digest, Sha256};
 
 use super::augment::Raster;
 use super::image_files::ImageFiles;
-use super::index::ImageDigest;
 use super::left_out::Flawed;
 use super::normalisation::Histogram;
 use super::progress::Progress;
+use super::source::ImageDigest;
 use super::{DataError, ImageShape};
 
 /// Labelled images before normalisation.
@@ -102,8 +102,10 @@ impl Images {
                 count
             }
         };
-        let flawed =
-            |(place, reason): (usize, String)| Flawed { path: files.paths[indices[place]].clone(), reason };
+        let flawed = |(place, reason): (usize, String)| Flawed {
+            path: files.sources.get(indices[place]).path().into_owned(),
+            reason,
+        };
         files.left_out.add(count.flaws.into_iter().map(flawed))?;
         Ok(count.histogram)
     }
@@ -149,6 +151,11 @@ impl Images {
             hash.update(name);
         }
         format!("{:x}", hash.finalize())
+    }
+
+    /// Whether they lie in shards, which are read fastest from one end to the other.
+    pub(super) fn are_in_shards(&self) -> bool {
+        self.files().is_some_and(ImageFiles::are_in_shards)
     }
 
     pub(super) fn are_files(&self) -> bool {

@@ -16,6 +16,7 @@ use super::decode::MOST_BYTES;
 use super::error::shown;
 use super::progress::Progress;
 use super::reading::Reading;
+use super::source::ImageDigest;
 use crate::input_file;
 
 /// How the index is written.
@@ -30,10 +31,6 @@ const CHUNK: usize = 1 << 12;
 
 /// Time after which what was read so far is kept.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
-
-/// SHA-256 of an image: of the bytes of its file, which no version of a decoder changes, or of its pixels if it has no file. That of a
-/// file that cannot be read, or is longer than any image that is read, is zero.
-pub(super) type ImageDigest = [u8; 32];
 
 /// The digests of the files of a folder.
 #[derive(Debug, Default)]
@@ -67,7 +64,7 @@ struct Known<'a> {
 
 /// By what a change of a file is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+pub(super) struct Stamp {
     /// Its size in bytes.
     size: u64,
     /// When it was last modified, in nanoseconds since 1970.
@@ -78,14 +75,14 @@ struct Stamp {
 
 impl Stamp {
     /// The stamp of the file at `path`, or why there is none.
-    fn of(path: &Path) -> Result<Self, String> {
+    pub(super) fn of(path: &Path) -> Result<Self, String> {
         let found = path.metadata().and_then(|found| Ok((found.modified()?, found)));
         let (modified, found) = found.map_err(|error| refused(&error))?;
         Ok(Self { size: found.len(), modified: nanoseconds(modified), inode: inode(&found) })
     }
 
     /// Whether a change of the file after the time `now` changes its stamp.
-    fn is_settled(&self, now: SystemTime) -> bool {
+    pub(super) fn is_settled(&self, now: SystemTime) -> bool {
         self.modified + (UNSETTLED.as_nanos() as i128) < nanoseconds(now)
     }
 }

@@ -3,8 +3,7 @@
 //! A scan that ends too early is found by its codes. In a progressive JPEG, scans that refine have bits without codes too: if some of
 //! those are missing, what the scan adds to the precision of the last coefficients is made up.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Seek};
 
 use image::RgbImage;
 use image::metadata::Orientation;
@@ -32,7 +31,7 @@ const YCC: u8 = 1;
 const YCCK: u8 = 2;
 
 /// Width and height that the frame header of the JPEG `file` announces, which is read no further; `None` if there is none before the scan.
-pub(super) fn frame(file: &mut BufReader<File>) -> Option<[u16; 2]> {
+pub(super) fn frame(file: &mut (impl BufRead + Seek)) -> Option<[u16; 2]> {
     loop {
         file.skip_until(0xff).ok()?;
         let mut kind = [0xff];

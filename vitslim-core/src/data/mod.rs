@@ -1,13 +1,15 @@
 //! Datasets of labelled images, and batches of them.
 //!
-//! [`digits`], [`idx`], [`cifar10`], [`cifar100`] and [`image_folder`] read a [`Dataset`], and [`random()`] generates one; a
-//! [`Loader`] makes batches of one of its splits. Whatever is wrong with the files is found while reading, before anything is
-//! trained; but the images of a folder are decoded when they are in a batch.
+//! [`digits`], [`idx`], [`cifar10`], [`cifar100`], [`image_folder`] and [`shards()`] read a [`Dataset`], and [`random()`] generates one;
+//! a [`Loader`] makes batches of one of its splits. Whatever is wrong with the files is found while reading, before anything is
+//! trained; but the images of a folder or of shards are decoded when they are in a batch.
 
 mod augment;
 mod batch;
 mod cache;
+mod check;
 mod cifar;
+mod classes;
 mod content;
 mod crop;
 mod dataset;
@@ -15,6 +17,7 @@ mod decode;
 mod digits;
 mod epoch;
 mod error;
+mod file_dataset;
 mod files;
 mod folder;
 mod holdout;
@@ -27,10 +30,14 @@ mod left_out;
 mod loader;
 mod noise;
 mod normalisation;
+mod pickle;
 mod progress;
 mod random;
 mod reading;
 mod shape;
+mod shards;
+mod shuffle;
+mod source;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -39,12 +46,14 @@ pub use augment::{Augment, AutoAugment, Fill, RandomCrop};
 pub use batch::{Batch, Mixed, Order, full_batches, images_of_epoch};
 pub use cache::Cache;
 pub use cifar::{CifarLabels, cifar10, cifar100};
+pub use classes::Classes;
 pub use content::{DataContent, SplitContent, SplitKind};
 pub use dataset::{Dataset, Preparation};
 pub use digits::digits;
 pub use epoch::Epoch;
 pub use error::DataError;
-pub use folder::{FolderHeldOut, ImageFolder, image_folder, image_folder_split};
+pub use file_dataset::HeldOutFrom;
+pub use folder::{ImageFolder, image_folder, image_folder_split};
 pub use idx::idx;
 pub use loader::Loader;
 pub use noise::random;
@@ -52,4 +61,5 @@ pub use normalisation::Normalisation;
 pub use random::{Moment, Stage};
 pub use reading::Reading;
 pub use shape::ImageShape;
+pub use shards::{Shards, shards, shards_split};
 pub use split::Split;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::Rng;
+use rand::seq::SliceRandom;
 
 use super::augment::{Mixing, Raster, View};
 use super::image_files::ImageFiles;
 use super::images::Images;
 use super::left_out::Flawed;
+use super::shuffle::shuffle_by_blocks;
 use super::{Augment, DataError, ImageShape, Moment};
 
 /// One split of a dataset: training, validation or test. Clones share the images.
@@ -36,6 +39,17 @@ impl Split {
         Self { table: table.into(), mean: mean_pixels(table), ..self }
     }
 
+    /// The same images, augmented as `augment` says.
+    #[must_use]
+    pub fn augmented(self, augment: Augment) -> Self {
+        Self { augment, ..self }
+    }
+
+    /// How often a shuffled loader sees an image in an epoch.
+    pub(super) fn repeats(&self) -> usize {
+        self.augment.repeats as usize
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.indices.len()
@@ -54,6 +68,14 @@ impl Split {
     /// Whether images are read from files on demand.
     pub fn reads_files(&self) -> bool {
         self.images.are_files()
+    }
+
+    /// Shuffles the indices of images, in the order of which they lie. What is read from shards stays near to one another.
+    pub(super) fn shuffle(&self, indices: &mut Vec<usize>, generator: &mut impl Rng) {
+        match self.images.are_in_shards() {
+            true => shuffle_by_blocks(indices, generator),
+            false => indices.shuffle(generator),
+        }
     }
 
     /// The images `indices` without those that cannot be read, normalised, `[images, channels, height, width]`; `None` if none can.
@@ -101,7 +123,8 @@ impl Split {
         self.images.labels[self.indices[index]] as usize
     }
 
-    /// The normalised values of the images `indices`, augmented as of the `moment` of a training.
+    /// The normalised values of the images `indices`, augmented as of the `moment` of a training. Indices count on for the copies of
+    /// images: that of image 3 of 10 is 13, and the next one 23. A copy is changed as another image would be.
     ///
     /// # Errors
     ///
@@ -113,9 +136,11 @@ impl Split {
         let mut seen = Seen::default();
         seen.values.reserve_exact(indices.len() * shape.values());
         for &index in indices {
+            let (index, copy) = (index % self.len(), index / self.len());
             // Drawn for each, so that one that cannot be read does not change what the others get.
             let view = draws.as_mut().map_or_else(View::default, |draws| self.augment.draw(draws));
             let place = self.indices[index];
+            let drawn = place + copy * self.images.labels.len();
             let flawed = match moment.filter(|_| self.augment.changes_images()) {
                 None => {
                     let flawed = self.images.read(place, &mut image)?;
@@ -124,11 +149,11 @@ impl Split {
                     }
                     flawed
                 }
-                Some(moment) => match self.changed(place, view, moment)? {
+                Some(moment) => match self.changed([place, drawn], view, moment)? {
                     Ok(changed) => {
                         let first = seen.values.len();
                         View::default().append(&changed.pixels, shape, &self.table, &mut seen.values);
-                        self.augment.erase(&mut seen.values[first..], shape, moment, place);
+                        self.augment.erase(&mut seen.values[first..], shape, moment, drawn);
                         None
                     }
                     Err(flawed) => Some(flawed),
@@ -158,8 +183,13 @@ impl Split {
         Ok((seen, first))
     }
 
-    /// The image at `place` among the images, augmented as of `moment`, before normalisation.
-    fn changed(&self, place: usize, view: View, moment: Moment) -> Result<Result<Raster, Flawed>, DataError> {
+    /// The image at `place` among the images, before normalisation, augmented as of `moment` as the image `drawn` is.
+    fn changed(
+        &self,
+        [place, drawn]: [usize; 2],
+        view: View,
+        moment: Moment,
+    ) -> Result<Result<Raster, Flawed>, DataError> {
         let shape = self.shape();
         let source = match self.augment.crop {
             Some(_) => self.images.read_whole(place)?,
@@ -169,7 +199,7 @@ impl Split {
                 flawed.map_or_else(|| Ok(Raster::new(shape.size, shape.size, image)), Err)
             }
         };
-        Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, place)))
+        Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, drawn)))
     }
 
     /// How the images of a batch are mixed at the `moment` of a training.

@@ -42,6 +42,22 @@ pub fn resolve<'a>(
     keys.into_iter().map(&mut resolve).collect()
 }
 
+/// Which of `names` are `part`, or lie within it: a path (`blocks.0`), a glob over paths (`blocks.*.attn`), or a last name.
+///
+/// # Errors
+///
+/// When it is no glob, or matches none.
+pub fn within(part: &str, names: &[String]) -> Result<Vec<usize>, KeyError> {
+    let patterns = [Pattern::new(part)?, Pattern::path(part)?];
+    let is_within = |name: &String| {
+        let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
+        let mut around = ends.map(|end| &name[..end]);
+        patterns[0].matches(name) || around.any(|around| patterns[1].matches(around))
+    };
+    let found: Vec<usize> = (0..names.len()).filter(|&index| is_within(&names[index])).collect();
+    if found.is_empty() { Err(unmatched(part, names)) } else { Ok(found) }
+}
+
 /// Whether `key` is a glob over paths, not a last name.
 fn is_glob(key: &str) -> bool {
     key.contains(['.', '*', '?', '[', ']', '{', '}', '\\'])
@@ -54,9 +70,10 @@ enum Pattern<'a> {
 
 impl<'a> Pattern<'a> {
     fn new(key: &'a str) -> Result<Self, KeyError> {
-        if !is_glob(key) {
-            return Ok(Self::LastName(key));
-        }
+        if is_glob(key) { Self::path(key) } else { Ok(Self::LastName(key)) }
+    }
+
+    fn path(key: &str) -> Result<Self, KeyError> {
         GlobBuilder::new(&steps(key))
             .literal_separator(true)
             .build()

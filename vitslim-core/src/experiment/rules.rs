@@ -4,10 +4,12 @@ use super::document::Document;
 use super::error::ExperimentError;
 use super::nearest::nearest;
 use super::schema::{
-    Budget, Count, Keyed, NonNegative, Normalise, Rate, Schedule, SearchedDimension, default_batch,
+    Budget, Count, Data, Keyed, NonNegative, Normalise, Rate, Schedule, SearchedDimension, default_batch,
+    scaled,
 };
 use super::tree::{Node, Value};
-use crate::terminal::counted;
+use crate::data::Augment;
+use crate::terminal::{counted, three_digits};
 
 /// Every rule that `document` breaks, at its place.
 pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
@@ -15,10 +17,14 @@ pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
     for stage in ["pretrain", "search", "retrain"] {
         errors.extend(warmup(document, stage));
         errors.extend(two_warmups(document, stage));
+        errors.extend(scaled_lr(document, &[stage, "optimizer", "lr"]));
+        errors.extend(scaled_lr(document, &[stage, "masks", "lr"]));
+        errors.extend(warmup_lr(document, stage));
         errors.extend(final_lr(document, stage));
         errors.extend(accumulate(document, stage));
         errors.extend(dense_teacher(document, stage));
         errors.extend(normalise_of_teacher(document, stage));
+        errors.extend(augment(document, stage));
     }
     errors.extend(devices(document));
     errors.extend(dimensions(document));
@@ -48,13 +54,82 @@ fn two_warmups(document: &Document, stage: &str) -> Option<ExperimentError> {
     Some(error.with_also(epochs.span.clone(), "first here"))
 }
 
+/// The learning rate that is written at `path` in a stage, and what it is at the batch of that stage.
+fn lr(document: &Document, path: &[&str]) -> Option<(f64, f64)> {
+    let lr: Rate = document.part::<Option<Rate>>(path)??;
+    let written = [path[0], "lr_of_batch"];
+    let lr_of_batch = match document.at(&written) {
+        Some(_) => document.part::<Option<Count>>(&written)?,
+        None => None,
+    };
+    Some((lr.get(), scaled(lr, batch(document, path[0])?, lr_of_batch)))
+}
+
+fn scaled_lr(document: &Document, path: &[&str]) -> Option<ExperimentError> {
+    let (lr, scaled) = lr(document, path)?;
+    let written = document.at(&[path[0], "lr_of_batch"])?;
+    (Rate::try_from(scaled).is_err()).then(|| {
+        let message = format!(
+            "at the batch of `{}`, the learning rate {lr:?} becomes {:?}: it must be greater than 0 and at most 1",
+            path[0],
+            three_digits(scaled)
+        );
+        ExperimentError::new(written.span.clone(), message)
+    })
+}
+
+fn warmup_lr(document: &Document, stage: &str) -> Option<ExperimentError> {
+    let node = document.at(&[stage, "schedule", "warmup_lr"])?;
+    let schedule: Schedule = document.part(&[stage, "schedule"])?;
+    let first = schedule.warmup_lr()?;
+    // In a stage as long as may be.
+    if schedule.warmup(1, u32::MAX as usize) == 0 {
+        let message = "the warm-up has a first learning rate, but no steps";
+        let error = ExperimentError::new(node.span.clone(), message);
+        return Some(
+            error.with_help("write how long it takes, as `warmup_epochs: 5`, or remove `warmup_lr`"),
+        );
+    }
+    let (_, lr) = lr(document, &[stage, "optimizer", "lr"])?;
+    (first > lr).then(|| {
+        let lr = three_digits(lr);
+        let message = format!("the learning rate cannot rise from {first:?}: it rises to {lr:?}");
+        ExperimentError::new(node.span.clone(), message)
+    })
+}
+
 fn final_lr(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "schedule", "final_lr"])?;
     let Schedule::Cosine { final_lr, .. } = document.part(&[stage, "schedule"])? else { return None };
-    let lr = document.part::<Rate>(&[stage, "optimizer", "lr"])?.get();
+    let (_, lr) = lr(document, &[stage, "optimizer", "lr"])?;
     (final_lr.get() > lr).then(|| {
+        let lr = three_digits(lr);
         let message = format!("the learning rate cannot fall to {:?}: it begins at {lr:?}", final_lr.get());
         ExperimentError::new(node.span.clone(), message)
+    })
+}
+
+/// The batch of a stage; `None` if it is written wrongly.
+fn batch(document: &Document, stage: &str) -> Option<Count> {
+    match (document.at(&[stage, "batch"]), &document.at(&[stage])?.value) {
+        (Some(_), _) => document.part(&[stage, "batch"]),
+        // A misspelt batch is not the default.
+        (None, Value::Record { fields, .. }) => {
+            let misspelt = fields.iter().any(|(name, _)| nearest(&name.text, ["batch"]).is_some());
+            (!misspelt).then(default_batch)
+        }
+        _ => None,
+    }
+}
+
+fn augment(document: &Document, stage: &str) -> Option<ExperimentError> {
+    let path = [stage, "augment"];
+    let node = document.at(&path)?;
+    document.part::<Option<Augment>>(&path)??;
+    let data: Data = document.part(&["data"])?;
+    (!data.is_augmented()).then(|| {
+        let message = format!("images of `{}` are not augmented", data.kind());
+        ExperimentError::new(node.span.clone(), message).with_help("remove `augment`")
     })
 }
 
@@ -62,15 +137,7 @@ fn accumulate(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "accumulate"])?;
     let parts = document.part::<Count>(&[stage, "accumulate"])?.get();
     let written = document.at(&[stage, "batch"]);
-    let batch = match (written, &document.at(&[stage])?.value) {
-        (Some(_), _) => document.part(&[stage, "batch"])?,
-        // A misspelt batch is not the default.
-        (None, Value::Record { fields, .. }) => {
-            let misspelt = fields.iter().any(|(name, _)| nearest(&name.text, ["batch"]).is_some());
-            (!misspelt).then(default_batch)?
-        }
-        _ => return None,
-    };
+    let batch = batch(document, stage)?;
     let batch = batch.get();
     (parts > batch).then(|| {
         let images = counted(batch, "image", "images");
@@ -143,9 +210,7 @@ fn budgets(document: &Document) -> Vec<ExperimentError> {
     let mut before: Vec<(Budget, &Node)> = Vec::new();
     for (index, item) in items.iter().enumerate() {
         let Some(budget) = document.part::<Budget>(&["budgets", &index.to_string()]) else { continue };
-        let Budget::Share(shares) = &budget;
-        if shares.is_empty() {
-            let message = "this budget is empty: it names no dimension to cut";
+        if let Some(message) = hollow(&budget) {
             errors.push(ExperimentError::new(item.span.clone(), message));
         } else if let Some((_, first)) = before.iter().find(|(earlier, _)| earlier.is_same(&budget)) {
             let error = ExperimentError::new(item.span.clone(), "this budget is written twice");
@@ -154,4 +219,24 @@ fn budgets(document: &Document) -> Vec<ExperimentError> {
         before.push((budget, item));
     }
     errors
+}
+
+/// Why `budget` is no budget.
+fn hollow(budget: &Budget) -> Option<&'static str> {
+    match budget {
+        Budget::Share(shares) if shares.is_empty() => {
+            Some("this budget is empty: it names no dimension to cut")
+        }
+        Budget::All(limits) if limits.is_empty() => {
+            Some("this budget is empty: `All` needs at least one limit")
+        }
+        Budget::All(limits) => {
+            let shares = limits.iter().filter(|limit| matches!(limit, Budget::Share(_))).count();
+            let nested = limits.iter().any(|limit| matches!(limit, Budget::All(_)));
+            let nested = nested.then_some("`All` within `All`: write all limits in one list");
+            let twice = (shares > 1).then_some("this budget has two `Share`s: write their keys in one");
+            nested.or(twice).or_else(|| limits.iter().find_map(hollow))
+        }
+        _ => None,
+    }
 }

@@ -37,7 +37,7 @@ pub fn macs_of_graph(captured: &CapturedGraph) -> Result<u64, GraphError> {
     captured.graph.operations.iter().map(macs_of).sum()
 }
 
-fn macs_of(operation: &OperationIr) -> Result<u64, GraphError> {
+pub(super) fn macs_of(operation: &OperationIr) -> Result<u64, GraphError> {
     let last = |tensor: &TensorIr| tensor.shape.as_slice().last().copied().unwrap_or(1) as u64;
     Ok(match operation {
         OperationIr::Float(_, FloatOperationIr::Matmul(matmul)) => elements(&matmul.out) * last(&matmul.lhs),

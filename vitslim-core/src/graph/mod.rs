@@ -2,6 +2,8 @@
 
 mod activations;
 mod capture;
+mod counts;
+mod layers;
 mod macs;
 #[cfg(test)]
 mod published;
@@ -11,6 +13,9 @@ mod uses;
 pub use activations::activations;
 pub(crate) use capture::record;
 pub use capture::{GraphError, capture};
+pub use counts::Counts;
+pub(crate) use counts::counts_after;
+pub use layers::{Layer, layers};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
 pub(crate) use signature::signature;

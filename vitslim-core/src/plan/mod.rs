@@ -12,8 +12,10 @@ use self::time::{FORWARD, Times};
 use crate::data::{Stage, full_batches};
 use crate::experiment::{Teacher, Training, Trial};
 use crate::models::Architecture;
-use crate::report::{PlannedStage, PlannedSubnet, PlannedTrial};
-use crate::run::{Circumstances, Identities, Identity, Known, Prepared, RunError, Size, Teachers};
+use crate::report::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial};
+use crate::run::{
+    Circumstances, Identities, Identity, Known, Prepared, Reach, RunError, Size, Teachers, scaled_rates,
+};
 
 /// What is known from the trials planned so far, since most trials have nearly everything in common.
 #[derive(Default)]
@@ -83,12 +85,19 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
         if let Some(training) = &experiment.retrain {
             stages.push(stage(Stage::Retrain, training, &identities.retrain(&prepared, budget), size.macs)?);
         }
-        let Size { params, macs, notes } = size.clone();
-        subnets.push(PlannedSubnet { label: budget.label.clone(), params, macs, notes });
+        let Size { params, macs, reach, notes } = size.clone();
+        let limits = reach.into_iter().map(|Reach { of, smallest, asked, largest }| PlannedLimit {
+            of: of.name(),
+            smallest,
+            asked,
+            largest,
+        });
+        let label = budget.label.clone();
+        subnets.push(PlannedSubnet { label, params, macs, limits: limits.collect(), notes });
     }
     let resolved = prepared.resolved()?;
     let data = serde_json::to_string(&prepared.sources()).unwrap_or_default();
     let start = prepared.start_path().map(|path| path.display().to_string());
-    let trial = prepared.trial();
-    Ok(PlannedTrial { trial, start, params, macs: dense_macs, subnets, stages, resolved, data })
+    let (trial, scaled_rates) = (prepared.trial(), scaled_rates(experiment));
+    Ok(PlannedTrial { trial, start, params, macs: dense_macs, subnets, stages, scaled_rates, resolved, data })
 }

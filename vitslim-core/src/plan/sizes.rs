@@ -22,8 +22,11 @@ impl Sizes {
             prepared.searched.iter().map(|(dimension, spec)| (&dimension.path, spec.granularity)).collect();
         let budgets = prepared.budgets.iter().map(|budget| {
             format!(
-                "{network} {:?} {:?} {:?} {granularities:?}",
-                budget.shares, experiment.cut, experiment.round_to
+                "{network} {:?} {:?} {:?} {granularities:?} {:?}",
+                budget.written,
+                experiment.cut,
+                experiment.round_to,
+                prepared.selection.of_sizes()
             )
         });
         let keys: Vec<String> = std::iter::once(network.clone()).chain(budgets).collect();

@@ -3,10 +3,11 @@
 use comfy_table::CellAlignment;
 use serde::Serialize;
 
+use super::checked_parameters::CheckedParameters;
 use super::checked_teacher::CheckedTeacher;
 use super::reason::Reason;
 use super::table::{SHOWN, lines, plain, push, short};
-use crate::terminal::{counted, three_digits};
+use crate::terminal::counted;
 
 /// Classes that are named in the table.
 const NAMED: usize = 20;
@@ -50,59 +51,6 @@ pub struct ExperimentCheck {
     pub notes: Vec<String>,
     /// Why the experiment cannot be run; empty if it can.
     pub reasons: Vec<Reason>,
-}
-
-/// How parameters are trained. They are told by their patterns: paths with `*` for every number.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct CheckedParameters {
-    /// Those that weight decay applies to; empty if no stage has any.
-    pub decaying: Vec<String>,
-    /// Those that weight decay spares.
-    pub spared: Vec<String>,
-    /// Those that the search leaves as they are, with `freeze: Weights`; empty without.
-    pub frozen: Vec<String>,
-    /// Those that such a search trains.
-    pub trained: Vec<String>,
-    /// The layers of each stage with `layer_decay`, in the order in which the forward pass uses them.
-    pub layers: Vec<CheckedLayer>,
-}
-
-/// Parameters with one learning rate.
-#[derive(Clone, Debug, Serialize)]
-pub struct CheckedLayer {
-    /// `pretrain`, `search` or `retrain`.
-    pub stage: String,
-    /// The highest learning rate of the stage.
-    pub learning_rate: f64,
-    /// Their paths; those of a block by the path of the block.
-    pub parameters: Vec<String>,
-}
-
-impl CheckedParameters {
-    fn told(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let both = |one: &[String], other: &[String], verbs: [&str; 2]| {
-            let parts =
-                [(verbs[0], one), (verbs[1], other)].into_iter().filter(|(_, names)| !names.is_empty());
-            let parts: Vec<String> =
-                parts.map(|(verb, names)| format!("{verb} {}", names.join(", "))).collect();
-            parts.join("; ")
-        };
-        if !self.decaying.is_empty() {
-            lines.push(both(&self.decaying, &self.spared, ["weight decay acts on", "it spares"]));
-        }
-        if !self.frozen.is_empty() {
-            lines.push(both(&self.frozen, &self.trained, ["the search freezes", "it trains"]));
-        }
-        for CheckedLayer { stage, learning_rate, parameters } in &self.layers {
-            lines.push(format!(
-                "{stage}: learning rate {:e} for {}",
-                three_digits(*learning_rate),
-                parameters.join(", ")
-            ));
-        }
-        lines
-    }
 }
 
 /// A dataset that can be read.

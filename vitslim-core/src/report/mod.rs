@@ -2,7 +2,9 @@
 
 mod architectures;
 mod benchmark;
+mod checked_parameters;
 mod checked_teacher;
+mod counts;
 mod devices;
 mod evaluation;
 mod experiment_check;
@@ -10,6 +12,7 @@ mod listing;
 mod plan;
 mod reason;
 mod run_state;
+mod scaled_rate;
 mod selftest;
 mod spare;
 mod summary;
@@ -18,17 +21,19 @@ mod table;
 
 pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
+pub use checked_parameters::{CheckedLayer, CheckedParameters, CheckedTensors};
 pub use checked_teacher::{CheckedTeacher, CheckedTeacherNetwork};
+pub use counts::{Counted, CountedLayer, CountedNetwork};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
-    CheckedCarrier, CheckedData, CheckedDimension, CheckedLayer, CheckedParameters, CheckedWeights,
-    ExperimentCheck, Fingerprints,
+    CheckedCarrier, CheckedData, CheckedDimension, CheckedWeights, ExperimentCheck, Fingerprints,
 };
 pub use listing::{ListedRun, Listing};
-pub use plan::{PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
+pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
 pub use run_state::RunState;
+pub use scaled_rate::ScaledRate;
 pub use selftest::{CheckReport, SelftestReport};
 pub use spare::{Spare, SpareFolder};
 pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};

@@ -7,6 +7,7 @@ use comfy_table::CellAlignment;
 use indicatif::HumanDuration;
 use serde::Serialize;
 
+use super::scaled_rate::ScaledRate;
 use super::table::{lines, plain, push, short, trial_name};
 
 /// Columns for the name of a trial.
@@ -39,6 +40,9 @@ pub struct PlannedTrial {
     pub subnets: Vec<PlannedSubnet>,
     /// Its stages, in order.
     pub stages: Vec<PlannedStage>,
+    /// The learning rates of the stages with `lr_of_batch`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scaled_rates: Vec<ScaledRate>,
     /// Its experiment file, with every default spelled out.
     #[serde(skip)]
     pub resolved: String,
@@ -56,8 +60,24 @@ pub struct PlannedSubnet {
     pub params: usize,
     /// Its MACs for one image, by random masks.
     pub macs: u64,
+    /// What its budget allows of what is possible; empty if it is of shares alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<PlannedLimit>,
     /// What a user should know about it.
     pub notes: Vec<String>,
+}
+
+/// A limit on a network as a whole, before it is cut.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedLimit {
+    /// `MACs` or `parameters`.
+    pub of: &'static str,
+    /// That of the smallest network that can be cut.
+    pub smallest: u64,
+    /// What is allowed.
+    pub asked: u64,
+    /// That of the dense network.
+    pub largest: u64,
 }
 
 /// A stage, before it is trained.
@@ -104,6 +124,13 @@ impl SweepPlan {
         for start in starts {
             push(&mut text, &format!("dense starts as {start}: sizes and shares are of that"));
         }
+        let mut rates: Vec<String> = Vec::new();
+        for rate in self.trials.iter().flat_map(|trial| &trial.scaled_rates).map(ToString::to_string) {
+            if !rates.contains(&rate) {
+                rates.push(rate);
+            }
+        }
+        rates.iter().for_each(|rate| push(&mut text, rate));
         push(&mut text, &self.total());
         if self.trials.len() > 1 {
             push(
@@ -147,6 +174,7 @@ impl SweepPlan {
             }
             text.push_str(&lines(&mut table));
             text.push('\n');
+            push_limits(text, trial);
             trial
                 .subnets
                 .iter()
@@ -186,6 +214,31 @@ impl SweepPlan {
     }
 }
 
+/// What each budget of `trial` may choose from, where it limits the network as a whole.
+fn push_limits(text: &mut String, trial: &PlannedTrial) {
+    let mut table = plain();
+    table.set_header(["  limit", "", "smallest", "asked", "largest"]);
+    for subnet in &trial.subnets {
+        for limit in &subnet.limits {
+            table.add_row([
+                format!("  {}", subnet.label),
+                limit.of.to_owned(),
+                short(limit.smallest),
+                short(limit.asked),
+                short(limit.largest),
+            ]);
+        }
+    }
+    if table.row_count() == 0 {
+        return;
+    }
+    for column in table.column_iter_mut().skip(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    text.push_str(&lines(&mut table));
+    text.push('\n');
+}
+
 /// Most sets of sub-networks in a table.
 const MOST_TOLD: usize = 10;
 
@@ -221,10 +274,12 @@ mod tests {
                 label: format!("share-{budget}"),
                 params: 500,
                 macs: 500,
+                limits: vec![],
                 notes: vec![],
             }],
             resolved: String::new(),
             data: String::new(),
+            scaled_rates: vec![],
             stages: vec![
                 stage("pretrain", 100, "p"),
                 stage("search", 10, &format!("s{weight}")),

@@ -89,4 +89,10 @@ pub struct SubnetSummary {
 pub enum BudgetSummary {
     /// Share of the units of each key.
     Share(Map<String, Value>),
+    /// The most MACs for one image: a share of the dense network's, or as it is written.
+    Macs(Value),
+    /// The most parameters, likewise.
+    Params(Value),
+    /// Several limits at once.
+    All(Vec<BudgetSummary>),
 }

@@ -1,20 +1,37 @@
 //! Cuts by masks that are drawn at random, before there are trained ones: what a budget will leave, as far as that shows.
 
+use std::collections::HashMap;
+
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
 use super::blindness::{blinding, is_blind_without};
+use super::budget::{Limit, Measure, PreparedBudget, Selection};
 use super::error::RunError;
-use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use crate::data::{ImageShape, Moment, Stage};
 use crate::experiment::CutRule;
+use crate::graph::{Counts, counts_after};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, MaskSet, MaskSpec, Plan, RankError, Ranking, can_leave_tokens, keep_a_token, kept_count, rank,
-    round,
+    Dimension, Fitting, Floor, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage, can_leave_tokens,
+    keep_a_token, kept_count, rank_sparing, round, spared,
 };
+
+/// What a limit allows, between the smallest network that can be cut and the dense one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// What is limited.
+    pub of: Measure,
+    /// That of the smallest network.
+    pub smallest: u64,
+    /// What is allowed.
+    pub asked: u64,
+    /// That of the dense network.
+    pub largest: u64,
+}
 
 /// What makes a plan of masks and a budget.
 #[derive(Clone, Copy)]
@@ -23,10 +40,10 @@ pub(crate) struct Cutting<'a> {
     pub dimensions: &'a [Dimension],
     /// The searched ones, and how their masks are trained.
     pub searched: &'a [(Dimension, MaskSpec)],
+    /// What compares, what stays and what is rounded.
+    pub selection: &'a Selection,
     /// What becomes of the values of kept masks.
     pub cut_rule: CutRule,
-    /// What kept counts are rounded to.
-    pub round_to: Option<usize>,
     /// Seed of the experiment.
     pub seed: u64,
     /// What an image is.
@@ -34,18 +51,22 @@ pub(crate) struct Cutting<'a> {
 }
 
 impl<A: Architecture> Prepared<A> {
-    /// The plan for `budget`: the ranking of the trained masks, rounded if the experiment says so.
-    pub(crate) fn plan(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
-        self.cutting().plan(masks, budget)
+    /// The plan for `budget`: the ranking of the trained masks of `model`, rounded if the experiment says so.
+    ///
+    /// # Errors
+    ///
+    /// When a mask cannot be ranked, or the budget cannot be met.
+    pub(crate) fn plan(&self, model: &A, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RunError> {
+        self.cutting().plan(model, masks, budget)
     }
 
     /// How its sub-networks are cut.
-    pub(super) fn cutting(&self) -> Cutting<'_> {
+    pub(crate) fn cutting(&self) -> Cutting<'_> {
         Cutting {
             dimensions: &self.dimensions,
             searched: &self.searched,
+            selection: &self.selection,
             cut_rule: self.experiment.cut,
-            round_to: self.experiment.round_to.map(|multiple| multiple.get()),
             seed: self.experiment.seed,
             image: self.data.shape,
         }
@@ -54,20 +75,149 @@ impl<A: Architecture> Prepared<A> {
 
 impl Cutting<'_> {
     /// The plan for `budget`: the ranking of `masks`, rounded if the experiment says so.
-    pub fn plan(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
-        self.rounded(masks, budget, self.round_to)
+    ///
+    /// # Errors
+    ///
+    /// When a mask cannot be ranked, or the budget cannot be met.
+    pub fn plan<A: Architecture>(
+        &self,
+        model: &A,
+        masks: &MaskSet,
+        budget: &PreparedBudget,
+    ) -> Result<Plan, RunError> {
+        if budget.limits.is_empty() {
+            let plan = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors)?;
+            return self.rounded(plan, masks, &self.selection.multiples);
+        }
+        if budget.rankings.is_empty() && budget.limits.iter().all(|limit| limit.most.is_whole()) {
+            return Ok(Plan::whole(self.dimensions));
+        }
+        let limits = self.limits(model, budget)?;
+        let floors = self.floors(model);
+        let usage = |plan: &Plan| {
+            let counts = self.counts(model, masks, plan)?;
+            let used = limits.iter().map(|(measure, most)| (measure.of(counts), *most));
+            let fits = used.clone().all(|(used, most)| used <= most);
+            Ok(Usage { fits, cost: used.map(|(used, most)| used as f64 / most as f64).sum() })
+        };
+        let rounded = |plan| self.rounded(plan, masks, &self.selection.multiples);
+        let plan = self.fitting(masks, budget, &floors).fit(rounded, usage)?;
+        plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)
+    }
+
+    fn fitting<'a>(
+        &'a self,
+        masks: &'a MaskSet,
+        budget: &'a PreparedBudget,
+        floors: &'a Floors,
+    ) -> Fitting<'a> {
+        Fitting {
+            dimensions: self.dimensions,
+            masks,
+            keys: &self.selection.keys,
+            rule: self.selection.ranking,
+            shares: &budget.rankings,
+            floors,
+        }
+    }
+
+    /// What a limit may not cut: beside what the experiment spares, a token at each gate, and one unit of each dimension without which no
+    /// image gets through.
+    fn floors<A: Architecture>(&self, model: &A) -> Floors {
+        let mut floors = self.selection.floors.clone();
+        for (dimension, _) in self.searched {
+            if floors.0.contains_key(&dimension.path) {
+                continue;
+            }
+            if dimension.is_tokens() {
+                floors.0.insert(dimension.path.clone(), Floor::Layer(1));
+                continue;
+            }
+            let mut plan = Plan::whole(self.dimensions);
+            plan.get_mut(&dimension.path).into_iter().for_each(|cut| cut.keep.clear());
+            let counts = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model.slim(&plan)?));
+            // Nor does one get through what cannot be computed.
+            if !counts.is_ok_and(|counts| counts.sees) {
+                floors.0.insert(dimension.path.clone(), Floor::Layer(1));
+            }
+        }
+        floors
+    }
+
+    /// The size of what `plan` leaves of `model`.
+    fn counts<A: Architecture>(&self, model: &A, masks: &MaskSet, plan: &Plan) -> Result<Counts, RunError> {
+        counts_after(model, self.image, |model, device| {
+            let base = match self.cut_rule {
+                CutRule::Fold => model.fold(&masks.clone().to_device(device)),
+                CutRule::Hard => model,
+            };
+            Ok(base.slim(plan)?)
+        })
+    }
+
+    /// What each limit of `budget` allows.
+    fn limits<A: Architecture>(
+        &self,
+        model: &A,
+        budget: &PreparedBudget,
+    ) -> Result<Vec<(Measure, u64)>, RunError> {
+        let dense = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model))?;
+        Ok(budget.limits.iter().map(|limit| (limit.of, limit.most.of(limit.of.of(dense)))).collect())
+    }
+
+    /// What the limits of `budget` allow, and between what they can choose: the size of the smallest network that can be cut, by these
+    /// `masks`, and that of `model`.
+    ///
+    /// # Errors
+    ///
+    /// When a network cannot be counted.
+    pub fn reach<A: Architecture>(
+        &self,
+        model: &A,
+        masks: &MaskSet,
+        budget: &PreparedBudget,
+    ) -> Result<Vec<Reach>, RunError> {
+        if budget.limits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let dense = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model))?;
+        let floors = self.floors(model);
+        let smallest = self.fitting(masks, budget, &floors).smallest()?;
+        let smallest = self.rounded(smallest, masks, &self.selection.multiples)?;
+        let smallest = self.counts(model, masks, &smallest)?;
+        let reach = |limit: &Limit| Reach {
+            of: limit.of,
+            smallest: limit.of.of(smallest),
+            asked: limit.most.of(limit.of.of(dense)),
+            largest: limit.of.of(dense),
+        };
+        Ok(budget.limits.iter().map(reach).collect())
+    }
+
+    fn unreachable<A: Architecture>(
+        &self,
+        model: &A,
+        masks: &MaskSet,
+        budget: &PreparedBudget,
+    ) -> Result<RunError, RunError> {
+        let reach = self.reach(model, masks, budget)?;
+        let missed = reach.iter().find(|reach| reach.smallest > reach.asked);
+        let label = budget.label.clone();
+        // Each can be met alone, but not with the shares.
+        let Reach { of, smallest, asked, largest } = *missed.unwrap_or(&reach[0]);
+        let share = (1000.0 * smallest as f64 / largest as f64).ceil() / 1000.0;
+        Ok(RunError::Unreachable { label, of: of.name(), asked, smallest, share })
     }
 
     fn rounded(
         &self,
+        plan: Plan,
         masks: &MaskSet,
-        budget: &PreparedBudget,
-        multiple: Option<usize>,
-    ) -> Result<Plan, RankError> {
-        let plan = rank(self.dimensions, masks, &budget.rankings)?;
-        match multiple {
-            None => Ok(plan),
-            Some(multiple) => round(plan, self.dimensions, masks, multiple),
+        multiples: &HashMap<String, usize>,
+    ) -> Result<Plan, RunError> {
+        match multiples.is_empty() {
+            true => Ok(plan),
+            false => Ok(round(plan, self.dimensions, masks, multiples, &self.selection.floors)?),
         }
     }
 
@@ -81,8 +231,17 @@ impl Cutting<'_> {
     }
 
     /// The plan for `budget` by random `masks`. A search may leave tokens where these masks do not: one is left.
-    pub fn random_plan(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
-        let mut plan = self.plan(masks, budget)?;
+    ///
+    /// # Errors
+    ///
+    /// When the budget cannot be met.
+    pub fn random_plan<A: Architecture>(
+        &self,
+        model: &A,
+        masks: &MaskSet,
+        budget: &PreparedBudget,
+    ) -> Result<Plan, RunError> {
+        let mut plan = self.plan(model, masks, budget)?;
         keep_a_token(&mut plan, self.dimensions);
         Ok(plan)
     }
@@ -100,6 +259,13 @@ impl Cutting<'_> {
                 let help =
                     format!("give \"{key}\" a larger share, or each of these dimensions a key of its own");
                 return Err(RunError::Blind { label: budget.label.clone(), reason, help });
+            }
+            let masks = MaskSet::new(self.searched, &Device::flex());
+            let (spared, of) = spared(self.dimensions, &masks, ranking, &self.selection.floors)?;
+            let kept = kept_count(of, ranking.share);
+            if spared > kept {
+                let (label, key) = (budget.label.clone(), key.clone());
+                return Err(RunError::Spared { label, key, kept, of, spared });
             }
         }
         Ok(())
@@ -160,18 +326,20 @@ impl Cutting<'_> {
         ranking: &Ranking,
         key: &str,
     ) -> Option<String> {
-        let multiple = self.round_to?;
+        let multiple = *ranking.dimensions.iter().find_map(|path| self.selection.multiples.get(path))?;
         let is_whole = |plan: &Plan| {
             let cuts = ranking.dimensions.iter().filter_map(|path| plan.get(path));
             cuts.into_iter().all(|cut| cut.keep.len() == cut.units())
         };
-        if !is_whole(plan) || is_whole(&self.rounded(masks, budget, None).ok()?) {
+        let exact = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors).ok()?;
+        if !is_whole(plan) || is_whole(&exact) {
             return None;
         }
         let smaller = std::iter::successors(Some(multiple / 2), |multiple| Some(multiple / 2));
         let mut smaller = smaller.take_while(|multiple| *multiple > 1);
         let fits = |multiple: &usize| {
-            self.rounded(masks, budget, Some(*multiple)).is_ok_and(|plan| !is_whole(&plan))
+            let multiples = ranking.dimensions.iter().map(|path| (path.clone(), *multiple)).collect();
+            self.rounded(exact.clone(), masks, &multiples).is_ok_and(|plan| !is_whole(&plan))
         };
         let advice = match smaller.find(fits) {
             Some(multiple) => format!("write `round_to: {multiple}`"),
@@ -195,7 +363,7 @@ impl Cutting<'_> {
         budget: &PreparedBudget,
     ) -> Result<(Plan, A), RunError> {
         self.check(dense, budget)?;
-        let plan = self.random_plan(masks, budget)?;
+        let plan = self.random_plan(dense, masks, budget)?;
         let sliced = attempt(|| match self.cut_rule {
             CutRule::Fold => dense.fold(masks).slim(&plan),
             CutRule::Hard => dense.slim(&plan),

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::data::{
-    Augment, Cache, DataError, Dataset, FolderHeldOut, ImageFolder, ImageShape, Normalisation, Preparation,
-    Reading, SplitKind, cifar10, cifar100, digits, idx, image_folder, image_folder_split, random,
+    Augment, Cache, Classes, DataError, Dataset, HeldOutFrom, ImageFolder, ImageShape, Normalisation,
+    Preparation, Reading, Shards, SplitKind, cifar10, cifar100, digits, idx, image_folder,
+    image_folder_split, random, shards, shards_split,
 };
 use crate::experiment::{Count, Data, ExperimentErrors, Normalise, ProperFraction, Trial};
 use crate::terminal::counted;
@@ -19,10 +20,21 @@ const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.
 pub struct Scrutiny {
     /// Whether errors and notes name every file, not only the first ones.
     pub all: bool,
-    /// Whether every image of a folder is read and decoded.
+    /// Whether every image that lies in a file is read and decoded.
     pub images: bool,
     /// Whether to hide how far that is.
     pub quiet: bool,
+}
+
+impl Scrutiny {
+    /// Most files of a kind that errors and notes name.
+    fn named(self) -> usize {
+        if self.all { usize::MAX } else { NAMED }
+    }
+
+    fn reading(self) -> Reading {
+        Reading { cache: Cache::of_user(), anew: self.images, quiet: self.quiet }
+    }
 }
 
 /// Reads the data of `trial`.
@@ -103,15 +115,24 @@ pub(crate) fn dataset_of_split(
     normalisation: &Normalisation,
     known: &[String],
 ) -> Result<Dataset, ExperimentErrors> {
-    if let Data::ImageFolder { path, classes, labels, image_size, resize, held_out, skip_at_most, .. } =
-        &trial.experiment.data
-    {
-        let sizes = [*image_size, resize.unwrap_or(*image_size)];
-        let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, Scrutiny::default());
-        let split = image_folder_split(&folder, kind, normalisation, known);
-        if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
-            return Ok(data);
+    let scrutiny = Scrutiny::default();
+    let split = match &trial.experiment.data {
+        Data::ImageFolder { path, classes, labels, image_size, resize, held_out, skip_at_most, .. } => {
+            let sizes = sizes(*image_size, *resize);
+            let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, scrutiny);
+            image_folder_split(&folder, kind, normalisation, known)
         }
+        Data::Shards {
+            path, train, val, test, classes, image_size, resize, held_out, skip_at_most, ..
+        } => {
+            let (patterns, sizes) = ([train, val, test], sizes(*image_size, *resize));
+            let found = in_shards(path, patterns, classes, sizes, *held_out, *skip_at_most, scrutiny);
+            shards_split(&found, kind, normalisation, known)
+        }
+        _ => Ok(None),
+    };
+    if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
+        return Ok(data);
     }
     let data = dataset(trial)?;
     let Normalisation { mean, std, .. } = normalisation;
@@ -136,9 +157,9 @@ fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
 
 fn folder(
     path: &Path,
-    classes: &Option<Vec<String>>,
+    classes: &Option<Classes>,
     labels: &Option<PathBuf>,
-    [image_size, resize]: [Count; 2],
+    [image_size, resize]: [usize; 2],
     held_out: Option<ProperFraction>,
     skip_at_most: u32,
     scrutiny: Scrutiny,
@@ -147,15 +168,48 @@ fn folder(
         path: path.to_owned(),
         classes: classes.clone(),
         labels: labels.clone(),
-        image_size: image_size.get(),
-        resize: resize.get(),
+        image_size,
+        resize,
         skip_at_most: skip_at_most as usize,
-        held_out: match held_out {
-            Some(_) => FolderHeldOut::Share,
-            None => FolderHeldOut::ValOrShare,
-        },
-        named: if scrutiny.all { usize::MAX } else { NAMED },
-        reading: Reading { cache: Cache::of_user(), anew: scrutiny.images, quiet: scrutiny.quiet },
+        held_out: held_out_from(held_out),
+        named: scrutiny.named(),
+        reading: scrutiny.reading(),
+    }
+}
+
+fn in_shards(
+    path: &Path,
+    [train, val, test]: [&Option<String>; 3],
+    classes: &Option<Classes>,
+    [image_size, resize]: [usize; 2],
+    held_out: Option<ProperFraction>,
+    skip_at_most: u32,
+    scrutiny: Scrutiny,
+) -> Shards {
+    Shards {
+        path: path.to_owned(),
+        train: train.clone(),
+        val: val.clone(),
+        test: test.clone(),
+        classes: classes.clone(),
+        image_size,
+        resize,
+        skip_at_most: skip_at_most as usize,
+        held_out: held_out_from(held_out),
+        named: scrutiny.named(),
+        reading: scrutiny.reading(),
+    }
+}
+
+/// Height and width of an image, and the length that its shorter side is resized to.
+fn sizes(image_size: Count, resize: Option<Count>) -> [usize; 2] {
+    [image_size, resize.unwrap_or(image_size)].map(Count::get)
+}
+
+fn held_out_from(held_out: Option<ProperFraction>) -> HeldOutFrom {
+    match held_out {
+        Some(_) => HeldOutFrom::Share,
+        None => HeldOutFrom::ValOrShare,
     }
 }
 
@@ -182,9 +236,26 @@ fn read(data: &Data, seed: u64, scrutiny: Scrutiny) -> Result<Dataset, DataError
             skip_at_most,
             ..
         } => {
-            let sizes = [*image_size, resize.unwrap_or(*image_size)];
+            let sizes = sizes(*image_size, *resize);
             let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, scrutiny);
             image_folder(&folder, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
+        }
+        Data::Shards {
+            path,
+            train,
+            val,
+            test,
+            classes,
+            image_size,
+            resize,
+            held_out,
+            augment,
+            skip_at_most,
+            ..
+        } => {
+            let (patterns, sizes) = ([train, val, test], sizes(*image_size, *resize));
+            let found = in_shards(path, patterns, classes, sizes, *held_out, *skip_at_most, scrutiny);
+            shards(&found, &preparation(held_out.unwrap_or(Data::default_held_out()), *augment))
         }
         Data::Random { image_size, channels, classes, images } => {
             let shape = ImageShape { channels: channels.get(), size: image_size.get() };

@@ -4,6 +4,7 @@
 use burn::tensor::Device;
 
 use super::agreement::prove;
+use super::cutting::Reach;
 use super::error::RunError;
 use super::networks::initial;
 use super::prepare::Prepared;
@@ -18,6 +19,8 @@ pub(crate) struct Size {
     pub params: usize,
     /// MACs for one image.
     pub macs: u64,
+    /// What its budget allows of what is possible, where that limits the network as a whole.
+    pub reach: Vec<Reach>,
     /// What a user should know about it.
     pub notes: Vec<String>,
 }
@@ -34,19 +37,21 @@ pub(crate) fn sizes<A: Architecture>(
 ) -> Result<Vec<Size>, RunError> {
     let device = Device::flex();
     let dense = made(prepared, dense)?.valid();
-    let size = |model: &A, notes: Vec<String>| {
+    let size = |model: &A, reach: Vec<Reach>, notes: Vec<String>| {
         Ok::<_, RunError>(Size {
             params: Parameter::count(model),
             macs: checked_macs(prepared, model)?,
+            reach,
             notes,
         })
     };
-    let mut sizes = vec![size(&dense, Vec::new())?];
+    let mut sizes = vec![size(&dense, Vec::new(), Vec::new())?];
     let cutting = prepared.cutting();
     let masks = cutting.random_masks(&device);
     for budget in &prepared.budgets {
         let (plan, model) = cutting.cut(&dense, &masks, budget)?;
-        sizes.push(size(&model, cutting.notes(&dense, &masks, budget, &plan))?);
+        let reach = cutting.reach(&dense, &masks, budget)?;
+        sizes.push(size(&model, reach, cutting.notes(&dense, &masks, budget, &plan))?);
     }
     Ok(sizes)
 }

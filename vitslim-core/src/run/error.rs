@@ -83,6 +83,42 @@ pub enum RunError {
         /// The gate that is left without tokens.
         error: RankError,
     },
+    /// A budget that no sub-network keeps.
+    #[error(
+        "the budget `{label}` cannot be met: it asks for {asked} {of}, and the smallest network that can be cut has {smallest}"
+    )]
+    #[diagnostic(help(
+        "ask for a share of {share} or more, search more dimensions, or spare less by `keep_at_least` and `protect`"
+    ))]
+    Unreachable {
+        /// Label of the budget.
+        label: String,
+        /// What is limited.
+        of: &'static str,
+        /// How much is allowed.
+        asked: u64,
+        /// How much is left when all is cut that may be.
+        smallest: u64,
+        /// That, as a share of the dense network.
+        share: f64,
+    },
+    /// More is spared than a share leaves.
+    #[error(
+        "in the budget `{label}`, \"{key}\" keeps {kept} of {of} masks, but `keep_at_least` and `protect` keep {spared}"
+    )]
+    #[diagnostic(help("give the key a larger share, or spare less"))]
+    Spared {
+        /// Label of the budget.
+        label: String,
+        /// Key of the share.
+        key: String,
+        /// Masks that the share keeps.
+        kept: usize,
+        /// All masks of the key.
+        of: usize,
+        /// Masks that are spared.
+        spared: usize,
+    },
     /// A sub-network lets no image through.
     #[error("the sub-network `{label}` lets no image through: {reason}")]
     #[diagnostic(help("{help}"))]

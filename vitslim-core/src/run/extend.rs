@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::belongs;
+use super::budget::label;
 use super::folder::{FolderError, RESULT, SUBNETS, SUMMARY, io};
-use super::keys::label;
 use crate::data::Stage;
-use crate::experiment::{Budget, CutRule, Experiment};
+use crate::experiment::{CutRule, Experiment, Keyed};
+use crate::slim::RankingRule;
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
 use crate::whole_file::remove_all;
 
@@ -34,15 +35,15 @@ impl Outline {
         let experiment = belongs::read(run, text)?;
         let mut subnets: Vec<(String, Experiment)> = Vec::new();
         for budget in &experiment.budgets {
-            let Budget::Share(shares) = budget;
-            let label = label(shares.iter().map(|(_, share)| share.get()), |label| {
-                subnets.iter().any(|(taken, _)| taken == label)
-            });
+            let label = label(budget, |label| subnets.iter().any(|(taken, _)| taken == label));
             subnets.push((label, Experiment { budgets: vec![budget.clone()], ..experiment.clone() }));
         }
         let search = Experiment {
             budgets: Vec::new(),
             cut: CutRule::default(),
+            ranking: RankingRule::default(),
+            keep_at_least: Keyed::default(),
+            protect: Vec::new(),
             round_to: None,
             retrain: None,
             ..experiment

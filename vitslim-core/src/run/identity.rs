@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::keys::PreparedBudget;
+use super::budget::PreparedBudget;
 use super::prepare::Prepared;
 use crate::data::DataContent;
 use crate::experiment::Experiment;
@@ -100,8 +100,14 @@ impl Identities {
         budget: &PreparedBudget,
     ) -> Identity {
         let experiment = &without_places(prepared);
-        let settings = written(&(&budget.shares, experiment.cut, experiment.round_to, &experiment.retrain));
+        let settings = written(&(&budget.shares, experiment.cut, &experiment.round_to, &experiment.retrain));
+        // What is left out has the names that it had before it could be written.
+        let limits = (!budget.limits.is_empty()).then(|| written(&(&budget.limits, experiment.ranking)));
+        let is_spared = !experiment.keep_at_least.is_empty() || !experiment.protect.is_empty();
+        let floors = is_spared.then(|| written(&(&experiment.keep_at_least, &experiment.protect)));
         let mut parts = vec!["retrain", self.search.as_str(), &settings];
+        parts.extend(limits.iter().flat_map(|limits| ["limits", limits]));
+        parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
         parts.extend(teacher(prepared, "retrain"));
         Identity::of(&parts)
     }

@@ -1,50 +1,34 @@
 //! Resolves the keys of an experiment in its network: what is searched, and what each budget ranks.
 
-use crate::experiment::{
-    Budget, Document, ExperimentError, ExperimentErrors, Keyed, Portion, Trial, resolve, shortened,
-};
-use crate::slim::{Dimension, Granularity, MaskSpec, Ranking};
+use super::budget::{PreparedBudget, Selection, budgets};
+use crate::experiment::{Document, ExperimentError, ExperimentErrors, Keyed, Trial, resolve};
+use crate::slim::{Dimension, Granularity, MaskSpec};
 
-/// Longest label in characters, since a label names a folder; file systems take 255.
-const LONGEST_LABEL: usize = 200;
-
-/// A budget, resolved.
-#[derive(Clone, Debug)]
-pub struct PreparedBudget {
-    /// Name of the sub-network, unique in the experiment: `share-0.7-0.5`.
-    pub label: String,
-    /// Keys and shares as written.
-    pub shares: Vec<(String, f64)>,
-    /// One ranking per key.
-    pub rankings: Vec<Ranking>,
+/// What an experiment's keys name in its network.
+#[derive(Default)]
+pub(crate) struct Keys {
+    /// The searched dimensions, and how their masks are trained.
+    pub searched: Vec<(Dimension, MaskSpec)>,
+    /// The budgets, in the order written.
+    pub budgets: Vec<PreparedBudget>,
+    /// What makes plans of masks, beside the budgets.
+    pub selection: Selection,
 }
 
 /// Which of `dimensions` are searched and how, and what the budgets rank. Keys that do not fit are added to `found`.
-pub(crate) fn keys(
-    trial: &Trial,
-    dimensions: &[Dimension],
-    found: &mut Vec<ExperimentError>,
-) -> (Vec<(Dimension, MaskSpec)>, Vec<PreparedBudget>) {
+pub(crate) fn keys(trial: &Trial, dimensions: &[Dimension], found: &mut Vec<ExperimentError>) -> Keys {
     let before = found.len();
-    let searched = searched(trial, dimensions, found);
+    let (searched, by_key) = searched(trial, dimensions, found);
     // With a key that does not fit, what is searched is unknown.
     let known = (found.len() == before).then_some(searched.as_slice());
-    let mut budgets: Vec<PreparedBudget> = Vec::new();
-    for (index, Budget::Share(shares)) in trial.experiment.budgets.iter().enumerate() {
-        let place = ["budgets", &index.to_string(), "0"];
-        let rankings = rankings(&trial.document, &place, shares, dimensions, known, found);
-        let shares: Vec<_> = shares.iter().map(|(key, share)| (key.to_owned(), share.get())).collect();
-        let label = label(shares.iter().map(|(_, share)| *share), |label| {
-            budgets.iter().any(|budget| budget.label == label)
-        });
-        budgets.push(PreparedBudget { label, shares, rankings });
-    }
-    (searched, budgets)
+    let budgets = budgets(trial, dimensions, known, found);
+    let selection = Selection::new(trial, dimensions, by_key, found);
+    Keys { searched, budgets, selection }
 }
 
 /// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` with units that its key matches. A key that matches
 /// none, or one that another key has matched, is added to `found`, as is one of whose dimensions nothing is left.
-fn matched<'a, T>(
+pub(super) fn matched<'a, T>(
     document: &Document,
     place: &[&str],
     keyed: &'a Keyed<T>,
@@ -75,13 +59,15 @@ fn matched<'a, T>(
     matched
 }
 
+/// The searched dimensions in the order of the traversal, and their paths key by key.
 fn searched(
     trial: &Trial,
     dimensions: &[Dimension],
     found: &mut Vec<ExperimentError>,
-) -> Vec<(Dimension, MaskSpec)> {
+) -> (Vec<(Dimension, MaskSpec)>, Vec<Vec<String>>) {
     let (document, keyed) = (&trial.document, &trial.experiment.search.dimensions);
     let mut searched: Vec<(usize, MaskSpec)> = Vec::new();
+    let mut by_key = Vec::new();
     for (key, how, matched) in matched(document, &["search", "dimensions"], keyed, dimensions, found) {
         let spec = MaskSpec {
             granularity: how.granularity,
@@ -92,11 +78,13 @@ fn searched(
         if let Some(&unfit) = matched.iter().find(|&&index| !spec.granularity.fits(&dimensions[index])) {
             found.extend(unfit_granularity(document, key, spec.granularity, &dimensions[unfit]));
         }
+        by_key.push(matched.iter().map(|index| dimensions[*index].path.clone()).collect());
         searched.extend(matched.into_iter().map(|index| (index, spec)));
     }
     // In the order of the traversal, whatever the order of the keys.
     searched.sort_by_key(|(index, _)| *index);
-    searched.into_iter().map(|(index, spec)| (dimensions[index].clone(), spec)).collect()
+    let searched = searched.into_iter().map(|(index, spec)| (dimensions[index].clone(), spec));
+    (searched.collect(), by_key)
 }
 
 fn unfit_granularity(
@@ -113,70 +101,6 @@ fn unfit_granularity(
         _ => format!("the groups of `{}` have different sizes, so they share no positions", dimension.path),
     };
     document.error(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
-}
-
-/// The rankings of the budget at `place`. Keys of dimensions that are not `searched`, or that differ in their masks, are added to
-/// `found`. `searched` is `None` if mistakes leave it unknown.
-fn rankings(
-    document: &Document,
-    place: &[&str],
-    shares: &Keyed<Portion>,
-    dimensions: &[Dimension],
-    searched: Option<&[(Dimension, MaskSpec)]>,
-    found: &mut Vec<ExperimentError>,
-) -> Vec<Ranking> {
-    let mut rankings = Vec::new();
-    let mut tokens_ranked = false;
-    for (key, share, matched) in matched(document, place, shares, dimensions, found) {
-        let wrong = searched.and_then(|searched| unlike(key, &matched, dimensions, searched));
-        let of_tokens = matched.iter().any(|index| dimensions[*index].is_tokens());
-        let again = of_tokens && std::mem::replace(&mut tokens_ranked, true);
-        let again = again.then(|| {
-            let help = "write one key: tokens are ranked over all blocks together, since a cut token is gone from there on";
-            (format!("\"{key}\" is a second key for tokens in this budget"), help.to_owned())
-        });
-        if let Some((message, help)) = wrong.or(again) {
-            found.extend(document.error_at_key(&[place, &[key]].concat(), message, Some(help)));
-        }
-        let dimensions = matched.into_iter().map(|index| dimensions[index].path.clone()).collect();
-        rankings.push(Ranking { dimensions, share: share.get() });
-    }
-    rankings
-}
-
-/// Why the dimensions that `key` has `matched` cannot be ranked together, and what to do.
-fn unlike(
-    key: &str,
-    matched: &[usize],
-    dimensions: &[Dimension],
-    searched: &[(Dimension, MaskSpec)],
-) -> Option<(String, String)> {
-    let mut specs = Vec::new();
-    for index in matched {
-        let path = &dimensions[*index].path;
-        let Some((_, spec)) = searched.iter().find(|(dimension, _)| dimension.path == *path) else {
-            let message = format!("`{path}` is not searched, so it cannot be cut to a share");
-            let help = format!("add \"{key}\" under `search.dimensions`, or leave it out here");
-            return Some((message, help));
-        };
-        specs.push((spec.granularity, spec.activation));
-    }
-    let alike = specs.windows(2).all(|pair| pair[0] == pair[1]);
-    (!alike).then(|| {
-        let message = format!("\"{key}\" ranks masks of different granularity or activation together");
-        let help = "write one key for each kind of mask, as under `search.dimensions`";
-        (message, help.to_owned())
-    })
-}
-
-/// The label of the sub-network with these `shares`, with a number appended if other keys with the same shares have taken it.
-pub(super) fn label(shares: impl Iterator<Item = f64>, taken: impl Fn(&str) -> bool) -> String {
-    let numbers: Vec<_> = shares.map(|share| share.to_string()).collect();
-    let label = shortened(format!("share-{}", numbers.join("-")), LONGEST_LABEL);
-    if !taken(&label) {
-        return label;
-    }
-    (2..).map(|number| format!("{label}-{number}")).find(|label| !taken(label)).unwrap_or(label)
 }
 
 #[cfg(test)]
@@ -218,15 +142,5 @@ mod tests {
             );
         }
         assert_eq!(errors.len(), 2, "{errors:?}");
-    }
-
-    #[test]
-    fn labels_have_the_shares_in_them_and_are_no_longer_than_a_folder_can_be_called() {
-        let none = |_: &str| false;
-        assert_eq!(label([0.5, 0.7].into_iter(), none), "share-0.5-0.7");
-        assert_eq!(label([0.5].into_iter(), |taken| !taken.ends_with("-3")), "share-0.5-3");
-        let thirds = |last: f64| label([1.0 / 3.0; 30].into_iter().chain([last]), none);
-        assert!(thirds(0.5).len() <= LONGEST_LABEL && thirds(0.5).starts_with("share-0.3333"));
-        assert_ne!(thirds(0.5), thirds(0.25));
     }
 }

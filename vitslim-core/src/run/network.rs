@@ -100,7 +100,9 @@ impl<C> Network<C> {
         normalisation: &Normalisation,
     ) -> Self {
         let resize = match &experiment.data {
-            Data::ImageFolder { image_size, resize, .. } => Some(resize.unwrap_or(*image_size).get()),
+            Data::ImageFolder { image_size, resize, .. } | Data::Shards { image_size, resize, .. } => {
+                Some(resize.unwrap_or(*image_size).get())
+            }
             _ => None,
         };
         Self {

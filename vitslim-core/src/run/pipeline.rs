@@ -12,11 +12,11 @@ use super::agreement::check_measured;
 use super::begin::begin;
 use super::belongs::is_same;
 use super::blindness::{blinding, is_blind_to};
+use super::budget::PreparedBudget;
 use super::dry_run::dry_run;
 use super::error::RunError;
 use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial_of;
-use super::keys::PreparedBudget;
 use super::network::Network;
 use super::networks::initial;
 use super::prepare::Prepared;
@@ -27,7 +27,7 @@ use super::sharing::Sharing;
 use super::state::{has_subnet, summary};
 use super::weights::{parameters, weights};
 use crate::data::{Dataset, ImageShape, Split, Stage};
-use crate::experiment::{CutRule, Masks, Training};
+use crate::experiment::{Budget, CutRule, Masks, Training};
 use crate::graph::macs;
 use crate::models::{Architecture, Parameter};
 use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
@@ -240,7 +240,7 @@ impl<A: Architecture> Run<'_, A> {
 
         let plan = match self.begun(label)? {
             Some(plan) => plan,
-            None => self.prepared.plan(&searched.masks, budget)?,
+            None => self.prepared.plan(&searched.model, &searched.masks, budget)?,
         };
         leaves_tokens(&plan, &self.prepared.dimensions)
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
@@ -254,7 +254,14 @@ impl<A: Architecture> Run<'_, A> {
         if is_blind_to(&sliced, &self.held_out, self.device)?
             && let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image())
         {
-            let help = "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search";
+            let help = match budget.limits.is_empty() {
+                true => {
+                    "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search"
+                }
+                false => {
+                    "name the dimension under `keep_at_least`; a run without a sweep then resumes from its search"
+                }
+            };
             return Err(RunError::Blind { label: label.to_owned(), reason, help: help.to_owned() });
         }
         let macs = macs(&sliced, self.image())?;
@@ -285,10 +292,9 @@ impl<A: Architecture> Run<'_, A> {
         let Prepared { config, data, .. } = self.prepared;
         let network = Network::new((experiment, config.clone(), data), &of_dense, &model)?;
         self.save_json(&network, &file(NETWORK))?;
-        let shares = budget.shares.iter().map(|(key, share)| (key.clone(), json!(share)));
         let summary = SubnetSummary {
             label: label.to_owned(),
-            budget: BudgetSummary::Share(shares.collect()),
+            budget: summarised(&budget.written),
             kept: self.kept(&plan),
             params: Parameter::count(&model),
             macs,
@@ -353,7 +359,10 @@ impl<A: Architecture> Run<'_, A> {
             log_every: self.prepared.experiment.log_every.get(),
             precision: self.prepared.experiment.precision,
             seed: self.prepared.experiment.seed,
-            train: self.train.clone(),
+            train: match training.augment {
+                Some(augment) => Arc::new(self.prepared.data.train.clone().augmented(augment)),
+                None => self.train.clone(),
+            },
             held_out: self.held_out.clone(),
             devices: self.setting.devices,
             folder: self.folder.path(),
@@ -412,6 +421,18 @@ impl<A: Architecture> Run<'_, A> {
             serde_json::to_string_pretty(value).map_err(|error| format_error("a summary", error))?;
         text.push('\n');
         Ok(self.folder.write(name, text.as_bytes())?)
+    }
+}
+
+fn summarised(budget: &Budget) -> BudgetSummary {
+    match budget {
+        Budget::Share(shares) => {
+            let shares = shares.iter().map(|(key, share)| (key.to_owned(), json!(share)));
+            BudgetSummary::Share(shares.collect())
+        }
+        Budget::Macs(most) => BudgetSummary::Macs(json!(most)),
+        Budget::Params(most) => BudgetSummary::Params(json!(most)),
+        Budget::All(limits) => BudgetSummary::All(limits.iter().map(summarised).collect()),
     }
 }
 

@@ -7,10 +7,11 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use super::budget::{PreparedBudget, Selection};
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::{Scrutiny, dataset_under};
 use super::folder::START;
-use super::keys::{PreparedBudget, keys};
+use super::keys::{Keys, keys};
 use super::pretrained::{Pretrained, pretrained_error};
 use super::sources::Sources;
 use super::teacher::OpenedTeacher;
@@ -45,6 +46,8 @@ pub struct Prepared<A: Architecture> {
     pub searched: Vec<(Dimension, MaskSpec)>,
     /// The budgets, in the order written.
     pub budgets: Vec<PreparedBudget>,
+    /// What makes plans of masks, beside the budgets.
+    pub(crate) selection: Selection,
 }
 
 /// The dimensions of the network that a run starts from, and what it keeps of the dense one if another run left it.
@@ -225,8 +228,9 @@ impl<A: Architecture> Prepared<A> {
         let find = |facts: &Facts, known: &mut Known| {
             Network::<A>::find(trial, facts, pretrained.clone()?.as_ref(), known)
         };
-        // To read a folder for the first time may take hours: mistakes in the network are reported before.
-        if let Data::ImageFolder { image_size, .. } = &trial.experiment.data {
+        // To read images in files for the first time may take hours: mistakes in the network are reported before.
+        if let Data::ImageFolder { image_size, .. } | Data::Shards { image_size, .. } = &trial.experiment.data
+        {
             find(&[("image_size", image_size.get()), ("channels", 3)], known)?;
         }
         let data = known.data(trial)?;
@@ -261,8 +265,9 @@ impl<A: Architecture> Prepared<A> {
         pretrained: Option<Pretrained>,
         network: Option<Network<A>>,
     ) -> Result<(Self, Option<A>), PrepareError> {
-        let Network { config, dense, start, dimensions, searched, budgets } =
+        let Network { config, dense, start, dimensions, keys } =
             network.ok_or_else(|| trial.document.error(&["model"], "this model cannot be read", None))?;
+        let Keys { searched, budgets, selection } = keys;
         let (experiment, swept) = (trial.experiment.clone(), trial.swept.clone());
         let prepared = Self {
             experiment,
@@ -276,6 +281,7 @@ impl<A: Architecture> Prepared<A> {
             dimensions,
             searched,
             budgets,
+            selection,
         };
         Ok((prepared, dense))
     }
@@ -349,8 +355,7 @@ struct Network<A: Architecture> {
     dense: Option<A>,
     start: Option<Plan>,
     dimensions: Vec<Dimension>,
-    searched: Vec<(Dimension, MaskSpec)>,
-    budgets: Vec<PreparedBudget>,
+    keys: Keys,
 }
 
 impl<A: Architecture> Network<A> {
@@ -365,14 +370,14 @@ impl<A: Architecture> Network<A> {
         let Some(config) = config::<A>(&trial.document, facts, left)? else { return Ok(None) };
         let ((dimensions, start), dense) = known.dimensions::<A>(trial, &config, pretrained)?;
         let mut found = Vec::new();
-        let (searched, budgets) = keys(trial, &dimensions, &mut found);
+        let keys = keys(trial, &dimensions, &mut found);
         ExperimentErrors::check(found)?;
-        Ok(Some(Self { config, dense, start, dimensions, searched, budgets }))
+        Ok(Some(Self { config, dense, start, dimensions, keys }))
     }
 }
 
-/// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, or a
-/// warm-up is longer than its stage.
+/// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, a warm-up is
+/// longer than its stage, or images cannot be augmented as a stage says.
 pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
     let stages =
@@ -380,7 +385,9 @@ pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
     let stages = stages.iter().filter_map(|(stage, training)| Some((*stage, training.as_ref()?)));
     let of_stages = stages.flat_map(|(stage, training)| {
         let images = data.train.len();
-        batch(trial, stage, training, images).or_else(|| warmup(trial, stage, training, images))
+        let of_steps =
+            batch(trial, stage, training, images).or_else(|| warmup(trial, stage, training, images));
+        of_steps.into_iter().chain(augment(trial, stage, training, data))
     });
     one_class(trial, data).into_iter().chain(of_stages).flatten().collect()
 }
@@ -413,4 +420,10 @@ fn warmup(trial: &Trial, stage: &str, training: &Training, images: usize) -> Opt
     );
     let help = format!("write `warmup_steps: {all}` or less");
     (warmup > all).then(|| trial.document.error(&[stage, "schedule", "warmup_steps"], message, Some(help)))
+}
+
+fn augment(trial: &Trial, stage: &str, training: &Training, data: &Dataset) -> Option<ExperimentErrors> {
+    let error = training.augment?.check(data.shape).err()?;
+    let place = [&[stage], error.place()].concat();
+    Some(trial.document.error(&place, error.to_string(), error.advice().map(str::to_owned)))
 }

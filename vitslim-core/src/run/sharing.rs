@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::budget::PreparedBudget;
 use super::error::RunError;
 use super::folder::RunFolder;
 use super::identity::{Circumstances, Identities};
-use super::keys::PreparedBudget;
 use super::prepare::Prepared;
 use super::setting::Setting;
 use crate::data::Stage;

@@ -337,7 +337,10 @@ fn described_when_begun<A: Architecture>(trial: &Trial, run: &Path) -> Result<Ne
 
 /// Height and width of the images of `trial`. The data are read only if neither they nor the network say that in the file.
 fn image_size(trial: &Trial) -> Result<usize, OpenError> {
-    if let Data::ImageFolder { image_size, .. } | Data::Random { image_size, .. } = &trial.experiment.data {
+    if let Data::ImageFolder { image_size, .. }
+    | Data::Shards { image_size, .. }
+    | Data::Random { image_size, .. } = &trial.experiment.data
+    {
         return Ok(image_size.get());
     }
     let written = trial.document.at(&["model", "config", "image_size"]);

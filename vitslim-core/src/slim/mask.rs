@@ -90,11 +90,7 @@ pub struct Mask {
 impl Mask {
     /// Masks for `dimension`, at their initial value.
     pub fn new(dimension: &Dimension, spec: MaskSpec, device: &Device) -> Self {
-        let count = match spec.granularity {
-            Granularity::Unit => dimension.units(),
-            Granularity::Group => dimension.groups.len(),
-            Granularity::Uniform => dimension.groups.iter().copied().max().unwrap_or(0),
-        };
+        let count = count(spec.granularity, &dimension.groups);
         Self {
             path: dimension.path.clone(),
             spec,
@@ -102,6 +98,11 @@ impl Mask {
             is_tokens: dimension.is_tokens(),
             groups: dimension.groups.clone(),
         }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        count(self.spec.granularity, &self.groups)
     }
 
     /// Whether they mask token positions.
@@ -136,6 +137,14 @@ impl Mask {
 
     fn map_values(self, map: impl FnOnce(Param<Tensor<1>>) -> Param<Tensor<1>>) -> Self {
         Self { values: map(self.values), ..self }
+    }
+}
+
+fn count(granularity: Granularity, groups: &[usize]) -> usize {
+    match granularity {
+        Granularity::Unit => groups.iter().sum(),
+        Granularity::Group => groups.len(),
+        Granularity::Uniform => groups.iter().copied().max().unwrap_or(0),
     }
 }
 

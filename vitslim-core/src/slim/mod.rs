@@ -10,7 +10,8 @@
 //! | the dimensions that a model has | `dimension`, `describe` |
 //! | a learnable mask for each searched dimension | `mask` |
 //! | weights multiplied by masks | `gate` |
-//! | trained masks and a budget make a plan | `rank`, `plan` |
+//! | trained masks and shares make a plan | `rank`, `order`, `plan` |
+//! | trained masks and a limit on the network make one | `fit` |
 //! | kept counts rounded to multiples of 8 | `round` |
 //! | the sub-network that a plan leaves | `slice` |
 //! | the order of its heads, in files and in computing | `head_order` |
@@ -23,6 +24,7 @@ mod bounds;
 mod count;
 mod describe;
 mod dimension;
+mod fit;
 mod gate;
 mod head_layout;
 mod head_order;
@@ -31,6 +33,7 @@ mod layer;
 mod mapper;
 mod mask;
 mod masked_model;
+mod order;
 mod plan;
 mod rank;
 mod resolve;
@@ -49,6 +52,7 @@ pub use bounds::{HasAxis, Is, IsModule};
 pub use count::parameters_per_unit;
 pub use describe::DimensionError;
 pub use dimension::{Carrier, Dimension, DimensionKind};
+pub use fit::{Fitting, RankingRule, Usage};
 pub use head_layout::{HeadLayout, LaidOut};
 pub use head_order::{heads_as_planned, heads_by_size};
 pub(crate) use kept::Kept;
@@ -57,9 +61,10 @@ pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param}
 pub use mapper::DimensionMapper;
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use masked_model::Slim;
+pub use order::{Floor, Floors};
 pub use plan::{Cut, Plan, PlanError, Sizes};
-pub use rank::{RankError, Ranking, kept_count, rank};
-pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens};
+pub use rank::{RankError, Ranking, kept_count, rank, rank_sparing};
+pub(crate) use rank::{can_leave_tokens, drop_cut_tokens, keep_a_token, leaves_tokens, spared};
 pub use resolve::Factor;
 pub use round::round;
 #[doc(hidden)]

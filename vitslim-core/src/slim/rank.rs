@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::dimension::{Dimension, DimensionKind};
 use super::mask::{Mask, MaskSet};
+use super::order::{Floors, Ranked};
 use super::plan::Plan;
 
 /// Dimensions whose masks are ranked together, and the share of the masks that stays.
@@ -70,49 +71,45 @@ pub fn kept_count(count: usize, share: f64) -> usize {
 ///
 /// When a ranking names a dimension without masks, or a mask is NaN.
 pub fn rank(dimensions: &[Dimension], masks: &MaskSet, rankings: &[Ranking]) -> Result<Plan, RankError> {
+    rank_sparing(dimensions, masks, rankings, &Floors::default())
+}
+
+/// [`rank`], which keeps first what `floors` spare; where that is more than the share, all of it.
+///
+/// # Errors
+///
+/// Those of [`rank`].
+pub fn rank_sparing(
+    dimensions: &[Dimension],
+    masks: &MaskSet,
+    rankings: &[Ranking],
+    floors: &Floors,
+) -> Result<Plan, RankError> {
     let mut plan = Plan::whole(dimensions);
     for ranking in rankings {
-        let ranked: Vec<&Dimension> =
-            dimensions.iter().filter(|d| ranking.dimensions.contains(&d.path)).collect();
-        let kept = kept_masks(&ranked, masks, ranking.share)?;
-        for (dimension, kept) in ranked.iter().zip(kept) {
-            let mask = mask_of(masks, dimension)?;
-            let units = mask.mask_of_unit().into_iter().enumerate();
-            let keep = units.filter(|(_, mask)| kept[*mask]).map(|(unit, _)| unit).collect();
-            if let Some(cut) = plan.get_mut(&dimension.path) {
-                cut.keep = keep;
-            }
-        }
+        let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
+        let (order, spared) = ranked.spare(ranked.in_order(ranked.values()?), floors);
+        let kept = kept_count(order.len(), ranking.share).max(spared);
+        ranked.cut(&mut plan, order.into_iter().take(kept));
     }
     drop_cut_tokens(&mut plan, dimensions);
     Ok(plan)
 }
 
-fn mask_of<'a>(masks: &'a MaskSet, dimension: &Dimension) -> Result<&'a Mask, RankError> {
-    masks.get(&dimension.path).ok_or_else(|| RankError::NotSearched(dimension.path.clone()))
-}
-
-/// For each of the `ranked` dimensions, which of its masks stay.
-fn kept_masks(ranked: &[&Dimension], masks: &MaskSet, share: f64) -> Result<Vec<Vec<bool>>, RankError> {
-    let mut values = Vec::with_capacity(ranked.len());
-    for dimension in ranked {
-        values.push(read(mask_of(masks, dimension)?)?);
-    }
-    raise_to_later_gates(ranked, &mut values);
-
-    let mut order: Vec<(usize, usize)> = values
-        .iter()
-        .enumerate()
-        .flat_map(|(layer, values)| (0..values.len()).map(move |index| (layer, index)))
-        .collect();
-    // A stable sort of what stands in order of layer and index settles the ties.
-    order.sort_by(|a, b| values[b.0][b.1].total_cmp(&values[a.0][a.1]));
-
-    let mut kept: Vec<Vec<bool>> = values.iter().map(|values| vec![false; values.len()]).collect();
-    for &(layer, index) in &order[..kept_count(order.len(), share)] {
-        kept[layer][index] = true;
-    }
-    Ok(kept)
+/// How many masks of `ranking` are kept by `floors`, whatever its share, and how many it has.
+///
+/// # Errors
+///
+/// When the ranking names a dimension without masks, or a mask is NaN.
+pub(crate) fn spared(
+    dimensions: &[Dimension],
+    masks: &MaskSet,
+    ranking: &Ranking,
+    floors: &Floors,
+) -> Result<(usize, usize), RankError> {
+    let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
+    let (order, spared) = ranked.spare(ranked.in_order(ranked.values()?), floors);
+    Ok((spared, order.len()))
 }
 
 /// The activated masks, read from the device.
@@ -125,20 +122,6 @@ pub(super) fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
         Some(index) => Err(RankError::NotANumber { dimension: mask.path.clone(), index }),
         // So that -0.0 and 0.0 tie.
         None => Ok(values.into_iter().map(|value| value + 0.0).collect()),
-    }
-}
-
-fn raise_to_later_gates(ranked: &[&Dimension], values: &mut [Vec<f64>]) {
-    let gates = ranked.iter().enumerate().filter_map(|(index, dimension)| Some((index, dimension.tokens()?)));
-    for pair in gates.collect::<Vec<_>>().windows(2).rev() {
-        let [(gate, numbers), (later, of_later)] = [pair[0], pair[1]];
-        let later = values[later].clone();
-        for (value, number) in values[gate].iter_mut().zip(numbers) {
-            // A token that was cut before the search has no mask from there on.
-            if let Ok(unit) = of_later.binary_search(number) {
-                *value = value.max(later[unit]);
-            }
-        }
     }
 }
 

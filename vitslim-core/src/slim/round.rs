@@ -1,14 +1,17 @@
 //! Kept counts rounded to multiples of the width of a processor's vectors, which compute faster.
 
+use std::collections::HashMap;
+
 use super::dimension::Dimension;
 use super::mask::{Granularity, MaskSet};
+use super::order::Floors;
 use super::plan::Plan;
 use super::rank::{RankError, read};
 
-/// `plan` with the number of kept units of each head, or of each dimension without heads, rounded to the nearest multiple of
-/// `multiple`, halves up. The units with the largest masks stay; ties go to the lower index. A head may also be kept whole,
-/// whatever its size, or lose all its units, but a dimension that kept any unit keeps some. Tokens and dimensions that were not
-/// searched are not rounded.
+/// `plan` with the number of kept units of each head, or of each dimension without heads, rounded to the nearest multiple that
+/// `multiples` has for the path of the dimension, halves up. The units with the largest masks stay; ties go to the lower index. A head
+/// may also be kept whole, whatever its size, or lose all its units, but a dimension that kept any unit keeps some, and none keeps
+/// less than `floors` say. Tokens and dimensions that were not searched are not rounded.
 ///
 /// # Errors
 ///
@@ -17,25 +20,42 @@ pub fn round(
     mut plan: Plan,
     dimensions: &[Dimension],
     masks: &MaskSet,
-    multiple: usize,
+    multiples: &HashMap<String, usize>,
+    floors: &Floors,
 ) -> Result<Plan, RankError> {
     for dimension in dimensions.iter().filter(|dimension| !dimension.is_tokens()) {
         let (Some(mask), Some(cut)) = (masks.get(&dimension.path), plan.get_mut(&dimension.path)) else {
             continue;
         };
+        let Some(&multiple) = multiples.get(&dimension.path) else { continue };
         let values = read(mask)?;
         let values: Vec<f64> = mask.mask_of_unit().into_iter().map(|mask| values[mask]).collect();
         let groups = groups(dimension);
         let kept = groups.iter().map(|group| cut.keep.iter().filter(|unit| group.contains(unit)).count());
         let kept: Vec<usize> = kept.collect();
-        let mut rounded: Vec<usize> =
-            groups.iter().zip(&kept).map(|(group, &kept)| nearest(kept, group.len(), multiple)).collect();
+        let rounded = groups.iter().zip(&kept).map(|(group, &kept)| {
+            let least = floors.of_group(&dimension.path, group.len()).next_multiple_of(multiple);
+            nearest(kept, group.len(), multiple).max(least.min(group.len()))
+        });
+        let mut rounded: Vec<usize> = rounded.collect();
+        // Heads that share their masks keep the same dims.
+        let is_uniform = mask.spec.granularity == Granularity::Uniform;
+        // What was rounded down is given back, to the group first that lost most, until the whole dimension has its least.
+        while rounded.iter().sum::<usize>() < floors.of(dimension)
+            && let Some(most) = (0..kept.len())
+                .rev()
+                .filter(|&group| rounded[group] < groups[group].len())
+                .max_by_key(|&group| kept[group] as isize - rounded[group] as isize)
+        {
+            for group in (0..kept.len()).filter(|&group| group == most || is_uniform) {
+                rounded[group] = (rounded[group] + multiple).min(groups[group].len());
+            }
+        }
         if rounded.iter().all(|&count| count == 0)
             && let Some(most) = (0..kept.len()).rev().max_by_key(|&group| kept[group])
             && kept[most] > 0
         {
-            // Heads that share their masks keep the same dims.
-            let raised = |group: &usize| *group == most || mask.spec.granularity == Granularity::Uniform;
+            let raised = |group: &usize| *group == most || is_uniform;
             (0..kept.len()).filter(raised).for_each(|group| rounded[group] = multiple);
         }
         cut.keep = groups
@@ -96,7 +116,9 @@ mod tests {
             Tensor::from_data(TensorData::new(values, old.dims()), &device)
         });
         let cut = Cut { dimension: dimension.path.clone(), of: groups.to_vec(), keep: keep.to_vec() };
-        let plan = round(Plan { cuts: vec![cut] }, &[dimension], &masks, multiple).unwrap();
+        let multiples = HashMap::from([(dimension.path.clone(), multiple)]);
+        let plan = Plan { cuts: vec![cut] };
+        let plan = round(plan, &[dimension], &masks, &multiples, &Floors::default()).unwrap();
         plan.cuts[0].keep.clone()
     }
 

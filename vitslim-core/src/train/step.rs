@@ -33,7 +33,7 @@ impl StepSettings {
             parts: training.accumulate.get(),
             loss: training.loss,
             label_smoothing: training.label_smoothing.get(),
-            clip: training.clip.map(|largest| largest.get()),
+            clip: training.largest_norm(),
             precision,
         }
     }

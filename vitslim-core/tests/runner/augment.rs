@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use super::data::{write_idx, write_idx_and_folder};
 use super::resume::metrics;
 use super::workspace::{TINY, Workspace, keeping_all, repeatable, said};
@@ -68,4 +70,48 @@ fn settings_that_cannot_be_are_told_where_they_stand() {
     let printed = said(&workspace.vitslim(&["check", "wrong.ron"]));
     assert!(printed.contains("`augment.erasing` must be at least 0 and at most 1, but is 2.0"), "{printed}");
     assert!(printed.contains("wrong.ron:6:"), "{printed}");
+    for (set, told) in [
+        ("data.augment=DeiT(repeats: 0)", "`augment.repeats` must be at least 1 and at most 100, but is 0.0"),
+        ("retrain.augment=DeiT(mixup: 1000)", "`augment.mixup` must be 0, or at least 0.01 and at most 100"),
+        ("search.augment=(crop_padding: 8)", "`augment.crop_padding` is 8, but the images have 8 pixels"),
+        ("pretrain.augment=(repeats: -1)", "`repeats`: must not be negative, but is `-1`"),
+    ] {
+        let sets = ["--set", "data.augment=DeiT", "--set", set];
+        let printed = said(&workspace.vitslim(&[&["check", "wrong.ron"], &sets[..]].concat()));
+        assert!(printed.contains(told), "{set}: {printed}");
+    }
+}
+
+#[test]
+fn a_stage_has_an_augmentation_of_its_own() {
+    let workspace = Workspace::new();
+    write_idx_and_folder(&workspace.path(""));
+    let data = "Idx(path: \".\", classes: 2, augment: DeiT(crop: None))";
+    let file = workspace.write("own.ron", &experiment(data));
+    let run = |out: &str, sets: &[&str]| {
+        workspace.run(&file, &[&["--out", out], sets].concat());
+        let lines = metrics(&workspace.path(out).join("tiny/seed=3"));
+        let of = |stage: &str| -> Vec<Value> {
+            lines.iter().filter(|line| line["stage"] == stage).cloned().collect()
+        };
+        ["pretrain", "search", "retrain"].map(of)
+    };
+    let [pretrain, search, retrain] = run("data", &[]);
+    let none = run("none", &["--set", "search.augment=()"]);
+    assert!(none[0] == pretrain && none[1] != search, "the search alone trains on other images");
+    let last = run("last", &["--set", "retrain.augment=DeiT3"]);
+    assert!(last[..2] == [pretrain.clone(), search.clone()] && last[2] != retrain);
+    let same = run("same", &["--set", "search.augment=DeiT(crop: None)"]);
+    assert!(same == [pretrain, search, retrain], "what the data say, written in the stage");
+
+    let identities = |set: &str| -> Vec<Value> {
+        let output = workspace.vitslim(&["plan", "own.ron", "--no-times", "--json", "--set", set]);
+        let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let stages = plan["trials"][0]["stages"].as_array().unwrap();
+        stages.iter().map(|stage| stage["identity"].clone()).collect()
+    };
+    let (as_is, searched, retrained) =
+        (identities("seed=3"), identities("search.augment=()"), identities("retrain.augment=()"));
+    assert!(as_is[0] == searched[0] && as_is[1] != searched[1] && as_is[2] != searched[2]);
+    assert!(as_is[..2] == retrained[..2] && as_is[2] != retrained[2]);
 }

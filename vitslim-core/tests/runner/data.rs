@@ -1,12 +1,13 @@
 //! Runs on data that is read from files, and what is said of data that cannot be used.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
 
-use super::resume::metrics;
-use super::workspace::{TINY, Workspace, json, repeatable, said};
+use super::resume::{metrics, wait_for_epochs};
+use super::workspace::{TINY, VITSLIM, Workspace, json, repeatable, said};
 
 /// An image of a class: a bright bar that lies where the class says.
 fn bar(class: u8, image: u8, size: u8) -> RgbImage {
@@ -85,6 +86,119 @@ fn a_folder_of_images_runs_to_the_end() {
     let output = workspace.vitslim(&all);
     let printed = said(&output);
     assert!(printed.contains("`./train`: left out 1 file that is no image (README.txt)"), "{printed}");
+}
+
+/// Packs what [`write_folder`] wrote for a `part` into shards in `to`, with so many samples in each.
+pub fn pack(folder: &Path, part: &str, to: &Path, in_a_shard: usize) {
+    let mut samples = Vec::new();
+    for (label, class) in ["down", "up"].into_iter().enumerate() {
+        let images = std::fs::read_dir(folder.join(part).join(class)).unwrap();
+        let mut images: Vec<_> = images.map(|image| image.unwrap().path()).collect();
+        images.sort();
+        samples.extend(images.into_iter().map(|image| (class, label, image)));
+    }
+    for (number, samples) in samples.chunks(in_a_shard).enumerate() {
+        let shard = std::fs::File::create(to.join(format!("{part}-{number:02}.tar"))).unwrap();
+        let mut shard = tar::Builder::new(shard);
+        for (class, label, image) in samples {
+            let key = format!("{class}/{}", image.file_stem().unwrap().to_str().unwrap());
+            let bytes = std::fs::read(image).unwrap();
+            let parts =
+                [(format!("{key}.png"), bytes), (format!("{key}.cls"), label.to_string().into_bytes())];
+            for (name, bytes) in parts {
+                let mut header = tar::Header::new_gnu();
+                header.set_mode(0o644);
+                header.set_size(bytes.len() as u64);
+                shard.append_data(&mut header, name, bytes.as_slice()).unwrap();
+            }
+        }
+        shard.finish().unwrap();
+    }
+}
+
+#[test]
+fn shards_run_to_the_end_and_are_known_wherever_they_lie_and_however_they_are_packed() {
+    let workspace = Workspace::new();
+    write_folder(&workspace.path(""), "train", 20, "png");
+    write_folder(&workspace.path(""), "val", 5, "png");
+    for (folder, in_a_shard) in [("shards", 7), ("again", 100)] {
+        std::fs::create_dir(workspace.path(folder)).unwrap();
+        for part in ["train", "val"] {
+            pack(&workspace.path(""), part, &workspace.path(folder), in_a_shard);
+        }
+    }
+    let data = "Shards(path: \"shards\", train: \"train-{00..05}.tar\", classes: [\"down\", \"up\"], image_size: 8, \
+                augment: (flip: true))";
+    let file =
+        workspace.write("shards.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
+    let file = file.to_str().unwrap();
+    let args =
+        [&SHORT[..], &["--set", "pretrain.schedule=Constant", "--set", "model.config.patch_size=4"]].concat();
+    let summary = workspace.run(Path::new(file), &args);
+    assert!(summary["dense"]["top1"].is_number() && summary["subnets"][1]["top1_retrained"].is_number());
+    let record = json(&workspace.path("runs/tiny/seed=3/data.json"));
+    assert_eq!(record["classes"], serde_json::json!(["down", "up"]));
+
+    // Killed in its second epoch, it goes on to the same end, with another number of threads.
+    let stopped = ["run", file, "--out", "stopped", "--set", "pretrain.epochs=3"];
+    let whole = ["run", file, "--out", "whole", "--set", "pretrain.epochs=3", "--loader-threads", "0"];
+    let args_without_epochs = &args[2..];
+    assert!(workspace.vitslim(&[&whole[..], args_without_epochs].concat()).status.success());
+    let mut child = workspace.command(VITSLIM, &[&stopped[..], args_without_epochs].concat());
+    let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for_epochs(&workspace.path("stopped/tiny/seed=3"), 1, &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let threads = ["--loader-threads", "3"];
+    let gone_on = workspace.vitslim(&[&stopped[..], args_without_epochs, &threads].concat());
+    assert!(gone_on.status.success(), "{}", said(&gone_on));
+    let [stopped, whole] = ["stopped", "whole"].map(|out| metrics(&workspace.path(out).join("tiny/seed=3")));
+    assert_eq!(stopped, whole);
+
+    // The same images in other shards are the same data: the run is complete.
+    std::fs::remove_dir_all(workspace.path("shards")).unwrap();
+    let moved = ["--set", "data.path=\"again\"", "--set", "data.train=\"train-*.tar\""];
+    let output = workspace.vitslim(&[&["run", file], &args[..], &moved].concat());
+    let printed = said(&output);
+    assert!(output.status.success() && printed.contains("this run is complete"), "{printed}");
+
+    let evaluated = workspace.vitslim(&["eval", "runs/tiny/seed=3", "--data", "again", "--json"]);
+    let evaluated: serde_json::Value = serde_json::from_slice(&evaluated.stdout).unwrap();
+    assert_eq!((&evaluated["images"], &evaluated["top1"]), (&10.into(), &summary["dense"]["top1"]));
+
+    let checked = workspace.vitslim(&[&["check", file, "--images"], &moved[..]].concat());
+    assert!(checked.status.success(), "{}", said(&checked));
+    std::fs::write(workspace.path("again/train-00.tar"), "no tar").unwrap();
+    let checked = workspace.vitslim(&[&["check", file], &moved[..]].concat());
+    assert!(said(&checked).contains("`again/train-00.tar` is no tar file"), "{}", said(&checked));
+}
+
+#[test]
+fn a_file_of_classes_is_no_part_of_the_identity() {
+    let workspace = Workspace::new();
+    write_folder(&workspace.path(""), "train", 20, "png");
+    write_folder(&workspace.path(""), "val", 5, "png");
+    let data = "ImageFolder(path: \".\", image_size: 8, classes: \"classes.txt\")";
+    let file =
+        workspace.write("folder.ron", &TINY.replace("Digits", data).replace("batch: 128", "batch: 16"));
+    let file = file.to_str().unwrap();
+    workspace.write("classes.txt", "up\ndown\n");
+    let args = [&SHORT[..], &["--set", "pretrain.schedule=Constant"]].concat();
+    workspace.run(Path::new(file), &args);
+    workspace.write("classes.json", "{\"up\": 0, \"down\": 1}");
+    for classes in ["\"classes.json\"", "[\"up\", \"down\"]"] {
+        let classes = format!("data.classes={classes}");
+        let output = workspace.vitslim(&[&["run", file, "--set", &classes], &args[..]].concat());
+        assert!(said(&output).contains("this run is complete"), "{}", said(&output));
+    }
+    // The experiment that the run wrote down reads back.
+    let resolved = workspace.path("runs/tiny/seed=3/experiment.ron");
+    let checked = workspace.vitslim(&["check", resolved.to_str().unwrap()]);
+    assert!(checked.status.success(), "{}", said(&checked));
+    workspace.write("classes.txt", "down\nup\n");
+    let output = workspace.vitslim(&[&["run", file], &args[..]].concat());
+    let printed = said(&output);
+    assert!(!output.status.success() && printed.contains("class 0 was `up`, is now `down`"), "{printed}");
 }
 
 #[test]
@@ -229,6 +343,15 @@ fn data_that_cannot_be_used_is_refused_where_it_is_named() {
         ("Random(images: 9)", ["tiny.ron:5:26", "`images` is 9, which leaves none to test"]),
         ("Random(images: 4294967295)", ["tiny.ron:5:26", "would take 646512.8 GB"]),
         ("ImageFolder(path: \"idx\")", ["tiny.ron:5:29", "`idx` has no folder `train`"]),
+        (
+            "ImageFolder(path: \"idx\", classes: \"no\")",
+            ["tiny.ron:5:45", "leads to `no`, which cannot be read"],
+        ),
+        ("Shards(path: \"idx\")", ["tiny.ron:5:24", "`idx` has no file `train-*.tar`"]),
+        (
+            "Shards(path: \"idx\", train: \"a-{0..1}.tar\")",
+            ["tiny.ron:5:38", "but `idx` has no `a-0.tar`: 2 of 2 files missing"],
+        ),
     ] {
         let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
         let output = workspace.vitslim(&["run", file.to_str().unwrap()]);

@@ -13,7 +13,7 @@ use vitslim_core::run::Subnet;
 use vitslim_core::slim::{Plan, Slimmable, describe};
 use walkdir::WalkDir;
 
-use super::data::write_idx;
+use super::data::{pack, write_folder, write_idx};
 use super::workspace::{Workspace, said};
 
 /// What git, builds, runs and fuzzing leave.
@@ -161,6 +161,18 @@ fn left_network(workspace: &Workspace) {
     write_idx(&workspace.path("letters"), "t10k", 20);
 }
 
+/// Writes the shards that the documents name, each with the same images.
+fn shards(workspace: &Workspace) {
+    let folder = workspace.path("imagenet-wds");
+    write_folder(&folder, "train", 2, "png");
+    pack(&folder, "train", &folder, 4);
+    let shard = |name: String| fs::copy(folder.join("train-00.tar"), folder.join(name)).unwrap();
+    for number in 0..64 {
+        shard(format!("imagenet-train-{number:04}.tar"));
+    }
+    shard("imagenet-validation-00.tar".to_owned());
+}
+
 /// The words of a command line, as a shell splits them.
 fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
@@ -191,6 +203,7 @@ fn the_experiments_that_they_show_are_experiments() {
     let workspace = workspace();
     trained_deit(&workspace);
     left_network(&workspace);
+    shards(&workspace);
     let mut shown = 0;
     for block in blocks(&documents, "ron") {
         workspace.write(OF_THE_READER, &block.text);

@@ -6,6 +6,7 @@ mod bench;
 mod broken;
 mod budgets;
 mod check;
+mod count;
 mod data;
 mod devices;
 mod distillation;
@@ -16,6 +17,7 @@ mod export;
 mod file_systems;
 mod identity;
 mod language;
+mod limits;
 mod losses;
 #[cfg(target_os = "linux")]
 mod memory;

@@ -15,9 +15,11 @@ use super::workspace::{TINY, VITSLIM, Workspace, repeatable, said};
 
 const RUN: &str = "runs/tiny/seed=3";
 
-/// With all that layers draw, on so many devices.
+/// With all that layers draw, and another optimizer in each stage, on so many devices.
 fn on(devices: &str) -> String {
     TINY.replace("drop_path: 0.1", "drop_path: 0.1, dropout: 0.1")
+        .replace("AdamW(lr: 1e-3),", "Lamb(lr: 1e-3),")
+        .replace("AdamW(lr: 1e-3))", "Sgd(lr: 1e-2))")
         .replace("    seed: 3,\n", &format!("    seed: 3,\n    devices: {devices},\n    log_every: 4,\n"))
 }
 

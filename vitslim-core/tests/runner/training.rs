@@ -5,7 +5,8 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use super::workspace::{TINY, Workspace, json, said};
+use super::resume::metrics;
+use super::workspace::{TINY, Workspace, json, keeping_all, repeatable, said};
 
 /// Without dropout, so that steps depend on nothing that is drawn.
 fn plain() -> String {
@@ -206,4 +207,30 @@ fn lines_between_epochs_tell_how_losses_and_masks_go() {
     let mean = hidden.iter().map(|value| f64::from(*value)).sum::<f64>() / hidden.len() as f64;
     let last = epochs(&lines, "search")[1]["masks"]["blocks.0.mlp.hidden"]["mean"].as_f64().unwrap();
     assert!((mean - last).abs() < 1e-9);
+}
+
+#[test]
+fn each_optimizer_trains_and_goes_on_with_the_same_numbers() {
+    let workspace = Workspace::new();
+    let mut ends = Vec::new();
+    for optimizer in ["Sgd(", "Sgd(momentum: 0, ", "Lamb("] {
+        let text = keeping_all(TINY).replace("AdamW(", optimizer).replace("lr: 2e-3", "lr: 2e-2");
+        let file = workspace.write("tiny.ron", &text);
+        let out = format!("runs-{}", ends.len());
+        let folder = workspace.path(&out).join("tiny/seed=3");
+        let run = || (repeatable(workspace.run(&file, &["--out", &out])), metrics(&folder));
+        let whole = run();
+        let loss = |line: usize| whole.1[line]["train"]["loss"].as_f64().unwrap();
+        assert!(loss(1) < loss(0), "{optimizer}: {} after {}", loss(1), loss(0));
+
+        // As if it had stopped in the second epoch of the search.
+        std::fs::remove_file(folder.join("summary.json")).unwrap();
+        for made in ["checkpoints/retrain", "subnets"] {
+            std::fs::remove_dir_all(folder.join(made)).unwrap();
+        }
+        std::fs::remove_file(folder.join("checkpoints/search/model-2.ckpt")).unwrap();
+        assert!(run() == whole, "{optimizer}: resumed");
+        ends.push(whole.1);
+    }
+    assert!(ends[0] != ends[1] && ends[1] != ends[2]);
 }

@@ -110,10 +110,10 @@ fn check_says_what_decays_what_freezes_and_at_which_rate() {
     let (code, found) = told(&workspace, &args);
     assert_eq!(code, Some(0), "{found}");
     for line in [
-        "weight decay acts on patch_embed.proj.weight, blocks.*.attn.qkv.weight, blocks.*.attn.proj.weight, blocks.*.mlp.fc1.weight, \
-         blocks.*.mlp.fc2.weight, head.weight; it spares patch_embed.proj.bias, cls_token, pos_embed, blocks.*.norm1.gamma,",
-        "the search freezes patch_embed.proj.weight, patch_embed.proj.bias, cls_token, pos_embed, blocks.*.attn.qkv.weight,",
-        "it trains blocks.*.norm1.gamma, blocks.*.norm1.beta, blocks.*.norm2.gamma, blocks.*.norm2.beta, norm.gamma, norm.beta",
+        "weight decay acts on 10 tensors of 4.51 k values: patch_embed.proj.weight, blocks.*.attn.qkv.weight, blocks.*.attn.proj.weight, blocks.*.mlp.fc1.weight, \
+         blocks.*.mlp.fc2.weight, head.weight; it spares 22 tensors of 506 values: patch_embed.proj.bias, cls_token, pos_embed, blocks.*.norm1.gamma,",
+        "the search freezes 22 tensors of 4.86 k values: patch_embed.proj.weight, patch_embed.proj.bias, cls_token, pos_embed, blocks.*.attn.qkv.weight,",
+        "it trains 10 tensors of 160 values: blocks.*.norm1.gamma, blocks.*.norm1.beta, blocks.*.norm2.gamma, blocks.*.norm2.beta, norm.gamma, norm.beta",
         "pretrain: learning rate 2.5e-4 for patch_embed.proj.weight, patch_embed.proj.bias, cls_token, pos_embed",
         "pretrain: learning rate 5e-4 for blocks.0 pretrain: learning rate 1e-3 for blocks.1",
         "pretrain: learning rate 1e-3 for blocks.1, norm.gamma, norm.beta",
@@ -137,4 +137,27 @@ fn check_says_what_decays_what_freezes_and_at_which_rate() {
     for absent in ["weight decay", "freezes", "learning rate"] {
         assert!(!without.contains(absent), "{absent} is in {without}");
     }
+}
+
+#[test]
+fn check_and_plan_say_to_which_rates_a_batch_scales() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let file = file.to_str().unwrap();
+    let sets = ["--set", "pretrain.lr_of_batch=512", "--set", "search.lr_of_batch=512"];
+    let lines = [
+        "pretrain: learning rate 5e-4, at a batch of 128",
+        "search: learning rate 2.5e-4, 1.25e-2 for the masks, at a batch of 128",
+    ];
+    for command in [&["check", file][..], &["plan", file, "--no-times"]] {
+        let (code, told) = told(&workspace, &[command, &sets].concat());
+        assert_eq!(code, Some(0), "{told}");
+        assert!(lines.iter().all(|line| told.contains(line)), "{told}");
+        assert!(!told.contains(" retrain: learning rate"), "{told}");
+    }
+    // A sweep over the batch scales by itself.
+    let swept = ["plan", file, "--no-times", "--set", "pretrain.batch=Sweep([64, 128])"];
+    let (_, told) = told(&workspace, &[&swept[..], &sets].concat());
+    assert!(told.contains("pretrain: learning rate 2.5e-4, at a batch of 64"), "{told}");
+    assert_eq!(told.matches("search: learning rate").count(), 1, "{told}");
 }

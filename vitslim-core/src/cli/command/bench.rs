@@ -88,7 +88,7 @@ struct BatchError {
 
 /// The experiment files of `targets`, each with the networks to measure. Targets of the same run are merged and share its dense
 /// network.
-fn sources(targets: &[PathBuf]) -> miette::Result<Vec<(PathBuf, Source)>> {
+pub(super) fn sources(targets: &[PathBuf]) -> miette::Result<Vec<(PathBuf, Source)>> {
     let mut sources: Vec<(PathBuf, Source)> = Vec::new();
     for path in targets {
         if is_experiment(path) {

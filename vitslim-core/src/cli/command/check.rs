@@ -30,7 +30,7 @@ pub struct CheckArgs {
     #[arg(long = "set", value_name = "PATH=VALUE")]
     sets: Vec<String>,
 
-    /// Reads and decodes every image of an `ImageFolder`, and says which are damaged.
+    /// Reads and decodes every image of an `ImageFolder` or of `Shards`, and says which are damaged.
     #[arg(long)]
     images: bool,
 

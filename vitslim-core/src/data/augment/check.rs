@@ -18,6 +18,8 @@ const MAGNITUDE: Range =
     Range { holds: |value| (0.0..=10.0).contains(&value), told: "at least 0 and at most 10" };
 const LAYERS: Range =
     Range { holds: |value| (1.0..=15.0).contains(&value), told: "at least 1 and at most 15" };
+const REPEATS: Range =
+    Range { holds: |value| (1.0..=100.0).contains(&value), told: "at least 1 and at most 100" };
 // The draws of a smaller alpha are as good as all 0 or 1.
 const ALPHA: Range = Range {
     holds: |value| value == 0.0 || (0.01..=100.0).contains(&value),
@@ -30,7 +32,7 @@ impl Augment {
     /// # Errors
     ///
     /// The first that cannot be.
-    pub(in crate::data) fn check(&self, shape: ImageShape) -> Result<(), DataError> {
+    pub(crate) fn check(&self, shape: ImageShape) -> Result<(), DataError> {
         let size = shape.size;
         if self.crop_padding as usize >= size {
             let reason = format!("is {}, but the images have {size} pixels", self.crop_padding);
@@ -70,6 +72,7 @@ impl Augment {
     fn ranges(&self) -> Vec<(&'static [&'static str], f64, Range)> {
         let setting = |place: &'static [&'static str], value, range| (place, value, range);
         let mut settings = vec![
+            setting(&["augment", "repeats"], f64::from(self.repeats), REPEATS),
             setting(&["augment", "color_jitter"], self.color_jitter, PROBABILITY),
             setting(&["augment", "erasing"], self.erasing, PROBABILITY),
             setting(&["augment", "mixup"], self.mixup, ALPHA),

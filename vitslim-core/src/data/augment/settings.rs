@@ -13,6 +13,11 @@ use super::policy::AutoAugment;
 // schema leaves out the default of what is not written, so it is given.
 #[schemars(deny_unknown_fields, extend("type" = ["object", "string"], "pattern" = "^DeiT3?$"))]
 pub struct Augment {
+    /// How often an image is seen in an epoch, each time changed in another way: repeated augmentation (Hoffer et al. 2020). Epochs stay
+    /// as long as they are, so that each has a part of the images, drawn by chance.
+    #[serde(skip_serializing_if = "is_once")]
+    #[schemars(default, extend("default" = 1), range(min = 1, max = 100))]
+    pub repeats: u32,
     /// Which part of an image is seen. Left out, the middle.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
@@ -74,6 +79,7 @@ impl Augment {
 
     /// Nothing is changed.
     pub const NONE: Self = Self {
+        repeats: 1,
         crop: None,
         crop_padding: 0,
         fill: Fill::Black,
@@ -87,8 +93,9 @@ impl Augment {
         mixup_switch_prob: 0.5,
     };
 
-    /// What DeiT trains with (Touvron et al. 2021, and its `main.py`), but for repeated augmentation.
+    /// What DeiT trains with (Touvron et al. 2021, and its `main.py`).
     pub const DEIT: Self = Self {
+        repeats: 3,
         crop: Some(RandomCrop::RESIZED),
         flip: true,
         auto_augment: Some(AutoAugment::RAND),
@@ -98,8 +105,9 @@ impl Augment {
         ..Self::NONE
     };
 
-    /// What DeiT III trains with on ImageNet-1k (Touvron et al. 2022), but for repeated augmentation.
+    /// What DeiT III trains with on ImageNet-1k (Touvron et al. 2022).
     pub const DEIT3: Self = Self {
+        repeats: 3,
         crop: Some(RandomCrop::RESIZED),
         flip: true,
         auto_augment: Some(AutoAugment::ThreeAugment),
@@ -114,6 +122,10 @@ impl Default for Augment {
     fn default() -> Self {
         Self::NONE
     }
+}
+
+fn is_once(repeats: &u32) -> bool {
+    *repeats == 1
 }
 
 fn is_zero(value: &f64) -> bool {

@@ -17,6 +17,7 @@ enum Recipe {
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Field {
+    Repeats,
     Crop,
     CropPadding,
     Fill,
@@ -31,6 +32,7 @@ enum Field {
 }
 
 const FIELDS: &[&str] = &[
+    "repeats",
     "crop",
     "crop_padding",
     "fill",
@@ -84,6 +86,7 @@ impl<'de> Visitor<'de> for From {
         let Self(mut augment) = self;
         while let Some(field) = fields.next_key()? {
             match field {
+                Field::Repeats => augment.repeats = fields.next_value()?,
                 Field::Crop => augment.crop = fields.next_value()?,
                 Field::CropPadding => augment.crop_padding = fields.next_value()?,
                 Field::Fill => augment.fill = fields.next_value()?,

@@ -4,19 +4,29 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::DataError;
 use super::scan::Found;
+use crate::terminal::counted;
 
 /// Checks that `classes` names each folder of `train`, and nothing else.
 pub(super) fn check_named(classes: &[String], train: &Found) -> Result<(), DataError> {
-    let wrong = |reason: String| Err(DataError::setting(&["classes"], reason));
-    let mut named = HashSet::new();
-    if let Some(twice) = classes.iter().find(|class| !named.insert(*class)) {
-        return wrong(format!("names `{twice}` twice"));
-    }
     let folders: HashSet<&String> = train.classes.iter().collect();
     match classes.iter().find(|class| !folders.contains(class)) {
-        Some(class) => wrong(format!("names `{class}`, which is no folder of `{}`", train.root.display())),
+        Some(class) => {
+            let reason = format!("names `{class}`, which is no folder of `{}`", train.root.display());
+            Err(DataError::setting(&["classes"], reason))
+        }
         None => Ok(()),
     }
+}
+
+/// Checks that `train` has so many classes.
+pub(super) fn check_count(count: u32, train: &Found) -> Result<(), DataError> {
+    let found = train.classes.len();
+    if found == count as usize {
+        return Ok(());
+    }
+    let folders = counted(found, "folder of a class", "folders of classes");
+    let reason = format!("is {count}, but `{}` has {folders}", train.root.display());
+    Err(DataError::setting(&["classes"], reason))
 }
 
 /// `found` with the labels that its classes have in `classes`.

@@ -25,12 +25,13 @@ const ENDS: [char; 4] = [',', ';', '\t', ' '];
 ///
 /// When the file cannot be read, a line has no class or an unknown one, or an image has no line or two.
 pub(super) fn labelled(found: Found, labels: &Path, classes: &[String]) -> Result<Found, DataError> {
-    let mut file = DataFile::open(labels).map_err(DataError::of_labels)?;
+    let of_labels = |error: DataError| error.led_to_by(&["labels"]);
+    let mut file = DataFile::open(labels).map_err(of_labels)?;
     let text = file
         .read_all(MOST_BYTES)
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| file.error("is no text in UTF-8")));
-    let text = text.map_err(DataError::of_labels)?;
-    let wrong = |reason: String| file.error(reason).of_labels();
+    let text = text.map_err(of_labels)?;
+    let wrong = |reason: String| of_labels(file.error(reason));
 
     let known: HashMap<&str, u32> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut of_names: HashMap<&str, u32> = HashMap::new();

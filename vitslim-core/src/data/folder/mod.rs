@@ -1,35 +1,28 @@
 //! A folder of images with one folder per class, the layout of ImageNet.
 
-mod check;
 mod classes;
 mod labels;
 mod scan;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
-use super::crop::Crop;
+use super::classes::Classes;
+use super::file_dataset::{FileSettings, HeldOutFrom};
 use super::files::check_folder;
-use super::image_files::ImageFiles;
-use super::images::{Images, Pixels};
-use super::left_out::LeftOut;
-use super::split::Chosen;
-use super::{DataError, Dataset, ImageShape, Normalisation, Preparation, Reading, SplitKind};
-use check::check;
-use classes::{check_named, in_order, same_classes};
+use super::images::Images;
+use super::source::Sources;
+use super::{DataError, Dataset, Normalisation, Preparation, Reading, SplitKind};
+use classes::{check_count, check_named, in_order, same_classes};
 use labels::labelled;
 use scan::{Found, find, scan};
-
-/// Largest height and width to resize to; a larger number is taken for a typing error.
-const MOST_PIXELS: usize = 1 << 14;
 
 /// How a folder of images is read.
 #[derive(Clone, Debug)]
 pub struct ImageFolder {
     /// The folder with `train/<class>/`, and with `val/<class>/` or `test/<class>/`.
     pub path: PathBuf,
-    /// Names of the classes in the order of their labels; `None` sorts the folders of `train` by name.
-    pub classes: Option<Vec<String>>,
+    /// The classes in the order of their labels; `None` and a number sort the folders of `train` by name, of which there must be so many.
+    pub classes: Option<Classes>,
     /// A file with the class of each image of `val` or `test`, if that has no folders of classes.
     pub labels: Option<PathBuf>,
     /// Height and width of the model's input in pixels.
@@ -39,20 +32,11 @@ pub struct ImageFolder {
     /// Most unreadable images of `train`, of `val` and of `test` to leave out; one more is an error as soon as it is met.
     pub skip_at_most: usize,
     /// Which images are held out.
-    pub held_out: FolderHeldOut,
+    pub held_out: HeldOutFrom,
     /// Most files of a kind that are named in an error or a note.
     pub named: usize,
     /// How its files are read.
     pub reading: Reading,
-}
-
-/// Which images of a folder are held out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FolderHeldOut {
-    /// `val/`, if there is `test/` too, otherwise a share of `train/`.
-    ValOrShare,
-    /// A share of `train/`.
-    Share,
 }
 
 /// Reads JPEG, PNG and WebP images: for training from `train/<class>/`, and for the test from `val/<class>/` or else
@@ -76,10 +60,13 @@ pub enum FolderHeldOut {
 /// When a folder is missing or has no images, when splits have different classes, when the system does not let us read a file, or when
 /// of the images that are decoded more cannot be read than may be left out.
 pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<Dataset, DataError> {
-    let ImageFolder { path, classes, labels, named, reading, .. } = folder;
-    check_settings(folder)?;
+    let ImageFolder { path, labels, named, reading, .. } = folder;
+    let settings = folder.settings();
+    settings.check()?;
+    check_folder(path)?;
     // Before all images are decoded.
-    preparation.augment.check(ImageShape { channels: 3, size: folder.image_size })?;
+    preparation.augment.check(settings.shape())?;
+    let classes = &folder.names()?;
     if !path.join("train").is_dir() {
         return Err(not_laid_out(folder, "has no folder `train`"));
     }
@@ -93,6 +80,9 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         }
         None => train,
     };
+    if let Some(Classes::Count(count)) = folder.classes {
+        check_count(count, &train)?;
+    }
     let other = |name: &str| {
         let found = found(folder, name)?;
         match (labels, classes) {
@@ -106,30 +96,16 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
         None => error,
     })?;
     let val = val.map(other).transpose()?;
-    let mut notes: Vec<String> = [Some(&train), Some(&test), val.as_ref()]
+    let notes = [Some(&train), Some(&test), val.as_ref()]
         .into_iter()
         .flatten()
         .filter_map(|found| found.note(*named))
         .collect();
 
     let class_names = train.classes.clone();
-    let images = |found| images(found, folder);
-    let (train, test, val) = (images(train), images(test), val.map(images));
-    let splits = [Some(&train), Some(&test), val.as_ref()].into_iter().flatten();
-    let splits: Vec<&ImageFiles> = splits.filter_map(Images::files).collect();
-    splits.iter().try_for_each(|files| files.check_files())?;
-    if folder.reading.anew {
-        notes.extend(check(&splits)?);
-    }
-    let mut dataset = match val {
-        None => Dataset::hold_out(train, test, class_names, preparation)?,
-        Some(val) => {
-            let splits = [train, val, test].map(Chosen::all);
-            Dataset::assemble(splits, class_names, preparation.augment, preparation.seed)?
-        }
-    };
-    dataset.notes.splice(..0, notes);
-    Ok(dataset)
+    let images = |found| images(found, &settings);
+    let splits = [images(train), images(test)];
+    settings.dataset(splits, val.map(images), class_names, notes, preparation)
 }
 
 /// Reads one split of a folder of images to evaluate on, normalised as those that a network was trained on: all splits of the
@@ -146,7 +122,9 @@ pub fn image_folder_split(
     normalisation: &Normalisation,
     known: &[String],
 ) -> Result<Option<Dataset>, DataError> {
-    check_settings(folder)?;
+    let settings = folder.settings();
+    settings.check()?;
+    check_folder(&folder.path)?;
     let (val, test) = layout(folder)?;
     let name = match split {
         SplitKind::Train => None,
@@ -160,7 +138,7 @@ pub fn image_folder_split(
     let found = find(&folder.path.join(name), folder.reading.quiet)?;
     let labels = folder.labels.as_ref().filter(|_| found.classes.is_empty());
     let found = if labels.is_none() { found.complete()? } else { found };
-    let found = match (labels, &folder.classes) {
+    let found = match (labels, &folder.names()?) {
         (Some(labels), Some(classes)) => labelled(found, labels, classes)?,
         // Only the folders of `train` know them.
         (Some(_), None) if known.is_empty() => return Ok(None),
@@ -171,7 +149,7 @@ pub fn image_folder_split(
     };
     let notes: Vec<String> = found.note(folder.named).into_iter().collect();
     let class_names = found.classes.clone();
-    let data = Dataset::of_split(images(found, folder), class_names, normalisation.clone());
+    let data = Dataset::of_split(images(found, &settings), class_names, normalisation.clone());
     Ok(Some(Dataset { notes, ..data }))
 }
 
@@ -191,50 +169,33 @@ fn found(folder: &ImageFolder, name: &str) -> Result<Found, DataError> {
     }
 }
 
-fn check_settings(folder: &ImageFolder) -> Result<(), DataError> {
-    let ImageFolder { path, image_size, resize, .. } = folder;
-    let settings: [(&'static [&'static str], _); 2] = [(&["image_size"], image_size), (&["resize"], resize)];
-    if let Some((setting, pixels)) = settings.into_iter().find(|(_, pixels)| **pixels > MOST_PIXELS) {
-        let reason =
-            format!("is {pixels}, but images are read in at most {MOST_PIXELS} x {MOST_PIXELS} pixels");
-        return Err(DataError::setting(setting, reason));
+impl ImageFolder {
+    fn settings(&self) -> FileSettings<'_> {
+        let Self { image_size, resize, skip_at_most, named, ref reading, .. } = *self;
+        FileSettings { image_size, resize, skip_at_most, named, reading }
     }
-    if resize < image_size {
-        let reason = format!("is {resize}, less than the {image_size} pixels that are cropped from it");
-        return Err(DataError::setting(&["resize"], reason));
+
+    /// The names of the classes in their order, if that is given.
+    fn names(&self) -> Result<Option<Vec<String>>, DataError> {
+        let classes = self.classes.as_ref().filter(|classes| !matches!(classes, Classes::Count(_)));
+        classes.map(Classes::names).transpose()
     }
-    check_folder(path)
 }
 
 /// The folders of the validation and of the test split; there is none of a validation split that is drawn from `train`.
 fn layout(folder: &ImageFolder) -> Result<(Option<&'static str>, &'static str), DataError> {
     let has = |name: &str| folder.path.join(name).is_dir();
-    match (has("val"), has("test")) {
-        (true, true) if folder.held_out == FolderHeldOut::ValOrShare => Ok((Some("val"), "test")),
-        (true, _) => Ok((None, "val")),
-        (false, true) => Ok((None, "test")),
-        (false, false) => {
-            let reason = match has("train") {
-                true => "has a folder `train`, but neither `val` nor `test`",
-                false => "has neither a folder `val` nor `test`",
-            };
-            Err(not_laid_out(folder, reason))
-        }
-    }
+    folder.held_out.splits(has("val"), has("test")).ok_or_else(|| {
+        let reason = match has("train") {
+            true => "has a folder `train`, but neither `val` nor `test`",
+            false => "has neither a folder `val` nor `test`",
+        };
+        not_laid_out(folder, reason)
+    })
 }
 
-fn images(found: Found, folder: &ImageFolder) -> Images {
-    let crop = Crop { resize: folder.resize, size: folder.image_size };
-    let files = ImageFiles {
-        root: found.root,
-        paths: found.files,
-        crop,
-        reading: folder.reading.clone(),
-        left_out: LeftOut::new(folder.skip_at_most, folder.named),
-        digests: OnceLock::new(),
-    };
-    let shape = ImageShape { channels: 3, size: crop.size };
-    Images { shape, white: 255, labels: found.labels, pixels: Pixels::Files(Box::new(files)) }
+fn images(found: Found, settings: &FileSettings) -> Images {
+    settings.images(found.root, Sources::Files(found.files), found.labels)
 }
 
 fn not_laid_out(folder: &ImageFolder, reason: &str) -> DataError {

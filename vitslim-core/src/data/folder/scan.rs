@@ -8,10 +8,8 @@ use walkdir::{DirEntry, WalkDir};
 use super::super::DataError;
 use super::super::error::shown;
 use super::super::progress::Progress;
+use super::super::source::{EXTENSIONS, has_extension, is_image};
 use crate::terminal::counted;
-
-/// Extensions of images, in any case.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp"];
 
 /// Extensions of images that are not read.
 const OTHER_EXTENSIONS: [&str; 9] = ["gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2", "jxl"];
@@ -107,15 +105,6 @@ fn leads_up(entry: &DirEntry, root: &Path) -> bool {
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     name.as_encoded_bytes().starts_with(b".") || DROPPINGS.iter().any(|dropping| name == *dropping)
-}
-
-fn is_image(path: &Path) -> bool {
-    has_extension(path, &EXTENSIONS)
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    extensions.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 impl Found {

@@ -1,6 +1,6 @@
 //! Data that is almost right: what is said of it, and that it names the file and the setting.
 
-use super::cifar::{cifar10_file, cifar100_file};
+use super::cifar::{cifar10_file, cifar100_file, pickled};
 use super::*;
 
 /// What is done to good files, and what must be said then.
@@ -68,8 +68,38 @@ const CIFAR100: &[Case] = &[
     ("CIFAR-10", |f| { f.write("train.bin", cifar10_file()); }, "train.bin` has 12292 bytes, which is not a whole number of `Cifar100` records (3074 bytes each); it may be a file of `Cifar10`"),
     ("a fine label", |f| { f.write("train.bin", with(cifar100_file(), 3075, &[100])); }, "train.bin` gives image 1 the fine label 100, but `Cifar100` has 0 to 99"),
     ("a coarse label", |f| { f.write("train.bin", with(cifar100_file(), 3074, &[20])); }, "train.bin` gives image 1 the coarse label 20, but `Cifar100` has 0 to 19"),
-    ("the Python version", |f| { f.write("train.bin", b"\x80\x02}q\x01(X"); }, "is a Python pickle: the binary version of the data is needed"),
+    ("CIFAR-10 in its Python version", |f| { f.write("train.bin", pickled("data_batch_1")); }, "train.bin` is a pickle, but has no list `coarse_labels`; it may be a file of `Cifar10`"),
+    ("a cut pickle", |f| { f.write("train.bin", cut(pickled("train"), 9000)); }, "train.bin` is a pickle that ends too early: the download was cut off"),
+    ("a pickle without its end", |f| { let p = pickled("train"); let n = p.len() - 1; f.write("train.bin", cut(p, n)); }, "is a pickle that ends too early"),
+    ("more behind a pickle", |f| { f.write("train.bin", [pickled("train"), vec![0]].concat()); }, "has more behind the end of its pickle"),
+    ("a pickle of today", |f| { f.write("train.bin", b"\x80\x04\x95\x0b\0\0\0\0\0\0\0}\x94."); }, "is a pickle of protocol 4, but CIFAR's have protocol 2"),
+    ("a pickle of a list", |f| { f.write("train.bin", b"\x80\x02]q\x01."); }, "is a pickle, but of no dictionary"),
+    ("an empty pickle", |f| { f.write("train.bin", b"\x80\x02}q\x01."); }, "is a pickle, but has no array `data`"),
+    ("a foreign call", |f| { f.write("train.bin", b"\x80\x02cos\nsystem\nU\x09touch here\x85R."); }, "train.bin` is a pickle that calls `os.system`, which no file of CIFAR does: nothing of it was executed"),
+    ("a foreign name of numpy", |f| { f.write("train.bin", changed(b"_reconstruct", b"_constructed")); }, "is a pickle that calls `numpy.core.multiarray._constructed`"),
+    ("an object", |f| { f.write("train.bin", b"\x80\x02(ios\nsystem\n."); }, "is a pickle with the operation 0x69, which CIFAR's do not have"),
+    ("a length too large", |f| { f.write("train.bin", changed(b"T\0\x30\0\0", b"T\0\x30\0\x7f")); }, "is a pickle that ends too early"),
+    ("a negative length", |f| { f.write("train.bin", changed(b"T\0\x30\0\0", b"T\0\x30\0\xff")); }, "is a damaged pickle"),
+    ("more rows", |f| { f.write("train.bin", changed(b"K\x04M\0\x0c", b"K\x05M\0\x0c")); }, "has an array of 5 x 3072 with 12288 bytes"),
+    ("other rows", |f| { f.write("train.bin", changed(b"K\x04M\0\x0c", b"K\x08M\0\x06")); }, "has images of 1536 values, but CIFAR's have 3072"),
+    ("floats", |f| { f.write("train.bin", changed(b"U\x02u1", b"U\x02f4")); }, "has an array that is not of bytes, row by row"),
+    ("a label too few", |f| { f.write("train.bin", changed(b"K\x5aK\x5b", b"K\x5a")); }, "train.bin` has 4 images, but 3 `fine_labels`"),
+    ("a fine label of no class", |f| { f.write("train.bin", changed(b"K\x5aK\x5b", b"K\x5aK\x64")); }, "gives image 1 the fine label 100, but `Cifar100` has 0 to 99"),
+    ("a label that is no byte", |f| { f.write("train.bin", changed(b"K\x5aK\x5b", b"K\x5aM\0\x10")); }, "gives image 1 the fine label 4096, which is none of `Cifar100`"),
+    ("a label that is none", |f| { f.write("train.bin", changed(b"K\x5aK\x5b", b"K\x5aN")); }, "gives image 1 a fine label that is no number"),
+    ("lists without end", |f| { f.write("train.bin", [&b"\x80\x02"[..], &vec![b']'; 1 << 20], &vec![b'a'; 1 << 20]].concat()); }, "is a damaged pickle"),
+    ("marks without values", |f| { f.write("train.bin", b"\x80\x02(e"); }, "is a damaged pickle"),
+    ("a web page", |f| { f.write("train.bin", "<html>404</html>"); }, "train.bin` is a web page, not data"),
 ];
+
+/// The pickle of four images, with other bytes where `old` ones are.
+fn changed(old: &[u8], new: &[u8]) -> Vec<u8> {
+    let pickle = pickled("train");
+    let places: Vec<usize> =
+        (0..pickle.len() - old.len()).filter(|&at| pickle[at..].starts_with(old)).collect();
+    let [place] = places[..] else { panic!("at {places:?}") };
+    [&pickle[..place], new, &pickle[place + old.len()..]].concat()
+}
 
 #[rustfmt::skip]
 const FOLDER: &[Case] = &[

@@ -40,6 +40,51 @@ fn the_first_pixel_is_exact_and_fine_labels_are_the_default() {
     }
 }
 
+/// A pickle of the images of [`cifar10_file`] or of [`cifar100_file`].
+pub(super) fn pickled(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/cifar").join(name)).unwrap()
+}
+
+#[test]
+fn the_python_version_is_the_same_data() {
+    let both = |folder: &str, file: &str, bytes: Vec<u8>| {
+        let files = Files::new();
+        for part in ["train", "test"] {
+            files.write(&format!("{folder}/{part}{file}"), &bytes);
+        }
+        files
+    };
+    let binary = both("cifar-100-binary", ".bin", cifar100_file());
+    let python = both("cifar-100-python", "", pickled("train"));
+    // The content decides, not the name, and a file may be compressed.
+    let named_otherwise = both(".", ".bin", gzip(&pickled("train")));
+    for labels in [CifarLabels::Fine, CifarLabels::Coarse] {
+        let read = |files: &Files| cifar100(files.path(), labels, &preparation(0.5)).unwrap();
+        let expected = read(&binary);
+        for files in [&python, &named_otherwise] {
+            let data = read(files);
+            assert_eq!((data.content(), &data.normalisation), (expected.content(), &expected.normalisation));
+            for image in 0..4 {
+                assert_eq!(data.test.label(image), expected.test.label(image));
+                assert_eq!(pixels(&data, &data.test, image), pixels(&expected, &expected.test, image));
+            }
+        }
+    }
+
+    let [binary, python] =
+        [("bin", ".bin", cifar10_file()), ("py", "", pickled("data_batch_1"))].map(|(folder, end, bytes)| {
+            let files = Files::new();
+            for name in
+                ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
+            {
+                files.write(&format!("cifar-10-batches-{folder}/{name}{end}"), &bytes);
+            }
+            cifar10(files.path(), &preparation(0.25)).unwrap()
+        });
+    assert_eq!((python.content(), &python.normalisation), (binary.content(), &binary.normalisation));
+    assert_eq!(python.test.label(0), 9);
+}
+
 #[test]
 fn the_files_or_the_folder_around_them() {
     let files = Files::new();

@@ -92,7 +92,7 @@ fn the_order_of_classes_can_be_given_and_then_a_split_may_lack_one() {
     let files = three_splits();
     std::fs::remove_dir_all(files.path().join("val/cat")).unwrap();
     let read = |classes: &[&str]| {
-        let classes = Some(classes.iter().map(|class| (*class).to_owned()).collect());
+        let classes = Some(Classes::Named(classes.iter().map(|class| (*class).to_owned()).collect()));
         image_folder(&ImageFolder { classes, ..image_folder_of(&files) }, &preparation(0.25))
     };
     let data = read(&["dog", "cat"]).unwrap();

@@ -34,10 +34,10 @@ fn val_is_held_out_where_there_is_test_too() {
         let data = image_folder(&folder, &preparation(0.25)).unwrap();
         [data.train.len(), data.held_out.len(), data.test.len()]
     };
-    assert_eq!(lens(FolderHeldOut::ValOrShare), [8, 4, 2]);
-    assert_eq!(lens(FolderHeldOut::Share), [6, 2, 4]);
+    assert_eq!(lens(HeldOutFrom::ValOrShare), [8, 4, 2]);
+    assert_eq!(lens(HeldOutFrom::Share), [6, 2, 4]);
     std::fs::remove_dir_all(files.path().join("val")).unwrap();
-    assert_eq!(lens(FolderHeldOut::ValOrShare), [6, 2, 2]);
+    assert_eq!(lens(HeldOutFrom::ValOrShare), [6, 2, 2]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn png(
 
 fn read(bytes: &[u8]) -> Vec<[u8; 3]> {
     let files = Files::new();
-    let decoded = read_image(&files.write("x", bytes)).unwrap();
+    let decoded = read_image(Source::File(&files.write("x", bytes))).unwrap();
     decoded.image.pixels().map(|pixel| pixel.0).collect()
 }
 

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-use super::super::index::{ImageDigest, digests};
+use super::super::index::digests;
+use super::super::source::ImageDigest;
 use super::*;
 
 /// A folder, and where its index is kept.
@@ -230,7 +231,7 @@ fn the_normalisation_is_kept_for_the_same_images_and_counts_what_cannot_be_read_
     let folder = |skip_at_most, anew| ImageFolder {
         skip_at_most,
         reading: Reading { cache: Cache::at(cache.path()), anew, quiet: true },
-        held_out: FolderHeldOut::ValOrShare,
+        held_out: HeldOutFrom::ValOrShare,
         ..image_folder_of(&files)
     };
     for class in ["cat", "dog"] {

@@ -9,7 +9,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/jpeg");
 fn read(bytes: impl AsRef<[u8]>) -> Result<RgbImage, String> {
     let files = Files::new();
     let path = files.write("x", bytes);
-    read_image(&path).map(|decoded| decoded.image).map_err(|_| flaw(&path))
+    read_image(Source::File(&path)).map(|decoded| decoded.image).map_err(|_| flaw(&path))
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -33,8 +33,8 @@ fn colours_are_those_that_pillow_reads() {
         if path.extension().is_none_or(|extension| extension != "jpg") {
             continue;
         }
-        let found = read_image(&path).unwrap_or_else(|_| panic!("{}", path.display())).image;
-        let expected = read_image(&path.with_extension("png")).unwrap().image;
+        let found = read_image(Source::File(&path)).unwrap_or_else(|_| panic!("{}", path.display())).image;
+        let expected = read_image(Source::File(&path.with_extension("png"))).unwrap().image;
         assert_eq!(found.dimensions(), expected.dimensions());
         let off = found.as_raw().iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(off <= Some(2), "{}: off by {off:?} of 255", path.display());

@@ -131,9 +131,17 @@ fn a_batch_without_any_image_is_an_error_in_training_and_passed_over_elsewhere()
 fn labels_mixed_labels_and_values_agree_beside_damaged_images() {
     let damaged = [2, 3, 11];
     for (recipe, is_cut) in [
-        (Augment { cutmix: 0.0, ..Augment::DEIT }, false),
-        (Augment { mixup: 0.0, ..Augment::DEIT }, true),
-        (Augment { mixup: 0.0, crop: Some(RandomCrop::Simple { padding: 2 }), ..Augment::DEIT3 }, true),
+        (Augment { repeats: 1, cutmix: 0.0, ..Augment::DEIT }, false),
+        (Augment { repeats: 1, mixup: 0.0, ..Augment::DEIT }, true),
+        (
+            Augment {
+                repeats: 1,
+                mixup: 0.0,
+                crop: Some(RandomCrop::Simple { padding: 2 }),
+                ..Augment::DEIT3
+            },
+            true,
+        ),
     ] {
         let unmixed = Augment { mixup: 0.0, cutmix: 0.0, ..recipe };
         let (_files, part) = augmented(&damaged, 3, unmixed);

@@ -173,6 +173,34 @@ fn an_image_is_changed_alike_in_a_batch_of_any_size() {
     assert!(values(36) == values(1));
 }
 
+/// What each image of an epoch looks like, and its label.
+fn seen(part: &Split, augment: Augment, epoch: usize) -> Vec<(Vec<u32>, i64)> {
+    let loader = Loader::new(Arc::new(part.clone().augmented(augment)), 1, ORDER, Device::flex());
+    let images = batches(&loader, epoch..=epoch).into_iter();
+    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
+    images.map(|(values, labels, _)| (bits(values), labels[0])).collect()
+}
+
+#[test]
+fn an_epoch_repeats_a_part_of_the_images_each_time_in_another_way() {
+    let part = Arc::unwrap_or_clone(idx_part());
+    let augment = Augment { repeats: 3, mixup: 0.0, cutmix: 0.0, flip: false, ..Augment::DEIT };
+    let once = seen(&part, Augment { repeats: 1, ..augment }, 1);
+    let repeated = seen(&part, augment, 1);
+    assert_eq!((repeated.len(), once.len()), (36, 36), "epochs stay as long as they are");
+    for (copies, first) in repeated.chunks(3).zip(&once) {
+        assert_eq!(&copies[0], first, "the first copy is what is seen without others");
+        assert!(copies.iter().all(|(_, label)| *label == first.1));
+    }
+    let views = |seen: &[(Vec<u32>, i64)]| seen.iter().cloned().collect::<BTreeSet<_>>().len();
+    assert!(views(&repeated) > 30, "copies are changed in {} ways", views(&repeated));
+    // Without augmentation, copies are what they are copies of.
+    assert_eq!(views(&seen(&part, Augment { repeats: 3, ..Augment::NONE }, 1)), 12);
+    assert_eq!(views(&seen(&part, Augment { repeats: 5, ..Augment::NONE }, 1)), 8, "36 are 7 times 5 and 1");
+    assert_eq!(views(&seen(&part, Augment { repeats: 100, ..Augment::NONE }, 1)), 1);
+    assert_ne!(seen(&part, augment, 2), repeated, "the next epoch has others");
+}
+
 #[test]
 fn an_iterator_that_is_dropped_early_ends_its_threads() {
     let part = idx_part();

@@ -2,6 +2,7 @@
 
 mod broken;
 mod cifar;
+mod classes;
 mod content;
 mod folder;
 mod formats;
@@ -11,6 +12,7 @@ mod index;
 mod jpeg;
 mod left_out;
 mod loader;
+mod shards;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,7 @@ use image::RgbImage;
 use tempfile::TempDir;
 
 use super::decode::{Unreadable, read_image};
+use super::source::Source;
 use super::*;
 
 /// A folder to put data in.
@@ -103,7 +106,7 @@ fn image_folder_of(files: &Files) -> ImageFolder {
         image_size: 8,
         resize: 8,
         skip_at_most: 0,
-        held_out: FolderHeldOut::ValOrShare,
+        held_out: HeldOutFrom::ValOrShare,
         named: 5,
         reading: Reading::default(),
     }
@@ -116,7 +119,7 @@ fn anew() -> Reading {
 
 /// What is wrong with the image at `path`.
 fn flaw(path: &Path) -> String {
-    match read_image(path).unwrap_err() {
+    match read_image(Source::File(path)).unwrap_err() {
         Unreadable::Flawed(reason) => reason,
         Unreadable::Refused(reason) => panic!("{}: {reason}", path.display()),
     }

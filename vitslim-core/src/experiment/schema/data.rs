@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Augment, CifarLabels};
+use crate::data::{Augment, CifarLabels, Classes};
 
 use super::number::{Count, Fraction, Portion, ProperFraction};
 
@@ -33,9 +33,9 @@ pub enum Data {
         #[schemars(extend("default" = "Split"))]
         normalise: Normalise,
     },
-    /// CIFAR-10 in its binary version.
+    /// CIFAR-10 in its binary version or its Python version, whose pickles are read and not executed.
     Cifar10 {
-        /// The folder that holds `data_batch_1.bin` and the others, or the one around it.
+        /// The folder that holds `data_batch_1.bin`, or `data_batch_1`, and the others, or the one around it.
         path: PathBuf,
         /// Fraction of the training images that is held out, as for `Idx`.
         #[serde(default = "tenth")]
@@ -48,9 +48,9 @@ pub enum Data {
         #[schemars(extend("default" = "Split"))]
         normalise: Normalise,
     },
-    /// CIFAR-100 in its binary version.
+    /// CIFAR-100 in its binary version or its Python version, whose pickles are read and not executed.
     Cifar100 {
-        /// The folder that holds `train.bin` and `test.bin`, or the one around it.
+        /// The folder that holds `train.bin` and `test.bin`, or `train` and `test`, or the one around it.
         path: PathBuf,
         /// `Fine` (100 classes) or `Coarse` (20).
         #[serde(default)]
@@ -70,10 +70,11 @@ pub enum Data {
     ImageFolder {
         /// The folder that holds `train/<class>/`, and `val/<class>/` or `test/<class>/`.
         path: PathBuf,
-        /// Names of the classes in the order of their labels: all folders of `train`. Validation and test split may then lack some
-        /// of them. Left out, the classes are the folders, sorted by name, and all splits have the same.
+        /// Names of the classes in the order of their labels, or a file that lists them, as ImageNet's `imagenet_class_index.json`: all
+        /// folders of `train`. Validation and test split may then lack some of them. Left out, the classes are the folders, sorted by
+        /// name, and all splits have the same; a number of classes says how many folders there must be.
         #[serde(default)]
-        classes: Option<Vec<String>>,
+        classes: Option<Classes>,
         /// A file that says the class of each image of `val` or `test`, if that has no folders of classes: one line per image, with
         /// its name and its class, as in `LOC_val_solution.csv` of ImageNet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,6 +101,47 @@ pub enum Data {
         normalise: Normalise,
         /// How many images may be left out of each folder, `train`, `val` and `test`, because they are damaged. A run that met one too
         /// many goes on with a larger number.
+        #[serde(default)]
+        #[schemars(extend("unit" = "images"))]
+        skip_at_most: u32,
+    },
+    /// The shards of a WebDataset: `.tar` files with JPEG, PNG and WebP images, each beside its label. They are not unpacked.
+    Shards {
+        /// The folder that holds the shards.
+        path: PathBuf,
+        /// What the shards of the training split are called: `imagenet-train-{0000..1023}.tar`, or with `*` for any characters. Left out,
+        /// it is `train-*.tar`.
+        #[serde(default)]
+        train: Option<String>,
+        /// The same of `val`. Left out, it is `val-*.tar`, if there are any.
+        #[serde(default)]
+        val: Option<String>,
+        /// The same of `test`. Left out, it is `test-*.tar`, if there are any.
+        #[serde(default)]
+        test: Option<String>,
+        /// Number of classes, their names in the order of their labels, or a file that lists those. Left out, the labels of the training
+        /// split count them.
+        #[serde(default)]
+        classes: Option<Classes>,
+        /// Height and width of what the network sees, as for `ImageFolder`.
+        #[serde(default = "image_size")]
+        #[schemars(extend("unit" = "pixels"))]
+        image_size: Count,
+        /// Length to which the shorter side is resized, as for `ImageFolder`.
+        #[serde(default)]
+        #[schemars(extend("unit" = "pixels"))]
+        resize: Option<Count>,
+        /// Fraction of the training images that is held out, as for `ImageFolder`.
+        #[serde(default)]
+        held_out: Option<ProperFraction>,
+        /// Augmentation of the training images.
+        #[serde(default)]
+        augment: Augment,
+        /// How pixels are normalised.
+        #[serde(default, skip_serializing_if = "Normalise::is_split")]
+        #[schemars(extend("default" = "Split"))]
+        normalise: Normalise,
+        /// How many images of each split may be left out because they are damaged, as for `ImageFolder`.
         #[serde(default)]
         #[schemars(extend("unit" = "images"))]
         skip_at_most: u32,
@@ -164,8 +206,14 @@ impl Data {
             Self::Cifar10 { .. } => "Cifar10",
             Self::Cifar100 { .. } => "Cifar100",
             Self::ImageFolder { .. } => "ImageFolder",
+            Self::Shards { .. } => "Shards",
             Self::Random { .. } => "Random",
         }
+    }
+
+    /// Whether its images can be augmented.
+    pub(in crate::experiment) fn is_augmented(&self) -> bool {
+        !matches!(self, Self::Digits | Self::Random { .. })
     }
 
     /// How pixels are normalised; `None` if this kind of data leaves no choice.
@@ -175,7 +223,8 @@ impl Data {
             Self::Idx { normalise, .. }
             | Self::Cifar10 { normalise, .. }
             | Self::Cifar100 { normalise, .. }
-            | Self::ImageFolder { normalise, .. } => Some(normalise),
+            | Self::ImageFolder { normalise, .. }
+            | Self::Shards { normalise, .. } => Some(normalise),
         }
     }
 
@@ -187,9 +236,18 @@ impl Data {
             Self::Idx { path, .. } | Self::Cifar10 { path, .. } | Self::Cifar100 { path, .. } => {
                 *path = to(path)
             }
-            Self::ImageFolder { path, labels, .. } => {
+            Self::ImageFolder { path, classes, labels, .. } => {
                 *path = to(path);
                 labels.iter_mut().for_each(|labels| *labels = to(labels));
+                if let Some(Classes::File(file)) = classes {
+                    *file = to(file);
+                }
+            }
+            Self::Shards { path, classes, .. } => {
+                *path = to(path);
+                if let Some(Classes::File(file)) = classes {
+                    *file = to(file);
+                }
             }
         }
         self
@@ -199,8 +257,14 @@ impl Data {
     /// however many more images could be left out.
     #[must_use]
     pub(crate) fn beside_content(mut self) -> Self {
-        if let Self::ImageFolder { classes, labels, skip_at_most, .. } = &mut self {
-            (*classes, *labels, *skip_at_most) = (None, None, 0);
+        match &mut self {
+            Self::ImageFolder { classes, labels, skip_at_most, .. } => {
+                (*classes, *labels, *skip_at_most) = (None, None, 0);
+            }
+            Self::Shards { train, val, test, classes, skip_at_most, .. } => {
+                (*train, *val, *test, *classes, *skip_at_most) = (None, None, None, None, 0);
+            }
+            _ => {}
         }
         self.map_path(|_| PathBuf::new())
     }
@@ -212,7 +276,8 @@ impl Data {
             Self::Idx { path, .. }
             | Self::Cifar10 { path, .. }
             | Self::Cifar100 { path, .. }
-            | Self::ImageFolder { path, .. } => Some(path),
+            | Self::ImageFolder { path, .. }
+            | Self::Shards { path, .. } => Some(path),
         }
     }
 }

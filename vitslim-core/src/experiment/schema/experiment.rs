@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::budget::{AtLeast, Budget, RoundTo};
 use super::data::Data;
+use super::keyed::Keyed;
 use super::model::{Model, Raw};
 use super::number::Count;
-use super::search::{Budget, CutRule, Search};
+use super::search::{CutRule, Search};
 use super::teacher::Teacher;
 use super::training::Training;
 use crate::nn::Precision;
+use crate::slim::RankingRule;
 
 /// An experiment: pretraining, a search, and sub-networks that are cut out of it and retrained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +34,7 @@ pub struct Experiment {
     #[serde(default, skip_serializing)]
     pub devices: Option<Vec<String>>,
     /// Which checkpoints of a stage stay once it is complete.
-    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = "Last"))]
     pub keep: Keep,
     /// Precision of matrix products, in training and everywhere else.
@@ -51,11 +54,25 @@ pub struct Experiment {
     /// What becomes of the trained values of the masks that are kept.
     #[serde(default)]
     pub cut: CutRule,
+    /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = "Isomorphic"))]
+    pub ranking: RankingRule,
+    /// Units that every sub-network keeps of what a key names: `{ "hidden": Layer(64), "head_dim": Group(8) }`.
+    #[serde(default, skip_serializing_if = "Keyed::is_empty")]
+    #[schemars(extend("default" = {}))]
+    pub keep_at_least: Keyed<AtLeast>,
+    /// Parts of the network that no budget cuts, as paths or globs: `["blocks.0", "blocks.*.attn"]`. Their masks are trained and ranked all
+    /// the same, and kept first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
+    pub protect: Vec<String>,
     /// Rounds what is left of each head, and of each layer's hidden units or width, to the nearest multiple of this, after the
-    /// ranking; 8 suits a processor's vectors. Tokens are not rounded. Left out, budgets are kept exactly.
+    /// ranking; 8 suits a processor's vectors. A number is for all, `{ "hidden": 32 }` for what a key names. Tokens are not rounded.
+    /// Left out, shares are kept exactly.
     #[serde(default)]
     #[schemars(extend("unit" = "units"))]
-    pub round_to: Option<Count>,
+    pub round_to: Option<RoundTo>,
     /// Training of each sub-network. Left out, they stay as they were cut.
     #[serde(default)]
     pub retrain: Option<Training>,
@@ -72,10 +89,8 @@ pub enum Keep {
     All,
 }
 
-impl Keep {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const fn log_every() -> Count {

@@ -13,6 +13,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keyed<T>(Vec<(String, T)>);
 
+impl<T> Default for Keyed<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<T> Keyed<T> {
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&T> {

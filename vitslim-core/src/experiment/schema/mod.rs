@@ -1,5 +1,6 @@
 //! The typed experiment: what may be written in a file, with units, ranges and defaults.
 
+mod budget;
 mod data;
 mod experiment;
 mod keyed;
@@ -9,6 +10,7 @@ mod search;
 mod teacher;
 mod training;
 
+pub use self::budget::{Amount, AtLeast, Budget, RoundTo};
 pub use self::data::{Data, Normalise};
 pub use self::experiment::{Experiment, Keep, RunName};
 pub use self::keyed::Keyed;
@@ -16,7 +18,7 @@ pub use self::model::{Model, Raw};
 pub use self::number::{
     Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, ProperFraction, Rate,
 };
-pub use self::search::{Budget, CutRule, Freeze, Masks, Search, SearchedDimension};
+pub use self::search::{CutRule, Freeze, Masks, Search, SearchedDimension};
 pub use self::teacher::{Distillation, Teacher};
-pub(super) use self::training::default_batch;
 pub use self::training::{Loss, Optimizer, Schedule, Training};
+pub(super) use self::training::{default_batch, scaled};

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::keyed::Keyed;
-use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Portion, Positive, Rate};
+use super::number::{Count, Finite, Fraction, LayerDecay, NonNegative, Positive, Rate};
 use super::training::{Loss, Optimizer, Schedule, Training, stage};
+use crate::data::Augment;
 use crate::slim::{Activation, Granularity};
 
 stage! {
@@ -30,7 +31,9 @@ impl Search {
             epochs: self.epochs,
             batch: self.batch,
             accumulate: self.accumulate,
+            augment: self.augment,
             optimizer: self.optimizer.clone(),
+            lr_of_batch: self.lr_of_batch,
             schedule: self.schedule.clone(),
             layer_decay: self.layer_decay,
             clip: self.clip,
@@ -55,10 +58,10 @@ pub enum Freeze {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Masks {
-    /// Learning rate of the masks. Left out, that of the optimizer.
+    /// Highest learning rate of the masks, on the schedule of the stage. Left out, that of the optimizer.
     #[serde(default)]
     pub lr: Option<Rate>,
-    /// Weight decay of the masks, times their learning rate at each step.
+    /// Weight decay of the masks, as the optimizer applies it.
     #[serde(default = "none")]
     pub weight_decay: NonNegative,
 }
@@ -92,22 +95,6 @@ const fn none() -> NonNegative {
 
 const fn one() -> Finite {
     Finite::known(1.0)
-}
-
-/// What a sub-network keeps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub enum Budget {
-    /// The share of its units that each key keeps, greater than 0 and at most 1. Keys are as under `dimensions`; what no key names is
-    /// kept.
-    Share(Keyed<Portion>),
-}
-
-impl Budget {
-    /// Whether `other` asks for the same, in whatever order it is written.
-    pub fn is_same(&self, other: &Budget) -> bool {
-        let (Self::Share(ours), Self::Share(theirs)) = (self, other);
-        ours.len() == theirs.len() && ours.iter().all(|(key, part)| theirs.get(key) == Some(part))
-    }
 }
 
 /// What becomes of the trained value of a mask that is kept.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::number::{Count, Fraction, LayerDecay, NonNegative, Positive, Rate};
+use crate::data::Augment;
 
 /// The settings of a stage: those that every stage has, and its own. Serde cannot deny unknown fields of a flattened struct, so the
 /// macro writes the common fields into each.
@@ -25,8 +26,16 @@ macro_rules! stage {
             #[serde(default = "super::training::one_part")]
             #[schemars(extend("unit" = "parts"))]
             pub accumulate: Count,
-            /// What updates the weights, with its learning rate.
+            /// Augmentation of this stage's training images, in place of all that `data` says. Left out, that of `data`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub augment: Option<Augment>,
+            /// What updates the weights, with its learning rate. Masks are updated in the same way.
             pub optimizer: Optimizer,
+            /// Images of a step that `lr` is written for, that of the optimizer and that of the masks: the stage trains at `lr * batch /
+            /// lr_of_batch`. Other rates of the schedule stay as they are written. DeiT's is 512. Left out, `lr` is for this `batch`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[schemars(extend("unit" = "images"))]
+            pub lr_of_batch: Option<Count>,
             /// The learning rate over the epochs.
             #[serde(default)]
             pub schedule: Schedule,
@@ -34,7 +43,8 @@ macro_rules! stage {
             /// the patch embedding at the lowest. Left out, all layers train at the same rate.
             #[serde(default)]
             pub layer_decay: Option<LayerDecay>,
-            /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, they are not clipped.
+            /// Largest norm of all gradients together; larger ones are scaled down to it. Left out, `Lamb` clips to 1, and the others
+            /// not at all.
             #[serde(default)]
             pub clip: Option<Positive>,
             /// What is minimised.
@@ -67,6 +77,35 @@ stage! {
     pub struct Training {}
 }
 
+impl Training {
+    /// The highest learning rate of the weights.
+    pub fn lr(&self) -> f64 {
+        self.scaled(self.optimizer.lr())
+    }
+
+    /// The learning rate that `lr` stands for at this batch: linear scaling (Goyal et al. 2017), as DeiT's `main.py` does it.
+    pub fn scaled(&self, lr: Rate) -> f64 {
+        scaled(lr, self.batch, self.lr_of_batch)
+    }
+
+    /// Largest norm of all gradients together; `None` if they are not clipped.
+    pub fn largest_norm(&self) -> Option<f64> {
+        match (self.clip, &self.optimizer) {
+            (Some(clip), _) => Some(clip.get()),
+            (None, Optimizer::Lamb { .. }) => Some(LAMB_CLIP),
+            (None, _) => None,
+        }
+    }
+}
+
+/// `lr`, which is written for steps of `lr_of_batch` images, for steps of `batch` images.
+pub(in crate::experiment) fn scaled(lr: Rate, batch: Count, lr_of_batch: Option<Count>) -> f64 {
+    lr_of_batch.map_or(lr.get(), |written| lr.get() * batch.get() as f64 / written.get() as f64)
+}
+
+/// The `max_grad_norm` of timm's `Lamb` and of NVIDIA's `FusedLAMB`.
+const LAMB_CLIP: f64 = 1.0;
+
 /// How the weights are updated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,13 +127,54 @@ pub enum Optimizer {
         #[serde(default = "epsilon")]
         epsilon: Positive,
     },
+    /// Stochastic gradient descent with momentum, as PyTorch's `SGD`.
+    Sgd {
+        /// Highest learning rate of the schedule.
+        lr: Rate,
+        /// Decay of the running sum of the gradients.
+        #[serde(default = "momentum")]
+        momentum: Fraction,
+        /// Whether a step looks ahead by the momentum, as timm's `sgd` does.
+        #[serde(default = "yes")]
+        nesterov: bool,
+        /// Times the weights, is added to their gradients; the default is that of timm's `train.py`.
+        #[serde(default = "weight_decay_of_sgd")]
+        weight_decay: NonNegative,
+    },
+    /// Adam whose step of each parameter that decays has the norm of the parameter, times the learning rate (You et al. 2020), as timm's
+    /// `lamb`. DeiT III trains with it.
+    Lamb {
+        /// Highest learning rate of the schedule.
+        lr: Rate,
+        /// Times the weights, is added to their step, before that gets its norm; the default is DeiT III's.
+        #[serde(default = "weight_decay")]
+        weight_decay: NonNegative,
+        /// Decay of the running mean of the gradients.
+        #[serde(default = "beta1")]
+        beta1: Fraction,
+        /// Decay of the running mean of their squares.
+        #[serde(default = "beta2")]
+        beta2: Fraction,
+        /// Added to the divisor, which may be 0.
+        #[serde(default = "epsilon_of_lamb")]
+        epsilon: Positive,
+    },
 }
 
 impl Optimizer {
-    /// The highest learning rate of the schedule.
+    /// The highest learning rate of the schedule, as it is written.
     pub fn lr(&self) -> Rate {
         match self {
-            Self::AdamW { lr, .. } => *lr,
+            Self::AdamW { lr, .. } | Self::Sgd { lr, .. } | Self::Lamb { lr, .. } => *lr,
+        }
+    }
+
+    /// The weight decay of what decays.
+    pub fn weight_decay(&self) -> NonNegative {
+        match self {
+            Self::AdamW { weight_decay, .. }
+            | Self::Sgd { weight_decay, .. }
+            | Self::Lamb { weight_decay, .. } => *weight_decay,
         }
     }
 }
@@ -114,6 +194,10 @@ pub enum Schedule {
         #[serde(default)]
         #[schemars(extend("unit" = "steps"))]
         warmup_steps: Option<u32>,
+        /// Learning rate of the first step of the rise, at most that of the optimizer; DeiT's is 1e-6. Left out, the first step has its
+        /// part of the rise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warmup_lr: Option<Positive>,
         /// Learning rate at the end, at most that of the optimizer.
         #[serde(default = "no_rate")]
         final_lr: NonNegative,
@@ -129,6 +213,10 @@ pub enum Schedule {
         #[serde(default)]
         #[schemars(extend("unit" = "steps"))]
         warmup_steps: Option<u32>,
+        /// Learning rate of the first step of the rise, at most that of the optimizer; DeiT's is 1e-6. Left out, the first step has its
+        /// part of the rise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warmup_lr: Option<Positive>,
     },
 }
 
@@ -139,7 +227,7 @@ impl Schedule {
     /// Steps in which the learning rate rises, of a stage of `epochs` epochs of `steps` steps.
     pub fn warmup(&self, epochs: usize, steps: usize) -> usize {
         let (Self::Cosine { warmup_epochs, warmup_steps, .. }
-        | Self::Constant { warmup_epochs, warmup_steps }) = self;
+        | Self::Constant { warmup_epochs, warmup_steps, .. }) = self;
         match (warmup_epochs, warmup_steps, self) {
             (_, Some(written), _) => *written as usize,
             (Some(written), ..) => (written.get() * steps as f64).round() as usize,
@@ -147,11 +235,17 @@ impl Schedule {
             (.., Self::Constant { .. }) => 0,
         }
     }
+
+    /// Learning rate of the first step of the rise, if it is written.
+    pub fn warmup_lr(&self) -> Option<f64> {
+        let (Self::Cosine { warmup_lr, .. } | Self::Constant { warmup_lr, .. }) = self;
+        warmup_lr.map(Positive::get)
+    }
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self::Cosine { warmup_epochs: None, warmup_steps: None, final_lr: no_rate() }
+        Self::Cosine { warmup_epochs: None, warmup_steps: None, warmup_lr: None, final_lr: no_rate() }
     }
 }
 
@@ -204,6 +298,22 @@ const fn beta2() -> Fraction {
 
 const fn epsilon() -> Positive {
     Positive::known(1e-8)
+}
+
+const fn epsilon_of_lamb() -> Positive {
+    Positive::known(1e-6)
+}
+
+const fn momentum() -> Fraction {
+    Fraction::known(0.9)
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn weight_decay_of_sgd() -> NonNegative {
+    NonNegative::known(2e-5)
 }
 
 const fn no_rate() -> NonNegative {

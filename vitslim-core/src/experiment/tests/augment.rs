@@ -26,6 +26,7 @@ fn a_recipe_is_written_by_its_name_and_what_differs_from_it() {
         ("Augment(fill: Mean)", Augment { fill: Fill::Mean, ..Augment::NONE }),
         ("DeiT", Augment::DEIT),
         ("DeiT3()", Augment::DEIT3),
+        ("DeiT(repeats: 1)", Augment { repeats: 1, ..Augment::DEIT }),
         ("DeiT(erasing: 0, crop: None)", Augment { erasing: 0.0, crop: None, ..Augment::DEIT }),
         ("DeiT(crop: Resized(scale: (0.5, 1.0)))", Augment { crop, ..Augment::DEIT }),
         (
@@ -74,6 +75,19 @@ fn a_recipe_can_be_set_and_changed_by_set_and_by_a_file_that_starts_from_it() {
     }
 }
 
+#[test]
+fn a_stage_writes_its_augmentation_as_the_data_do() {
+    let quickstart = QUICKSTART.replace("data: Digits", "data: Cifar10(path: \"x\", augment: DeiT)");
+    let search = |sets: &[&str]| experiment(&quickstart, sets).unwrap().search.augment;
+    assert_eq!(search(&[]), None);
+    assert_eq!(search(&["search.augment=()"]), Some(Augment::NONE));
+    assert_eq!(search(&["search.augment=None"]), None);
+    // A record without a name starts from nothing, and not from what the data say.
+    assert_eq!(search(&["search.augment=(flip: true)"]), Some(Augment { flip: true, ..Augment::NONE }));
+    let recipe = Some(Augment { mixup: 0.0, ..Augment::DEIT3 });
+    assert_eq!(search(&["search.augment=DeiT3", "search.augment.mixup=0"]), recipe);
+}
+
 /// Runs of earlier versions keep their names.
 #[test]
 fn settings_of_earlier_versions_are_written_as_ever() {
@@ -81,7 +95,9 @@ fn settings_of_earlier_versions_are_written_as_ever() {
     let data = ron::to_string(&read.data).unwrap();
     assert!(data.ends_with("augment:(crop_padding:4,fill:Black,flip:true))"), "{data}");
     let pretrain = ron::to_string(&read.pretrain).unwrap();
-    assert!(!pretrain.contains("loss"), "{pretrain}");
+    for later in ["loss", "augment", "lr_of_batch", "warmup_lr"] {
+        assert!(!pretrain.contains(later), "{later} is in {pretrain}");
+    }
     let binary = experiment(QUICKSTART, &["retrain.loss=BinaryCrossEntropy(threshold: 0)"]).unwrap();
     let retrain = ron::to_string(&binary.retrain).unwrap();
     assert!(retrain.contains("loss:BinaryCrossEntropy(threshold:Some(0.0))"), "{retrain}");

@@ -188,7 +188,11 @@ fn wrong_overrides_are_told_in_the_argument() {
             "--set:1:14: `it's` is not a value",
             "write `--set 'model.preset=\"it'\\''s\"'`",
         ),
-        ("budgets=[Macs(0.5)]", "--set:1:10: unknown variant `Macs` of `budgets`", "variants: `Share`"),
+        (
+            "budgets=[Mac(0.5)]",
+            "--set:1:10: unknown variant `Mac` of `budgets`",
+            "variants: `Share`, `Macs`, `Params` and `All`",
+        ),
         ("seed=Sweep([1,2])", "--set:1:6: this experiment has 2 trials, and one is needed here", ""),
         ("base=\"x.ron\"", "--set:1:1: `base` can only be written in a file", ""),
         ("seed=(1", "--set:1:8: expected `)`, found the end", ""),

@@ -40,6 +40,10 @@ pub(in crate::selftest) const CHECKS: &[Check] = &[
     check!("clip", Trajectories::pretrained),
     check!("layer_decay", Trajectories::pretrained),
     check!("label_smoothing", Trajectories::pretrained),
+    check!("sgd", Trajectories::pretrained),
+    check!("sgd_without_nesterov", Trajectories::pretrained),
+    check!("lamb", Trajectories::pretrained),
+    check!("warmup_lr", Trajectories::pretrained),
     check!("together", Trajectories::whole),
 ];
 
@@ -76,7 +80,7 @@ impl<'a> Trajectories<'a> {
 
         let searched = self.weights(&format!("{}.search.", self.name))?;
         let masks = self.masks(&format!("{}.search.", self.name))?;
-        let plan = self.plan(&masks)?;
+        let plan = self.plan(&searched, &masks)?;
         let base = match self.prepared.experiment.cut {
             CutRule::Fold => searched.fold(&masks),
             CutRule::Hard => searched.clone(),
@@ -112,9 +116,9 @@ impl<'a> Trajectories<'a> {
     }
 
     /// What the budget keeps by `masks`, which must be what PyTorch kept.
-    fn plan(&mut self, masks: &MaskSet) -> Result<Plan, Failure> {
+    fn plan(&mut self, model: &Vit, masks: &MaskSet) -> Result<Plan, Failure> {
         let budget = self.prepared.budgets.first().ok_or_else(|| Failure::new("there is no budget"))?;
-        let plan = self.prepared.plan(masks, budget)?;
+        let plan = self.prepared.plan(model, masks, budget)?;
         for cut in plan.cuts.iter().filter(|cut| masks.get(&cut.dimension).is_some()) {
             let expected = self.golden.values(&format!("{}.kept.{}", self.name, cut.dimension))?;
             let kept = |unit| f64::from(u8::from(cut.keep.contains(&unit)));

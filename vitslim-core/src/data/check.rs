@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::super::DataError;
-use super::super::decode::{Unreadable, read_image};
-use super::super::error::shown;
-use super::super::image_files::ImageFiles;
-use super::super::left_out::Flawed;
-use super::super::progress::Progress;
+use super::DataError;
+use super::decode::{Unreadable, read_image};
+use super::error::shown;
+use super::image_files::ImageFiles;
+use super::left_out::Flawed;
+use super::progress::Progress;
 
 /// Decodes the images of all `splits`. Answers with notes for the user, one line each.
 ///
@@ -18,29 +18,30 @@ pub(super) fn check(splits: &[&ImageFiles]) -> Result<Vec<String>, DataError> {
     let (mut by_split, mut rotated, mut transparent) = (Vec::new(), 0, 0);
     for files in splits {
         let work = format!("decoding the images of `{}`", shown(&files.root));
-        let progress = Progress::new(work, Some(files.paths.len()), files.reading.quiet);
-        let decoded: Vec<_> = files
-            .paths
-            .par_iter()
-            .map(|path| {
-                let decoded = read_image(path).map(|read| (read.is_rotated, read.is_transparent));
+        let sources = &files.sources;
+        let progress = Progress::new(work, Some(sources.len()), files.reading.quiet);
+        let decoded: Vec<_> = (0..sources.len())
+            .into_par_iter()
+            .map(|index| {
+                let decoded =
+                    read_image(sources.get(index)).map(|read| (read.is_rotated, read.is_transparent));
                 progress.add();
                 decoded
             })
             .collect();
         let mut flawed = Vec::new();
-        for (path, decoded) in files.paths.iter().zip(decoded) {
+        for (index, decoded) in decoded.into_iter().enumerate() {
             match decoded {
                 Ok((is_rotated, is_transparent)) => {
                     rotated += usize::from(is_rotated);
                     transparent += usize::from(is_transparent);
                 }
                 Err(Unreadable::Flawed(reason) | Unreadable::Refused(reason)) => {
-                    flawed.push(Flawed { path: path.clone(), reason });
+                    flawed.push(Flawed { path: sources.get(index).path().into_owned(), reason });
                 }
             }
         }
-        if flawed.len() == files.paths.len() {
+        if flawed.len() == sources.len() {
             let reason = format!("has no image that can be read: {}", files.left_out.names(&flawed));
             return Err(DataError::file(&files.root, reason));
         }

@@ -1,0 +1,295 @@
+//! Budgets resolved in a network: what they rank, what they limit, and what no budget cuts.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::keys::matched;
+use crate::experiment::{
+    Amount, AtLeast, Budget, Document, ExperimentError, Keyed, Portion, RoundTo, Trial, shortened, within,
+};
+use crate::graph::Counts;
+use crate::slim::{Dimension, Floor, Floors, MaskSpec, Ranking, RankingRule};
+
+/// Longest label in characters, since a label names a folder; file systems take 255.
+const LONGEST_LABEL: usize = 200;
+
+/// A budget, resolved.
+#[derive(Clone, Debug)]
+pub struct PreparedBudget {
+    /// Name of the sub-network, unique in the experiment: `share-0.7-0.5`.
+    pub label: String,
+    /// As written.
+    pub written: Budget,
+    /// Keys and shares as written.
+    pub shares: Vec<(String, f64)>,
+    /// One ranking per key.
+    pub rankings: Vec<Ranking>,
+    /// Limits on the network as a whole.
+    pub limits: Vec<Limit>,
+}
+
+/// A limit on a network as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Limit {
+    /// What is limited.
+    pub of: Measure,
+    /// How much it may be.
+    pub most: Amount,
+}
+
+/// What the size of a network is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Measure {
+    /// Multiply-adds for one image.
+    Macs,
+    /// Parameters.
+    Params,
+}
+
+impl Measure {
+    /// In a sentence: `MACs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Macs => "MACs",
+            Self::Params => "parameters",
+        }
+    }
+
+    /// This of `counts`.
+    pub fn of(self, counts: Counts) -> u64 {
+        match self {
+            Self::Macs => counts.macs,
+            Self::Params => counts.params,
+        }
+    }
+}
+
+/// What makes plans of masks, beside the budgets.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The paths of the searched dimensions, key by key.
+    pub keys: Vec<Vec<String>>,
+    /// How masks of different keys compare.
+    pub ranking: RankingRule,
+    /// What is never cut.
+    pub floors: Floors,
+    /// What kept counts are rounded to, by path.
+    pub multiples: HashMap<String, usize>,
+}
+
+impl Selection {
+    /// That of `trial`, which searches these `keys`. What does not fit is added to `found`.
+    pub(super) fn new(
+        trial: &Trial,
+        dimensions: &[Dimension],
+        keys: Vec<Vec<String>>,
+        found: &mut Vec<ExperimentError>,
+    ) -> Self {
+        let floors = Floors(floors(trial, dimensions, found));
+        let multiples = multiples(trial, dimensions, found);
+        Self { keys, ranking: trial.experiment.ranking, floors, multiples }
+    }
+
+    /// What the sizes of sub-networks depend on, as a text.
+    pub(crate) fn of_sizes(&self) -> String {
+        let mut floors: Vec<_> = self.floors.0.iter().collect();
+        floors.sort_by_key(|(path, _)| *path);
+        format!("{:?} {:?} {floors:?}", self.keys, self.ranking)
+    }
+}
+
+fn floors(
+    trial: &Trial,
+    dimensions: &[Dimension],
+    found: &mut Vec<ExperimentError>,
+) -> HashMap<String, Floor> {
+    let (document, experiment) = (&trial.document, &trial.experiment);
+    let mut floors = HashMap::new();
+    for (key, least, matched) in
+        matched(document, &["keep_at_least"], &experiment.keep_at_least, dimensions, found)
+    {
+        let sizes = |index: &usize| match least {
+            AtLeast::Layer(_) => vec![dimensions[*index].units()],
+            AtLeast::Group(_) => dimensions[*index].groups.clone(),
+        };
+        let largest = matched.iter().flat_map(sizes).max().unwrap_or_default();
+        let (floor, units, of) = match *least {
+            AtLeast::Layer(units) => (Floor::Layer(units.get()), units.get(), "layer"),
+            AtLeast::Group(units) => (Floor::Group(units.get()), units.get(), "group"),
+        };
+        if units > largest {
+            let message = format!("\"{key}\" cannot keep {units} units of a {of}: the largest has {largest}");
+            let help = format!("to keep all, write `protect: [\"{key}\"]`");
+            found.extend(document.error_at_key(&["keep_at_least", key], message, Some(help)));
+        }
+        floors.extend(matched.into_iter().map(|index| (dimensions[index].path.clone(), floor)));
+    }
+    let paths: Vec<String> = dimensions.iter().map(|dimension| dimension.path.clone()).collect();
+    for (place, part) in experiment.protect.iter().enumerate() {
+        match within(part, &paths) {
+            Ok(protected) => {
+                floors.extend(protected.into_iter().map(|index| (paths[index].clone(), Floor::Whole)));
+            }
+            Err(error) => {
+                let place = ["protect", &place.to_string()];
+                found.extend(document.error(&place, error.message, Some(error.help)));
+            }
+        }
+    }
+    floors
+}
+
+fn multiples(
+    trial: &Trial,
+    dimensions: &[Dimension],
+    found: &mut Vec<ExperimentError>,
+) -> HashMap<String, usize> {
+    match &trial.experiment.round_to {
+        None => HashMap::new(),
+        Some(RoundTo::Everywhere(multiple)) => {
+            dimensions.iter().map(|dimension| (dimension.path.clone(), multiple.get())).collect()
+        }
+        Some(RoundTo::Keys(multiples)) => {
+            let matched = matched(&trial.document, &["round_to"], multiples, dimensions, found);
+            let of_key = matched.into_iter().flat_map(|(_, multiple, matched)| {
+                matched.into_iter().map(|index| (dimensions[index].path.clone(), multiple.get()))
+            });
+            of_key.collect()
+        }
+    }
+}
+
+/// The budgets of `trial`, in the order written. Keys that do not fit are added to `found`.
+pub(super) fn budgets(
+    trial: &Trial,
+    dimensions: &[Dimension],
+    searched: Option<&[(Dimension, MaskSpec)]>,
+    found: &mut Vec<ExperimentError>,
+) -> Vec<PreparedBudget> {
+    let mut budgets: Vec<PreparedBudget> = Vec::new();
+    for (index, written) in trial.experiment.budgets.iter().enumerate() {
+        let (mut shares, mut rankings, mut limits) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, limit) in written.limits() {
+            match limit {
+                Budget::Share(of_keys) => {
+                    let mut path = vec!["budgets".to_owned(), index.to_string()];
+                    path.extend(place);
+                    path.push("0".to_owned());
+                    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                    rankings.extend(self::rankings(
+                        &trial.document,
+                        &path,
+                        of_keys,
+                        dimensions,
+                        searched,
+                        found,
+                    ));
+                    shares.extend(of_keys.iter().map(|(key, share)| (key.to_owned(), share.get())));
+                }
+                Budget::Macs(most) => limits.push(Limit { of: Measure::Macs, most: most.clone() }),
+                Budget::Params(most) => limits.push(Limit { of: Measure::Params, most: most.clone() }),
+                // Refused by the rules of the language.
+                Budget::All(_) => {}
+            }
+        }
+        let label = label(written, |label| budgets.iter().any(|budget| budget.label == label));
+        budgets.push(PreparedBudget { label, written: written.clone(), shares, rankings, limits });
+    }
+    budgets
+}
+
+/// The rankings of the budget at `place`. Keys of dimensions that are not `searched`, or that differ in their masks, are added to
+/// `found`. `searched` is `None` if mistakes leave it unknown.
+fn rankings(
+    document: &Document,
+    place: &[&str],
+    shares: &Keyed<Portion>,
+    dimensions: &[Dimension],
+    searched: Option<&[(Dimension, MaskSpec)]>,
+    found: &mut Vec<ExperimentError>,
+) -> Vec<Ranking> {
+    let mut rankings = Vec::new();
+    let mut tokens_ranked = false;
+    for (key, share, matched) in matched(document, place, shares, dimensions, found) {
+        let wrong = searched.and_then(|searched| unlike(key, &matched, dimensions, searched));
+        let of_tokens = matched.iter().any(|index| dimensions[*index].is_tokens());
+        let again = of_tokens && std::mem::replace(&mut tokens_ranked, true);
+        let again = again.then(|| {
+            let help = "write one key: tokens are ranked over all blocks together, since a cut token is gone from there on";
+            (format!("\"{key}\" is a second key for tokens in this budget"), help.to_owned())
+        });
+        if let Some((message, help)) = wrong.or(again) {
+            found.extend(document.error_at_key(&[place, &[key]].concat(), message, Some(help)));
+        }
+        let dimensions = matched.into_iter().map(|index| dimensions[index].path.clone()).collect();
+        rankings.push(Ranking { dimensions, share: share.get() });
+    }
+    rankings
+}
+
+/// Why the dimensions that `key` has `matched` cannot be ranked together, and what to do.
+fn unlike(
+    key: &str,
+    matched: &[usize],
+    dimensions: &[Dimension],
+    searched: &[(Dimension, MaskSpec)],
+) -> Option<(String, String)> {
+    let mut specs = Vec::new();
+    for index in matched {
+        let path = &dimensions[*index].path;
+        let Some((_, spec)) = searched.iter().find(|(dimension, _)| dimension.path == *path) else {
+            let message = format!("`{path}` is not searched, so it cannot be cut to a share");
+            let help = format!("add \"{key}\" under `search.dimensions`, or leave it out here");
+            return Some((message, help));
+        };
+        specs.push((spec.granularity, spec.activation));
+    }
+    let alike = specs.windows(2).all(|pair| pair[0] == pair[1]);
+    (!alike).then(|| {
+        let message = format!("\"{key}\" ranks masks of different granularity or activation together");
+        let help = "write one key for each kind of mask, as under `search.dimensions`";
+        (message, help.to_owned())
+    })
+}
+
+/// The label of the sub-network of `budget`, with a number appended if another one has taken it.
+pub(super) fn label(budget: &Budget, taken: impl Fn(&str) -> bool) -> String {
+    let label = shortened(budget.label(), LONGEST_LABEL);
+    if !taken(&label) {
+        return label;
+    }
+    (2..).map(|number| format!("{label}-{number}")).find(|label| !taken(label)).unwrap_or(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Document;
+
+    fn budget(written: &str) -> Budget {
+        let text = format!(
+            "Experiment(name: \"a\", model: (architecture: \"vit\"), data: Digits, budgets: [{written}], search: (epochs: 1, \
+             optimizer: AdamW(lr: 1e-3), dimensions: {{ \"hidden\": (weight: 0) }}))"
+        );
+        Document::parse("a.ron", &text, &[]).unwrap().experiment().unwrap().budgets[0].clone()
+    }
+
+    #[test]
+    fn labels_have_the_limits_in_them_and_are_no_longer_than_a_folder_can_be_called() {
+        let none = |_: &str| false;
+        assert_eq!(label(&budget("Share({ \"a\": 0.5, \"b\": 0.7 })"), none), "share-0.5-0.7");
+        assert_eq!(label(&budget("Share({ \"a\": 0.5 })"), |taken| !taken.ends_with("-3")), "share-0.5-3");
+        assert_eq!(label(&budget("Macs(0.5)"), none), "macs-0.5");
+        assert_eq!(label(&budget("Params(\"2.8 M\")"), none), "params-2.8M");
+        let all = "All([Share({ \"a\": 0.5 }), Macs(\"1 G\"), Params(1)])";
+        assert_eq!(label(&budget(all), none), "share-0.5-macs-1G-params-1");
+        let thirds = |last: f64| {
+            let shares = (0..30).map(|key| format!("\"{key}\": {}", 1.0 / 3.0));
+            let written = format!("Share({{ {}, \"z\": {last} }})", shares.collect::<Vec<_>>().join(", "));
+            label(&budget(&written), none)
+        };
+        assert!(thirds(0.5).len() <= LONGEST_LABEL && thirds(0.5).starts_with("share-0.3333"));
+        assert_ne!(thirds(0.5), thirds(0.25));
+    }
+}

@@ -1,0 +1,256 @@
+//! From trained masks and a limit on the network to the largest plan that keeps it: one threshold over all searched dimensions.
+
+use std::collections::{HashMap, HashSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::mask::MaskSet;
+use super::order::{Floors, MaskAt, Ranked, Scores};
+use super::plan::Plan;
+use super::rank::RankError;
+use super::{Dimension, Ranking, rank_sparing};
+
+/// How masks of different dimensions compare, where one threshold is for all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum RankingRule {
+    /// Each key of the search keeps the same share of its masks: like structures compete among themselves only, as in Isomorphic
+    /// Pruning (Fang et al. 2024).
+    #[default]
+    Isomorphic,
+    /// By their activated values, as they are.
+    Value,
+    /// By their activated values over the mean of their key.
+    Normalised,
+    /// By their activated values over what they cost: the part of the limit that goes with the mask, counted in the sub-network itself.
+    PerCost,
+}
+
+/// Rankings of costs that are tried until what is kept and what it costs agree.
+const MOST_COUNTS: usize = 4;
+
+/// The least cost that a mask counts with, as a part of the limit: tokens have no parameters.
+const LEAST_COST: f64 = 1e-12;
+
+/// How much of what is allowed a network takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usage {
+    /// Whether it keeps all limits.
+    pub fits: bool,
+    /// Sum of its parts of the limits.
+    pub cost: f64,
+}
+
+/// What is fitted: the masks, how they compare, and what stays whatever they are.
+#[derive(Clone, Copy)]
+pub struct Fitting<'a> {
+    /// All dimensions of the network.
+    pub dimensions: &'a [Dimension],
+    /// The masks of those that are searched.
+    pub masks: &'a MaskSet,
+    /// The paths of the searched dimensions, key by key.
+    pub keys: &'a [Vec<String>],
+    /// How masks of different keys compare.
+    pub rule: RankingRule,
+    /// Shares that some dimensions keep at most.
+    pub shares: &'a [Ranking],
+    /// What is never cut.
+    pub floors: &'a Floors,
+}
+
+impl Fitting<'_> {
+    /// The plan that keeps the masks in front of one threshold, and after it, in order, each further mask that still fits: no limit
+    /// is exceeded, and no single mask more would fit. `finished` is applied to each plan before it is judged by `usage`. `None` if
+    /// not even what must stay fits.
+    ///
+    /// # Errors
+    ///
+    /// When a mask cannot be read or is NaN, or those of `finished` and `usage`.
+    pub fn fit<E: From<RankError>>(
+        self,
+        finished: impl Fn(Plan) -> Result<Plan, E>,
+        mut usage: impl FnMut(&Plan) -> Result<Usage, E>,
+    ) -> Result<Option<Plan>, E> {
+        let is_searched = |path: &str| self.keys.iter().flatten().any(|key| key == path);
+        let ranked = Ranked::new(self.dimensions, self.masks, is_searched)?;
+        let values = ranked.values()?;
+        let finished = |kept: &[MaskAt]| finished(ranked.plan(kept.iter().copied()));
+        if self.rule != RankingRule::PerCost {
+            let scores = self.scores(&ranked, values);
+            return Filling { ranked: &ranked, order: self.order(&ranked, scores)? }
+                .fill(&finished, &mut usage);
+        }
+        let mut found: Option<Plan> = None;
+        let (mut kept, spared) = ranked.spare(ranked.in_order(values.clone()), self.floors);
+        let spared: HashSet<MaskAt> = kept[..spared].iter().copied().collect();
+        for _ in 0..MOST_COUNTS {
+            let costs = costs(&ranked, &kept, &spared, &mut usage)?;
+            let scores = values.iter().zip(costs).map(|(values, costs)| {
+                values.iter().zip(costs).map(|(value, cost)| value / cost.max(LEAST_COST)).collect()
+            });
+            let order = self.order(&ranked, scores.collect())?;
+            let Some(plan) = Filling { ranked: &ranked, order }.fill(&finished, &mut usage)? else {
+                return Ok(None);
+            };
+            let is_settled = found.as_ref() == Some(&plan);
+            kept = ranked.kept(&plan);
+            found = Some(plan);
+            if is_settled {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The plan that cuts all that may be cut.
+    ///
+    /// # Errors
+    ///
+    /// When a mask cannot be read or is NaN.
+    pub fn smallest(self) -> Result<Plan, RankError> {
+        let is_searched = |path: &str| self.keys.iter().flatten().any(|key| key == path);
+        let ranked = Ranked::new(self.dimensions, self.masks, is_searched)?;
+        let (order, spared) = ranked.spare(ranked.in_order(ranked.values()?), self.floors);
+        Ok(ranked.plan(order.into_iter().take(spared)))
+    }
+
+    /// What masks are compared by, of their `values`.
+    fn scores(self, ranked: &Ranked, mut values: Scores) -> Scores {
+        for key in self.keys {
+            let of_key: Vec<bool> =
+                ranked.ranked.iter().map(|(dimension, _)| key.contains(&dimension.path)).collect();
+            let is_of_key = |layer: usize| of_key[layer];
+            match self.rule {
+                RankingRule::Value | RankingRule::PerCost => {}
+                RankingRule::Normalised => {
+                    let all = values.iter().enumerate().filter(|(layer, _)| is_of_key(*layer));
+                    let all: Vec<f64> = all.flat_map(|(_, values)| values).copied().collect();
+                    let mean = all.iter().map(|value| value.abs()).sum::<f64>() / all.len() as f64;
+                    let scaled = values.iter_mut().enumerate().filter(|(layer, _)| is_of_key(*layer));
+                    // Where all are 0 there is nothing to scale.
+                    scaled
+                        .filter(|_| mean > 0.0)
+                        .flat_map(|(_, values)| values)
+                        .for_each(|value| *value /= mean);
+                }
+                RankingRule::Isomorphic => {
+                    let order = ranked.in_order(values.clone());
+                    let of_key: Vec<MaskAt> =
+                        order.into_iter().filter(|(layer, _)| is_of_key(*layer)).collect();
+                    for (place, &(layer, index)) in of_key.iter().enumerate() {
+                        values[layer][index] = 1.0 - place as f64 / of_key.len() as f64;
+                    }
+                }
+            }
+        }
+        values
+    }
+
+    /// The masks that the shares allow, those with the higher score first but for what must stay, and how much that is.
+    fn order(self, ranked: &Ranked, scores: Scores) -> Result<(Vec<MaskAt>, usize), RankError> {
+        let (order, spared) = ranked.spare(ranked.in_order(scores), self.floors);
+        let allowed = rank_sparing(self.dimensions, self.masks, self.shares, self.floors)?;
+        let allowed: HashSet<MaskAt> = ranked.kept(&allowed).into_iter().collect();
+        Ok((order.into_iter().filter(|mask| allowed.contains(mask)).collect(), spared))
+    }
+}
+
+/// An order of masks, in which the first ones must stay.
+struct Filling<'a> {
+    ranked: &'a Ranked<'a>,
+    order: (Vec<MaskAt>, usize),
+}
+
+impl Filling<'_> {
+    fn fill<E>(
+        self,
+        finished: &impl Fn(&[MaskAt]) -> Result<Plan, E>,
+        usage: &mut impl FnMut(&Plan) -> Result<Usage, E>,
+    ) -> Result<Option<Plan>, E> {
+        let (order, spared) = self.order;
+        let mut fitting = |kept: &[MaskAt]| -> Result<Option<Plan>, E> {
+            let plan = finished(kept)?;
+            Ok(usage(&plan)?.fits.then_some(plan))
+        };
+        let Some(mut plan) = fitting(&order[..spared])? else { return Ok(None) };
+        let (mut below, mut above) = (spared, order.len() + 1);
+        // Most often nothing but the first try is whole.
+        let mut middle = order.len();
+        while above - below > 1 {
+            match fitting(&order[..middle])? {
+                Some(found) => (plan, below) = (found, middle),
+                None => above = middle,
+            }
+            middle = (below + above) / 2;
+        }
+        let mut kept = order[..below].to_vec();
+        let mut left = order[below..].to_vec();
+        // One mask after the other is many networks to count: as long as they fit, twice as many are tried.
+        let mut together = 1;
+        while !left.is_empty() {
+            let tried = together.min(left.len());
+            let more: Vec<MaskAt> = kept.iter().chain(&left[..tried]).copied().collect();
+            match fitting(&more)? {
+                Some(found) => {
+                    (plan, kept) = (found, more);
+                    left.drain(..tried);
+                    together *= 2;
+                }
+                None if tried > 1 => together = 1,
+                // Nor would another one that costs the same.
+                None => {
+                    let class = |&(layer, index): &MaskAt| self.ranked.classes[layer][index];
+                    let too_much = class(&left[0]);
+                    left.retain(|mask| class(mask) != too_much);
+                }
+            }
+        }
+        Ok(Some(plan))
+    }
+}
+
+/// What each mask costs in the network that keeps `kept`: what goes with it if it is there, what comes with it if it is not. One that is
+/// `spared` is never cut, and its cost does not matter.
+fn costs<E>(
+    ranked: &Ranked,
+    kept: &[MaskAt],
+    spared: &HashSet<MaskAt>,
+    usage: &mut impl FnMut(&Plan) -> Result<Usage, E>,
+) -> Result<Scores, E> {
+    let mut of_class: HashMap<usize, f64> = HashMap::new();
+    let mut costs = Vec::with_capacity(ranked.classes.len());
+    for (layer, classes) in ranked.classes.iter().enumerate() {
+        let mut of_layer = Vec::with_capacity(classes.len());
+        for (index, class) in classes.iter().enumerate() {
+            if !of_class.contains_key(class) {
+                let alike = |at: &MaskAt| ranked.classes[at.0][at.1] == *class && !spared.contains(at);
+                let others = (index..classes.len()).map(|index| (layer, index));
+                let cost = match kept.iter().copied().chain(others).find(alike) {
+                    None => LEAST_COST,
+                    Some(mask) => {
+                        let without = without(ranked, kept, mask);
+                        let with = ranked.plan(without.iter().copied().chain([mask]));
+                        usage(&with)?.cost - usage(&ranked.plan(without))?.cost
+                    }
+                };
+                of_class.insert(*class, cost);
+            }
+            of_layer.push(of_class[class]);
+        }
+        costs.push(of_layer);
+    }
+    Ok(costs)
+}
+
+/// `kept` without `mask`. A token still arrives at the gate of `mask`, and goes no further.
+fn without(ranked: &Ranked, kept: &[MaskAt], mask: MaskAt) -> Vec<MaskAt> {
+    let gates: HashMap<usize, &[usize]> = ranked.gates().into_iter().collect();
+    let token = |(gate, index): MaskAt| Some(gates.get(&gate)?[index]);
+    let Some(number) = token(mask) else {
+        return kept.iter().copied().filter(|other| *other != mask).collect();
+    };
+    let others = kept.iter().copied().filter(|other| token(*other) != Some(number));
+    let before = gates.iter().filter(|(gate, _)| **gate < mask.0);
+    let arrives = before.filter_map(|(gate, tokens)| Some((*gate, tokens.binary_search(&number).ok()?)));
+    others.chain(arrives).collect()
+}
