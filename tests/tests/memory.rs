@@ -1,4 +1,5 @@
-//! What a search step needs of memory, next to a training step: counted by an allocator, so this is a test binary of its own.
+//! What a search step needs of memory, next to a training step, and either with activation checkpointing: counted by an allocator, so
+//! this is a test binary of its own.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,9 +59,10 @@ const EXPERIMENT: &str = r#"Experiment(
     budgets: [Share({ "hidden": 0.5 })],
 )"#;
 
-#[test]
-fn a_search_step_needs_a_tenth_more_memory_at_most() {
-    let document = Document::parse("memory.ron", EXPERIMENT, &[]).unwrap();
+/// The bytes that a training step and a search step need, with `sets` on the command line.
+fn steps(sets: &[&str]) -> [usize; 2] {
+    let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let document = Document::parse("memory.ron", EXPERIMENT, &sets).unwrap();
     let device = Device::flex();
     let setting = BenchSetting { batch: 16, device: &device, precision_name: "f32" };
     let trial = document.trials().unwrap().get(0);
@@ -76,9 +78,25 @@ fn a_search_step_needs_a_tenth_more_memory_at_most() {
         (work.once)().unwrap();
         *peak = MEMORY.peak_of(|| (work.once)().unwrap());
     }
+    [training, search]
+}
+
+// One after the other, since all count in the same place.
+#[test]
+fn steps_need_as_little_memory_as_they_can() {
+    let [training, search] = steps(&[]);
     let ratio = search as f64 / training as f64;
     println!("a training step needs {training} bytes, a search step {ratio:.3} of it");
     assert!(training > 30_000_000, "{training}");
     assert!(search > training, "a search step has gated weights beside the others: {ratio:.3}");
     assert!(ratio <= 1.1, "a search step needs {ratio:.3} of the memory of a training step");
+
+    let deep = "model.config.depth=12";
+    let kept = steps(&[deep]);
+    let again = steps(&[deep, "search.checkpointing=true"]);
+    for (step, (kept, again)) in ["training", "search"].into_iter().zip(kept.into_iter().zip(again)) {
+        let ratio = again as f64 / kept as f64;
+        println!("a {step} step of 12 blocks needs {kept} bytes, with checkpointing {ratio:.3} of it");
+        assert!(ratio <= 0.35, "with checkpointing, a {step} step needs {ratio:.3} of the memory");
+    }
 }

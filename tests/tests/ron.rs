@@ -18,8 +18,14 @@ fn files(folder: &str) -> Vec<PathBuf> {
 
 /// The experiments that come with vitslim, and whatever else was read in fuzzing: files, and arguments behind them.
 fn texts() -> Vec<String> {
-    let folders =
-        ["../experiments", "../examples/own_architecture", "../examples/hybrid", "../examples/levit"];
+    let folders = [
+        "../experiments",
+        "../experiments/imagenet",
+        "../experiments/imagenet/transfer",
+        "../examples/own_architecture",
+        "../examples/hybrid",
+        "../examples/levit",
+    ];
     let shipped = folders.into_iter().flat_map(files);
     let shipped = shipped.filter(|path| path.extension().is_some_and(|extension| extension == "ron"));
     let texts = shipped.chain(files("fuzz/corpus/experiment")).map(|path| fs::read(path).unwrap());

@@ -43,7 +43,7 @@ impl Architecture for ParallelNet {
 
     fn forward(&self, images: Tensor<4>) -> Logits {
         let x = self.embed.forward_patches(images) + self.pos_embed.val();
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
+        let x = self.blocks.iter().fold(x, |x, block| checkpoint(block, x, ParallelBlock::forward));
         let mean = self.norm.forward(x).mean_dim(1).squeeze_dim::<2>(1);
         self.head.forward(mean).into()
     }

@@ -28,7 +28,7 @@ use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor
 use burn::tensor::{DType, Device, Tensor, activation, module};
 
 pub use adamw::AdamWStep;
-pub use vector::instructions;
+pub use vector::{instructions, vectorised};
 
 /// The operations. The functions of this module check their shapes, and panic if they do not fit, as burn's own operations do.
 #[backend_extension(Flex, Autodiff)]

@@ -21,7 +21,7 @@ pub fn instructions() -> &'static str {
 /// be inlined: mark them `#[inline(always)]`, and write loops with `for`, not `for_each`. Otherwise they are compiled for
 /// any processor, with library calls for `mul_add`.
 #[inline(always)]
-pub(super) fn vectorised<T>(compute: impl FnOnce() -> T) -> T {
+pub fn vectorised<T>(compute: impl FnOnce() -> T) -> T {
     Arch::new().dispatch(compute)
 }
 

@@ -19,7 +19,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    fn is_reached(self, rounds: usize, passed: Duration) -> bool {
+    pub(super) fn is_reached(self, rounds: usize, passed: Duration) -> bool {
         match self {
             Self::Rounds(limit) => rounds >= limit,
             Self::Seconds(limit) => rounds >= LEAST_ROUNDS && passed.as_secs_f64() >= limit,

@@ -1,11 +1,14 @@
-//! Measures of dense networks and of sub-networks: the speed of a training step, a search step and inference, and the size of each layer.
+//! Measures of dense networks and of sub-networks: the speed of a training step, a search step and inference, and the size of each layer;
+//! and the speed of loaders.
 
 mod count;
+mod loader;
 mod measure;
 mod networks;
 mod work;
 
 pub use count::count;
+pub use loader::{LoaderSetting, loaders};
 pub use measure::{Limit, benchmark};
 pub use networks::{BenchSetting, Source, networks};
 pub use work::{Benched, Network, Work, WorkKind};

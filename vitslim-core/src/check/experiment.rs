@@ -1,6 +1,6 @@
 //! An experiment, before a night is spent on it.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use miette::Diagnostic;
 
 use super::architecture::{ArchitectureCheck, check_architecture, f64_device, told};
@@ -11,6 +11,7 @@ use crate::data::{DataContent, Dataset, ImageShape};
 use crate::experiment::{ExperimentError, ExperimentErrors, Normalise, Trial};
 use crate::graph::macs;
 use crate::models::{Architecture, Parameter};
+use crate::nn::has_checkpoints;
 use crate::panics::attempt;
 use crate::report::{
     CheckedData, CheckedTeacher, CheckedTeacherNetwork, CheckedWeights, ExperimentCheck, Fingerprints, Reason,
@@ -25,6 +26,10 @@ use crate::weights::Fitted;
 /// What is told of trained weights whose experiment does not say how their images were normalised.
 const SPLIT_NORMALISES: &str = "images are normalised by mean and std of the training split, which may not be how these weights were \
      trained: `normalise` in `data` changes that, as in `normalise: ImageNet`";
+
+/// What is told of a network that ignores `checkpointing: true`.
+const NO_CHECKPOINTS: &str =
+    "`checkpointing: true` changes nothing: the forward pass hands no block to `checkpoint`";
 
 /// Checks the data of `trial`, looked at as closely as `scrutiny` says, its architecture, and whether they fit together. Nothing is
 /// trained, and nothing is written but what is kept of the images of a folder. Teachers are of one of the architectures of `teachers`.
@@ -165,6 +170,10 @@ fn check_network<A: Architecture>(
             image,
         };
         check_budgets(&model, cutting, &budgets, check);
+        let stages = [&experiment.pretrain, &experiment.retrain].into_iter().flatten();
+        if experiment.search.checkpointing || stages.into_iter().any(|stage| stage.checkpointing) {
+            check_checkpointing(&model, image, &device, check);
+        }
         check.parameters = Some(parameters(&model, image, experiment).map_err(|reason| vec![reason])?);
     }
     check.reasons.extend(wrong);
@@ -248,6 +257,24 @@ fn check_budgets<A: Architecture>(
     }
 }
 
+/// Takes a forward pass as a stage with `checkpointing: true` takes it.
+fn check_checkpointing<A: Architecture>(
+    model: &A,
+    image: ImageShape,
+    device: &Device,
+    check: &mut ExperimentCheck,
+) {
+    let images = Tensor::zeros([2, image.channels, image.size, image.size], &device.clone().autodiff());
+    match attempt(|| has_checkpoints(|| drop(model.clone().train().forward(images)))) {
+        Ok(true) => {}
+        Ok(false) => check.notes.push(NO_CHECKPOINTS.to_owned()),
+        Err(said) => {
+            let message = format!("with `checkpointing: true`, the training step fails ({said})");
+            check.reasons.push(Reason::new(message));
+        }
+    }
+}
+
 /// The images that a network is for, where its configuration has the usual fields.
 fn image(config: &impl serde::Serialize) -> Option<ImageShape> {
     let config = serde_json::to_value(config).ok()?;
@@ -265,7 +292,70 @@ fn reasons<'a>(errors: impl IntoIterator<Item = &'a ExperimentError>) -> Vec<Rea
 
 #[cfg(test)]
 mod tests {
+    use burn::module::Module;
+
     use super::*;
+    use crate::models::{Block, ConfigError, Logits, Vit, VitConfig};
+    use crate::nn::checkpoint;
+    use crate::slim::Slimmable;
+
+    /// A ViT that checkpoints no block if it has one. If it has several, they read what is trained elsewhere.
+    #[derive(Module, Debug, Slimmable)]
+    struct Other {
+        #[slim]
+        vit: Vit,
+    }
+
+    impl Architecture for Other {
+        type Config = VitConfig;
+
+        fn presets() -> Vec<(&'static str, VitConfig)> {
+            Vec::new()
+        }
+
+        fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+            Ok(Self { vit: Vit::init(config, device)? })
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            let x = self.vit.embed(images);
+            let x = match &self.vit.blocks[..] {
+                [block] => block.forward(x),
+                blocks => blocks.iter().fold(x.clone(), |y, block| {
+                    let x = x.clone();
+                    checkpoint(block, y, move |block: &Block, y| block.forward(y) + x.clone())
+                }),
+            };
+            self.vit.classify(x).into()
+        }
+    }
+
+    #[test]
+    fn what_checkpointing_does_with_a_network_is_told() {
+        fn told<A: Architecture<Config = VitConfig>>(depth: usize) -> Vec<String> {
+            let (channels, image_size) = (1, 8);
+            let config = VitConfig {
+                image_size,
+                channels,
+                depth,
+                patch_size: 4,
+                dim: 8,
+                heads: 2,
+                ..VitConfig::default()
+            };
+            let (device, mut check) = (Device::flex(), ExperimentCheck::default());
+            let model = A::init(&config, &device).unwrap();
+            check_checkpointing(&model, ImageShape { channels, size: image_size }, &device, &mut check);
+            check.notes.into_iter().chain(check.reasons.into_iter().map(|reason| reason.message)).collect()
+        }
+        assert_eq!(told::<Vit>(1), [""; 0]);
+        assert_eq!(told::<Other>(1), [NO_CHECKPOINTS]);
+        let captures = told::<Other>(2);
+        assert!(
+            captures.len() == 1 && captures[0].contains("neither its input, nor a parameter"),
+            "{captures:?}"
+        );
+    }
 
     #[test]
     fn what_is_lent_in_vain_is_told_with_what_to_write() {

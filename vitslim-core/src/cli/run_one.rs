@@ -20,7 +20,7 @@ use crate::train::Interrupter;
 const MOST_JOBS: u64 = 256;
 
 /// More threads than any machine can use.
-const MOST_LOADER_THREADS: u64 = 256;
+pub(super) const MOST_LOADER_THREADS: u64 = 256;
 
 /// Runs an experiment: pretrains, searches, then cuts, slices and retrains a sub-network for each budget. Does all that for each
 /// trial of a sweep.
@@ -63,8 +63,8 @@ pub struct RunArgs {
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub(super) sets: Vec<String>,
 
-    /// Threads that prepare training batches ahead; with 0, each batch is prepared when it is needed. The results are the same
-    /// for any number [default: 2 for a folder of images, else 0].
+    /// Threads that prepare batches ahead; with 0, each batch is prepared when it is needed. The results are the same for any
+    /// number [default: as many as compute for a folder of images, else 0].
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
     pub(super) loader_threads: Option<usize>,
 

@@ -14,13 +14,14 @@ pub(super) struct Crop {
 impl Crop {
     /// Resizes `image` by its shorter side (bicubic, with the pixels of Pillow) and puts the centre crop into `values`,
     /// `[channels, size, size]`. An image whose shorter side already has that length is not resampled.
-    pub(super) fn apply(self, image: Raster, values: &mut [u8]) {
+    pub(super) fn apply(self, image: &Raster, values: &mut [u8]) {
         let (height, width) = (image.height, image.width);
+        let whole = Rectangle::whole(height, width);
         let shorter = height.min(width);
         let [height, width] = [height, width].map(|side| side * self.resize / shorter);
         let [top, left] = [height, width].map(|side| self.before(side));
         let middle = Rectangle { top, left, height: self.size, width: self.size };
-        values.copy_from_slice(&image.resized(height, width).cropped(middle).pixels);
+        image.resized(whole, height, width, middle).copy_to(values);
     }
 
     /// Pixels of a side before the crop: half of what is over, rounded as torchvision's `CenterCrop` rounds, half to even.

@@ -77,7 +77,7 @@ fn decode(file: &mut BufReader<Take<File>>, length: u64) -> Result<Decoded, Unre
         return Err("is empty".to_owned().into());
     }
     match guess_format(start) {
-        Ok(ImageFormat::Jpeg) => decode_jpeg(file),
+        Ok(ImageFormat::Jpeg) => decode_jpeg(file, length),
         Ok(ImageFormat::WebP) if announced(start).is_none_or(|announced| announced > length) => {
             Err("is a WebP image that ends too early".to_owned().into())
         }
@@ -93,12 +93,12 @@ fn announced(start: &[u8]) -> Option<u64> {
     Some(u64::from(u32::from_le_bytes(*length)) + 8)
 }
 
-fn decode_jpeg(file: &mut BufReader<Take<File>>) -> Result<Decoded, Unreadable> {
+fn decode_jpeg(file: &mut BufReader<Take<File>>, length: u64) -> Result<Decoded, Unreadable> {
     // Where there is none, what follows says what is wrong.
     if let Some([width, height]) = frame(file).filter(|sides| !sides.contains(&0)) {
         check_jpeg_size(width.into(), height.into())?;
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(length as usize);
     file.rewind().map_err(Unreadable::refused)?;
     // Some files have more than they say.
     let length = file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(Unreadable::refused)?;

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use burn::tensor::Device;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::augment::Mixing;
 use super::batch::{Batch, Mixed, Order};
@@ -85,7 +86,7 @@ impl Epoch {
         device: Device,
     ) -> Self {
         let batches = Arc::new(Batches::new(part, batch, order, epoch));
-        let threads = Threads::start(&batches, threads.min(batches.len()));
+        let threads = Threads::start(&batches, threads);
         Self { batches, device, threads, steps_done: 0, found: false, failed: false }
     }
 
@@ -139,8 +140,11 @@ impl Iterator for Epoch {
     }
 }
 
-/// Threads that prepare batches ahead. The first of `n` prepares the steps 1, `n + 1`, `2 n + 1` and so on, the next one 2, `n + 2`,
-/// ...: whoever asks in turn gets them in order. Dropping it ends them.
+/// Batches that are prepared at once: threads that find no image left in one go on with the other.
+const AT_ONCE: usize = 2;
+
+/// Threads that prepare batches ahead. They share the images of a batch, so that no more batches are in memory the more threads there
+/// are. One queue has the steps 1, 3, 5 and so on, the other 2, 4, ...: whoever asks in turn gets them in order. Dropping it ends them.
 #[derive(Debug)]
 struct Threads {
     queues: Vec<Receiver<Prepared>>,
@@ -153,14 +157,20 @@ type Prepared = Result<Seen, DataError>;
 impl Threads {
     fn start(batches: &Arc<Batches>, threads: usize) -> Self {
         let mut started = Self { queues: Vec::new(), handles: Vec::new() };
-        for thread in 0..threads {
+        if threads == 0 {
+            return started;
+        }
+        let pool =
+            ThreadPoolBuilder::new().num_threads(threads).thread_name(|thread| format!("loader-{thread}"));
+        // Of threads that cannot be started, the queue is closed, and whoever asks prepares the batch.
+        let Ok(pool) = pool.build().map(Arc::new) else { return started };
+        for first in 1..=AT_ONCE.min(batches.len()) {
             // One batch lies ready while the next is made.
             let (sender, queue) = sync_channel(1);
             started.queues.push(queue);
-            let batches = batches.clone();
-            let work = move || prepare(&batches, (thread + 1..=batches.len()).step_by(threads), &sender);
-            // If it cannot be started, its queue is closed, and whoever asks prepares the batch.
-            started.handles.extend(Builder::new().name(format!("loader-{thread}")).spawn(work));
+            let (batches, pool) = (batches.clone(), pool.clone());
+            let work = move || prepare(&batches, &pool, (first..=batches.len()).step_by(AT_ONCE), &sender);
+            started.handles.extend(Builder::new().name(format!("loader of {first}")).spawn(work));
         }
         started
     }
@@ -172,9 +182,14 @@ impl Threads {
     }
 }
 
-fn prepare(batches: &Batches, steps: impl Iterator<Item = usize>, sender: &SyncSender<Prepared>) {
+fn prepare(
+    batches: &Batches,
+    pool: &ThreadPool,
+    steps: impl Iterator<Item = usize>,
+    sender: &SyncSender<Prepared>,
+) {
     for step in steps {
-        let values = batches.values(step);
+        let values = pool.install(|| batches.values(step));
         let failed = values.is_err();
         // It fails when nobody will ask for more.
         if sender.send(values).is_err() || failed {

@@ -43,7 +43,7 @@ impl ImageFiles {
     ///
     /// When the system does not let us read its file: another time it may, and a run would not end with the same numbers.
     pub(super) fn read(&self, index: usize, image: &mut [u8]) -> Result<Option<Flawed>, DataError> {
-        Ok(self.decoded(index)?.map(|whole| self.crop.apply(whole, image)).err())
+        Ok(self.decoded(index)?.map(|whole| self.crop.apply(&whole, image)).err())
     }
 
     /// Image `index`, whole, or what is wrong with it if it is to be left out.
@@ -56,9 +56,8 @@ impl ImageFiles {
         match read_image(source) {
             Ok(found) => {
                 let image = found.image;
-                let plane = |channel| image.as_raw().chunks_exact(3).map(move |pixel: &[u8]| pixel[channel]);
-                let pixels = (0..3).flat_map(plane).collect();
-                Ok(Ok(Raster::new(image.height() as usize, image.width() as usize, pixels)))
+                let (height, width) = (image.height() as usize, image.width() as usize);
+                Ok(Ok(Raster::of_rgb(height, width, image.as_raw())))
             }
             Err(Unreadable::Flawed(reason)) => Ok(Err(Flawed { path: source.path().into_owned(), reason })),
             Err(Unreadable::Refused(reason)) => Err(DataError::file(&source.path(), reason)),

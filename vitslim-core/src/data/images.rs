@@ -65,8 +65,8 @@ impl Images {
         match &self.pixels {
             Pixels::Memory(pixels) => {
                 let values = self.shape.values();
-                let image = pixels[index * values..(index + 1) * values].to_vec();
-                Ok(Ok(Raster::new(self.shape.size, self.shape.size, image)))
+                let image = &pixels[index * values..(index + 1) * values];
+                Ok(Ok(Raster::of_planes(self.shape.size, self.shape.size, image)))
             }
             Pixels::Files(files) => files.decoded(index),
         }

@@ -8,9 +8,6 @@ use super::Split;
 use super::batch::Order;
 use super::epoch::Epoch;
 
-/// Threads that read the images of a folder ahead, unless a loader is told otherwise.
-const FOLDER_THREADS: usize = 2;
-
 /// Batches of a part of a dataset. The last one of an epoch has what is left, but in training all are full. An image that cannot be read
 /// is missing from its batch. A batch that then has none is passed over, but in training it is an error: a training counts its steps.
 ///
@@ -27,16 +24,21 @@ pub struct Loader {
 impl Loader {
     /// Batches of at most `batch` images of `part`, at least 1, on `device`.
     ///
-    /// Images in memory are prepared when a batch is asked for, those of a folder ahead of it by two threads.
+    /// Images in memory are prepared when a batch is asked for, those of a folder ahead of it, in as many threads as compute.
     pub fn new(part: Arc<Split>, batch: usize, order: Order, device: Device) -> Self {
-        let threads = if part.reads_files() { FOLDER_THREADS } else { 0 };
+        let threads = if part.reads_files() { rayon::current_num_threads() } else { 0 };
         Self { part, batch, order, device, threads }
     }
 
-    /// Prepares batches ahead in so many threads, each up to two batches; with 0 when a batch is asked for.
+    /// Prepares batches ahead, up to four, in so many threads; with 0 when a batch is asked for.
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Threads that prepare batches ahead.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Number of batches of an epoch.

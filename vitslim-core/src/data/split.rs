@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::Rng;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 
 use super::augment::{Mixing, Raster, View};
 use super::image_files::ImageFiles;
@@ -124,50 +125,69 @@ impl Split {
     }
 
     /// The normalised values of the images `indices`, augmented as of the `moment` of a training. Indices count on for the copies of
-    /// images: that of image 3 of 10 is 13, and the next one 23. A copy is changed as another image would be.
+    /// images: that of image 3 of 10 is 13, and the next one 23. A copy is changed as another image would be. The threads of the pool
+    /// that it is called in share the images.
     ///
     /// # Errors
     ///
     /// When the system does not let us read the file of an image.
     pub(super) fn values(&self, indices: &[usize], moment: Option<Moment>) -> Result<Seen, DataError> {
-        let shape = self.shape();
+        let each = self.shape().values();
         let mut draws = moment.map(Moment::augmentation);
-        let mut image = vec![0; shape.values()];
+        // Drawn for each, so that one that cannot be read does not change what the others get.
+        let view = |_| draws.as_mut().map_or_else(View::default, |draws| self.augment.draw(draws));
+        let views: Vec<View> = indices.iter().map(view).collect();
+        let mut values = vec![0.0; indices.len() * each];
+        let images = values.par_chunks_exact_mut(each).zip(indices).zip(views);
+        let read: Vec<Result<Option<Flawed>, DataError>> =
+            images.map(|((values, &index), view)| self.image(index, view, moment, values)).collect();
         let mut seen = Seen::default();
-        seen.values.reserve_exact(indices.len() * shape.values());
-        for &index in indices {
-            let (index, copy) = (index % self.len(), index / self.len());
-            // Drawn for each, so that one that cannot be read does not change what the others get.
-            let view = draws.as_mut().map_or_else(View::default, |draws| self.augment.draw(draws));
-            let place = self.indices[index];
-            let drawn = place + copy * self.images.labels.len();
-            let flawed = match moment.filter(|_| self.augment.changes_images()) {
+        for (place, (&index, flawed)) in indices.iter().zip(read).enumerate() {
+            match flawed? {
                 None => {
-                    let flawed = self.images.read(place, &mut image)?;
-                    if flawed.is_none() {
-                        view.append(&image, shape, &self.table, &mut seen.values);
+                    let behind_the_others = seen.indices.len();
+                    if place > behind_the_others {
+                        values.copy_within(place * each..(place + 1) * each, behind_the_others * each);
                     }
-                    flawed
+                    seen.indices.push(index % self.len());
                 }
-                Some(moment) => match self.changed([place, drawn], view, moment)? {
-                    Ok(changed) => {
-                        let first = seen.values.len();
-                        View::default().append(&changed.pixels, shape, &self.table, &mut seen.values);
-                        self.augment.erase(&mut seen.values[first..], shape, moment, drawn);
-                        None
-                    }
-                    Err(flawed) => Some(flawed),
-                },
-            };
-            match flawed {
-                None => seen.indices.push(index),
                 Some(flawed) => seen.flawed.push(flawed),
             }
         }
+        values.truncate(seen.indices.len() * each);
+        seen.values = values;
         if let Some(mixing) = self.mixing(moment) {
-            mixing.apply(&mut seen.values, shape.values(), shape.size);
+            mixing.apply(&mut seen.values, each, self.shape().size);
         }
         Ok(seen)
+    }
+
+    /// Puts the normalised values of the image `index` or of a copy of it, augmented as of `moment`, into `values`. Answers with what is
+    /// wrong with it if it is to be left out.
+    fn image(
+        &self,
+        index: usize,
+        view: View,
+        moment: Option<Moment>,
+        values: &mut [f32],
+    ) -> Result<Option<Flawed>, DataError> {
+        let shape = self.shape();
+        let (index, copy) = (index % self.len(), index / self.len());
+        let place = self.indices[index];
+        let drawn = place + copy * self.images.labels.len();
+        let Some(moment) = moment.filter(|_| self.augment.changes_images()) else {
+            let mut image = vec![0; shape.values()];
+            let flawed = self.images.read(place, &mut image)?;
+            if flawed.is_none() {
+                view.normalised(&image, shape, &self.table, values);
+            }
+            return Ok(flawed);
+        };
+        let changed = self.changed([place, drawn], view, moment)?.map(|changed| {
+            changed.normalised(&self.table, values);
+            self.augment.erase(values, shape, moment, drawn);
+        });
+        Ok(changed.err())
     }
 
     /// `seen`, after what cannot be read was counted, and named on the terminal if it was not met before; and the first of what
@@ -196,7 +216,7 @@ impl Split {
             None => {
                 let mut image = vec![0; shape.values()];
                 let flawed = self.images.read(place, &mut image)?;
-                flawed.map_or_else(|| Ok(Raster::new(shape.size, shape.size, image)), Err)
+                flawed.map_or_else(|| Ok(Raster::of_planes(shape.size, shape.size, &image)), Err)
             }
         };
         Ok(source.map(|source| self.augment.changed(source, shape.size, view, &self.mean, moment, drawn)))

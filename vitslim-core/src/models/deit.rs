@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::vit::{Block, PatchEmbed, VitConfig};
 use super::{Architecture, ConfigError, Logits};
-use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, normal};
+use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
 use crate::slim::Slimmable;
 
 /// Class and distillation token come before the patches.
@@ -104,7 +104,8 @@ impl Architecture for DistilledVit {
         let class = self.cls_token.val().expand([batch, 1, dim]);
         let distillation = self.dist_token.val().expand([batch, 1, dim]);
         let x = Tensor::cat(vec![class, distillation, patches], 1) + self.pos_embed.val();
-        let x = self.blocks.iter().fold(self.pos_drop.forward(x), |x, block| block.forward(x));
+        let x = self.pos_drop.forward(x);
+        let x = self.blocks.iter().fold(x, |x, block| checkpoint(block, x, Block::forward));
         let x = self.norm.forward(x);
         let token = |index| x.clone().narrow(1, index, 1).squeeze_dim::<2>(1);
         Logits { class: self.head.forward(token(0)), distillation: Some(self.head_dist.forward(token(1))) }

@@ -18,21 +18,35 @@ thread_local! {
 /// Runs `work`, whose layers draw by `seed` on `device`. Draws that do not come from our layers are seeded only once, at its
 /// start.
 pub(crate) fn seeded<T>(seed: u64, device: &Device, work: impl FnOnce() -> T) -> T {
-    SEEDS.set(Some(ChaCha8Rng::seed_from_u64(seed)));
+    let seeds = Draws(Some(ChaCha8Rng::seed_from_u64(seed)));
     {
         let _turn = turn();
         device.seed(seed);
     }
-    let _seeds = Forget;
-    work()
+    seeds.again(work)
 }
 
-/// Removes the seeds, also when `work` panics: the thread may do other work afterwards.
-struct Forget;
+/// What the layers of this thread draw from here on.
+pub(super) struct Draws(Option<ChaCha8Rng>);
 
-impl Drop for Forget {
+impl Draws {
+    pub(super) fn current() -> Self {
+        Self(SEEDS.with_borrow(Clone::clone))
+    }
+
+    /// Runs `work`, whose layers draw this.
+    pub(super) fn again<T>(self, work: impl FnOnce() -> T) -> T {
+        let _before = Restore(SEEDS.replace(self.0));
+        work()
+    }
+}
+
+/// Restores the seeds before, also when `work` panics: the thread may do other work afterwards.
+struct Restore(Option<ChaCha8Rng>);
+
+impl Drop for Restore {
     fn drop(&mut self) {
-        SEEDS.set(None);
+        SEEDS.set(self.0.take());
     }
 }
 

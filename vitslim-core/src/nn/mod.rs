@@ -7,10 +7,11 @@
 //! all of them, use ours.
 //!
 //! Two more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, and [`TokenGate`] scales
-//! and removes tokens.
+//! and removes tokens. [`checkpoint`] computes a block without keeping its activations.
 
 mod attention;
 mod batch_norm;
+mod checkpointing;
 mod conv1d;
 mod conv2d;
 mod conv_groups;
@@ -29,8 +30,11 @@ mod rms_norm;
 mod running_state;
 mod shared_by_heads;
 mod token_gate;
+mod with_gradient;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig};
+pub use checkpointing::checkpoint;
+pub(crate) use checkpointing::{checkpointing, has_checkpoints};
 pub use conv1d::{Conv1d, Conv1dConfig};
 pub use conv2d::{Conv2d, Conv2dConfig};
 pub use drop_path::DropPath;

@@ -9,6 +9,15 @@ use burn::tensor::{Device, Tensor};
 
 thread_local! {
     static IS_VISITED: Cell<bool> = const { Cell::new(false) };
+    static IS_SHARED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `map`, which maps a module and makes a copy of it that shares the running states of the original.
+pub(super) fn shared<T>(map: impl FnOnce() -> T) -> T {
+    IS_SHARED.set(true);
+    let mapped = map();
+    IS_SHARED.set(false);
+    mapped
 }
 
 /// Whether what a visitor visits now is a [`RunningState`] and no parameter. Burn's visitors, its `num_params` of tuples and options
@@ -84,6 +93,9 @@ impl Module for RunningState {
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let param = mapper.map_float(Param::initialized(self.id, self.value()));
+        if IS_SHARED.get() {
+            return self;
+        }
         Self::with_id(param.id, param.val().set_require_grad(false))
     }
 

@@ -37,7 +37,8 @@ impl Times {
     ) -> Result<f64, RunError> {
         let experiment = &prepared.experiment;
         let (batch, parts) = (training.batch.get(), training.accumulate.get());
-        let key = format!("{} {batch} {parts} {:?}", prepared.network(), experiment.precision);
+        let again = training.checkpointing;
+        let key = format!("{} {batch} {parts} {again} {:?}", prepared.network(), experiment.precision);
         let seconds = match self.known.get(&key) {
             Some(seconds) => *seconds,
             None => {

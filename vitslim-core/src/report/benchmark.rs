@@ -152,7 +152,7 @@ impl BenchedExperiment {
 }
 
 /// A number with at least three digits.
-fn three_digits(value: f64) -> String {
+pub(super) fn three_digits(value: f64) -> String {
     let decimals = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
     format!("{value:.decimals$}")
 }

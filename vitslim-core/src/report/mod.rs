@@ -9,6 +9,7 @@ mod devices;
 mod evaluation;
 mod experiment_check;
 mod listing;
+mod loader;
 mod plan;
 mod reason;
 mod run_state;
@@ -30,6 +31,7 @@ pub use experiment_check::{
     CheckedCarrier, CheckedData, CheckedDimension, CheckedWeights, ExperimentCheck, Fingerprints,
 };
 pub use listing::{ListedRun, Listing};
+pub use loader::{BenchedLoader, LoaderBenchmark};
 pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
 pub use run_state::RunState;

@@ -1,15 +1,11 @@
-//! Budgets resolved in a network: what they rank, what they limit, and what no budget cuts.
-
-use std::collections::HashMap;
+//! Budgets resolved in a network: what they rank, and what they limit.
 
 use serde::Serialize;
 
 use super::keys::matched;
-use crate::experiment::{
-    Amount, AtLeast, Budget, Document, ExperimentError, Keyed, Portion, RoundTo, Trial, shortened, within,
-};
+use crate::experiment::{Amount, Budget, Document, ExperimentError, Keyed, Portion, Trial, shortened};
 use crate::graph::Counts;
-use crate::slim::{Dimension, Floor, Floors, MaskSpec, Ranking, RankingRule};
+use crate::slim::{Dimension, MaskSpec, Ranking};
 
 /// Longest label in characters, since a label names a folder; file systems take 255.
 const LONGEST_LABEL: usize = 200;
@@ -61,101 +57,6 @@ impl Measure {
         match self {
             Self::Macs => counts.macs,
             Self::Params => counts.params,
-        }
-    }
-}
-
-/// What makes plans of masks, beside the budgets.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// The paths of the searched dimensions, key by key.
-    pub keys: Vec<Vec<String>>,
-    /// How masks of different keys compare.
-    pub ranking: RankingRule,
-    /// What is never cut.
-    pub floors: Floors,
-    /// What kept counts are rounded to, by path.
-    pub multiples: HashMap<String, usize>,
-}
-
-impl Selection {
-    /// That of `trial`, which searches these `keys`. What does not fit is added to `found`.
-    pub(super) fn new(
-        trial: &Trial,
-        dimensions: &[Dimension],
-        keys: Vec<Vec<String>>,
-        found: &mut Vec<ExperimentError>,
-    ) -> Self {
-        let floors = Floors(floors(trial, dimensions, found));
-        let multiples = multiples(trial, dimensions, found);
-        Self { keys, ranking: trial.experiment.ranking, floors, multiples }
-    }
-
-    /// What the sizes of sub-networks depend on, as a text.
-    pub(crate) fn of_sizes(&self) -> String {
-        let mut floors: Vec<_> = self.floors.0.iter().collect();
-        floors.sort_by_key(|(path, _)| *path);
-        format!("{:?} {:?} {floors:?}", self.keys, self.ranking)
-    }
-}
-
-fn floors(
-    trial: &Trial,
-    dimensions: &[Dimension],
-    found: &mut Vec<ExperimentError>,
-) -> HashMap<String, Floor> {
-    let (document, experiment) = (&trial.document, &trial.experiment);
-    let mut floors = HashMap::new();
-    for (key, least, matched) in
-        matched(document, &["keep_at_least"], &experiment.keep_at_least, dimensions, found)
-    {
-        let sizes = |index: &usize| match least {
-            AtLeast::Layer(_) => vec![dimensions[*index].units()],
-            AtLeast::Group(_) => dimensions[*index].groups.clone(),
-        };
-        let largest = matched.iter().flat_map(sizes).max().unwrap_or_default();
-        let (floor, units, of) = match *least {
-            AtLeast::Layer(units) => (Floor::Layer(units.get()), units.get(), "layer"),
-            AtLeast::Group(units) => (Floor::Group(units.get()), units.get(), "group"),
-        };
-        if units > largest {
-            let message = format!("\"{key}\" cannot keep {units} units of a {of}: the largest has {largest}");
-            let help = format!("to keep all, write `protect: [\"{key}\"]`");
-            found.extend(document.error_at_key(&["keep_at_least", key], message, Some(help)));
-        }
-        floors.extend(matched.into_iter().map(|index| (dimensions[index].path.clone(), floor)));
-    }
-    let paths: Vec<String> = dimensions.iter().map(|dimension| dimension.path.clone()).collect();
-    for (place, part) in experiment.protect.iter().enumerate() {
-        match within(part, &paths) {
-            Ok(protected) => {
-                floors.extend(protected.into_iter().map(|index| (paths[index].clone(), Floor::Whole)));
-            }
-            Err(error) => {
-                let place = ["protect", &place.to_string()];
-                found.extend(document.error(&place, error.message, Some(error.help)));
-            }
-        }
-    }
-    floors
-}
-
-fn multiples(
-    trial: &Trial,
-    dimensions: &[Dimension],
-    found: &mut Vec<ExperimentError>,
-) -> HashMap<String, usize> {
-    match &trial.experiment.round_to {
-        None => HashMap::new(),
-        Some(RoundTo::Everywhere(multiple)) => {
-            dimensions.iter().map(|dimension| (dimension.path.clone(), multiple.get())).collect()
-        }
-        Some(RoundTo::Keys(multiples)) => {
-            let matched = matched(&trial.document, &["round_to"], multiples, dimensions, found);
-            let of_key = matched.into_iter().flat_map(|(_, multiple, matched)| {
-                matched.into_iter().map(|index| (dimensions[index].path.clone(), multiple.get()))
-            });
-            of_key.collect()
         }
     }
 }

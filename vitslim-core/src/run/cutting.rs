@@ -7,9 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
 use super::blindness::{blinding, is_blind_without};
-use super::budget::{Limit, Measure, PreparedBudget, Selection};
+use super::budget::{Limit, Measure, PreparedBudget};
 use super::error::RunError;
 use super::prepare::Prepared;
+use super::selection::Selection;
 use crate::data::{ImageShape, Moment, Stage};
 use crate::experiment::CutRule;
 use crate::graph::{Counts, counts_after};

@@ -58,7 +58,7 @@ pub(crate) fn dataset_under(trial: &Trial, scrutiny: Scrutiny) -> Result<Dataset
         Some(normalise) => normalised(read, normalise),
         None => Ok(read),
     });
-    normalised.map_err(|error| mistake(trial, &error))
+    normalised.map_err(|error| data_error(trial, &error))
 }
 
 /// `data`, normalised as `normalise` says.
@@ -131,7 +131,7 @@ pub(crate) fn dataset_of_split(
         }
         _ => Ok(None),
     };
-    if let Some(data) = split.map_err(|error| mistake(trial, &error))? {
+    if let Some(data) = split.map_err(|error| data_error(trial, &error))? {
         return Ok(data);
     }
     let data = dataset(trial)?;
@@ -146,11 +146,11 @@ pub(crate) fn dataset_of_split(
 ///
 /// When it does not, at the path.
 pub(crate) fn check_files(trial: &Trial, data: &Dataset) -> Result<(), ExperimentErrors> {
-    data.check_files().map_err(|error| mistake(trial, &error))
+    data.check_files().map_err(|error| data_error(trial, &error))
 }
 
 /// The mistake that `error` tells of.
-fn mistake(trial: &Trial, error: &DataError) -> ExperimentErrors {
+pub(crate) fn data_error(trial: &Trial, error: &DataError) -> ExperimentErrors {
     let place = [&["data"], error.place()].concat();
     trial.document.error(&place, error.to_string(), error.advice().map(str::to_owned))
 }

@@ -1,30 +1,7 @@
-//! Resolves the keys of an experiment in its network: what is searched, and what each budget ranks.
+//! Resolves the keys of an experiment in its network: what is searched.
 
-use super::budget::{PreparedBudget, Selection, budgets};
 use crate::experiment::{Document, ExperimentError, ExperimentErrors, Keyed, Trial, resolve};
 use crate::slim::{Dimension, Granularity, MaskSpec};
-
-/// What an experiment's keys name in its network.
-#[derive(Default)]
-pub(crate) struct Keys {
-    /// The searched dimensions, and how their masks are trained.
-    pub searched: Vec<(Dimension, MaskSpec)>,
-    /// The budgets, in the order written.
-    pub budgets: Vec<PreparedBudget>,
-    /// What makes plans of masks, beside the budgets.
-    pub selection: Selection,
-}
-
-/// Which of `dimensions` are searched and how, and what the budgets rank. Keys that do not fit are added to `found`.
-pub(crate) fn keys(trial: &Trial, dimensions: &[Dimension], found: &mut Vec<ExperimentError>) -> Keys {
-    let before = found.len();
-    let (searched, by_key) = searched(trial, dimensions, found);
-    // With a key that does not fit, what is searched is unknown.
-    let known = (found.len() == before).then_some(searched.as_slice());
-    let budgets = budgets(trial, dimensions, known, found);
-    let selection = Selection::new(trial, dimensions, by_key, found);
-    Keys { searched, budgets, selection }
-}
 
 /// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` with units that its key matches. A key that matches
 /// none, or one that another key has matched, is added to `found`, as is one of whose dimensions nothing is left.
@@ -60,7 +37,7 @@ pub(super) fn matched<'a, T>(
 }
 
 /// The searched dimensions in the order of the traversal, and their paths key by key.
-fn searched(
+pub(super) fn searched(
     trial: &Trial,
     dimensions: &[Dimension],
     found: &mut Vec<ExperimentError>,
@@ -101,46 +78,4 @@ fn unfit_granularity(
         _ => format!("the groups of `{}` have different sizes, so they share no positions", dimension.path),
     };
     document.error(&path, message, Some("write `granularity: Unit`, or leave it out".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use burn::tensor::Device;
-
-    use super::*;
-    use crate::models::{Architecture, Vit, VitConfig};
-    use crate::slim::describe;
-
-    #[test]
-    fn of_what_is_emptied_nothing_is_searched_and_nothing_cut() {
-        let text = r#"Experiment(
-            name: "a",
-            model: (architecture: "vit"),
-            data: Digits,
-            search: (epochs: 1, optimizer: AdamW(lr: 1e-3), dimensions: { "hidden": (weight: 0) }),
-            budgets: [Share({ "hidden": 0.5 })],
-        )"#;
-        let trial = Document::parse("a.ron", text, &[]).unwrap().trial().unwrap();
-        let config =
-            VitConfig { image_size: 8, patch_size: 4, dim: 16, heads: 2, depth: 2, ..VitConfig::default() };
-        let mut dimensions = describe(&Vit::init(&config, &Device::flex()).unwrap()).unwrap();
-        let mut told = |emptied: &str| {
-            for dimension in dimensions.iter_mut().filter(|dimension| dimension.path.ends_with(emptied)) {
-                dimension.groups = vec![0];
-            }
-            let mut found = Vec::new();
-            keys(&trial, &dimensions, &mut found);
-            found.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        assert_eq!(told("blocks.0.mlp.hidden"), [""; 0]);
-        let errors = told("hidden");
-        let message = "nothing is left of \"hidden\" in the network that the run starts from";
-        for place in ["a.ron:5:", "a.ron:6:"] {
-            assert!(
-                errors.iter().any(|error| error.starts_with(place) && error.contains(message)),
-                "{errors:?}"
-            );
-        }
-        assert_eq!(errors.len(), 2, "{errors:?}");
-    }
 }

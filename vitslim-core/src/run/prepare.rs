@@ -7,12 +7,12 @@ use burn::tensor::Device;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::budget::{PreparedBudget, Selection};
+use super::budget::PreparedBudget;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::{Scrutiny, dataset_under};
 use super::folder::START;
-use super::keys::{Keys, keys};
 use super::pretrained::{Pretrained, pretrained_error};
+use super::selection::{Keys, Selection, keys};
 use super::sources::Sources;
 use super::teacher::OpenedTeacher;
 use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};

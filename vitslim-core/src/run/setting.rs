@@ -17,7 +17,7 @@ pub struct Setting<'a> {
     pub afresh: bool,
     /// Stops the run after the current batch.
     pub interrupter: Interrupter,
-    /// Threads that prepare training batches ahead; `None` is the default of [`Loader::new`](crate::data::Loader::new).
+    /// Threads that prepare batches ahead; `None` is the default of [`Loader::new`](crate::data::Loader::new).
     pub loader_threads: Option<usize>,
     /// Whether to hide progress.
     pub quiet: bool,

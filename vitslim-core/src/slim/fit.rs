@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::mask::MaskSet;
 use super::order::{Floors, MaskAt, Ranked, Scores};
 use super::plan::Plan;
-use super::rank::RankError;
+use super::rank_error::RankError;
 use super::{Dimension, Ranking, rank_sparing};
 
 /// How masks of different dimensions compare, where one threshold is for all of them.

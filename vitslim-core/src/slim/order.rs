@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::dimension::Dimension;
 use super::mask::{Mask, MaskSet};
-use super::plan::Plan;
-use super::rank::{RankError, read};
+use super::plan::{Plan, drop_cut_tokens};
+use super::rank_error::RankError;
 
 /// How much of a dimension stays, whatever its masks are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl<'a> Ranked<'a> {
     pub fn plan(&self, kept: impl IntoIterator<Item = MaskAt>) -> Plan {
         let mut plan = Plan::whole(self.dimensions);
         self.cut(&mut plan, kept);
-        super::rank::drop_cut_tokens(&mut plan, self.dimensions);
+        drop_cut_tokens(&mut plan, self.dimensions);
         plan
     }
 
@@ -207,4 +207,17 @@ fn units_of_mask(dimension: &Dimension, mask: &Mask) -> Vec<Vec<usize>> {
     let mut units = vec![Vec::new(); mask.count()];
     mask.mask_of_unit().into_iter().zip(group_of_unit).for_each(|(index, group)| units[index].push(group));
     units
+}
+
+/// The activated masks, read from the device.
+pub(super) fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
+    let data = mask.activated().into_data().convert::<f64>();
+    let values = data
+        .try_into_vec::<f64>()
+        .map_err(|error| RankError::Device { dimension: mask.path.clone(), reason: error.to_string() })?;
+    match values.iter().position(|value| value.is_nan()) {
+        Some(index) => Err(RankError::NotANumber { dimension: mask.path.clone(), index }),
+        // So that -0.0 and 0.0 tie.
+        None => Ok(values.into_iter().map(|value| value + 0.0).collect()),
+    }
 }

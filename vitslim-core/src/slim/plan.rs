@@ -249,3 +249,16 @@ impl Cut {
         groups
     }
 }
+
+/// Cuts a token at every gate after the first that cuts it, whichever ranking, if any, that gate belongs to.
+pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
+    let mut left: Option<Vec<usize>> = None;
+    for dimension in dimensions {
+        let Some(numbers) = dimension.tokens() else { continue };
+        let Some(cut) = plan.get_mut(&dimension.path) else { continue };
+        if let Some(left) = &left {
+            cut.keep.retain(|&unit| left.contains(&numbers[unit]));
+        }
+        left = Some(cut.keep.iter().map(|&unit| numbers[unit]).collect());
+    }
+}

@@ -1,11 +1,10 @@
 //! From trained masks and a budget to a plan: one global ranking for each key of the budget.
 
-use thiserror::Error;
-
 use super::dimension::{Dimension, DimensionKind};
-use super::mask::{Mask, MaskSet};
+use super::mask::MaskSet;
 use super::order::{Floors, Ranked};
-use super::plan::Plan;
+use super::plan::{Plan, drop_cut_tokens};
+use super::rank_error::RankError;
 
 /// Dimensions whose masks are ranked together, and the share of the masks that stays.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,33 +21,6 @@ impl Ranking {
         let named = dimensions.iter().filter(|dimension| dimension.name() == name);
         Self { dimensions: named.map(|dimension| dimension.path.clone()).collect(), share }
     }
-}
-
-/// Masks that cannot be ranked.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum RankError {
-    /// A dimension without masks.
-    #[error("`{0}` was not searched, so nothing says which of its units to keep")]
-    NotSearched(String),
-    /// A mask that is NaN.
-    #[error("mask {index} of `{dimension}` is not a number: the search diverged; try a lower learning rate")]
-    NotANumber {
-        /// Path of the dimension.
-        dimension: String,
-        /// Index of the mask.
-        index: usize,
-    },
-    /// A gate without any token.
-    #[error("no token is left at `{0}`, and there is no prefix token")]
-    NoTokens(String),
-    /// The values could not be read from the device.
-    #[error("the masks of `{dimension}` could not be read from the device: {reason}")]
-    Device {
-        /// Path of the dimension.
-        dimension: String,
-        /// What the device said.
-        reason: String,
-    },
 }
 
 /// How many of `count` masks a share keeps: `share * count`, rounded up. A share is a decimal number, which f64 holds only nearly;
@@ -110,32 +82,6 @@ pub(crate) fn spared(
     let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
     let (order, spared) = ranked.spare(ranked.in_order(ranked.values()?), floors);
     Ok((spared, order.len()))
-}
-
-/// The activated masks, read from the device.
-pub(super) fn read(mask: &Mask) -> Result<Vec<f64>, RankError> {
-    let data = mask.activated().into_data().convert::<f64>();
-    let values = data
-        .try_into_vec::<f64>()
-        .map_err(|error| RankError::Device { dimension: mask.path.clone(), reason: error.to_string() })?;
-    match values.iter().position(|value| value.is_nan()) {
-        Some(index) => Err(RankError::NotANumber { dimension: mask.path.clone(), index }),
-        // So that -0.0 and 0.0 tie.
-        None => Ok(values.into_iter().map(|value| value + 0.0).collect()),
-    }
-}
-
-/// Cuts a token at every gate after the first that cuts it, whichever ranking, if any, that gate belongs to.
-pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
-    let mut left: Option<Vec<usize>> = None;
-    for dimension in dimensions {
-        let Some(numbers) = dimension.tokens() else { continue };
-        let Some(cut) = plan.get_mut(&dimension.path) else { continue };
-        if let Some(left) = &left {
-            cut.keep.retain(|&unit| left.contains(&numbers[unit]));
-        }
-        left = Some(cut.keep.iter().map(|&unit| numbers[unit]).collect());
-    }
 }
 
 /// The first gate at which `plan` leaves no token, not even a prefix token, so that nothing is left to classify.

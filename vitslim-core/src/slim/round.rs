@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::dimension::Dimension;
 use super::mask::{Granularity, MaskSet};
-use super::order::Floors;
+use super::order::{Floors, read};
 use super::plan::Plan;
-use super::rank::{RankError, read};
+use super::rank_error::RankError;
 
 /// `plan` with the number of kept units of each head, or of each dimension without heads, rounded to the nearest multiple that
 /// `multiples` has for the path of the dimension, halves up. The units with the largest masks stay; ties go to the lower index. A head

@@ -27,6 +27,7 @@ pub(super) fn training(settings: &str) -> Training {
 pub(super) fn step_settings() -> StepSettings {
     StepSettings {
         parts: 1,
+        checkpointing: false,
         loss: Loss::CrossEntropy,
         label_smoothing: 0.0,
         clip: None,

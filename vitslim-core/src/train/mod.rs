@@ -3,6 +3,8 @@
 //! [`Trainer`] takes one step, [`train`] a whole stage.
 
 mod accuracy;
+#[cfg(test)]
+mod activation_checkpointing;
 mod checkpoint;
 mod dependents;
 mod distillation;

@@ -59,7 +59,7 @@ pub struct StageRun<'a> {
     pub taken_over: &'a dyn Fn() -> Option<String>,
     /// Stops the stage after the current batch.
     pub interrupter: Interrupter,
-    /// Threads that prepare training batches ahead; `None` is the default of [`Loader::new`].
+    /// Threads that prepare batches ahead; `None` is the default of [`Loader::new`].
     pub loader_threads: Option<usize>,
     /// Images that later stages train on, to estimate the time left.
     pub images_later: usize,
@@ -78,7 +78,10 @@ impl StageRun<'_> {
     pub(super) fn batches(&self) -> Loader {
         let order = Order::Shuffled { seed: self.seed, stage: self.stage };
         let device = self.devices.first.device.clone().autodiff();
-        let loader = Loader::new(self.train.clone(), self.training.batch.get(), order, device);
+        self.with_threads(Loader::new(self.train.clone(), self.training.batch.get(), order, device))
+    }
+
+    fn with_threads(&self, loader: Loader) -> Loader {
         match self.loader_threads {
             Some(threads) => loader.with_threads(threads),
             None => loader,
@@ -103,7 +106,8 @@ impl StageRun<'_> {
 
     /// The batches to validate on.
     pub(super) fn held_out_batches(&self) -> Loader {
-        Loader::new(self.held_out.clone(), BATCH, Order::AsIs, self.devices.first.device.clone())
+        let device = self.devices.first.device.clone();
+        self.with_threads(Loader::new(self.held_out.clone(), BATCH, Order::AsIs, device))
     }
 
     /// Checks for an interrupt before `epoch`.
@@ -210,11 +214,15 @@ impl StageRun<'_> {
             1 => String::new(),
             parts => format!(" computed in {parts} parts"),
         };
+        let again = match self.training.checkpointing {
+            false => format!(", or keep fewer activations with `--set {stage}.checkpointing=true`"),
+            true => String::new(),
+        };
         let remedy = match batch {
             _ if 2 * parts <= batch => format!(
                 "compute the batch in more parts with `--set {stage}.accumulate={}`, or make it smaller, for example with \
-                 `--set {stage}.batch={}`; a run that has saved epochs cannot resume with either: give another folder \
-                 with `--out`, or delete the run's folder",
+                 `--set {stage}.batch={}`{again}; a run that has saved epochs cannot resume with any of it: give another \
+                 folder with `--out`, or delete the run's folder",
                 2 * parts,
                 batch.div_ceil(2)
             ),

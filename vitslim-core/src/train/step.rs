@@ -9,7 +9,7 @@ use super::teacher::Teacher;
 use crate::data::{Batch, Mixed};
 use crate::experiment::{Loss, Training};
 use crate::models::Architecture;
-use crate::nn::{Precision, draw};
+use crate::nn::{Precision, checkpointing, draw};
 use crate::slim::Slim;
 
 /// Settings that all steps of a stage share.
@@ -17,6 +17,8 @@ use crate::slim::Slim;
 pub(super) struct StepSettings {
     /// Number of parts in which a device computes its images, at least 1.
     pub(super) parts: usize,
+    /// Whether the activations of blocks are computed again in the backward pass.
+    pub(super) checkpointing: bool,
     /// What is minimised.
     pub(super) loss: Loss,
     /// Fraction of each target that is spread over all classes.
@@ -31,6 +33,7 @@ impl StepSettings {
     pub(super) fn new(training: &Training, precision: Precision) -> Self {
         Self {
             parts: training.accumulate.get(),
+            checkpointing: training.checkpointing,
             loss: training.loss,
             label_smoothing: training.label_smoothing.get(),
             clip: training.largest_norm(),
@@ -105,7 +108,8 @@ impl Losses {
     ) -> Self {
         // Before there is anything of the student to be remembered for its gradients.
         let lesson = teacher.map(|teacher| teacher.lesson(&batch.images, settings.precision));
-        let logits = settings.precision.within(|| slim.gated().forward(batch.images.clone()));
+        let forward = || slim.gated().forward(batch.images.clone());
+        let logits = settings.precision.within(|| checkpointing(settings.checkpointing, forward));
         let loss = with_lesson(&logits, lesson, |logits| {
             loss(logits, batch, settings.loss, settings.label_smoothing)
         });

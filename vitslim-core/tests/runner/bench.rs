@@ -8,7 +8,12 @@ const RUN: &str = "runs/tiny/seed=3";
 
 #[track_caller]
 fn measured(workspace: &Workspace, args: &[&str]) -> Value {
-    let output = workspace.vitslim(&[&["bench", "--json", "--batch", "4", "--rounds", "2"], args].concat());
+    measured_with(workspace, &[&["--batch", "4", "--rounds", "2"], args].concat())
+}
+
+#[track_caller]
+fn measured_with(workspace: &Workspace, args: &[&str]) -> Value {
+    let output = workspace.vitslim(&[&["bench", "--json"], args].concat());
     assert!(output.status.success(), "{}", said(&output));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -84,6 +89,24 @@ fn random_data_are_enough_and_a_table_is_told() {
 }
 
 #[test]
+fn loaders_are_measured_without_a_network() {
+    let workspace = Workspace::new();
+    let data = "Random(image_size: 8, channels: 2, classes: 7, images: 200)";
+    let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));
+    let loader = [file.to_str().unwrap(), "--loader", "--rounds", "1"];
+    let found = measured_with(&workspace, &loader);
+    assert_eq!((found["batch"].as_u64(), found["rounds"].as_u64()), (Some(16), Some(1)));
+    let experiment = &found["experiments"][0];
+    assert_eq!((experiment["channels"].as_u64(), experiment["threads"].as_u64()), (Some(2), Some(0)));
+    for kind in ["training", "evaluation"] {
+        let speed = &experiment[format!("{kind}_images_per_second")];
+        assert!(speed["median"].as_f64().unwrap() > 0.0, "{speed}");
+    }
+    let threads = [&loader[..], &["--loader-threads", "3"]].concat();
+    assert_eq!(measured_with(&workspace, &threads)["experiments"][0]["threads"], 3);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", TINY);
@@ -95,6 +118,9 @@ fn what_cannot_be_measured_is_refused() {
         (&[file, "--batch", "0"], 2, "--batch"),
         (&[file, "--rounds", "0"], 2, "--rounds"),
         (&[file, "--rounds", "1", "--seconds", "1"], 2, "cannot be used with"),
+        (&[file, "--loader", "--device", "cpu"], 2, "cannot be used with"),
+        (&[file, "--loader-threads", "2"], 2, "--loader"),
+        (&[file, "--loader", "--loader-threads", "257"], 2, "257"),
     ] {
         let output = workspace.vitslim(&[&["bench"], args].concat());
         let printed = said(&output);

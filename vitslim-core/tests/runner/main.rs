@@ -16,6 +16,7 @@ mod export;
 #[cfg(target_os = "linux")]
 mod file_systems;
 mod identity;
+mod imagenet;
 mod language;
 mod limits;
 mod losses;

@@ -65,6 +65,21 @@ fn a_batch_in_parts_trains_as_the_whole_batch_does() {
     }
 }
 
+/// Dropout included.
+#[test]
+fn checkpointing_changes_no_number() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let run = |out: &str, more: &[&str]| {
+        let summary = workspace.run(&file, &[&sets(more)[..], &["--out", out]].concat());
+        let folder = workspace.path(out);
+        let subnet = tensors(&folder, "subnets/share-0.1/model.safetensors");
+        (repeatable(summary), metrics(&folder.join("tiny/seed=3")), subnet)
+    };
+    let all = ["pretrain.checkpointing=true", "search.checkpointing=true", "retrain.checkpointing=true"];
+    assert!(run("kept", &[]) == run("again", &all));
+}
+
 #[test]
 fn a_frozen_search_trains_masks_and_norms_and_retraining_trains_all() {
     let workspace = Workspace::new();

@@ -1,23 +1,27 @@
 use std::path::{Path, PathBuf};
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, value_parser};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::bench::{BenchSetting, Limit, Source, benchmark};
+use crate::bench::{BenchSetting, Limit, LoaderSetting, Source, benchmark, loaders};
 use crate::cli::device::DeviceArgs;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
-use crate::experiment::Document;
+use crate::cli::run_one::MOST_LOADER_THREADS;
+use crate::experiment::{Document, Trial};
 use crate::run::{RunError, Target};
 use crate::train::EvaluateError;
 
-/// Measures the speed of networks: a training step, a search step and inference, sub-networks against their dense network.
+/// Measures the speed of networks: a training step, a search step and inference, sub-networks against their dense network. Or, with
+/// `--loader`, how fast their images are read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim bench experiments/bench_deit_tiny.ron
   vitslim bench runs/quickstart/seed=42 --batch 64 --seconds 10
-  vitslim bench runs/quickstart/seed=42/share-0.5-0.5-0.7 --json")]
+  vitslim bench runs/quickstart/seed=42/share-0.5-0.5-0.7 --json
+  vitslim bench mine.ron --loader")]
 pub struct BenchArgs {
     /// An experiment file (nothing is trained, and random masks cut the sub-networks), the folder of a run, or a sub-network of
     /// a run. Several targets are measured side by side.
@@ -35,6 +39,15 @@ pub struct BenchArgs {
     /// Measures for this number of seconds, but at least three rounds.
     #[arg(long, value_name = "S", default_value_t = 30)]
     seconds: u32,
+
+    /// Measures, instead of networks, how fast batches are read, augmented and normalised. A training whose steps are faster waits for
+    /// its images.
+    #[arg(long, conflicts_with = "device")]
+    loader: bool,
+
+    /// Threads that prepare batches ahead, as in `vitslim run`.
+    #[arg(long, value_name = "N", requires = "loader", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
+    loader_threads: Option<usize>,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -55,10 +68,19 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         Some(rounds) => Limit::Rounds(rounds as usize),
         None => Limit::Seconds(args.seconds.into()),
     };
+    let trial = |file: &Path| -> miette::Result<Trial> {
+        Ok(registry.trials(&Document::read(file, &args.sets)?)?.only()?)
+    };
+    if args.loader {
+        let files = sources(&args.targets)?.into_iter().map(|(file, _)| file);
+        let trials: Vec<Trial> = files.map(|file| trial(&file)).collect::<Result<_, _>>()?;
+        let measured = loaders(&trials, LoaderSetting { batch, threads: args.loader_threads, limit })?;
+        return print(args.json, &measured, |measured| measured.table());
+    }
     let device = args.device.open(false)?;
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
-        let trial = registry.trials(&Document::read(&file, &args.sets)?)?.only()?;
+        let trial = trial(&file)?;
         let trial = match &source {
             Source::Experiment => trial,
             Source::Run(targets) => targets[0].own(trial),

@@ -1,7 +1,9 @@
 //! Blurs an image by a Gaussian, which Pillow's `GaussianBlur` makes of three box blurs with fractional edges
 //! ([Gwosdek et al. 2011](https://www.mia.uni-saarland.de/Publications/gwosdek-ssvm11.pdf)).
 
-use super::raster::Raster;
+use vitslim_kernels::vectorised;
+
+use super::raster::{Four, Raster};
 
 const PASSES: usize = 3;
 
@@ -9,20 +11,12 @@ impl Raster {
     /// Blurs by a Gaussian of standard deviation `radius`, in pixels.
     pub(super) fn gaussian_blur(&mut self, radius: f64) {
         let Some(window) = Window::of(radius as f32) else { return };
-        let (height, width) = (self.height, self.width);
-        for plane in self.pixels.chunks_exact_mut(height * width) {
-            for row in plane.chunks_exact_mut(width) {
-                (0..PASSES).for_each(|_| window.blur(row));
-            }
-            for x in 0..width {
-                let mut column: Vec<u8> = plane.iter().skip(x).step_by(width).copied().collect();
-                (0..PASSES).for_each(|_| window.blur(&mut column));
-                plane
-                    .iter_mut()
-                    .skip(x)
-                    .step_by(width)
-                    .zip(column)
-                    .for_each(|(pixel, blurred)| *pixel = blurred);
+        // Along the rows, which lie as columns then, and along the columns.
+        for _ in 0..2 {
+            *self = self.transposed();
+            let width = self.width;
+            for layer in self.layers_mut() {
+                (0..PASSES).for_each(|_| window.blur(layer, width));
             }
         }
     }
@@ -54,20 +48,32 @@ impl Window {
         Some(Self { radius, inside, edge })
     }
 
-    /// Blurs a line, which continues beyond its ends as its first and last pixel.
-    fn blur(&self, line: &mut [u8]) {
+    /// Blurs the columns of a layer, which continue beyond their ends as their first and last pixel.
+    fn blur(&self, layer: &mut [Four], width: usize) {
         let Self { radius, inside, edge } = *self;
-        let before = line.to_vec();
-        let at = |place: usize, offset: isize| {
-            let place = place as isize + offset;
-            u32::from(before[place.clamp(0, before.len() as isize - 1) as usize])
-        };
-        let reach = radius as isize;
-        let mut sum: u32 = (-reach..=reach).map(|offset| at(0, offset)).sum();
-        for (place, pixel) in line.iter_mut().enumerate() {
-            let outside = at(place, -reach - 1) + at(place, reach + 1);
-            *pixel = ((sum * inside + outside * edge + (1 << 23)) >> 24) as u8;
-            sum = sum + at(place, reach + 1) - at(place, -reach);
+        let before = layer.to_vec();
+        let rows: Vec<&[u8]> = before.chunks_exact(width).map(|row| row.as_flattened()).collect();
+        // `radius` rows up from a place, and some further down.
+        let row = |place: usize, down: usize| rows[(place + down).saturating_sub(radius).min(rows.len() - 1)];
+        let mut sums = vec![0_u32; 4 * width];
+        for down in 0..=2 * radius {
+            sums.iter_mut().zip(row(0, down)).for_each(|(sum, &value)| *sum += u32::from(value));
+        }
+        for (y, after) in layer.chunks_exact_mut(width).enumerate() {
+            let (first, next) = (row(y, 0), row(y, 2 * radius + 1));
+            let outside = rows[y.saturating_sub(radius + 1)];
+            let lines = outside.iter().zip(first).zip(next);
+            vectorised(
+                #[inline(always)]
+                || {
+                    let after = after.as_flattened_mut().iter_mut().zip(&mut sums);
+                    for ((value, sum), ((&outside, &first), &next)) in after.zip(lines) {
+                        let [outside, first, next] = [u32::from(outside), u32::from(first), u32::from(next)];
+                        *value = ((*sum * inside + (outside + next) * edge + (1 << 23)) >> 24) as u8;
+                        *sum = *sum + next - first;
+                    }
+                },
+            );
         }
     }
 }

@@ -26,10 +26,10 @@ impl Augment {
         image: usize,
     ) -> Raster {
         let seen = match self.crop {
-            Some(crop) => crop.apply(source, size, &mut moment.image(image, Draws::Crop)),
+            Some(crop) => crop.apply(&source, size, &mut moment.image(image, Draws::Crop)),
             None => source,
         };
-        let mut changed = view.applied(&seen, mean);
+        let mut changed = view.applied(seen, mean);
         let mut draws = moment.image(image, Draws::Operations);
         let operations = self.auto_augment.map(|policy| policy.draw(&mut draws)).into_iter().flatten();
         for operation in operations.chain(jitter(self.color_jitter, &mut draws)) {

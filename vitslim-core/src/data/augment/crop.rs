@@ -37,15 +37,17 @@ impl RandomCrop {
     pub const RESIZED: Self = Self::Resized { scale: scale(), ratio: ratio() };
 
     /// A crop of `image`, in `size`.
-    pub(super) fn apply(self, image: Raster, size: usize, draws: &mut impl Rng) -> Raster {
+    pub(super) fn apply(self, image: &Raster, size: usize, draws: &mut impl Rng) -> Raster {
         match self {
             Self::Resized { scale, ratio } => {
-                image.cropped(rectangle(image.height, image.width, scale, ratio, draws)).resized(size, size)
+                let part = rectangle(image.height, image.width, scale, ratio, draws);
+                image.resized(part, size, size, Rectangle::whole(size, size))
             }
             Self::Simple { padding } => {
+                let whole = Rectangle::whole(image.height, image.width);
                 let shorter = image.height.min(image.width);
                 let [height, width] = [image.height, image.width].map(|side| side * size / shorter);
-                let image = image.resized(height, width);
+                let image = image.resized(whole, height, width, Rectangle::whole(height, width));
                 let padding = i64::from(padding);
                 let [top, left] =
                     [height, width].map(|side| draws.random_range(-padding..=(side - size) as i64 + padding));

@@ -42,14 +42,18 @@ impl Operation {
         match self {
             Self::AutoContrast => image.auto_contrast(),
             Self::Equalize => image.equalize(),
-            Self::Invert => image.by_value(|pixel| 255 - pixel),
+            Self::Invert => image.by_value(|value| 255 - value),
             Self::Rotate(degrees) => image.rotate(degrees, fill),
-            Self::Posterize(bits) => image.by_value(|pixel| pixel & !(255 >> bits)),
+            Self::Posterize(bits) => {
+                let kept = !(255 >> bits);
+                image.by_value(move |value| value & kept);
+            }
             Self::Solarize(threshold) => {
-                image.by_value(|pixel| if u32::from(pixel) < threshold { pixel } else { 255 - pixel });
+                image.by_value(move |value| if u32::from(value) < threshold { value } else { 255 - value });
             }
             Self::SolarizeAdd(more) => {
-                image.by_value(|pixel| if pixel < 128 { pixel.saturating_add(more as u8) } else { pixel });
+                let more = more as u8;
+                image.by_value(move |value| if value < 128 { value.saturating_add(more) } else { value });
             }
             Self::Color(factor) => image.color(factor),
             Self::Contrast(factor) => image.contrast(factor),

@@ -18,6 +18,19 @@ const DRAWS: &str = include_str!("../../../data/augment/draws.json");
 /// What lies outside the images of Pillow.
 const FILL: [u8; 3] = [124, 116, 104];
 
+/// The planes of an image, `[channels, height, width]`.
+fn planes(image: &Raster) -> Vec<u8> {
+    (0..image.channels).flat_map(|channel| image.channel(channel)).collect()
+}
+
+/// The planes of a part of an image.
+fn cropped(image: &Raster, Rectangle { top, left, height, width }: Rectangle) -> Vec<u8> {
+    let planes = planes(image);
+    let rows = planes.chunks_exact(image.width).enumerate();
+    let within = rows.filter(|(row, _)| (top..top + height).contains(&(row % image.height)));
+    within.flat_map(|(_, row)| row[left..left + width].iter().copied()).collect()
+}
+
 fn operation(name: &str, arguments: &[f64]) -> Operation {
     use Operation::*;
     match (name, arguments) {
@@ -46,7 +59,7 @@ fn each_operation_makes_the_pixels_of_pillow() {
     let file = SafeTensors::deserialize(OPERATIONS).unwrap();
     let raster = |name: &str| {
         let tensor = file.tensor(name).unwrap();
-        Raster::new(tensor.shape()[1], tensor.shape()[2], tensor.data().to_vec())
+        Raster::of_planes(tensor.shape()[1], tensor.shape()[2], tensor.data())
     };
     let mut compared = 0;
     for name in file.names() {
@@ -57,13 +70,19 @@ fn each_operation_makes_the_pixels_of_pillow() {
         if done == "Resize" {
             let numbers: Vec<usize> = arguments.iter().map(|&argument| argument as usize).collect();
             let &[top, left, height, width, after_height, after_width] = numbers.as_slice() else { panic!() };
-            image = image.cropped(Rectangle { top, left, height, width }).resized(after_height, after_width);
+            let part = Rectangle { top, left, height, width };
+            let resized = |seen| image.resized(part, after_height, after_width, seen);
+            let whole = resized(Rectangle::whole(after_height, after_width));
+            // A part of what comes out is that part of it.
+            let seen = Rectangle { top: 1, left: 2, height: after_height - 3, width: after_width - 2 };
+            assert_eq!(planes(&resized(seen)), cropped(&whole, seen), "{name}");
+            image = whole;
         } else {
             operation(done, &arguments).apply(&mut image, &FILL);
         }
-        let expected = raster(name);
-        let differing = image.pixels.iter().zip(&expected.pixels).filter(|(a, b)| a != b).count();
-        assert!(image == expected, "{name}: {differing} of {} pixels", expected.pixels.len());
+        let (found, expected) = (planes(&image), planes(&raster(name)));
+        let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+        assert!(found == expected, "{name}: {differing} of {} pixels", expected.len());
         compared += 1;
     }
     assert!(compared > 130, "{compared}");
@@ -71,24 +90,75 @@ fn each_operation_makes_the_pixels_of_pillow() {
 
 #[test]
 fn what_pillow_refuses_or_has_no_pixels_for_is_harmless() {
-    let image = || Raster::new(2, 2, vec![1, 90, 200, 255]);
+    let image = || Raster::of_planes(2, 2, &[1, 90, 200, 255]);
     let done = |operation: Operation| {
         let mut image = image();
         operation.apply(&mut image, &[7]);
-        image.pixels
+        planes(&image)
     };
     assert_eq!(done(Operation::Posterize(0)), [0; 4]);
-    assert_eq!(done(Operation::Sharpness(0.1)), image().pixels);
-    assert_eq!(done(Operation::Color(0.0)), image().pixels);
+    assert_eq!(done(Operation::Sharpness(0.1)), planes(&image()));
+    assert_eq!(done(Operation::Color(0.0)), planes(&image()));
     for operation in [Operation::AutoContrast, Operation::Equalize, Operation::Rotate(30.0)] {
-        let mut point = Raster::new(1, 1, vec![9]);
+        let mut point = Raster::of_planes(1, 1, &[9]);
         operation.apply(&mut point, &[7]);
-        assert_eq!(point.pixels, [9]);
+        assert_eq!(planes(&point), [9]);
     }
-    let mirrored = Raster::new(1, 3, vec![1, 2, 3]).reflected(0, -2, 3);
+    let mirrored = Raster::of_planes(1, 3, &[1, 2, 3]).reflected(0, -2, 3);
     assert_eq!((mirrored.height, mirrored.width), (3, 3));
-    assert_eq!(mirrored.pixels[..3], [3, 2, 1]);
-    assert_eq!(image().reflected(1, 1, 2).pixels, [255, 200, 90, 1]);
+    assert_eq!(planes(&mirrored)[..3], [3, 2, 1]);
+    assert_eq!(planes(&image().reflected(1, 1, 2)), [255, 200, 90, 1]);
+}
+
+/// Four channels lie side by side, and more in further layers.
+#[test]
+fn an_image_of_any_number_of_channels_is_changed_channel_by_channel() {
+    let size = 13;
+    let plane = |channel: usize| (0..size * size).map(move |place| (place * (7 + channel) % 256) as u8);
+    let whole = Rectangle::whole(size, size);
+    let fill: Vec<u8> = (0..9).map(|channel| 20 * channel).collect();
+    for channels in [1, 2, 4, 5, 9] {
+        let pixels: Vec<u8> = (0..channels).flat_map(plane).collect();
+        let image = Raster::of_planes(size, size, &pixels);
+        let mut copied = vec![0; pixels.len()];
+        image.copy_to(&mut copied);
+        assert_eq!(copied, pixels);
+        let changes: [&dyn Fn(&mut Raster, &[u8]); 6] = [
+            &|image, _| image.auto_contrast(),
+            &|image, fill| image.rotate(20.0, fill),
+            &|image, _| image.sharpness(1.7),
+            &|image, _| image.gaussian_blur(1.5),
+            &|image, _| *image = image.resized(whole, 7, 20, Rectangle::whole(7, 20)),
+            &|image, fill| *image = shifted(image.clone(), fill),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut together = image.clone();
+            change(&mut together, &fill[..channels]);
+            let alone = (0..channels).flat_map(|channel| {
+                let mut alone = Raster::of_planes(size, size, &plane(channel).collect::<Vec<_>>());
+                change(&mut alone, &fill[channel..=channel]);
+                planes(&alone)
+            });
+            assert!(planes(&together) == alone.collect::<Vec<_>>(), "{channels} channels, change {number}");
+        }
+    }
+}
+
+/// A view that brings in the `mean`.
+fn shifted(image: Raster, mean: &[u8]) -> Raster {
+    let augment = Augment { crop_padding: 5, fill: Fill::Mean, flip: true, ..Augment::NONE };
+    augment.draw(&mut draws()).applied(image, mean)
+}
+
+#[test]
+fn pixels_of_three_channels_are_put_into_planes() {
+    let image = Raster::of_rgb(1, 2, &[1, 2, 3, 4, 5, 6]);
+    assert_eq!(planes(&image), [1, 4, 2, 5, 3, 6]);
+    let table: [[f32; 256]; 3] =
+        [10.0, 20.0, 30.0].map(|more| std::array::from_fn(|value| value as f32 + more));
+    let mut values = [0.0; 6];
+    image.normalised(&table, &mut values);
+    assert_eq!(values, [11.0, 14.0, 22.0, 25.0, 33.0, 36.0]);
 }
 
 /// timm's draws.
@@ -326,8 +396,8 @@ fn what_is_drawn_of_an_image_depends_on_nothing_else() {
     let moment = Moment { seed: 1, stage: Stage::Search, epoch: 2, step: 3 };
     let pixels: Vec<u8> = (0..3 * 12 * 10).map(|place| (place * 7 % 256) as u8).collect();
     let seen = |augment: Augment, moment, image| {
-        let source = Raster::new(12, 10, pixels.clone());
-        augment.changed(source, 8, View::default(), &FILL, moment, image).pixels
+        let source = Raster::of_planes(12, 10, &pixels);
+        planes(&augment.changed(source, 8, View::default(), &FILL, moment, image))
     };
     let recipe = seen(Augment::DEIT3, moment, 4);
     assert_eq!(recipe.len(), 3 * 64);

@@ -32,56 +32,70 @@ pub(in crate::data) struct View {
 }
 
 impl View {
-    /// Appends the view of `image`, `[channels, height, width]`, to `values`, normalised by `table`.
-    pub(in crate::data) fn append(
+    /// Puts the view of `image`, `[channels, height, width]`, normalised by `table`, into `values`.
+    pub(in crate::data) fn normalised(
         self,
         image: &[u8],
         shape: ImageShape,
         table: &[[f32; 256]],
-        values: &mut Vec<f32>,
+        values: &mut [f32],
     ) {
-        for (plane, table) in image.chunks_exact(shape.size * shape.size).zip(table) {
+        let area = shape.size * shape.size;
+        let planes = image.chunks_exact(area).zip(values.chunks_exact_mut(area));
+        for ((plane, values), table) in planes.zip(table) {
             let outside = match self.fill {
                 Fill::Black => table[0],
                 Fill::Mean => 0.0,
             };
-            self.append_plane(plane, shape.size, outside, |pixel| table[usize::from(pixel)], values);
+            self.plane(plane, shape.size, outside, |pixel| table[usize::from(pixel)], values);
         }
     }
 
     /// The view of a square `image` before normalisation, whose channels have the `mean` pixel.
-    pub(super) fn applied(self, image: &Raster, mean: &[u8]) -> Raster {
-        let mut pixels = Vec::with_capacity(image.pixels.len());
-        for (plane, &mean) in image.planes().zip(mean) {
-            let outside = match self.fill {
-                Fill::Black => 0,
-                Fill::Mean => mean,
-            };
-            self.append_plane(plane, image.width, outside, |pixel| pixel, &mut pixels);
+    pub(super) fn applied(self, image: Raster, mean: &[u8]) -> Raster {
+        if (self.down, self.right, self.flip) == (0, 0, false) {
+            return image;
         }
-        Raster::new(image.height, image.width, pixels)
+        let size = image.width;
+        let mut seen = image.clone();
+        for ((before, after), mean) in image.layers().zip(seen.layers_mut()).zip(mean.chunks(4)) {
+            let outside = match self.fill {
+                Fill::Black => [0; 4],
+                Fill::Mean => std::array::from_fn(|channel| mean.get(channel).copied().unwrap_or(0)),
+            };
+            self.plane(before, size, outside, |pixel| pixel, after);
+        }
+        seen
     }
 
-    fn append_plane<T: Copy>(
+    /// Puts the view of a square plane into `values`: what `inside` makes of its pixels, and what lies `outside`.
+    fn plane<P: Copy, T: Copy>(
         self,
-        plane: &[u8],
+        plane: &[P],
         size: usize,
         outside: T,
-        inside: impl Fn(u8) -> T,
-        values: &mut Vec<T>,
+        inside: impl Fn(P) -> T,
+        values: &mut [T],
     ) {
-        let within =
-            |index: usize, shift: isize| index.checked_add_signed(shift).filter(|&index| index < size);
-        for y in 0..size {
-            let Some(y) = within(y, self.down) else {
-                values.resize(values.len() + size, outside);
+        // The columns that are seen, and how many lie left and right of them.
+        let first = 0_usize.saturating_add_signed(self.right);
+        let columns = first..size.saturating_add_signed(self.right).min(size);
+        let left = first.saturating_add_signed(-self.right);
+        let right = size - left - columns.len();
+        for (y, values) in values.chunks_exact_mut(size).enumerate() {
+            let Some(row) = y.checked_add_signed(self.down).filter(|&row| row < size) else {
+                values.fill(outside);
                 continue;
             };
-            let row = &plane[y * size..(y + 1) * size];
-            let seen = |x| within(x, self.right).map_or(outside, |x| inside(row[x]));
-            match self.flip {
-                true => values.extend((0..size).rev().map(seen)),
-                false => values.extend((0..size).map(seen)),
+            let row = plane[row * size..(row + 1) * size][columns.clone()].iter();
+            if self.flip {
+                values[..right].fill(outside);
+                values[right..].iter_mut().zip(row.rev()).for_each(|(value, &pixel)| *value = inside(pixel));
+                values[size - left..].fill(outside);
+            } else {
+                values[..left].fill(outside);
+                values[left..].iter_mut().zip(row).for_each(|(value, &pixel)| *value = inside(pixel));
+                values[size - right..].fill(outside);
             }
         }
     }
@@ -96,10 +110,11 @@ mod tests {
     use crate::data::{Moment, Stage};
 
     /// A view of nine pixels, whose normalised values are those from 1 to 9; black is -5.
-    fn seen(view: View) -> Vec<f32> {
+    fn seen(view: View) -> [f32; 9] {
         let table = [std::array::from_fn(|pixel| if pixel == 0 { -5.0 } else { pixel as f32 })];
-        let mut values = Vec::new();
-        view.append(&[1, 2, 3, 4, 5, 6, 7, 8, 9], ImageShape { channels: 1, size: 3 }, &table, &mut values);
+        let mut values = [0.0; 9];
+        let shape = ImageShape { channels: 1, size: 3 };
+        view.normalised(&[1, 2, 3, 4, 5, 6, 7, 8, 9], shape, &table, &mut values);
         values
     }
 
@@ -113,6 +128,22 @@ mod tests {
         assert_eq!(view(0, 1, true), [0., 3., 2., 0., 6., 5., 0., 9., 8.]);
         let black = seen(View { down: -1, right: 2, flip: false, fill: Fill::Black });
         assert_eq!(black, [-5., -5., -5., 3., -5., -5., 6., -5., -5.]);
+    }
+
+    #[test]
+    fn a_view_is_the_same_before_and_after_normalisation() {
+        let mean = [3];
+        let table = [std::array::from_fn(|value| value as f32 - 3.0)];
+        for (down, right) in (-2..=2).flat_map(|down| (-2..=2).map(move |right| (down, right))) {
+            for (flip, fill) in [(false, Fill::Mean), (true, Fill::Mean), (true, Fill::Black)] {
+                let view = View { down, right, flip, fill };
+                let pixels = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+                let (mut before, mut after) = ([0.0; 9], [1.0; 9]);
+                view.applied(Raster::of_planes(3, 3, &pixels), &mean).normalised(&table, &mut before);
+                view.normalised(&pixels, ImageShape { channels: 1, size: 3 }, &table, &mut after);
+                assert_eq!(before, after, "{view:?}");
+            }
+        }
     }
 
     /// What version 0.1.0 drew: runs of the same settings keep their numbers.

@@ -190,9 +190,10 @@ fn a_resized_image_has_the_pixels_of_pillow() {
             let (c, y, x) = (at / (width * height), at / width % height, at % width);
             (7 * x + 13 * y + 50 * c + x * y + 31 * (x / 3) * (y / 5)) as u8
         };
-        let image = Raster::new(height, width, (0..3 * width * height).map(pixel).collect());
+        let pixels: Vec<u8> = (0..3 * width * height).map(pixel).collect();
+        let image = Raster::of_planes(height, width, &pixels);
         let mut values = vec![0; 3 * size * size];
-        Crop { resize, size }.apply(image, &mut values);
+        Crop { resize, size }.apply(&image, &mut values);
         assert_eq!(values[..4], first, "{width} x {height}");
         let found = format!("{:x}", Sha256::digest(&values));
         assert_eq!(found[..16], *digest, "{width} x {height}");

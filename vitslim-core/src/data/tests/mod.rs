@@ -12,6 +12,7 @@ mod index;
 mod jpeg;
 mod left_out;
 mod loader;
+mod pixels;
 mod shards;
 
 use std::io::Write;

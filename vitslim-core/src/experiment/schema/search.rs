@@ -31,6 +31,7 @@ impl Search {
             epochs: self.epochs,
             batch: self.batch,
             accumulate: self.accumulate,
+            checkpointing: self.checkpointing,
             augment: self.augment,
             optimizer: self.optimizer.clone(),
             lr_of_batch: self.lr_of_batch,

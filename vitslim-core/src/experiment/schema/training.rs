@@ -26,6 +26,11 @@ macro_rules! stage {
             #[serde(default = "super::training::one_part")]
             #[schemars(extend("unit" = "parts"))]
             pub accumulate: Count,
+            /// Whether the activations of each block are computed once more in the backward pass, instead of being kept: that needs less
+            /// memory and more time. The gradients are the same.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            #[schemars(extend("default" = false))]
+            pub checkpointing: bool,
             /// Augmentation of this stage's training images, in place of all that `data` says. Left out, that of `data`.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub augment: Option<Augment>,

@@ -76,6 +76,7 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
     ("epochs: 20", "epochs: 20, clip: 0", "22:33", "`clip`: must be greater than 0, but is 0.0"),
     ("epochs: 20", "epochs: 20, ema: 1", "22:32", "`ema`: must be at least 0 and less than 1, but is 1.0"),
     ("epochs: 20", "epochs: 20, layer_decay: 1.5", "22:40", "`layer_decay`: must be at least 0.1 and at most 1"),
+    ("epochs: 20", "epochs: 20, checkpointing: 1", "22:42", "expected `true` or `false`"),
     ("epochs: 20", "epochs: 20, early_stop: 0", "22:39", "`early_stop`: must be at least 1, but is 0"),
     ("epochs: 20", "epochs: 20, freeze: Weights", "22:27", "unknown field `freeze` in `retrain`"),
     ("masks: (", "freeze: Masks, masks: (", "11:17", "unknown variant `Masks`"),

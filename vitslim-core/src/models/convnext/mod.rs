@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Logits};
-use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, NORMAL};
+use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, NORMAL, checkpoint};
 use crate::slim::Slimmable;
 
 pub use block::ConvNextBlock;
@@ -53,7 +53,7 @@ impl Stage {
             Some((norm, conv)) => conv.forward_channels_last(norm.forward(x).permute([0, 3, 1, 2])),
             None => x,
         };
-        self.blocks.iter().fold(x, |x, block| block.forward(x))
+        self.blocks.iter().fold(x, |x, block| checkpoint(block, x, ConvNextBlock::forward))
     }
 }
 

@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Logits};
-use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, Linear, LinearConfig};
+use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, Linear, LinearConfig, checkpoint};
 use crate::slim::Slimmable;
 
 pub use block::SwinBlock;
@@ -80,7 +80,7 @@ impl Stage {
             Some(downsample) => downsample.forward(x),
             None => x,
         };
-        self.blocks.iter().fold(x, |x, block| block.forward(x))
+        self.blocks.iter().fold(x, |x, block| checkpoint(block, x, SwinBlock::forward))
     }
 }
 

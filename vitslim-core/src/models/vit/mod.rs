@@ -10,7 +10,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Logits};
-use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, normal};
+use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
 use crate::slim::Slimmable;
 
 pub use block::{Attention, Block, LayerScale};
@@ -168,7 +168,7 @@ impl Architecture for Vit {
     }
 
     fn forward(&self, images: Tensor<4>) -> Logits {
-        let x = self.blocks.iter().fold(self.embed(images), |x, block| block.forward(x));
+        let x = self.blocks.iter().fold(self.embed(images), |x, block| checkpoint(block, x, Block::forward));
         self.classify(x).into()
     }
 }
