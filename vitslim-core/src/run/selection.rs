@@ -129,6 +129,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::experiment::Document;
     use crate::models::{Architecture, Vit, VitConfig};
     use crate::slim::describe;
 
