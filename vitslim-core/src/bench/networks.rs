@@ -107,6 +107,7 @@ impl<A: Architecture> Bench<'_, A> {
             masks,
             freeze: None,
             dense: None,
+            teacher: None,
             precision: self.precision(),
             devices: &Devices::one("device", self.setting.device.clone()),
             steps: 1,

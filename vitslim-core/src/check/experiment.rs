@@ -13,10 +13,12 @@ use crate::graph::macs;
 use crate::models::{Architecture, Parameter};
 use crate::nn::has_checkpoints;
 use crate::panics::attempt;
-use crate::report::{CheckedData, CheckedWeights, ExperimentCheck, Fingerprints, Reason};
+use crate::report::{
+    CheckedData, CheckedTeacher, CheckedTeacherNetwork, CheckedWeights, ExperimentCheck, Fingerprints, Reason,
+};
 use crate::run::{
-    Cutting, Keys, PreparedBudget, Pretrained, Scrutiny, config, config_error, dataset_under, facts, keys,
-    pretrained_error, unfit,
+    Cutting, Keys, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error, dataset_under,
+    facts, keys, pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
@@ -30,8 +32,12 @@ const NO_CHECKPOINTS: &str =
     "`checkpointing: true` changes nothing: the forward pass hands no block to `checkpoint`";
 
 /// Checks the data of `trial`, looked at as closely as `scrutiny` says, its architecture, and whether they fit together. Nothing is
-/// trained, and nothing is written but what is kept of the images of a folder.
-pub fn check_experiment<A: Architecture>(trial: &Trial, scrutiny: Scrutiny) -> ExperimentCheck {
+/// trained, and nothing is written but what is kept of the images of a folder. Teachers are of one of the architectures of `teachers`.
+pub fn check_experiment<A: Architecture>(
+    trial: &Trial,
+    teachers: &Teachers,
+    scrutiny: Scrutiny,
+) -> ExperimentCheck {
     let experiment = &trial.experiment;
     let mut check = ExperimentCheck {
         name: experiment.name.as_str().to_owned(),
@@ -62,7 +68,34 @@ pub fn check_experiment<A: Architecture>(trial: &Trial, scrutiny: Scrutiny) -> E
     if let Err(reasons) = check_network::<A>(trial, data.as_ref(), &mut check) {
         check.reasons.extend(reasons);
     }
+    if let Some(data) = &data {
+        check_teachers(trial, teachers, data, &mut check);
+    }
     check
+}
+
+/// What teaches the stages of `trial`, whose `data` it must fit.
+fn check_teachers(trial: &Trial, teachers: &Teachers, data: &Dataset, check: &mut ExperimentCheck) {
+    for (stage, written) in trial.experiment.teachers() {
+        let teaches = CheckedTeacher { stage, kind: written.kind().to_string(), network: None };
+        match teachers.open(trial, stage, data, None) {
+            Ok(None) => check.teachers.push(teaches),
+            Ok(Some(opened)) => {
+                let measured = opened.top1(data);
+                let network = CheckedTeacherNetwork {
+                    architecture: opened.architecture,
+                    params: opened.params,
+                    macs: opened.macs,
+                    sha256: opened.pretrained.sha256,
+                    top1: measured.map(|(top1, _)| top1),
+                    images: measured.map(|(_, images)| images),
+                    notes: opened.notes,
+                };
+                check.teachers.push(CheckedTeacher { network: Some(network), ..teaches });
+            }
+            Err(errors) => check.reasons.extend(reasons(&errors)),
+        }
+    }
 }
 
 fn fingerprints(content: &DataContent) -> Fingerprints {

@@ -14,8 +14,8 @@ use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{CountedNetwork, Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary};
 use crate::run::{
-    EvaluationSetting, Known, PrepareError, Prepared, RunError, RunFolder, Scrutiny, Setting, Subnet, Target,
-    config_mistakes, evaluate, evaluate_subnet, execute,
+    EvaluationSetting, Known, Opener, PrepareError, Prepared, RunError, RunFolder, Scrutiny, Setting, Subnet,
+    Target, Teachers, config_mistakes, evaluate, evaluate_subnet, execute, open_teacher,
 };
 use crate::terminal::say;
 
@@ -34,7 +34,7 @@ pub(super) struct Commands {
     /// Finds mistakes in its configuration, as far as the file shows them.
     mistakes: fn(&Document) -> Vec<ExperimentError>,
     /// Checks the trial and its architecture.
-    pub check: fn(&Trial, Scrutiny) -> ExperimentCheck,
+    pub check: fn(&Trial, &Teachers, Scrutiny) -> ExperimentCheck,
     /// Plans a run of the trial.
     pub plan: fn(&Trial, &mut Planning) -> Result<PlannedTrial, RunError>,
     /// Writes the trial as a file with every default spelled out.
@@ -47,6 +47,8 @@ pub(super) struct Commands {
     pub eval_file: fn(&Trial, SubnetFile, &EvaluationSetting) -> miette::Result<Evaluation>,
     /// The files of a network of its run for another program, and notes for the user.
     pub export: Exporter,
+    /// Opens a network of another run or program that teaches one of its stages.
+    teacher: Opener,
     /// Builds the networks to benchmark, from the experiment or from its run.
     pub bench: fn(&Trial, &Source, &BenchSetting) -> Result<Benched, RunError>,
     /// Counts the networks of the experiment or of its run, layer by layer.
@@ -59,7 +61,7 @@ pub(super) struct Commands {
 
 type Exporter = fn(&Trial, &Target, Format, &[String], &Path) -> miette::Result<(Files, Vec<String>)>;
 
-type Runner = fn(&Trial, &Setting) -> Result<(RunFolder, Summary), RunError>;
+type Runner = fn(&Trial, &Teachers, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
 impl Commands {
     fn of<A: Architecture>() -> Self {
@@ -72,6 +74,7 @@ impl Commands {
             eval: evaluate::<A>,
             eval_file: eval_file::<A>,
             export: export_network::<A>,
+            teacher: open_teacher::<A>,
             bench: networks::<A>,
             count: count::<A>,
             listed: listed::<A>,
@@ -124,14 +127,29 @@ impl Registry {
     ///
     /// All mistakes in the file, including its models. Mistakes in data and networks are left to the commands.
     pub(super) fn trials(&self, document: &Document) -> Result<Trials, ExperimentErrors> {
-        Trials::new(document, |trial| match trial.at(&ARCHITECTURE) {
-            Some(Node { value: Value::String(name), .. }) => match self.find(trial, name) {
-                Ok(commands) => (commands.mistakes)(trial),
+        Trials::new(document, |trial| {
+            let stages = ["pretrain", "search", "retrain"];
+            let teachers = stages.iter().filter_map(|stage| trial.of_teacher(stage));
+            let of_teachers: Vec<_> = teachers.flat_map(|teacher| self.mistakes(&teacher)).collect();
+            self.mistakes(trial).into_iter().chain(of_teachers).collect()
+        })
+    }
+
+    /// The mistakes in the model of `document`, as far as the file shows them.
+    fn mistakes(&self, document: &Document) -> Vec<ExperimentError> {
+        match document.at(&ARCHITECTURE) {
+            Some(Node { value: Value::String(name), .. }) => match self.find(document, name) {
+                Ok(commands) => (commands.mistakes)(document),
                 Err(unknown) => unknown.into_iter().collect(),
             },
-            // The types report that it is missing, or not a string.
+            // The types report that it is missing, or not a string. A teacher may leave it out.
             _ => Vec::new(),
-        })
+        }
+    }
+
+    /// The architectures that a teacher can have.
+    pub(super) fn teachers(&self) -> Teachers {
+        Teachers::new(self.entries.iter().map(|(name, commands)| (*name, commands.teacher)))
     }
 
     /// The plan of a run of each of `trials`.
@@ -144,6 +162,7 @@ impl Registry {
         trials: &Trials,
         planning: &mut Planning,
     ) -> Result<Vec<PlannedTrial>, RunError> {
+        planning.teachers = self.teachers();
         trials.each(|trial| (self.commands(trial)?.plan)(trial, planning), RunError::errors)
     }
 
@@ -167,14 +186,24 @@ impl Registry {
     }
 }
 
-fn run<A: Architecture>(trial: &Trial, setting: &Setting) -> Result<(RunFolder, Summary), RunError> {
-    let (prepared, dense) =
-        Prepared::<A>::of_sweep(trial, &mut Known::of_runs_in(setting.out, setting.quiet))?;
+fn run<A: Architecture>(
+    trial: &Trial,
+    teachers: &Teachers,
+    setting: &Setting,
+) -> Result<(RunFolder, Summary), RunError> {
+    let mut known = Known::of_runs_in(setting.out, setting.quiet);
+    let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut known)?;
+    let prepared = prepared.with_teachers(trial, teachers, &mut known)?;
     for note in &prepared.data.notes {
         say(format_args!("data: {note}"));
     }
     for note in &prepared.pretrained_notes {
         say(format_args!("pretrained: {note}"));
+    }
+    for (stage, teacher) in &prepared.teachers {
+        for note in &teacher.notes {
+            say(format_args!("teacher of {stage}: {note}"));
+        }
     }
     execute(&prepared, dense, setting)
 }
@@ -279,7 +308,7 @@ mod tests {
             loader_threads: None,
             quiet: true,
         };
-        (registry.commands(&trial).unwrap().run)(&trial, &setting).unwrap();
+        (registry.commands(&trial).unwrap().run)(&trial, &registry.teachers(), &setting).unwrap();
         // To be checked, and to be trained.
         assert_eq!(counts(), (2, 2));
     }

@@ -112,7 +112,7 @@ pub(super) fn run_one(
         loader_threads: args.loader_threads,
         quiet: args.quiet,
     };
-    let (folder, summary) = (commands.run)(trial, &setting)?;
+    let (folder, summary) = (commands.run)(trial, &registry.teachers(), &setting)?;
     let with_folder = |summary: &Summary| format!("{}\nresults: {}", table(summary), folder.path().display());
     let result = text(args.json, &summary, with_folder)?;
     match writeln!(std::io::stdout(), "{result}") {

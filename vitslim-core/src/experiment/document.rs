@@ -94,6 +94,14 @@ impl Document {
         overrides::set(&mut self.root, &path, Node::new(Value::String(text.to_owned()), span))
     }
 
+    /// The teacher of `stage`, as the model of a document by itself: its places are those in this one. `None` where there is none.
+    pub(crate) fn of_teacher(&self, stage: &str) -> Option<Self> {
+        let teacher = self.at(&[stage, "teacher"])?.clone();
+        let (name, span) = (Name { text: "model".to_owned(), span: teacher.head() }, teacher.span.clone());
+        let value = Value::Record { name: None, fields: vec![(name, teacher)] };
+        Some(Self::of_tree(Node::new(value, span)))
+    }
+
     /// The tree.
     pub fn root(&self) -> &Node {
         &self.root

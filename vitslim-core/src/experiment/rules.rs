@@ -4,7 +4,7 @@ use super::document::Document;
 use super::error::ExperimentError;
 use super::nearest::nearest;
 use super::schema::{
-    Budget, Count, Data, Keyed, NonNegative, Positive, Rate, RoundTo, Schedule, SearchedDimension,
+    Budget, Count, Data, Keyed, NonNegative, Normalise, Positive, Rate, RoundTo, Schedule, SearchedDimension,
     default_batch, scaled,
 };
 use super::tree::{Node, Value};
@@ -22,6 +22,8 @@ pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
         errors.extend(warmup_lr(document, stage));
         errors.extend(final_lr(document, stage));
         errors.extend(accumulate(document, stage));
+        errors.extend(dense_teacher(document, stage));
+        errors.extend(normalise_of_teacher(document, stage));
         errors.extend(augment(document, stage));
     }
     errors.extend(devices(document));
@@ -173,6 +175,30 @@ fn accumulate(document: &Document, stage: &str) -> Option<ExperimentError> {
             Some(batch) => error.with_also(batch.span.clone(), "the batch"),
             None => error,
         }
+    })
+}
+
+fn dense_teacher(document: &Document, stage: &str) -> Option<ExperimentError> {
+    let node = document.at(&[stage, "teacher"]).filter(|node| node.name() == Some("Dense"))?;
+    let help = "name a network: `teacher: (pretrained: \"runs/a/seed=1\")`";
+    let is_written = |path: &[&str]| document.at(path).is_some_and(|node| node.value != Value::None);
+    let message = match stage {
+        "pretrain" => "the dense network cannot teach itself: `pretrain` trains it",
+        _ if !is_written(&["pretrain"]) && !is_written(&["model", "pretrained"]) => {
+            "the dense network is not trained, so it has nothing to teach: there is neither `pretrain` nor `pretrained` in `model`"
+        }
+        _ => return None,
+    };
+    Some(ExperimentError::new(node.head(), message).with_help(help))
+}
+
+fn normalise_of_teacher(document: &Document, stage: &str) -> Option<ExperimentError> {
+    let path = [stage, "teacher", "normalise"];
+    let node = document.at(&path)?;
+    (document.part::<Option<Normalise>>(&path)?? == Normalise::Split).then(|| {
+        let message = "the training split is the student's, and does not say how the teacher's images are normalised";
+        let help = "leave `normalise` out: then it is that of the run that left the teacher, or else that of the data";
+        ExperimentError::new(node.span.clone(), message).with_help(help)
     })
 }
 

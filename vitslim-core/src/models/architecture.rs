@@ -41,8 +41,8 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
 pub struct Logits {
     /// `[batch, classes]`
     pub class: Tensor<2>,
-    /// The logits of a second head on a distillation token, `[batch, classes]`, if the model has one. Training minimises the
-    /// mean of the two losses.
+    /// The logits of a second head on a distillation token, `[batch, classes]`, if the model has one. It learns from the teacher of a
+    /// stage, and the first from the labels; without a teacher, training minimises the mean of both losses to the labels.
     pub distillation: Option<Tensor<2>>,
 }
 

@@ -12,7 +12,8 @@ use crate::slim::Slimmable;
 /// Class and distillation token come before the patches.
 const PREFIX: usize = 2;
 
-/// A Vision Transformer that classifies by two tokens. Both heads are trained on the labels; the prediction is their mean.
+/// A Vision Transformer that classifies by two tokens. The prediction is the mean of both heads. With a teacher, each learns from one of
+/// labels and teacher; without, both from the labels.
 #[derive(Module, Debug, Slimmable)]
 pub struct DistilledVit {
     /// Embeds the patches.

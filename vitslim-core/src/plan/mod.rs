@@ -8,18 +8,22 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use self::sizes::Sizes;
-use self::time::Times;
+use self::time::{FORWARD, Times};
 use crate::data::{Stage, full_batches};
-use crate::experiment::{Training, Trial};
+use crate::experiment::{Teacher, Training, Trial};
 use crate::models::Architecture;
 use crate::report::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial};
-use crate::run::{Circumstances, Identities, Identity, Known, Prepared, Reach, RunError, Size, scaled_rates};
+use crate::run::{
+    Circumstances, Identities, Identity, Known, Prepared, Reach, RunError, Size, Teachers, scaled_rates,
+};
 
 /// What is known from the trials planned so far, since most trials have nearly everything in common.
 #[derive(Default)]
 pub struct Planning {
     known: Known,
     sizes: Sizes,
+    /// The architectures that teachers can have.
+    pub(crate) teachers: Teachers,
     /// Where to measure a step; `None` without estimates of time.
     times: Option<Times>,
 }
@@ -43,6 +47,7 @@ impl Planning {
 /// When the trial does not fit its data and network, or its networks cannot be built or trained.
 pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
     let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
+    let prepared = prepared.with_teachers(trial, &planning.teachers, &mut planning.known)?;
     // All trials have the same device, and of one configuration the same network.
     let nowhere = Circumstances { device: "", network: "" };
     let identities = Identities::new(&prepared, nowhere);
@@ -51,8 +56,16 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
 
     let mut stage = |stage: Stage, training: &Training, identity: &Identity, macs: u64| {
         let seconds = planning.times.as_mut().map(|times| times.of(&prepared, training));
-        // For a sub-network only the time of the dense network is known, and the MACs of both.
-        let seconds = seconds.transpose()?.map(|seconds| seconds * macs as f64 / dense_macs as f64);
+        // For a sub-network only the time of the dense network is known, and the MACs of both. So it is for a teacher.
+        let of_teacher = match training.teacher {
+            None => 0,
+            Some(Teacher::Dense { .. }) => dense_macs,
+            Some(Teacher::Teacher { .. }) => {
+                prepared.teachers.get(stage.name()).map_or(0, |opened| opened.macs)
+            }
+        };
+        let macs = macs as f64 + FORWARD * of_teacher as f64;
+        let seconds = seconds.transpose()?.map(|seconds| seconds * macs / dense_macs as f64);
         Ok::<_, RunError>(PlannedStage {
             stage: stage.name(),
             epochs: training.epochs.get(),

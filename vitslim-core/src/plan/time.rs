@@ -16,7 +16,7 @@ use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings};
 const MEASURED: usize = 2;
 
 /// The cost of a forward pass relative to a step, whose backward pass costs twice as much as its forward pass.
-const FORWARD: f64 = 1.0 / 3.0;
+pub(super) const FORWARD: f64 = 1.0 / 3.0;
 
 /// Measured seconds of steps, by what they depend on.
 pub(super) struct Times {
@@ -66,6 +66,7 @@ fn step_seconds<A: Architecture>(
         masks: &Masks::default(),
         freeze: None,
         dense: None,
+        teacher: None,
         precision: experiment.precision,
         devices: &Devices::one("device", device.clone()),
         steps: 1,

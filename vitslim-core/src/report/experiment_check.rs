@@ -4,15 +4,13 @@ use comfy_table::CellAlignment;
 use serde::Serialize;
 
 use super::checked_parameters::CheckedParameters;
+use super::checked_teacher::CheckedTeacher;
 use super::reason::Reason;
-use super::table::{lines, plain, push, short};
+use super::table::{SHOWN, lines, plain, push, short};
 use crate::terminal::counted;
 
 /// Classes that are named in the table.
 const NAMED: usize = 20;
-
-/// Digits of a fingerprint that are shown in the table.
-const SHOWN: usize = 12;
 
 /// What was found about an experiment, its network and its data, before anything is trained.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -34,6 +32,9 @@ pub struct ExperimentCheck {
     /// The trained weights that it starts from, if it does and they fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pretrained: Option<CheckedWeights>,
+    /// What teaches its stages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub teachers: Vec<CheckedTeacher>,
     /// Every dimension, in the order of the traversal.
     pub dimensions: Vec<CheckedDimension>,
     /// Borrowed dimensions that no enclosing struct declares, so that they are not prunable.
@@ -312,6 +313,7 @@ impl ExperimentCheck {
             ));
             lines.extend(notes.iter().map(|note| format!("pretrained: {note}")));
         }
+        lines.extend(self.teachers.iter().flat_map(CheckedTeacher::told));
         if self.data.is_none() && self.plans > 0 {
             lines.push(
                 "without its data, the network is checked as its configuration describes it".to_owned(),

@@ -3,6 +3,7 @@
 mod architectures;
 mod benchmark;
 mod checked_parameters;
+mod checked_teacher;
 mod counts;
 mod devices;
 mod evaluation;
@@ -22,6 +23,7 @@ mod table;
 pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
 pub use checked_parameters::{CheckedLayer, CheckedParameters, CheckedTensors};
+pub use checked_teacher::{CheckedTeacher, CheckedTeacherNetwork};
 pub use counts::{Counted, CountedLayer, CountedNetwork};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
 pub use evaluation::{ClassEvaluation, Evaluation};

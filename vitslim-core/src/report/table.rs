@@ -10,6 +10,9 @@ const WIDTH: usize = 80;
 /// Columns for the name of a network.
 const NAME_WIDTH: usize = 17;
 
+/// Digits of a fingerprint that a table shows.
+pub(super) const SHOWN: usize = 12;
+
 /// A table of the dense network and the sub-networks of a run, the shares that each sub-network keeps, and what the columns
 /// mean, in at most 80 columns. Long labels break between their numbers.
 pub fn table(summary: &Summary) -> String {

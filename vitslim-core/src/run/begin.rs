@@ -103,6 +103,7 @@ fn go_on(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use super::super::state::record_failure;
@@ -119,7 +120,7 @@ mod tests {
         let [train, held_out, test] =
             images.map(|sha256| SplitContent { images: 9, sha256: sha256.to_owned() });
         let data = DataContent { classes: classes.map(str::to_owned).to_vec(), train, held_out, test };
-        Sources { data, pretrained: None }
+        Sources { data, pretrained: None, teachers: BTreeMap::new() }
     }
 
     fn known() -> Sources {

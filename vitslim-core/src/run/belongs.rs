@@ -60,12 +60,18 @@ pub(super) enum DataMatch {
 ///
 /// # Errors
 ///
-/// When what was trained there was trained on other data, or from other weights.
+/// When what was trained there was trained on other data, from other weights, or by other teachers.
 pub(super) fn compare(path: &Path, sources: &Sources) -> Result<DataMatch, FolderError> {
     let Some(record) = DataRecord::read(path)? else { return Ok(DataMatch::Same) };
     let change = |splits: &[SplitKind]| record.content.data.change(&sources.data, splits);
     if record.content.pretrained != sources.pretrained {
         return Err(FolderError::ChangedWeights { path: path.to_owned(), lost: trained(path) });
+    }
+    let is_other =
+        |(stage, there): &(&String, &String)| sources.teachers.get(*stage).is_some_and(|here| here != *there);
+    if let Some((stage, _)) = record.content.teachers.iter().find(is_other) {
+        let (path, stage, lost) = (path.to_owned(), stage.clone(), trained(path));
+        return Err(FolderError::ChangedTeacher { path, stage, lost });
     }
     match change(&[SplitKind::Train, SplitKind::HeldOut]) {
         Some(change) => Err(FolderError::ChangedData { path: path.to_owned(), change, lost: trained(path) }),
@@ -100,12 +106,16 @@ pub(super) fn normalisation(path: &Path, computed: &Normalisation) -> Result<Nor
     Err(FolderError::ChangedNormalisation { path, there: text.trim_end().to_owned(), here })
 }
 
-/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data and the weights that
-/// it starts from: those are known by their record, and only where there is none, by their path. Nor does its preset count, which an earlier
+/// The experiment in `text`, which the folder `run` holds or is to hold, whichever checkpoints stay, and whatever its data, the weights that
+/// it starts from and those of its teachers: those are known by their record, and only where there is none, by their path. Nor does its preset count, which an earlier
 /// version wrote beside the whole configuration. `None` if this version cannot read it.
 pub(super) fn read(run: &Path, text: &str) -> Option<Experiment> {
     let experiment = Document::parse(EXPERIMENT, text, &[]).ok()?.experiment().ok()?;
     let is_recorded = run.join(DATA).exists();
+    let experiment = match is_recorded {
+        true => experiment.map_teachers(|_| PathBuf::new()),
+        false => experiment.map_teachers(absolute),
+    };
     let (data, model) = match is_recorded {
         true => (experiment.data.beside_content(), experiment.model.map_pretrained(|_| PathBuf::new())),
         false => (experiment.data.map_path(absolute), experiment.model.map_pretrained(absolute)),

@@ -63,10 +63,22 @@ pub(crate) fn dataset_under(trial: &Trial, scrutiny: Scrutiny) -> Result<Dataset
 
 /// `data`, normalised as `normalise` says.
 fn normalised(data: Dataset, normalise: &Normalise) -> Result<Dataset, DataError> {
-    let channels = data.shape.channels;
+    let normalisation = normalisation(normalise, data.shape.channels, data.normalisation.white)?;
+    Ok(match normalisation {
+        Some(normalisation) => data.normalised_by(normalisation),
+        None => data,
+    })
+}
+
+/// How `normalise` normalises images with so many `channels`, in which the pixel `white` is 1; `None` if their training split says it.
+pub(super) fn normalisation(
+    normalise: &Normalise,
+    channels: usize,
+    white: u8,
+) -> Result<Option<Normalisation>, DataError> {
     let has = format!("the images have {}", counted(channels, "channel", "channels"));
     let (mean, std) = match normalise {
-        Normalise::Split => return Ok(data),
+        Normalise::Split => return Ok(None),
         Normalise::ImageNet => (IMAGENET.0.to_vec(), IMAGENET.1.to_vec()),
         Normalise::Half => (vec![0.5; channels], vec![0.5; channels]),
         Normalise::Given { mean, std } => {
@@ -88,8 +100,7 @@ fn normalised(data: Dataset, normalise: &Normalise) -> Result<Dataset, DataError
             help: Some("ImageNet in gray is about `Given(mean: [0.449], std: [0.226])`".to_owned()),
         });
     }
-    let white = data.normalisation.white;
-    Ok(data.normalised_by(Normalisation { white, mean, std, images: 0 }))
+    Ok(Some(Normalisation { white, mean, std, images: 0 }))
 }
 
 /// Reads data of `trial` to evaluate on the split `kind`, normalised by `normalisation`. No other split is read where the split lies

@@ -194,6 +194,10 @@ pub enum RunError {
     /// The architecture refuses on this device what it accepted on the CPU.
     #[error("the model cannot be made: {0}")]
     Config(ConfigError),
+    /// A teacher was not opened.
+    #[error("the network that teaches `{0}` was not opened when the experiment was prepared")]
+    #[diagnostic(help("`vitslim run` opens it"))]
+    Unopened(&'static str),
     /// A result could not be written in the format of its file.
     #[error("cannot write {what}: {reason}")]
     Format {

@@ -14,7 +14,8 @@ use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 /// What a run leaves beside its `experiment.ron`.
 ///
 /// The summary is removed first: without it a run is not complete, whatever else is left. What the data were is removed last: until
-/// then, nothing can go on with others. [`START`] is not among these: it may be the only copy of a network that is gone.
+/// then, nothing can go on with others. [`START`] and the files of teachers are not among these: each may be the only copy of a network
+/// that is gone.
 const RESULTS: [&str; 8] =
     [SUMMARY, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
 
@@ -26,6 +27,11 @@ pub(super) const MASKS: &str = "masks.safetensors";
 
 /// File with the network of another run that this one starts from, as `vitslim export --to safetensors` writes it.
 pub(super) const START: &str = "start.safetensors";
+
+/// File with the network of another run that teaches `stage`, likewise.
+pub(super) fn teacher_file(stage: &str) -> String {
+    format!("teacher-{stage}.safetensors")
+}
 
 /// Folder of the sub-networks.
 pub(super) const SUBNETS: &str = "subnets";
@@ -118,6 +124,19 @@ pub enum FolderError {
     ChangedWeights {
         /// The folder of the run.
         path: PathBuf,
+        /// What was trained there.
+        lost: String,
+    },
+    /// A stage has another teacher.
+    #[error("the network that teaches `{stage}` is not the one that taught it when the run in `{}` began", .path.display())]
+    #[diagnostic(help(
+        "restore it, give another folder with `--out`, or start again with `--fresh`, which discards {lost}"
+    ))]
+    ChangedTeacher {
+        /// The folder of the run.
+        path: PathBuf,
+        /// The stage.
+        stage: String,
         /// What was trained there.
         lost: String,
     },
@@ -256,17 +275,17 @@ impl RunFolder {
         self.lock.taken_over()
     }
 
-    /// Keeps `network` as the one that the run starts from, or none.
+    /// Keeps `network`, of another run, as the file `name`, or none.
     ///
     /// # Errors
     ///
     /// When the file cannot be written, or that of an earlier run not removed.
-    pub(super) fn keep_start(&self, network: Option<&[u8]>) -> Result<(), FolderError> {
-        let path = self.path.join(START);
+    pub(super) fn keep(&self, name: &str, network: Option<&[u8]>) -> Result<(), FolderError> {
+        let path = self.path.join(name);
         match network {
             None => remove(&path).map_err(io("remove", &path)),
             Some(network) if std::fs::read(&path).is_ok_and(|there| there == network) => Ok(()),
-            Some(network) => self.write(START, network),
+            Some(network) => self.write(name, network),
         }
     }
 
@@ -312,13 +331,13 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let folder = RunFolder::open(out.path(), "a", "seed=1").unwrap();
         let kept = || std::fs::read(folder.path().join(START)).ok();
-        folder.keep_start(Some(b"one")).unwrap();
+        folder.keep(START, Some(b"one")).unwrap();
         folder.write(MASKS, b"masks").unwrap();
         folder.remove_results().unwrap();
         assert!(kept().is_some() && !folder.path().join(MASKS).exists());
-        folder.keep_start(Some(b"two")).unwrap();
+        folder.keep(START, Some(b"two")).unwrap();
         assert_eq!(kept().as_deref(), Some(&b"two"[..]));
-        folder.keep_start(None).unwrap();
+        folder.keep(START, None).unwrap();
         assert_eq!(kept(), None);
     }
 

@@ -1,6 +1,7 @@
 //! The identity of a stage: everything that its numbers depend on. Stages with the same identity are the same computation.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -62,7 +63,7 @@ pub(crate) struct Circumstances<'a> {
 impl Identities {
     /// The identities of the stages of `prepared`.
     pub(crate) fn new<A: Architecture>(prepared: &Prepared<A>, circumstances: Circumstances) -> Self {
-        let experiment = named(&prepared.experiment);
+        let experiment = named(prepared);
         let settings = written(&(
             experiment.seed,
             experiment.log_every,
@@ -83,8 +84,12 @@ impl Identities {
         parts.extend(pixels.iter().flat_map(|pixels| ["pixels", pixels]));
         // Random weights have none, and keep the names that they had.
         parts.extend(prepared.pretrained.iter().map(|pretrained| pretrained.sha256.as_str()));
+        parts.extend(teacher(prepared, "pretrain"));
         let pretrain = Identity::of(&parts);
-        let search = Identity::of(&["search", pretrain.as_str(), &written(&experiment.search)]);
+        let searched = written(&experiment.search);
+        let mut parts = vec!["search", pretrain.as_str(), &searched];
+        parts.extend(teacher(prepared, "search"));
+        let search = Identity::of(&parts);
         Self { pretrain, search }
     }
 
@@ -94,7 +99,7 @@ impl Identities {
         prepared: &Prepared<A>,
         budget: &PreparedBudget,
     ) -> Identity {
-        let experiment = named(&prepared.experiment);
+        let experiment = named(prepared);
         let settings = written(&(&budget.shares, experiment.cut, &experiment.round_to, &experiment.retrain));
         // What is left out has the names that it had before it could be written.
         let limits = (!budget.limits.is_empty()).then(|| written(&(&budget.limits, experiment.ranking)));
@@ -103,15 +108,17 @@ impl Identities {
         let mut parts = vec!["retrain", self.search.as_str(), &settings];
         parts.extend(limits.iter().flat_map(|limits| ["limits", limits]));
         parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
+        parts.extend(teacher(prepared, "retrain"));
         Identity::of(&parts)
     }
 }
 
-/// `experiment` as names are made of it: `data` augment as the first stage does, and a later stage writes what it does only where that is
-/// something else. The same augmentation has the same name wherever it is written, and one that no stage has is in none.
-fn named(experiment: &Experiment) -> Experiment {
-    let mut named = experiment.clone();
-    let Some(of_data) = experiment.data.augment() else { return named };
+/// The experiment of `prepared` as names are made of it. Teachers are known by their content, wherever they are. `data` augment as the
+/// first stage does, and a later stage writes what it does only where that is something else: the same augmentation has the same name
+/// wherever it is written, and one that no stage has is in none.
+fn named<A: Architecture>(prepared: &Prepared<A>) -> Experiment {
+    let mut named = prepared.experiment.clone().map_teachers(|_| PathBuf::new());
+    let Some(of_data) = prepared.experiment.data.augment() else { return named };
     let Experiment { pretrain, search, retrain, .. } = &mut named;
     let pretrain = pretrain.as_mut().map(|stage| &mut stage.augment);
     let retrain = retrain.as_mut().map(|stage| &mut stage.augment);
@@ -122,6 +129,11 @@ fn named(experiment: &Experiment) -> Experiment {
     }
     named.data = named.data.augmented(first);
     named
+}
+
+/// The identity of the network of another run or program that teaches `stage`, if one does.
+fn teacher<'a, A: Architecture>(prepared: &'a Prepared<A>, stage: &str) -> Option<&'a str> {
+    Some(prepared.teachers.get(stage)?.identity.as_str())
 }
 
 fn written(settings: &impl Serialize) -> String {

@@ -15,7 +15,7 @@ use super::blindness::{blinding, is_blind_to};
 use super::budget::PreparedBudget;
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS};
 use super::initial::initial_of;
 use super::network::Network;
 use super::networks::initial;
@@ -34,7 +34,7 @@ use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetS
 use crate::slim::{MaskSet, Plan, PlanError, Slim, heads_by_size, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
-    EvaluateError, StageRun, Trained, checkpoint_folder, difference, has_checkpoint, is_whole,
+    EvaluateError, StageRun, Teacher, Trained, checkpoint_folder, difference, has_checkpoint, is_whole,
     recorded_seconds, throughput, top1, train,
 };
 
@@ -69,7 +69,10 @@ pub fn execute<A: Architecture>(
         begin(&folder, &resolved, &prepared.sources(), normalisation, setting.afresh, may_extend)?;
     let prepared = &prepared.normalised_by(normalisation);
     let start = prepared.pretrained.as_ref().and_then(|pretrained| pretrained.left());
-    folder.keep_start(start.map(|start| &start.file[..]))?;
+    folder.keep(START, start.map(|start| &start.file[..]))?;
+    for (name, file) in prepared.teacher_files() {
+        folder.keep(&name, file)?;
+    }
     if let Some(summary) = summary(folder.path()) {
         if !setting.quiet {
             say("this run is complete; `--fresh` starts it again");
@@ -159,7 +162,8 @@ impl<A: Architecture> Run<'_, A> {
     /// The dense `model`, pretrained if the experiment says so, in validation mode.
     fn pretrain(&self, model: A, seconds: &mut Seconds) -> Result<A, RunError> {
         let Some(training) = &self.prepared.experiment.pretrain else { return Ok(model.valid()) };
-        let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, None, training)?;
+        let teacher = self.prepared.teacher(Stage::Pretrain, &model)?;
+        let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, None, (training, teacher))?;
         seconds.pretrain = Some(trained.seconds);
         Ok(trained.slim.model)
     }
@@ -167,7 +171,9 @@ impl<A: Architecture> Run<'_, A> {
     /// The model and its `masks` after the search, in validation mode, and how many epochs it took.
     fn search(&self, model: A, masks: MaskSet, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
         let training = self.prepared.experiment.search.training();
-        let searched = self.stage(Slim { model, masks }, Stage::Search, None, None, &training)?;
+        let teacher = self.prepared.teacher(Stage::Search, &model)?;
+        let slim = Slim { model, masks };
+        let searched = self.stage(slim, Stage::Search, None, None, (&training, teacher))?;
         seconds.search = Some(searched.seconds);
         Ok((searched.slim, searched.epochs))
     }
@@ -272,8 +278,9 @@ impl<A: Architecture> Run<'_, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
+                let taught = (training, self.prepared.teacher(Stage::Retrain, dense)?);
                 let retrained =
-                    self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), Some(dense), training)?;
+                    self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), Some(dense), taught)?;
                 *seconds.retrain.get_or_insert(0.0) += retrained.seconds;
                 let top1 = self.top1(&retrained.slim.model)?;
                 (retrained.slim.model, Some(top1))
@@ -326,7 +333,7 @@ impl<A: Architecture> Run<'_, A> {
         stage: Stage,
         subnet: Option<&str>,
         dense: Option<&A>,
-        training: &Training,
+        (training, teacher): (&Training, Option<Teacher>),
     ) -> Result<Trained<A>, RunError> {
         let dense = dense.map(Parameter::annotated);
         let no_masks = Masks::default();
@@ -348,6 +355,7 @@ impl<A: Architecture> Run<'_, A> {
             masks: if stage == Stage::Search { &self.prepared.experiment.search.masks } else { &no_masks },
             freeze: if stage == Stage::Search { self.prepared.experiment.search.freeze } else { None },
             dense: dense.as_deref(),
+            teacher: teacher.as_ref(),
             log_every: self.prepared.experiment.log_every.get(),
             precision: self.prepared.experiment.precision,
             seed: self.prepared.experiment.seed,

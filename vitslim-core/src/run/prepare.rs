@@ -1,6 +1,6 @@
 //! Checks an experiment against its data and its architecture, before anything is trained.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -10,9 +10,11 @@ use thiserror::Error;
 use super::budget::PreparedBudget;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::{Scrutiny, dataset_under};
+use super::folder::START;
 use super::pretrained::{Pretrained, pretrained_error};
 use super::selection::{Keys, Selection, keys};
 use super::sources::Sources;
+use super::teacher::OpenedTeacher;
 use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::{Architecture, Parameter, SharedParameterError};
@@ -36,6 +38,8 @@ pub struct Prepared<A: Architecture> {
     pub pretrained_notes: Vec<String>,
     /// What the network that it starts from keeps of the dense one, if another run left it.
     pub start: Option<Plan>,
+    /// The networks that teach, by their stages, but for the dense one.
+    pub teachers: BTreeMap<&'static str, OpenedTeacher>,
     /// The dimensions of the network that it starts from.
     pub dimensions: Vec<Dimension>,
     /// The searched dimensions, and how their masks are trained.
@@ -58,12 +62,14 @@ pub(crate) struct Known {
     dimensions: HashMap<String, Begun>,
     /// What was opened to start from, by how the experiment writes it.
     pretrained: HashMap<String, Result<Option<Pretrained>, ExperimentErrors>>,
+    /// Teachers, by how the experiment writes them and its data.
+    pub(super) teachers: HashMap<String, Option<OpenedTeacher>>,
     /// What became of weights, by those, the configuration and the search.
     fitted: HashMap<String, Vec<String>>,
     /// Whether to hide how far reading is.
     quiet: bool,
     /// Where the folders of runs are, which may have copies of what they started from.
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
 }
 
 impl Known {
@@ -122,7 +128,9 @@ impl Known {
         // Each trial has a copy of its own.
         let Some(out) = self.out.as_ref().filter(|_| found.is_err()) else { return found };
         let run = out.join(experiment.name.as_str()).join(folder_of(trial));
-        let copy = Pretrained::copy_in(&run, model).map_err(|error| pretrained_error(document, &error))?;
+        let recorded = |sources: &Sources| sources.pretrained.clone();
+        let copy = Pretrained::copy_in(&run, START, model, recorded)
+            .map_err(|error| pretrained_error(document, &error))?;
         copy.map_or(found, |copy| Ok(Some(copy)))
     }
 
@@ -156,7 +164,7 @@ impl Known {
 }
 
 /// Name of the folder of the run of `trial`.
-fn folder_of(trial: &Trial) -> String {
+pub(super) fn folder_of(trial: &Trial) -> String {
     trial.swept.clone().unwrap_or_else(|| format!("seed={}", trial.experiment.seed))
 }
 
@@ -269,6 +277,7 @@ impl<A: Architecture> Prepared<A> {
             pretrained,
             pretrained_notes: Vec::new(),
             start,
+            teachers: BTreeMap::new(),
             dimensions,
             searched,
             budgets,
@@ -313,11 +322,15 @@ impl<A: Architecture> Prepared<A> {
     /// What the networks are made of beside the settings.
     pub(crate) fn sources(&self) -> Sources {
         let pretrained = self.pretrained.as_ref().map(|pretrained| pretrained.sha256.clone());
-        Sources { data: self.data.content().clone(), pretrained }
+        let sha256 = |(stage, teacher): (&&str, &OpenedTeacher)| {
+            ((*stage).to_owned(), teacher.pretrained.sha256.clone())
+        };
+        let teachers = self.teachers.iter().map(sha256).collect();
+        Sources { data: self.data.content().clone(), pretrained, teachers }
     }
 
-    /// The experiment as a file that means the same in any folder: with every default spelled out, and the absolute paths of the data and of
-    /// the weights.
+    /// The experiment as a file that means the same in any folder: with every default spelled out, and the absolute paths of the data, of
+    /// the weights and of those of teachers.
     ///
     /// # Errors
     ///
@@ -325,7 +338,7 @@ impl<A: Architecture> Prepared<A> {
     pub fn resolved(&self) -> Result<String, PrepareError> {
         let data = self.experiment.data.clone().map_path(absolute);
         let model = self.experiment.model.clone().map_pretrained(absolute);
-        let experiment = Experiment { data, model, ..self.experiment.clone() };
+        let experiment = Experiment { data, model, ..self.experiment.clone().map_teachers(absolute) };
         experiment.resolved(&self.config).map_err(|error| PrepareError::Config(error.to_string()))
     }
 }

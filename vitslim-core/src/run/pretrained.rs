@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 use super::network::{Images, Network};
 use super::weights::slim_like;
 use crate::data::Normalisation;
-use crate::experiment::{Document, Experiment, ExperimentErrors, Trial};
+use crate::experiment::{Document, Experiment, ExperimentErrors, Teacher, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
     Activation, Cut, Dimension, Mask, MaskSet, MaskSpec, Plan, Sizes, describe, heads_as_planned,
 };
-use crate::weights::{Fitted, WeightsError, WeightsFile};
+use crate::terminal::counted;
+use crate::weights::{Fitted, Untrained, WeightsError, WeightsFile};
 
 /// Difference of mean or std, in units of white, below which images are normalised alike.
 const NEAR: f32 = 1e-3;
@@ -44,8 +45,8 @@ pub(crate) struct LeftNetwork {
     /// What it keeps of the dense network.
     plan: Plan,
     /// How it takes images.
-    images: Images,
-    classes: Vec<String>,
+    pub(super) images: Images,
+    pub(super) classes: Vec<String>,
     /// Number of values of all tensors in its file.
     pub(super) values: usize,
     /// What the user should know of it, one line each.
@@ -184,9 +185,38 @@ impl Pretrained {
     ) -> Result<Fitted, ExperimentErrors> {
         let fitted = self.file.fit(network, &self.allow_missing);
         let mut fitted = fitted.map_err(|error| pretrained_error(&trial.document, &error))?;
+        check_dense_teacher(trial, &fitted)?;
         let (_, notes) = masks(&fitted, &trial.experiment, searched, &Device::flex());
         fitted.notes.extend(notes);
         Ok(fitted)
+    }
+
+    /// `network` with the weights, to classify `classes` as it is, and what became of the weights: a line each.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`WeightsFile::fit`], and when the file has no classifier for so many classes.
+    pub(super) fn classifier<A: Architecture>(
+        &self,
+        network: A,
+        classes: usize,
+    ) -> Result<(A, Vec<String>), WeightsError> {
+        let fitted = self.file.fit(&network, &self.allow_missing)?;
+        if let Some(Untrained { layer, classes: there }) = fitted.untrained.first() {
+            let wrong = match there {
+                Some(there) => {
+                    format!(
+                        "classifies by {}, and the data have {classes}",
+                        counted(*there, "class", "classes")
+                    )
+                }
+                None => format!("has no classifier `{layer}`"),
+            };
+            let help = "take a network that was trained on the classes of the data";
+            return Err(self.file.error(wrong, Some(help.to_owned())));
+        }
+        let told = fitted.told();
+        Ok((fitted.into_network(network)?, told))
     }
 
     /// `network` with the weights, and the masks that the search of `experiment` begins with.
@@ -204,6 +234,22 @@ impl Pretrained {
         let fitted = self.file.fit(&network, &self.allow_missing)?;
         let (masks, _) = masks(&fitted, experiment, searched, device);
         Ok((fitted.into_network(network)?, masks))
+    }
+}
+
+/// Checks that the dense network of `trial`, which starts with the weights `fitted`, can teach if it is to.
+fn check_dense_teacher(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentErrors> {
+    let mut teachers = trial.experiment.teachers();
+    let dense = teachers.find(|(_, teacher)| matches!(teacher, Teacher::Dense { .. }));
+    match (fitted.untrained.first(), dense) {
+        (Some(Untrained { layer, .. }), Some((stage, _))) if trial.experiment.pretrain.is_none() => {
+            let message = format!(
+                "`{layer}`, a classifier of the dense network, is not trained, so that it has nothing to teach"
+            );
+            let help = "train it with `pretrain`, or name another teacher";
+            Err(trial.document.error(&[stage, "teacher"], message, Some(help.to_owned())))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -9,11 +9,13 @@ use thiserror::Error;
 use super::config::config;
 use super::data_record::{DataRecord, known};
 use super::dataset::dataset;
+use super::floats::as_computed;
 use super::folder::{FolderError, NETWORK, NORMALISATION, PLAN, RESULT, START, SUBNETS};
 use super::initial::initial_of;
 use super::network::Network;
 use super::pretrained::Pretrained;
 use super::restore::{RestoreError, dense, plan, read, subnet};
+use super::sources::Sources;
 use super::subnet::Subnet;
 use super::subnet_file::{SubnetFile, SubnetFileError, described_weights, is_described};
 use super::target::{Target, TargetError};
@@ -109,14 +111,19 @@ impl Pretrained {
         Ok(Some(of_file(path, file, model, notes)?))
     }
 
-    /// The copy, in the folder `run` of a run of `model`, of the network that it started from, if that is not where `model` says any
-    /// more. `None` if the run has no copy, or started from something else.
+    /// The copy `name`, in the folder `run` of a run, of the network of another that `model` says, if that is not where it says any more.
+    /// `None` if the run has no copy, or it is of something else than what the run has `recorded`.
     ///
     /// # Errors
     ///
     /// When the copy cannot be read, or is something else.
-    pub(crate) fn copy_in(run: &Path, model: &Model) -> Result<Option<Self>, OpenError> {
-        let (Some(path), copy) = (&model.pretrained, run.join(START)) else { return Ok(None) };
+    pub(crate) fn copy_in(
+        run: &Path,
+        name: &str,
+        model: &Model,
+        recorded: impl Fn(&Sources) -> Option<String>,
+    ) -> Result<Option<Self>, OpenError> {
+        let (Some(path), copy) = (&model.pretrained, run.join(name)) else { return Ok(None) };
         if path.is_file() || Target::find(path).is_ok() || !copy.is_file() {
             return Ok(None);
         }
@@ -124,7 +131,7 @@ impl Pretrained {
         let pretrained = of_file(path, SubnetFile::read(&copy)?, model, vec![note])?;
         // What discards results removes the record, too.
         let record = DataRecord::read(run)?;
-        let fits = record.is_none_or(|record| record.content.pretrained.as_ref() == Some(&pretrained.sha256));
+        let fits = record.is_none_or(|record| recorded(&record.content).as_ref() == Some(&pretrained.sha256));
         Ok(fits.then_some(pretrained))
     }
 
@@ -140,6 +147,30 @@ impl Pretrained {
         match experiment.pretrain.is_none() || is_copy {
             true => Self::open::<A>(model),
             false => Ok(None),
+        }
+    }
+
+    /// The architecture of the network that a run left at `path`, in its folder or in a file by itself; `None` of a file of weights alone.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is something else.
+    pub(super) fn architecture_of(path: &Path) -> Result<Option<String>, OpenError> {
+        match Target::find(path) {
+            _ if path.is_file() && is_described(path) => {
+                Ok(Some(SubnetFile::read(path)?.left()?.0.architecture))
+            }
+            Err(error) if path.is_file() || matches!(error, TargetError::Missing(_)) => {
+                if let Some(network) = subnet_around(path) {
+                    return Err(OpenError::Bare { path: path.to_owned(), network });
+                }
+                WeightsFile::open(path)?;
+                Ok(None)
+            }
+            found => {
+                let trial = Document::read(&found?.experiment(), &[])?.trial()?;
+                Ok(Some(trial.experiment.model.architecture))
+            }
         }
     }
 }
@@ -254,14 +285,16 @@ impl<A: Architecture> Subnet<A> {
                 let plan = start.unwrap_or_else(|| Plan::whole(&dimensions));
                 // As every network that a plan left.
                 let model = heads_by_size(&restored.model);
-                let network = described.cut(&plan, &model).map_err(RestoreError::Graph)?;
+                let recorded = as_computed(model.clone());
+                let network = described.cut(&plan, &recorded).map_err(RestoreError::Graph)?;
                 (model, plan, network, restored.notes)
             }
         };
         let named = |path: &Path| PathBuf::from(path.file_name().unwrap_or_default());
-        let Experiment { data, model: started, .. } = trial.experiment.clone();
+        let whole = trial.experiment.clone().map_teachers(named);
+        let Experiment { data, model: started, .. } = whole.clone();
         let (data, started) = (data.map_path(named), started.map_pretrained(named));
-        let experiment = Experiment { data, model: started, ..trial.experiment.clone() }
+        let experiment = Experiment { data, model: started, ..whole }
             .resolved(&network.config)
             .map_err(|error| RestoreError::Unwritten(error.to_string()))?;
         let (label, trial) = (target.name().to_owned(), target.trial());

@@ -85,7 +85,7 @@ fn step<M: Architecture>(slim: &Slim<M>, settings: StepSettings, batch: &Batch) 
             }
         }
     }
-    let computed = Computed::of(slim, settings, batch.clone(), batch.len());
+    let computed = Computed::of(slim, settings, None, batch.clone(), batch.len());
     let (gradients, measured) = Computed::sum(slim, vec![computed]);
     let mut gradients = Gradients(gradients, measured.into_data().try_into_vec().unwrap());
     slim.visit(&mut gradients);

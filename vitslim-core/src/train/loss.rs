@@ -1,4 +1,4 @@
-//! What training minimises, beside the penalty.
+//! What training minimises, beside the penalty and the loss to a teacher.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::activation::{log_sigmoid, log_softmax};

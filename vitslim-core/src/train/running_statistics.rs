@@ -95,7 +95,7 @@ fn of_several_devices_the_statistics_of_the_first_count() {
     let cpu = NamedDevice { name: "cpu".to_owned(), device: Device::flex() };
     let batch = batch();
     let gradient = |others: usize, slim: &Slim<Net>, parts| {
-        let team = Team::new(&Devices { first: cpu.clone(), others: vec![cpu.clone(); others] });
+        let team = Team::new(&Devices { first: cpu.clone(), others: vec![cpu.clone(); others] }, None);
         let settings = StepSettings { parts, ..step_settings() };
         let (gradients, _) = team.compute(slim, settings, batch.clone()).unwrap();
         bits(gradients.get::<4>(slim.model.conv.weight.id).unwrap())
@@ -123,6 +123,7 @@ fn statistics_outlive_the_step_and_go_on() {
         masks: &Masks::default(),
         freeze: None,
         dense: None,
+        teacher: None,
         precision: Precision::F32,
         devices: &Devices::one("cpu", Device::flex()),
         steps: 3,

@@ -7,6 +7,7 @@ use super::TrainError;
 use super::evaluate::{BATCH, EvaluateError};
 use super::interrupter::Interrupter;
 use super::memory::is_out_of_memory;
+use super::teacher::Teacher;
 use super::team::{DeviceError, Devices};
 use super::trainer::{StepError, TrainerSettings};
 use crate::data::{DataError, Loader, Order, Split, Stage};
@@ -30,6 +31,8 @@ pub struct StageRun<'a> {
     pub freeze: Option<Freeze>,
     /// The parameters of the dense network, when retraining.
     pub dense: Option<&'a [Parameter]>,
+    /// The network that teaches it beside the labels, on any device.
+    pub teacher: Option<&'a Teacher>,
     /// Steps between two lines of `metrics.jsonl`.
     pub log_every: usize,
     /// Precision of matrix products.
@@ -92,6 +95,7 @@ impl StageRun<'_> {
             masks: self.masks,
             freeze: self.freeze,
             dense: self.dense,
+            teacher: self.teacher,
             precision: self.precision,
             devices: self.devices,
             steps,

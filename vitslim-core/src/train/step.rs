@@ -3,7 +3,9 @@
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Int, Tensor};
 
+use super::distillation::with_lesson;
 use super::loss::loss;
+use super::teacher::Teacher;
 use crate::data::{Batch, Mixed};
 use crate::experiment::{Loss, Training};
 use crate::models::Architecture;
@@ -43,16 +45,16 @@ impl StepSettings {
 /// What a device computed for some images of a batch.
 pub(super) struct Computed {
     pub(super) gradients: GradientsParams,
-    /// Loss of the labels and penalty, weighted by the images' fraction of the batch, and the number of right predictions: `[parts,
-    /// 3]`.
+    /// Loss and penalty, weighted by the images' fraction of the batch, and the number of right predictions: `[parts, 3]`.
     pub(super) measured: Tensor<2>,
 }
 
 impl Computed {
-    /// Computes `images`, a device's part of a batch of `batch`.
+    /// Computes `images`, a device's part of a batch of `batch`. The teacher is on that device.
     pub(super) fn of<M: Architecture>(
         slim: &Slim<M>,
         settings: StepSettings,
+        teacher: Option<&Teacher>,
         images: Batch,
         batch: usize,
     ) -> Self {
@@ -62,7 +64,7 @@ impl Computed {
         for part in images.parts(settings.parts) {
             // A loss is a mean, so each part counts by its images. So does its penalty, which then counts once for the batch.
             let weight = part.len() as f64 / batch as f64;
-            let losses = draw::seeded(part.seed, &device, || Losses::of(slim, settings, &part));
+            let losses = draw::seeded(part.seed, &device, || Losses::of(slim, settings, teacher, &part));
             gradients
                 .accumulate(slim, GradientsParams::from_grads((losses.total() * weight).backward(), slim));
             measured.push(losses.measured(weight));
@@ -88,8 +90,8 @@ impl Computed {
 
 /// The losses of a forward pass in training.
 struct Losses {
-    /// Loss of the labels, `[1]`.
-    of_labels: Tensor<1>,
+    /// Loss of the labels, and of the teacher if there is one, `[1]`.
+    loss: Tensor<1>,
     /// Penalty, `[1]`; `None` outside a search.
     penalty: Option<Tensor<1>>,
     /// Number of images whose largest logit is that of their label, `[1]`. A mixed image counts by the share of the label that it is
@@ -98,10 +100,19 @@ struct Losses {
 }
 
 impl Losses {
-    fn of<M: Architecture>(slim: &Slim<M>, settings: StepSettings, batch: &Batch) -> Self {
+    fn of<M: Architecture>(
+        slim: &Slim<M>,
+        settings: StepSettings,
+        teacher: Option<&Teacher>,
+        batch: &Batch,
+    ) -> Self {
+        // Before there is anything of the student to be remembered for its gradients.
+        let lesson = teacher.map(|teacher| teacher.lesson(&batch.images, settings.precision));
         let forward = || slim.gated().forward(batch.images.clone());
         let logits = settings.precision.within(|| checkpointing(settings.checkpointing, forward));
-        let of_labels = loss(&logits, batch, settings.loss, settings.label_smoothing);
+        let loss = with_lesson(&logits, lesson, |logits| {
+            loss(logits, batch, settings.loss, settings.label_smoothing)
+        });
         let answers = logits.mean().without_autodiff().argmax(1).flatten(0, 1);
         let hits =
             |labels: &Tensor<1, Int>| answers.clone().equal(labels.clone().without_autodiff()).float().sum();
@@ -109,25 +120,25 @@ impl Losses {
             Some(Mixed { labels, share }) => hits(&batch.labels) * *share + hits(labels) * (1.0 - share),
             None => hits(&batch.labels),
         };
-        Self { of_labels, penalty: slim.masks.penalty(), right }
+        Self { loss, penalty: slim.masks.penalty(), right }
     }
 
     /// The loss that is minimised, `[1]`.
     fn total(&self) -> Tensor<1> {
         match &self.penalty {
-            Some(penalty) => self.of_labels.clone() + penalty.clone(),
-            None => self.of_labels.clone(),
+            Some(penalty) => self.loss.clone() + penalty.clone(),
+            None => self.loss.clone(),
         }
     }
 
-    /// Weighted loss of the labels, weighted penalty and number of right predictions, `[1, 3]`.
+    /// Weighted loss, weighted penalty and number of right predictions, `[1, 3]`.
     fn measured(self, weight: f64) -> Tensor<2> {
-        let of_labels = self.of_labels.without_autodiff() * weight;
+        let loss = self.loss.without_autodiff() * weight;
         let penalty = match self.penalty {
             Some(penalty) => penalty.without_autodiff() * weight,
-            None => of_labels.zeros_like(),
+            None => loss.zeros_like(),
         };
-        Tensor::cat(vec![of_labels, penalty, self.right], 0).unsqueeze()
+        Tensor::cat(vec![loss, penalty, self.right], 0).unsqueeze()
     }
 }
 
@@ -155,7 +166,7 @@ mod tests {
     fn the_loss_is_smoothed_cross_entropy_and_penalty() {
         let (slim, batch, smoothing) = (training(), batch(3), 0.2);
         let settings = StepSettings { label_smoothing: smoothing, ..step_settings() };
-        let losses = Losses::of(&slim, settings, &batch);
+        let losses = Losses::of(&slim, settings, None, &batch);
         let classes = 10;
         let logits = host(slim.gated().forward(batch.images).mean());
         let expected = logits.chunks(classes).zip([0, 1, 2]).map(|(logits, label)| {
@@ -190,7 +201,7 @@ mod tests {
         let read = read(&model, batch.images.clone(), Precision::F32).unwrap();
         assert_eq!(read.convert::<f64>().try_into_vec::<f64>().unwrap(), host(logits.clone().mean()));
         let slim = Slim { model, masks: MaskSet::default() };
-        let losses = Losses::of(&slim, step_settings(), &batch);
+        let losses = Losses::of(&slim, step_settings(), None, &batch);
         assert_eq!(host(losses.total()), host(cross_entropy(&logits, &batch.labels, 0.0)));
     }
 
@@ -211,7 +222,7 @@ mod tests {
     #[test]
     fn a_mixed_image_counts_by_the_shares_of_its_labels() {
         let (slim, batch) = (training(), batch(5));
-        let right = |batch: &Batch| host(Losses::of(&slim, step_settings(), batch).measured(1.0))[2];
+        let right = |batch: &Batch| host(Losses::of(&slim, step_settings(), None, batch).measured(1.0))[2];
         let other = Batch { labels: batch.labels.clone().flip([0]), ..batch.clone() };
         let answers = slim.gated().forward(batch.images.clone()).mean().argmax(1).flatten(0, 1);
         let known = Batch { labels: answers.clone(), ..batch.clone() };
@@ -230,7 +241,7 @@ mod tests {
         let (slim, batch) = (training(), batch(5));
         let step = |parts, batch: &Batch, loss| {
             let settings = StepSettings { parts, label_smoothing: 0.1, loss, ..step_settings() };
-            values(&slim, Computed::of(&slim, settings, batch.clone(), 5))
+            values(&slim, Computed::of(&slim, settings, None, batch.clone(), 5))
         };
         let mixed = Batch {
             mixed: Some(Mixed { labels: batch.labels.clone().flip([0]), share: 0.7 }),

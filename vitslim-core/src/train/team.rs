@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 use thiserror::Error;
 
 use super::step::{Computed, StepSettings};
+use super::teacher::Teacher;
 use crate::data::Batch;
 use crate::device::on_compute_thread;
 use crate::models::Architecture;
@@ -66,6 +67,8 @@ struct Member {
     /// How an error names the device.
     place: String,
     device: Device,
+    /// The teacher, on the device without autodiff.
+    teacher: Option<Teacher>,
 }
 
 struct Worker {
@@ -79,20 +82,22 @@ type Work = Box<dyn FnOnce() + Send>;
 type Answer = Result<Computed, DeviceError>;
 
 impl Team {
-    pub(super) fn new(devices: &Devices) -> Self {
+    /// The team of `devices`, each with the `teacher` on it.
+    pub(super) fn new(devices: &Devices, teacher: Option<&Teacher>) -> Self {
         let count = 1 + devices.others.len();
         let member = |(number, NamedDevice { name, device }): (usize, &NamedDevice)| {
             let place = match count {
                 1 => format!("`{name}`"),
                 _ => format!("`{name}` (device {number} of {count})"),
             };
-            Member { place, device: device.clone().autodiff() }
+            let teacher = teacher.map(|teacher| teacher.clone().moved_to(device));
+            Member { place, device: device.clone().autodiff(), teacher }
         };
         let others = (2..).zip(&devices.others).map(|numbered| Worker::start(member(numbered)));
         Self { first: member((1, &devices.first)), others: others.collect() }
     }
 
-    /// Gradients of `batch`, and its loss of the labels, penalty and number of right predictions, `[3]`. `slim` and `batch` are on
+    /// Gradients of `batch`, and its loss, penalty and number of right predictions, `[3]`. `slim` and `batch` are on
     /// the first device. The devices compute consecutive parts of the batch, in their order; a small batch leaves the last
     /// devices idle.
     ///
@@ -116,8 +121,8 @@ impl Team {
             .collect();
         let mut answers: Vec<Answer> = Vec::new();
         answers.extend(first.map(|part| {
-            let slim = slim.clone();
-            let compute = move || Computed::of(&slim, settings, part, images);
+            let (slim, teacher) = (slim.clone(), self.first.teacher.clone());
+            let compute = move || Computed::of(&slim, settings, teacher.as_ref(), part, images);
             // A single device waits for nobody.
             if begun.is_empty() { self.first.begin(compute) } else { self.first.attempt(compute) }
         }));
@@ -192,10 +197,10 @@ impl Worker {
         let (answer, answers) = channel();
         let (member, slim, home) = (self.member.clone(), slim.clone(), home.clone().inner());
         let work = move || {
-            let computed = member.attempt(|| {
-                let slim = slim.fork(&member.device);
-                let part = part.moved_to(&member.device);
-                Computed::of(&slim, settings, part, images).moved_to(&home, &slim)
+            let (device, teacher) = (&member.device, member.teacher.clone());
+            let computed = member.attempt(move || {
+                let (slim, part) = (slim.fork(device), part.moved_to(device));
+                Computed::of(&slim, settings, teacher.as_ref(), part, images).moved_to(&home, &slim)
             });
             // It fails when nobody waits any more.
             let _ = answer.send(computed);
@@ -233,6 +238,7 @@ mod tests {
     use burn::module::{Module, ModuleVisitor, Param};
 
     use super::*;
+    use crate::experiment::Distillation;
     use crate::models::{ConfigError, Logits, Vit, VitConfig};
     use crate::nn::Precision;
     use crate::slim::{MaskSet, Slimmable, describe};
@@ -253,13 +259,24 @@ mod tests {
 
     /// What a step measured, and all its gradients, by path.
     fn computed(devices: usize, slim: &Slim<Vit>, settings: StepSettings, batch: &Batch) -> Vec<f32> {
+        taught(None, devices, slim, settings, batch)
+    }
+
+    /// The same of a step with this teacher.
+    fn taught(
+        teacher: Option<&Teacher>,
+        devices: usize,
+        slim: &Slim<Vit>,
+        settings: StepSettings,
+        batch: &Batch,
+    ) -> Vec<f32> {
         struct Gradients(GradientsParams, Vec<f32>);
         impl ModuleVisitor for Gradients {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 self.1.extend(bits(self.0.get::<D>(param.id).unwrap()));
             }
         }
-        let team = Team::new(&cpus(devices));
+        let team = Team::new(&cpus(devices), teacher);
         let (gradients, measured) = team.compute(slim, settings, batch.clone()).unwrap();
         let mut gradients = Gradients(gradients, bits(measured));
         slim.visit(&mut gradients);
@@ -289,6 +306,22 @@ mod tests {
                     assert!(furthest(&together, &whole) < tolerance, "{images} images on {devices} devices");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn each_device_has_the_teacher() {
+        let (slim, batch) = (training(), batch(7));
+        let teacher = Teacher::new(vit().model, Distillation::default());
+        let alone = computed(1, &slim, step_settings(), &batch);
+        let whole = taught(Some(&teacher), 1, &slim, step_settings(), &batch);
+        assert!(furthest(&whole, &alone) > 1e-3, "the teacher teaches nothing");
+        for devices in 2..=3 {
+            let settings = StepSettings { parts: devices, ..step_settings() };
+            let one_by_one = taught(Some(&teacher), 1, &slim, settings, &batch);
+            let together = taught(Some(&teacher), devices, &slim, step_settings(), &batch);
+            assert!(together == one_by_one, "{devices} devices");
+            assert!(furthest(&together, &whole) < 1e-5, "{devices} devices");
         }
     }
 
@@ -353,7 +386,7 @@ mod tests {
     #[test]
     fn devices_compute_at_the_same_time_and_one_that_fails_is_named() {
         let slim = Slim { model: Pair { vit: training().model }, masks: MaskSet::default() };
-        let team = Team::new(&cpus(3));
+        let team = Team::new(&cpus(3), None);
         // The third has nothing to compute of two images; of six it has the last two.
         for (images, failing) in [(6, true), (2, false), (6, true)] {
             let mut batch = batch(images);

@@ -14,6 +14,7 @@ use super::finite::not_finite;
 use super::optimizer::{Ema, clip, freeze, optimizer, schedule};
 use super::record::{Meter, MeterError, Place, Values, value};
 use super::step::StepSettings;
+use super::teacher::Teacher;
 use super::team::{DeviceError, Devices, Team};
 use crate::data::{Batch, ImageShape};
 use crate::device::is_cpu;
@@ -49,6 +50,8 @@ pub struct TrainerSettings<'a> {
     pub freeze: Option<Freeze>,
     /// The parameters of the dense network that it is cut out of: by their shapes they decay. `None` if it is not cut.
     pub dense: Option<&'a [Parameter]>,
+    /// The network that teaches it beside the labels, on any device.
+    pub teacher: Option<&'a Teacher>,
     /// Precision of matrix products.
     pub precision: Precision,
     /// The devices that it trains on.
@@ -100,7 +103,7 @@ impl<M: Architecture> Trainer<M> {
             schedule: schedule(training, masks, settings.steps, &slim, settings.image)?,
             average: training.ema.map(|decay| Ema::new(slim.valid(), decay.get())),
             settings: StepSettings::new(training, settings.precision),
-            team: Team::new(devices),
+            team: Team::new(devices, settings.teacher),
             meter: Meter::new(if is_cpu(device) { 1 } else { settings.read_every }),
             steps: 0,
             learning_rate: 0.0,
@@ -312,6 +315,7 @@ mod tests {
             masks,
             freeze: None,
             dense: None,
+            teacher: None,
             precision: Precision::F32,
             devices,
             steps: 10,

@@ -113,7 +113,7 @@ impl WeightsFile {
     }
 
     /// An error in this file.
-    pub(super) fn error(&self, said: impl Into<String>, help: Option<String>) -> WeightsError {
+    pub(crate) fn error(&self, said: impl Into<String>, help: Option<String>) -> WeightsError {
         WeightsError { path: self.path.clone(), wrong: said.into(), help }
     }
 

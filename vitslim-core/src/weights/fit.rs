@@ -30,10 +30,21 @@ pub struct Fitted {
     pub used: usize,
     /// Number of tensors of the file's network.
     pub count: usize,
+    /// The classifiers of the network that stay as initialised.
+    pub untrained: Vec<Untrained>,
     /// Values of the masks of a search, by the paths of their dimensions; those of tokens begin with the tokens before the patches.
     pub masks: BTreeMap<String, Vec<f32>>,
     /// What was adapted, left at its initialisation or not used: a line each.
     pub notes: Vec<String>,
+}
+
+/// A classifier of a network that stays as initialised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untrained {
+    /// Its path.
+    pub layer: String,
+    /// For how many classes the file has one; `None` if it has none.
+    pub classes: Option<usize>,
 }
 
 impl WeightsFile {
@@ -57,6 +68,7 @@ impl WeightsFile {
         let tensors = fit.read(&own, &taken)?;
         let used = taken.iter().map(|taken| taken.parts.len()).sum();
         let masks = fit.masks(&chosen)?;
+        let untrained = std::mem::take(&mut fit.untrained);
         let notes = fit.notes();
         Ok(Fitted {
             file: self.clone(),
@@ -64,6 +76,7 @@ impl WeightsFile {
             family: chosen.family,
             used,
             count: chosen.count,
+            untrained,
             masks,
             notes,
         })
@@ -108,6 +121,7 @@ struct Fit<'a> {
     /// Patterns of what may be missing, as written and as they match, and whether something matched.
     allowed: Vec<(&'a str, GlobMatcher, bool)>,
     unfit: Unfit,
+    untrained: Vec<Untrained>,
     notes: Vec<String>,
 }
 
@@ -125,6 +139,7 @@ impl<'a> Fit<'a> {
             file,
             allowed: allowed.collect::<Result<_, _>>()?,
             unfit: Unfit::default(),
+            untrained: Vec::new(),
             notes: Vec::new(),
         })
     }
@@ -188,6 +203,8 @@ impl<'a> Fit<'a> {
                 None => "the file has none".to_owned(),
             };
             if unlike.insert(layer(name)) {
+                let classes = there.get(name).and_then(|shape| shape.first().copied());
+                self.untrained.push(Untrained { layer: layer(name).to_owned(), classes });
                 self.notes.push(format!("`{}` is left as initialised: {reason}", layer(name)));
             }
         }

@@ -25,4 +25,4 @@ mod unfit;
 
 pub use error::WeightsError;
 pub use file::WeightsFile;
-pub use fit::Fitted;
+pub use fit::{Fitted, Untrained};

@@ -9,6 +9,7 @@ mod check;
 mod count;
 mod data;
 mod devices;
+mod distillation;
 mod documents;
 mod evaluation;
 mod export;

@@ -73,7 +73,7 @@ fn check_trial(
     images: bool,
 ) -> miette::Result<ExperimentCheck> {
     let scrutiny = Scrutiny { all: args.all, images, quiet: false };
-    Ok((registry.commands(trial)?.check)(trial, scrutiny))
+    Ok((registry.commands(trial)?.check)(trial, &registry.teachers(), scrutiny))
 }
 
 /// Checks each model of a sweep once, and the rest of the experiment for all trials. The images of the same data are decoded once.

@@ -1,18 +1,17 @@
 //! The experiment as a whole.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use ron::value::RawValue;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::ser::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::budget::{AtLeast, Budget, RoundTo};
 use super::data::Data;
 use super::keyed::Keyed;
+use super::model::{Model, Raw};
 use super::number::Count;
 use super::search::{CutRule, Search};
+use super::teacher::Teacher;
 use super::training::Training;
 use crate::nn::Precision;
 use crate::slim::RankingRule;
@@ -111,77 +110,31 @@ impl Experiment {
         let mut whole = self.clone();
         whole.model.preset = None;
         // The text is embedded as it is, two levels deep. No string in it spans lines: its line breaks are escaped.
-        whole.model.config = Some(Raw(config.replace('\n', "\n        ")));
+        whole.model.config = Some(Raw::new(config.replace('\n', "\n        ")));
         let text = ron::ser::to_string_pretty(&whole, pretty)?;
         Ok(format!("Experiment{text}\n"))
     }
-}
 
-/// A network: its architecture and configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// Name of the architecture, for example `"vit"`. `vitslim architectures` lists them.
-    pub architecture: String,
-    /// Name of a configuration to start from. Left out, it is the architecture's default, or that of the network of a run that
-    /// `pretrained` names.
-    #[serde(default)]
-    pub preset: Option<String>,
-    /// Fields of the configuration that differ from the preset. Image size, channels and classes are the data's.
-    #[serde(default)]
-    pub config: Option<Raw>,
-    /// Trained weights to start from instead of random ones: a `.safetensors` file, a checkpoint of PyTorch, or the index of its
-    /// shards. Or a network that a run left, as `vitslim eval` names it: `runs/a/seed=1/share-0.5`, or a file of `vitslim export --to
-    /// safetensors`; what was cut stays cut. A relative path starts at the current folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pretrained: Option<PathBuf>,
-    /// Parameters that `pretrained` may lack, or may have beyond the network, as patterns: `blocks.*.ls1.gamma`. They are left as
-    /// initialised, or not used. A classifier for other classes needs no mention.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("default" = []))]
-    pub allow_missing: Vec<String>,
-}
+    /// The teachers, each with the name of its stage.
+    pub fn teachers(&self) -> impl Iterator<Item = (&'static str, &Teacher)> {
+        fn of(training: &Option<Training>) -> Option<&Teacher> {
+            training.as_ref()?.teacher.as_ref()
+        }
+        let teachers = [
+            ("pretrain", of(&self.pretrain)),
+            ("search", self.search.teacher.as_ref()),
+            ("retrain", of(&self.retrain)),
+        ];
+        teachers.into_iter().filter_map(|(stage, teacher)| Some((stage, teacher?)))
+    }
 
-impl Model {
-    /// The same model, with its weights where `to` says.
+    /// The same experiment, with the weights of its teachers where `to` says.
     #[must_use]
-    pub(crate) fn map_pretrained(self, to: impl FnOnce(&Path) -> PathBuf) -> Self {
-        let pretrained = self.pretrained.as_deref().map(to);
-        Self { pretrained, ..self }
-    }
-}
-
-/// RON text that stands for a value whose type only the architecture knows, read and written as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raw(String);
-
-impl Raw {
-    /// The text.
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Serialize for Raw {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        RawValue::from_ron(&self.0).map_err(S::Error::custom)?.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(raw.trim().get_ron().to_owned()))
-    }
-}
-
-impl JsonSchema for Raw {
-    fn schema_name() -> Cow<'static, str> {
-        "Raw".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        Schema::from(true)
+    pub(crate) fn map_teachers(mut self, to: impl Fn(&Path) -> PathBuf) -> Self {
+        let stages = [self.pretrain.as_mut(), self.retrain.as_mut()].into_iter().flatten();
+        let teachers = stages.map(|training| &mut training.teacher).chain([&mut self.search.teacher]);
+        teachers.for_each(|teacher| *teacher = teacher.take().map(|teacher| teacher.map_pretrained(&to)));
+        self
     }
 }
 

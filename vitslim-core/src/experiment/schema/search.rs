@@ -40,6 +40,7 @@ impl Search {
             clip: self.clip,
             loss: self.loss,
             label_smoothing: self.label_smoothing,
+            teacher: self.teacher.clone(),
             ema: self.ema,
             early_stop: self.early_stop,
         }

@@ -59,6 +59,9 @@ macro_rules! stage {
             /// Fraction of the target that is spread over all classes; the default is that of timm and DeiT.
             #[serde(default = "super::training::tenth")]
             pub label_smoothing: Fraction,
+            /// A network that teaches this one, beside the labels: `Dense`, or another. Left out, only the labels do.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub teacher: Option<super::teacher::Teacher>,
             /// Decay of a running average of the weights, which is evaluated beside them. The stage ends with the better of the two
             /// by validation top-1. Left out, there is no average.
             #[serde(default)]

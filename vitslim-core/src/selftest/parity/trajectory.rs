@@ -159,6 +159,7 @@ impl<'a> Trajectories<'a> {
                 masks: &self.prepared.experiment.search.masks,
                 freeze: None,
                 dense,
+                teacher: None,
                 precision: self.prepared.experiment.precision,
                 devices: &Devices::one("selftest", self.device.clone()),
                 steps,

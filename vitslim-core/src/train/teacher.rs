@@ -1,0 +1,174 @@
+//! A trained network whose predictions another learns.
+
+use std::fmt::Debug;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::data::Normalisation;
+use crate::experiment::Distillation;
+use crate::models::Architecture;
+use crate::nn::Precision;
+
+/// A trained network, of any architecture, and what is learnt from it. It is not trained itself, and in no checkpoint.
+#[derive(Clone, Debug)]
+pub struct Teacher {
+    network: Box<dyn Predict>,
+    /// What the student's images are multiplied by, and what is added then, `[1, channels, 1, 1]`; `None` if the teacher takes them as
+    /// they are.
+    renormalisation: Option<[Tensor<4>; 2]>,
+    kind: Distillation,
+}
+
+/// What a teacher predicts of some images, and what is learnt of that.
+pub(super) struct Lesson {
+    /// Logits, `[batch, classes]`, without autodiff.
+    pub(super) logits: Tensor<2>,
+    pub(super) kind: Distillation,
+}
+
+/// A network in validation mode, of whatever architecture.
+trait Predict: Debug + Send {
+    /// The prediction for `images`, `[batch, classes]`.
+    fn predict(&self, images: Tensor<4>) -> Tensor<2>;
+
+    fn copy(&self) -> Box<dyn Predict>;
+
+    fn moved_to(self: Box<Self>, device: &Device) -> Box<dyn Predict>;
+}
+
+impl<A: Architecture> Predict for A {
+    fn predict(&self, images: Tensor<4>) -> Tensor<2> {
+        self.forward(images).mean()
+    }
+
+    fn copy(&self) -> Box<dyn Predict> {
+        Box::new(self.clone())
+    }
+
+    fn moved_to(self: Box<Self>, device: &Device) -> Box<dyn Predict> {
+        Box::new((*self).to_device(device))
+    }
+}
+
+impl Clone for Box<dyn Predict> {
+    fn clone(&self) -> Self {
+        (**self).copy()
+    }
+}
+
+impl Teacher {
+    /// `network`, in validation mode, of which `kind` is learnt. It takes the images of its student as they are.
+    pub fn new<A: Architecture>(network: A, kind: Distillation) -> Self {
+        Self { network: Box::new(network), renormalisation: None, kind }
+    }
+
+    /// The same, of a network whose images are normalised by `own`, where those of the student are normalised by `students`, with as many
+    /// channels.
+    #[must_use]
+    pub fn renormalising(self, students: &Normalisation, own: &Normalisation) -> Self {
+        if (&students.mean, &students.std) == (&own.mean, &own.std) {
+            return self;
+        }
+        // `value * std + mean` is the pixel, in units of white, of which the teacher takes `(pixel - mean) / std` by its own numbers.
+        let here = students.mean.iter().zip(&students.std);
+        let (factors, shifts): (Vec<f32>, Vec<f32>) = here
+            .zip(own.mean.iter().zip(&own.std))
+            .map(|((mean, std), (own_mean, own_std))| (std / own_std, (mean - own_mean) / own_std))
+            .unzip();
+        let of_channels = |values: Vec<f32>| {
+            let channels = values.len();
+            Tensor::from_data(TensorData::new(values, [1, channels, 1, 1]), &Device::flex())
+        };
+        Self { renormalisation: Some([of_channels(factors), of_channels(shifts)]), ..self }
+    }
+
+    /// The same teacher on `device`, which has no autodiff.
+    #[must_use]
+    pub(super) fn moved_to(self, device: &Device) -> Self {
+        Self {
+            network: self.network.moved_to(device),
+            renormalisation: self.renormalisation.map(|both| both.map(|one| one.to_device(device))),
+            kind: self.kind,
+        }
+    }
+
+    /// What it predicts of its student's `images`, `[batch, classes]`, computed in `precision` and without autodiff.
+    pub fn predict(&self, images: &Tensor<4>, precision: Precision) -> Tensor<2> {
+        let images = images.clone().without_autodiff();
+        let images = match &self.renormalisation {
+            Some([factors, shifts]) => images * factors.clone() + shifts.clone(),
+            None => images,
+        };
+        precision.within(|| self.network.predict(images))
+    }
+
+    /// What its student learns of its `images`.
+    pub(super) fn lesson(&self, images: &Tensor<4>, precision: Precision) -> Lesson {
+        Lesson { logits: self.predict(images, precision), kind: self.kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::fixture::{batch, vit};
+
+    fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_into_vec().unwrap()
+    }
+
+    /// Answers with what it sees.
+    #[derive(Debug)]
+    struct Mirror;
+
+    impl Predict for Mirror {
+        fn predict(&self, images: Tensor<4>) -> Tensor<2> {
+            images.flatten(1, 3)
+        }
+
+        fn copy(&self) -> Box<dyn Predict> {
+            Box::new(Self)
+        }
+
+        fn moved_to(self: Box<Self>, _: &Device) -> Box<dyn Predict> {
+            self
+        }
+    }
+
+    #[test]
+    fn a_teacher_sees_images_as_its_own_are_normalised() {
+        let normalisation = |white, mean: [f32; 2], std: [f32; 2]| Normalisation {
+            white,
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+            images: 0,
+        };
+        // Two pixels of each of two channels, from 0 to 1.
+        let images = |Normalisation { mean, std, .. }: &Normalisation| {
+            let pixels = [0.0, 0.25, 0.5, 1.0].into_iter().enumerate();
+            let values: Vec<f32> =
+                pixels.map(|(at, pixel): (usize, f32)| (pixel - mean[at / 2]) / std[at / 2]).collect();
+            Tensor::<4>::from_data(TensorData::new(values, [1, 2, 1, 2]), &Device::flex())
+        };
+        let students = normalisation(16, [0.1, 0.7], [0.2, 0.9]);
+        for own in [normalisation(255, [0.485, 0.456], [0.229, 0.224]), students.clone()] {
+            let teacher =
+                Teacher { network: Box::new(Mirror), renormalisation: None, kind: Distillation::default() };
+            let teacher = teacher.renormalising(&students, &own);
+            assert_eq!(teacher.renormalisation.is_none(), own == students);
+            let seen = host(teacher.predict(&images(&students), Precision::F32));
+            for (seen, expected) in seen.iter().zip(host(images(&own))) {
+                assert!((seen - expected).abs() < 1e-5, "{seen}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_teacher_predicts_without_autodiff_what_its_network_does() {
+        let (network, images) = (vit().model, batch(3).images);
+        let expected = host(network.forward(images.clone().inner()).mean());
+        let found = Teacher::new(network, Distillation::default()).predict(&images, Precision::F32);
+        assert!(!found.is_autodiff());
+        assert_eq!(host(found), expected);
+    }
+}
