@@ -64,7 +64,7 @@ pub struct RunArgs {
     pub(super) sets: Vec<String>,
 
     /// Threads that prepare training batches ahead; with 0, each batch is prepared when it is needed. The results are the same
-    /// for any number [default: 2 for a folder of images, else 0].
+    /// for any number [default: 2 for images in files, else 0].
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
     pub(super) loader_threads: Option<usize>,
 

@@ -8,8 +8,8 @@ use super::Split;
 use super::batch::Order;
 use super::epoch::Epoch;
 
-/// Threads that read the images of a folder ahead, unless a loader is told otherwise.
-const FOLDER_THREADS: usize = 2;
+/// Threads that read images in files ahead, unless a loader is told otherwise.
+const FILE_THREADS: usize = 2;
 
 /// Batches of a part of a dataset. The last one of an epoch has what is left, but in training all are full. An image that cannot be read
 /// is missing from its batch. A batch that then has none is passed over, but in training it is an error: a training counts its steps.
@@ -27,9 +27,9 @@ pub struct Loader {
 impl Loader {
     /// Batches of at most `batch` images of `part`, at least 1, on `device`.
     ///
-    /// Images in memory are prepared when a batch is asked for, those of a folder ahead of it by two threads.
+    /// Images in memory are prepared when a batch is asked for, those in files ahead of it by two threads.
     pub fn new(part: Arc<Split>, batch: usize, order: Order, device: Device) -> Self {
-        let threads = if part.reads_files() { FOLDER_THREADS } else { 0 };
+        let threads = if part.reads_files() { FILE_THREADS } else { 0 };
         Self { part, batch, order, device, threads }
     }
 
