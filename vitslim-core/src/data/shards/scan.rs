@@ -125,10 +125,10 @@ pub(super) fn scan(path: &Path, progress: &Progress) -> Result<Content, DataErro
     if behind.len() as u64 > MOST_BEHIND {
         let more = length - end;
         let reason = format!(
-            "has {more} bytes behind its last file, more than the {MOST_BEHIND} that `tar` ends with: a part was never written"
+            "has {more} bytes behind its last file, more than the {MOST_BEHIND} that `tar` ends with: a part is missing, unless `tar -b` packed it"
         );
         let help = format!(
-            "copy it again; if it is whole, and was packed with a large `tar -b`, `truncate --size {}` takes off what is too much",
+            "copy it again; if it is whole, `truncate --size {}` takes off what is too much",
             end + 2 * BLOCK
         );
         return Err(DataError::file(path, reason).with_help(help));
