@@ -64,7 +64,7 @@ pub struct RunArgs {
     pub(super) sets: Vec<String>,
 
     /// Threads that prepare batches ahead; with 0, each batch is prepared when it is needed. The results are the same for any
-    /// number [default: as many as compute for a folder of images, else 0].
+    /// number [default: as many as compute for images in files, else 0].
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
     pub(super) loader_threads: Option<usize>,
 

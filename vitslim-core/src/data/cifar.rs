@@ -14,7 +14,7 @@ use super::{DataError, Dataset, ImageShape, Preparation};
 const SHAPE: ImageShape = ImageShape { channels: 3, size: 32 };
 
 /// More bytes than any file of this format has, so that reading another file ends.
-const MOST_BYTES: usize = 1 << 30;
+const MOST_BYTES: usize = 1 << 28;
 
 /// Which of the two labels of CIFAR-100 is the class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

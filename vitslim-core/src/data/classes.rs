@@ -18,8 +18,11 @@ const MOST_BYTES: usize = 1 << 28;
 /// Most classes: a larger number is taken for a typing error, or for a damaged label.
 pub(super) const MOST_CLASSES: usize = 1_000_000;
 
-/// What may stand between the name of a class and its index.
-const SEPARATORS: [char; 4] = [',', ';', '\t', ' '];
+/// What helps where names end or begin with numbers.
+const AS_LIST: &str = "if the numbers are parts of the names, write a JSON list: `[\"cat 1\", \"cat 2\"]`";
+
+/// What may stand between the name of a class and its index, or what else follows.
+pub(super) const SEPARATORS: [char; 4] = [',', ';', '\t', ' '];
 
 /// The classes, in the order of their labels.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -79,9 +82,9 @@ impl Classes {
     /// When a name stands there twice, there is none, or the file cannot be read or understood.
     pub(super) fn names(&self) -> Result<Vec<String>, DataError> {
         match self {
-            Self::Named(names) => match twice(names) {
+            Self::Named(names) => match wrong(names) {
                 None => Ok(names.clone()),
-                Some(name) => Err(DataError::setting(&["classes"], format!("names `{name}` twice"))),
+                Some(reason) => Err(DataError::setting(&["classes"], reason)),
             },
             Self::File(path) => read(path).map_err(|error| error.led_to_by(&["classes"])),
             Self::Count(count) => Ok((0..*count).map(|label| label.to_string()).collect()),
@@ -89,10 +92,13 @@ impl Classes {
     }
 }
 
-/// The first name that stands there again.
-fn twice(names: &[String]) -> Option<&String> {
+/// What is wrong with a list of `names`, if anything is.
+fn wrong(names: &[String]) -> Option<String> {
     let mut met = HashSet::new();
-    names.iter().find(|name| !met.insert(*name))
+    match names.iter().find(|name| !met.insert(*name)) {
+        _ if names.is_empty() => Some("names no class".to_owned()),
+        twice => twice.map(|name| format!("names `{name}` twice")),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<String>, DataError> {
@@ -102,13 +108,11 @@ fn read(path: &Path) -> Result<Vec<String>, DataError> {
     // What some programs write before a text in UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
     let names = match text.starts_with(['{', '[']) {
-        true => of_json(text),
-        false => of_lines(text),
-    };
-    let names = names.map_err(|reason| file.error(reason))?;
-    match twice(&names) {
-        _ if names.is_empty() => Err(file.error("names no class")),
-        Some(name) => Err(file.error(format!("names `{name}` twice"))),
+        true => of_json(text).map_err(|reason| file.error(reason)),
+        false => of_lines(text).map_err(|reason| file.error(reason).with_help(AS_LIST)),
+    }?;
+    match wrong(&names) {
+        Some(reason) => Err(file.error(reason)),
         None => Ok(names),
     }
 }
@@ -143,26 +147,48 @@ fn of_json(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
+/// How a line may have a label and a name.
+type Form = fn(&str) -> Option<(usize, String)>;
+
+const FORMS: [Form; 2] = [label_behind, label_in_front];
+
 /// The names in lines: each has one, or each has one and its label, as timm's class maps, or each begins with an identifier of WordNet and
-/// goes on with what it means, as ImageNet's `LOC_synset_mapping.txt`.
+/// goes on with what it means, as ImageNet's `LOC_synset_mapping.txt`. A heading above those is refused.
 fn of_lines(text: &str) -> Result<Vec<String>, String> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let labelled: Option<Vec<(usize, String)>> = lines.iter().map(|line| with_label(line)).collect();
-    // Otherwise the numbers are parts of the names, as in `class 0` and `class 1`.
-    let names_differ = |pairs: &Vec<(usize, String)>| {
-        pairs.iter().map(|(_, name)| name).collect::<HashSet<_>>().len() == pairs.len()
-    };
-    if let Some(pairs) = labelled.filter(names_differ) {
+    if let Some(pairs) = FORMS.iter().find_map(|form| labelled(&lines, *form)) {
         return by_label(pairs);
+    }
+    if let [first, rest @ ..] = &lines[..]
+        && !rest.is_empty()
+        && (FORMS.iter().any(|form| form(first).is_none() && labelled(rest, *form).is_some())
+            || (synset(first).is_none() && rest.iter().all(|line| synset(line).is_some())))
+    {
+        return Err(format!("begins with `{first}`, which is unlike all other lines: leave out a heading"));
     }
     let synsets: Option<Vec<&str>> = lines.iter().map(|line| synset(line)).collect();
     Ok(synsets.unwrap_or(lines).into_iter().map(str::to_owned).collect())
 }
 
+/// The labels and names of `lines` in a `form`. `None` if one has another, or if the numbers are parts of the names, as in `class 0` and
+/// `class 1`.
+fn labelled(lines: &[&str], form: Form) -> Option<Vec<(usize, String)>> {
+    let pairs: Vec<(usize, String)> = lines.iter().map(|line| form(line)).collect::<Option<_>>()?;
+    let names: HashSet<&String> = pairs.iter().map(|(_, name)| name).collect();
+    (names.len() == pairs.len()).then_some(pairs)
+}
+
 /// The label at the end of a line, and the name before it.
-fn with_label(line: &str) -> Option<(usize, String)> {
+fn label_behind(line: &str) -> Option<(usize, String)> {
     let (name, label) = line.rsplit_once(SEPARATORS)?;
     let name = name.trim_end_matches(SEPARATORS);
+    Some((label.parse().ok()?, name.to_owned())).filter(|_| !name.is_empty())
+}
+
+/// The label at the beginning of a line, and the name behind it.
+fn label_in_front(line: &str) -> Option<(usize, String)> {
+    let (label, name) = line.split_once(SEPARATORS)?;
+    let name = name.trim_start_matches(SEPARATORS);
     Some((label.parse().ok()?, name.to_owned())).filter(|_| !name.is_empty())
 }
 

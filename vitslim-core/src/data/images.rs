@@ -28,7 +28,7 @@ pub(super) struct Images {
 pub(super) enum Pixels {
     /// In memory: images one after another, each `[channels, height, width]`.
     Memory(Vec<u8>),
-    /// One file per image, read on demand.
+    /// In files of their own or in shards, read on demand.
     Files(Box<ImageFiles>),
 }
 
@@ -162,7 +162,7 @@ impl Images {
         self.files().is_some()
     }
 
-    /// The files of the images, if each has its own.
+    /// Where the images are, if they are in files.
     pub(super) fn files(&self) -> Option<&ImageFiles> {
         match &self.pixels {
             Pixels::Memory(_) => None,

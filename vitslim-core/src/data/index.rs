@@ -66,7 +66,7 @@ struct Known<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     /// Its size in bytes.
-    size: u64,
+    pub(super) size: u64,
     /// When it was last modified, in nanoseconds since 1970.
     modified: i128,
     /// Its number in the file system. It tells two files that exchanged their names: many may have the same size and time.

@@ -24,7 +24,7 @@ pub struct Loader {
 impl Loader {
     /// Batches of at most `batch` images of `part`, at least 1, on `device`.
     ///
-    /// Images in memory are prepared when a batch is asked for, those of a folder ahead of it, in as many threads as compute.
+    /// Images in memory are prepared when a batch is asked for, those in files ahead of it, in as many threads as compute.
     pub fn new(part: Arc<Split>, batch: usize, order: Order, device: Device) -> Self {
         let threads = if part.reads_files() { rayon::current_num_threads() } else { 0 };
         Self { part, batch, order, device, threads }

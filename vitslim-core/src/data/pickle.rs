@@ -57,6 +57,12 @@ impl Name {
 /// The only protocol that is read.
 const PROTOCOL: u8 = 2;
 
+/// Most operations, each of which makes one value at most, so that no file fills the memory. CIFAR's have about 200,000.
+const MOST_OPERATIONS: usize = 1 << 19;
+
+/// What to do about a pickle that another program wrote.
+const AGAIN: &str = "unpack the downloaded archive again, or take the binary version";
+
 /// Whether `bytes` begin as a pickle of any protocol with a number.
 pub(super) fn is_pickle(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0x80)
@@ -69,7 +75,13 @@ pub(super) fn is_pickle(bytes: &[u8]) -> bool {
 /// What is wrong, a sentence without its subject.
 pub(super) fn read(bytes: &[u8]) -> Result<Entries<'_>, String> {
     let mut reader = Reader { rest: bytes, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
-    while reader.step()? {}
+    let mut steps = 0;
+    while reader.step()? {
+        steps += 1;
+        if steps > MOST_OPERATIONS {
+            return Err(format!("is a pickle of more than {MOST_OPERATIONS} operations: {AGAIN}"));
+        }
+    }
     match (reader.stack.pop(), &reader.stack[..], reader.rest) {
         (Some(Value::Dict(entries)), [], []) => Ok(entries),
         (Some(Value::Dict(_)), [], _) => Err("has more behind the end of its pickle".to_owned()),
@@ -99,7 +111,7 @@ impl<'a> Reader<'a> {
                 [PROTOCOL] => {}
                 [other] => {
                     return Err(format!(
-                        "is a pickle of protocol {other}, but CIFAR's have protocol {PROTOCOL}"
+                        "is a pickle of protocol {other}, but CIFAR's have protocol {PROTOCOL}: {AGAIN}"
                     ));
                 }
             },
@@ -157,7 +169,7 @@ impl<'a> Reader<'a> {
             b'b' => self.build()?,
             other => {
                 return Err(format!(
-                    "is a pickle with the operation 0x{other:02x}, which CIFAR's do not have"
+                    "is a pickle with the operation 0x{other:02x}, which CIFAR's do not have: {AGAIN}"
                 ));
             }
         }

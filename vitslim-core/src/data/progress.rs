@@ -1,10 +1,10 @@
 //! How far work on many files is.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use crate::terminal::{printable, say};
 
@@ -14,37 +14,48 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Time between two states of a line that is redrawn.
 const STATE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Tells on standard error how many files are done: in a line that is redrawn, or in plain lines without a terminal. Of work that takes
+/// Tells on standard error how many files, or how many of their bytes, are done: in a line that is redrawn, or in plain lines without a terminal. Of work that takes
 /// no longer than the time between two, nothing is told, and nothing of `quiet` work.
 pub(super) struct Progress {
     /// What is done with the files.
     work: String,
-    /// Number of files; `None` if nobody knows.
-    files: Option<usize>,
-    done: AtomicUsize,
+    /// How many there are; `None` if nobody knows.
+    all: Option<u64>,
+    done: AtomicU64,
+    /// How a number of them is written.
+    written: fn(u64) -> String,
     line: ProgressBar,
     quiet: bool,
     told: Mutex<Instant>,
 }
 
 impl Progress {
+    /// Progress by files.
     pub(super) fn new(work: impl Into<String>, files: Option<usize>, quiet: bool) -> Self {
+        Self::of(work.into(), files.map(|files| files as u64), |files| HumanCount(files).to_string(), quiet)
+    }
+
+    /// Progress by bytes.
+    pub(super) fn of_bytes(work: impl Into<String>, bytes: u64, quiet: bool) -> Self {
+        Self::of(work.into(), Some(bytes), |bytes| HumanBytes(bytes).to_string(), quiet)
+    }
+
+    fn of(work: String, all: Option<u64>, written: fn(u64) -> String, quiet: bool) -> Self {
         let style =
             ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         let line = ProgressBar::new_spinner().with_style(style);
-        Self {
-            work: work.into(),
-            files,
-            done: AtomicUsize::new(0),
-            line,
-            quiet,
-            told: Mutex::new(Instant::now()),
-        }
+        let (done, told) = (AtomicU64::new(0), Mutex::new(Instant::now()));
+        Self { work, all, done, written, line, quiet, told }
     }
 
     /// One more file is done.
     pub(super) fn add(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        self.advance(1);
+    }
+
+    /// So many more are done.
+    pub(super) fn advance(&self, more: u64) {
+        let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
         if self.quiet {
             return;
         }
@@ -62,10 +73,10 @@ impl Progress {
         }
     }
 
-    fn state(&self, done: usize) -> String {
-        let (work, done) = (&self.work, HumanCount(done as u64));
-        match self.files {
-            Some(files) => format!("{work}: {done} of {}", HumanCount(files as u64)),
+    fn state(&self, done: u64) -> String {
+        let (work, done) = (&self.work, (self.written)(done));
+        match self.all {
+            Some(all) => format!("{work}: {done} of {}", (self.written)(all)),
             None => format!("{work}: {done}"),
         }
     }
@@ -88,5 +99,9 @@ mod tests {
             "reading `train`: 20,480 of 1,281,167"
         );
         assert_eq!(Progress::new("looking for images", None, false).state(7), "looking for images: 7");
+        assert_eq!(
+            Progress::of_bytes("reading", 3 << 40, false).state(1 << 31),
+            "reading: 2.00 GiB of 3.00 TiB"
+        );
     }
 }

@@ -1,4 +1,7 @@
-//! Another order of images each epoch, for disks that are fast only where they read on from where they are.
+//! Another order of images each epoch, for disks that are fast only where they read on from where they are. Images that lie sorted by
+//! their class are not mixed well by it.
+
+use std::collections::HashSet;
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -19,6 +22,14 @@ pub(super) fn shuffle_by_blocks(indices: &mut Vec<usize>, generator: &mut impl R
         window.shuffle(generator);
     }
     *indices = shuffled;
+}
+
+/// Whether images with these `labels`, in the order of which they lie, come in batches of few classes: each class lies in one place, and a
+/// window does not hold them all.
+pub(super) fn is_badly_mixed(labels: &[u32]) -> bool {
+    let classes = labels.iter().collect::<HashSet<_>>().len();
+    let changes = labels.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    labels.len() > WINDOW && classes > 1 && changes + 1 == classes
 }
 
 #[cfg(test)]
@@ -50,6 +61,23 @@ mod tests {
         }
         assert_eq!(shuffled(100_003, 1), shuffled(100_003, 1));
         assert_ne!(shuffled(100_003, 1), shuffled(100_003, 2));
+    }
+
+    #[test]
+    fn what_is_sorted_by_class_is_badly_mixed_unless_a_window_holds_it() {
+        let labels = |images: usize, label: fn(usize) -> usize| -> Vec<u32> {
+            (0..images).map(|image| label(image) as u32).collect()
+        };
+        for (images, label, expected) in [
+            (WINDOW + 1, (|image| image / 100) as fn(usize) -> usize, true),
+            (WINDOW + 1, |image| 1000 - image / 100, true),
+            (WINDOW, |image| image / 100, false),
+            (WINDOW + 1, |image| image % 100, false),
+            (WINDOW + 1, |_| 3, false),
+            (0, |_| 0, false),
+        ] {
+            assert_eq!(is_badly_mixed(&labels(images, label)), expected);
+        }
     }
 
     #[test]

@@ -92,7 +92,8 @@ impl<'a> Source<'a> {
     pub(super) fn path(self) -> Cow<'a, Path> {
         match self {
             Self::File(path) => path.into(),
-            Self::Member(shard, member) => shard.join(&*member.name).into(),
+            // Else, a name from the root on would be without its shard.
+            Self::Member(shard, member) => shard.join(member.name.trim_start_matches('/')).into(),
         }
     }
 

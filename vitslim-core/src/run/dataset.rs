@@ -52,7 +52,11 @@ pub(crate) fn dataset(trial: &Trial) -> Result<Dataset, ExperimentErrors> {
 ///
 /// Those of [`dataset`].
 pub(crate) fn dataset_under(trial: &Trial, scrutiny: Scrutiny) -> Result<Dataset, ExperimentErrors> {
-    let data = &trial.experiment.data;
+    read_normalised(trial, &trial.experiment.data, scrutiny)
+}
+
+/// `data`, those of `trial` or almost so.
+fn read_normalised(trial: &Trial, data: &Data, scrutiny: Scrutiny) -> Result<Dataset, ExperimentErrors> {
     let read = read(data, trial.experiment.seed, scrutiny);
     let normalised = read.and_then(|read| match data.normalise() {
         Some(normalise) => normalised(read, normalise),
@@ -104,7 +108,7 @@ pub(super) fn normalisation(
 }
 
 /// Reads data of `trial` to evaluate on the split `kind`, normalised by `normalisation`. No other split is read where the split lies
-/// in a folder of its own, which then may lack some of the classes that are `known` already.
+/// in a folder of its own, which then may lack some of the classes that are `known` already. A file with those need not be there.
 ///
 /// # Errors
 ///
@@ -116,7 +120,8 @@ pub(crate) fn dataset_of_split(
     known: &[String],
 ) -> Result<Dataset, ExperimentErrors> {
     let scrutiny = Scrutiny::default();
-    let split = match &trial.experiment.data {
+    let data = &trial.experiment.data.clone().with_classes_of_file(known);
+    let split = match data {
         Data::ImageFolder { path, classes, labels, image_size, resize, held_out, skip_at_most, .. } => {
             let sizes = sizes(*image_size, *resize);
             let folder = folder(path, classes, labels, sizes, *held_out, *skip_at_most, scrutiny);
@@ -131,10 +136,10 @@ pub(crate) fn dataset_of_split(
         }
         _ => Ok(None),
     };
-    if let Some(data) = split.map_err(|error| data_error(trial, &error))? {
-        return Ok(data);
+    if let Some(split) = split.map_err(|error| data_error(trial, &error))? {
+        return Ok(split);
     }
-    let data = dataset(trial)?;
+    let data = read_normalised(trial, data, scrutiny)?;
     let Normalisation { mean, std, .. } = normalisation;
     let fits = [mean, std].iter().all(|channels| channels.len() == data.shape.channels);
     Ok(if fits { data.normalised_by(normalisation.clone()) } else { data })

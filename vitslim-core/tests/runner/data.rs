@@ -199,6 +199,13 @@ fn a_file_of_classes_is_no_part_of_the_identity() {
     let output = workspace.vitslim(&[&["run", file], &args[..]].concat());
     let printed = said(&output);
     assert!(!output.status.success() && printed.contains("class 0 was `up`, is now `down`"), "{printed}");
+
+    // To evaluate, the run knows the names itself.
+    std::fs::remove_file(workspace.path("classes.txt")).unwrap();
+    for args in [&[][..], &["--split", "held_out"], &["--data", "."]] {
+        let output = workspace.vitslim(&[&["eval", "runs/tiny/seed=3"], args].concat());
+        assert!(output.status.success(), "{args:?}: {}", said(&output));
+    }
 }
 
 #[test]
@@ -350,7 +357,7 @@ fn data_that_cannot_be_used_is_refused_where_it_is_named() {
         ("Shards(path: \"idx\")", ["tiny.ron:5:24", "`idx` has no file `train-*.tar`"]),
         (
             "Shards(path: \"idx\", train: \"a-{0..1}.tar\")",
-            ["tiny.ron:5:38", "but `idx` has no `a-0.tar`: 2 of 2 files missing"],
+            ["tiny.ron:5:38", "but `idx` has no `a-0.tar`: 2 of 2 missing"],
         ),
     ] {
         let file = workspace.write("tiny.ron", &TINY.replace("Digits", data));

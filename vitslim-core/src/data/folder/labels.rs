@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::super::DataError;
+use super::super::classes::SEPARATORS;
 use super::super::files::DataFile;
 use super::scan::Found;
 use crate::terminal::counted;
@@ -12,10 +13,7 @@ use crate::terminal::counted;
 const MOST_BYTES: usize = 1 << 28;
 
 /// What stands between a name and a class, unless a line has none of them but spaces.
-const SEPARATORS: [char; 3] = [',', ';', '\t'];
-
-/// What may stand behind a class.
-const ENDS: [char; 4] = [',', ';', '\t', ' '];
+const COLUMNS: [char; 3] = [',', ';', '\t'];
 
 /// The images of `found`, which lie in no folders, with the classes that the file `labels` gives them, labelled by their place in
 /// `classes`. A line has the name of an image, with or without its folder and its extension, and its class; what follows, such as the
@@ -47,10 +45,10 @@ pub(super) fn labelled(found: Found, labels: &Path, classes: &[String]) -> Resul
         if line.is_empty() {
             continue;
         }
-        let (name, rest) = line.split_once(SEPARATORS).or_else(|| line.split_once(' ')).unwrap_or((line, ""));
+        let (name, rest) = line.split_once(COLUMNS).or_else(|| line.split_once(' ')).unwrap_or((line, ""));
         let name = name.rsplit(['/', '\\']).next().unwrap_or(name).trim();
         // The name of a class may have spaces in it.
-        let (all, first) = (rest.trim(), rest.trim().split(ENDS).next());
+        let (all, first) = (rest.trim(), rest.trim().split(SEPARATORS).next());
         let label = [Some(all), first].into_iter().flatten().find_map(|class| known.get(class).copied());
         match label {
             Some(label) => {

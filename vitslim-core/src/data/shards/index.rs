@@ -14,8 +14,9 @@ use super::super::progress::Progress;
 use super::super::reading::Reading;
 use super::scan::{Content, scan};
 
-/// How the index of a shard is written.
-const FORMAT: &str = "vitslim shard 1";
+/// How the index of a shard is written. Raise it with each change of [`Content`], or after which [`scan`] finds something else in the same
+/// shard, or refuses what it did not.
+const FORMAT: &str = "vitslim shard 2";
 
 /// The index of a shard as it is written.
 #[derive(Serialize, Deserialize)]
@@ -32,7 +33,9 @@ struct Index {
 /// When one cannot be read or used.
 pub(super) fn contents(shards: &[PathBuf], reading: &Reading) -> Result<Vec<Content>, DataError> {
     let work = "reading the files of shards, to tell later whether they are the same";
-    let progress = Progress::new(work, None, reading.quiet);
+    // Whoever reads one that cannot be looked at will say so.
+    let bytes = shards.iter().filter_map(|shard| Some(shard.metadata().ok()?.len())).sum();
+    let progress = Progress::of_bytes(work, bytes, reading.quiet);
     shards.par_iter().map(|shard| content(shard, reading, &progress)).collect()
 }
 
@@ -47,6 +50,7 @@ fn content(path: &Path, reading: &Reading, progress: &Progress) -> Result<Conten
     let known = if *anew { None } else { cache.read(&name) };
     let known = known.and_then(|bytes| postcard::from_bytes::<Index>(&bytes).ok());
     if let Some(index) = known.filter(|index| index.format == FORMAT && index.stamp == stamp) {
+        progress.advance(stamp.size);
         return Ok(index.content);
     }
     let index = Index { format: FORMAT.to_owned(), stamp, content: scan(path, progress)? };

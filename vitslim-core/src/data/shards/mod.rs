@@ -11,10 +11,12 @@ use super::error::shown;
 use super::file_dataset::{FileSettings, HeldOutFrom};
 use super::files::check_folder;
 use super::images::Images;
-use super::source::{Member, Sources};
+use super::shuffle::is_badly_mixed;
+use super::source::{Member, Source, Sources};
 use super::{DataError, Dataset, Normalisation, Preparation, Reading, SplitKind};
 use crate::terminal::counted;
 use index::contents;
+use scan::PACKING;
 
 /// How the shards of a WebDataset are read.
 #[derive(Clone, Debug)]
@@ -73,7 +75,8 @@ pub fn shards(shards: &Shards, preparation: &Preparation) -> Result<Dataset, Dat
     let train = train.of_classes(classes.len())?;
     let (test, val) = (other(test)?, val.map(other).transpose()?);
     let notes = [Some(&train), Some(&test), val.as_ref()];
-    let notes = notes.into_iter().flatten().filter_map(|split| split.note(shards.named)).collect();
+    let notes = notes.into_iter().flatten().filter_map(|split| split.note(shards.named));
+    let notes = notes.chain(train.note_of_order()).collect();
     let images = |split: Found| split.images(&settings);
     settings.dataset([images(train), images(test)], val.map(images), classes, notes, preparation)
 }
@@ -134,11 +137,13 @@ impl Shards {
         }
     }
 
-    /// The shards of the validation split, if it is not drawn from the training split, and those of the test split.
+    /// The shards of the validation split, if it is not drawn from the training split, and those of the test split: `test`, where that is
+    /// written.
     fn other_splits(&self) -> Result<(Option<Files>, Files), DataError> {
         let (val, test) = (self.files("val")?, self.files("test")?);
         match (self.held_out.splits(val.is_some(), test.is_some()), val, test) {
             (Some((Some(_), _)), val, Some(test)) => Ok((val, test)),
+            (_, _, Some(test)) if self.test.is_some() => Ok((None, test)),
             (_, Some(test), _) | (_, None, Some(test)) => Ok((None, test)),
             (_, None, None) => Err(self.lacks(&["val", "test"])),
         }
@@ -232,8 +237,8 @@ impl Found {
     }
 
     fn path(&self, image: usize) -> PathBuf {
-        let Member { shard, name, .. } = &self.members[image];
-        self.files.shards[*shard].join(&**name)
+        let member = &self.members[image];
+        Source::Member(&self.files.shards[member.shard], member).path().into_owned()
     }
 
     /// A note on what belongs to no sample, with at most `named` names.
@@ -244,6 +249,16 @@ impl Found {
         let more = if *count > some.len() { ", ..." } else { "" };
         let root = shown(&self.files.root);
         (*count > 0).then(|| format!("`{root}`: left out {files} ({}{more})", some.join(", ")))
+    }
+
+    /// A note that batches will have few classes, if they will.
+    fn note_of_order(&self) -> Option<String> {
+        let root = shown(&self.files.root);
+        is_badly_mixed(&self.labels).then(|| {
+            format!(
+                "`{root}`: samples lie sorted by their class, so that a training batch sees few classes; {PACKING} packs them in random order"
+            )
+        })
     }
 
     fn images(self, settings: &FileSettings) -> Images {

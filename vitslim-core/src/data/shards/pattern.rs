@@ -1,21 +1,23 @@
 //! Which files a pattern names, as in WebDataset: `train-{0000..1023}.tar`.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
 
 use super::super::DataError;
-use crate::terminal::counted;
+use super::super::error::shown;
 
 /// Most files that a pattern names: more are taken for a typing error.
 const MOST_FILES: usize = 1 << 20;
 
 /// The files in `folder` that the `pattern` of a `setting` names, in the order of its braces; those of a `*` are sorted by name. `None`
-/// if a pattern with a `*` names none.
+/// if a pattern with a `*` and without braces names none.
 ///
 /// # Errors
 ///
-/// When the pattern cannot be understood, or a file without a `*` is missing.
+/// When the pattern cannot be understood or leads out of `folder`, what its braces stand for names no file, or a folder cannot be read.
 pub(super) fn files(
     folder: &Path,
     pattern: &str,
@@ -23,23 +25,40 @@ pub(super) fn files(
 ) -> Result<Option<Vec<PathBuf>>, DataError> {
     let wrong = |reason: String| DataError::setting(setting, format!("is `{pattern}`, {reason}"));
     let expanded = expand(pattern).map_err(wrong)?;
+    let is_within = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !expanded.iter().all(|name| Path::new(name).components().all(is_within)) {
+        return Err(wrong("which leads out of `path`: patterns are within it".to_owned()));
+    }
+    let mut folders = Folders::new();
     let mut found = Vec::new();
     let mut missing = Vec::new();
     for name in &expanded {
-        match name.contains(['*', '?', '[']) {
-            true => found.extend(matching(folder, name).map_err(wrong)?),
-            false if folder.join(name).exists() => found.push(folder.join(name)),
-            false => missing.push(name),
+        let files = match has_star(name) {
+            true => matching(folder, name, &mut folders).map_err(wrong)?,
+            false => Some(folder.join(name)).filter(|path| path.exists()).into_iter().collect(),
+        };
+        if files.is_empty() {
+            missing.push(name);
+        }
+        found.extend(files);
+    }
+    match missing[..] {
+        [] => Ok(Some(found)),
+        [only] if expanded.len() == 1 && has_star(only) => Ok(None),
+        [first, ..] => {
+            let (lacks, all) = (missing.len(), expanded.len());
+            let of_all = if all > 1 { format!(": {lacks} of {all} missing") } else { String::new() };
+            Err(wrong(format!("but `{}` has no `{first}`{of_all}", shown(folder))))
         }
     }
-    match missing.first() {
-        Some(first) => {
-            let (lacks, all) = (missing.len(), counted(expanded.len(), "file", "files"));
-            let reason = format!("but `{}` has no `{first}`: {lacks} of {all} missing", folder.display());
-            Err(wrong(reason))
-        }
-        None => Ok((!found.is_empty()).then_some(found)),
-    }
+}
+
+/// The names of the files in each folder within another, sorted. Each is listed once.
+type Folders = HashMap<PathBuf, Vec<PathBuf>>;
+
+/// Whether `name` is one of a `*`, or of what else stands for any characters.
+fn has_star(name: &str) -> bool {
+    name.contains(['*', '?', '['])
 }
 
 /// What `pattern` stands for with its braces written out. They hold a range of numbers, with as many digits as its beginning, or a list. No
@@ -76,18 +95,26 @@ fn range(first: &str, last: &str) -> Option<Vec<String>> {
 }
 
 /// The files that `pattern` matches, sorted by name.
-fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+fn matching(folder: &Path, pattern: &str, folders: &mut Folders) -> Result<Vec<PathBuf>, String> {
     let glob = GlobBuilder::new(pattern).literal_separator(true).build();
     let glob = glob.map_err(|error| format!("which cannot be understood: {}", error.kind()))?;
     let glob = glob.compile_matcher();
     // Only the name of the file may have a `*`.
     let inner = Path::new(pattern).parent().unwrap_or(Path::new(""));
-    let entries = std::fs::read_dir(folder.join(inner));
-    let entries = entries.map(Iterator::flatten).into_iter().flatten();
-    let mut found: Vec<PathBuf> =
-        entries.map(|entry| inner.join(entry.file_name())).filter(|path| glob.is_match(path)).collect();
-    found.sort();
-    Ok(found.into_iter().map(|path| folder.join(path)).collect())
+    if !folders.contains_key(inner) {
+        let all = list(&folder.join(inner))?.into_iter().map(|name| inner.join(name)).collect();
+        folders.insert(inner.to_owned(), all);
+    }
+    Ok(folders[inner].iter().filter(|path| glob.is_match(path)).map(|path| folder.join(path)).collect())
+}
+
+/// What is in `folder`, sorted by name.
+fn list(folder: &Path) -> Result<Vec<OsString>, String> {
+    let names = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>, _>>());
+    let mut names = names.map_err(|error| format!("but `{}` cannot be read: {error}", shown(folder)))?;
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Error, Read, Result as IoResult, Seek, SeekFro
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tar::{Archive, Entry};
 
@@ -15,7 +16,7 @@ use super::super::decode::MOST_BYTES;
 use super::super::error::shown;
 use super::super::files::foreign;
 use super::super::progress::Progress;
-use super::super::source::{ImageDigest, is_image};
+use super::super::source::{EXTENSIONS, ImageDigest};
 use crate::input_file;
 
 /// Most bytes between two members: of headers, and of names that are longer than a header has room for.
@@ -26,6 +27,13 @@ const MOST_LABEL: u64 = 1 << 20;
 
 /// The unit of a tar file. It ends with at least one that is empty.
 const BLOCK: u64 = 512;
+
+/// Most bytes behind the last file: two empty blocks, padded to a record of 20, as every program that packs does unless told otherwise.
+const MOST_BEHIND: u64 = 21 * BLOCK;
+
+/// The command that packs samples as they are best read.
+pub(super) const PACKING: &str =
+    "`find . -name '*.jpg' | shuf | sed 'p; s/jpg$/cls/' | tar -cf train-0000.tar -T -`";
 
 /// What a shard contains.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,7 +65,7 @@ const NAMED: usize = 5;
 ///
 /// # Errors
 ///
-/// When it is no whole tar file, a file in it is sparse, or a sample lacks its image or its label, or has two.
+/// When it is no whole tar file, a file in it is sparse or a link, or a sample lacks its image or its label, or has two.
 pub(super) fn scan(path: &Path, progress: &Progress) -> Result<Content, DataError> {
     let unreadable = |error: Error| DataError::file(path, format!("cannot be read: {error}"));
     let file = input_file::open(path).map_err(unreadable)?;
@@ -96,13 +104,34 @@ pub(super) fn scan(path: &Path, progress: &Progress) -> Result<Content, DataErro
             );
             return Err(DataError::file(path, reason));
         }
-        end = (start + entry.size()).next_multiple_of(BLOCK);
         shard.add(&mut entry).map_err(|flaw| flaw.of(path))?;
-        progress.add();
+        let before = std::mem::replace(&mut end, (start + entry.size()).next_multiple_of(BLOCK));
+        progress.advance(end - before);
         allowance.set(MOST_BETWEEN);
     }
     if length < end + BLOCK {
         return Err(DataError::file(path, "has no end: the download was cut off"));
+    }
+    let mut reader = archive.into_inner().reader;
+    reader.seek(SeekFrom::Start(end)).map_err(unreadable)?;
+    let mut behind = Vec::new();
+    reader.take(MOST_BEHIND + 1).read_to_end(&mut behind).map_err(unreadable)?;
+    if behind.iter().any(|byte| *byte != 0) {
+        let reason = format!("has more behind its end, which is at byte {end}");
+        return Err(DataError::file(path, reason).with_help(
+            "`cat` does not join tar files, `tar --concatenate --file FIRST.tar SECOND.tar` does; or name each in the pattern",
+        ));
+    }
+    if behind.len() as u64 > MOST_BEHIND {
+        let more = length - end;
+        let reason = format!(
+            "has {more} bytes behind its last file, more than the {MOST_BEHIND} that `tar` ends with: a part is missing, unless `tar -b` packed it"
+        );
+        let help = format!(
+            "copy it again; if it is whole, `truncate --size {}` takes off what is too much",
+            end + 2 * BLOCK
+        );
+        return Err(DataError::file(path, reason).with_help(help));
     }
     shard.end_sample().map_err(|flaw| flaw.of(path))?;
     match shard.content.samples.is_empty() {
@@ -136,9 +165,9 @@ impl Flaw {
     fn of(self, path: &Path) -> DataError {
         match self {
             Self::Content(reason) => DataError::file(path, reason),
-            Self::Incomplete(reason) => DataError::file(path, reason).with_help(
-                "the files of a sample lie one behind the other in a shard: `tar --sort=name` packs them so",
-            ),
+            Self::Incomplete(reason) => DataError::file(path, reason).with_help(format!(
+                "the files of a sample lie one behind the other in a shard, and samples in random order: {PACKING} packs them so"
+            )),
             Self::Unreadable(error) => DataError::file(path, format!("cannot be read: {error}")),
         }
     }
@@ -175,8 +204,8 @@ struct Parts {
     image: Option<Sample>,
     /// What `KEY.cls` says.
     label: Option<u32>,
-    /// What `KEY.json` says.
-    described: Option<u32>,
+    /// What `KEY.json` says: a label, or something else in its place.
+    described: Option<Result<u32, String>>,
 }
 
 impl Shard {
@@ -185,7 +214,16 @@ impl Shard {
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             return Err(format!("has a file whose name is not UTF-8: `{}`", shown(Path::new(&name))).into());
         };
-        if !entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        if (kind.is_hard_link() || kind.is_symlink())
+            && key(&name).is_some_and(|(_, rest)| is_of_sample(rest))
+        {
+            let reason = format!(
+                "has the link `{name}`: pack the shard again with `--dereference --hard-dereference`"
+            );
+            return Err(reason.into());
+        }
+        if !kind.is_file() {
             return Ok(());
         }
         let Some((key, extension)) = key(&name) else {
@@ -210,7 +248,7 @@ impl Shard {
                 }
             }
             "json" => current.described = described(entry)?,
-            extension if !extension.contains('.') && is_image(Path::new(&name)) => {
+            extension if is_of_sample(extension) => {
                 if let Some(other) = &current.image {
                     let (other, key) = (&other.name, &current.key);
                     return Err(
@@ -230,21 +268,28 @@ impl Shard {
     /// Adds the sample whose files have come.
     fn end_sample(&mut self) -> Result<(), Flaw> {
         let Some(Parts { key, names, image, label, described }) = self.current.take() else { return Ok(()) };
-        match (image, label.or(described)) {
-            (Some(image), Some(label)) => self.content.samples.push(Sample { label, ..image }),
-            (Some(image), None) => {
+        match (image, label, described) {
+            (Some(image), Some(label), _) | (Some(image), None, Some(Ok(label))) => {
+                self.content.samples.push(Sample { label, ..image });
+            }
+            (Some(_), None, Some(Err(found))) => {
+                let reason =
+                    format!("has no label in `{key}.json`, but `{found}`: a number from 0 on is needed");
+                return Err(reason.into());
+            }
+            (Some(image), None, None) => {
                 return Err(Flaw::Incomplete(format!(
                     "has no label of `{}`: neither `{key}.cls` nor a `label` in `{key}.json` says its class",
                     image.name
                 )));
             }
-            (None, Some(_)) if label.is_some() => {
+            (None, Some(_), _) => {
                 let names = names.join("`, `");
                 return Err(Flaw::Incomplete(format!(
                     "has a label of the sample `{key}`, but no JPEG, PNG or WebP image; it has `{names}`"
                 )));
             }
-            (None, _) => self.leave_out(names),
+            (None, None, _) => self.leave_out(names),
         }
         Ok(())
     }
@@ -268,6 +313,12 @@ fn key(name: &str) -> Option<(&str, &str)> {
     Some((&name[..dot], &name[dot + 1..]))
 }
 
+/// Whether a file is read whose name goes on so behind the key, in small letters or not.
+fn is_of_sample(extension: &str) -> bool {
+    ["cls", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+        || EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
 /// Whether some of its bytes are not there: GNU tar writes that as a type of its own, or in an extension of POSIX.
 fn is_sparse(entry: &mut Entry<impl Read>) -> IoResult<bool> {
     if entry.header().entry_type().is_gnu_sparse() {
@@ -286,21 +337,27 @@ fn label(entry: &mut Entry<impl Read>, name: &str) -> Result<u32, Flaw> {
     }
     let text = String::from_utf8_lossy(&text);
     text.trim().parse().map_err(|_| {
-        let start: String = text.trim().chars().take(20).collect();
-        format!("has no label in `{name}`, but `{start}`: a number from 0 on is needed").into()
+        format!("has no label in `{name}`, but `{}`: a number from 0 on is needed", start(text.trim())).into()
     })
 }
 
-/// The label that a file in JSON says.
-fn described(entry: &mut Entry<impl Read>) -> IoResult<Option<u32>> {
+/// The beginning of a `text`.
+fn start(text: &str) -> String {
+    text.chars().take(20).collect()
+}
+
+/// The label that a file in JSON says, or what is in its place.
+fn described(entry: &mut Entry<impl Read>) -> IoResult<Option<Result<u32, String>>> {
     if entry.size() > MOST_LABEL {
         return Ok(None);
     }
     let mut text = Vec::new();
     entry.read_to_end(&mut text)?;
-    let Ok(values) = serde_json::from_slice::<serde_json::Value>(&text) else { return Ok(None) };
-    let label = ["label", "cls"].into_iter().find_map(|name| values.get(name)?.as_u64());
-    Ok(label.and_then(|label| u32::try_from(label).ok()))
+    let Ok(values) = serde_json::from_slice::<Value>(&text) else { return Ok(None) };
+    let label = |value: &Value| value.as_u64().and_then(|label| u32::try_from(label).ok());
+    let found: Vec<&Value> = ["label", "cls"].into_iter().filter_map(|name| values.get(name)).collect();
+    let other = || found.first().map(|other| Err(start(&other.to_string())));
+    Ok(found.iter().find_map(|value| label(value)).map(Ok).or_else(other))
 }
 
 /// The digest of an image; zero if it is longer than any that is read.

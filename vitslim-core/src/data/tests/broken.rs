@@ -72,7 +72,7 @@ const CIFAR100: &[Case] = &[
     ("a cut pickle", |f| { f.write("train.bin", cut(pickled("train"), 9000)); }, "train.bin` is a pickle that ends too early: the download was cut off"),
     ("a pickle without its end", |f| { let p = pickled("train"); let n = p.len() - 1; f.write("train.bin", cut(p, n)); }, "is a pickle that ends too early"),
     ("more behind a pickle", |f| { f.write("train.bin", [pickled("train"), vec![0]].concat()); }, "has more behind the end of its pickle"),
-    ("a pickle of today", |f| { f.write("train.bin", b"\x80\x04\x95\x0b\0\0\0\0\0\0\0}\x94."); }, "is a pickle of protocol 4, but CIFAR's have protocol 2"),
+    ("a pickle of today", |f| { f.write("train.bin", b"\x80\x04\x95\x0b\0\0\0\0\0\0\0}\x94."); }, "is a pickle of protocol 4, but CIFAR's have protocol 2: unpack the downloaded archive again, or take the binary version"),
     ("a pickle of a list", |f| { f.write("train.bin", b"\x80\x02]q\x01."); }, "is a pickle, but of no dictionary"),
     ("an empty pickle", |f| { f.write("train.bin", b"\x80\x02}q\x01."); }, "is a pickle, but has no array `data`"),
     ("a foreign call", |f| { f.write("train.bin", b"\x80\x02cos\nsystem\nU\x09touch here\x85R."); }, "train.bin` is a pickle that calls `os.system`, which no file of CIFAR does: nothing of it was executed"),
@@ -87,7 +87,8 @@ const CIFAR100: &[Case] = &[
     ("a fine label of no class", |f| { f.write("train.bin", changed(b"K\x5aK\x5b", b"K\x5aK\x64")); }, "gives image 1 the fine label 100, but `Cifar100` has 0 to 99"),
     ("a label that is no byte", |f| { f.write("train.bin", changed(b"K\x5aK\x5b", b"K\x5aM\0\x10")); }, "gives image 1 the fine label 4096, which is none of `Cifar100`"),
     ("a label that is none", |f| { f.write("train.bin", changed(b"K\x5aK\x5b", b"K\x5aN")); }, "gives image 1 a fine label that is no number"),
-    ("lists without end", |f| { f.write("train.bin", [&b"\x80\x02"[..], &vec![b']'; 1 << 20], &vec![b'a'; 1 << 20]].concat()); }, "is a damaged pickle"),
+    ("lists without end", |f| { f.write("train.bin", [&b"\x80\x02"[..], &vec![b']'; 1 << 18], &vec![b'a'; 1 << 18]].concat()); }, "is a damaged pickle"),
+    ("values without end", |f| { f.write("train.bin", [&b"\x80\x02"[..], &vec![b'N'; 1 << 20]].concat()); }, "is a pickle of more than 524288 operations: "),
     ("marks without values", |f| { f.write("train.bin", b"\x80\x02(e"); }, "is a damaged pickle"),
     ("a web page", |f| { f.write("train.bin", "<html>404</html>"); }, "train.bin` is a web page, not data"),
 ];

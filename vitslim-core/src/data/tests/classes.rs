@@ -16,6 +16,8 @@ fn the_order_of_labels_is_that_of_the_file() {
         "cat 1\ndog 0\n",
         "cat,1\ndog , 0",
         "dog\t0\ncat\t1",
+        "0 dog\n1 cat",
+        "1, cat\n0, dog",
         "[\"dog\", \"cat\"]",
         "{\"0\": [\"dog\", \"a dog\"], \"1\": [\"cat\", \"a cat\"]}",
         "{\"1\": \"cat\", \"0\": \"dog\"}",
@@ -73,6 +75,10 @@ fn each_mistake_is_told_at_the_setting() {
         ("cat 1\ndog 2\n", "classes`, which has no class of label 0: labels count from 0"),
         ("cat 0\ndog 2\n", "classes`, which has no class of label 1"),
         ("cat 0\ndog 0\n", "classes`, which gives the label 0 twice, the second time to `dog`"),
+        ("1 cat\n2 dog\n", "classes`, which has no class of label 0: labels count from 0"),
+        ("name,label\ncat,0\ndog,1", "classes`, which begins with `name,label`, which is unlike all other lines: leave out a heading"),
+        ("label name\n0 cat\n1 dog", "classes`, which begins with `label name`, which is unlike"),
+        ("id,words\nn01440764 tench\nn01443537 goldfish", "classes`, which begins with `id,words`, which is unlike"),
         ("{\"0\": \"cat\", \"1\": }", "classes`, which is no JSON: expected value at line 1 column 19"),
         ("{\"0\": \"cat\"", "classes`, which is no JSON: EOF while parsing"),
         ("{\"cat\": [1, 2]}", "classes`, which is JSON, but neither a list of names nor a map such as `{\"0\": [\"n01440764\", \"tench\"], ...}`"),
@@ -92,6 +98,10 @@ fn each_mistake_is_told_at_the_setting() {
         assert_eq!(error.place(), ["classes"]);
         error.to_string()
     };
+    assert_eq!(told(Classes::Named(Vec::new())), "`classes` names no class");
+    let numbered = read("Boeing 707\nAirbus 320\n").unwrap_err();
+    let as_list = "if the numbers are parts of the names, write a JSON list";
+    assert!(numbered.advice().unwrap().contains(as_list), "{numbered}");
     assert!(told(Classes::File(files.path().join("gone"))).contains("gone`, which cannot be read"));
     assert!(told(Classes::File(files.path().to_owned())).contains("it is a folder, not a file"));
     let latin = files.write("latin", b"caf\xe9\n");

@@ -41,7 +41,7 @@ fn sizes_are_bounded_whether_they_are_announced_or_not() {
     let files = Files::new();
     sparse(&files, "train.bin", 10 << 30);
     let said = cifar100(files.path(), CifarLabels::Fine, &preparation(0.5)).unwrap_err().to_string();
-    assert!(said.contains("train.bin` has more than the 1024 MiB that are read"), "{said}");
+    assert!(said.contains("train.bin` has more than the 256 MiB that are read"), "{said}");
 
     let files = Files::folder();
     sparse(&files, "train/cat/x.jpeg", 10 << 30);

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use burn::tensor::Device;
 use tar::{Builder, EntryType, Header};
 
+use super::super::shuffle::shuffle_by_blocks;
 use super::*;
 
 type Members = Vec<(String, Vec<u8>)>;
@@ -162,16 +163,20 @@ fn patterns_name_the_shards_and_val_is_held_out_where_there_is_test_too() {
     assert_eq!(lens(written(all, None, None)).unwrap(), [6, 2, 4]);
     let three = || written("train-{0000,0002}.tar", Some("train-0001.tar"), Some("val-*.tar"));
     assert_eq!(lens(three()).unwrap(), [5, 3, 4]);
-    assert_eq!(lens(Shards { held_out: HeldOutFrom::Share, ..three() }).unwrap(), [4, 1, 3]);
+    assert_eq!(lens(Shards { held_out: HeldOutFrom::Share, ..three() }).unwrap(), [4, 1, 4]);
+    let val_alone = Shards { test: None, held_out: HeldOutFrom::Share, ..three() };
+    assert_eq!(lens(val_alone).unwrap(), [4, 1, 3]);
     for (shards, place, told) in [
-        (
-            written("train-{0000..0003}.tar", None, None),
-            "train",
-            "has no `train-0003.tar`: 1 of 4 files missing",
-        ),
+        (written("train-{0000..0003}.tar", None, None), "train", "has no `train-0003.tar`: 1 of 4 missing"),
         (written("x-*.tar", None, None), "train", "`train` is `x-*.tar`, but no file of `"),
         (written("train-{.tar", None, None), "train", "which has a `{` without `}`"),
         (written("train-[.tar", None, None), "train", "which cannot be understood: "),
+        (written("{train,x}-*.tar", None, None), "train", "has no `x-*.tar`: 1 of 2 missing"),
+        (written("{y,x}-*.tar", None, None), "train", "has no `y-*.tar`: 2 of 2 missing"),
+        (written("x/*.tar", None, None), "train", "/x` cannot be read: "),
+        (written("/x/train-*.tar", None, None), "train", "which leads out of `path`: patterns are within it"),
+        (written(all, Some("../val-{0000..0001}.tar"), None), "val", "which leads out of `path`"),
+        (written("{train-0000.tar,/x.tar}", None, None), "train", "which leads out of `path`"),
         (written(all, Some("no.tar"), None), "val", "`val` is `no.tar`, but `"),
         (written("*.tar", None, None), "path", "val-0000.tar` is named twice: no image may be in two splits"),
         (Shards { path: files.path().join("gone"), ..shards_of(&files) }, "path", "gone` does not exist"),
@@ -283,6 +288,12 @@ fn before(members: &Members, bytes: &[u8], change: impl Fn(&mut Header)) -> Vec<
     whole
 }
 
+/// A shard with zeros behind it, to a whole number of records.
+fn padded(mut shard: Vec<u8>, record: usize) -> Vec<u8> {
+    shard.resize(shard.len().next_multiple_of(record), 0);
+    shard
+}
+
 #[rustfmt::skip]
 const SHARDS: &[Case] = &[
     ("empty", |_| Vec::new(), "train-0000.tar` is empty"),
@@ -306,6 +317,12 @@ const SHARDS: &[Case] = &[
     ("a label of no class", |mut m| { m[1].1 = b"2".to_vec(); tar(&m) }, "train-0000.tar/cat/0.png` has the label 2, but 2 classes go from 0 to 1"),
     ("two images", |m| with(m, 1, "cat/0.jpg", b"x"), "has two images of the sample `cat/0`: `cat/0.png` and `cat/0.jpg`"),
     ("two labels", |m| with(m, 1, "cat/0.cls", b"0"), "has `cat/0.cls` twice"),
+    ("text as label", |mut m| { m[1] = ("cat/0.json".to_owned(), b"{\"label\": \"cat\"}".to_vec()); tar(&m) }, "has no label in `cat/0.json`, but `\"cat\"`: a number from 0 on is needed"),
+    ("a link", |m| before(&m, b"", |header| { header.set_entry_type(EntryType::Symlink); header.set_link_name("cat/0.png").unwrap(); }), "has the link `first.png`: pack the shard again with `--dereference --hard-dereference`"),
+    ("a hard link", |m| before(&m, b"", |header| { header.set_entry_type(EntryType::Link); header.set_link_name("cat/0.png").unwrap(); }), "has the link `first.png`: "),
+    ("two shards by cat", |m| [tar(&m[..4]), tar(&m[4..])].concat(), "has more behind its end, which is at byte 4096"),
+    ("two padded shards by cat", |m| [padded(tar(&m[..4]), 10_240), tar(&m[4..])].concat(), "has more behind its end"),
+    ("a tail of zeros", |m| padded(tar(&m[..4]), 20_480), "has 16384 bytes behind its last file, more than the 10752 that `tar` ends with"),
     ("a sample apart", |m| { let n = m.len(); with(m, n, "cat/0.json", b"{}") }, "has files of the sample `cat/0` in two places, `cat/0.json` in the second"),
     ("sparse by GNU", |m| before(&m, b"", |header| { header.set_entry_type(EntryType::GNUSparse); header.as_gnu_mut().unwrap().set_real_size(0); }), "has the sparse file `first.png`: pack the shard again without `--sparse`"),
     ("sparse by POSIX", |_| { let mut b = Builder::new(Vec::new()); b.append_pax_extensions([("GNU.sparse.major", &b"1"[..])]).unwrap(); b.append_data(&mut header(1), "x.png", &b"x"[..]).unwrap(); b.into_inner().unwrap() }, "has the sparse file `x.png`"),
@@ -330,7 +347,11 @@ fn each_damaged_shard_is_named_with_what_is_wrong() {
                 assert_eq!(error.place(), ["path"]);
                 let is_apart = ["no label", "no image", "a GIF", "a sample apart"].contains(name);
                 let help = error.advice().unwrap_or_default();
-                assert_eq!(help.contains("`tar --sort=name` packs them so"), is_apart, "{name}: {help}");
+                assert_eq!(
+                    help.contains("| tar -cf train-0000.tar -T -` packs them so"),
+                    is_apart,
+                    "{name}: {help}"
+                );
             }
         }
     }
@@ -386,6 +407,60 @@ fn damaged_images_are_left_out_up_to_the_limit() {
         loader.epoch(1).map(|batch| batch.unwrap().len()).sum::<usize>()
     });
     assert_eq!((lens.iter().sum::<usize>(), data.train.len() + data.held_out.len()), (7, 8));
+}
+
+#[test]
+fn damaged_images_of_the_same_name_from_the_root_on_are_counted_in_each_shard() {
+    let files = packed(&Files::folder(), 100);
+    for shard in 1..=3 {
+        let mut builder = Builder::new(Vec::new());
+        for (name, bytes) in [("/x/0.png", b"no image".as_slice()), ("/x/0.cls", b"0")] {
+            let mut header = header(bytes.len());
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_cksum();
+            builder.append(&header, bytes).unwrap();
+        }
+        files.write(&format!("train-{shard:04}.tar"), padded(builder.into_inner().unwrap(), 10_240));
+    }
+    let read = |skip_at_most| {
+        let anew = Shards { skip_at_most, reading: anew(), ..shards_of(&files) };
+        shards(&anew, &preparation(0.25))
+    };
+    let told = read(2).unwrap_err();
+    assert!(told.advice().unwrap().contains("`skip_at_most: 3` (it is 2)"), "{told:?}");
+    assert!(told.to_string().contains("train-0001.tar/x/0.png"), "{told}");
+    read(3).unwrap();
+}
+
+/// More samples than a window, sorted by class: 82 of 100 images each.
+#[test]
+fn shards_are_shuffled_by_blocks_and_it_is_told_if_they_are_sorted() {
+    let files = packed(&folder(), 100);
+    let images: Vec<Vec<u8>> =
+        (0..8).map(|shade| std::fs::read(Files::new().png("x.png", 1, 1, [shade; 3])).unwrap()).collect();
+    let member = |image: usize| {
+        let label = (image / 100).to_string().into_bytes();
+        [(format!("{image}.png"), images[image % 8].clone()), (format!("{image}.cls"), label)]
+    };
+    files.write("train-0000.tar", tar(&(0..8200).flat_map(member).collect::<Vec<_>>()));
+    let data =
+        |patterns: Shards| shards(&Shards { image_size: 1, resize: 1, ..patterns }, &preparation(0.001));
+    let data = data(shards_of(&files)).unwrap();
+    let told = "train-*.tar`: samples lie sorted by their class";
+    assert!(data.notes.iter().any(|note| note.contains(told)), "{:?}", data.notes);
+
+    let part = Arc::new(data.train);
+    let (seed, stage) = (5, Stage::Search);
+    let loader = Loader::new(part.clone(), 64, Order::Shuffled { seed, stage }, Device::flex());
+    let seen: Vec<i64> = loader
+        .epoch(2)
+        .take(2)
+        .flat_map(|batch| batch.unwrap().labels.into_data().convert::<i64>().try_to_vec::<i64>().unwrap())
+        .collect();
+    let mut expected: Vec<usize> = (0..part.len()).collect();
+    shuffle_by_blocks(&mut expected, &mut Moment { seed, stage, epoch: 2, step: 0 }.generator());
+    let expected: Vec<i64> = expected.iter().take(128).map(|image| part.label(*image) as i64).collect();
+    assert_eq!(seen, expected);
 }
 
 #[test]
@@ -451,6 +526,8 @@ fn one_split_is_evaluated_without_the_others() {
         "it is drawn from the training images"
     );
     assert!(split(None, SplitKind::Test, &[]).unwrap().is_none());
+    let none = split(Some(Classes::Named(Vec::new())), SplitKind::Test, &known).err().unwrap();
+    assert_eq!((none.place(), none.to_string().as_str()), (&["classes"][..], "`classes` names no class"));
     let error = split(Some(Classes::Count(1)), SplitKind::Test, &known).err().unwrap().to_string();
     assert!(error.contains("has the label 1, but 1 class goes from 0 to 0"), "{error}");
 }

@@ -274,6 +274,18 @@ impl Data {
         self
     }
 
+    /// The same data, with the `known` names of the classes, if there are any, for the file that lists them.
+    #[must_use]
+    pub(crate) fn with_classes_of_file(mut self, known: &[String]) -> Self {
+        if let Self::ImageFolder { classes: Some(classes @ Classes::File(_)), .. }
+        | Self::Shards { classes: Some(classes @ Classes::File(_)), .. } = &mut self
+            && !known.is_empty()
+        {
+            *classes = Classes::Named(known.to_vec());
+        }
+        self
+    }
+
     /// What is set beside the content of the data, which knows the order of the classes itself, lies anywhere, and gives the same numbers
     /// however many more images could be left out.
     #[must_use]
