@@ -155,7 +155,8 @@ class Recipe:
                 step += 1
 
     def cut(self, budget):
-        """Hard masks for a budget. One threshold a kind; a token that a block needs, all blocks before it keep."""
+        """Hard masks for a budget. One threshold a kind; a token that a block needs, all blocks before it keep. Returns the share of
+        tokens that are kept so, in percent."""
         gates = [{name: gate.detach() for name, gate in block.gates().items()} for block in self.model.blocks]
         least = {}
         for name, share in budget.items():
@@ -166,9 +167,10 @@ class Recipe:
             hard = {name: (gate[name] >= least[name]).float() for name in budget}
             needed = hard["tokens"] = torch.maximum(needed, hard["tokens"])
             block.hard = hard
+        return 100 * torch.stack([block.hard["tokens"] for block in self.model.blocks]).mean().item()
 
     def run(self, epochs, budgets):
-        """Yields the name of each network and its top-1 on the test split, in percent."""
+        """Yields the name of each network and its top-1 on the test split, and of each budget the tokens that are kept; in percent."""
         pretraining, search, retraining = epochs
         self.train(pretraining, 1e-3, 0.05)
         yield "dense", top1(self.model, self.images, False)
@@ -179,8 +181,9 @@ class Recipe:
             for block in self.model.blocks:
                 block.hard = None
             self.model.load_state_dict(searched)
-            self.cut(budget)
+            tokens = self.cut(budget)
             name = "-".join(str(share) for share in budget.values())
+            yield f"{name} tokens", tokens
             yield f"{name} cut", top1(self.model, self.images, True)
             self.train(retraining, 5e-4, 0.05, masked=True)
             yield f"{name} retrained", top1(self.model, self.images, True)

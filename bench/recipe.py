@@ -67,13 +67,17 @@ def by_vitslim(args, seed):
     return found
 
 
+def counted(seeds):
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
+
+
 def table(results):
     """Means over the seeds, the lowest and the highest in parentheses."""
     sides = {side: [json.loads(path.read_text()) for path in sorted(results.glob(f"{side}-*.json"))] for side in SIDES}
     if not all(sides.values()):
         return
     names = [name for name in sides["vitslim"][0] if name not in ("version", "minutes")]
-    print("| network | " + " | ".join(f"{side}, {len(runs)} seeds" for side, runs in sides.items()) + " | difference |")
+    print("| network | " + " | ".join(f"{side}, {counted(len(runs))}" for side, runs in sides.items()) + " | difference |")
     print("| --- | --- | --- | --- |")
     for name in names:
         tops = {side: [run[name] for run in runs] for side, runs in sides.items()}
