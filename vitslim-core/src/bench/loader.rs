@@ -33,7 +33,7 @@ struct Loaders<'a> {
     evaluation: Loader,
 }
 
-/// Measures the loaders of all `trials` in rounds: of the training split as a training sees it, and of the test split. Each round
+/// Measures the loaders of all `trials` in rounds: of the training split as the search sees it, and of the test split. Each round
 /// takes each loader once, for two seconds, from its first batch on.
 ///
 /// # Errors
@@ -66,7 +66,8 @@ impl<'a> Loaders<'a> {
             setting.threads.map_or_else(|| loader.clone(), |threads| loader.clone().with_threads(threads))
         };
         let order = Order::Shuffled { seed: trial.experiment.seed, stage: Stage::Search };
-        let (training, evaluation) = (loader(&data.train, order), loader(&data.test, Order::AsIs));
+        let (training, evaluation) =
+            (loader(&seen_by_search(trial, &data), order), loader(&data.test, Order::AsIs));
         Ok(Self { trial, data, training, evaluation })
     }
 
@@ -81,6 +82,15 @@ impl<'a> Loaders<'a> {
             training_images_per_second: Spread::of(training.into_iter()),
             evaluation_images_per_second: Spread::of(evaluation.into_iter()),
         }
+    }
+}
+
+/// The training split of `data` as the search of `trial` sees it.
+fn seen_by_search(trial: &Trial, data: &Dataset) -> Split {
+    let train = data.train.clone();
+    match trial.experiment.search.augment {
+        Some(augment) => train.augmented(augment),
+        None => train,
     }
 }
 

@@ -82,6 +82,9 @@ fn check_teachers(trial: &Trial, teachers: &Teachers, data: &Dataset, check: &mu
             Ok(None) => check.teachers.push(teaches),
             Ok(Some(opened)) => {
                 let measured = opened.top1(data);
+                let unmeasured = measured.is_none().then(|| {
+                    "its accuracy was not measured: that takes long here, or validation images cannot be read".to_owned()
+                });
                 let network = CheckedTeacherNetwork {
                     architecture: opened.architecture,
                     params: opened.params,
@@ -89,7 +92,7 @@ fn check_teachers(trial: &Trial, teachers: &Teachers, data: &Dataset, check: &mu
                     sha256: opened.pretrained.sha256,
                     top1: measured.map(|(top1, _)| top1),
                     images: measured.map(|(_, images)| images),
-                    notes: opened.notes,
+                    notes: opened.notes.into_iter().chain(unmeasured).collect(),
                 };
                 check.teachers.push(CheckedTeacher { network: Some(network), ..teaches });
             }

@@ -8,7 +8,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use self::sizes::Sizes;
-use self::time::{FORWARD, Times};
+use self::time::{Times, forward};
 use crate::data::{Stage, full_batches};
 use crate::experiment::{Teacher, Training, Trial};
 use crate::models::Architecture;
@@ -64,7 +64,7 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
                 prepared.teachers.get(stage.name()).map_or(0, |opened| opened.macs)
             }
         };
-        let macs = macs as f64 + FORWARD * of_teacher as f64;
+        let macs = macs as f64 + forward(training) * of_teacher as f64;
         let seconds = seconds.transpose()?.map(|seconds| seconds * macs / dense_macs as f64);
         Ok::<_, RunError>(PlannedStage {
             stage: stage.name(),

@@ -15,8 +15,10 @@ use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings};
 /// Measured steps, after one that warms up; the fastest counts.
 const MEASURED: usize = 2;
 
-/// The cost of a forward pass relative to a step, whose backward pass costs twice as much as its forward pass.
-pub(super) const FORWARD: f64 = 1.0 / 3.0;
+/// The cost of a forward pass relative to a step. The backward pass costs twice as much; with checkpointing, it has a second forward pass.
+pub(super) fn forward(training: &Training) -> f64 {
+    if training.checkpointing { 1.0 / 4.0 } else { 1.0 / 3.0 }
+}
 
 /// Measured seconds of steps, by what they depend on.
 pub(super) struct Times {
@@ -49,7 +51,7 @@ impl Times {
         };
         let an_image = seconds / batch as f64;
         let trained = images_of_epoch(prepared.data.train.len(), batch);
-        let images = trained as f64 + FORWARD * prepared.data.held_out.len() as f64;
+        let images = trained as f64 + forward(training) * prepared.data.held_out.len() as f64;
         Ok(training.epochs.get() as f64 * images * an_image)
     }
 }

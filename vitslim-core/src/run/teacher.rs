@@ -24,10 +24,10 @@ use crate::terminal::counted;
 use crate::train::Teacher;
 
 /// Multiply-adds to spend on the accuracy of a teacher.
-const MACS_OF_TOP1: u64 = 6_000_000_000;
+const MACS_OF_TOP1: u64 = 60_000_000_000;
 
 /// Least images that an accuracy says something on.
-const LEAST_IMAGES: usize = 50;
+const LEAST_IMAGES: usize = 10;
 
 /// The architectures that a teacher can have, by the names that experiments use.
 #[derive(Clone, Debug, Default)]

@@ -1,5 +1,5 @@
 //! The experiments of `experiments/imagenet` are checked, planned and run as they are, but for an epoch of each stage, a small network
-//! and a few images in the layout of ImageNet.
+//! and a few images in the layout of ImageNet, with batches, warm-ups and a share held out that suit so few.
 
 use std::path::{Path, PathBuf};
 
