@@ -283,7 +283,7 @@ impl<'a> Reader<'a> {
                 _ => return Err(damaged()),
             },
             [Value::Name(Name::DType), Value::Tuple(arguments)] => match &arguments[..] {
-                [Value::Bytes(name), ..] => Value::Type(*name),
+                [Value::Bytes(name), ..] => Value::Type(name),
                 _ => return Err(damaged()),
             },
             _ => return Err(damaged()),
@@ -296,7 +296,7 @@ impl<'a> Reader<'a> {
     fn build(&mut self) -> Result<(), String> {
         let built = self.taken(self.stack.len().checked_sub(2))?;
         let value = match &built[..] {
-            [Value::Type(name), Value::Tuple(_)] => Value::Type(*name),
+            [Value::Type(name), Value::Tuple(_)] => Value::Type(name),
             [Value::NoArray, Value::Tuple(state)] => match &state[..] {
                 [_, Value::Tuple(shape), Value::Type(b"u1"), Value::Bool(false), Value::Bytes(bytes)] => {
                     let sizes =
@@ -307,7 +307,7 @@ impl<'a> Reader<'a> {
                             (bytes.len(), sizes.iter().map(usize::to_string).collect::<Vec<_>>());
                         return Err(format!("has an array of {} with {found} bytes", sizes.join(" x ")));
                     }
-                    Value::Array(Array { shape: sizes, bytes: *bytes })
+                    Value::Array(Array { shape: sizes, bytes })
                 }
                 _ => return Err("has an array that is not of bytes, row by row".to_owned()),
             },

@@ -52,11 +52,9 @@ pub fn within(part: &str, names: &[String]) -> Result<Vec<(usize, bool)>, KeyErr
     let patterns = [Pattern::new(part)?, Pattern::path(part)?];
     let is_part = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
     let is_within = |name: &str| name.match_indices('.').any(|(end, _)| patterns[1].matches(&name[..end]));
-    let names = names.iter().map(String::as_str).enumerate();
-    let found = names.clone().filter(|(_, name)| is_part(name) || is_within(name));
+    let found = names.iter().enumerate().filter(|(_, name)| is_part(name) || is_within(name));
     let found: Vec<(usize, bool)> = found.map(|(index, name)| (index, is_part(name))).collect();
-    let names: Vec<String> = names.map(|(_, name)| name.to_owned()).collect();
-    if found.is_empty() { Err(unmatched(part, &names)) } else { Ok(found) }
+    if found.is_empty() { Err(unmatched(part, names)) } else { Ok(found) }
 }
 
 /// Whether `key` is a glob over paths, not a last name.

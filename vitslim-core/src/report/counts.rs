@@ -113,7 +113,7 @@ fn block(path: &str) -> &str {
     let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
     let is_element =
         |end: &usize| path[..*end].rsplit('.').next().is_some_and(|part| part.parse::<usize>().is_ok());
-    match ends.filter(is_element).last() {
+    match ends.filter(is_element).next_back() {
         Some(end) => &path[..end],
         None => path.split('.').next().unwrap_or(path),
     }

@@ -123,7 +123,8 @@ fn an_image_of_any_number_of_channels_is_changed_channel_by_channel() {
         let mut copied = vec![0; pixels.len()];
         image.copy_to(&mut copied);
         assert_eq!(copied, pixels);
-        let changes: [&dyn Fn(&mut Raster, &[u8]); 6] = [
+        type Change<'a> = &'a dyn Fn(&mut Raster, &[u8]);
+        let changes: [Change; 6] = [
             &|image, _| image.auto_contrast(),
             &|image, fill| image.rotate(20.0, fill),
             &|image, _| image.sharpness(1.7),
