@@ -110,10 +110,10 @@ impl Counted {
 
 /// The innermost list element around `path`, or its first part.
 fn block(path: &str) -> &str {
-    let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+    let mut ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
     let is_element =
         |end: &usize| path[..*end].rsplit('.').next().is_some_and(|part| part.parse::<usize>().is_ok());
-    match ends.filter(is_element).next_back() {
+    match ends.rfind(is_element) {
         Some(end) => &path[..end],
         None => path.split('.').next().unwrap_or(path),
     }
