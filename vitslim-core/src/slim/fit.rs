@@ -265,3 +265,57 @@ fn without(ranked: &Ranked, kept: &[MaskAt], mask: MaskAt) -> Vec<MaskAt> {
     let arrives = before.filter_map(|(gate, tokens)| Some((*gate, tokens.binary_search(&number).ok()?)));
     others.chain(arrives).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor, TensorData};
+
+    use super::*;
+    use crate::slim::{DimensionKind, MaskSpec};
+
+    /// What is kept of `a`, whose units cost 10 each, and of `b`, whose cost 1 each, within 22.
+    fn kept(rule: RankingRule, values: [[f32; 4]; 2]) -> [Vec<usize>; 2] {
+        let dimensions = ["a", "b"].map(|path| Dimension {
+            path: path.to_owned(),
+            kind: DimensionKind::Features,
+            groups: vec![4],
+            carriers: vec![],
+        });
+        let searched = dimensions.clone().map(|dimension| (dimension, MaskSpec::default()));
+        let device = Device::flex();
+        let masks = MaskSet::new(&searched, &device).map_values(|path, _| {
+            let values = values[usize::from(path == "b")];
+            Tensor::from_data(TensorData::new(values.to_vec(), [4]), &device)
+        });
+        let usage = |plan: &Plan| {
+            let cost = 10 * plan.cuts[0].keep.len() + plan.cuts[1].keep.len();
+            Ok::<_, RankError>(Usage { fits: cost <= 22, cost: cost as f64 / 22.0 })
+        };
+        let fitting = Fitting {
+            dimensions: &dimensions,
+            masks: &masks,
+            keys: &[vec!["a".to_owned()], vec!["b".to_owned()]],
+            rule,
+            shares: &[],
+            floors: &Floors::default(),
+        };
+        let plan = fitting.fit(Ok, usage).unwrap().unwrap();
+        [plan.cuts[0].keep.clone(), plan.cuts[1].keep.clone()]
+    }
+
+    #[test]
+    fn rules_compare_masks_of_different_keys_each_in_its_way() {
+        let (large, small) = ([5.0, 4.0, 3.0, 2.0], [0.9, 0.8, 0.7, 0.6]);
+        let (two_of_each, one_and_all) = ([vec![0, 1], vec![0, 1]], [vec![0], vec![0, 1, 2, 3]]);
+        use RankingRule::{Isomorphic, Normalised, PerCost, Value};
+        for (rule, values, expected) in [
+            (Value, [small, large], &one_and_all),
+            (Normalised, [small, large], &two_of_each),
+            (Isomorphic, [small, large], &two_of_each),
+            (Value, [large, small], &two_of_each),
+            (PerCost, [large, small], &one_and_all),
+        ] {
+            assert_eq!(&kept(rule, values), expected, "{rule:?} of {values:?}");
+        }
+    }
+}
