@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    architectures, bench, check, count, devices, eval, export, gc, ls, new, plan, run, schema, selftest,
+    architectures, bench, check, compare, count, devices, eval, export, gc, ls, new, plan, run, schema, selftest,
 };
 use super::interrupt::exit_code;
 use super::registry::Registry;
@@ -28,6 +28,7 @@ use crate::train::hush_out_of_memory;
   vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
   vitslim ls runs
+  vitslim compare runs/quickstart/seed=42 runs/mine/seed=42
   vitslim gc runs
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
@@ -53,6 +54,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Run(RunArgs),
     Ls(ls::LsArgs),
+    Compare(compare::CompareArgs),
     Gc(gc::GcArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
@@ -72,6 +74,7 @@ impl Command {
             Self::Plan(args) => plan::plan(registry, &args),
             Self::Run(args) => run::run(registry, &args),
             Self::Ls(args) => ls::ls(&args),
+            Self::Compare(args) => compare::compare(&args),
             Self::Gc(args) => gc::gc(&args),
             Self::Eval(args) => eval::eval(registry, &args),
             Self::Bench(args) => bench::bench(registry, &args),

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::{SubnetSummary, Summary};
 
 /// Columns of a standard terminal.
-const WIDTH: usize = 80;
+pub(super) const WIDTH: usize = 80;
 
 /// Columns for the name of a network.
 const NAME_WIDTH: usize = 17;
@@ -94,10 +94,20 @@ pub(super) fn lines(table: &mut Table) -> String {
 
 /// The name of a trial in at most `width` columns, broken after commas: `hidden.weight=1e-5,` and below it `seed=1`.
 pub(super) fn trial_name(name: &str, width: usize) -> String {
+    broken_after(",", name, width)
+}
+
+/// `text`, which has no spaces, in at most `width` columns, broken after `mark` first.
+pub(super) fn broken_after(mark: &str, text: &str, width: usize) -> String {
     // `textwrap` breaks at spaces first.
-    let breakable = name.replace(',', ", ");
+    let spaced = format!("{mark} ");
+    broken(&text.replace(mark, &spaced), width).replace(&spaced, mark)
+}
+
+/// `text` in at most `width` columns, broken at spaces first, and after no hyphen.
+pub(super) fn broken(text: &str, width: usize) -> String {
     let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(&breakable, options).replace(", ", ",")
+    textwrap::fill(text, options)
 }
 
 /// An accuracy, or `-`.

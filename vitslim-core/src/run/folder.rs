@@ -78,17 +78,15 @@ pub enum FolderError {
     /// The folder has the results of another experiment.
     #[error("`{}` holds the results of another experiment of this name", .path.display())]
     #[diagnostic(help(
-        "there it says `{there}`, here `{here}`; give another folder with `--out`, another name with `--set \
+        "{change}; give another folder with `--out`, another name with `--set \
          'name=\"...\"'`, or start again with `--fresh`, which discards {lost}. To extend a run without a sweep, append budgets \
          to those that it has and change nothing else"
     ))]
     OtherExperiment {
         /// The folder of the run.
         path: PathBuf,
-        /// The first line that differs, in the folder's experiment.
-        there: String,
-        /// The same line in this experiment.
-        here: String,
+        /// The fields that differ, and what they are in both, as a clause.
+        change: String,
         /// What was trained there.
         lost: String,
     },

@@ -6,6 +6,7 @@ mod begin;
 mod belongs;
 mod blindness;
 mod budget;
+mod comparison;
 mod config;
 mod cutting;
 mod data_record;
@@ -50,6 +51,7 @@ mod weights;
 
 pub(crate) use belongs::{check, is_complete};
 pub use budget::{Limit, Measure, PreparedBudget};
+pub use comparison::{CompareError, compare};
 pub(crate) use config::{config, config_error, config_mistakes, default, facts};
 pub(crate) use cutting::{Cutting, Reach};
 pub use dataset::Scrutiny;

@@ -3,6 +3,7 @@
 pub(super) mod architectures;
 pub(super) mod bench;
 pub(super) mod check;
+pub(super) mod compare;
 pub(super) mod count;
 pub(super) mod devices;
 pub(super) mod eval;
