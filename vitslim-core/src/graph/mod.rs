@@ -1,6 +1,8 @@
 //! The forward pass as a graph of operations with shapes, recorded without computing anything, and what is counted in it.
 
 mod activations;
+#[cfg(test)]
+mod batch;
 mod capture;
 mod counts;
 mod layers;
@@ -9,6 +11,7 @@ mod macs;
 mod published;
 mod signature;
 mod uses;
+mod vit_slim;
 
 pub use activations::activations;
 pub(crate) use capture::record;
@@ -20,3 +23,4 @@ pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
 pub(crate) use signature::signature;
 pub(crate) use uses::uses;
+pub use vit_slim::{VitSlimCounts, VitSlimError, vit_slim};

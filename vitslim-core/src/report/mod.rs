@@ -21,6 +21,7 @@ mod spare;
 mod summary;
 mod sweep;
 mod table;
+mod vit_slim;
 
 pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
@@ -45,3 +46,4 @@ pub use spare::{Spare, SpareFolder};
 pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 pub use sweep::{SweepReport, TrialReport};
 pub use table::table;
+pub use vit_slim::{VitSlimCounted, VitSlimNetwork, VitSlimPart};

@@ -149,17 +149,18 @@ fn change(run: &Path, there: &str, here: &str) -> String {
     let mut fields = trees.map_or_else(Vec::new, |(there, here)| differences(&[&there, &here]));
     if fields.is_empty() {
         let differing = there.lines().zip(here.lines()).find(|(there, here)| there != here);
-        let (there, here) = differing.unwrap_or((there, here));
+        let (there, here) = differing.unwrap_or(("", ""));
         return format!("there it says `{}`, here `{}`", there.trim(), here.trim());
     }
     // Budgets may be added to a run: they are the cause where nothing else is.
     fields.sort_by_key(|field| field.path.starts_with("budgets"));
-    let value =
-        |value: Option<&String>| value.map_or_else(|| "not set".to_owned(), |value| format!("`{value}`"));
-    let told = fields.iter().take(TOLD).map(|Difference { path, values }| {
-        let mut values = values.iter().map(|written| value(written.as_ref()));
-        let mut next = || values.next().unwrap_or_default();
-        format!("`{path}` is {} there and {} here", next(), next())
+    let value = |value: &Option<String>| match value {
+        Some(value) => format!("`{value}`"),
+        None => "not set".to_owned(),
+    };
+    let told = fields.iter().take(TOLD).map(|Difference { path, values }| match &values[..] {
+        [there, here] => format!("`{path}` is {} there and {} here", value(there), value(here)),
+        _ => format!("`{path}` differs"),
     });
     let more = match fields.len().saturating_sub(TOLD) {
         0 => String::new(),
