@@ -6,6 +6,7 @@ mod bench;
 mod broken;
 mod budgets;
 mod check;
+mod comparison;
 mod count;
 mod data;
 mod devices;
