@@ -8,20 +8,20 @@ use super::listing::ListedRun;
 use super::run_state::RunState;
 use super::table::{WIDTH, broken, broken_after, fraction, lines, plain, push, short, trial_name};
 
-/// Columns for the name of a run before its networks.
+/// Columns for the name of a run; where one is longer, runs are numbered.
 const NAME_WIDTH: usize = 18;
 
 /// Columns for the label of a sub-network.
 const LABEL_WIDTH: usize = 15;
 
 /// Columns for the path of a field before its values.
-const PATH_WIDTH: usize = 32;
+const PATH_WIDTH: usize = 36;
+
+/// Columns for the path of a field above its values.
+const HEAD_WIDTH: usize = 16;
 
 /// Fewest columns in which values are read with ease.
 const VALUE_WIDTH: usize = 12;
-
-/// Columns for the name of a run before its values, where each run has a line.
-const RUN_WIDTH: usize = 26;
 
 /// Spaces between columns.
 const GAP: usize = 2;
@@ -92,66 +92,75 @@ impl Comparison {
 
     /// What differs, what came out, and which runs are not complete, in at most 80 columns.
     pub fn table(&self) -> String {
-        let mut text = self.differing();
+        let mut text = String::new();
+        let mut names: Vec<String> = self.runs.iter().map(|run| run.run.display().to_string()).collect();
+        if names.iter().any(|name| name.chars().count() > NAME_WIDTH) {
+            let digits = names.len().to_string().len();
+            for (number, name) in names.iter_mut().enumerate() {
+                let number = format!("{:>digits$}", number + 1);
+                let indent = " ".repeat(digits + GAP);
+                let broken = trial_name(name, WIDTH - indent.len()).replace('\n', &format!("\n{indent}"));
+                text += &format!("{number}  {broken}\n");
+                *name = number;
+            }
+            text.push('\n');
+        }
+        text += &self.differing(&names);
         text.push('\n');
-        text += &self.came_out();
+        text += &self.came_out(&names);
         text.push('\n');
         push(&mut text, "top-1 on the test split, of sub-networks right after slicing and after retraining");
         push(&mut text, "speed-up over the dense network of the same run");
-        push(
-            &mut text,
-            "* none of as few MACs has a higher top-1 on the same images, and none of as high a top-1 has fewer MACs",
-        );
+        push(&mut text, "* Pareto-best by MACs and top-1, of those that were measured on the same images");
         for run in self.runs.iter().filter(|run| run.state != RunState::Complete) {
-            let name = run.run.display();
             let at = run.stage.as_ref().map_or_else(String::new, |stage| format!(" at {stage}"));
             let why = run.failure.as_ref().map_or_else(String::new, |failure| format!(": {failure}"));
-            push(&mut text, &format!("{name} is not complete, but {}{at}{why}", run.state.name()));
+            let state = run.state.name();
+            push(&mut text, &format!("{} is not complete: {state}{at}{why}", run.run.display()));
         }
         text
     }
 
-    /// What differs: a line for each field and a column for each run, or where that is too wide, a line for each run.
-    fn differing(&self) -> String {
+    /// What differs between the runs, which are called `names`: a line for each field and a column for each run, or where that is too wide,
+    /// a line for each run.
+    fn differing(&self, names: &[String]) -> String {
         let mut text = String::new();
         // A trial that has not begun has no values.
         let is_known = |run: &usize| {
             self.differences.iter().any(|field| field.values.get(*run).is_some_and(Option::is_some))
         };
-        let known: Vec<usize> = (0..self.runs.len()).filter(is_known).collect();
+        let known: Vec<usize> = (0..names.len()).filter(is_known).collect();
         if known.is_empty() {
             push(&mut text, "nothing differs in the experiments, the data, the versions and the devices");
             return text;
         }
-        let runs: Vec<String> = known.iter().map(|&run| self.runs[run].run.display().to_string()).collect();
+        let names: Vec<String> = known.iter().map(|&run| names[run].clone()).collect();
         let values = |field: &Difference| -> Vec<String> {
             let value = |&run: &usize| field.values.get(run).cloned().flatten();
             known.iter().map(|run| value(run).unwrap_or_else(|| "-".to_owned())).collect()
         };
-        let fields: Vec<(String, Vec<String>)> =
-            self.differences.iter().map(|field| (field.path.clone(), values(field))).collect();
+        let fields: Vec<(&str, Vec<String>)> =
+            self.differences.iter().map(|field| (field.path.as_str(), values(field))).collect();
 
         let paths: Vec<String> = fields.iter().map(|(path, _)| broken_after(".", path, PATH_WIDTH)).collect();
-        let of_paths = paths.iter().map(|path| width(path)).max().unwrap_or_default();
-        let of_values = ((WIDTH - of_paths) / runs.len()).saturating_sub(GAP);
-        let first = Column::new("", paths);
+        let paths = Column::new("", paths);
+        let of_values = ((WIDTH - paths.width) / names.len()).saturating_sub(GAP);
         if of_values >= VALUE_WIDTH {
-            let columns = runs.iter().enumerate().map(|(run, name)| {
+            let columns = names.iter().enumerate().map(|(run, name)| {
                 let cells = fields.iter().map(|(_, values)| broken(&values[run], of_values));
                 Column::new(&trial_name(name, of_values), cells.collect())
             });
-            return pages(&first, columns.collect());
+            return pages(&paths, columns.collect());
         }
-        let names = runs.iter().map(|name| trial_name(name, RUN_WIDTH)).collect();
         let columns = fields.iter().map(|(path, values)| {
             let cells = values.iter().map(|value| broken(value, VALUE_WIDTH));
-            Column::new(&broken_after(".", path, VALUE_WIDTH), cells.collect())
+            Column::new(&broken_after(".", path, HEAD_WIDTH), cells.collect())
         });
         pages(&Column::new("", names), columns.collect())
     }
 
-    /// What came out: a line for each network, and one for each run that has none.
-    fn came_out(&self) -> String {
+    /// What came out of the runs, which are called `names`: a line for each network, and one for each run that has none.
+    fn came_out(&self, names: &[String]) -> String {
         let mut table = plain();
         table.set_header([
             "\nrun",
@@ -164,9 +173,9 @@ impl Comparison {
             "",
         ]);
         let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), short);
-        for run in &self.runs {
+        for (run, name) in self.runs.iter().zip(names) {
+            let mut name = name.clone();
             let run_name = run.run.display().to_string();
-            let mut name = trial_name(&run_name, NAME_WIDTH);
             let networks: Vec<_> = self.networks.iter().filter(|network| network.run == run_name).collect();
             if networks.is_empty() {
                 table.add_row([name.clone(), run.state.name().to_owned()]);
@@ -313,6 +322,8 @@ mod tests {
                 .map(|line| line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(of_seed, (count <= 3).then_some(texts), "{table}");
             assert_eq!(table.matches("17.6 G").count(), count, "{table}");
+            // By its number, where the name is long.
+            assert!(table.contains(&format!("{count}  hidden.weight=0.0001,")), "{table}");
         }
     }
 
@@ -324,9 +335,9 @@ mod tests {
         let differences = vec![difference("seed", &["1", "2", "3", "-"])];
         let table = Comparison::new(runs, differences, vec![network("seed=1", "dense", 10, 0.5)]).table();
         for told in [
-            "seed=2 is not complete, but failed: it broke",
-            "seed=3 is not complete, but stopped at search, epoch 3",
-            "seed=4 is not complete, but waiting",
+            "seed=2 is not complete: failed: it broke",
+            "seed=3 is not complete: stopped at search, epoch 3",
+            "seed=4 is not complete: waiting",
         ] {
             assert!(table.lines().any(|line| line == told), "{table}");
         }
