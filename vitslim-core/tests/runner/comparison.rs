@@ -79,7 +79,7 @@ fn runs_are_compared_by_what_differs_and_what_came_out_as_far_as_they_are() {
     for line in ["third/seed=1 is not complete: waiting", "other/seed=3 is not complete: stopped at"] {
         assert!(told.lines().any(|told| told.starts_with(line)), "{told}");
     }
-    assert!(told.matches("share-0.1").count() == 2, "{told}");
+    assert!(told.matches("share-0.1  ").count() == 2, "{told}");
 
     for (path, expected) in [
         ("runs/tiny/seed=4", "there is no folder `runs/tiny/seed=4`"),
