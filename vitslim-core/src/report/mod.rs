@@ -8,6 +8,7 @@ mod counts;
 mod devices;
 mod evaluation;
 mod experiment_check;
+mod frontier;
 mod listing;
 mod loader;
 mod plan;
@@ -30,6 +31,7 @@ pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
     CheckedCarrier, CheckedData, CheckedDimension, CheckedWeights, ExperimentCheck, Fingerprints,
 };
+pub use frontier::{Frontier, FrontierPoint};
 pub use listing::{ListedRun, Listing};
 pub use loader::{BenchedLoader, LoaderBenchmark};
 pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
