@@ -179,9 +179,9 @@ fn what_cannot_be_cut_is_refused_before_anything_is_computed() {
     let slim_of = |budget: &'static str| ["slim", RUN, "--budget", budget];
     for (budget, reasons) in [
         ("Mac(0.4)", &["--budget:1:1", "unknown variant `Mac`", "did you mean `Macs`"][..]),
-        ("Macs(0.4", &["--budget:1:5", "never closed"]),
+        ("Macs(0.4", &["--budget:1:9", "is not closed"]),
         (" ", &["there is no budget here", "`--budget 'Macs(0.4)'`"]),
-        ("Share({\"hiden\": 0.4})", &["--budget:1:8", "did you mean `hidden`"]),
+        ("Share({\"hiden\": 0.4})", &["--budget:1:8", "did you mean \"hidden\"?"]),
         ("Share({\"width\": 0.4})", &["--budget:1:8", "is not searched"]),
         ("Macs(1.4)", &["--budget:1:6", "more than the dense network"]),
         ("Macs(0.001)", &["the budget `macs-0.001` cannot be met", "ask for a share of"]),
