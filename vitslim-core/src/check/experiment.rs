@@ -164,15 +164,8 @@ fn check_network<A: Architecture>(
     } = found;
     if check.reasons.len() == known && wrong.is_empty() {
         let experiment = &trial.experiment;
-        let cutting = Cutting {
-            dimensions: &described,
-            searched: &searched,
-            selection: &selection,
-            cut_rule: experiment.cut,
-            seed: experiment.seed,
-            image,
-        };
-        check_budgets(&model, cutting, &budgets, check);
+        let cutting = Cutting::new(experiment, (&described, &searched, image), &selection);
+        check_budgets(&model, &cutting, &budgets, check);
         let stages = [&experiment.pretrain, &experiment.retrain].into_iter().flatten();
         if experiment.search.checkpointing || stages.into_iter().any(|stage| stage.checkpointing) {
             check_checkpointing(&model, image, &device, check);
@@ -247,7 +240,7 @@ fn check_keys<A: Architecture>(trial: &Trial, model: &A, found: &mut Vec<Reason>
 /// Cuts `model` to each of `budgets` by random masks. What a budget cannot leave is added to the reasons.
 fn check_budgets<A: Architecture>(
     model: &A,
-    cutting: Cutting,
+    cutting: &Cutting,
     budgets: &[PreparedBudget],
     check: &mut ExperimentCheck,
 ) {

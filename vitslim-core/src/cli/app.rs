@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    architectures, bench, check, compare, count, devices, eval, export, gc, ls, new, plan, run, schema, selftest,
+    architectures, bench, check, compare, count, devices, eval, export, frontier, gc, ls, new, plan, run,
+    schema, selftest, slim,
 };
 use super::interrupt::exit_code;
 use super::registry::Registry;
@@ -33,6 +34,8 @@ use crate::train::hush_out_of_memory;
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
   vitslim count runs/quickstart/seed=42
+  vitslim frontier runs/quickstart/seed=42
+  vitslim slim runs/quickstart/seed=42 --budget 'Macs(0.4)' --retrain
   vitslim export runs/quickstart/seed=42/share-0.5-0.5-0.7 --to onnx --out small.onnx
   vitslim architectures
   vitslim schema
@@ -59,6 +62,8 @@ enum Command {
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
     Count(count::CountArgs),
+    Frontier(frontier::FrontierArgs),
+    Slim(slim::SlimArgs),
     Export(export::ExportArgs),
     Architectures(architectures::ArchitecturesArgs),
     Schema(schema::SchemaArgs),
@@ -79,6 +84,8 @@ impl Command {
             Self::Eval(args) => eval::eval(registry, &args),
             Self::Bench(args) => bench::bench(registry, &args),
             Self::Count(args) => count::count(registry, &args),
+            Self::Frontier(args) => frontier::frontier(registry, &args),
+            Self::Slim(args) => slim::slim(registry, &args),
             Self::Export(args) => export::export(registry, &args),
             Self::Architectures(args) => architectures::architectures(registry, &args),
             Self::Schema(args) => schema::schema(registry, &args),

@@ -13,11 +13,13 @@ use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit};
 use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{
-    CountedNetwork, Evaluation, ExperimentCheck, ListedArchitecture, PlannedTrial, Summary, VitSlimNetwork,
+    CountedNetwork, Evaluation, ExperimentCheck, Frontier, ListedArchitecture, PlannedTrial, Summary,
+    VitSlimNetwork,
 };
 use crate::run::{
-    EvaluationSetting, Known, Opener, PrepareError, Prepared, RunError, RunFolder, Scrutiny, Setting, Subnet,
-    Target, Teachers, config_mistakes, evaluate, evaluate_subnet, execute, open_teacher,
+    EvaluationSetting, FrontierPoints, Known, Opener, PrepareError, Prepared, RunError, RunFolder, Scrutiny,
+    Setting, Subnet, Target, Teachers, config_mistakes, cut_further, evaluate, evaluate_subnet, execute,
+    frontier, open_teacher,
 };
 use crate::terminal::say;
 
@@ -43,6 +45,10 @@ pub(super) struct Commands {
     pub resolved: fn(&Trial) -> Result<String, PrepareError>,
     /// Runs the trial.
     pub run: Runner,
+    /// Cuts further sub-networks out of its run.
+    pub slim: Slimmer,
+    /// Evaluates networks of many sizes out of its run.
+    pub frontier: fn(&Trial, &Path, FrontierPoints, &Setting) -> Result<Frontier, RunError>,
     /// Evaluates a network of its run.
     pub eval: fn(&Trial, &Target, &EvaluationSetting) -> Result<Evaluation, RunError>,
     /// Evaluates a network that is by itself in a file.
@@ -65,6 +71,8 @@ pub(super) struct Commands {
 
 type Exporter = fn(&Trial, &Target, Format, &[String], &Path) -> miette::Result<(Files, Vec<String>)>;
 
+type Slimmer = fn(&Trial, &Path, &Teachers, bool, &Setting) -> Result<Summary, RunError>;
+
 type Runner = fn(&Trial, &Teachers, &Setting) -> Result<(RunFolder, Summary), RunError>;
 
 impl Commands {
@@ -75,6 +83,8 @@ impl Commands {
             plan: plan::<A>,
             resolved: |trial| Prepared::<A>::new(trial)?.resolved(),
             run: run::<A>,
+            slim: cut_further::<A>,
+            frontier: frontier::<A>,
             eval: evaluate::<A>,
             eval_file: eval_file::<A>,
             export: export_network::<A>,

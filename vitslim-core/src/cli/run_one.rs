@@ -82,7 +82,7 @@ pub struct RunArgs {
 }
 
 /// The `--help` of `--device`.
-fn device_help() -> String {
+pub(super) fn device_help() -> String {
     format!(
         "{DEVICE_HELP}. Several, separated by commas, share each training batch [default: the `devices` of the experiment, \
          else {}]",

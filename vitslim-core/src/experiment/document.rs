@@ -10,6 +10,7 @@ use super::base;
 use super::de::typed;
 use super::error::{ExperimentError, ExperimentErrors};
 use super::overrides::{self, Override};
+use super::parse::parse;
 use super::source::{Source, Span};
 use super::text::{TextError, read_text, without_mark};
 use super::tree::{Name, Node, Value};
@@ -92,6 +93,28 @@ impl Document {
         let path: Vec<_> =
             path.iter().map(|step| Name { text: (*step).to_owned(), span: span.clone() }).collect();
         overrides::set(&mut self.root, &path, Node::new(Value::String(text.to_owned()), span))
+    }
+
+    /// The same with the budgets that `arguments` of the command line write, each as a file does, in place of its own.
+    ///
+    /// # Errors
+    ///
+    /// When one is not RON.
+    pub fn with_budgets(mut self, arguments: &[String]) -> Result<Self, ExperimentErrors> {
+        let read = |argument: &String| {
+            let source = Source::new("--budget", argument.as_str());
+            parse(&source, 0)?.ok_or_else(|| {
+                let error =
+                    ExperimentError::new(Span::new(&source, 0, argument.len()), "there is no budget here");
+                error.with_help("write one as a file does, for example `--budget 'Macs(0.4)'`").into()
+            })
+        };
+        let budgets = ExperimentErrors::gather(arguments.iter().map(read))?;
+        let source = Source::new("--budget", arguments.join(", "));
+        let span = Span::new(&source, 0, source.text().len());
+        let path = [Name { text: "budgets".to_owned(), span: span.clone() }];
+        overrides::set(&mut self.root, &path, Node::new(Value::List(budgets), span))?;
+        Ok(self)
     }
 
     /// The teacher of `stage`, as the model of a document by itself: its places are those in this one. `None` where there is none.

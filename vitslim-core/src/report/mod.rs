@@ -10,6 +10,7 @@ mod devices;
 mod differences;
 mod evaluation;
 mod experiment_check;
+mod frontier;
 mod listing;
 mod loader;
 mod plan;
@@ -35,6 +36,7 @@ pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
     CheckedCarrier, CheckedData, CheckedDimension, CheckedWeights, ExperimentCheck, Fingerprints,
 };
+pub use frontier::{Frontier, FrontierPoint};
 pub use listing::{ListedRun, Listing};
 pub use loader::{BenchedLoader, LoaderBenchmark};
 pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};

@@ -3,11 +3,12 @@
 use super::belongs::{self, DataMatch, NO_EXPERIMENT, compare, is_same, other_experiment};
 use super::data_record::DataRecord;
 use super::extend::{Extension, extend, extension, forget_results, is_searched};
-use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
+use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder, SUBNETS};
 use super::sources::Sources;
 use super::state::{forget_failure, missing, summary};
-use crate::data::Normalisation;
+use crate::data::{Normalisation, Stage};
 use crate::terminal::say;
+use crate::train::checkpoint_folder;
 
 /// Writes `experiment.ron`, `data.json` and the normalisation of the pixels. What an earlier run of the same experiment on the same
 /// data left stays, to resume from, unless the run starts `afresh`. So does what a run with fewer budgets left, if this one
@@ -74,11 +75,15 @@ fn go_on(
     let there = folder.read(EXPERIMENT)?.unwrap_or_else(|| NO_EXPERIMENT.to_owned());
     let extension = match is_same(path, &there, experiment) {
         true => Some(Extension::None),
-        false if may_extend => extension(path, &there, experiment),
+        false if may_extend => extension(path, &there, experiment)?,
         false => None,
     };
     let gone = match extension.ok_or_else(|| other_experiment(path, &there, experiment))? {
         Extension::Bare => return Err(bare("no budget can be added".to_owned())),
+        Extension::Taken(label) => {
+            let checkpoints = path.join(checkpoint_folder(Stage::Retrain, Some(&label)));
+            return Err(FolderError::Taken { path: path.join(SUBNETS).join(label), checkpoints });
+        }
         Extension::None => None,
         Extension::More(gone) => Some(gone),
     };

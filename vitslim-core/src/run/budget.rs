@@ -35,11 +35,14 @@ pub struct Limit {
 }
 
 /// What the size of a network is measured by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 pub enum Measure {
     /// Multiply-adds for one image.
+    #[default]
+    #[value(name = "Macs", alias = "macs")]
     Macs,
     /// Parameters.
+    #[value(name = "Params", alias = "params")]
     Params,
 }
 
@@ -52,12 +55,36 @@ impl Measure {
         }
     }
 
+    /// As the language writes it: `Macs`.
+    pub fn variant(self) -> &'static str {
+        match self {
+            Self::Macs => "Macs",
+            Self::Params => "Params",
+        }
+    }
+
+    /// The budget that allows `most` of this.
+    pub(super) fn budget(self, most: Amount) -> Budget {
+        match self {
+            Self::Macs => Budget::Macs(most),
+            Self::Params => Budget::Params(most),
+        }
+    }
+
     /// This of `counts`.
     pub fn of(self, counts: Counts) -> u64 {
         match self {
             Self::Macs => counts.macs,
             Self::Params => counts.params,
         }
+    }
+}
+
+impl PreparedBudget {
+    /// The budget that allows `most` of what `of` measures, and whose sub-network is called `label`.
+    pub(super) fn of_limit(of: Measure, most: Amount, label: String) -> Self {
+        let written = of.budget(most.clone());
+        Self { label, written, shares: Vec::new(), rankings: Vec::new(), limits: vec![Limit { of, most }] }
     }
 }
 

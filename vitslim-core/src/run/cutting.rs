@@ -1,24 +1,26 @@
 //! Cuts by masks that are drawn at random, before there are trained ones: what a budget will leave, as far as that shows.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
-use super::blindness::{blinding, is_blind_after, is_blind_without};
+use super::blindness::{blinding, is_blind_without};
+use super::bounds::Bounds;
 use super::budget::{Limit, Measure, PreparedBudget};
 use super::error::RunError;
 use super::prepare::Prepared;
 use super::selection::Selection;
 use crate::data::{ImageShape, Moment, Stage};
-use crate::experiment::CutRule;
+use crate::experiment::{CutRule, Experiment};
 use crate::graph::{Counts, counts_after};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, DimensionKind, Fitting, Floor, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage,
-    can_leave_tokens, drop_cut_tokens, keep_a_token, kept_count, rank_sparing, round, spared,
+    Dimension, Fitting, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage, can_leave_tokens, keep_a_token,
+    kept_count, rank_sparing, round, spared,
 };
 
 /// What a limit allows, between the smallest network that can be cut and the dense one.
@@ -35,20 +37,21 @@ pub(crate) struct Reach {
 }
 
 /// What makes a plan of masks and a budget.
-#[derive(Clone, Copy)]
 pub(crate) struct Cutting<'a> {
     /// The dense network's dimensions.
-    pub dimensions: &'a [Dimension],
+    dimensions: &'a [Dimension],
     /// The searched ones, and how their masks are trained.
-    pub searched: &'a [(Dimension, MaskSpec)],
+    searched: &'a [(Dimension, MaskSpec)],
     /// What compares, what stays and what is rounded.
-    pub selection: &'a Selection,
+    selection: &'a Selection,
     /// What becomes of the values of kept masks.
-    pub cut_rule: CutRule,
+    cut_rule: CutRule,
     /// Seed of the experiment.
-    pub seed: u64,
+    seed: u64,
     /// What an image is.
-    pub image: ImageShape,
+    image: ImageShape,
+    /// Between what limits can choose, once it was counted.
+    bounds: OnceCell<Bounds>,
 }
 
 impl<A: Architecture> Prepared<A> {
@@ -63,18 +66,30 @@ impl<A: Architecture> Prepared<A> {
 
     /// How its sub-networks are cut.
     pub(crate) fn cutting(&self) -> Cutting<'_> {
-        Cutting {
-            dimensions: &self.dimensions,
-            searched: &self.searched,
-            selection: &self.selection,
-            cut_rule: self.experiment.cut,
-            seed: self.experiment.seed,
-            image: self.data.shape,
-        }
+        let network = (&self.dimensions[..], &self.searched[..], self.data.shape);
+        Cutting::new(&self.experiment, network, &self.selection)
     }
 }
 
-impl Cutting<'_> {
+impl<'a> Cutting<'a> {
+    /// How the sub-networks of `experiment` are cut, whose network has these dimensions, of which some are searched, and takes such
+    /// images.
+    pub fn new(
+        experiment: &Experiment,
+        (dimensions, searched, image): (&'a [Dimension], &'a [(Dimension, MaskSpec)], ImageShape),
+        selection: &'a Selection,
+    ) -> Self {
+        Self {
+            dimensions,
+            searched,
+            selection,
+            cut_rule: experiment.cut,
+            seed: experiment.seed,
+            image,
+            bounds: OnceCell::new(),
+        }
+    }
+
     /// The plan for `budget`: the ranking of `masks`, rounded if the experiment says so.
     ///
     /// # Errors
@@ -94,8 +109,8 @@ impl Cutting<'_> {
         if budget.rankings.is_empty() && budget.limits.iter().all(|limit| limit.most.is_whole()) {
             return Ok(Plan::whole(self.dimensions));
         }
-        let limits = self.limits(model, budget)?;
-        let floors = self.floors(model);
+        let Bounds { dense, floors } = self.bounds(model)?;
+        let limits = limits(*dense, budget)?;
         let usage = |plan: &Plan| {
             let counts = self.counts(model, masks, plan)?;
             let used = limits.iter().map(|(measure, most)| (measure.of(counts), *most));
@@ -103,16 +118,16 @@ impl Cutting<'_> {
             Ok(Usage { fits, cost: used.map(|(used, most)| used as f64 / most as f64).sum() })
         };
         let rounded = |plan| self.rounded(plan, masks, &self.selection.multiples);
-        let plan = self.fitting(masks, budget, &floors).fit(rounded, usage)?;
+        let plan = self.fitting(masks, budget, floors).fit(rounded, usage)?;
         plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)
     }
 
-    fn fitting<'a>(
-        &'a self,
-        masks: &'a MaskSet,
-        budget: &'a PreparedBudget,
-        floors: &'a Floors,
-    ) -> Fitting<'a> {
+    fn fitting<'b>(
+        &'b self,
+        masks: &'b MaskSet,
+        budget: &'b PreparedBudget,
+        floors: &'b Floors,
+    ) -> Fitting<'b> {
         Fitting {
             dimensions: self.dimensions,
             masks,
@@ -123,44 +138,13 @@ impl Cutting<'_> {
         }
     }
 
-    /// What a limit may not cut, whatever the masks are: beside what the experiment spares, one unit of each dimension without which no
-    /// image gets through, and one of the first dimension of each key without which none does.
-    fn floors<A: Architecture>(&self, model: &A) -> Floors {
-        let mut floors = self.selection.floors.clone();
-        let without = |paths: &[&String]| {
-            let mut plan = Plan::whole(self.dimensions);
-            plan.cuts
-                .iter_mut()
-                .filter(|cut| paths.contains(&&cut.dimension))
-                .for_each(|cut| cut.keep.clear());
-            drop_cut_tokens(&mut plan, self.dimensions);
-            plan
-        };
-        for (dimension, _) in self.searched.iter().filter(|(dimension, _)| dimension.units() > 0) {
-            let is_vital = || match dimension.kind {
-                DimensionKind::Tokens { prefix, .. } => prefix == 0,
-                DimensionKind::Features => {
-                    let plan = without(&[&dimension.path]);
-                    let counts =
-                        counts_after(model, self.image, |model, _| Ok::<_, RunError>(model.slim(&plan)?));
-                    // Nor does an image get through what cannot be computed.
-                    !counts.is_ok_and(|counts| counts.sees)
-                }
-            };
-            if !floors.0.contains_key(&dimension.path) && is_vital() {
-                floors.0.insert(dimension.path.clone(), Floor::Layer(1));
-            }
+    /// Between what limits can choose in `model`, counted once: networks of the same experiment have the same sizes.
+    fn bounds<A: Architecture>(&self, model: &A) -> Result<&Bounds, RunError> {
+        if let Some(bounds) = self.bounds.get() {
+            return Ok(bounds);
         }
-        for key in &self.selection.keys {
-            let paths: Vec<&String> = key.iter().collect();
-            if !key.iter().any(|path| floors.0.contains_key(path))
-                && is_blind_after(model, &without(&paths), self.image)
-                && let Some(first) = key.first()
-            {
-                floors.0.insert(first.clone(), Floor::Layer(1));
-            }
-        }
-        floors
+        let bounds = Bounds::of(model, self.image, self.dimensions, self.searched, self.selection)?;
+        Ok(self.bounds.get_or_init(|| bounds))
     }
 
     /// The size of what `plan` leaves of `model`.
@@ -172,23 +156,6 @@ impl Cutting<'_> {
             };
             Ok(base.slim(plan)?)
         })
-    }
-
-    /// What each limit of `budget` allows.
-    fn limits<A: Architecture>(
-        &self,
-        model: &A,
-        budget: &PreparedBudget,
-    ) -> Result<Vec<(Measure, u64)>, RunError> {
-        let dense = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model))?;
-        let limit = |limit: &Limit| {
-            let (label, of, largest) = (budget.label.clone(), limit.of, limit.of.of(dense));
-            match limit.most.of(largest) {
-                asked if asked > largest => Err(RunError::Larger { label, of: of.name(), asked, largest }),
-                asked => Ok((of, asked)),
-            }
-        };
-        budget.limits.iter().map(limit).collect()
     }
 
     /// What the limits of `budget` allow, and between what they can choose: the size of the smallest network that can be cut, by these
@@ -206,16 +173,15 @@ impl Cutting<'_> {
         if budget.limits.is_empty() {
             return Ok(Vec::new());
         }
-        let dense = counts_after(model, self.image, |model, _| Ok::<_, RunError>(model))?;
-        let floors = self.floors(model);
-        let smallest = self.fitting(masks, budget, &floors).smallest()?;
+        let Bounds { dense, floors } = self.bounds(model)?;
+        let smallest = self.fitting(masks, budget, floors).smallest()?;
         let smallest = self.rounded(smallest, masks, &self.selection.multiples)?;
         let smallest = self.counts(model, masks, &smallest)?;
         let reach = |limit: &Limit| Reach {
             of: limit.of,
             smallest: limit.of.of(smallest),
-            asked: limit.most.of(limit.of.of(dense)),
-            largest: limit.of.of(dense),
+            asked: limit.most.of(limit.of.of(*dense)),
+            largest: limit.of.of(*dense),
         };
         Ok(budget.limits.iter().map(reach).collect())
     }
@@ -400,4 +366,16 @@ impl Cutting<'_> {
         let sliced = sliced.map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
         Ok((plan, sliced))
     }
+}
+
+/// What each limit of `budget` allows, of a network whose size is `dense`.
+fn limits(dense: Counts, budget: &PreparedBudget) -> Result<Vec<(Measure, u64)>, RunError> {
+    let limit = |limit: &Limit| {
+        let (label, of, largest) = (budget.label.clone(), limit.of, limit.of.of(dense));
+        match limit.most.of(largest) {
+            asked if asked > largest => Err(RunError::Larger { label, of: of.name(), asked, largest }),
+            asked => Ok((of, asked)),
+        }
+    };
+    budget.limits.iter().map(limit).collect()
 }

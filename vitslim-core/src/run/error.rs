@@ -46,6 +46,25 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     OtherData(#[from] OtherDataError),
+    /// The search of a run is not complete, or no longer there.
+    #[error(
+        "no network can be cut out of the run in `{}`: its `{stage}` is not complete, or has lost what it ended with: `{}` {flaw}",
+        .run.display(), .file.display()
+    )]
+    #[diagnostic(help(
+        "give the command of the run again, which resumes where it stopped; if it was complete, restore the file, or start again \
+         with `vitslim run --fresh`"
+    ))]
+    Unsearched {
+        /// Folder of the run.
+        run: PathBuf,
+        /// The first stage that is not whole.
+        stage: &'static str,
+        /// The file that tells.
+        file: PathBuf,
+        /// What is wrong with it.
+        flaw: &'static str,
+    },
     /// A stage failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::belongs;
 use super::budget::label;
-use super::folder::{FolderError, RESULT, SUBNETS, SUMMARY, io};
+use super::finished::flaw;
+use super::folder::{FRONTIER, FolderError, RESULT, SUBNETS, SUMMARY, io};
+use super::subnet_result::SubnetResult;
 use crate::data::Stage;
-use crate::experiment::{CutRule, Experiment, Keyed};
+use crate::experiment::{Budget, CutRule, Experiment, Keyed};
 use crate::slim::RankingRule;
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
 use crate::whole_file::remove_all;
@@ -20,10 +22,13 @@ pub(super) enum Extension {
     More(Vec<String>),
     /// It adds budgets, but the folder no longer has everything that it would extend.
     Bare,
+    /// It adds a budget with this label, which a sub-network of another one has that was cut out of the search.
+    Taken(String),
 }
 
 /// An experiment split in two: everything up to its search, and its sub-networks.
 struct Outline {
+    whole: Experiment,
     search: Experiment,
     /// Labels of the sub-networks, and the settings that each depends on.
     subnets: Vec<(String, Experiment)>,
@@ -36,13 +41,7 @@ impl Outline {
         let mut subnets: Vec<(String, Experiment)> = Vec::new();
         for budget in &experiment.budgets {
             let label = label(budget, |label| subnets.iter().any(|(taken, _)| taken == label));
-            // Shares do not depend on how masks of different keys compare.
-            let ranking = match budget.limits_all() {
-                true => experiment.ranking,
-                false => RankingRule::default(),
-            };
-            subnets
-                .push((label, Experiment { budgets: vec![budget.clone()], ranking, ..experiment.clone() }));
+            subnets.push((label, of_subnet(&experiment, budget)));
         }
         let search = Experiment {
             budgets: Vec::new(),
@@ -52,22 +51,54 @@ impl Outline {
             protect: Vec::new(),
             round_to: None,
             retrain: None,
-            ..experiment
+            ..experiment.clone()
         };
-        Some(Self { search, subnets })
+        Some(Self { whole: experiment, search, subnets })
     }
+}
+
+/// What the sub-network of `budget` depends on in `experiment`.
+fn of_subnet(experiment: &Experiment, budget: &Budget) -> Experiment {
+    // Shares do not depend on how masks of different keys compare.
+    let ranking = if budget.limits_all() { experiment.ranking } else { RankingRule::default() };
+    Experiment { budgets: vec![budget.clone()], ranking, ..experiment.clone() }
 }
 
 /// How the experiment `here` extends `there`, which filled the folder `path`; `None` if it is another experiment, or if something
 /// that was trained would be lost.
-pub(super) fn extension(path: &Path, there: &str, here: &str) -> Option<Extension> {
-    let (there, here) = (Outline::read(path, there)?, Outline::read(path, here)?);
+///
+/// # Errors
+///
+/// When a file cannot be read.
+pub(super) fn extension(path: &Path, there: &str, here: &str) -> Result<Option<Extension>, FolderError> {
+    let (Some(there), Some(here)) = (Outline::read(path, there), Outline::read(path, here)) else {
+        return Ok(None);
+    };
     if there.search != here.search {
-        return None;
+        return Ok(None);
+    }
+    for (label, budget, _) in SubnetResult::all(path)? {
+        if there.subnets.iter().any(|(own, _)| *own == label) {
+            continue;
+        }
+        // `vitslim slim` cut it, as the experiment said then.
+        if of_subnet(&there.whole, &budget) != of_subnet(&here.whole, &budget) {
+            return Ok(None);
+        }
+        let is_other =
+            |(own, subnet): &(String, Experiment)| *own == label && !subnet.budgets[0].is_same(&budget);
+        if here.subnets.iter().any(is_other) {
+            return Ok(Some(Extension::Taken(label)));
+        }
     }
     if there.subnets == here.subnets {
-        return Some(Extension::None);
+        return Ok(Some(Extension::None));
     }
+    Ok(appended(path, there, here))
+}
+
+/// How `here` extends `there`, where both are of the same search.
+fn appended(path: &Path, there: Outline, here: Outline) -> Option<Extension> {
     let is_finished = |label: &str| path.join(SUBNETS).join(label).join(RESULT).exists();
     let (kept, gone): (Vec<_>, Vec<_>) =
         there.subnets.into_iter().partition(|subnet| here.subnets.contains(subnet));
@@ -86,9 +117,8 @@ pub(super) fn is_searched(path: &Path, there: &str) -> bool {
     belongs::read(path, there).is_some_and(|experiment| has_search(path, &experiment))
 }
 
-fn has_search(path: &Path, Experiment { pretrain, search, .. }: &Experiment) -> bool {
-    pretrain.as_ref().is_none_or(|training| is_whole(path, Stage::Pretrain, None, training))
-        && is_whole(path, Stage::Search, None, &search.training())
+fn has_search(path: &Path, experiment: &Experiment) -> bool {
+    flaw(path, experiment).is_none()
 }
 
 /// Removes the results from the folder `path`, and leaves all that was trained. Says whether there were any.
@@ -101,13 +131,19 @@ pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderErr
     let labels = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let result = |label: &String| path.join(SUBNETS).join(label).join(RESULT);
     let labels: Vec<String> = labels.filter(|label| result(label).exists()).collect();
+    let of_run = [SUMMARY, FRONTIER].map(|name| path.join(name));
     let results: Vec<PathBuf> =
-        labels.iter().map(result).chain([path.join(SUMMARY)]).filter(|file| file.exists()).collect();
+        labels.iter().map(result).chain(of_run).filter(|file| file.exists()).collect();
+    let is_as_cut = |label: &String| {
+        let result = SubnetResult::read(path, label).ok().flatten();
+        result.is_some_and(|result| result.summary.top1_retrained.is_none())
+    };
     let is_retrained = |label: &String| {
         let retrain = belongs::read(path, there).and_then(|experiment| experiment.retrain);
         retrain.is_none_or(|training| is_whole(path, Stage::Retrain, Some(label), &training))
     };
-    let is_measurable = || is_searched(path, there) && labels.iter().all(is_retrained);
+    let is_measurable =
+        || is_searched(path, there) && labels.iter().all(|label| is_as_cut(label) || is_retrained(label));
     if !results.is_empty() && !is_measurable() {
         let consequence = "the test split, which has changed, cannot be measured again".to_owned();
         return Err(FolderError::Bare { path: path.to_owned(), consequence });

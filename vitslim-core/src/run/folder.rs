@@ -16,11 +16,14 @@ use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 /// The summary is removed first: without it a run is not complete, whatever else is left. What the data were is removed last: until
 /// then, nothing can go on with others. [`START`] and the files of teachers are not among these: each may be the only copy of a network
 /// that is gone.
-const RESULTS: [&str; 8] =
-    [SUMMARY, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
+const RESULTS: [&str; 9] =
+    [SUMMARY, FRONTIER, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
 
 /// File that a run writes last.
 pub(super) const SUMMARY: &str = "summary.json";
+
+/// File with networks of many sizes, evaluated without retraining, as `vitslim frontier` writes it.
+pub(super) const FRONTIER: &str = "frontier.json";
 
 /// File with the trained masks.
 pub(super) const MASKS: &str = "masks.safetensors";
@@ -89,6 +92,18 @@ pub enum FolderError {
         change: String,
         /// What was trained there.
         lost: String,
+    },
+    /// A budget is added whose label a sub-network has that `vitslim slim` cut by another.
+    #[error("`{}` is a sub-network of another budget, which `vitslim slim` cut out of this run", .path.display())]
+    #[diagnostic(help(
+        "give the experiment another `name` or another `--out`; or, to discard that sub-network, delete its folder, and \
+         `{}` if it was retrained", .checkpoints.display()
+    ))]
+    Taken {
+        /// The folder of the sub-network.
+        path: PathBuf,
+        /// That of its checkpoints.
+        checkpoints: PathBuf,
     },
     /// The folder no longer has everything that is needed to go on.
     #[error("`{}` no longer has all of its checkpoints and of `metrics.jsonl`, so {consequence}", .path.display())]
@@ -214,7 +229,12 @@ impl RunFolder {
         Self::locked(path)
     }
 
-    fn locked(path: PathBuf) -> Result<Self, FolderError> {
+    /// The folder at `path`, which is there, locked.
+    ///
+    /// # Errors
+    ///
+    /// When another process is working in it.
+    pub(super) fn locked(path: PathBuf) -> Result<Self, FolderError> {
         match Lock::take(&path) {
             Ok(lock) => Ok(Self { path, lock }),
             Err(LockError::Held(holder)) => Err(FolderError::InUse { path, holder }),

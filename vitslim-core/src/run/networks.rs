@@ -2,12 +2,14 @@
 
 use burn::tensor::Device;
 
+use super::error::RunError;
 use super::folder::SUBNETS;
 use super::initial::initial_of;
 use super::prepare::Prepared;
 use super::restore::{RestoreError, Restored, dense, subnet};
 use super::target::Target;
 use crate::models::{Architecture, ConfigError};
+use crate::slim::MaskSet;
 
 /// The network that the run of `prepared` starts from, before any training and before trained weights are loaded. It is dense, unless
 /// it is what another run left.
@@ -20,6 +22,23 @@ pub(crate) fn initial<A: Architecture>(prepared: &Prepared<A>, device: &Device) 
             Ok(cut.0)
         }
     }
+}
+
+/// The [`initial`] network with the trained weights that the run of `prepared` starts from, if it does, and the masks that its search
+/// begins with.
+///
+/// # Errors
+///
+/// When the network cannot be made, or the weights do not fit it.
+pub(super) fn started<A: Architecture>(
+    prepared: &Prepared<A>,
+    device: &Device,
+) -> Result<(A, MaskSet), RunError> {
+    let network = initial(prepared, device).map_err(RunError::Config)?;
+    Ok(match &prepared.pretrained {
+        None => (network, MaskSet::new(&prepared.searched, device)),
+        Some(pretrained) => pretrained.load(network, &prepared.experiment, &prepared.searched, device)?,
+    })
 }
 
 /// The network that `target` names, on `device`. `prepared` is the experiment of its run.

@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::agreement::check_measured;
@@ -15,22 +14,25 @@ use super::blindness::{blinding, is_blind_to};
 use super::budget::PreparedBudget;
 use super::dry_run::dry_run;
 use super::error::RunError;
-use super::folder::{EXPERIMENT, MASKS, NETWORK, PLAN, RESULT, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS};
+use super::folder::{
+    EXPERIMENT, FRONTIER, MASKS, NETWORK, PLAN, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS,
+};
 use super::initial::initial_of;
 use super::network::Network;
-use super::networks::initial;
+use super::networks::started;
 use super::prepare::Prepared;
 use super::remaining::remaining_epochs;
 use super::restore::subnet as restored;
 use super::setting::Setting;
 use super::sharing::Sharing;
 use super::state::{has_subnet, summary};
+use super::subnet_result::{SubnetResult, summarised};
 use super::weights::{parameters, weights};
 use crate::data::{Dataset, ImageShape, Split, Stage};
-use crate::experiment::{Budget, CutRule, Masks, Training};
+use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
 use crate::models::{Architecture, Parameter};
-use crate::report::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
+use crate::report::{DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, PlanError, Slim, heads_by_size, leaves_tokens};
 use crate::terminal::say;
 use crate::train::{
@@ -83,42 +85,19 @@ pub fn execute<A: Architecture>(
         }
         return Ok((folder, summary));
     }
-    let device = &setting.devices.first.device;
-    let mut network = initial(prepared, device).map_err(RunError::Config)?;
-    let mut masks = MaskSet::new(&prepared.searched, device);
-    if let Some(pretrained) = &prepared.pretrained {
-        (network, masks) = pretrained.load(network, experiment, &prepared.searched, device)?;
-    }
-    let run = Run {
-        prepared,
-        folder: &folder,
-        sharing: Sharing::of(prepared, &network, setting, &folder)?,
-        device,
-        setting,
-        train: Arc::new(prepared.data.train.clone()),
-        held_out: Arc::new(prepared.data.held_out.clone()),
-    };
+    let (network, masks) = started(prepared, &setting.devices.first.device)?;
+    let run = Run::new(prepared, &folder, &network, setting)?;
 
     let mut seconds = Seconds::default();
     let dense = run.pretrain(network, &mut seconds)?;
-    let dense_summary = DenseSummary {
-        params: Parameter::count(&dense),
-        macs: macs(&dense, run.image())?,
-        top1: run.top1(&dense)?,
-    };
+    let dense_summary = run.dense_summary(&dense)?;
     let (searched, epochs) = run.search(dense.clone(), masks, &mut seconds)?;
-    let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
+    let search = run.search_summary(&searched, epochs)?;
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
 
     run.check_interrupt()?;
-    let mut subnets = Vec::new();
-    for budget in &prepared.budgets {
-        subnets.push(match run.finished(budget, &dense, &mut seconds)? {
-            Some(subnet) => subnet,
-            None => run.subnet(budget, &dense, &searched, &mut seconds)?,
-        });
-    }
+    let subnets = run.subnets(&dense, &searched, &mut seconds)?;
     let summary = Summary {
         name: experiment.name.as_str().to_owned(),
         trial,
@@ -133,22 +112,14 @@ pub fn execute<A: Architecture>(
     Ok((folder, summary))
 }
 
-/// The results of a sub-network, as its folder has them.
-#[derive(Serialize, Deserialize)]
-struct SubnetResult {
-    /// The device that its speed was measured on; `None` if an earlier version did.
-    device: Option<String>,
-    #[serde(flatten)]
-    summary: SubnetSummary,
-}
-
 /// Whether the run in `folder` is one of `experiment` that is complete, and so was tried when it began.
 fn is_complete(folder: &Path, experiment: &str) -> bool {
     let there = std::fs::read_to_string(folder.join(EXPERIMENT));
     summary(folder).is_some() && there.is_ok_and(|there| is_same(folder, &there, experiment))
 }
 
-struct Run<'a, A: Architecture> {
+/// A run in its folder.
+pub(super) struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
     folder: &'a RunFolder,
     sharing: Sharing,
@@ -158,7 +129,58 @@ struct Run<'a, A: Architecture> {
     held_out: Arc<Split>,
 }
 
-impl<A: Architecture> Run<'_, A> {
+impl<'a, A: Architecture> Run<'a, A> {
+    /// The run of `prepared`, which starts from the network `initial`, in its `folder`.
+    ///
+    /// # Errors
+    ///
+    /// When the forward pass cannot be recorded.
+    pub(super) fn new(
+        prepared: &'a Prepared<A>,
+        folder: &'a RunFolder,
+        initial: &A,
+        setting: &'a Setting<'a>,
+    ) -> Result<Self, RunError> {
+        Ok(Self {
+            prepared,
+            folder,
+            sharing: Sharing::of(prepared, initial, setting, folder)?,
+            device: &setting.devices.first.device,
+            setting,
+            train: Arc::new(prepared.data.train.clone()),
+            held_out: Arc::new(prepared.data.held_out.clone()),
+        })
+    }
+
+    /// The results of the dense network, after pretraining.
+    pub(super) fn dense_summary(&self, dense: &A) -> Result<DenseSummary, RunError> {
+        let (params, macs) = (Parameter::count(dense), macs(dense, self.image())?);
+        Ok(DenseSummary { params, macs, top1: self.top1(dense)? })
+    }
+
+    /// The results of the search, which took so many `epochs`.
+    pub(super) fn search_summary(
+        &self,
+        searched: &Slim<A>,
+        epochs: usize,
+    ) -> Result<SearchSummary, RunError> {
+        Ok(SearchSummary { epochs, top1_soft: self.top1(&searched.gated())? })
+    }
+
+    /// The results of the sub-network of each budget, cut out of `searched` unless it is finished.
+    pub(super) fn subnets(
+        &self,
+        dense: &A,
+        searched: &Slim<A>,
+        seconds: &mut Seconds,
+    ) -> Result<Vec<SubnetSummary>, RunError> {
+        let subnet = |budget: &PreparedBudget| match self.finished(budget, dense, seconds)? {
+            Some(subnet) => Ok(subnet),
+            None => self.subnet(budget, dense, searched, seconds),
+        };
+        self.prepared.budgets.iter().map(subnet).collect()
+    }
+
     /// The dense `model`, pretrained if the experiment says so, in validation mode.
     fn pretrain(&self, model: A, seconds: &mut Seconds) -> Result<A, RunError> {
         let Some(training) = &self.prepared.experiment.pretrain else { return Ok(model.valid()) };
@@ -179,7 +201,7 @@ impl<A: Architecture> Run<'_, A> {
     }
 
     /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
-    /// trains removes what was cut out of it. Its speed is measured again if that was done on another device.
+    /// trains removes what was cut out of it. One that `vitslim slim` only cut is not finished where the run retrains. Its speed is measured again if that was done on another device.
     fn finished(
         &self,
         budget: &PreparedBudget,
@@ -190,12 +212,14 @@ impl<A: Architecture> Run<'_, A> {
         if !has_subnet(self.folder.path(), label) {
             return Ok(None);
         }
-        let Some(SubnetResult { device, mut summary }) =
-            read_json(self.folder, &format!("{SUBNETS}/{label}/{RESULT}"))?
+        let Some(SubnetResult { device, mut summary }) = SubnetResult::read(self.folder.path(), label)?
         else {
             return Ok(None);
         };
         if self.prepared.experiment.retrain.is_some() {
+            if summary.top1_retrained.is_none() {
+                return Ok(None);
+            }
             *seconds.retrain.get_or_insert(0.0) +=
                 recorded_seconds(self.folder.path(), Stage::Retrain, Some(label))?;
         }
@@ -242,28 +266,10 @@ impl<A: Architecture> Run<'_, A> {
             Some(plan) => plan,
             None => self.prepared.plan(&searched.model, &searched.masks, budget)?,
         };
-        leaves_tokens(&plan, &self.prepared.dimensions)
-            .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
+        let base = self.base(searched);
+        let sliced = self.sliced(&base, &plan, budget)?;
         let of_dense = self.of_dense(&plan)?;
         self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
-        let base = match experiment.cut {
-            CutRule::Fold => searched.model.fold(&searched.masks),
-            CutRule::Hard => searched.model.clone(),
-        };
-        let sliced = base.slim(&plan)?;
-        if is_blind_to(&sliced, &self.held_out, self.device)?
-            && let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image())
-        {
-            let help = match budget.limits.is_empty() {
-                true => {
-                    "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search"
-                }
-                false => {
-                    "ask for more, or name one of these under `keep_at_least`, in an experiment with another `name`"
-                }
-            };
-            return Err(RunError::Blind { label: label.to_owned(), reason, help: help.to_owned() });
-        }
         let macs = macs(&sliced, self.image())?;
         let compare = |plan: &Plan, images: usize| {
             let (masked, sliced) = (base.hard_mask(plan)?, base.slim(plan)?);
@@ -307,6 +313,40 @@ impl<A: Architecture> Run<'_, A> {
         self.save_result(summary)
     }
 
+    /// The dense network after the search as sub-networks are cut out of it.
+    pub(super) fn base(&self, searched: &Slim<A>) -> A {
+        match self.prepared.experiment.cut {
+            CutRule::Fold => searched.model.fold(&searched.masks),
+            CutRule::Hard => searched.model.clone(),
+        }
+    }
+
+    /// The sub-network that `plan`, that of `budget`, leaves of `base`.
+    ///
+    /// # Errors
+    ///
+    /// When it has no token, or lets no image through.
+    pub(super) fn sliced(&self, base: &A, plan: &Plan, budget: &PreparedBudget) -> Result<A, RunError> {
+        let label = || budget.label.clone();
+        leaves_tokens(plan, &self.prepared.dimensions)
+            .map_err(|error| RunError::Tokenless { label: label(), error })?;
+        let sliced = base.slim(plan)?;
+        if is_blind_to(&sliced, &self.held_out, self.device)?
+            && let Some(reason) = blinding(base, &self.prepared.dimensions, plan, self.image())
+        {
+            let help = match budget.limits.is_empty() {
+                true => {
+                    "give the dimension a larger share, or a key of its own; a run without a sweep then resumes from its search"
+                }
+                false => {
+                    "ask for more, or name one of these under `keep_at_least`, in an experiment with another `name`"
+                }
+            };
+            return Err(RunError::Blind { label: label(), reason, help: help.to_owned() });
+        }
+        Ok(sliced)
+    }
+
     /// `plan`, which was made for the network that the run starts from, as a plan for the dense network that this may be cut out of.
     fn of_dense(&self, plan: &Plan) -> Result<Plan, PlanError> {
         self.prepared.start.as_ref().map_or_else(|| Ok(plan.clone()), |start| start.then(plan))
@@ -323,7 +363,7 @@ impl<A: Architecture> Run<'_, A> {
 
     fn save_result(&self, summary: SubnetSummary) -> Result<SubnetSummary, RunError> {
         let result = SubnetResult { device: Some(self.setting.device_name.to_owned()), summary };
-        self.save_json(&result, &format!("{SUBNETS}/{}/{RESULT}", result.summary.label))?;
+        self.save_json(&result, &SubnetResult::file(&result.summary.label))?;
         Ok(result.summary)
     }
 
@@ -342,8 +382,11 @@ impl<A: Architecture> Run<'_, A> {
                 checkpoint_folder(Stage::Search, None),
                 checkpoint_folder(Stage::Retrain, None),
                 SUBNETS.into(),
+                FRONTIER.into(),
             ],
-            Stage::Search => vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into()],
+            Stage::Search => {
+                vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into(), FRONTIER.into()]
+            }
             Stage::Retrain => vec![],
         };
         let budget = self.prepared.budgets.iter().find(|budget| Some(budget.label.as_str()) == subnet);
@@ -391,7 +434,7 @@ impl<A: Architecture> Run<'_, A> {
         if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
-    fn image(&self) -> ImageShape {
+    pub(super) fn image(&self) -> ImageShape {
         self.prepared.data.shape
     }
 
@@ -400,7 +443,7 @@ impl<A: Architecture> Run<'_, A> {
     }
 
     /// Fraction of units that `plan` keeps, for each searched name.
-    fn kept(&self, plan: &Plan) -> Map<String, Value> {
+    pub(super) fn kept(&self, plan: &Plan) -> Map<String, Value> {
         let mut counts: Vec<(&str, usize, usize)> = Vec::new();
         for (dimension, _) in &self.prepared.searched {
             let Some(cut) = plan.get(&dimension.path) else { continue };
@@ -416,30 +459,12 @@ impl<A: Architecture> Run<'_, A> {
         fractions.map(|(name, kept, of)| (name.to_owned(), json!(kept as f64 / of as f64))).collect()
     }
 
-    fn save_json(&self, value: &impl Serialize, name: &str) -> Result<(), RunError> {
+    pub(super) fn save_json(&self, value: &impl Serialize, name: &str) -> Result<(), RunError> {
         let mut text =
             serde_json::to_string_pretty(value).map_err(|error| format_error("a summary", error))?;
         text.push('\n');
         Ok(self.folder.write(name, text.as_bytes())?)
     }
-}
-
-fn summarised(budget: &Budget) -> BudgetSummary {
-    match budget {
-        Budget::Share(shares) => {
-            let shares = shares.iter().map(|(key, share)| (key.to_owned(), json!(share)));
-            BudgetSummary::Share(shares.collect())
-        }
-        Budget::Macs(most) => BudgetSummary::Macs(json!(most)),
-        Budget::Params(most) => BudgetSummary::Params(json!(most)),
-        Budget::All(limits) => BudgetSummary::All(limits.iter().map(summarised).collect()),
-    }
-}
-
-/// The content of the file `name`, or `None` if there is none. A file that does not parse was not written by this version, and is
-/// written again.
-fn read_json<T: DeserializeOwned>(folder: &RunFolder, name: &str) -> Result<Option<T>, RunError> {
-    Ok(folder.read(name)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 fn plan_as_ron(plan: &Plan) -> Result<String, RunError> {

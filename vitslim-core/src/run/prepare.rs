@@ -69,13 +69,26 @@ pub(crate) struct Known {
     /// Whether to hide how far reading is.
     quiet: bool,
     /// Where the folders of runs are, which may have copies of what they started from.
-    pub(super) out: Option<PathBuf>,
+    out: Option<PathBuf>,
+    /// The folder of the only run.
+    run: Option<PathBuf>,
 }
 
 impl Known {
     /// Nothing yet, of trials whose folders are in `out`; if `quiet`, it is not told how far reading is.
     pub(crate) fn of_runs_in(out: &Path, quiet: bool) -> Self {
         Self { out: Some(out.to_owned()), quiet, ..Self::default() }
+    }
+
+    /// Nothing yet, of the one run in the folder `run`.
+    pub(crate) fn of_run(run: &Path, quiet: bool) -> Self {
+        Self { run: Some(run.to_owned()), quiet, ..Self::default() }
+    }
+
+    /// The folder of the run of `trial`, if it is known where that is.
+    pub(super) fn folder(&self, trial: &Trial) -> Option<PathBuf> {
+        let below = |out: &PathBuf| out.join(trial.experiment.name.as_str()).join(folder_of(trial));
+        self.run.clone().or_else(|| self.out.as_ref().map(below))
     }
 
     /// The data of `trial`.
@@ -126,8 +139,7 @@ impl Known {
         let open = || Pretrained::open::<A>(model).map_err(|error| pretrained_error(document, &error));
         let found = self.pretrained.entry(written(trial)).or_insert_with(open).clone();
         // Each trial has a copy of its own.
-        let Some(out) = self.out.as_ref().filter(|_| found.is_err()) else { return found };
-        let run = out.join(experiment.name.as_str()).join(folder_of(trial));
+        let Some(run) = self.folder(trial).filter(|_| found.is_err()) else { return found };
         let recorded = |sources: &Sources| sources.pretrained.clone();
         let copy = Pretrained::copy_in(&run, START, model, recorded)
             .map_err(|error| pretrained_error(document, &error))?;
@@ -164,7 +176,7 @@ impl Known {
 }
 
 /// Name of the folder of the run of `trial`.
-pub(super) fn folder_of(trial: &Trial) -> String {
+fn folder_of(trial: &Trial) -> String {
     trial.swept.clone().unwrap_or_else(|| format!("seed={}", trial.experiment.seed))
 }
 

@@ -36,6 +36,15 @@ pub enum TargetError {
         /// What was probably meant, as the help of the error.
         help: String,
     },
+    /// The path names a sub-network where a run is needed.
+    #[error("`{}` is a sub-network, and a run is needed here", .path.display())]
+    #[diagnostic(help("name its run: `{}`", .run.display()))]
+    Subnet {
+        /// The path that was given.
+        path: PathBuf,
+        /// Folder of its run.
+        run: PathBuf,
+    },
     /// The run has no such sub-network.
     #[error("the run in `{}` has no sub-network `{label}`{hint}", .run.display())]
     #[diagnostic(help("{help}"))]
@@ -83,6 +92,18 @@ impl Target {
             false => format!("sub-networks: {}", labels.join(", ")),
         };
         Err(TargetError::NoSubnet { run, label, hint, help })
+    }
+
+    /// The run in the folder `path`, by its dense network.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Target::find`], and when the path names a sub-network.
+    pub fn find_run(path: &Path) -> Result<Self, TargetError> {
+        match Self::find(path)? {
+            Self { run, label: Some(_) } => Err(TargetError::Subnet { path: path.to_owned(), run }),
+            target => Ok(target),
+        }
     }
 
     /// Its name within the run: `dense`, or the label.

@@ -2,7 +2,7 @@
 
 use super::error::RunError;
 use super::folder::teacher_file;
-use super::prepare::{Known, PrepareError, Prepared, folder_of};
+use super::prepare::{Known, PrepareError, Prepared};
 use super::teacher::{OpenedTeacher, Teachers};
 use crate::data::{Dataset, Stage};
 use crate::experiment::{ExperimentErrors, Teacher as Written, Trial};
@@ -27,7 +27,7 @@ impl Known {
             return Ok(known.clone());
         }
         // Each trial may have a copy of its own.
-        let run = self.out.as_ref().map(|out| out.join(experiment.name.as_str()).join(folder_of(trial)));
+        let run = self.folder(trial);
         let opened = teachers.open(trial, stage, data, run.as_deref())?;
         self.teachers.insert(written, opened.clone());
         Ok(opened)

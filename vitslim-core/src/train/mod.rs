@@ -44,7 +44,9 @@ pub(crate) use optimizer::layer_rates;
 pub use record::Place;
 pub(crate) use record::{RECORD, events_folder, forget_retraining};
 pub use resume::{CheckpointError, Loaded, checkpoint_folder, load_pretrained};
-pub(crate) use resume::{has_checkpoint, is_followed, is_whole, recorded_seconds, spare, spare_of_shared};
+pub(crate) use resume::{
+    flaw, has_checkpoint, is_followed, is_whole, load_result, recorded_seconds, spare, spare_of_shared,
+};
 pub(crate) use shared::{IDENTITY, is_named, shared_stage};
 pub use stage::StageRun;
 pub use teacher::Teacher;

@@ -178,6 +178,17 @@ pub(crate) fn is_whole(run: &Path, stage: Stage, subnet: Option<&str>, training:
     StageFiles::of_run(run, stage, subnet, training).is_whole(training)
 }
 
+/// What a stage in the folder `run` lacks that later stages need of it, if it was trained by `training`: the file, and what is wrong with it.
+/// `None` if it [is whole](is_whole).
+pub(crate) fn flaw(run: &Path, stage: Stage, training: &Training) -> Option<(PathBuf, &'static str)> {
+    let files = StageFiles::of_run(run, stage, None, training);
+    match files.record.epochs() {
+        Err(_) => Some((files.record.path().to_owned(), "cannot be read")),
+        Ok(epochs) if files.result(&epochs, training).is_some() => None,
+        Ok(epochs) => Some(files.flawed(&epochs, training)),
+    }
+}
+
 /// The files of a stage in the folder `run` that nothing needs any more: if it is complete, all but the weights that it ended with.
 pub(crate) fn spare(run: &Path, stage: Stage, subnet: Option<&str>, training: &Training) -> Vec<PathBuf> {
     StageFiles::of_run(run, stage, subnet, training).spare(training)
@@ -206,6 +217,25 @@ pub(crate) fn has_checkpoint(run: &Path, stage: Stage, subnet: Option<&str>) -> 
 pub(crate) fn recorded_seconds(run: &Path, stage: Stage, subnet: Option<&str>) -> Result<f64, TrainError> {
     let record = StageRecord::new(run.join(RECORD), stage, subnet);
     record.seconds().map_err(|error| record.error(error))
+}
+
+/// `slim` with the weights that a complete stage of the run in the folder `run` ended with, trained by `training`, and the number of its
+/// epochs. Changes nothing in the run.
+///
+/// # Errors
+///
+/// When the stage is not complete, or its checkpoint is damaged or belongs to another network.
+pub(crate) fn load_result<M: Architecture>(
+    slim: Slim<M>,
+    stage: Stage,
+    training: &Training,
+    run: &Path,
+) -> Result<(Slim<M>, usize), CheckpointError> {
+    let files = StageFiles::of_run(run, stage, None, training);
+    let epochs = files.record.epochs().map_err(CheckpointError::Record)?;
+    let damaged = || CheckpointError::Damaged(files.checkpoints.folder().to_owned());
+    let result = files.result(&epochs, training).ok_or_else(damaged)?;
+    Ok((files.checkpoints.load(result, slim)?, epochs.len()))
 }
 
 /// The dense network, loaded from a checkpoint.

@@ -31,6 +31,7 @@ mod results;
 mod resume;
 mod selftest;
 mod several_devices;
+mod slim;
 mod spare;
 mod sweeps;
 mod terminal;

@@ -58,20 +58,55 @@ enum WriteError {
 /// Exports the network in `args`.
 pub fn export(registry: &Registry, args: &ExportArgs) -> miette::Result<()> {
     let target = Target::find(&args.network)?;
+    let to = Destination { format: args.to, out: &args.out, force: args.force };
+    write_network(registry, &target, to, &args.features)
+}
+
+/// How and where a network is written.
+#[derive(Clone, Copy)]
+pub(super) struct Destination<'a> {
+    pub(super) format: Format,
+    pub(super) out: &'a Path,
+    /// Whether files that are there are replaced.
+    pub(super) force: bool,
+}
+
+impl Destination<'_> {
+    /// Checks that `path` may be written.
+    ///
+    /// # Errors
+    ///
+    /// When it is there, and is not to be replaced.
+    pub(super) fn check(&self, path: &Path) -> miette::Result<()> {
+        match !self.force && path.symlink_metadata().is_ok() {
+            true => Err(WriteError::Exists(path.to_owned()).into()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Writes the network that `target` names. What comes out of the modules at the paths `features` are outputs too.
+///
+/// # Errors
+///
+/// When the network cannot be read, the format cannot have it, or a file is there or cannot be written.
+pub(super) fn write_network(
+    registry: &Registry,
+    target: &Target,
+    to: Destination,
+    features: &[String],
+) -> miette::Result<()> {
+    let Destination { format, out, .. } = to;
     let trials = registry.trials(&Document::read(&target.experiment(), &[])?)?;
     let trial = target.own(trials.only()?);
     let export = registry.commands(&trial)?.export;
-    let (files, notes) = export(&trial, &target, args.to, &args.features, &args.out)?;
+    let (files, notes) = export(&trial, target, format, features, out)?;
     notes.iter().for_each(say);
-    let there = files.iter().find(|(path, _)| !args.force && path.symlink_metadata().is_ok());
-    if let Some((path, _)) = there {
-        return Err(WriteError::Exists(path.clone()).into());
-    }
-    let replaces = args.out.symlink_metadata().is_ok();
+    files.iter().try_for_each(|(path, _)| to.check(path))?;
+    let replaces = out.symlink_metadata().is_ok();
     files.iter().try_for_each(|(path, bytes)| write(path, bytes))?;
     // Of the network that was replaced. Without one, the file is somebody else's.
-    let beside =
-        args.to.beside(&args.out).filter(|beside| replaces && files.iter().all(|(path, _)| path != beside));
+    let beside = format.beside(out).filter(|beside| replaces && files.iter().all(|(path, _)| path != beside));
     if let Some(path) = beside {
         remove(&path).map_err(|source| WriteError::Remove { path: path.clone(), source })?;
     }

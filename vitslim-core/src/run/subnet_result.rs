@@ -1,0 +1,97 @@
+//! `result.json`: the results of a sub-network, and the budget that it was cut by.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, from_value, json};
+
+use super::folder::{FolderError, RESULT, RunFolder, SUBNETS};
+use crate::experiment::Budget;
+use crate::report::{BudgetSummary, SubnetSummary};
+
+/// The results of a sub-network, as its folder has them.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SubnetResult {
+    /// The device that its speed was measured on; `None` if an earlier version did.
+    pub(super) device: Option<String>,
+    #[serde(flatten)]
+    pub(super) summary: SubnetSummary,
+}
+
+impl SubnetResult {
+    /// Where the results of the sub-network `label` are, from the folder of its run.
+    pub(super) fn file(label: &str) -> String {
+        format!("{SUBNETS}/{label}/{RESULT}")
+    }
+
+    /// The results of the sub-network `label` of the run in the folder `run`; `None` if there are none. A file that does not parse was not
+    /// written by this version.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub(super) fn read(run: &Path, label: &str) -> Result<Option<Self>, FolderError> {
+        let text = RunFolder::read_in(run, &Self::file(label))?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// The sub-networks of the run in the folder `run` that have results: their labels and budgets, and whether each was retrained.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    pub(super) fn all(run: &Path) -> Result<Vec<(String, Budget, bool)>, FolderError> {
+        let entries = std::fs::read_dir(run.join(SUBNETS)).into_iter().flatten().flatten();
+        let labels = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut found = Vec::new();
+        for label in labels {
+            let Some(Self { summary, .. }) = Self::read(run, &label)? else { continue };
+            let is_retrained = summary.top1_retrained.is_some();
+            found.extend(budget(&summary.budget).map(|budget| (label, budget, is_retrained)));
+        }
+        Ok(found)
+    }
+}
+
+/// What results say of `budget`.
+pub(super) fn summarised(budget: &Budget) -> BudgetSummary {
+    match budget {
+        Budget::Share(shares) => {
+            let shares = shares.iter().map(|(key, share)| (key.to_owned(), json!(share)));
+            BudgetSummary::Share(shares.collect())
+        }
+        Budget::Macs(most) => BudgetSummary::Macs(json!(most)),
+        Budget::Params(most) => BudgetSummary::Params(json!(most)),
+        Budget::All(limits) => BudgetSummary::All(limits.iter().map(summarised).collect()),
+    }
+}
+
+/// The budget that is [`summarised`] so; `None` if this version knows no such budget.
+fn budget(summary: &BudgetSummary) -> Option<Budget> {
+    match summary {
+        BudgetSummary::Share(shares) => from_value(Value::Object(shares.clone())).ok().map(Budget::Share),
+        BudgetSummary::Macs(most) => from_value(most.clone()).ok().map(Budget::Macs),
+        BudgetSummary::Params(most) => from_value(most.clone()).ok().map(Budget::Params),
+        BudgetSummary::All(limits) => limits.iter().map(budget).collect::<Option<_>>().map(Budget::All),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_say_by_which_budget_a_network_was_cut() {
+        for written in [
+            "Share({\"hidden\":0.3,\"blocks.*.tokens\":1.0})",
+            "Macs(0.5)",
+            "Params(\"2.8 M\")",
+            "All([Share({\"hidden\":0.1}),Macs(\"1 G\"),Params(0.35)])",
+        ] {
+            let cut: Budget = ron::from_str(written).unwrap();
+            let summary = serde_json::to_string(&summarised(&cut)).unwrap();
+            let read = budget(&serde_json::from_str(&summary).unwrap()).unwrap();
+            assert!(read.is_same(&cut) && ron::to_string(&read).unwrap() == written, "{summary}");
+        }
+    }
+}
