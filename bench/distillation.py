@@ -6,7 +6,8 @@
 
 `experiments/fashion_mnist.ron` runs at three seeds, and at each retrains every sub-network once for each teacher. All of them share the
 dense network and the search, so that only the retraining differs. About 30 minutes a seed on two cores. Results are kept in
-`bench/distillation/`, one file for each seed. What is there does not run again, and a run that was stopped goes on.
+`bench/distillation/`, one file for each seed. What is there does not run again, and a run that was stopped goes on. A teacher that is
+added runs alone.
 """
 
 import argparse
@@ -22,6 +23,7 @@ TEACHERS = {
     "no teacher": "None",
     "dense, soft": "Dense",
     "dense, hard": "Dense(kind: Hard)",
+    "dense, soft and features": "Dense(features: 0.5)",
 }
 
 
@@ -36,15 +38,15 @@ def arguments():
     return parser.parse_args()
 
 
-def run(args, seed):
-    """The accuracies of the dense network, and of each sub-network after each retraining, in percent."""
-    sweep = f"retrain.teacher=Sweep([{', '.join(TEACHERS.values())}])"
+def run(args, seed, teachers):
+    """The accuracies of the dense network, and of each sub-network after retraining with each of `teachers`, in percent."""
+    sweep = f"retrain.teacher=Sweep([{', '.join(TEACHERS[teacher] for teacher in teachers)}])"
     sets = [f"seed={seed}", f"data.path={json.dumps(args.data)}", sweep, *args.set]
     command = [args.vitslim, "run", str(EXPERIMENT), "--out", args.runs, "--device", "cpu", "--json"]
     command += [word for value in sets for word in ("--set", value)]
     report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
     # The trials are in the order of the sweep.
-    trials = dict(zip(TEACHERS, report["trials"], strict=True))
+    trials = dict(zip(teachers, report["trials"], strict=True))
     summaries = {teacher: trial["summary"] for teacher, trial in trials.items()}
     dense = {summary["dense"]["top1"] for summary in summaries.values()}
     assert len(dense) == 1, f"the dense network is not shared: {dense}"
@@ -53,6 +55,14 @@ def run(args, seed):
         for subnet in summary["subnets"]:
             found.setdefault(subnet["label"], {})[teacher] = percent(subnet["top1_retrained"])
     return found
+
+
+def merged(known, found, kept):
+    """The accuracies in the file `kept`, and those that were `found` with the same dense network."""
+    if not known:
+        return found
+    assert known["dense"] == found["dense"], f"{kept} is of another dense network: remove it to measure all again"
+    return {label: found[label] if label == "dense" else {**known[label], **found[label]} for label in found}
 
 
 def percent(share):
@@ -86,8 +96,11 @@ def main():
     args.results.mkdir(parents=True, exist_ok=True)
     for seed in args.seeds:
         kept = args.results / f"{seed}.json"
-        if not kept.exists():
-            kept.write_text(json.dumps(run(args, seed), indent=1) + "\n")
+        known = json.loads(kept.read_text()) if kept.exists() else {}
+        done = set.intersection(*(set(taught) for label, taught in known.items() if label != "dense")) if known else set()
+        missing = [teacher for teacher in TEACHERS if teacher not in done]
+        if missing:
+            kept.write_text(json.dumps(merged(known, run(args, seed, missing), kept), indent=1) + "\n")
     table(args.results)
 
 

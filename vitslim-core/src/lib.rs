@@ -43,7 +43,7 @@ pub mod prelude {
     pub use burn::module::{Module, Param};
     pub use burn::tensor::{Device, Tensor};
 
-    pub use crate::models::{Architecture, ConfigError, Logits};
+    pub use crate::models::{Architecture, ConfigError, Features, Logits, Patches};
     pub use crate::nn::*;
     pub use crate::slim::Slimmable;
 }

@@ -17,8 +17,8 @@ use crate::report::{
     CheckedData, CheckedTeacher, CheckedTeacherNetwork, CheckedWeights, ExperimentCheck, Fingerprints, Reason,
 };
 use crate::run::{
-    Cutting, Keys, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error, dataset_under,
-    facts, keys, pretrained_error, unfit,
+    Cutting, Keys, PatchAxes, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error,
+    dataset_under, facts, keys, not_comparable, pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
@@ -77,7 +77,7 @@ pub fn check_experiment<A: Architecture>(
 /// What teaches the stages of `trial`, whose `data` it must fit.
 fn check_teachers(trial: &Trial, teachers: &Teachers, data: &Dataset, check: &mut ExperimentCheck) {
     for (stage, written) in trial.experiment.teachers() {
-        let teaches = CheckedTeacher { stage, kind: written.kind().to_string(), network: None };
+        let teaches = CheckedTeacher { stage, kind: written.to_string(), network: None };
         match teachers.open(trial, stage, data, None) {
             Ok(None) => check.teachers.push(teaches),
             Ok(Some(opened)) => {
@@ -169,6 +169,11 @@ fn check_network<A: Architecture>(
         let stages = [&experiment.pretrain, &experiment.retrain].into_iter().flatten();
         if experiment.search.checkpointing || stages.into_iter().any(|stage| stage.checkpointing) {
             check_checkpointing(&model, image, &device, check);
+        }
+        for (stage, _) in experiment.teachers().filter(|(_, teacher)| teacher.features().is_some()) {
+            if let Err(reason) = PatchAxes::of(&model, &described, image, &device) {
+                check.reasons.extend(reasons(&not_comparable(trial, stage, &reason)));
+            }
         }
         check.parameters = Some(parameters(&model, image, experiment).map_err(|reason| vec![reason])?);
     }

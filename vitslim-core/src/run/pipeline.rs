@@ -184,7 +184,7 @@ impl<'a, A: Architecture> Run<'a, A> {
     /// The dense `model`, pretrained if the experiment says so, in validation mode.
     fn pretrain(&self, model: A, seconds: &mut Seconds) -> Result<A, RunError> {
         let Some(training) = &self.prepared.experiment.pretrain else { return Ok(model.valid()) };
-        let teacher = self.prepared.teacher(Stage::Pretrain, &model)?;
+        let teacher = self.prepared.teacher(Stage::Pretrain, &model, None)?;
         let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, None, (training, teacher))?;
         seconds.pretrain = Some(trained.seconds);
         Ok(trained.slim.model)
@@ -193,7 +193,7 @@ impl<'a, A: Architecture> Run<'a, A> {
     /// The model and its `masks` after the search, in validation mode, and how many epochs it took.
     fn search(&self, model: A, masks: MaskSet, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
         let training = self.prepared.experiment.search.training();
-        let teacher = self.prepared.teacher(Stage::Search, &model)?;
+        let teacher = self.prepared.teacher(Stage::Search, &model, None)?;
         let slim = Slim { model, masks };
         let searched = self.stage(slim, Stage::Search, None, None, (&training, teacher))?;
         seconds.search = Some(searched.seconds);
@@ -284,7 +284,7 @@ impl<'a, A: Architecture> Run<'a, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
-                let taught = (training, self.prepared.teacher(Stage::Retrain, dense)?);
+                let taught = (training, self.prepared.teacher(Stage::Retrain, dense, Some(&plan))?);
                 let retrained =
                     self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), Some(dense), taught)?;
                 *seconds.retrain.get_or_insert(0.0) += retrained.seconds;

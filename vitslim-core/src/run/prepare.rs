@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::budget::PreparedBudget;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::{Scrutiny, dataset_under};
+use super::features::PatchAxes;
 use super::folder::START;
 use super::pretrained::{Pretrained, pretrained_error};
 use super::selection::{Keys, Selection, keys};
@@ -40,6 +41,8 @@ pub struct Prepared<A: Architecture> {
     pub start: Option<Plan>,
     /// The networks that teach, by their stages, but for the dense one.
     pub teachers: BTreeMap<&'static str, OpenedTeacher>,
+    /// The dimensions along the features of the dense network, if they are taught.
+    pub(super) patch_axes: Option<PatchAxes>,
     /// The dimensions of the network that it starts from.
     pub dimensions: Vec<Dimension>,
     /// The searched dimensions, and how their masks are trained.
@@ -64,6 +67,8 @@ pub(crate) struct Known {
     pretrained: HashMap<String, Result<Option<Pretrained>, ExperimentErrors>>,
     /// Teachers, by how the experiment writes them and its data.
     pub(super) teachers: HashMap<String, Option<OpenedTeacher>>,
+    /// The dimensions along the features of networks, or why there are none, by [`Prepared::network`].
+    pub(super) patch_axes: HashMap<String, Result<PatchAxes, String>>,
     /// What became of weights, by those, the configuration and the search.
     fitted: HashMap<String, Vec<String>>,
     /// Whether to hide how far reading is.
@@ -290,6 +295,7 @@ impl<A: Architecture> Prepared<A> {
             pretrained_notes: Vec::new(),
             start,
             teachers: BTreeMap::new(),
+            patch_axes: None,
             dimensions,
             searched,
             budgets,
