@@ -201,7 +201,8 @@ impl<'a, A: Architecture> Run<'a, A> {
     }
 
     /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
-    /// trains removes what was cut out of it. One that `vitslim slim` only cut is not finished where the run retrains. Its speed is measured again if that was done on another device.
+    /// trains removes what was cut out of it. One that `vitslim slim` only cut is not finished where the run retrains. Its speed is
+    /// measured again if that was done on another device.
     fn finished(
         &self,
         budget: &PreparedBudget,

@@ -1,7 +1,7 @@
 //! `vitslim slim` and `vitslim frontier`: more networks out of a search that is finished.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -159,12 +159,16 @@ fn a_trial_of_a_sweep_is_cut_further_and_shares_nothing_of_that() {
     let sets = ["--set", "seed=Sweep([3, 4])", "--set", "pretrain=None", "--set", "search.epochs=1"];
     let output = workspace.vitslim(&[&["run", "tiny.ron"][..], &sets].concat());
     assert!(output.status.success(), "{}", said(&output));
-    let shared = || files(&workspace.path("runs/tiny/.shared"));
-    let before = shared();
+    let all = || files(&workspace.path("runs"));
+    let before = all();
     let (summary, _) = slim(&workspace, RUN, &["--budget", "Macs(0.5)", "--retrain"]);
     assert_eq!(summary["trial"], "seed=3");
     assert!(summary["subnets"][0]["top1_retrained"].is_number());
-    assert!(shared() == before);
+    let run = workspace.path(RUN);
+    let is_new = |(path, _): &(PathBuf, _)| !before.iter().any(|(before, _)| before == path);
+    for (path, _) in all().into_iter().filter(is_new) {
+        assert!(path.starts_with(&run) && path.parent().unwrap().ends_with("macs-0.5"), "{}", path.display());
+    }
     let evaluated = workspace.vitslim(&["eval", &format!("{RUN}/macs-0.5"), "--json"]);
     let evaluated: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
     assert_eq!(evaluated["top1"], summary["subnets"][0]["top1_retrained"]);
