@@ -16,7 +16,7 @@ use std::sync::OnceLock;
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use vitslim_core::models::Architecture;
 use vitslim_core::selftest::slicing::{relative_difference, trains_after_slicing};
-use vitslim_core::slim::{Slimmable, describe};
+use vitslim_core::slim::describe;
 
 use hybrid::Hybrid;
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use vitslim_core::models::{Architecture, ConvNext, ConvNextConfig, Swin, SwinConfig, random_model};
-use vitslim_core::slim::{MaskSet, MaskSpec, Plan, Ranking, Slimmable, describe, rank};
+use vitslim_core::slim::{MaskSet, MaskSpec, Plan, Ranking, describe, rank};
 use vitslim_core::values::random;
 
 use super::{TOLERANCE, device, difference};
