@@ -163,10 +163,15 @@ impl<A: Architecture> Bench<'_, A> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use burn::module::Module;
+    use burn::tensor::Tensor;
+    use vitslim_macros::Slimmable;
 
     use super::*;
     use crate::experiment::Document;
-    use crate::models::Vit;
+    use crate::models::{ConfigError, Logits, Vit, VitConfig};
 
     fn cut(prepared: &Prepared<Vit>) -> Vec<Vit> {
         let device = Device::flex();
@@ -222,5 +227,49 @@ mod tests {
         assert_eq!(hidden(1), hidden(1));
         assert_eq!(hidden(1).iter().sum::<usize>(), 64);
         assert!((2..6).any(|seed| hidden(seed) != hidden(1)), "sizes differ from layer to layer");
+    }
+
+    /// A ViT that counts its forward passes.
+    #[derive(Module, Debug, Slimmable)]
+    struct Counted {
+        #[slim]
+        vit: Vit,
+    }
+
+    static PASSES: AtomicUsize = AtomicUsize::new(0);
+
+    impl Architecture for Counted {
+        type Config = VitConfig;
+
+        fn presets() -> Vec<(&'static str, VitConfig)> {
+            Vec::new()
+        }
+
+        fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+            Ok(Self { vit: Vit::init(config, device)? })
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            PASSES.fetch_add(1, Ordering::Relaxed);
+            self.vit.forward(images)
+        }
+    }
+
+    #[test]
+    fn a_search_step_is_measured_with_its_teacher() {
+        let text = "Experiment(name: \"a\", model: (architecture: \"vit\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
+             data: Digits, pretrain: (epochs: 1, optimizer: AdamW(lr: 1e-3)), search: (epochs: 1, optimizer: AdamW(lr: 1e-3), \
+             teacher: Dense, dimensions: { \"hidden\": (weight: 0) }), budgets: [Share({ \"hidden\": 0.5 })])";
+        let trial = Document::parse("a.ron", text, &[]).unwrap().trial().unwrap();
+        let (device, teachers) = (Device::flex(), Teachers::default());
+        let setting = BenchSetting { batch: 2, device: &device, precision_name: "f32", teachers: &teachers };
+        let mut benched = networks::<Counted>(&trial, &Source::Experiment, &setting).unwrap();
+        let passes = benched.networks[0].work.iter_mut().map(|work| {
+            let before = PASSES.load(Ordering::Relaxed);
+            (work.once)().unwrap();
+            (work.kind, PASSES.load(Ordering::Relaxed) - before)
+        });
+        let expected = [(WorkKind::Training, 1), (WorkKind::Search, 2), (WorkKind::Inference, 1)];
+        assert_eq!(passes.collect::<Vec<_>>(), expected);
     }
 }

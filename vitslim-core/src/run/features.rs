@@ -5,12 +5,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::data::ImageShape;
-use crate::models::{Architecture, Logits};
+use crate::models::{Architecture, Logits, Parameter};
 use crate::panics::attempt;
 use crate::slim::{Dimension, Plan};
 use crate::values::{random, relative_difference};
 
-/// Largest difference of the logits over the largest logit: one pass takes more operations than the other, in the same order.
+/// Largest difference of the logits over the largest logit, which only rounding makes.
 const SAME: f64 = 1e-4;
 
 /// The dimensions along the patches that a network offers as its features.
@@ -41,6 +41,13 @@ impl PatchAxes {
         let Some(patches) = seen.patches else { return Err("offers no features".to_owned()) };
         if difference(logits, seen.logits) > SAME {
             return Err("has other logits with its features than without".to_owned());
+        }
+        let is_of_reader = |parameter: &Parameter| {
+            let rest = parameter.path.strip_prefix(patches.reader);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        if !Parameter::all(model).iter().any(is_of_reader) {
+            return Err(format!("has features that `{}` reads, which is none of its layers", patches.reader));
         }
         let [_, count, size] = patches.values.dims();
         let is_read = |dimension: &&Dimension| {

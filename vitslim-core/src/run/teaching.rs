@@ -158,14 +158,18 @@ mod tests {
     use crate::experiment::Document;
     use crate::models::{ConfigError, Features, Logits, Vit, VitConfig};
 
-    /// A ViT that offers no features, or of another pass.
+    /// A ViT with a flaw in its features.
     #[derive(Module, Debug, Slimmable)]
-    struct Other<const OFFERS: bool> {
+    struct Flawed<const FLAW: u8> {
         #[slim]
         vit: Vit,
     }
 
-    impl<const OFFERS: bool> Architecture for Other<OFFERS> {
+    const NO_FEATURES: u8 = 0;
+    const OF_OTHER_IMAGES: u8 = 1;
+    const READ_BY_NOTHING: u8 = 2;
+
+    impl<const FLAW: u8> Architecture for Flawed<FLAW> {
         type Config = VitConfig;
 
         fn presets() -> Vec<(&'static str, VitConfig)> {
@@ -181,9 +185,11 @@ mod tests {
         }
 
         fn features(&self, images: Tensor<4>) -> Features {
-            match OFFERS {
-                true => self.vit.features(images * 2.0),
-                false => self.forward(images).into(),
+            match FLAW {
+                NO_FEATURES => self.forward(images).into(),
+                OF_OTHER_IMAGES => self.vit.features(images * 2.0),
+                // Its head is `vit.head`.
+                _ => self.vit.features(images),
             }
         }
     }
@@ -198,16 +204,17 @@ mod tests {
     }
 
     #[test]
-    fn features_of_a_network_that_does_not_offer_them_are_refused_before_it_is_trained() {
+    fn features_that_cannot_be_compared_are_refused_before_anything_is_trained() {
         fn told<A: Architecture>() -> String {
             prepared::<A>().err().map_or_else(String::new, |error| error.to_string())
         }
         assert_eq!(told::<Vit>(), "");
         for (told, expected) in [
-            (told::<Other<false>>(), "the architecture `other` offers no features"),
+            (told::<Flawed<NO_FEATURES>>(), "offers no features"),
+            (told::<Flawed<OF_OTHER_IMAGES>>(), "has other logits with its features than without"),
             (
-                told::<Other<true>>(),
-                "the architecture `other` has other logits with its features than without",
+                told::<Flawed<READ_BY_NOTHING>>(),
+                "has features that `head` reads, which is none of its layers",
             ),
         ] {
             assert!(told.ends_with(expected), "{told}");
