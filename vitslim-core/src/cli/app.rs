@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    architectures, bench, check, count, devices, eval, export, gc, ls, new, plan, run, schema, selftest,
+    architectures, bench, check, count, devices, eval, export, gc, ls, new, plan, report, run, schema, selftest,
 };
 use super::interrupt::exit_code;
 use super::registry::Registry;
@@ -27,6 +27,7 @@ use crate::train::hush_out_of_memory;
   vitslim check experiments/quickstart.ron
   vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
+  vitslim report runs/quickstart/seed=42 --open
   vitslim ls runs
   vitslim gc runs
   vitslim eval runs/quickstart/seed=42
@@ -52,6 +53,7 @@ enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Run(RunArgs),
+    Report(report::ReportArgs),
     Ls(ls::LsArgs),
     Gc(gc::GcArgs),
     Eval(eval::EvalArgs),
@@ -71,6 +73,7 @@ impl Command {
             Self::Check(args) => check::check(registry, &args),
             Self::Plan(args) => plan::plan(registry, &args),
             Self::Run(args) => run::run(registry, &args),
+            Self::Report(args) => report::report(&args),
             Self::Ls(args) => ls::ls(&args),
             Self::Gc(args) => gc::gc(&args),
             Self::Eval(args) => eval::eval(registry, &args),
