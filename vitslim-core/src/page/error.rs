@@ -34,7 +34,7 @@ pub enum PageError {
     },
     /// A file of the run cannot be understood.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("`vitslim run` makes it again: remove it, and give the command of the run"))]
+    #[diagnostic(help("restore it; what is missing of a sub-network, the command of the run makes again"))]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -28,7 +28,7 @@ pub(super) fn figures(networks: &[Network]) -> Result<Vec<Figure>, PageError> {
     if networks.is_empty() {
         return Ok(Vec::new());
     }
-    let macs = figure("macs", "MACs for one image", networks, |network| network.macs as f64)?;
+    let macs = figure("macs", "MACs", networks, |network| network.macs as f64)?;
     let params = figure("params", "parameters", networks, |network| network.params as f64)?;
     Ok(vec![macs, params])
 }
@@ -42,7 +42,7 @@ fn figure(
     let costs: Vec<(f64, f64)> = networks.iter().map(|network| (of(network), network.top1)).collect();
     let front = front(&costs);
     let frame = Frame::inside([WIDTH, HEIGHT], [58.0, 12.0, 14.0, 44.0]);
-    let x = Scale::from_zero(costs.iter().map(|(cost, _)| *cost), frame.across());
+    let x = Scale::around(costs.iter().map(|(cost, _)| *cost), frame.across());
     let y = Scale::around(costs.iter().map(|(_, top1)| *top1), frame.up());
     let at = |(cost, top1): &(f64, f64)| (x.at(*cost), y.at(*top1));
     let mut best: Vec<(f64, f64)> =

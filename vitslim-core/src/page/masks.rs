@@ -9,6 +9,12 @@ use super::scale::{Scale, Tick, short};
 
 const HEIGHT: f64 = 240.0;
 
+/// Most epochs that have a column.
+const COLUMNS: usize = 60;
+
+/// Most epochs whose numbers stand below their columns.
+const NAMED: usize = 10;
+
 /// Bins of a histogram.
 const BINS: usize = 24;
 
@@ -43,10 +49,13 @@ fn figure(name: &str, epochs: &[(usize, Vec<&Histogram>)]) -> Result<Figure, Pag
 
     let frame = Frame::inside([WIDTH, HEIGHT], [58.0, 12.0, 10.0, 42.0]);
     let y = Scale::between([least, most], frame.up());
-    let step = (frame.right - frame.left) / epochs.len().max(1) as f64;
+    // Of many epochs every second or third, and so on, up to the last.
+    let every = shares.len().div_ceil(COLUMNS).max(1);
+    let drawn: Vec<_> = shares.iter().rev().step_by(every).collect::<Vec<_>>().into_iter().rev().collect();
+    let step = (frame.right - frame.left) / drawn.len().max(1) as f64;
     let column = |index: usize| frame.left + step * index as f64;
     let bin = |bin: usize| least + width * bin as f64;
-    let cells = shares.iter().enumerate().flat_map(|(index, (epoch, shares))| {
+    let cells = drawn.iter().enumerate().flat_map(|(index, (epoch, shares))| {
         let filled = shares.iter().enumerate().filter(|(_, share)| **share > 0.0);
         filled.map(move |(place, share)| {
             let (top, bottom) = (y_at(frame, place + 1), y_at(frame, place));
@@ -67,10 +76,9 @@ fn figure(name: &str, epochs: &[(usize, Vec<&Histogram>)]) -> Result<Figure, Pag
             }
         })
     });
-    // As many as there is place for.
-    let every = epochs.len().div_ceil(10).max(1);
-    let named = epochs.iter().enumerate().filter(|(index, _)| (index + 1) % every == 0 || epochs.len() == 1);
-    let tick = |(index, (epoch, _)): (usize, &(usize, Vec<&Histogram>))| Tick {
+    let every = drawn.len().div_ceil(NAMED).max(1);
+    let named = drawn.iter().enumerate().rev().step_by(every);
+    let tick = |(index, (epoch, _)): (usize, &&(usize, [f64; BINS]))| Tick {
         at: column(index) + step / 2.0,
         label: epoch.to_string(),
     };

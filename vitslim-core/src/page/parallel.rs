@@ -8,7 +8,10 @@ use super::scale::{Scale, Tick};
 const HEIGHT: f64 = 300.0;
 
 /// Pixels between two axes.
-const GAP: f64 = 120.0;
+const GAP: f64 = 150.0;
+
+/// Most values that are named one by one.
+const NAMED: usize = 10;
 
 /// Values whose largest is so many times the smallest lie on a logarithmic axis.
 const WIDE: f64 = 20.0;
@@ -108,17 +111,23 @@ pub(super) fn figure(swept: &[String], networks: &[Network]) -> Result<Option<Fi
     }))
 }
 
-/// An axis of numbers if all `values` are, and of names if not.
+/// An axis of the different `values` at equal distances; of numbers in their order, and where these are many, as far apart as they are.
 fn coordinate(name: &str, values: &[String], frame: Frame) -> Coordinate {
     let parsed: Option<Vec<f64>> = values.iter().map(|value| value.parse().ok()).collect();
-    if let Some(parsed) = parsed.filter(|parsed| parsed.iter().all(|value| value.is_finite())) {
-        return numbers(name, &parsed, frame);
-    }
+    let parsed = parsed.filter(|parsed| parsed.iter().all(|value| value.is_finite()));
     let mut distinct: Vec<&String> = Vec::new();
     for value in values {
         if !distinct.contains(&value) {
             distinct.push(value);
         }
+    }
+    match parsed {
+        Some(parsed) if distinct.len() > NAMED => return numbers(name, &parsed, frame),
+        Some(_) => {
+            let number = |value: &String| value.parse().unwrap_or(f64::NAN);
+            distinct.sort_by(|a, b| f64::total_cmp(&number(a), &number(b)));
+        }
+        None => {}
     }
     let scale = Scale::between([0.0, distinct.len().saturating_sub(1) as f64], frame.up());
     let place =
@@ -141,5 +150,22 @@ fn numbers(name: &str, values: &[f64], frame: Frame) -> Coordinate {
         name: name.to_owned(),
         places: values.iter().map(|value| scale.at(*value)).collect(),
         ticks: scale.ticks(6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_stand_at_equal_distances_in_their_order() {
+        let frame = Frame { left: 0.0, right: 0.0, top: 0.0, bottom: 100.0 };
+        let places = |values: &[&str]| {
+            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            coordinate("a", &values, frame).places
+        };
+        assert_eq!(places(&["42", "1", "5e-6"]), [0.0, 50.0, 100.0]);
+        assert_eq!(places(&["b", "a", "b"]), [100.0, 0.0, 100.0]);
+        assert_eq!(places(&["b"]), [100.0]);
     }
 }

@@ -41,7 +41,7 @@ impl Scale {
         let (least, most) = range(values);
         let margin = match most - least {
             width if width > 0.0 => width * MARGIN,
-            _ if least == 0.0 => 1.0,
+            _ if least == 0.0 => return Self::between([0.0, 1.0], [from, to]),
             _ => least.abs() * MARGIN,
         };
         Self::between([least - margin, most + margin], [from, to])
@@ -81,7 +81,13 @@ impl Scale {
     /// At most `most` ticks at round values.
     pub(super) fn ticks(&self, most: usize) -> Vec<Tick> {
         let values = match &self.coordinate {
-            Coordinate::Linear(linear) => linear.key_points(BoldPoints(most)),
+            Coordinate::Linear(linear) => {
+                let range = linear.range();
+                // What is 0 but for rounding is 0.
+                let least = (range.end - range.start) * 1e-9;
+                let values = linear.key_points(BoldPoints(most)).into_iter();
+                values.map(|value| if value.abs() < least { 0.0 } else { value }).collect()
+            }
             Coordinate::Logarithmic(logarithmic) => logarithmic.key_points(BoldPoints(most)),
         };
         values.into_iter().map(|value| Tick { at: self.at(value), label: short(value) }).collect()
@@ -121,6 +127,9 @@ mod tests {
         assert_eq!(labels, ["0.93", "0.94", "0.95", "0.96", "0.97", "0.98"]);
         assert!(ticks.iter().all(|tick| (20.0..=200.0).contains(&tick.at)), "{ticks:?}");
         assert!(scale.at(0.98) < scale.at(0.93), "larger values are higher up");
+        // Steps of 2e-4 do not quite lead to 0.
+        let rates = Scale::around([4.7e-8, 1e-3], [200.0, 20.0]).ticks(6);
+        assert!(rates.iter().any(|tick| tick.label == "0"), "{rates:?}");
         let decades = Scale::logarithmic([5e-6, 5e-4], [0.0, 100.0]);
         assert_eq!(decades.at(5e-5), 50.0);
         assert_eq!(decades.ticks(4).first().map(|tick| tick.label.clone()).as_deref(), Some("1e-5"));

@@ -23,12 +23,14 @@ const LETTER: f64 = 6.4;
 ///
 /// When the numbers cannot be written.
 pub(super) fn shapes(subnets: &[Subnet]) -> Result<Vec<(String, Vec<Figure>)>, PageError> {
+    let cuts = || subnets.iter().flat_map(|subnet| subnet.plan.cuts.iter().map(move |cut| (subnet, cut)));
+    let is_cut = |named: &str| {
+        cuts().any(|(subnet, cut)| {
+            name(&cut.dimension) == named && cut.keep.len() < cut.units() && !subnet.is_gate(&cut.dimension)
+        })
+    };
     let mut names: Vec<&str> = Vec::new();
-    let cuts = subnets.iter().flat_map(|subnet| {
-        let cuts = subnet.plan.cuts.iter();
-        cuts.filter(|cut| cut.keep.len() < cut.units() && !subnet.is_gate(&cut.dimension))
-    });
-    for cut in cuts {
+    for (_, cut) in cuts() {
         if !names.contains(&name(&cut.dimension)) {
             names.push(name(&cut.dimension));
         }
@@ -45,7 +47,7 @@ pub(super) fn shapes(subnets: &[Subnet]) -> Result<Vec<(String, Vec<Figure>)>, P
         };
         Ok((named.to_owned(), figures?))
     };
-    names.into_iter().map(shape).collect()
+    names.into_iter().filter(|name| is_cut(name)).map(shape).collect()
 }
 
 /// Pixels for the longest of `labels`.
@@ -93,7 +95,9 @@ fn by_group(name: &str, subnet: &Subnet, cuts: &[Cut]) -> Result<Figure, PageErr
     let units: usize = cuts.iter().map(Cut::units).sum();
     Ok(Figure {
         title: label.clone(),
-        caption: format!("{kept} of {units} are left; the stronger the colour, the larger the share of the group."),
+        caption: format!(
+            "{kept} of {units} are left; the stronger the colour, the larger the share of the group."
+        ),
         data: Download::csv(&format!("{name}-{label}"), ["dimension", "group", "kept", "of"], rows)?,
         plot: Plot {
             width: size[0],

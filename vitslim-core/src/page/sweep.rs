@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::error::PageError;
 use super::figure::{Download, Figure};
@@ -113,7 +114,7 @@ fn page(report: &SweepReport, link: impl Fn(&TrialReport) -> Option<String>) -> 
                 number: networks.len() + 1,
                 trial: trial.trial.clone(),
                 link: link(trial),
-                swept: swept.iter().map(|name| written(trial.differing.get(name))).collect(),
+                swept: swept.iter().map(|name| shown(trial.differing.get(name))).collect(),
                 label: subnet.label.clone(),
                 params: subnet.params,
                 macs: subnet.macs,
@@ -154,4 +155,12 @@ fn page(report: &SweepReport, link: impl Fn(&TrialReport) -> Option<String>) -> 
         swept,
         networks,
     })
+}
+
+/// A value of a setting, small numbers as people write them.
+fn shown(value: Option<&Value>) -> String {
+    match value.and_then(Value::as_f64) {
+        Some(number) if number != 0.0 && number.abs() < 1e-3 => format!("{number:e}"),
+        _ => written(value),
+    }
 }

@@ -4,32 +4,36 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::workspace::{TINY, Workspace, json, said};
+use super::workspace::{self, TINY, Workspace, said};
 
-/// What a page says in the browser about itself, in its title: errors of scripts, figures that draw nothing, and by how many pixels it is
-/// too wide.
+/// What a page tells the one that it is shown in: errors of scripts, figures that draw nothing, and by how many pixels it is too wide.
 const PROBE: &str = r#"<script>
 const errors = [];
 addEventListener("error", (event) => errors.push(event.message));
 addEventListener("load", () => {
   document.querySelector("th button")?.click();
   const draws = (figure) => {
-    const svg = figure.querySelector("svg");
-    const marks = figure.querySelectorAll("polyline, circle, rect, path");
-    return svg && svg.getBoundingClientRect().height > 15 && marks.length > 0;
+    const marks = [...figure.querySelectorAll("svg :is(polyline, circle, rect, path, use)")];
+    return marks.some((mark) => mark.getBoundingClientRect().width > 0);
   };
   const figures = [...document.querySelectorAll("figure")];
-  const told = {
-    errors, width: innerWidth,
-    figures: figures.length,
-    empty: figures.filter((figure) => !draws(figure)).map((figure) => figure.textContent),
-    wider: document.documentElement.scrollWidth - innerWidth,
-  };
-  document.title = "PROBE" + JSON.stringify(told) + "PROBE";
+  const wider = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const empty = figures.filter((figure) => !draws(figure)).map((figure) => figure.textContent);
+  parent.postMessage({ width: innerWidth, figures: figures.length, empty, wider, errors }, "*");
 });
 </script>"#;
+
+/// A page that shows another on a desktop and on a phone, and has in its title what both tell. No window is as narrow as a phone.
+const FRAMES: &str = r#"<script>
+const told = [];
+addEventListener("message", (event) => {
+  told.push(event.data);
+  document.title = JSON.stringify(told);
+});
+</script>
+<iframe src="page.html" width="1280" height="900"></iframe><iframe src="page.html" width="400" height="900"></iframe>"#;
 
 /// The program that opens pages; `None` where there is none, which a line says.
 fn browser() -> Option<String> {
@@ -41,30 +45,30 @@ fn browser() -> Option<String> {
     is_there.then_some(named)
 }
 
-/// Opens the page in a browser `width` pixels wide, where nothing may be wrong. `page` must have `figures` figures.
+/// Opens `page` in a browser, where nothing may be wrong with it and its `figures`.
+#[track_caller]
 fn assert_shown(page: &Path, figures: usize) {
     let Some(browser) = browser() else { return };
-    for width in [1280, 400] {
-        let folder = tempfile::tempdir().unwrap();
-        let probed = folder.path().join("page.html");
-        let html = fs::read_to_string(page).unwrap();
-        fs::write(&probed, html.replacen("<head>", &format!("<head>{PROBE}"), 1)).unwrap();
-        let output = Command::new(&browser)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"])
-            .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
-            .arg(format!("--window-size={width},900"))
-            .arg(format!("file://{}", probed.display()))
-            .output()
-            .unwrap();
-        let dom = String::from_utf8_lossy(&output.stdout);
-        let told = dom.split("PROBE{").nth(1).and_then(|rest| rest.split("}PROBE").next());
-        let told = told.unwrap_or_else(|| panic!("{browser} shows nothing: {}", said(&output)));
-        let told: Value = serde_json::from_str(&format!("{{{told}}}")).unwrap();
-        assert_eq!(told["errors"], serde_json::json!([]), "{told}");
-        assert_eq!(told["empty"], serde_json::json!([]), "{told}");
-        assert_eq!(told["figures"], figures, "{told}");
-        assert!(told["wider"].as_i64().unwrap() <= 0, "at {width} pixels: {told}");
-    }
+    let folder = tempfile::tempdir().unwrap();
+    let html = fs::read_to_string(page).unwrap();
+    let probed = html.replacen("<head>", &format!("<head>{PROBE}"), 1);
+    fs::write(folder.path().join("page.html"), probed).unwrap();
+    let frames = folder.path().join("frames.html");
+    fs::write(&frames, FRAMES).unwrap();
+    let output = Command::new(&browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("file://{}", frames.display()))
+        .output()
+        .unwrap();
+    let dom = String::from_utf8_lossy(&output.stdout);
+    let told = dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
+    let told = told.unwrap_or_else(|| panic!("no page is shown: {}", said(&output)));
+    let mut told: Vec<Value> = serde_json::from_str(told).unwrap();
+    told.sort_by_key(|told| told["width"].as_u64());
+    let right =
+        |width: usize| json!({ "width": width, "figures": figures, "empty": [], "wider": 0, "errors": [] });
+    assert_eq!(told, [right(400), right(1280)]);
 }
 
 /// The text of a page, which loads nothing.
@@ -130,7 +134,7 @@ fn a_page_is_made_of_what_is_there_and_names_are_no_html() {
     fs::rename(run.join("subnets/share-0.1"), run.join("subnets").join(odd)).unwrap();
     change(&format!("subnets/{odd}/result.json"), "share-0.1", &odd.replace('"', "\\\""));
     fs::remove_file(run.join("summary.json")).unwrap();
-    let test = json(&run.join("data.json"))["test"]["sha256"].as_str().unwrap().to_owned();
+    let test = workspace::json(&run.join("data.json"))["test"]["sha256"].as_str().unwrap().to_owned();
     change("data.json", &test, "another");
     fs::write(
         run.join("frontier.json"),
