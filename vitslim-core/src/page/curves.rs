@@ -214,7 +214,7 @@ fn figure(
             height: HEIGHT,
             text,
             frame,
-            x: Axis { label: "epoch".to_owned(), ticks: x.ticks(8), is_grid: false },
+            x: Axis { label: "epoch".to_owned(), ticks: x.whole_ticks(8), is_grid: false },
             y: Axis { label: String::new(), ticks: y.ticks(6), is_grid: true },
             rules: stages.iter().map(rule).collect(),
             lines,

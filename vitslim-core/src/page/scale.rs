@@ -80,7 +80,19 @@ impl Scale {
 
     /// At most `most` ticks at round values.
     pub(super) fn ticks(&self, most: usize) -> Vec<Tick> {
-        let values = match &self.coordinate {
+        self.labelled(&self.round_values(most))
+    }
+
+    /// At most `most` ticks at whole numbers.
+    pub(super) fn whole_ticks(&self, most: usize) -> Vec<Tick> {
+        let mut values = self.round_values(most);
+        values.retain(|value| value.fract() == 0.0);
+        self.labelled(&values)
+    }
+
+    fn round_values(&self, most: usize) -> Vec<f64> {
+        match &self.coordinate {
+            Coordinate::Logarithmic(logarithmic) => logarithmic.key_points(BoldPoints(most)),
             Coordinate::Linear(linear) => {
                 let range = linear.range();
                 // What is 0 but for rounding is 0.
@@ -88,9 +100,25 @@ impl Scale {
                 let values = linear.key_points(BoldPoints(most)).into_iter();
                 values.map(|value| if value.abs() < least { 0.0 } else { value }).collect()
             }
-            Coordinate::Logarithmic(logarithmic) => logarithmic.key_points(BoldPoints(most)),
+        }
+    }
+
+    fn labelled(&self, values: &[f64]) -> Vec<Tick> {
+        let decimals = self.decimals(values);
+        let label = |value: f64| match decimals {
+            Some(decimals) if value != 0.0 => format!("{value:.decimals$}"),
+            _ => short(value),
         };
-        values.into_iter().map(|value| Tick { at: self.at(value), label: short(value) }).collect()
+        values.iter().map(|value| Tick { at: self.at(*value), label: label(*value) }).collect()
+    }
+
+    /// As many decimals as tell `values` apart; `None` if they have a unit or an exponent, or different steps.
+    fn decimals(&self, values: &[f64]) -> Option<usize> {
+        let (Coordinate::Linear(_), [first, second, ..]) = (&self.coordinate, values) else { return None };
+        let most = values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+        // The step is a round number: the little that it may be off does not count.
+        let decimals = (-(second - first).log10() - 1e-6).ceil().max(0.0);
+        ((1e-3..1e4).contains(&most) && decimals < 8.0).then_some(decimals as usize)
     }
 }
 
@@ -127,9 +155,13 @@ mod tests {
         assert_eq!(labels, ["0.93", "0.94", "0.95", "0.96", "0.97", "0.98"]);
         assert!(ticks.iter().all(|tick| (20.0..=200.0).contains(&tick.at)), "{ticks:?}");
         assert!(scale.at(0.98) < scale.at(0.93), "larger values are higher up");
+        let labels = |ticks: Vec<Tick>| ticks.into_iter().map(|tick| tick.label).collect::<Vec<_>>();
         // Steps of 2e-4 do not quite lead to 0.
         let rates = Scale::around([4.7e-8, 1e-3], [200.0, 20.0]).ticks(6);
-        assert!(rates.iter().any(|tick| tick.label == "0"), "{rates:?}");
+        assert_eq!(labels(rates), ["0", "0.0002", "0.0004", "0.0006", "0.0008", "0.0010"]);
+        let close = labels(Scale::around([0.7748, 0.7762], [0.0, 100.0]).ticks(5));
+        assert_eq!(close, ["0.7750", "0.7755", "0.7760"]);
+        assert_eq!(labels(Scale::between([0.0, 2.0], [0.0, 100.0]).whole_ticks(8)), ["0", "1", "2"]);
         let decades = Scale::logarithmic([5e-6, 5e-4], [0.0, 100.0]);
         assert_eq!(decades.at(5e-5), 50.0);
         assert_eq!(decades.ticks(4).first().map(|tick| tick.label.clone()).as_deref(), Some("1e-5"));

@@ -125,7 +125,7 @@ fn by_layer(name: &str, subnets: &[Subnet], of: impl Fn(&Subnet) -> Vec<Cut>) ->
     let cuts: Vec<Vec<Cut>> = subnets.iter().map(of).collect();
     let layers = cuts.iter().max_by_key(|cuts| cuts.len()).map_or(&[][..], Vec::as_slice);
     let left = width_of(layers.iter().map(|cut| place(&cut.dimension)));
-    let size = [left + WIDTH - 80.0, ROW * layers.len() as f64 + 56.0];
+    let size = [left + (WIDTH - left).max(220.0), ROW * layers.len() as f64 + 56.0];
     let frame = Frame::inside(size, [left, 14.0, 8.0, 44.0]);
     let x = Scale::from_zero(layers.iter().map(|cut| cut.units() as f64), frame.across());
     let row = |index: usize| frame.top + ROW * (index as f64 + 0.5);
