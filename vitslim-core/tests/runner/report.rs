@@ -145,10 +145,10 @@ fn a_page_is_made_of_what_is_there_and_names_are_no_html() {
     .unwrap();
     report(&workspace, &["runs/tiny/seed=3"]);
     let html = page(&run.join("report.html"));
-    assert!(html.contains("This run is stopped"), "{html}");
-    assert!(html.contains("a&lt;b&gt;&amp;&quot;c") && !html.contains("a<b>"), "{html}");
-    assert!(html.contains("frontier, right after slicing") && html.contains("macs-0.4"), "{html}");
-    assert!(html.contains("the grid is drawn alone") && !html.contains("<symbol"), "{html}");
+    assert!(html.contains("This run is stopped"));
+    assert!(html.contains("a&lt;b&gt;&amp;&quot;c") && !html.contains("a<b>"));
+    assert!(html.contains("frontier, right after slicing") && html.contains("macs-0.4"));
+    assert!(html.contains("the grid is drawn alone") && !html.contains("<symbol"));
     assert_shown(&run.join("report.html"), html.matches("<figure").count());
 }
 
@@ -167,8 +167,8 @@ fn a_sweep_leaves_a_page_with_a_row_for_each_sub_network() {
         html.matches("aria-label=\"networks\"").count() * html.matches("<td class=\"n\" data-value").count()
             / 2
     };
-    assert_eq!(rows(&html), 4, "{html}");
-    assert!(html.contains("2 complete. What differs: hidden.weight"), "{html}");
+    assert_eq!(rows(&html), 4);
+    assert!(html.contains("2 complete. What differs: hidden.weight"));
     let trials: Vec<PathBuf> = fs::read_dir(&sweep)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -178,8 +178,7 @@ fn a_sweep_leaves_a_page_with_a_row_for_each_sub_network() {
         let name = trial.file_name().unwrap().to_str().unwrap();
         assert!(
             trial.join("report.html").is_file()
-                && html.contains(&format!("href=\"{name}&#x2f;report.html\"")),
-            "{html}"
+                && html.contains(&format!("href=\"{name}&#x2f;report.html\""))
         );
     }
     // Accuracy over two costs, and parallel coordinates.
@@ -189,7 +188,7 @@ fn a_sweep_leaves_a_page_with_a_row_for_each_sub_network() {
     let told = report(&workspace, &[first, second, "--out", "both.html"]);
     assert!(told.contains("wrote `both.html`"), "{told}");
     let both = page_with_script(&workspace.path("both.html"));
-    assert_eq!(rows(&both), 4, "{both}");
+    assert_eq!(rows(&both), 4);
     report(&workspace, &["runs/tiny"]);
     assert_eq!(page_with_script(&sweep.join("report.html")), html);
 }
