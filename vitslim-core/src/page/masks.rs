@@ -47,7 +47,7 @@ fn figure(name: &str, epochs: &[(usize, Vec<&Histogram>)]) -> Result<Figure, Pag
         epochs.iter().map(|(epoch, histograms)| (*epoch, merged(histograms, least, width))).collect();
     let largest = shares.iter().flat_map(|(_, shares)| shares).copied().fold(f64::MIN_POSITIVE, f64::max);
 
-    let frame = Frame::inside([WIDTH, HEIGHT], [58.0, 12.0, 10.0, 42.0]);
+    let frame = Frame::inside([WIDTH, HEIGHT], [64.0, 12.0, 10.0, 42.0]);
     let y = Scale::between([least, most], frame.up());
     // Of many epochs every second or third, and so on, up to the last.
     let every = shares.len().div_ceil(COLUMNS).max(1);
