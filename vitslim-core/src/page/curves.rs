@@ -68,12 +68,9 @@ fn names(epochs: &[record::Line]) -> Vec<&str> {
 
 fn words(name: &str) -> (&str, &'static str) {
     match name {
-        "loss" => (
-            "Loss",
-            "Of training images with label smoothing and augmentation (dashed), and of the validation split.",
-        ),
+        "loss" => ("Loss", "Of training images, as it is minimised (dashed), and of the validation split."),
         "top1" => {
-            ("Top-1", "On training images as they are augmented (dashed), and on the validation split.")
+            ("Top-1", "On training images, augmented as for training (dashed), and on the validation split.")
         }
         "learning_rate" => {
             ("Learning rate", "At the end of each epoch; where layers differ, that of most parameters.")
