@@ -68,7 +68,7 @@ fn names(epochs: &[record::Line]) -> Vec<&str> {
 
 fn words(name: &str) -> (&str, &'static str) {
     match name {
-        "loss" => ("Loss", "Of training images, as it is minimised (dashed), and of the validation split."),
+        "loss" => ("Loss", "Of training images, without the penalty (dashed), and of the validation split."),
         "top1" => {
             ("Top-1", "On training images, augmented as for training (dashed), and on the validation split.")
         }
