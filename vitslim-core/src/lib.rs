@@ -9,7 +9,7 @@
 //! - [`check`]: an experiment and its architecture, before anything is trained.
 //! - [`weights`]: trained networks from other programs, as the start of one of ours.
 //! - [`selftest`]: what vitslim claims, checked on a device.
-//! - [`data`], [`train`], [`plan`], [`run`], [`mod@bench`], [`report`], [`reference`], [`cli`]: what the runner does with it.
+//! - [`data`], [`train`], [`plan`], [`run`], [`mod@bench`], [`report`], [`page`], [`reference`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
@@ -25,6 +25,7 @@ pub mod graph;
 mod input_file;
 pub mod models;
 pub mod nn;
+pub mod page;
 mod panics;
 pub mod plan;
 pub mod reference;

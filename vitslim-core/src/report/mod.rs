@@ -46,6 +46,8 @@ pub use scaled_rate::ScaledRate;
 pub use selftest::{CheckReport, SelftestReport};
 pub use spare::{Spare, SpareFolder};
 pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
+pub(crate) use sweep::written;
 pub use sweep::{SweepReport, TrialReport};
+pub(crate) use table::short;
 pub use table::table;
 pub use vit_slim::{VitSlimCounted, VitSlimNetwork, VitSlimPart};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::CellAlignment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::run_state::RunState;
@@ -17,7 +17,7 @@ const NAME_WIDTH: usize = 30;
 const LABEL_WIDTH: usize = 15;
 
 /// The trials of a sweep and their states.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SweepReport {
     /// Name of the experiment.
     pub name: String,
@@ -26,7 +26,7 @@ pub struct SweepReport {
 }
 
 /// A trial and its state.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrialReport {
     /// Its name.
     pub trial: String,
@@ -100,7 +100,7 @@ impl SweepReport {
     }
 
     /// Names of the settings that differ between trials.
-    fn differing(&self) -> Vec<String> {
+    pub fn differing(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for name in self.trials.iter().flat_map(|trial| trial.differing.keys()) {
             if !names.contains(name) {
@@ -183,7 +183,8 @@ fn numbers(summary: &Summary, subnet: &SubnetSummary) -> [String; NUMBERS.len()]
     ]
 }
 
-fn written(value: Option<&Value>) -> String {
+/// A value of a setting, as a table shows it.
+pub(crate) fn written(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

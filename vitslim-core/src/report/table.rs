@@ -134,7 +134,7 @@ fn kept(subnet: &SubnetSummary) -> String {
 }
 
 /// A count with a unit: `5.72 M`.
-pub(super) fn short(count: u64) -> String {
+pub(crate) fn short(count: u64) -> String {
     let count = count as f64;
     let (value, unit) = match count {
         1e9.. => (count / 1e9, " G"),

@@ -27,6 +27,7 @@ mod normalise;
 mod precision;
 mod pretrained;
 mod refusals;
+mod report;
 mod results;
 mod resume;
 mod selftest;

@@ -13,6 +13,7 @@ pub(super) mod gc;
 pub(super) mod ls;
 pub(super) mod new;
 pub(super) mod plan;
+pub(super) mod report;
 pub(super) mod run;
 pub(super) mod schema;
 pub(super) mod selftest;
