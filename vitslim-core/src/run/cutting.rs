@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt;
+use burn::tensor::Device;
 
 use super::blindness::{blinding, is_blind_after, is_blind_without};
 use super::budget::{Limit, Measure, PreparedBudget};
 use super::error::RunError;
 use super::prepare::Prepared;
 use super::selection::Selection;
-use crate::data::{ImageShape, Moment, Stage};
+use crate::data::ImageShape;
 use crate::experiment::CutRule;
 use crate::graph::{Counts, counts_after};
+use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
@@ -67,7 +67,7 @@ impl<A: Architecture> Prepared<A> {
             dimensions: &self.dimensions,
             searched: &self.searched,
             selection: &self.selection,
-            cut_rule: self.experiment.cut,
+            cut_rule: self.experiment.cut_rule(),
             seed: self.experiment.seed,
             image: self.data.shape,
         }
@@ -249,11 +249,7 @@ impl Cutting<'_> {
 
     /// Masks drawn at random, by the seed.
     pub fn random_masks(&self, device: &Device) -> MaskSet {
-        let mut generator = Moment { seed: self.seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
-        MaskSet::new(self.searched, device).map_values(|_, old| {
-            let drawn: Vec<f32> = (0..old.dims()[0]).map(|_| generator.random()).collect();
-            Tensor::from_data(TensorData::new(drawn, old.dims()), device)
-        })
+        random_masks(self.searched, self.seed, device)
     }
 
     /// The plan for `budget` by random `masks`. A search may leave tokens where these masks do not: one is left.

@@ -86,9 +86,11 @@ pub(super) fn is_searched(path: &Path, there: &str) -> bool {
     belongs::read(path, there).is_some_and(|experiment| has_search(path, &experiment))
 }
 
-fn has_search(path: &Path, Experiment { pretrain, search, .. }: &Experiment) -> bool {
-    pretrain.as_ref().is_none_or(|training| is_whole(path, Stage::Pretrain, None, training))
-        && is_whole(path, Stage::Search, None, &search.training())
+fn has_search(path: &Path, experiment: &Experiment) -> bool {
+    let stages =
+        [(Stage::Pretrain, experiment.pretrain.clone()), (Stage::Search, experiment.search_training())];
+    let mut trained = stages.iter().filter_map(|(stage, training)| Some((*stage, training.as_ref()?)));
+    trained.all(|(stage, training)| is_whole(path, stage, None, training))
 }
 
 /// Removes the results from the folder `path`, and leaves all that was trained. Says whether there were any.

@@ -29,6 +29,7 @@ mod pretrained;
 mod remaining;
 mod restore;
 mod scaled_rates;
+mod scoring;
 mod selection;
 mod setting;
 #[cfg(test)]

@@ -106,8 +106,7 @@ pub fn execute<A: Architecture>(
         macs: macs(&dense, run.image())?,
         top1: run.top1(&dense)?,
     };
-    let (searched, epochs) = run.search(dense.clone(), masks, &mut seconds)?;
-    let search = SearchSummary { epochs, top1_soft: run.top1(&searched.gated())? };
+    let (searched, search) = run.search(dense.clone(), masks, &mut seconds)?;
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
 
@@ -168,14 +167,31 @@ impl<A: Architecture> Run<'_, A> {
         Ok(trained.slim.model)
     }
 
-    /// The model and its `masks` after the search, in validation mode, and how many epochs it took.
-    fn search(&self, model: A, masks: MaskSet, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
-        let training = self.prepared.experiment.search.training();
+    /// The model and its `masks` after the search, in validation mode, with the results of that. Where nothing needs a search, the model
+    /// as it is, with the scores of its units.
+    fn search(
+        &self,
+        model: A,
+        masks: MaskSet,
+        seconds: &mut Seconds,
+    ) -> Result<(Slim<A>, Option<SearchSummary>), RunError> {
+        let experiment = &self.prepared.experiment;
+        if let Some(masks) = self.prepared.scores(&model, self.setting)? {
+            if !self.setting.quiet {
+                say(format_args!(
+                    "search: skipped, `importance: {}` ranks the units",
+                    experiment.importance.name()
+                ));
+            }
+            return Ok((Slim { model, masks }, None));
+        }
+        let training = experiment.search.training();
         let teacher = self.prepared.teacher(Stage::Search, &model)?;
         let slim = Slim { model, masks };
         let searched = self.stage(slim, Stage::Search, None, None, (&training, teacher))?;
         seconds.search = Some(searched.seconds);
-        Ok((searched.slim, searched.epochs))
+        let top1_soft = self.top1(&searched.slim.gated())?;
+        Ok((searched.slim, Some(SearchSummary { epochs: searched.epochs, top1_soft })))
     }
 
     /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
@@ -246,7 +262,7 @@ impl<A: Architecture> Run<'_, A> {
             .map_err(|error| RunError::Tokenless { label: label.to_owned(), error })?;
         let of_dense = self.of_dense(&plan)?;
         self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
-        let base = match experiment.cut {
+        let base = match experiment.cut_rule() {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
         };

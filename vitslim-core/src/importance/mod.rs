@@ -1,0 +1,17 @@
+//! What a unit is worth to a network that is trained: scores to rank its units by, where no search trains masks.
+
+mod error;
+mod gradients;
+mod magnitude;
+mod random;
+mod readers;
+mod scoring;
+mod taylor;
+#[cfg(test)]
+mod tests;
+mod units;
+mod variance;
+
+pub use error::ImportanceError;
+pub(crate) use random::random_masks;
+pub use scoring::Scoring;
