@@ -1,6 +1,6 @@
 //! Who reads the units of a network, and what.
 
-use burn::module::list_param_ids;
+use burn::module::{ParamId, list_param_ids};
 use burn::tensor::{Tensor, TensorData};
 
 use super::error::ImportanceError;
@@ -15,6 +15,8 @@ use crate::train::{EvaluateError, computed};
 pub(super) struct Reads {
     /// Who reads.
     pub(super) reader: Reader,
+    /// The bias of the layer, if it has one.
+    pub(super) bias: Option<ParamId>,
     /// Path of the dimension.
     pub(super) dimension: String,
     /// The unit that each feature of the layer belongs to, or each token at the gate.
@@ -79,7 +81,7 @@ impl DimensionMapper for Readers {
         let prunable = (0..gate.tokens.saturating_sub(gate.prefix)).map(Some);
         let units = vec![None; gate.prefix].into_iter().chain(prunable).collect();
         let reader = Reader::Gate(self.gates);
-        self.reads.push(Reads { reader, dimension: dimension.to_owned(), units });
+        self.reads.push(Reads { reader, bias: None, dimension: dimension.to_owned(), units });
         self.gates += 1;
         gate
     }
@@ -88,13 +90,14 @@ impl DimensionMapper for Readers {
         if side.name() != Input.name() {
             return layer;
         }
-        // It goes by its weight, the first of its parameters.
-        let Some(&weight) = list_param_ids(&layer).first() else { return layer };
-        let (reader, owners) = (Reader::Layer(weight), axis.owners());
+        // Those of ours that tell have a weight, by which they go, and perhaps a bias.
+        let parameters = list_param_ids(&layer);
+        let Some(&weight) = parameters.first() else { return layer };
+        let (reader, bias, owners) = (Reader::Layer(weight), parameters.get(1).copied(), axis.owners());
         for (index, dimension) in axis.dimensions.iter().enumerate() {
             let here = owners.iter().map(|owner| owner.filter(|owner| owner.dimension == index));
             let units = here.map(|owner| owner.map(|owner| owner.unit)).collect();
-            self.reads.push(Reads { reader, dimension: dimension.path.clone(), units });
+            self.reads.push(Reads { reader, bias, dimension: dimension.path.clone(), units });
         }
         layer
     }

@@ -6,13 +6,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::units::summed;
-use super::{ImportanceError, Scoring};
+use super::{ImportanceError, Scoring, corrected};
 use crate::data::{Batch, ImageShape};
 use crate::experiment::Importance;
 use crate::models::{Architecture, ConfigError, Logits, Vit, VitConfig, random_model};
 use crate::nn::{Linear, LinearConfig, Precision};
 use crate::slim::{
-    Dimension, DimensionKind, Granularity, MaskSet, MaskSpec, Ranking, Slimmable, describe, rank,
+    Dimension, DimensionKind, Granularity, MaskSet, MaskSpec, Plan, Ranking, Slimmable, describe, rank,
 };
 use crate::values::random;
 
@@ -220,6 +220,39 @@ fn magnitude_is_the_norm_of_all_weights_that_go_with_a_unit() {
         .collect();
     assert_near(&of_toy(Importance::Magnitude, &model), &expected);
     assert_eq!(of_toy(Importance::Magnitude, &without_first(model, 0.0))[0], 0.0);
+}
+
+#[test]
+fn a_corrected_layer_makes_up_for_what_is_cut_of_its_input() {
+    // Without the first unit, which is a multiple of the second and a constant.
+    let Toy { mut fc1, fc2 } = toy();
+    let first = |weight: Tensor<2>, constant: f32| {
+        let [rows, columns] = weight.dims();
+        let second = weight.clone().narrow(1, 1, 1) * 2.0 + constant;
+        Tensor::cat(vec![second, weight.slice([0..rows, 1..columns])], 1)
+    };
+    fc1.weight = fc1.weight.map(|weight| first(weight, 0.0));
+    fc1.bias = fc1.bias.map(|bias| bias.map(|bias| first(bias.unsqueeze(), 0.5).flatten(0, 1)));
+    let model = Toy { fc1, fc2 };
+    let mut plan = Plan::whole(&describe(&model).unwrap());
+    plan.get_mut("hidden").unwrap().keep = vec![1, 2];
+    let batches = batches([1, 2]);
+    let lost = |cut: &Toy| {
+        let images = || batches[0].images.clone();
+        let logits = |model: &Toy| host(model.forward(images()).class);
+        let (dense, cut) = (logits(&model), logits(&cut.slim(&plan).unwrap()));
+        dense.iter().zip(cut).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
+    };
+    let of_batches = batches.iter().cloned().map(Ok);
+    let corrected = corrected::<_, ImportanceError>(&model, &plan, of_batches, Precision::F32).unwrap();
+    assert!(lost(&model) > 0.3, "{}", lost(&model));
+    assert!(lost(&corrected) < 0.01 * lost(&model), "{} of {}", lost(&corrected), lost(&model));
+    // What nothing is cut of stays as it is.
+    let whole = Plan::whole(&describe(&model).unwrap());
+    let of_batches = batches.iter().cloned().map(Ok);
+    let untouched =
+        super::corrected::<_, ImportanceError>(&model, &whole, of_batches, Precision::F32).unwrap();
+    assert_eq!(host(untouched.fc2.weight.val()), host(model.fc2.weight.val()));
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Outline {
         let search = Experiment {
             budgets: Vec::new(),
             cut: CutRule::default(),
+            correct: false,
             ranking: RankingRule::default(),
             keep_at_least: Keyed::default(),
             protect: Vec::new(),

@@ -118,6 +118,7 @@ impl Identities {
         let mut parts = vec!["retrain", self.search.as_str(), &settings];
         parts.extend(limits.iter().flat_map(|limits| ["limits", limits]));
         parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
+        parts.extend(experiment.correct.then_some("corrected"));
         parts.extend(teacher(prepared, "retrain"));
         Identity::of(&parts)
     }

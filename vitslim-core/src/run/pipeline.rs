@@ -266,6 +266,7 @@ impl<A: Architecture> Run<'_, A> {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
         };
+        let base = self.prepared.corrected(base, &plan, self.setting)?;
         let sliced = base.slim(&plan)?;
         if is_blind_to(&sliced, &self.held_out, self.device)?
             && let Some(reason) = blinding(&base, &self.prepared.dimensions, &plan, self.image())

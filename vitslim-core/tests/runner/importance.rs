@@ -86,3 +86,25 @@ fn check_says_that_the_search_is_skipped_and_what_cannot_be_ranked() {
     let (fits, printed) = check(&TINY.replace("seed: 3,", "seed: 3, importance: Taylor,"));
     assert!(fits, "{printed}");
 }
+
+#[test]
+fn a_corrected_cut_shares_what_comes_before_it_and_leaves_other_weights() {
+    let workspace = Workspace::new();
+    let text = ranked_by("Taylor").replace("seed: 3,", "seed: 3,\n    correct: Sweep([false, true]),");
+    let file = workspace.write("tiny.ron", &text);
+    let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+    let read = |correct: bool, name: &str| {
+        fs::read(workspace.path(&format!("runs/tiny/correct={correct},seed=3/{name}"))).unwrap()
+    };
+    for (name, same) in [
+        ("masks.safetensors", true),
+        ("subnets/share-0.1/plan.ron", true),
+        ("subnets/share-0.1/model.safetensors", false),
+    ] {
+        assert_eq!(read(false, name) == read(true, name), same, "{name}");
+    }
+    let summary = json(&workspace.path("runs/tiny/correct=true,seed=3/summary.json"));
+    let subnets = summary["subnets"].as_array().unwrap();
+    assert!(subnets.iter().all(|subnet| subnet["masked_vs_sliced"].as_f64().unwrap() < 1e-5), "{summary}");
+}

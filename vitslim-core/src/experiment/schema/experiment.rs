@@ -59,6 +59,11 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = "Masks"))]
     pub importance: Importance,
+    /// Whether the linear layers of a sub-network make up for what was cut of their inputs, by least squares on 8 batches of the training
+    /// split (`search.batch` images each, not augmented, without labels), before it is retrained.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
+    pub correct: bool,
     /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = "Isomorphic"))]
