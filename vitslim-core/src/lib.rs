@@ -4,6 +4,7 @@
 //! - [`nn`]: the layers that models are written with.
 //! - [`models`]: the architectures that come with vitslim, and what a new one must do.
 //! - [`graph`]: what is read off a model's forward pass.
+//! - [`importance`]: what the units of a network are worth, without a search.
 //! - [`export`]: networks for other programs.
 //! - [`experiment`]: the RON language.
 //! - [`check`]: an experiment and its architecture, before anything is trained.
@@ -22,6 +23,7 @@ mod device;
 pub mod experiment;
 pub mod export;
 pub mod graph;
+pub mod importance;
 mod input_file;
 pub mod models;
 pub mod nn;

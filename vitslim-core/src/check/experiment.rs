@@ -8,8 +8,9 @@ use super::dimensions::with_costs;
 use super::parameters::parameters;
 use super::pattern::pattern;
 use crate::data::{DataContent, Dataset, ImageShape};
-use crate::experiment::{ExperimentError, ExperimentErrors, Normalise, Trial};
+use crate::experiment::{ExperimentError, ExperimentErrors, Importance, Normalise, Trial};
 use crate::graph::macs;
+use crate::importance::Scoring;
 use crate::models::{Architecture, Parameter};
 use crate::nn::has_checkpoints;
 use crate::panics::attempt;
@@ -165,9 +166,14 @@ fn check_network<A: Architecture>(
     if check.reasons.len() == known && wrong.is_empty() {
         let experiment = &trial.experiment;
         let cutting = Cutting::new(experiment, (&described, &searched, image), &selection);
+        if let Err(error) = Scoring::of(experiment, &searched).check(&model, image) {
+            check.reasons.push(told(&error));
+        }
+        check.notes.extend(without_search(experiment.importance));
         check_budgets(&model, &cutting, &budgets, check);
-        let stages = [&experiment.pretrain, &experiment.retrain].into_iter().flatten();
-        if experiment.search.checkpointing || stages.into_iter().any(|stage| stage.checkpointing) {
+        let search = experiment.search_training();
+        let stages = [&experiment.pretrain, &search, &experiment.retrain].into_iter().flatten();
+        if stages.into_iter().any(|stage| stage.checkpointing) {
             check_checkpointing(&model, image, &device, check);
         }
         for (stage, _) in experiment.teachers().filter(|(_, teacher)| teacher.features().is_some()) {
@@ -192,6 +198,16 @@ fn check_network<A: Architecture>(
         row.into_iter().for_each(|row| row.searched = true);
     }
     Ok(())
+}
+
+/// What is told of an experiment that skips the search.
+fn without_search(importance: Importance) -> Option<String> {
+    let name = importance.name();
+    let told = format!(
+        "`importance: {name}` ranks the units of the dense network, and the search is skipped: of `search`, only `dimensions` with their \
+         `granularity` count, and `batch` where data are looked at"
+    );
+    (!importance.needs_search()).then_some(told)
 }
 
 /// What to do about a name that is lent at the pattern `path`, where nothing borrows it. `undeclared` are paths of what is borrowed

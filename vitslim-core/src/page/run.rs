@@ -152,7 +152,7 @@ fn page(files: &RunFiles) -> Result<RunPage, PageError> {
         failure: files.failure.clone().filter(|_| files.state == RunState::Failed),
         asked: asked(files),
         start: summary.and_then(|summary| summary.start.clone()),
-        top1_soft: summary.map(|summary| summary.search.top1_soft),
+        top1_soft: summary.and_then(|summary| Some(summary.search.as_ref()?.top1_soft)),
         best,
         networks,
         accuracy: accuracy::figures(dense.as_ref(), subnets, files.frontier.as_ref())?,

@@ -24,7 +24,7 @@ impl Sizes {
             format!(
                 "{network} {:?} {:?} {:?} {granularities:?} {:?}",
                 budget.written,
-                experiment.cut,
+                (experiment.importance, experiment.cut_rule()),
                 experiment.round_to,
                 prepared.selection.of_sizes()
             )

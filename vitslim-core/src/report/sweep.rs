@@ -170,7 +170,7 @@ fn numbers(summary: &Summary, subnet: &SubnetSummary) -> [String; NUMBERS.len()]
         subnet.params.to_string(),
         subnet.macs.to_string(),
         summary.dense.top1.to_string(),
-        summary.search.top1_soft.to_string(),
+        summary.search.as_ref().map_or_else(String::new, |search| search.top1_soft.to_string()),
         subnet.top1_sliced.to_string(),
         subnet.top1_retrained.map_or_else(String::new, |top1| top1.to_string()),
         subnet.masked_vs_sliced.to_string(),
@@ -222,7 +222,7 @@ mod tests {
                 seconds: Seconds::default(),
                 start: Some("runs/a/seed=0".into()),
                 dense: DenseSummary { params: 100, macs: 200, top1: 0.9 },
-                search: SearchSummary { epochs: 1, top1_soft: 0.8 },
+                search: Some(SearchSummary { epochs: 1, top1_soft: 0.8 }),
                 subnets: vec![subnet("share-0.5"), subnet("share-0.5-2")],
             });
             let failure = (state == RunState::Failed).then(|| "no, \"data\"".to_owned());

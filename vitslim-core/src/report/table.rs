@@ -177,7 +177,7 @@ mod tests {
             seconds: Seconds::default(),
             start: Some("runs/a_name_that_is_longer/seed=12345678/share-0.123456789-0.987654321".into()),
             dense: DenseSummary { params: 86_567_656, macs: 17_563_000_000, top1: 0.9 },
-            search: SearchSummary { epochs: 1, top1_soft: 0.9 },
+            search: Some(SearchSummary { epochs: 1, top1_soft: 0.9 }),
             subnets: labels.iter().map(subnet).collect(),
         }
     }

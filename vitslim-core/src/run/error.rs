@@ -10,6 +10,7 @@ use super::prepare::PrepareError;
 use super::restore::RestoreError;
 use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
+use crate::importance::ImportanceError;
 use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
 use crate::terminal::counted;
@@ -200,6 +201,10 @@ pub enum RunError {
         /// The message of the panic.
         said: String,
     },
+    /// The units could not be scored.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Importance(#[from] ImportanceError),
     /// The masks could not be ranked.
     #[error(transparent)]
     Rank(#[from] RankError),

@@ -36,6 +36,7 @@ mod pretrained;
 mod remaining;
 mod restore;
 mod scaled_rates;
+mod scoring;
 mod selection;
 mod setting;
 #[cfg(test)]

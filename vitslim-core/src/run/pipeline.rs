@@ -91,8 +91,7 @@ pub fn execute<A: Architecture>(
     let mut seconds = Seconds::default();
     let dense = run.pretrain(network, &mut seconds)?;
     let dense_summary = run.dense_summary(&dense)?;
-    let (searched, epochs) = run.search(dense.clone(), masks, &mut seconds)?;
-    let search = run.search_summary(&searched, epochs)?;
+    let (searched, search) = run.search(dense.clone(), masks, &mut seconds)?;
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
 
@@ -190,14 +189,31 @@ impl<'a, A: Architecture> Run<'a, A> {
         Ok(trained.slim.model)
     }
 
-    /// The model and its `masks` after the search, in validation mode, and how many epochs it took.
-    fn search(&self, model: A, masks: MaskSet, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
-        let training = self.prepared.experiment.search.training();
+    /// The model and its `masks` after the search, in validation mode, with the results of that. Where nothing needs a search, the model
+    /// as it is, with the scores of its units.
+    fn search(
+        &self,
+        model: A,
+        masks: MaskSet,
+        seconds: &mut Seconds,
+    ) -> Result<(Slim<A>, Option<SearchSummary>), RunError> {
+        let experiment = &self.prepared.experiment;
+        if let Some(masks) = self.prepared.scores(&model, self.setting)? {
+            if !self.setting.quiet {
+                say(format_args!(
+                    "search: skipped, `importance: {}` ranks the units",
+                    experiment.importance.name()
+                ));
+            }
+            return Ok((Slim { model, masks }, None));
+        }
+        let training = experiment.search.training();
         let teacher = self.prepared.teacher(Stage::Search, &model, None)?;
         let slim = Slim { model, masks };
         let searched = self.stage(slim, Stage::Search, None, None, (&training, teacher))?;
         seconds.search = Some(searched.seconds);
-        Ok((searched.slim, searched.epochs))
+        let summary = self.search_summary(&searched.slim, searched.epochs)?;
+        Ok((searched.slim, Some(summary)))
     }
 
     /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
@@ -267,7 +283,7 @@ impl<'a, A: Architecture> Run<'a, A> {
             Some(plan) => plan,
             None => self.prepared.plan(&searched.model, &searched.masks, budget)?,
         };
-        let base = self.base(searched);
+        let base = self.base(searched, &plan)?;
         let sliced = self.sliced(&base, &plan, budget)?;
         let of_dense = self.of_dense(&plan)?;
         self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
@@ -314,12 +330,17 @@ impl<'a, A: Architecture> Run<'a, A> {
         self.save_result(summary)
     }
 
-    /// The dense network after the search as sub-networks are cut out of it.
-    pub(super) fn base(&self, searched: &Slim<A>) -> A {
-        match self.prepared.experiment.cut {
+    /// The dense network after the search as `plan` is to cut it.
+    ///
+    /// # Errors
+    ///
+    /// When it is to be corrected for what is cut, and that fails or is interrupted.
+    pub(super) fn base(&self, searched: &Slim<A>, plan: &Plan) -> Result<A, RunError> {
+        let base = match self.prepared.experiment.cut_rule() {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
-        }
+        };
+        self.prepared.corrected(base, plan, self.setting)
     }
 
     /// The sub-network that `plan`, that of `budget`, leaves of `base`.

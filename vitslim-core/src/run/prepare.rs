@@ -159,7 +159,8 @@ impl Known {
         network: Option<&A>,
     ) -> Result<Vec<String>, PrepareError> {
         let Some(pretrained) = &prepared.pretrained else { return Ok(Vec::new()) };
-        let fits = (&prepared.config, &trial.experiment.pretrain.is_some(), &trial.experiment.search);
+        let Experiment { pretrain, search, importance, .. } = &trial.experiment;
+        let fits = (&prepared.config, pretrain.is_some(), search, importance);
         let fits = ron::to_string(&fits).map_err(|error| PrepareError::Config(error.to_string()))?;
         let written = format!("{}{fits}{}", std::any::type_name::<A>(), written(trial));
         let mut notes = match self.fitted.get(&written) {
@@ -397,9 +398,9 @@ impl<A: Architecture> Network<A> {
 /// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, a warm-up is
 /// longer than its stage or has a first rate and no steps, or images cannot be augmented as a stage says.
 pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
-    let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
-    let stages =
-        [("pretrain", pretrain.clone()), ("search", Some(search.training())), ("retrain", retrain.clone())];
+    let Experiment { pretrain, retrain, .. } = &trial.experiment;
+    let search = trial.experiment.search_training();
+    let stages = [("pretrain", pretrain.clone()), ("search", search), ("retrain", retrain.clone())];
     let stages = stages.iter().filter_map(|(stage, training)| Some((*stage, training.as_ref()?)));
     let of_stages = stages.flat_map(|(stage, training)| {
         let images = data.train.len();

@@ -186,6 +186,7 @@ impl Pretrained {
         let fitted = self.file.fit(network, &self.allow_missing);
         let mut fitted = fitted.map_err(|error| pretrained_error(&trial.document, &error))?;
         check_dense_teacher(trial, &fitted)?;
+        check_masks(trial, &fitted)?;
         let (_, notes) = masks(&fitted, &trial.experiment, searched, &Device::flex());
         fitted.notes.extend(notes);
         Ok(fitted)
@@ -259,6 +260,20 @@ fn check_dense_teacher(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentE
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that the masks that come with the weights `fitted` are those that `trial` ranks by, unless it trains without them.
+fn check_masks(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentErrors> {
+    let Experiment { importance, pretrain, .. } = &trial.experiment;
+    if importance.needs_search() || pretrain.is_some() || fitted.masks.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the file has the masks of a search, and the network is another one without them: `{}` cannot rank its units",
+        importance.name()
+    );
+    let help = "leave `importance` out, so that the search goes on from these masks, or train without them by `pretrain`";
+    Err(trial.document.error(&["importance"], message, Some(help.to_owned())))
 }
 
 /// The masks that the search of `experiment` begins with: those of the file, where it has them and nothing is trained without them

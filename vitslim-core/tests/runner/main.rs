@@ -18,6 +18,7 @@ mod export;
 mod file_systems;
 mod identity;
 mod imagenet;
+mod importance;
 mod language;
 mod limits;
 mod losses;
