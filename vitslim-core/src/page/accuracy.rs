@@ -2,9 +2,10 @@
 
 use super::error::PageError;
 use super::figure::{Axis, Download, Figure, Frame, Label, Line, Plot, Point, WIDTH, colour};
-use super::files::{Frontier, Subnet};
+use super::files::Subnet;
 use super::scale::{Scale, short};
-use crate::report::DenseSummary;
+use crate::report::{DenseSummary, Frontier, FrontierPoint};
+use crate::run::SplitName;
 
 const HEIGHT: f64 = 290.0;
 
@@ -116,7 +117,7 @@ fn figure(
     let curve: Vec<Network> = match (cost, frontier) {
         (Cost::Time, _) | (_, None) => Vec::new(),
         (_, Some(frontier)) => {
-            let of = |point: &super::files::FrontierPoint| match cost {
+            let of = |point: &FrontierPoint| match cost {
                 Cost::Macs => point.macs as f64,
                 _ => point.params as f64,
             };
@@ -147,9 +148,12 @@ fn figure(
             lines.push(if is_dashed { line.dashed() } else { line });
         }
     };
+    // Accuracies on another split than that of all other networks say so.
+    let on = frontier.filter(|frontier| frontier.split != SplitName::Test.name());
+    let on = on.map_or_else(String::new, |frontier| format!(" on {}", frontier.split));
     match curve.is_empty() {
         true => trace("faint", "right after slicing", sliced.iter().collect(), true),
-        false => trace("faint", "frontier, right after slicing", curve.iter().collect(), true),
+        false => trace("faint", &format!("frontier{on}, right after slicing"), curve.iter().collect(), true),
     }
     trace("faint", "retrained", retrained.iter().flatten().collect(), false);
 

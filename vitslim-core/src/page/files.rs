@@ -11,13 +11,10 @@ use super::error::PageError;
 use super::record::{self, Line};
 use crate::data::DataContent;
 use crate::experiment::{Document, Trial};
-use crate::report::{RunState, SubnetSummary, Summary};
-use crate::run::{DATA, NETWORK, PLAN, RESULT, SUBNETS, Target, failure, summary};
+use crate::report::{Frontier, RunState, SubnetSummary, Summary};
+use crate::run::{DATA, FRONTIER, NETWORK, PLAN, RESULT, SUBNETS, Target, failure, summary};
 use crate::slim::Plan;
 use crate::train::RECORD;
-
-/// File with the sub-networks that `vitslim frontier` cut.
-const FRONTIER: &str = "frontier.json";
 
 /// What the folder of a run holds.
 pub(super) struct RunFiles {
@@ -85,21 +82,6 @@ struct ResultFile {
 #[derive(Default, Deserialize)]
 struct NetworkFile {
     tokens: Map<String, Value>,
-}
-
-/// `frontier.json`: sub-networks of many sizes, right after slicing.
-#[derive(Deserialize)]
-pub(super) struct Frontier {
-    pub(super) points: Vec<FrontierPoint>,
-}
-
-/// A sub-network of the frontier.
-#[derive(Deserialize)]
-pub(super) struct FrontierPoint {
-    pub(super) label: String,
-    pub(super) params: usize,
-    pub(super) macs: u64,
-    pub(super) top1: f64,
 }
 
 impl RunFiles {

@@ -82,8 +82,8 @@ impl Comparison {
         mut networks: Vec<ComparedNetwork>,
     ) -> Self {
         let is_best = |network: &ComparedNetwork| {
-            let same_test = networks.iter().filter(|other| other.test == network.test);
-            network.measured().is_some_and(|own| !same_test.into_iter().any(|other| other.beats(own)))
+            let mut same_test = networks.iter().filter(|other| other.test == network.test);
+            network.measured().is_some_and(|own| !same_test.any(|other| other.beats(own)))
         };
         let best: Vec<bool> = networks.iter().map(is_best).collect();
         networks.iter_mut().zip(best).for_each(|(network, best)| network.is_best = best);
