@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    architectures, bench, check, compare, count, devices, eval, export, gc, ls, new, plan, run, schema, selftest,
+    architectures, bench, check, compare, count, devices, eval, export, gc, ls, new, plan, run, schema,
+    selftest,
 };
 use super::interrupt::exit_code;
 use super::registry::Registry;
