@@ -89,6 +89,16 @@ impl Split {
         Ok((!seen.indices.is_empty()).then(|| self.tensor(seen.values, device)))
     }
 
+    /// The normalised values of the image `index`, to be looked at; `None` if it cannot be read, which no limit counts.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let us read its file.
+    pub fn picture(&self, index: usize) -> Result<Option<Vec<f32>>, DataError> {
+        let seen = self.values(&[index], None)?;
+        Ok((!seen.indices.is_empty()).then_some(seen.values))
+    }
+
     /// The first `count` images that can be read, normalised, `[count, channels, height, width]`, and their labels, `[count]`: from
     /// the first on again if there are fewer.
     ///

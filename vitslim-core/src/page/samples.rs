@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
@@ -27,10 +26,7 @@ pub(super) fn samples(trial: &Trial, run: &Path) -> Result<Vec<String>, String> 
     for number in 0..count {
         // The middle of each of equal parts: a folder has its images class by class.
         let index = (2 * number + 1) * split.len() / (2 * count);
-        let image = split.images(&[index], &Device::flex()).map_err(|error| error.to_string())?;
-        // One that cannot be read is left out.
-        let Some(image) = image else { continue };
-        let values: Vec<f32> = image.into_data().iter::<f32>().collect();
+        let Some(values) = split.picture(index).map_err(|error| error.to_string())? else { continue };
         images.push(png(&pixels(&values, &data.normalisation), shape.size)?);
     }
     Ok(images)
