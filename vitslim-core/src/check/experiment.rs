@@ -209,7 +209,7 @@ fn without_search(importance: Importance) -> Option<String> {
     let name = importance.name();
     let told = format!(
         "`importance: {name}` ranks the units of the dense network, and the search is skipped: of `search`, only `dimensions` with their \
-         `granularity` count, and `batch` where data are looked at"
+         `granularity` count, and `batch`, `accumulate` and `checkpointing` where data are looked at"
     );
     (!importance.needs_search()).then_some(told)
 }

@@ -306,7 +306,8 @@ impl<'a, A: Architecture> Run<'a, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
-                for note in self.prepared.features_note(label, &plan).filter(|_| !self.setting.quiet) {
+                let note = self.prepared.features_note(label, &plan);
+                if let Some(note) = note.filter(|_| !self.setting.quiet) {
                     say(format_args!("note: {note}"));
                 }
                 let taught = (training, self.prepared.teacher(Stage::Retrain, dense, Some(&plan))?);

@@ -186,8 +186,8 @@ impl Pretrained {
         let fitted = self.file.fit(network, &self.allow_missing);
         let mut fitted = fitted.map_err(|error| pretrained_error(&trial.document, &error))?;
         check_dense_teacher(trial, &fitted)?;
-        check_gradients(trial, &fitted)?;
         check_masks(trial, &fitted)?;
+        check_gradients(trial, &fitted)?;
         let (_, notes) = masks(&fitted, &trial.experiment, searched, &Device::flex());
         fitted.notes.extend(notes);
         Ok(fitted)
@@ -274,7 +274,8 @@ fn check_gradients(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentError
             let message = format!(
                 "{untrained} of the dense network, is not trained, so that its gradients say nothing: `Taylor` cannot rank its units"
             );
-            let help = "train it with `pretrain`, or write another `importance`: `Variance` needs no classifier";
+            let help =
+                "train it with `pretrain`, or write another `importance`: `Variance` needs no classifier";
             Err(trial.document.error(&["importance"], message, Some(help.to_owned())))
         }
         _ => Ok(()),

@@ -214,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn a_sub_network_that_keeps_no_patch_is_told_that_it_learns_no_features() {
+        let prepared = prepared::<Vit>().unwrap();
+        let mut plan = Plan::whole(&prepared.dimensions);
+        assert_eq!(prepared.features_note("share-0.5", &plan), None);
+        plan.get_mut("blocks.0.tokens").unwrap().keep = Vec::new();
+        let note = prepared.features_note("share-0.5", &plan).unwrap();
+        assert!(note.starts_with("share-0.5 keeps no patch"), "{note}");
+    }
+
+    #[test]
     fn features_that_cannot_be_compared_are_refused_before_anything_is_trained() {
         fn told<A: Architecture>() -> String {
             prepared::<A>().err().map_or_else(String::new, |error| error.to_string())
