@@ -62,9 +62,10 @@ def spread(values):
     return f"{statistics.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def table(results, arms):
-    """Means over the seeds, the lowest and the highest in parentheses; of all but the first also the mean of what it adds at a seed."""
-    seeds = [json.loads(path.read_text()) for path in sorted(results.glob("*.json"))]
+def table(files, arms):
+    """Means over the seeds in `files`, the lowest and the highest in parentheses; of all but the first also the mean of what it adds at a
+    seed."""
+    seeds = [json.loads(path.read_text()) for path in files]
     first, *others = arms
     print(f"| network, {len(seeds)} seeds | " + " | ".join(arms) + " |")
     print("| --- |" + " --- |" * len(arms))
@@ -91,4 +92,4 @@ def compare(args, experiment, field, arms):
         if missing:
             found = run(args, seed, experiment, field, missing)
             kept.write_text(json.dumps(merged(known, found, kept), indent=1) + "\n")
-    table(args.results, arms)
+    table([args.results / f"{seed}.json" for seed in args.seeds], arms)

@@ -51,7 +51,11 @@ pub fn networks<A: Architecture>(
         // They are all of one run.
         Source::Run(targets) => targets.first().map(|target| target.run.as_path()),
     };
-    let prepared = Prepared::<A>::new(trial)?.with_teacher(trial, setting.teachers, Stage::Search, run)?;
+    let mut prepared = Prepared::<A>::new(trial)?;
+    let searches = trial.experiment.search_training().is_some();
+    if searches {
+        prepared = prepared.with_teacher(trial, setting.teachers, Stage::Search, run)?;
+    }
     let models = match source {
         Source::Experiment => {
             let dense = initial(&prepared, setting.device).map_err(RunError::Config)?;
@@ -64,7 +68,8 @@ pub fn networks<A: Architecture>(
             restored(&prepared, targets, setting.device)?
         }
     };
-    let bench = Bench { prepared: &prepared, training: prepared.experiment.search.training(), setting };
+    let bench =
+        Bench { prepared: &prepared, searches, training: prepared.experiment.search.training(), setting };
     let networks = models.into_iter().map(|(name, model)| bench.network(name, model));
     Ok(Benched {
         name: prepared.experiment.name.as_str().to_owned(),
@@ -90,6 +95,8 @@ fn restored<A: Architecture>(
 
 struct Bench<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
+    /// Whether there is a search.
+    searches: bool,
     /// The search's training settings, used for all networks.
     training: Training,
     setting: &'a BenchSetting<'a>,
@@ -100,7 +107,7 @@ impl<A: Architecture> Bench<'_, A> {
         let (params, macs) = (Parameter::count(&model), checked_macs(self.prepared, &model)?);
         let slim = Slim::dense(model.clone());
         let mut work = vec![self.step(WorkKind::Training, slim, &Masks::default(), None)?];
-        if name == DENSE {
+        if name == DENSE && self.searches {
             let masks = MaskSet::new(&self.prepared.searched, self.setting.device);
             let slim = Slim { model: model.clone(), masks };
             let teacher = self.prepared.teacher(Stage::Search, &model, None)?;
@@ -271,5 +278,13 @@ mod tests {
         });
         let expected = [(WorkKind::Training, 1), (WorkKind::Search, 2), (WorkKind::Inference, 1)];
         assert_eq!(passes.collect::<Vec<_>>(), expected);
+
+        // Where nothing searches, nobody teaches.
+        let text =
+            text.replace("search:", "importance: Taylor, search:").replace("Dense", "(pretrained: \"gone\")");
+        let trial = Document::parse("a.ron", &text, &[]).unwrap().trial().unwrap();
+        let benched = networks::<Counted>(&trial, &Source::Experiment, &setting).unwrap();
+        let kinds: Vec<_> = benched.networks[0].work.iter().map(|work| work.kind).collect();
+        assert_eq!(kinds, [WorkKind::Training, WorkKind::Inference]);
     }
 }

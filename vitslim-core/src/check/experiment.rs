@@ -19,7 +19,7 @@ use crate::report::{
 };
 use crate::run::{
     Cutting, Keys, PatchAxes, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error,
-    dataset_under, facts, keys, not_comparable, pretrained_error, unfit,
+    correction_note, dataset_under, facts, keys, not_comparable, pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
@@ -170,6 +170,10 @@ fn check_network<A: Architecture>(
             check.reasons.push(told(&error));
         }
         check.notes.extend(without_search(experiment.importance));
+        match correction_note(experiment, &model, &searched, image) {
+            Ok(note) => check.notes.extend(note),
+            Err(error) => check.reasons.push(told(&error)),
+        }
         check_budgets(&model, &cutting, &budgets, check);
         let search = experiment.search_training();
         let stages = [&experiment.pretrain, &search, &experiment.retrain].into_iter().flatten();
@@ -205,7 +209,7 @@ fn without_search(importance: Importance) -> Option<String> {
     let name = importance.name();
     let told = format!(
         "`importance: {name}` ranks the units of the dense network, and the search is skipped: of `search`, only `dimensions` with their \
-         `granularity` count, and `batch` where data are looked at"
+         `granularity` count, and `batch`, `accumulate` and `checkpointing` where data are looked at"
     );
     (!importance.needs_search()).then_some(told)
 }

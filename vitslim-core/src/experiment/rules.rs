@@ -4,8 +4,8 @@ use super::document::Document;
 use super::error::ExperimentError;
 use super::nearest::nearest;
 use super::schema::{
-    Budget, Count, Data, Keyed, NonNegative, Normalise, Positive, Rate, RoundTo, Schedule, SearchedDimension,
-    default_batch, scaled,
+    Budget, Count, Data, Importance, Keyed, NonNegative, Normalise, Positive, Rate, RoundTo, Schedule,
+    SearchedDimension, default_batch, scaled,
 };
 use super::tree::{Node, Value};
 use crate::data::Augment;
@@ -26,6 +26,7 @@ pub(super) fn broken(document: &Document) -> Vec<ExperimentError> {
         errors.extend(normalise_of_teacher(document, stage));
         errors.extend(augment(document, stage));
     }
+    errors.extend(importance(document));
     errors.extend(devices(document));
     errors.extend(dimensions(document));
     errors.extend(budgets(document));
@@ -181,15 +182,33 @@ fn accumulate(document: &Document, stage: &str) -> Option<ExperimentError> {
 fn dense_teacher(document: &Document, stage: &str) -> Option<ExperimentError> {
     let node = document.at(&[stage, "teacher"]).filter(|node| node.name() == Some("Dense"))?;
     let help = "name a network: `teacher: (pretrained: \"runs/a/seed=1\")`";
-    let is_written = |path: &[&str]| document.at(path).is_some_and(|node| node.value != Value::None);
     let message = match stage {
         "pretrain" => "the dense network cannot teach itself: `pretrain` trains it",
-        _ if !is_written(&["pretrain"]) && !is_written(&["model", "pretrained"]) => {
+        _ if is_untrained(document) => {
             "the dense network is not trained, so it has nothing to teach: there is neither `pretrain` nor `pretrained` in `model`"
         }
         _ => return None,
     };
     Some(ExperimentError::new(node.head(), message).with_help(help))
+}
+
+/// Whether the dense network of `document` is as it was drawn.
+fn is_untrained(document: &Document) -> bool {
+    let is_written = |path: &[&str]| document.at(path).is_some_and(|node| node.value != Value::None);
+    !is_written(&["pretrain"]) && !is_written(&["model", "pretrained"])
+}
+
+fn importance(document: &Document) -> Option<ExperimentError> {
+    let node = document.at(&["importance"])?;
+    let importance: Importance = document.part(&["importance"])?;
+    (importance.looks_at_weights() && is_untrained(document)).then(|| {
+        let message = format!(
+            "the dense network is not trained, so `{}` has nothing to rank: there is neither `pretrain` nor `pretrained` in `model`",
+            importance.name()
+        );
+        let help = "train it with `pretrain`, or name trained weights; `Random` ranks any network";
+        ExperimentError::new(node.head(), message).with_help(help)
+    })
 }
 
 fn normalise_of_teacher(document: &Document, stage: &str) -> Option<ExperimentError> {

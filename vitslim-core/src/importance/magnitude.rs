@@ -27,7 +27,8 @@ pub(super) fn magnitude<A: Architecture>(
         let mut squares = Squares(zero);
         scaled_everywhere(&model, &masks).visit(&mut squares);
         gradients(&masks, &squares.0)
-    })?;
+    });
+    let found = found.map_err(ImportanceError::scoring)?;
     Ok(scores(units, &found, |derivative| (derivative / 2.0).sqrt()))
 }
 

@@ -8,13 +8,15 @@ mod magnitude;
 mod random;
 mod readers;
 mod scoring;
+mod steps;
 mod taylor;
 #[cfg(test)]
 mod tests;
 mod units;
 mod variance;
 
-pub use correction::corrected;
+pub use correction::{Correction, correctable};
 pub use error::ImportanceError;
 pub(crate) use random::random_masks;
 pub use scoring::Scoring;
+pub use steps::Steps;

@@ -1,13 +1,12 @@
 //! Who reads the units of a network, and what.
 
-use burn::module::{ParamId, list_param_ids};
-use burn::tensor::{Tensor, TensorData};
+use burn::module::list_param_ids;
+use burn::tensor::TensorData;
 
-use super::error::ImportanceError;
 use super::units::device_of;
 use crate::data::Batch;
 use crate::models::Architecture;
-use crate::nn::{Heard, Precision, Reader, TokenGate, listening};
+use crate::nn::{Heard, Precision, Reader, Reduce, TokenGate, Use, listening};
 use crate::slim::{DimensionAxis, DimensionMapper, Input, Scope, Side, SlimLayer, mapped};
 use crate::train::{EvaluateError, computed};
 
@@ -15,46 +14,58 @@ use crate::train::{EvaluateError, computed};
 pub(super) struct Reads {
     /// Who reads.
     pub(super) reader: Reader,
-    /// The bias of the layer, if it has one.
-    pub(super) bias: Option<ParamId>,
+    /// Path of the layer; that of the dimension for a gate.
+    pub(super) layer: String,
     /// Path of the dimension.
     pub(super) dimension: String,
     /// The unit that each feature of the layer belongs to, or each token at the gate.
     pub(super) units: Vec<Option<usize>>,
 }
 
+/// What was read at once, and what was made of it.
+pub(super) struct Told {
+    /// Who reads.
+    pub(super) reader: Reader,
+    /// What for.
+    pub(super) used: Use,
+    /// Number of samples.
+    pub(super) samples: usize,
+    /// What was made of them.
+    pub(super) values: Vec<f64>,
+}
+
 /// A network whose readers are known.
-pub(super) struct Told<A> {
+pub(super) struct Readable<A> {
     /// The network, whose token gates have numbers.
     model: A,
     /// What is read, in the order of the traversal.
     pub(super) reads: Vec<Reads>,
 }
 
-impl<A: Architecture> Told<A> {
+impl<A: Architecture> Readable<A> {
     pub(super) fn of(model: &A) -> Self {
         let (model, Readers { reads, .. }) = mapped(model, Readers::new);
         Self { model, reads }
     }
 
-    /// What is read in a forward pass on `batch`, in order: by whom, how many samples, and what `reduce` makes of them.
+    /// What is read in a forward pass on `batch`, in order, and what `reduce` makes of it.
     pub(super) fn heard(
         &self,
         batch: Batch,
-        reduce: fn(Tensor<2>) -> Tensor<2>,
+        reduce: Reduce,
         precision: Precision,
-    ) -> Result<Vec<(Reader, usize, TensorData)>, ImportanceError> {
+    ) -> Result<Vec<Told>, EvaluateError> {
         let (device, images, model) = (device_of(&self.model), batch.len(), self.model.clone());
         let readers: Vec<Reader> = self.reads.iter().map(|reads| reads.reader).collect();
-        let heard = computed(&device, images, move || {
+        computed(&device, images, move || {
             let forward = || precision.within(|| model.forward(batch.images));
             let (_, heard) = listening(readers, reduce, forward);
-            let read = |Heard { reader, samples, reduced }: Heard| {
-                reduced.try_into_data().map(|reduced| (reader, samples, reduced))
+            let read = |Heard { reader, used, samples, reduced }: Heard| {
+                let values = |values: TensorData| values.iter::<f64>().collect();
+                reduced.try_into_data().map(|reduced| Told { reader, used, samples, values: values(reduced) })
             };
             heard.into_iter().map(read).collect::<Result<Vec<_>, _>>()
-        });
-        heard.map_err(|error: EvaluateError| error.into())
+        })
     }
 }
 
@@ -81,7 +92,8 @@ impl DimensionMapper for Readers {
         let prunable = (0..gate.tokens.saturating_sub(gate.prefix)).map(Some);
         let units = vec![None; gate.prefix].into_iter().chain(prunable).collect();
         let reader = Reader::Gate(self.gates);
-        self.reads.push(Reads { reader, bias: None, dimension: dimension.to_owned(), units });
+        let dimension = dimension.to_owned();
+        self.reads.push(Reads { reader, layer: dimension.clone(), dimension, units });
         self.gates += 1;
         gate
     }
@@ -90,14 +102,14 @@ impl DimensionMapper for Readers {
         if side.name() != Input.name() {
             return layer;
         }
-        // Those of ours that tell have a weight, by which they go, and perhaps a bias.
-        let parameters = list_param_ids(&layer);
-        let Some(&weight) = parameters.first() else { return layer };
-        let (reader, bias, owners) = (Reader::Layer(weight), parameters.get(1).copied(), axis.owners());
+        // Those of ours that tell have a weight, by which they go.
+        let Some(&weight) = list_param_ids(&layer).first() else { return layer };
+        let (reader, owners) = (Reader::Layer(weight), axis.owners());
         for (index, dimension) in axis.dimensions.iter().enumerate() {
             let here = owners.iter().map(|owner| owner.filter(|owner| owner.dimension == index));
             let units = here.map(|owner| owner.map(|owner| owner.unit)).collect();
-            self.reads.push(Reads { reader, bias, dimension: dimension.path.clone(), units });
+            let (layer, dimension) = (axis.layer.clone(), dimension.path.clone());
+            self.reads.push(Reads { reader, layer, dimension, units });
         }
         layer
     }

@@ -1,15 +1,15 @@
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::error::ImportanceError;
 use super::magnitude::magnitude;
 use super::random::random_masks;
+use super::steps::Steps;
 use super::taylor::taylor;
 use super::units::{device_of, of_units, summed};
 use super::variance::variance;
 use crate::data::{Batch, ImageShape};
 use crate::experiment::{Experiment, Importance};
 use crate::models::Architecture;
-use crate::nn::Precision;
 use crate::panics::attempt;
 use crate::slim::{Dimension, MaskSet, MaskSpec};
 
@@ -20,8 +20,8 @@ pub struct Scoring<'a> {
     pub importance: Importance,
     /// The dimensions that are scored, and what a mask of each covers.
     pub searched: &'a [(Dimension, MaskSpec)],
-    /// Precision of forward passes.
-    pub precision: Precision,
+    /// How batches are computed.
+    pub steps: Steps,
     /// Seed of what is drawn.
     pub seed: u64,
 }
@@ -29,8 +29,8 @@ pub struct Scoring<'a> {
 impl<'a> Scoring<'a> {
     /// That of the `searched` dimensions in `experiment`.
     pub fn of(experiment: &Experiment, searched: &'a [(Dimension, MaskSpec)]) -> Self {
-        let Experiment { importance, precision, seed, .. } = *experiment;
-        Self { importance, searched, precision, seed }
+        let Experiment { importance, seed, .. } = *experiment;
+        Self { importance, searched, steps: Steps::of(experiment), seed }
     }
 
     /// Masks to rank the units of `model` by, which is in validation mode: each has the sum of the scores of its units, over all
@@ -44,14 +44,14 @@ impl<'a> Scoring<'a> {
         model: &A,
         batches: impl Iterator<Item = Result<Batch, E>>,
     ) -> Result<Option<MaskSet>, E> {
-        let Self { importance, searched, precision, seed } = self;
+        let Self { importance, searched, steps, seed } = self;
         let (device, units) = (device_of(model), of_units(searched));
         let scores = match importance {
             Importance::Masks => return Ok(None),
             Importance::Random => return Ok(Some(random_masks(searched, seed, &device))),
             Importance::Magnitude => magnitude(model, &units)?,
-            Importance::Taylor { .. } => taylor(model, &units, batches, precision)?,
-            Importance::Variance { .. } => variance(model, &units, batches, precision)?,
+            Importance::Taylor { .. } => taylor(model, &units, batches, steps)?,
+            Importance::Variance { .. } => variance(model, &units, batches, (steps.parts, steps.precision))?,
         };
         Ok(Some(summed(searched, &scores, &device)))
     }
@@ -64,15 +64,20 @@ impl<'a> Scoring<'a> {
     pub fn check<A: Architecture>(self, model: &A, image: ImageShape) -> Result<(), ImportanceError> {
         let model = model.valid();
         let device = device_of(&model);
-        let black = Batch {
-            images: Tensor::zeros([1, image.channels, image.size, image.size], &device),
-            labels: Tensor::<1, Int>::zeros([1], &device),
-            mixed: None,
-            epoch: 1,
-            step: 1,
-            seed: self.seed,
-        };
+        let black = black(image, &device);
         let scored = attempt(|| self.masks(&model, std::iter::once(Ok(black))));
         scored.map_err(ImportanceError::Failed)?.map(drop)
+    }
+}
+
+/// A batch of one black `image`.
+pub(super) fn black(image: ImageShape, device: &Device) -> Batch {
+    Batch {
+        images: Tensor::zeros([1, image.channels, image.size, image.size], device),
+        labels: Tensor::<1, Int>::zeros([1], device),
+        mixed: None,
+        epoch: 1,
+        step: 1,
+        seed: 0,
     }
 }

@@ -1,24 +1,26 @@
 //! Scores beside what they are defined as, on networks small enough to compute it by hand.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::units::summed;
-use super::{ImportanceError, Scoring, corrected};
+use super::{Correction, ImportanceError, Scoring, Steps, correctable};
 use crate::data::{Batch, ImageShape};
 use crate::experiment::Importance;
 use crate::models::{Architecture, ConfigError, Logits, Vit, VitConfig, random_model};
 use crate::nn::{Linear, LinearConfig, Precision};
 use crate::slim::{
-    Dimension, DimensionKind, Granularity, MaskSet, MaskSpec, Plan, Ranking, Slimmable, describe, rank,
+    Dimension, DimensionKind, Granularity, Input, MaskSet, MaskSpec, Plan, Ranking, SlimLayer, Slimmable,
+    describe, rank,
 };
 use crate::values::random;
 
 const IMAGES: usize = 6;
 const HIDDEN: usize = 3;
 const CLASSES: usize = 2;
+const STEPS: Steps = Steps { parts: 1, checkpointed: false, precision: Precision::F32 };
 
 /// Two layers on images of 1 x 2 x 2, with nothing between.
 #[derive(Module, Debug, Slimmable)]
@@ -36,6 +38,56 @@ struct Deaf {
     fc1: Linear,
     #[slim(input = [hidden], gate)]
     fc2: burn::nn::Linear,
+}
+
+/// The same, but that what the second layer makes is scaled by itself: its other parameter is no bias.
+#[derive(Module, Debug, Slimmable)]
+struct Scaling {
+    #[slim(output = [hidden])]
+    fc1: Linear,
+    #[slim(input = [hidden], gate)]
+    fc2: Scaled,
+}
+
+/// A linear layer without a bias, and a scale of its own.
+#[derive(Module, Debug)]
+struct Scaled {
+    linear: Linear,
+    /// `[d_output]`
+    scale: Param<Tensor<1>>,
+}
+
+impl SlimLayer<Input> for Scaled {
+    fn extent(&self, side: Input) -> usize {
+        SlimLayer::<Input>::extent(&self.linear, side)
+    }
+
+    fn scale(self, side: Input, factors: Tensor<1>) -> Self {
+        Self { linear: SlimLayer::<Input>::scale(self.linear, side, factors), ..self }
+    }
+
+    fn select(self, side: Input, kept: Tensor<1, Int>) -> Self {
+        Self { linear: SlimLayer::<Input>::select(self.linear, side, kept), ..self }
+    }
+}
+
+impl Architecture for Scaling {
+    type Config = ();
+
+    fn presets() -> Vec<(&'static str, ())> {
+        Vec::new()
+    }
+
+    fn init((): &(), device: &Device) -> Result<Self, ConfigError> {
+        let linear = LinearConfig::new(HIDDEN, CLASSES).with_bias(false).init(device);
+        let scale = Param::from_tensor(Tensor::ones([CLASSES], device));
+        Ok(Self { fc1: layer(4, HIDDEN, device), fc2: Scaled { linear, scale } })
+    }
+
+    fn forward(&self, images: Tensor<4>) -> Logits {
+        let hidden = self.fc1.forward(images.flatten::<2>(1, 3));
+        (self.fc2.linear.forward(hidden) * self.fc2.scale.val().unsqueeze()).into()
+    }
 }
 
 fn layer(inputs: usize, outputs: usize, device: &Device) -> Linear {
@@ -101,8 +153,12 @@ fn searched<A: Architecture>(model: &A) -> Vec<(Dimension, MaskSpec)> {
 }
 
 fn masks<A: Architecture>(importance: Importance, model: &A, batches: &[Batch]) -> MaskSet {
+    masks_in(STEPS, importance, model, batches)
+}
+
+fn masks_in<A: Architecture>(steps: Steps, importance: Importance, model: &A, batches: &[Batch]) -> MaskSet {
     let searched = searched(model);
-    let scoring = Scoring { importance, searched: &searched, precision: Precision::F32, seed: 7 };
+    let scoring = Scoring { importance, searched: &searched, steps, seed: 7 };
     scoring.masks::<A, ImportanceError>(model, batches.iter().cloned().map(Ok)).unwrap().unwrap()
 }
 
@@ -222,37 +278,97 @@ fn magnitude_is_the_norm_of_all_weights_that_go_with_a_unit() {
     assert_eq!(of_toy(Importance::Magnitude, &without_first(model, 0.0))[0], 0.0);
 }
 
-#[test]
-fn a_corrected_layer_makes_up_for_what_is_cut_of_its_input() {
-    // Without the first unit, which is a multiple of the second and a constant.
-    let Toy { mut fc1, fc2 } = toy();
+/// `model` corrected for `plan` on batches that are computed in so many `parts`.
+fn corrected<A: Architecture>(model: &A, plan: &Plan, parts: usize) -> A {
+    let of_batches = batches([1, 2]).into_iter().map(Ok);
+    let steps = Steps { parts, ..STEPS };
+    let correction =
+        Correction::of::<_, ImportanceError>(model, &searched(model), of_batches, steps).unwrap();
+    correction.corrected::<_, ()>(model, plan, || Ok(())).unwrap()
+}
+
+/// The plan that keeps these hidden units.
+fn keeping<A: Architecture>(model: &A, keep: &[usize]) -> Plan {
+    let mut plan = Plan::whole(&describe(model).unwrap());
+    plan.get_mut("hidden").unwrap().keep = keep.to_vec();
+    plan
+}
+
+/// The largest difference of a logit between `model` and what `plan` leaves of `cut`.
+fn lost<A: Architecture>(model: &A, cut: &A, plan: &Plan) -> f64 {
+    let logits = |model: &A| host(model.forward(batches([1, 2]).remove(0).images).class);
+    let (dense, cut) = (logits(model), logits(&cut.slim(plan).unwrap()));
+    dense.iter().zip(cut).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
+}
+
+/// `fc1` whose first unit is twice the second, and a `constant`.
+fn redundant(mut fc1: Linear, constant: f32) -> Linear {
     let first = |weight: Tensor<2>, constant: f32| {
         let [rows, columns] = weight.dims();
         let second = weight.clone().narrow(1, 1, 1) * 2.0 + constant;
         Tensor::cat(vec![second, weight.slice([0..rows, 1..columns])], 1)
     };
     fc1.weight = fc1.weight.map(|weight| first(weight, 0.0));
-    fc1.bias = fc1.bias.map(|bias| bias.map(|bias| first(bias.unsqueeze(), 0.5).flatten(0, 1)));
-    let model = Toy { fc1, fc2 };
-    let mut plan = Plan::whole(&describe(&model).unwrap());
-    plan.get_mut("hidden").unwrap().keep = vec![1, 2];
-    let batches = batches([1, 2]);
-    let lost = |cut: &Toy| {
-        let images = || batches[0].images.clone();
-        let logits = |model: &Toy| host(model.forward(images()).class);
-        let (dense, cut) = (logits(&model), logits(&cut.slim(&plan).unwrap()));
-        dense.iter().zip(cut).map(|(one, other)| (one - other).abs()).fold(0.0, f64::max)
-    };
-    let of_batches = batches.iter().cloned().map(Ok);
-    let corrected = corrected::<_, ImportanceError>(&model, &plan, of_batches, Precision::F32).unwrap();
-    assert!(lost(&model) > 0.3, "{}", lost(&model));
-    assert!(lost(&corrected) < 0.01 * lost(&model), "{} of {}", lost(&corrected), lost(&model));
+    fc1.bias = fc1.bias.map(|bias| bias.map(|bias| first(bias.unsqueeze(), constant).flatten(0, 1)));
+    fc1
+}
+
+#[test]
+fn a_corrected_layer_makes_up_for_what_is_cut_of_its_input() {
+    // Without the first unit, which is a multiple of the second and a constant.
+    let Toy { fc1, fc2 } = toy();
+    let model = Toy { fc1: redundant(fc1, 0.5), fc2 };
+    let plan = keeping(&model, &[1, 2]);
+    let [before, after] = [&model, &corrected(&model, &plan, 1)].map(|cut| lost(&model, cut, &plan));
+    assert!(before > 0.3 && after < 0.01 * before, "{after} of {before}");
+    let weight = |model: &Toy| host(model.fc2.weight.val());
+    assert_near(&weight(&corrected(&model, &plan, 3)), &weight(&corrected(&model, &plan, 1)));
     // What nothing is cut of stays as it is.
     let whole = Plan::whole(&describe(&model).unwrap());
-    let of_batches = batches.iter().cloned().map(Ok);
-    let untouched =
-        super::corrected::<_, ImportanceError>(&model, &whole, of_batches, Precision::F32).unwrap();
-    assert_eq!(host(untouched.fc2.weight.val()), host(model.fc2.weight.val()));
+    assert_eq!(weight(&corrected(&model, &whole, 1)), weight(&model));
+    // Before each layer it can be stopped.
+    let correction = Correction::of::<_, ImportanceError>(
+        &model,
+        &searched(&model),
+        batches([1, 2]).into_iter().map(Ok),
+        STEPS,
+    );
+    assert_eq!(correction.unwrap().corrected(&model, &plan, || Err("stopped")).unwrap_err(), "stopped");
+}
+
+#[test]
+fn a_layer_without_a_bias_is_corrected_and_its_other_parameters_stay() {
+    let mut model: Scaling = random_model(&(), &mut ChaCha8Rng::seed_from_u64(3), &Device::flex()).unwrap();
+    model.fc1 = redundant(model.fc1, 0.0);
+    let plan = keeping(&model, &[1, 2]);
+    let cut = corrected(&model, &plan, 1);
+    assert_eq!(host(cut.fc2.scale.val()), host(model.fc2.scale.val()));
+    let [before, after] = [&model, &cut].map(|cut| lost(&model, cut, &plan));
+    assert!(before > 0.1 && after < 0.01 * before, "{after} of {before}");
+}
+
+#[test]
+fn where_what_stays_does_not_vary_the_mean_of_what_is_cut_is_made_up_for() {
+    let Toy { mut fc1, fc2 } = toy();
+    fc1.weight = fc1.weight.map(|weight| weight * 0.0);
+    fc1.bias = fc1.bias.map(|bias| bias.map(|bias| bias * 0.0 + 0.5));
+    let model = Toy { fc1, fc2 };
+    for keep in [&[1, 2][..], &[]] {
+        let plan = keeping(&model, keep);
+        let [before, after] = [&model, &corrected(&model, &plan, 1)].map(|cut| lost(&model, cut, &plan));
+        assert!(before > 0.05 && after < 1e-5, "{after} of {before}");
+    }
+}
+
+#[test]
+fn layers_that_cannot_be_corrected_are_named() {
+    let image = ImageShape { channels: 1, size: 2 };
+    let told = |[linear, others]: [Vec<String>; 2]| (linear.join(" "), others.join(" "));
+    let found = correctable(&toy(), &searched(&toy()), image).unwrap();
+    assert_eq!(told(found), ("fc2".to_owned(), String::new()));
+    let deaf = Deaf::init(&(), &Device::flex()).unwrap();
+    let found = correctable(&deaf, &searched(&deaf), image).unwrap();
+    assert_eq!(told(found), (String::new(), "fc2".to_owned()));
 }
 
 #[test]
@@ -260,8 +376,7 @@ fn what_is_drawn_is_drawn_by_the_seed() {
     let (model, batches) = (toy(), batches([1, 2]));
     let searched = searched(&model);
     let drawn = |seed| {
-        let scoring =
-            Scoring { importance: Importance::Random, searched: &searched, precision: Precision::F32, seed };
+        let scoring = Scoring { importance: Importance::Random, searched: &searched, steps: STEPS, seed };
         let masks = scoring.masks::<Toy, ImportanceError>(&model, batches.iter().cloned().map(Ok)).unwrap();
         host(masks.unwrap().get("hidden").unwrap().values.val())
     };
@@ -293,9 +408,8 @@ fn a_layer_that_does_not_tell_what_it_reads_is_told_by_its_dimension() {
     let model = Deaf::init(&(), &Device::flex()).unwrap();
     let searched = searched(&model);
     let image = ImageShape { channels: 1, size: 2 };
-    let check = |importance| {
-        Scoring { importance, searched: &searched, precision: Precision::F32, seed: 1 }.check(&model, image)
-    };
+    let check =
+        |importance| Scoring { importance, searched: &searched, steps: STEPS, seed: 1 }.check(&model, image);
     let error = check(variance()).unwrap_err();
     assert!(matches!(&error, ImportanceError::Unread(path) if path == "hidden"), "{error}");
     for importance in [Importance::Masks, Importance::Magnitude, taylor(), Importance::Random] {
@@ -303,9 +417,9 @@ fn a_layer_that_does_not_tell_what_it_reads_is_told_by_its_dimension() {
     }
 }
 
-#[test]
-fn every_dimension_of_a_vit_is_scored_and_evaluated_as_it_is() {
-    let config = |drop_path| VitConfig {
+/// A ViT of two blocks for images of 1 x 8 x 8.
+fn vit(drop_path: f64) -> Vit {
+    let config = VitConfig {
         image_size: 8,
         patch_size: 4,
         channels: 1,
@@ -317,9 +431,33 @@ fn every_dimension_of_a_vit_is_scored_and_evaluated_as_it_is() {
         dropout: drop_path,
         ..VitConfig::default()
     };
-    let model = |drop_path| -> Vit {
-        random_model(&config(drop_path), &mut ChaCha8Rng::seed_from_u64(1), &Device::flex()).unwrap()
-    };
+    random_model(&config, &mut ChaCha8Rng::seed_from_u64(1), &Device::flex()).unwrap()
+}
+
+#[test]
+fn scores_are_the_same_in_parts_and_with_checkpointing_and_nearly_so_in_bf16() {
+    let (model, batches) = (vit(0.0), batches([1, 8]));
+    let in_parts = Steps { parts: 3, checkpointed: true, ..STEPS };
+    for importance in [taylor(), variance()] {
+        let scored = |steps: Steps| masks_in(steps, importance, &model, &batches);
+        let (whole, parts) = (scored(STEPS), scored(in_parts));
+        let rounded = scored(Steps { precision: Precision::Bf16, ..STEPS });
+        for ((whole, parts), rounded) in whole.iter().zip(parts.iter()).zip(rounded.iter()) {
+            let [whole, parts, rounded] = [whole, parts, rounded].map(|mask| host(mask.values.val()));
+            let largest = whole.iter().copied().fold(0.0, f64::max);
+            let furthest = |others: Vec<f64>| {
+                let differences = whole.iter().zip(others).map(|(one, other)| (one - other).abs());
+                differences.fold(0.0, f64::max) / largest
+            };
+            assert!(furthest(parts) < 1e-4, "{importance:?}");
+            let of_bf16 = furthest(rounded);
+            assert!(of_bf16 > 0.0 && of_bf16 < 0.1, "{importance:?}: {of_bf16}");
+        }
+    }
+}
+
+#[test]
+fn every_dimension_of_a_vit_is_scored_and_evaluated_as_it_is() {
     let mut batches = batches([1, 8]);
     // The second patch is the same in all images, and so is what the attention of the first block reads of it.
     for batch in &mut batches {
@@ -328,8 +466,8 @@ fn every_dimension_of_a_vit_is_scored_and_evaluated_as_it_is() {
         batch.images = batch.images.clone().slice_assign([0..images, 0..channels, 0..4, 4..8], patch);
     }
     for importance in [Importance::Magnitude, taylor(), variance()] {
-        let found = scores(importance, &model(0.0), &batches);
-        assert_eq!(found.len(), describe(&model(0.0)).unwrap().len());
+        let found = scores(importance, &vit(0.0), &batches);
+        assert_eq!(found.len(), describe(&vit(0.0)).unwrap().len());
         for (path, scores) in &found {
             let (least, tokens) =
                 (scores.iter().copied().fold(f64::INFINITY, f64::min), path.ends_with("tokens"));
@@ -340,6 +478,6 @@ fn every_dimension_of_a_vit_is_scored_and_evaluated_as_it_is() {
                 assert!(least > 0.0, "{importance:?} {path}: {scores:?}");
             }
         }
-        assert_eq!(scores(importance, &model(0.5), &batches), found, "{importance:?}: nothing is dropped");
+        assert_eq!(scores(importance, &vit(0.5), &batches), found, "{importance:?}: nothing is dropped");
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::error::ImportanceError;
-use super::readers::{Reads, Told};
+use super::readers::{Readable, Reads, Told};
 use super::units::Scores;
 use crate::data::Batch;
 use crate::models::Architecture;
-use crate::nn::Precision;
+use crate::nn::{Precision, Use};
 use crate::slim::{Dimension, MaskSpec};
 
 /// The variance of the activations of a unit over images and tokens, where a layer reads them: Variance-Based Pruning (Berisha et al.,
@@ -20,26 +20,30 @@ pub(super) fn variance<A: Architecture, E: From<ImportanceError>>(
     model: &A,
     units: &[(Dimension, MaskSpec)],
     batches: impl Iterator<Item = Result<Batch, E>>,
-    precision: Precision,
+    (parts, precision): (usize, Precision),
 ) -> Result<Scores, E> {
-    let told = Told::of(model);
+    let readable = Readable::of(model);
     // A gate is read for each branch: those are apart.
     let mut read: BTreeMap<(usize, usize), Moments> = BTreeMap::new();
     for batch in batches {
-        let mut times = vec![0; told.reads.len()];
-        for (reader, samples, moments) in told.heard(batch?, moments, precision)? {
-            let moments = Moments::new(samples, &moments.iter::<f64>().collect::<Vec<_>>());
-            // A layer may read several dimensions.
-            for (place, _) in told.reads.iter().enumerate().filter(|(_, reads)| reads.reader == reader) {
-                read.entry((place, times[place])).or_default().add(&moments);
-                times[place] += 1;
+        for part in batch?.parts(parts) {
+            let mut times = vec![0; readable.reads.len()];
+            let heard = readable.heard(part, moments, precision).map_err(ImportanceError::scoring)?;
+            for Told { reader, samples, values, .. } in heard {
+                let moments = Moments::new(samples, &values);
+                // A layer may read several dimensions.
+                let reads = readable.reads.iter().enumerate();
+                for (place, _) in reads.filter(|(_, reads)| reads.reader == reader) {
+                    read.entry((place, times[place])).or_default().add(&moments);
+                    times[place] += 1;
+                }
             }
         }
     }
     let of_dimension = |(dimension, _): &(Dimension, MaskSpec)| {
         let mut sums = vec![(0.0, 0.0); dimension.units()];
         for ((place, _), moments) in &read {
-            let Reads { dimension: path, units, .. } = &told.reads[*place];
+            let Reads { dimension: path, units, .. } = &readable.reads[*place];
             if *path != dimension.path {
                 continue;
             }
@@ -60,10 +64,10 @@ pub(super) fn variance<A: Architecture, E: From<ImportanceError>>(
 }
 
 /// Mean of each feature and the sum of its squared deviations from that: `[samples, features]` to `[2, features]`.
-fn moments(samples: Tensor<2>) -> Tensor<2> {
+fn moments(_: Use, samples: Tensor<2>) -> Option<Tensor<2>> {
     let mean = samples.clone().mean_dim(0);
     let deviations = (samples - mean.clone()).square().sum_dim(0);
-    Tensor::cat(vec![mean, deviations], 0)
+    Some(Tensor::cat(vec![mean, deviations], 0))
 }
 
 /// Mean and squared deviations of features over samples that come batch by batch.

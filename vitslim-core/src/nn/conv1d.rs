@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
 use super::init::{pytorch, weight_and_bias};
-use super::listening::{Reader, reads};
+use super::listening::{Reader, Use, reads};
 use super::product;
 
 /// Configuration of a [`Conv1d`].
@@ -80,7 +80,7 @@ impl Conv1d {
         if let Some(output) = without_channels(&input, shape, bias.as_ref(), &stride, &padding) {
             return output;
         }
-        reads(Reader::Layer(self.weight.id), || {
+        reads(Reader::Layer(self.weight.id), Use::Other, || {
             let [batch, channels, length] = input.dims();
             input.clone().swap_dims(1, 2).reshape([batch * length, channels])
         });

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
 use super::init::{pytorch, weight_and_bias};
-use super::listening::{Reader, reads};
+use super::listening::{Reader, Use, reads};
 use super::product;
 
 /// Configuration of a [`Conv2d`].
@@ -134,7 +134,7 @@ impl Conv2d {
 
     /// Tells whoever listens what it reads.
     fn tell(&self, input: &Tensor<4>) {
-        reads(Reader::Layer(self.weight.id), || {
+        reads(Reader::Layer(self.weight.id), Use::Other, || {
             let [batch, channels, height, width] = input.dims();
             input.clone().permute([0, 2, 3, 1]).reshape([batch * height * width, channels])
         });

@@ -4,7 +4,7 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::init::{NORMAL, weight_and_bias};
-use super::listening::{Reader, reads};
+use super::listening::{Reader, Use, reads};
 use super::product;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
@@ -62,7 +62,8 @@ impl Linear {
                 _ => zeros,
             };
         }
-        reads(Reader::Layer(self.weight.id), || {
+        let used = Use::Linear(self.bias.as_ref().map(|bias| bias.id));
+        reads(Reader::Layer(self.weight.id), used, || {
             let samples = input.shape().num_elements() / d_input;
             input.clone().reshape([samples, d_input])
         });

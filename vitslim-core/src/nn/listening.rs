@@ -14,18 +14,29 @@ pub(crate) enum Reader {
     Gate(usize),
 }
 
+/// What becomes of what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// `samples * weight`, and the bias of this id if there is one.
+    Linear(Option<ParamId>),
+    /// Something else.
+    Other,
+}
+
 /// What was read at once.
 pub(crate) struct Heard {
     /// By whom.
     pub reader: Reader,
+    /// What for.
+    pub used: Use,
     /// Number of samples: positions in images for a layer, images for a gate.
     pub samples: usize,
     /// What the listener made of the samples.
     pub reduced: Tensor<2>,
 }
 
-/// Makes of samples, `[samples, features]`, what a listener keeps of them.
-type Reduce = fn(Tensor<2>) -> Tensor<2>;
+/// Makes of samples, `[samples, features]`, what a listener keeps of them; `None` if it keeps nothing of what is so used.
+pub(crate) type Reduce = fn(Use, Tensor<2>) -> Option<Tensor<2>>;
 
 struct Listener {
     to: Vec<Reader>,
@@ -54,14 +65,16 @@ pub(crate) fn listening<T>(to: Vec<Reader>, reduce: Reduce, forward: impl FnOnce
     (answer, LISTENER.take().map_or_else(Vec::new, |listener| listener.heard))
 }
 
-/// Tells whoever listens that `reader` reads `samples`, `[samples, features]`.
-pub(super) fn reads(reader: Reader, samples: impl FnOnce() -> Tensor<2>) {
+/// Tells whoever listens that `reader` reads `samples`, `[samples, features]`, and what for.
+pub(super) fn reads(reader: Reader, used: Use, samples: impl FnOnce() -> Tensor<2>) {
     LISTENER.with_borrow_mut(|listener| {
         if let Some(Listener { reduce, heard, .. }) =
             listener.as_mut().filter(|listener| listener.to.contains(&reader))
         {
             let samples = samples();
-            heard.push(Heard { reader, samples: samples.dims()[0], reduced: reduce(samples) });
+            let [count, _] = samples.dims();
+            let reduced = reduce(used, samples);
+            heard.extend(reduced.map(|reduced| Heard { reader, used, samples: count, reduced }));
         }
     });
 }

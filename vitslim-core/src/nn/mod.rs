@@ -48,7 +48,7 @@ pub(crate) use init::NORMAL;
 pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use linear::{Gelu, Linear, LinearConfig};
-pub(crate) use listening::{Heard, Reader, listening};
+pub(crate) use listening::{Heard, Reader, Reduce, Use, listening};
 pub use precision::Precision;
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use running_state::RunningState;

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 
 use super::LayerNorm;
-use super::listening::{Reader, reads};
+use super::listening::{Reader, Use, reads};
 use crate::slim::TokenGate;
 
 impl TokenGate {
@@ -46,7 +46,7 @@ impl TokenGate {
     /// Tells whoever listens what the branches read, image by image.
     fn tell(&self, x: &Tensor<3>) {
         if let Some(number) = self.number {
-            reads(Reader::Gate(number), || x.clone().flatten(1, 2));
+            reads(Reader::Gate(number), Use::Other, || x.clone().flatten(1, 2));
         }
     }
 }

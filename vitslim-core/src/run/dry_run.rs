@@ -8,6 +8,7 @@ use super::cutting::Reach;
 use super::error::RunError;
 use super::networks::initial;
 use super::prepare::Prepared;
+use super::scoring::correction_note;
 use super::target::DENSE;
 use crate::graph::macs_and_classes;
 use crate::importance::Scoring;
@@ -47,8 +48,10 @@ pub(crate) fn sizes<A: Architecture>(
             notes,
         })
     };
+    let (experiment, searched, image) = (&prepared.experiment, &prepared.searched, prepared.data.shape);
     let mut sizes = vec![size(&dense, Vec::new(), Vec::new())?];
-    Scoring::of(&prepared.experiment, &prepared.searched).check(&dense, prepared.data.shape)?;
+    Scoring::of(experiment, searched).check(&dense, image)?;
+    sizes[0].notes.extend(correction_note(experiment, &dense, searched, image)?);
     let cutting = prepared.cutting();
     let masks = cutting.random_masks(&device);
     for budget in &prepared.budgets {

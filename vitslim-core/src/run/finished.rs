@@ -90,7 +90,7 @@ impl<A: Architecture> Finished<A> {
                 (searched, Some(epochs))
             }
             None => {
-                let masks = prepared.scores(&dense, setting)?.unwrap_or(masks);
+                let masks = prepared.scores(&dense, run, setting)?.unwrap_or(masks);
                 (Slim { model: dense.clone(), masks }, None)
             }
         };

@@ -95,7 +95,8 @@ impl Identities {
             }
             // Of the search, the scores depend on no more.
             other => {
-                let scored = written(&(other, experiment.search.batch, &experiment.search.dimensions));
+                let search = &experiment.search;
+                let scored = written(&(other, search.batch, search.accumulate, &search.dimensions));
                 Identity::of(&["importance", pretrain.as_str(), &scored])
             }
         };

@@ -85,6 +85,7 @@ pub use pretrained::Pretrained;
 pub(crate) use pretrained::pretrained_error;
 pub use restore::{RestoreError, Restored};
 pub(crate) use scaled_rates::scaled_rates;
+pub(crate) use scoring::correction_note;
 pub(crate) use selection::{Keys, keys};
 pub use setting::Setting;
 pub(crate) use sharing::SHARED;

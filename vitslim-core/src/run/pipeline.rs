@@ -1,5 +1,6 @@
 //! The stages in order: pretrain, search, and for each budget cut, slice, retrain, measure.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use super::weights::{parameters, weights};
 use crate::data::{Dataset, ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
 use crate::graph::macs;
+use crate::importance::Correction;
 use crate::models::{Architecture, Parameter};
 use crate::report::{DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
 use crate::slim::{MaskSet, Plan, PlanError, Slim, heads_by_size, leaves_tokens};
@@ -126,6 +128,8 @@ pub(super) struct Run<'a, A: Architecture> {
     setting: &'a Setting<'a>,
     train: Arc<Split>,
     held_out: Arc<Split>,
+    /// The dense network that sub-networks are cut out of, and what corrects the cuts.
+    base: OnceCell<(A, Option<Correction>)>,
 }
 
 impl<'a, A: Architecture> Run<'a, A> {
@@ -148,6 +152,7 @@ impl<'a, A: Architecture> Run<'a, A> {
             setting,
             train: Arc::new(prepared.data.train.clone()),
             held_out: Arc::new(prepared.data.held_out.clone()),
+            base: OnceCell::new(),
         })
     }
 
@@ -198,7 +203,7 @@ impl<'a, A: Architecture> Run<'a, A> {
         seconds: &mut Seconds,
     ) -> Result<(Slim<A>, Option<SearchSummary>), RunError> {
         let experiment = &self.prepared.experiment;
-        if let Some(masks) = self.prepared.scores(&model, self.setting)? {
+        if let Some(masks) = self.prepared.scores(&model, self.folder.path(), self.setting)? {
             if !self.setting.quiet {
                 say(format_args!(
                     "search: skipped, `importance: {}` ranks the units",
@@ -301,6 +306,10 @@ impl<'a, A: Architecture> Run<'a, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
+                let note = self.prepared.features_note(label, &plan);
+                if let Some(note) = note.filter(|_| !self.setting.quiet) {
+                    say(format_args!("note: {note}"));
+                }
                 let taught = (training, self.prepared.teacher(Stage::Retrain, dense, Some(&plan))?);
                 let retrained =
                     self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), Some(dense), taught)?;
@@ -330,17 +339,31 @@ impl<'a, A: Architecture> Run<'a, A> {
         self.save_result(summary)
     }
 
-    /// The dense network after the search as `plan` is to cut it.
+    /// The dense network after the search, which is `searched` in every call, as `plan` is to cut it.
     ///
     /// # Errors
     ///
     /// When it is to be corrected for what is cut, and that fails or is interrupted.
     pub(super) fn base(&self, searched: &Slim<A>, plan: &Plan) -> Result<A, RunError> {
-        let base = match self.prepared.experiment.cut_rule() {
-            CutRule::Fold => searched.model.fold(&searched.masks),
-            CutRule::Hard => searched.model.clone(),
+        let (base, correction) = match self.base.get() {
+            Some(known) => known,
+            None => {
+                let base = match self.prepared.experiment.cut_rule() {
+                    CutRule::Fold => searched.model.fold(&searched.masks),
+                    CutRule::Hard => searched.model.clone(),
+                };
+                let correction = self.prepared.correction(&base, self.setting)?;
+                self.base.get_or_init(|| (base, correction))
+            }
         };
-        self.prepared.corrected(base, plan, self.setting)
+        match correction {
+            None => Ok(base.clone()),
+            Some(correction) => {
+                let interrupter = &self.setting.interrupter;
+                let stop = || if interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) };
+                correction.corrected(base, plan, stop)
+            }
+        }
     }
 
     /// The sub-network that `plan`, that of `budget`, leaves of `base`.
@@ -405,6 +428,7 @@ impl<'a, A: Architecture> Run<'a, A> {
                 checkpoint_folder(Stage::Retrain, None),
                 SUBNETS.into(),
                 FRONTIER.into(),
+                MASKS.into(),
             ],
             Stage::Search => {
                 vec![checkpoint_folder(Stage::Retrain, None), SUBNETS.into(), FRONTIER.into()]

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::network::{Images, Network};
 use super::weights::slim_like;
 use crate::data::Normalisation;
-use crate::experiment::{Document, Experiment, ExperimentErrors, Teacher, Trial};
+use crate::experiment::{Document, Experiment, ExperimentErrors, Importance, Teacher, Trial};
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
@@ -187,6 +187,7 @@ impl Pretrained {
         let mut fitted = fitted.map_err(|error| pretrained_error(&trial.document, &error))?;
         check_dense_teacher(trial, &fitted)?;
         check_masks(trial, &fitted)?;
+        check_gradients(trial, &fitted)?;
         let (_, notes) = masks(&fitted, &trial.experiment, searched, &Device::flex());
         fitted.notes.extend(notes);
         Ok(fitted)
@@ -244,19 +245,38 @@ impl Pretrained {
     }
 }
 
+/// What is not trained of a network with the weights `fitted`.
+fn untrained(fitted: &Fitted) -> Option<String> {
+    let classifier = fitted.untrained.first().map(|untrained| format!("`{}`, a classifier", untrained.layer));
+    classifier.or_else(|| fitted.initial.first().map(|parameter| format!("`{parameter}`, a parameter")))
+}
+
 /// Checks that the dense network of `trial`, which starts with the weights `fitted`, can teach if it is to.
 fn check_dense_teacher(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentErrors> {
     let mut teachers = trial.experiment.teachers();
     let dense = teachers.find(|(_, teacher)| matches!(teacher, Teacher::Dense { .. }));
-    let classifier = fitted.untrained.first().map(|untrained| format!("`{}`, a classifier", untrained.layer));
-    let untrained =
-        classifier.or_else(|| fitted.initial.first().map(|parameter| format!("`{parameter}`, a parameter")));
-    match (untrained, dense) {
+    match (untrained(fitted), dense) {
         (Some(untrained), Some((stage, _))) if trial.experiment.pretrain.is_none() => {
             let message =
                 format!("{untrained} of the dense network, is not trained, so that it has nothing to teach");
             let help = "train it with `pretrain`, or name another teacher";
             Err(trial.document.error(&[stage, "teacher"], message, Some(help.to_owned())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that the gradients of a network with the weights `fitted` say something, if `trial` ranks by them.
+fn check_gradients(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentErrors> {
+    let Experiment { importance, pretrain, .. } = &trial.experiment;
+    match (untrained(fitted), importance) {
+        (Some(untrained), Importance::Taylor { .. }) if pretrain.is_none() => {
+            let message = format!(
+                "{untrained} of the dense network, is not trained, so that its gradients say nothing: `Taylor` cannot rank its units"
+            );
+            let help =
+                "train it with `pretrain`, or write another `importance`: `Variance` needs no classifier";
+            Err(trial.document.error(&["importance"], message, Some(help.to_owned())))
         }
         _ => Ok(()),
     }
@@ -269,7 +289,7 @@ fn check_masks(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentErrors> {
         return Ok(());
     }
     let message = format!(
-        "the file has the masks of a search, and the network is another one without them: `{}` cannot rank its units",
+        "the weights in this file were trained with its masks on, so `{}` cannot rank them without",
         importance.name()
     );
     let help = "leave `importance` out, so that the search goes on from these masks, or train without them by `pretrain`";

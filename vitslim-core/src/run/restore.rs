@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::module::{ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::store::{
     BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, SafetensorsStore,
 };
@@ -17,7 +17,7 @@ use super::weights::{AS_PLANNED, head_order, shapes, slim_like};
 use crate::experiment::Experiment;
 use crate::graph::GraphError;
 use crate::models::{Architecture, ConfigError};
-use crate::slim::{Plan, PlanError, heads_as_planned, heads_by_size};
+use crate::slim::{MaskSet, Plan, PlanError, heads_as_planned, heads_by_size};
 use crate::train::{CheckpointError, load_pretrained};
 use crate::weights::WeightsError;
 
@@ -190,6 +190,11 @@ pub(super) fn subnet<A: Architecture>(dense: &A, folder: &Path) -> Result<A, Res
     }
 }
 
+/// `masks` with the values that the file `path` has.
+pub(super) fn masks(masks: MaskSet, path: &Path) -> Result<MaskSet, RestoreError> {
+    load(masks, read(path)?, path)
+}
+
 /// The plan in the file `path`.
 pub(super) fn plan(path: &Path) -> Result<Plan, RestoreError> {
     let damaged = |reason: String| RestoreError::Damaged { path: path.to_owned(), reason };
@@ -216,7 +221,7 @@ pub(crate) fn load_planned<A: Architecture>(
 /// width.
 ///
 /// Names and shapes are compared first: burn stops halfway at a tensor that does not fit.
-fn load<A: Architecture>(mut model: A, bytes: Vec<u8>, path: &Path) -> Result<A, RestoreError> {
+fn load<M: Module>(mut model: M, bytes: Vec<u8>, path: &Path) -> Result<M, RestoreError> {
     let damaged = |reason: String| RestoreError::Damaged { path: path.to_owned(), reason };
     let mut store = SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(PyTorchToBurnAdapter);
     let found = store.get_all_tensors().map_err(|error| damaged(error.to_string()))?;

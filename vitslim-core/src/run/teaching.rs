@@ -139,6 +139,16 @@ impl<A: Architecture> Prepared<A> {
         })
     }
 
+    /// The note on features of the dense network that a sub-network with this `label` is to learn, where `plan` leaves none of them.
+    pub(super) fn features_note(&self, label: &str, plan: &Plan) -> Option<String> {
+        let mut teachers = self.experiment.teachers().filter(|(taught, _)| *taught == Stage::Retrain.name());
+        let (_, written) = teachers.next()?;
+        let is_empty = |axes: &PatchAxes| axes.kept(plan).into_iter().flatten().any(<[usize]>::is_empty);
+        (written.features().is_some() && self.patch_axes.as_ref().is_some_and(is_empty)).then(|| {
+            format!("{label} keeps no patch, or no feature of them: its teacher's `features` are left out")
+        })
+    }
+
     /// The files of the teachers that runs left, by their names in the folder of this run; `None` where a stage has none.
     pub(super) fn teacher_files(&self) -> impl Iterator<Item = (String, Option<&[u8]>)> {
         let stages = [Stage::Pretrain, Stage::Search, Stage::Retrain].map(Stage::name).into_iter();
@@ -201,6 +211,16 @@ mod tests {
              retrain: (epochs: 1, optimizer: AdamW(lr: 1e-3), teacher: Dense(features: 0.5)))";
         let trial = Document::parse("a.ron", text, &[]).unwrap().trial().unwrap();
         Prepared::<A>::new(&trial)?.with_teachers(&trial, &Teachers::default(), &mut Known::default())
+    }
+
+    #[test]
+    fn a_sub_network_that_keeps_no_patch_is_told_that_it_learns_no_features() {
+        let prepared = prepared::<Vit>().unwrap();
+        let mut plan = Plan::whole(&prepared.dimensions);
+        assert_eq!(prepared.features_note("share-0.5", &plan), None);
+        plan.get_mut("blocks.0.tokens").unwrap().keep = Vec::new();
+        let note = prepared.features_note("share-0.5", &plan).unwrap();
+        assert!(note.starts_with("share-0.5 keeps no patch"), "{note}");
     }
 
     #[test]

@@ -107,6 +107,17 @@ fn a_batch_that_does_not_fit_can_be_computed_in_more_parts_in_the_same_folder() 
 }
 
 #[test]
+fn scores_that_do_not_fit_can_be_computed_in_more_parts() {
+    let out = tempfile::tempdir().unwrap();
+    let sets = ["pretrain.accumulate=4", "search.batch=20", "importance=Taylor"];
+    let (error, help) = said(run::<1000>(out.path(), &sets).unwrap_err());
+    assert_eq!(error, "the units cannot be scored: the device ran out of memory, with 20 images at once");
+    assert!(help.contains("`--set search.accumulate=2`") && help.contains("give another folder"), "{help}");
+    let more = [&sets[..], &["search.accumulate=2"]].concat();
+    run::<1000>(&out.path().join("elsewhere"), &more).unwrap();
+}
+
+#[test]
 fn evaluating_says_how_many_images_at_once() {
     let out = tempfile::tempdir().unwrap();
     let sets = ["pretrain.accumulate=4"];

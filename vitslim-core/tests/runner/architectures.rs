@@ -128,7 +128,7 @@ fn the_width_of_swin_and_convnext_is_ranked_without_a_search() {
         );
         let workspace = Workspace::new();
         let text = experiment(model, &searched, &budgets);
-        let text = text.replace("seed: 3,", &format!("seed: 3, importance: {importance},"));
+        let text = text.replace("seed: 3,", &format!("seed: 3, importance: {importance}, correct: true,"));
         let summary = check_run_and_restore(&workspace, &workspace.write("tiny.ron", &text));
         assert!(summary["search"].is_null(), "{summary}");
         assert_eq!([kept(&summary, 0, other), kept(&summary, 0, "width")], [0.5, 1.0], "{model}");

@@ -272,6 +272,15 @@ fn a_teacher_that_does_not_fit_is_refused_before_anything_is_trained() {
             ],
             "`blocks.0.ls1.gamma`, a parameter of the dense network, is not trained",
         ),
+        (
+            vec![
+                "pretrain=None".to_owned(),
+                "retrain=None".to_owned(),
+                "importance=Taylor".to_owned(),
+                format!("model=({timm}, pretrained: \"vit.pth\")"),
+            ],
+            "so that its gradients say nothing: `Taylor` cannot rank its units",
+        ),
         (vec!["pretrain.teacher=Dense".to_owned()], "the dense network cannot teach itself"),
         (vec!["pretrain=None".to_owned()], "the dense network is not trained, so it has nothing to teach"),
         (

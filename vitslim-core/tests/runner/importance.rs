@@ -59,6 +59,17 @@ fn one_table_has_all_of_them_and_they_share_the_dense_network() {
     assert!(again.status.success(), "{}", said(&again));
     assert!(content() == before, "other bytes");
     assert_eq!(repeatable(json(&trial.join("summary.json"))), summary);
+
+    // What is cut out of it later is cut by the scores that it has, wherever they were computed.
+    fs::copy(folder("Random").join("masks.safetensors"), trial.join("masks.safetensors")).unwrap();
+    let plans = ["Random", "Taylor"].map(|importance| {
+        let run = folder(importance);
+        let budget = "Share({\"hidden\": 0.3})";
+        let output = workspace.vitslim(&["slim", run.to_str().unwrap(), "--budget", budget]);
+        assert!(output.status.success(), "{}", said(&output));
+        fs::read_to_string(run.join("subnets/share-0.3/plan.ron")).unwrap()
+    });
+    assert_eq!(plans[0], plans[1]);
 }
 
 #[test]
@@ -83,14 +94,25 @@ fn check_says_that_the_search_is_skipped_and_what_cannot_be_ranked() {
         !fits && printed.contains("\"tokens\" names tokens, which have no weights to rank them by"),
         "{printed}"
     );
-    let (fits, printed) = check(&TINY.replace("seed: 3,", "seed: 3, importance: Taylor,"));
+    let taylor = TINY.replace("seed: 3,", "seed: 3, importance: Taylor, correct: true,");
+    let (fits, printed) = check(&taylor);
+    let told = "note: `correct: true`: 4 linear layers make up for what is cut of what they read";
+    assert!(fits && printed.contains(told), "{printed}");
+
+    // What is as it was drawn is not worth ranking.
+    let start = taylor.find("    pretrain:").unwrap();
+    let end = start + taylor[start..].find('\n').unwrap();
+    let untrained = format!("{}{}", &taylor[..start], &taylor[end..]);
+    let (fits, printed) = check(&untrained);
+    assert!(!fits && printed.contains("not trained, so `Taylor` has nothing to rank"), "{printed}");
+    let (fits, printed) = check(&untrained.replace("Taylor", "Random"));
     assert!(fits, "{printed}");
 }
 
 #[test]
 fn a_corrected_cut_shares_what_comes_before_it_and_leaves_other_weights() {
     let workspace = Workspace::new();
-    let text = ranked_by("Taylor").replace("seed: 3,", "seed: 3,\n    correct: Sweep([false, true]),");
+    let text = ranked_by("Random").replace("seed: 3,", "seed: 3,\n    correct: Sweep([false, true]),");
     let file = workspace.write("tiny.ron", &text);
     let output = workspace.vitslim(&["run", file.to_str().unwrap()]);
     assert!(output.status.success(), "{}", said(&output));
@@ -104,7 +126,22 @@ fn a_corrected_cut_shares_what_comes_before_it_and_leaves_other_weights() {
     ] {
         assert_eq!(read(false, name) == read(true, name), same, "{name}");
     }
+    let top1 = |correct: bool| {
+        let summary = json(&workspace.path(&format!("runs/tiny/correct={correct},seed=3/summary.json")));
+        summary["subnets"][0]["top1_sliced"].as_f64().unwrap()
+    };
+    assert!(top1(true) > top1(false), "{} and {}", top1(true), top1(false));
     let summary = json(&workspace.path("runs/tiny/correct=true,seed=3/summary.json"));
+    let subnets = summary["subnets"].as_array().unwrap();
+    assert!(subnets.iter().all(|subnet| subnet["masked_vs_sliced"].as_f64().unwrap() < 1e-5), "{summary}");
+
+    // So does a cut of what is cut already.
+    let model = "model: (architecture: \"vit\", pretrained: \"runs/tiny/correct=true,seed=3/share-0.5-0.5\"),\n    data";
+    let (start, end) = (text.find("    model:").unwrap(), text.find("    data").unwrap() + "    data".len());
+    let again = format!("{}    {model}{}", &text[..start], &text[end..]);
+    let again = again.replace("\"tiny\"", "\"again\"").replace("Sweep([false, true])", "true");
+    let again = again.replace("Random", "Variance(batches: 1)").replace("    pretrain:", "    // pretrain:");
+    let summary = workspace.run(&workspace.write("again.ron", &again), &[]);
     let subnets = summary["subnets"].as_array().unwrap();
     assert!(subnets.iter().all(|subnet| subnet["masked_vs_sliced"].as_f64().unwrap() < 1e-5), "{summary}");
 }

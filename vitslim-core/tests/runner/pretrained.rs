@@ -190,7 +190,7 @@ fn a_search_continues_from_the_masks_in_the_file() {
     assert!(unlike.contains(told), "{unlike}");
     let scored = workspace.write("other.ron", &text.replace("search: (", "importance: Taylor,\nsearch: ("));
     let scored = said(&workspace.vitslim(&["check", scored.to_str().unwrap()]));
-    assert!(scored.contains("`Taylor` cannot rank its units"), "{scored}");
+    assert!(scored.contains("were trained with its masks on, so `Taylor` cannot rank them"), "{scored}");
     let trained =
         text.replace("search: (", "pretrain: (epochs: 1, batch: 8, optimizer: AdamW(lr: 1e-3)),\nsearch: (");
     let trained = table(&trained);

@@ -16,8 +16,8 @@ pub enum Importance {
     /// By the l2 norm of all weights that go with the unit, in the layers that write it and in those that read it (Fang et al. 2023).
     /// Tokens have no weights.
     Magnitude,
-    /// By how much the loss changes without the unit, to first order (Molchanov et al. 2019): the mean over the batches of the absolute
-    /// gradient of a mask of 1 on it.
+    /// By how much the loss changes without the unit, to first order: the mean over the batches of the absolute gradient of a mask of 1
+    /// on it (gates as in Molchanov et al. 2019, the absolute value as in Molchanov et al. 2017).
     Taylor {
         /// Batches of the training split to compute it on, with labels and not augmented.
         #[serde(default = "eight")]
@@ -39,6 +39,11 @@ impl Importance {
     /// Whether a search trains what it ranks by.
     pub fn needs_search(self) -> bool {
         self == Self::Masks
+    }
+
+    /// Whether it looks at weights, which must be trained.
+    pub(crate) fn looks_at_weights(self) -> bool {
+        !matches!(self, Self::Masks | Self::Random)
     }
 
     /// Batches of the training split that it takes.
