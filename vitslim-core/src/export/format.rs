@@ -37,6 +37,21 @@ impl Format {
         (self == Self::Onnx).then(|| out.with_file_name(onnx::weights_of(&name)))
     }
 
+    /// The files that any network has in this format: `out`, and what lies beside it.
+    ///
+    /// # Errors
+    ///
+    /// When `out` is no name for the file.
+    pub fn files(self, out: &Path) -> Result<Vec<PathBuf>, ExportError> {
+        Ok(match self {
+            Self::Onnx | Self::Safetensors => vec![out.to_owned()],
+            Self::Pytorch => {
+                module_of(out)?;
+                vec![out.with_extension("safetensors"), out.to_owned()]
+            }
+        })
+    }
+
     /// What to know before another program reads `subnet` in this format.
     pub fn note<A: Architecture>(self, subnet: &Subnet<A>) -> Option<&'static str> {
         (self == Self::Safetensors && subnet.has_cut_tokens()).then_some(
@@ -83,9 +98,7 @@ pub fn export<A: Architecture>(
         Format::Safetensors if !features.is_empty() => Err(ExportError::Outputs),
         Format::Safetensors => Ok(vec![(out.to_owned(), weights(model, plan, &description)?)]),
         Format::Pytorch => {
-            let is_python = out.extension() == Some(OsStr::new("py"));
-            let module = out.file_stem().and_then(OsStr::to_str).filter(|name| is_python && is_module(name));
-            let module = module.ok_or_else(|| ExportError::NoModule(out.to_owned()))?;
+            let module = module_of(out)?;
             let title =
                 format!("The network `{label}` of a `{}` that vitslim trained.", network.architecture);
             let files = to_pytorch(model, plan, image, features, module, &title, &description)?;
@@ -206,6 +219,13 @@ fn with_features(metadata: &str, features: Map<String, Value>) -> Result<String,
         network.ok_or_else(|| ExportError::Weights("the metadata describe no network".to_owned()))?;
     network.insert("features".to_owned(), Value::Object(features));
     Ok(metadata.to_string())
+}
+
+/// What Python calls the file `out`.
+fn module_of(out: &Path) -> Result<&str, ExportError> {
+    let is_python = out.extension() == Some(OsStr::new("py"));
+    let module = out.file_stem().and_then(OsStr::to_str).filter(|name| is_python && is_module(name));
+    module.ok_or_else(|| ExportError::NoModule(out.to_owned()))
 }
 
 /// Whether Python can import a file of this name.

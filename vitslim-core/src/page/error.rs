@@ -6,11 +6,15 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::experiment::{ExperimentErrors, LoadError};
-use crate::run::TargetError;
+use crate::run::{FolderError, TargetError};
 
 /// Why a page could not be made.
 #[derive(Debug, Error, Diagnostic)]
 pub enum PageError {
+    /// A file in the folder of the run cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Folder(#[from] FolderError),
     /// There is no run.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -12,7 +12,7 @@ use super::record::{self, Line};
 use crate::data::DataContent;
 use crate::experiment::{Document, Trial};
 use crate::report::{Frontier, RunState, SubnetSummary, Summary};
-use crate::run::{DATA, FRONTIER, NETWORK, PLAN, RESULT, SUBNETS, Target, failure, summary};
+use crate::run::{DATA, FRONTIER, NETWORK, PLAN, SUBNETS, SubnetResult, Target, failure, summary};
 use crate::slim::Plan;
 use crate::train::RECORD;
 
@@ -70,14 +70,6 @@ pub(super) struct DataFile {
     pub(super) content: DataContent,
 }
 
-/// `result.json` of a sub-network.
-#[derive(Deserialize)]
-struct ResultFile {
-    device: Option<String>,
-    #[serde(flatten)]
-    summary: SubnetSummary,
-}
-
 /// `network.json` of a sub-network, as far as a page needs it.
 #[derive(Default, Deserialize)]
 struct NetworkFile {
@@ -100,10 +92,9 @@ impl RunFiles {
             subnets.map(|subnet| subnet.label.as_str()).position(|known| known == label)
         };
         let labels = target.whole_run().into_iter().filter_map(|network| network.label);
-        let read = labels.map(|label| {
-            let folder = folder.join(SUBNETS).join(&label);
+        let read = labels.filter_map(|label| {
             let is_later = summary.is_some() && place(&label).is_none();
-            Subnet::read(&folder, is_later)
+            Subnet::read(&folder, &label, is_later).transpose()
         });
         let mut subnets = read.collect::<Result<Vec<_>, _>>()?;
         subnets.sort_by_key(|subnet| place(&subnet.summary.label).unwrap_or(usize::MAX));
@@ -130,15 +121,16 @@ impl RunFiles {
 }
 
 impl Subnet {
-    fn read(folder: &Path, is_later: bool) -> Result<Self, PageError> {
-        let path = folder.join(RESULT);
-        let ResultFile { device, summary } = json(&path)?.ok_or_else(|| missing(&path))?;
+    /// The sub-network `label` of the run in the folder `run`; `None` if it has no results that this version knows.
+    fn read(run: &Path, label: &str, is_later: bool) -> Result<Option<Self>, PageError> {
+        let Some(SubnetResult { device, summary }) = SubnetResult::read(run, label)? else { return Ok(None) };
+        let folder = run.join(SUBNETS).join(label);
         let path = folder.join(PLAN);
         let plan = text(&path)?.ok_or_else(|| missing(&path))?;
         let plan: Plan = ron::from_str(&plan).map_err(|error| damaged(&path, &error))?;
         // Earlier versions described no networks.
         let NetworkFile { tokens: gates } = json(&folder.join(NETWORK))?.unwrap_or_default();
-        Ok(Self { summary, device, plan, gates, is_later })
+        Ok(Some(Self { summary, device, plan, gates, is_later }))
     }
 }
 

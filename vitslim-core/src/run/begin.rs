@@ -2,13 +2,12 @@
 
 use super::belongs::{self, DataMatch, NO_EXPERIMENT, compare, is_same, other_experiment};
 use super::data_record::DataRecord;
-use super::extend::{Extension, extend, extension, forget_results, is_searched};
-use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder, SUBNETS};
+use super::extend::{Extension, cuts_alike, extend, extension, forget_results, is_searched};
+use super::folder::{DATA, EXPERIMENT, FRONTIER, FolderError, NORMALISATION, RunFolder};
 use super::sources::Sources;
 use super::state::{forget_failure, missing, summary};
-use crate::data::{Normalisation, Stage};
+use crate::data::Normalisation;
 use crate::terminal::say;
-use crate::train::checkpoint_folder;
 
 /// Writes `experiment.ron`, `data.json` and the normalisation of the pixels. What an earlier run of the same experiment on the same
 /// data left stays, to resume from, unless the run starts `afresh`. So does what a run with fewer budgets left, if this one
@@ -80,9 +79,8 @@ fn go_on(
     };
     let gone = match extension.ok_or_else(|| other_experiment(path, &there, experiment))? {
         Extension::Bare => return Err(bare("no budget can be added".to_owned())),
-        Extension::Taken(label) => {
-            let checkpoints = path.join(checkpoint_folder(Stage::Retrain, Some(&label)));
-            return Err(FolderError::Taken { path: path.join(SUBNETS).join(label), checkpoints });
+        Extension::Taken { label, cut_as } => {
+            return Err(FolderError::taken(path, &label, cut_as.as_deref()));
         }
         Extension::None => None,
         Extension::More(gone) => Some(gone),
@@ -102,6 +100,9 @@ fn go_on(
     }
     if compared == DataMatch::OtherTest && forget_results(path, &there)? {
         say("the test split has changed since this run began; all networks are measured again");
+    }
+    if !cuts_alike(path, &there, experiment) {
+        folder.remove(FRONTIER)?;
     }
     gone.map_or(Ok(()), |gone| extend(path, &gone))
 }
@@ -204,6 +205,24 @@ mod tests {
         let help = miette::Diagnostic::help(&error).unwrap().to_string();
         let told = "delete it: the data are then compared by their normalisation, and the weights that the run began from are not";
         assert_eq!(help, told);
+    }
+
+    #[test]
+    fn a_frontier_outlasts_more_budgets_and_no_other_way_to_cut() {
+        let half = "Share({ \"hidden\": 0.5 })";
+        let more = format!("{half}, Macs(0.5)");
+        let text = |budgets: &str, cut: &str| {
+            format!(
+                "Experiment(name: \"a\", model: (architecture: \"vit\"), data: Digits, search: (epochs: 1, optimizer: AdamW(lr: 1e-3), \
+                 dimensions: {{ \"hidden\": (weight: 0) }}), budgets: [{budgets}], cut: {cut})"
+            )
+        };
+        let out = tempfile::tempdir().unwrap();
+        let begin = |text: String| opened(out.path(), "seed=1", &text, false).unwrap();
+        begin(text(half, "Fold")).write(FRONTIER, b"{}\n").unwrap();
+        let has_frontier = |text| begin(text).path().join(FRONTIER).exists();
+        assert!(has_frontier(text(&more, "Fold")));
+        assert!(!has_frontier(text(&more, "Hard")));
     }
 
     #[test]

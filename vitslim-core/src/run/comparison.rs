@@ -6,9 +6,10 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::data_record::DataRecord;
-use super::folder::{EXPERIMENT, FolderError, RESULT, SUBNETS};
+use super::folder::{EXPERIMENT, FolderError};
 use super::listing::{listed, run_folders};
 use super::state::summary;
+use super::subnet_result::SubnetResult;
 use super::target::{DENSE, Target, TargetError};
 use crate::data::SplitContent;
 use crate::experiment::{Document, LoadError, Node, shortened};
@@ -173,8 +174,7 @@ impl Run {
 
     /// What the sub-network `label` is, if it is finished.
     fn result(&self, label: &str) -> Option<SubnetSummary> {
-        let file = self.chosen.folder.join(SUBNETS).join(label).join(RESULT);
-        serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()
+        Some(SubnetResult::read(&self.chosen.folder, label).ok()??.summary)
     }
 }
 

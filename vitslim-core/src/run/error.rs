@@ -43,6 +43,29 @@ pub enum RunError {
         /// What differs, as a clause.
         change: String,
     },
+    /// The run's own test split is not what it was, and its networks are to be evaluated on it.
+    #[error("the data are not those of the run in `{}` any more: {change}", .run.display())]
+    #[diagnostic(help(
+        "restore the data, or give the command of the run again, which measures all networks on the new test split"
+    ))]
+    ChangedTest {
+        /// Folder of the run.
+        run: PathBuf,
+        /// What differs, as a clause.
+        change: String,
+    },
+    /// A sub-network was retrained, and is not to be replaced by what is cut.
+    #[error(
+        "the sub-network `{label}` of the run in `{}` was retrained, but a file of it is gone, and so is the checkpoint to make that from",
+        .run.display()
+    )]
+    #[diagnostic(help("restore the files, or retrain it again with `--retrain`"))]
+    Unretrained {
+        /// Folder of the run.
+        run: PathBuf,
+        /// Label of the sub-network.
+        label: String,
+    },
     /// The data that `--data` names cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]

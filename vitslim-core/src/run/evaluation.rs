@@ -40,7 +40,7 @@ impl SplitName {
         }
     }
 
-    fn kind(self) -> SplitKind {
+    pub(super) fn kind(self) -> SplitKind {
         match self {
             Self::Test => SplitKind::Test,
             Self::HeldOut => SplitKind::HeldOut,

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::belongs;
 use super::budget::label;
 use super::finished::flaw;
-use super::folder::{FRONTIER, FolderError, RESULT, SUBNETS, SUMMARY, io};
-use super::subnet_result::SubnetResult;
+use super::folder::{FRONTIER, FolderError, SUBNETS, SUMMARY, io};
+use super::subnet_result::{SubnetResult, all_cut};
+use super::target::finished_labels;
 use crate::data::Stage;
 use crate::experiment::{Budget, CutRule, Experiment, Keyed};
 use crate::slim::RankingRule;
@@ -23,7 +24,12 @@ pub(super) enum Extension {
     /// It adds budgets, but the folder no longer has everything that it would extend.
     Bare,
     /// It adds a budget with this label, which a sub-network of another one has that was cut out of the search.
-    Taken(String),
+    Taken {
+        /// The label.
+        label: String,
+        /// That of the sub-network that the added budget itself left, if it was cut before.
+        cut_as: Option<String>,
+    },
 }
 
 /// An experiment split in two: everything up to its search, and its sub-networks.
@@ -78,18 +84,22 @@ pub(super) fn extension(path: &Path, there: &str, here: &str) -> Result<Option<E
     if there.search != here.search {
         return Ok(None);
     }
-    for (label, budget, _) in SubnetResult::all(path)? {
-        if there.subnets.iter().any(|(own, _)| *own == label) {
+    let cut = all_cut(path)?;
+    for (label, budget) in &cut {
+        let is_own = there.subnets.iter().any(|(own, _)| own == label);
+        if is_own || !(is_finished(path, label) || has_checkpoint(path, Stage::Retrain, Some(label))) {
             continue;
         }
         // `vitslim slim` cut it, as the experiment said then.
-        if of_subnet(&there.whole, &budget) != of_subnet(&here.whole, &budget) {
+        if of_subnet(&there.whole, budget) != of_subnet(&here.whole, budget) {
             return Ok(None);
         }
         let is_other =
-            |(own, subnet): &(String, Experiment)| *own == label && !subnet.budgets[0].is_same(&budget);
-        if here.subnets.iter().any(is_other) {
-            return Ok(Some(Extension::Taken(label)));
+            |(own, subnet): &&(String, Experiment)| own == label && !subnet.budgets[0].is_same(budget);
+        if let Some((_, added)) = here.subnets.iter().find(is_other) {
+            let mut same = cut.iter().filter(|(_, other)| other.is_same(&added.budgets[0]));
+            let cut_as = same.next().map(|(label, _)| label.clone());
+            return Ok(Some(Extension::Taken { label: label.clone(), cut_as }));
         }
     }
     if there.subnets == here.subnets {
@@ -100,17 +110,31 @@ pub(super) fn extension(path: &Path, there: &str, here: &str) -> Result<Option<E
 
 /// How `here` extends `there`, where both are of the same search.
 fn appended(path: &Path, there: Outline, here: Outline) -> Option<Extension> {
-    let is_finished = |label: &str| path.join(SUBNETS).join(label).join(RESULT).exists();
     let (kept, gone): (Vec<_>, Vec<_>) =
         there.subnets.into_iter().partition(|subnet| here.subnets.contains(subnet));
-    if gone.iter().any(|(label, _)| is_finished(label) || has_checkpoint(path, Stage::Retrain, Some(label))) {
+    if gone
+        .iter()
+        .any(|(label, _)| is_finished(path, label) || has_checkpoint(path, Stage::Retrain, Some(label)))
+    {
         return None;
     }
-    let has_trained = path.join(SUMMARY).exists() || kept.iter().any(|(label, _)| is_finished(label));
+    let has_trained = path.join(SUMMARY).exists() || kept.iter().any(|(label, _)| is_finished(path, label));
     match has_trained && !has_search(path, &there.search) {
         true => Some(Extension::Bare),
         false => Some(Extension::More(gone.into_iter().map(|(label, _)| label).collect())),
     }
+}
+
+fn is_finished(path: &Path, label: &str) -> bool {
+    path.join(SubnetResult::file(label)).exists()
+}
+
+/// Whether the experiments `there` and `here` of the run in the folder `path`, which share a search, cut a network out of it alike, given the
+/// same budget.
+pub(super) fn cuts_alike(path: &Path, there: &str, here: &str) -> bool {
+    let cut =
+        |text: &str| Some(Experiment { budgets: Vec::new(), retrain: None, ..belongs::read(path, text)? });
+    there == here || cut(there).is_some_and(|there| cut(here) == Some(there))
 }
 
 /// Whether the folder `path` has the whole search of the experiment in the text `there`, so that sub-networks can be cut out of it.
@@ -128,13 +152,10 @@ fn has_search(path: &Path, experiment: &Experiment) -> bool {
 ///
 /// When they could not be measured again, or a file cannot be removed.
 pub(super) fn forget_results(path: &Path, there: &str) -> Result<bool, FolderError> {
-    let entries = std::fs::read_dir(path.join(SUBNETS)).into_iter().flatten().flatten();
-    let labels = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let result = |label: &String| path.join(SUBNETS).join(label).join(RESULT);
-    let labels: Vec<String> = labels.filter(|label| result(label).exists()).collect();
-    let of_run = [SUMMARY, FRONTIER].map(|name| path.join(name));
-    let results: Vec<PathBuf> =
-        labels.iter().map(result).chain(of_run).filter(|file| file.exists()).collect();
+    let labels = finished_labels(path);
+    let of_run = [SUMMARY, FRONTIER].map(str::to_owned);
+    let names = labels.iter().map(|label| SubnetResult::file(label)).chain(of_run);
+    let results: Vec<PathBuf> = names.map(|name| path.join(name)).filter(|file| file.exists()).collect();
     let is_as_cut = |label: &String| {
         let result = SubnetResult::read(path, label).ok().flatten();
         result.is_some_and(|result| result.summary.top1_retrained.is_none())

@@ -10,7 +10,6 @@ use super::networks::started;
 use super::prepare::{Known, Prepared};
 use super::restore::RestoreError;
 use super::setting::Setting;
-use super::teacher::Teachers;
 use crate::data::{SplitKind, Stage};
 use crate::experiment::{Experiment, Training, Trial};
 use crate::models::Architecture;
@@ -45,7 +44,7 @@ pub(super) fn flaw(run: &Path, experiment: &Experiment) -> Option<(Stage, PathBu
 }
 
 impl<A: Architecture> Finished<A> {
-    /// Opens the run of `trial` in the folder `run` as `setting` says. With `teachers`, it can retrain as the experiment says.
+    /// Opens the run of `trial` in the folder `run` as `setting` says, to evaluate its networks on the split `evaluated`.
     ///
     /// # Errors
     ///
@@ -54,7 +53,7 @@ impl<A: Architecture> Finished<A> {
     pub(super) fn open(
         trial: &Trial,
         run: &Path,
-        teachers: Option<&Teachers>,
+        evaluated: SplitKind,
         setting: &Setting,
     ) -> Result<Self, RunError> {
         let folder = RunFolder::locked(run.to_owned())?;
@@ -62,13 +61,15 @@ impl<A: Architecture> Finished<A> {
             return Err(RunError::Unsearched { run: run.to_owned(), stage: stage.name(), file, flaw });
         }
         let mut known = Known::of_run(run, setting.quiet);
-        let (mut prepared, _) = Prepared::<A>::of_sweep(trial, &mut known)?;
+        let (prepared, _) = Prepared::<A>::of_sweep(trial, &mut known)?;
         prepared.data.notes.iter().for_each(say);
-        for kind in [SplitKind::Train, SplitKind::HeldOut, SplitKind::Test] {
-            check_unchanged(run, &prepared.data, kind)?;
-        }
-        if let Some(teachers) = teachers {
-            prepared = prepared.with_teachers(trial, teachers, &mut known)?;
+        for kind in [SplitKind::Train, SplitKind::HeldOut, evaluated] {
+            check_unchanged(run, &prepared.data, kind).map_err(|error| match error {
+                RunError::ChangedData { run, change } if kind == SplitKind::Test => {
+                    RunError::ChangedTest { run, change }
+                }
+                error => error,
+            })?;
         }
         compare(run, &prepared.sources())?;
         let normalisation = belongs::normalisation(run, &prepared.data.normalisation)?;

@@ -7,8 +7,9 @@ use thiserror::Error;
 use walkdir::{DirEntry, WalkDir};
 
 use super::lock::{Lock, LockError};
+use crate::data::Stage;
 pub(crate) use crate::train::RESULT;
-use crate::train::{IDENTITY, RECORD};
+use crate::train::{IDENTITY, RECORD, checkpoint_folder};
 use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 
 /// What a run leaves beside its `experiment.ron`.
@@ -44,6 +45,9 @@ pub(crate) const SUBNETS: &str = "subnets";
 
 /// File with the units that a sub-network keeps.
 pub(crate) const PLAN: &str = "plan.ron";
+
+/// File with the budget that a sub-network was cut by.
+pub(super) const BUDGET: &str = "budget.ron";
 
 /// File with a sub-network's weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -97,7 +101,7 @@ pub enum FolderError {
         lost: String,
     },
     /// A budget is added whose label a sub-network has that `vitslim slim` cut by another.
-    #[error("`{}` is a sub-network of another budget, which `vitslim slim` cut out of this run", .path.display())]
+    #[error("`{}` is a sub-network of another budget, which `vitslim slim` cut out of this run{hint}", .path.display())]
     #[diagnostic(help(
         "give the experiment another `name` or another `--out`; or, to discard that sub-network, delete its folder, and \
          `{}` if it was retrained", .checkpoints.display()
@@ -107,6 +111,8 @@ pub enum FolderError {
         path: PathBuf,
         /// That of its checkpoints.
         checkpoints: PathBuf,
+        /// The label by which `vitslim slim` cut the budget that is added, as the end of the message.
+        hint: String,
     },
     /// The folder no longer has everything that is needed to go on.
     #[error("`{}` no longer has all of its checkpoints and of `metrics.jsonl`, so {consequence}", .path.display())]
@@ -220,6 +226,19 @@ pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Erro
     move |source| FolderError::Io { action, path, source }
 }
 
+impl FolderError {
+    /// The sub-network `label` of the run in the folder `run` is that of another budget; that of this one may have been `cut_as` another
+    /// label.
+    pub(super) fn taken(run: &Path, label: &str, cut_as: Option<&str>) -> Self {
+        let hint = cut_as.map(|label| format!("; that of the budget that is added is `{label}` there"));
+        Self::Taken {
+            path: run.join(SUBNETS).join(label),
+            checkpoints: run.join(checkpoint_folder(Stage::Retrain, Some(label))),
+            hint: hint.unwrap_or_default(),
+        }
+    }
+}
+
 impl RunFolder {
     /// Creates the folder, and locks it.
     ///
@@ -282,13 +301,9 @@ impl RunFolder {
     }
 
     pub(super) fn remove_results(&self) -> Result<(), FolderError> {
-        let gone = |name: &str| {
-            let path = self.path.join(name);
-            remove(&path).map_err(io("remove", &path))
-        };
-        gone(SUMMARY)?;
+        self.remove(SUMMARY)?;
         sync_folder(&self.path).map_err(io("write", &self.path))?;
-        RESULTS.iter().try_for_each(|name| gone(name))
+        RESULTS.iter().try_for_each(|name| self.remove(name))
     }
 
     /// The process that has taken the folder over from this one, if there is one.
@@ -304,10 +319,20 @@ impl RunFolder {
     pub(super) fn keep(&self, name: &str, network: Option<&[u8]>) -> Result<(), FolderError> {
         let path = self.path.join(name);
         match network {
-            None => remove(&path).map_err(io("remove", &path)),
+            None => self.remove(name),
             Some(network) if std::fs::read(&path).is_ok_and(|there| there == network) => Ok(()),
             Some(network) => self.write(name, network),
         }
+    }
+
+    /// Removes the file or folder `name`, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed.
+    pub(super) fn remove(&self, name: &str) -> Result<(), FolderError> {
+        let path = self.path.join(name);
+        remove(&path).map_err(io("remove", &path))
     }
 
     /// The content of the file `name`, or `None` if there is none.

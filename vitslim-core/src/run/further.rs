@@ -2,24 +2,28 @@
 
 use std::path::Path;
 
+use super::belongs::compare;
+use super::budget::PreparedBudget;
 use super::error::RunError;
 use super::finished::Finished;
+use super::folder::FolderError;
 use super::labels::Labels;
 use super::pipeline::Run;
 use super::prepare::Prepared;
 use super::setting::Setting;
-use super::state::{has_subnet, summary};
+use super::state::{has_subnet, summary, written};
 use super::subnet_result::SubnetResult;
 use super::teacher::Teachers;
-use crate::data::Stage;
+use crate::data::{SplitKind, Stage};
 use crate::experiment::{Experiment, Trial};
 use crate::models::Architecture;
-use crate::report::{Seconds, Summary};
+use crate::report::{Seconds, SubnetSummary, Summary};
 use crate::terminal::say;
-use crate::train::recorded_seconds;
+use crate::train::{is_whole, recorded_seconds};
 
 /// Cuts a sub-network for each budget of `trial` out of the search of the run in the folder `run`, and retrains it if asked to. `trial` is
-/// that of the run, but for its budgets. What is there already stays. Answers with the results of these networks alone.
+/// that of the run, but for its budgets. What is there already stays, and what was retrained is made again from its checkpoint where a file
+/// is gone. Answers with the results of these networks alone.
 ///
 /// # Errors
 ///
@@ -39,19 +43,33 @@ pub fn cut_further<A: Architecture>(
             .error(&["retrain"], message, Some("leave out `--retrain`".to_owned()))
             .into());
     }
-    let teachers = retrain.then_some(teachers);
     let Finished { folder, mut prepared, initial, dense, searched, epochs } =
-        Finished::<A>::open(trial, run, teachers, setting)?;
+        Finished::<A>::open(trial, run, SplitKind::Test, setting)?;
     setting.interrupter.begin();
     let mut labels = Labels::of_run(run)?;
     for budget in &mut prepared.budgets {
         budget.label = labels.of(&budget.written);
     }
-    prepared.budgets.iter().try_for_each(|budget| prepared.cutting().check(&dense, budget))?;
-    for label in prepared.budgets.iter().map(|budget| &budget.label).filter(|_| !setting.quiet) {
-        let is_done = |result: SubnetResult| !retrain || result.summary.top1_retrained.is_some();
-        if has_subnet(run, label) && SubnetResult::read(run, label)?.is_some_and(is_done) {
-            say(format_args!("`{label}` is there already"));
+    let found = prepared.budgets.iter().map(|budget| state(run, &trial.experiment, &budget.label));
+    let found: Vec<Found> = found.collect::<Result<_, _>>()?;
+    if retrain || found.contains(&Found::Restorable) {
+        prepared = prepared.with_teacher(trial, teachers, Stage::Retrain, Some(run))?;
+        compare(run, &prepared.sources())?;
+    }
+    let cutting = prepared.cutting();
+    prepared.budgets.iter().try_for_each(|budget| cutting.check(&dense, budget))?;
+    for (PreparedBudget { label, .. }, found) in prepared.budgets.iter().zip(&found) {
+        match found {
+            Found::Lost if !retrain => {
+                return Err(RunError::Unretrained { run: run.to_owned(), label: label.clone() });
+            }
+            _ if setting.quiet => {}
+            Found::Retrained => say(format_args!("`{label}` is there already")),
+            Found::AsCut if !retrain => say(format_args!("`{label}` is there already")),
+            Found::Restorable => {
+                say(format_args!("`{label}` was retrained; it is made again from its checkpoint"));
+            }
+            _ => {}
         }
     }
 
@@ -66,17 +84,22 @@ pub fn cut_further<A: Architecture>(
     };
     // First all are cut and saved: what cannot be cut is told before anything is retrained, and what a retraining that is interrupted was
     // of stays known.
-    let cutting = Run::new(&as_cut, &folder, &initial, setting)?;
-    let mut subnets = cutting.subnets(&dense, &searched, &mut seconds)?;
+    let as_cut = Run::new(&as_cut, &cutting, &folder, &initial, setting)?;
+    let retrained = Run::new(&prepared, &cutting, &folder, &initial, setting)?;
+    let mut subnets = Vec::new();
+    for (budget, found) in prepared.budgets.iter().zip(&found) {
+        let run = if *found == Found::Restorable { &retrained } else { &as_cut };
+        subnets.push(run.network_of(budget, &dense, &searched, &mut seconds)?);
+    }
     if retrain {
-        subnets =
-            Run::new(&prepared, &folder, &initial, setting)?.subnets(&dense, &searched, &mut seconds)?;
+        seconds.retrain = None;
+        subnets = retrained.subnets(&dense, &searched, &mut seconds)?;
     }
     let (dense, search) = match summary(run) {
         Some(summary) => (summary.dense, summary.search),
         None => {
-            let search = epochs.map(|epochs| cutting.search_summary(&searched, epochs)).transpose()?;
-            (cutting.dense_summary(&dense)?, search)
+            let search = epochs.map(|epochs| as_cut.search_summary(&searched, epochs)).transpose()?;
+            (as_cut.dense_summary(&dense)?, search)
         }
     };
     Ok(Summary {
@@ -88,5 +111,36 @@ pub fn cut_further<A: Architecture>(
         dense,
         search,
         subnets,
+    })
+}
+
+/// What a run has of a sub-network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// All of it, retrained.
+    Retrained,
+    /// All of it, as it was cut.
+    AsCut,
+    /// Not all of it, but the checkpoint that it was retrained to.
+    Restorable,
+    /// Neither, although it was retrained.
+    Lost,
+    /// Nothing that took time to make.
+    Nothing,
+}
+
+/// What the run of `experiment` in the folder `run` has of its sub-network `label`.
+fn state(run: &Path, experiment: &Experiment, label: &str) -> Result<Found, FolderError> {
+    let result = SubnetResult::read(run, label)?.map(|result| result.summary);
+    let is_retrained = |subnet: &SubnetSummary| subnet.top1_retrained.is_some();
+    let is_whole = |training| is_whole(run, Stage::Retrain, Some(label), training);
+    let mut of_run = written(run).into_iter().flat_map(|summary| summary.subnets);
+    Ok(match &result {
+        Some(result) if has_subnet(run, label) && is_retrained(result) => Found::Retrained,
+        Some(_) if has_subnet(run, label) => Found::AsCut,
+        _ if experiment.retrain.as_ref().is_some_and(is_whole) => Found::Restorable,
+        Some(result) if is_retrained(result) => Found::Lost,
+        _ if of_run.any(|subnet| subnet.label == label && is_retrained(&subnet)) => Found::Lost,
+        _ => Found::Nothing,
     })
 }

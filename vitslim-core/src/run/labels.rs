@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::belongs;
 use super::budget::label;
 use super::folder::{EXPERIMENT, FolderError, RunFolder};
-use super::subnet_result::SubnetResult;
+use super::subnet_result::all_cut;
 use crate::data::Stage;
 use crate::experiment::Budget;
 use crate::train::has_checkpoint;
@@ -29,7 +29,7 @@ impl Labels {
             let label = label(&budget, |label| labels.is_known(label));
             labels.known.push((label, budget));
         }
-        for (label, budget, _) in SubnetResult::all(run)? {
+        for (label, budget) in all_cut(run)? {
             if !labels.is_known(&label) {
                 labels.known.push((label, budget));
             }
@@ -73,7 +73,11 @@ mod tests {
         let result = r#"{"device": "cpu", "label": "macs-0.4", "budget": {"macs": 0.4}, "kept": {}, "params": 1, "macs": 1,
             "top1_sliced": 0.5, "top1_retrained": null, "masked_vs_sliced": 0.0, "images_per_second": 1.0, "speedup": 1.0}"#;
         fs::write(further.join("result.json"), result).unwrap();
-        // Of what was begun and has no results.
+        // Of what was begun and has no results: once its budget is known, once not.
+        fs::create_dir_all(run.join("checkpoints/retrain/share-0.7-2")).unwrap();
+        fs::write(run.join("checkpoints/retrain/share-0.7-2/model-1.ckpt"), "x").unwrap();
+        fs::create_dir_all(run.join("subnets/share-0.7-2")).unwrap();
+        fs::write(run.join("subnets/share-0.7-2/budget.ron"), "Share({\"tokens\": 0.7})\n").unwrap();
         fs::create_dir_all(run.join("checkpoints/retrain/macs-0.6")).unwrap();
         fs::write(run.join("checkpoints/retrain/macs-0.6/model-1.ckpt"), "x").unwrap();
 
@@ -83,6 +87,7 @@ mod tests {
             ("Share({\"head_dim\": 0.5})", "share-0.5-2"),
             ("Share({\"tokens\": 0.5})", "share-0.5-3"),
             ("Share({\"tokens\": 0.5})", "share-0.5-3"),
+            ("Share({\"tokens\": 0.7})", "share-0.7-2"),
             ("Macs(0.4)", "macs-0.4"),
             ("Macs(0.6)", "macs-0.6-2"),
             ("Params(\"2 k\")", "params-2k"),

@@ -13,10 +13,11 @@ use super::begin::begin;
 use super::belongs::is_same;
 use super::blindness::{blinding, is_blind_to};
 use super::budget::PreparedBudget;
+use super::cutting::Cutting;
 use super::dry_run::dry_run;
 use super::error::RunError;
 use super::folder::{
-    EXPERIMENT, FRONTIER, MASKS, NETWORK, PLAN, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS,
+    EXPERIMENT, FRONTIER, FolderError, MASKS, NETWORK, PLAN, RunFolder, START, SUBNETS, SUMMARY, WEIGHTS,
 };
 use super::initial::initial_of;
 use super::network::Network;
@@ -27,7 +28,7 @@ use super::restore::subnet as restored;
 use super::setting::Setting;
 use super::sharing::Sharing;
 use super::state::{has_subnet, summary};
-use super::subnet_result::{SubnetResult, summarised};
+use super::subnet_result::{SubnetResult, budget_file, cut_by, summarised};
 use super::weights::{parameters, weights};
 use crate::data::{Dataset, ImageShape, Split, Stage};
 use crate::experiment::{CutRule, Masks, Training};
@@ -88,7 +89,8 @@ pub fn execute<A: Architecture>(
         return Ok((folder, summary));
     }
     let (network, masks) = started(prepared, &setting.devices.first.device)?;
-    let run = Run::new(prepared, &folder, &network, setting)?;
+    let cutting = prepared.cutting();
+    let run = Run::new(prepared, &cutting, &folder, &network, setting)?;
 
     let mut seconds = Seconds::default();
     let dense = run.pretrain(network, &mut seconds)?;
@@ -122,6 +124,7 @@ fn is_complete(folder: &Path, experiment: &str) -> bool {
 /// A run in its folder.
 pub(super) struct Run<'a, A: Architecture> {
     prepared: &'a Prepared<A>,
+    cutting: &'a Cutting<'a>,
     folder: &'a RunFolder,
     sharing: Sharing,
     device: &'a Device,
@@ -133,19 +136,21 @@ pub(super) struct Run<'a, A: Architecture> {
 }
 
 impl<'a, A: Architecture> Run<'a, A> {
-    /// The run of `prepared`, which starts from the network `initial`, in its `folder`.
+    /// The run of `prepared`, which starts from the network `initial`, and is cut by `cutting`, in its `folder`.
     ///
     /// # Errors
     ///
     /// When the forward pass cannot be recorded.
     pub(super) fn new(
         prepared: &'a Prepared<A>,
+        cutting: &'a Cutting<'a>,
         folder: &'a RunFolder,
         initial: &A,
         setting: &'a Setting<'a>,
     ) -> Result<Self, RunError> {
         Ok(Self {
             prepared,
+            cutting,
             folder,
             sharing: Sharing::of(prepared, initial, setting, folder)?,
             device: &setting.devices.first.device,
@@ -178,11 +183,22 @@ impl<'a, A: Architecture> Run<'a, A> {
         searched: &Slim<A>,
         seconds: &mut Seconds,
     ) -> Result<Vec<SubnetSummary>, RunError> {
-        let subnet = |budget: &PreparedBudget| match self.finished(budget, dense, seconds)? {
+        let budgets = self.prepared.budgets.iter();
+        budgets.map(|budget| self.network_of(budget, dense, searched, seconds)).collect()
+    }
+
+    /// The results of the sub-network of `budget`, cut out of `searched` unless it is finished.
+    pub(super) fn network_of(
+        &self,
+        budget: &PreparedBudget,
+        dense: &A,
+        searched: &Slim<A>,
+        seconds: &mut Seconds,
+    ) -> Result<SubnetSummary, RunError> {
+        match self.finished(budget, dense, seconds)? {
             Some(subnet) => Ok(subnet),
             None => self.subnet(budget, dense, searched, seconds),
-        };
-        self.prepared.budgets.iter().map(subnet).collect()
+        }
     }
 
     /// The dense `model`, pretrained if the experiment says so, in validation mode.
@@ -261,10 +277,18 @@ impl<'a, A: Architecture> Run<'a, A> {
         Ok(Some(summary))
     }
 
-    /// The plan of a sub-network whose retraining has begun. It is kept, since an earlier version may have counted its units otherwise.
-    fn begun(&self, label: &str) -> Result<Option<Plan>, RunError> {
+    /// The plan of the sub-network of `budget`, if its retraining has begun. It is kept, since an earlier version may have counted its units
+    /// otherwise.
+    fn begun(&self, budget: &PreparedBudget) -> Result<Option<Plan>, RunError> {
+        let (run, label) = (self.folder.path(), budget.label.as_str());
+        if !has_checkpoint(run, Stage::Retrain, Some(label)) {
+            return Ok(None);
+        }
+        if cut_by(run, label)?.is_some_and(|other| !other.is_same(&budget.written)) {
+            return Err(FolderError::taken(run, label, None).into());
+        }
         // That of a network that another run left is made of two, and no earlier version wrote one.
-        if self.prepared.start.is_some() || !has_checkpoint(self.folder.path(), Stage::Retrain, Some(label)) {
+        if self.prepared.start.is_some() {
             return Ok(None);
         }
         let text = self.folder.read(&format!("{SUBNETS}/{label}/{PLAN}"))?;
@@ -284,13 +308,15 @@ impl<'a, A: Architecture> Run<'a, A> {
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
-        let plan = match self.begun(label)? {
+        let plan = match self.begun(budget)? {
             Some(plan) => plan,
-            None => self.prepared.plan(&searched.model, &searched.masks, budget)?,
+            None => self.cutting.plan(&searched.model, &searched.masks, budget)?,
         };
         let base = self.base(searched, &plan)?;
         let sliced = self.sliced(&base, &plan, budget)?;
         let of_dense = self.of_dense(&plan)?;
+        let written = ron::to_string(&budget.written).map_err(|error| format_error("a budget", error))?;
+        self.folder.write(&budget_file(label), format!("{written}\n").as_bytes())?;
         self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
         let macs = macs(&sliced, self.image())?;
         let compare = |plan: &Plan, images: usize| {
@@ -320,6 +346,8 @@ impl<'a, A: Architecture> Run<'a, A> {
         };
         self.check_interrupt()?;
         let saved = weights(&model, &of_dense).map_err(|error| format_error("a sub-network", error))?;
+        // Those of the network as it was cut are not the results of these weights.
+        self.folder.remove(&SubnetResult::file(label))?;
         self.folder.write(&file(WEIGHTS), &saved)?;
         let Prepared { config, data, .. } = self.prepared;
         let network = Network::new((experiment, config.clone(), data), &of_dense, &model)?;

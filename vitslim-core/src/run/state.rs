@@ -40,7 +40,8 @@ pub(super) fn missing(folder: &Path) -> Option<PathBuf> {
     missing_of(folder, &written(folder)?)
 }
 
-fn written(folder: &Path) -> Option<Summary> {
+/// The summary of a run that was complete, whatever it has left of the files that it speaks of.
+pub(super) fn written(folder: &Path) -> Option<Summary> {
     serde_json::from_str(&std::fs::read_to_string(folder.join(SUMMARY)).ok()?).ok()
 }
 

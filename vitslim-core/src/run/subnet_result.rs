@@ -1,21 +1,22 @@
-//! `result.json`: the results of a sub-network, and the budget that it was cut by.
+//! `result.json` and `budget.ron`: the results of a sub-network, and the budget that it was cut by.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, from_value, json};
 
-use super::folder::{FolderError, RESULT, RunFolder, SUBNETS};
+use super::folder::{BUDGET, FolderError, RESULT, RunFolder, SUBNETS};
+use super::target::labels;
 use crate::experiment::Budget;
 use crate::report::{BudgetSummary, SubnetSummary};
 
 /// The results of a sub-network, as its folder has them.
 #[derive(Serialize, Deserialize)]
-pub(super) struct SubnetResult {
+pub(crate) struct SubnetResult {
     /// The device that its speed was measured on; `None` if an earlier version did.
-    pub(super) device: Option<String>,
+    pub(crate) device: Option<String>,
     #[serde(flatten)]
-    pub(super) summary: SubnetSummary,
+    pub(crate) summary: SubnetSummary,
 }
 
 impl SubnetResult {
@@ -30,27 +31,37 @@ impl SubnetResult {
     /// # Errors
     ///
     /// When the file cannot be read.
-    pub(super) fn read(run: &Path, label: &str) -> Result<Option<Self>, FolderError> {
+    pub(crate) fn read(run: &Path, label: &str) -> Result<Option<Self>, FolderError> {
         let text = RunFolder::read_in(run, &Self::file(label))?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
+}
 
-    /// The sub-networks of the run in the folder `run` that have results: their labels and budgets, and whether each was retrained.
-    ///
-    /// # Errors
-    ///
-    /// When a file cannot be read.
-    pub(super) fn all(run: &Path) -> Result<Vec<(String, Budget, bool)>, FolderError> {
-        let entries = std::fs::read_dir(run.join(SUBNETS)).into_iter().flatten().flatten();
-        let labels = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut found = Vec::new();
-        for label in labels {
-            let Some(Self { summary, .. }) = Self::read(run, &label)? else { continue };
-            let is_retrained = summary.top1_retrained.is_some();
-            found.extend(budget(&summary.budget).map(|budget| (label, budget, is_retrained)));
-        }
-        Ok(found)
-    }
+/// Where the budget of the sub-network `label` is, from the folder of its run.
+pub(super) fn budget_file(label: &str) -> String {
+    format!("{SUBNETS}/{label}/{BUDGET}")
+}
+
+/// The budget that the sub-network `label` of the run in the folder `run` was cut by; `None` if nothing says that. An earlier version wrote
+/// it into the results alone.
+///
+/// # Errors
+///
+/// When a file cannot be read.
+pub(super) fn cut_by(run: &Path, label: &str) -> Result<Option<Budget>, FolderError> {
+    let written = RunFolder::read_in(run, &budget_file(label))?.and_then(|text| ron::from_str(&text).ok());
+    let of_results = || Ok(SubnetResult::read(run, label)?.and_then(|result| budget(&result.summary.budget)));
+    written.map_or_else(of_results, |budget| Ok(Some(budget)))
+}
+
+/// The sub-networks of the run in the folder `run` whose budgets are known: their labels and budgets.
+///
+/// # Errors
+///
+/// When a file cannot be read.
+pub(super) fn all_cut(run: &Path) -> Result<Vec<(String, Budget)>, FolderError> {
+    let cut = labels(run).into_iter().map(|label| Ok(cut_by(run, &label)?.map(|budget| (label, budget))));
+    cut.filter_map(Result::transpose).collect()
 }
 
 /// What results say of `budget`.

@@ -141,9 +141,9 @@ impl Target {
 
     /// All networks of the same run: the dense one, and the complete sub-networks in alphabetical order.
     pub fn whole_run(&self) -> Vec<Self> {
-        let finished = |label: &String| self.run.join(SUBNETS).join(label).join(RESULT).is_file();
-        let labels = self.labels().into_iter().filter(finished);
-        let subnets = labels.map(|label| Self { run: self.run.clone(), label: Some(label) });
+        let subnets = finished_labels(&self.run)
+            .into_iter()
+            .map(|label| Self { run: self.run.clone(), label: Some(label) });
         std::iter::once(self.dense()).chain(subnets).collect()
     }
 }
@@ -163,8 +163,15 @@ fn run_and_label(path: &Path) -> Option<(PathBuf, String)> {
     is_run(run).then(|| (run.to_owned(), label))
 }
 
-fn labels(run: &Path) -> Vec<String> {
+/// The labels of the sub-networks of the run in the folder `run`, in alphabetical order.
+pub(super) fn labels(run: &Path) -> Vec<String> {
     folders(&run.join(SUBNETS))
+}
+
+/// Those of the sub-networks that have results.
+pub(super) fn finished_labels(run: &Path) -> Vec<String> {
+    let is_finished = |label: &String| run.join(SUBNETS).join(label).join(RESULT).is_file();
+    labels(run).into_iter().filter(is_finished).collect()
 }
 
 fn runs_below(path: &Path) -> String {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::HumanDuration;
 use serde::Deserialize;
 
-use super::folder::{RESULT, SUBNETS};
+use super::target::finished_labels;
 use crate::train::RECORD;
 
 #[derive(Deserialize)]
@@ -31,8 +31,7 @@ pub(super) fn trained(run: &Path) -> String {
     let epochs: usize = stages.values().map(|(epochs, _)| epochs).sum();
     let seconds: f64 = stages.values().map(|(_, seconds)| seconds).sum();
     let time = Duration::try_from_secs_f64(seconds.ceil()).unwrap_or_default();
-    let entries = std::fs::read_dir(run.join(SUBNETS)).into_iter().flatten().flatten();
-    let subnets = entries.filter(|entry| entry.path().join(RESULT).is_file()).count();
+    let subnets = finished_labels(run).len();
     let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     format!(
         "{}, {} of training, and {}",

@@ -24,7 +24,13 @@ const WITHOUT_RETRAINING: [&str; 4] = ["--set", "retrain=None", "--set", "pretra
 /// The results of the networks that `vitslim slim` leaves, and what it says.
 #[track_caller]
 fn slim(workspace: &Workspace, run: &str, args: &[&str]) -> (Value, String) {
-    let output = workspace.vitslim(&[&["slim", run, "--json"], args].concat());
+    said_json(workspace, &[&["slim", run, "--json"], args].concat())
+}
+
+/// The JSON that a command prints, and what it says.
+#[track_caller]
+fn said_json(workspace: &Workspace, args: &[&str]) -> (Value, String) {
+    let output = workspace.vitslim(args);
     assert!(output.status.success(), "{}", said(&output));
     (serde_json::from_slice(&output.stdout).unwrap(), said(&output))
 }
@@ -110,9 +116,121 @@ fn a_further_network_is_that_of_a_run_that_had_its_budget_from_the_start() {
     data["test"]["sha256"] = "another".into();
     fs::write(run.join("data.json"), data.to_string()).unwrap();
     let args = ["slim", RUN, "--budget", "Macs(0.4)"];
-    assert_refused(&workspace, &args, &["the data are not those of the run", "test split"]);
+    assert_refused(
+        &workspace,
+        &args,
+        &["the data are not those of the run", "test split", "measures all networks on the new test split"],
+    );
+    said_json(&workspace, &["frontier", RUN, "--points", "2", "--split", "held_out", "--json"]);
     assert_eq!(repeatable(workspace.run(&file, &[])), expected);
     assert!(!run.join("subnets/macs-0.5/result.json").exists(), "of another test split");
+}
+
+/// The tiny experiment called `name`, which trains nothing, with these `budgets` after its own.
+fn untrained(name: &str, budgets: &str) -> String {
+    let tokens = "\n            \"tokens\": (weight: 1e-4, activation: Tanh, init: 3.0),";
+    let text = TINY.replace(FIRST, "").replace(tokens, "").replace("0.1 }),", &format!("0.1 }}), {budgets}"));
+    text.replace(
+        "name: \"tiny\",",
+        &format!("name: \"{name}\",\n    importance: Magnitude,\n    correct: true,"),
+    )
+}
+
+#[test]
+fn a_run_without_a_search_or_of_a_sub_network_is_cut_further_as_any() {
+    let workspace = Workspace::new();
+    for (name, model) in [("base", ""), ("again", ", pretrained: \"runs/base/seed=3/share-0.1\"")] {
+        let text = |budgets| {
+            untrained(name, budgets)
+                .replace("(architecture: \"vit\"", &format!("(architecture: \"vit\"{model}"))
+        };
+        let text = |budgets| match model {
+            "" => text(budgets),
+            _ => text(budgets).replace(
+                ", config: (patch_size: 4, dim: 16, depth: 2, heads: 2, mlp_ratio: 2, drop_path: 0.1)",
+                "",
+            ),
+        };
+        let whole = workspace.write("whole.ron", &text("Macs(0.5),"));
+        let expected = workspace.run(&whole, &[&WITHOUT_RETRAINING[..], &["--out", "whole"]].concat());
+        let file = workspace.write("run.ron", &text(""));
+        workspace.run(&file, &WITHOUT_RETRAINING);
+        let run = format!("runs/{name}/seed=3");
+        let (summary, _) = slim(&workspace, &run, &["--budget", "Macs(0.5)"]);
+        assert_eq!(repeatable(summary)["subnets"][0], repeatable(expected.clone())["subnets"][1], "{name}");
+        let folders = [run.clone(), format!("whole/{name}/seed=3")].map(|run| workspace.path(&run));
+        let [further, of_whole] = folders.map(|run| network(&run, "macs-0.5"));
+        assert!(further == of_whole, "{name}");
+        let (found, _) = said_json(&workspace, &["frontier", &run, "--points", "2", "--json"]);
+        assert_eq!(found["points"][1]["macs"], expected["dense"]["macs"], "{name}");
+        let (counted, _) = said_json(
+            &workspace,
+            &["count", &format!("{run}/macs-0.5"), "--convention", "vit-slim", "--json"],
+        );
+        assert_eq!(counted["convention"], "vit-slim", "{name}");
+    }
+}
+
+#[test]
+fn what_was_retrained_is_never_replaced_by_what_is_cut() {
+    let workspace = Workspace::new();
+    let base = workspace.write("base.ron", &untrained("base", ""));
+    workspace.run(&base, &WITHOUT_RETRAINING);
+    let teacher = "label_smoothing: 0.1, teacher: (pretrained: \"runs/base/seed=3/share-0.1\")";
+    let text =
+        TINY.replace(FIRST, "").replace("label_smoothing: 0.1", teacher).replace("epochs: 2", "epochs: 1");
+    let text = text.replace("warmup_epochs: 1", "warmup_epochs: 0");
+    let file = workspace.write("tiny.ron", &text);
+    workspace.run(&file, &[]);
+    let run = workspace.path(RUN);
+    let (own, further) = ("Share({\"hidden\": 0.1})", "Share({\"hidden\": 0.3})");
+    let (_, told) = slim(&workspace, RUN, &["--budget", further, "--retrain"]);
+    assert!(!told.contains("already"), "{told}");
+
+    let trained = metrics(&run);
+    let file_of = |label: &str, name: &str| run.join("subnets").join(label).join(name);
+    let retrained = |label: &str| json(&file_of(label, "result.json"))["top1_retrained"].clone();
+    for (budget, label) in [(own, "share-0.1"), (further, "share-0.3")] {
+        let before = (network(&run, label), retrained(label));
+        fs::remove_file(file_of(label, "model.safetensors")).unwrap();
+        let (_, told) = slim(&workspace, RUN, &["--budget", budget]);
+        assert!(told.contains(&format!("`{label}` was retrained; it is made again")), "{told}");
+        assert!((network(&run, label), retrained(label)) == before, "{label}");
+    }
+
+    // Its budget is known where its results are not, as after a change of the test split.
+    fs::remove_file(file_of("share-0.3", "result.json")).unwrap();
+    workspace.write("tiny.ron", &text.replace("0.1 }),", "0.1 }), Share({ \"head_dim\": 0.3 }),"));
+    assert_refused(&workspace, &["run", "tiny.ron"], &["share-0.3` is a sub-network of another budget"]);
+
+    // Whoever taught the stages before is not needed any more.
+    for gone in
+        ["runs/base", "runs/tiny/seed=3/teacher-pretrain.safetensors"].map(|gone| workspace.path(gone))
+    {
+        if gone.is_dir() { fs::remove_dir_all(gone).unwrap() } else { fs::remove_file(gone).unwrap() }
+    }
+    let (summary, _) = slim(&workspace, RUN, &["--budget", further, "--retrain"]);
+    assert_eq!(summary["subnets"][0]["label"], "share-0.3");
+    assert!(metrics(&run) == trained, "something was trained again");
+
+    // Weights never lie beside results of others.
+    slim(&workspace, RUN, &["--budget", "Macs(0.5)"]);
+    let description = file_of("macs-0.5", "network.json");
+    fs::remove_file(&description).unwrap();
+    fs::create_dir(&description).unwrap();
+    assert!(!workspace.vitslim(&["slim", RUN, "--budget", "Macs(0.5)"]).status.success());
+    assert!(!file_of("macs-0.5", "result.json").exists());
+
+    let top1 = retrained("share-0.1");
+    fs::remove_file(file_of("share-0.1", "model.safetensors")).unwrap();
+    fs::remove_dir_all(run.join("checkpoints/retrain/share-0.1")).unwrap();
+    let refused = [
+        "`share-0.1` of the run in `runs/tiny/seed=3` was retrained, but a file of it is gone",
+        "`--retrain`",
+    ];
+    assert_refused(&workspace, &["slim", RUN, "--budget", own], &refused);
+    let (summary, _) = slim(&workspace, RUN, &["--budget", own, "--retrain"]);
+    assert_eq!(summary["subnets"][0]["top1_retrained"], top1);
 }
 
 #[test]
@@ -172,6 +290,8 @@ fn a_trial_of_a_sweep_is_cut_further_and_shares_nothing_of_that() {
     let evaluated = workspace.vitslim(&["eval", &format!("{RUN}/macs-0.5"), "--json"]);
     let evaluated: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
     assert_eq!(evaluated["top1"], summary["subnets"][0]["top1_retrained"]);
+    let (found, _) = said_json(&workspace, &["frontier", RUN, "--points", "2", "--json"]);
+    assert_eq!(found, json(&run.join("frontier.json")));
 }
 
 #[test]
@@ -208,6 +328,12 @@ fn what_cannot_be_cut_is_refused_before_anything_is_computed() {
     assert_refused(&workspace, &several, &["`--out` is one file, and 2 budgets leave as many"]);
     let there = [&slim_of("Macs(0.4)")[..], &export("tiny.ron")].concat();
     assert_refused(&workspace, &there, &["there is a `tiny.ron` already", "`--force`"]);
+    let export = |out: &'static str| ["--export", "pytorch", "--out", out];
+    let unnamed = [&slim_of("Macs(0.4)")[..], &export("net.txt")].concat();
+    assert_refused(&workspace, &unnamed, &["Python cannot import `net.txt`", "ends in `.py`"]);
+    workspace.write("net.safetensors", "");
+    let beside = [&slim_of("Macs(0.4)")[..], &export("net.py")].concat();
+    assert_refused(&workspace, &beside, &["there is a `net.safetensors` already"]);
 
     let held = fs::File::options().write(true).open(run.join("lock")).unwrap();
     held.lock().unwrap();
@@ -241,15 +367,23 @@ fn what_cannot_be_cut_is_refused_before_anything_is_computed() {
 
     // What `vitslim gc` leaves is enough, and the label of another budget is not taken.
     assert!(workspace.vitslim(&["gc", "--yes"]).status.success());
-    let budgets = ["--budget", "Share({\"head_dim\": 0.1})", "--budget", "Share({\"head_dim\": 0.3})"];
-    let (summary, _) = slim(&workspace, RUN, &budgets);
-    let labels = [0, 1].map(|index| summary["subnets"][index]["label"].clone());
-    assert_eq!(labels, ["share-0.1-2", "share-0.3"]);
+    let budgets =
+        ["Share({\"head_dim\": 0.1})", "Share({\"head_dim\": 0.3})", "Share({\"blocks.0.mlp.hidden\": 0.1})"];
+    let args: Vec<&str> = budgets.iter().flat_map(|budget| ["--budget", budget]).collect();
+    let (summary, _) = slim(&workspace, RUN, &args);
+    let labels = [0, 1, 2].map(|index| summary["subnets"][index]["label"].clone());
+    assert_eq!(labels, ["share-0.1-2", "share-0.3", "share-0.1-3"]);
     let added = |budget: &str| TINY.replace(FIRST, "").replace("0.1 }),", &format!("0.1 }}), {budget},"));
     workspace.write("tiny.ron", &added("Share({ \"hidden\": 0.3 })"));
     let taken =
         ["share-0.3` is a sub-network of another budget", "`vitslim slim`", "checkpoints/retrain/share-0.3"];
     assert_refused(&workspace, &[&["run", "tiny.ron"][..], &WITHOUT_RETRAINING].concat(), &taken);
+    workspace.write("tiny.ron", &added(budgets[2]));
+    let both = [
+        "share-0.1-2` is a sub-network of another budget",
+        "that of the budget that is added is `share-0.1-3` there",
+    ];
+    assert_refused(&workspace, &[&["run", "tiny.ron"][..], &WITHOUT_RETRAINING].concat(), &both);
     workspace.write("tiny.ron", &added("Share({ \"head_dim\": 0.3 })"));
     let summary = workspace.run(&file, &WITHOUT_RETRAINING);
     assert_eq!(summary["subnets"][1], json(&run.join("summary.json"))["subnets"][1]);

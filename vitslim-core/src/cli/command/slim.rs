@@ -74,7 +74,7 @@ pub fn slim(registry: &Registry, args: &SlimArgs) -> miette::Result<()> {
         if args.budgets.len() > 1 {
             return Err(SeveralError(args.budgets.len()).into());
         }
-        to.check(to.out)?;
+        to.format.files(to.out)?.iter().try_for_each(|path| to.check(path))?;
     }
     let document = Document::read(&target.experiment(), &[])?.with_budgets(&args.budgets)?;
     let trial = target.own(registry.trials(&document)?.only()?);
@@ -92,13 +92,14 @@ pub fn slim(registry: &Registry, args: &SlimArgs) -> miette::Result<()> {
     };
     let slim = registry.commands(&trial)?.slim;
     let summary = slim(&trial, &target.run, &registry.teachers(), args.retrain, &setting)?;
-    if let (Some(to), [subnet]) = (to, &summary.subnets[..]) {
-        let subnet = Target { label: Some(subnet.label.clone()), ..target.clone() };
-        write_network(registry, &subnet, to, &[])?;
-    }
     print(args.json, &summary, |summary: &Summary| {
         let paths = summary.subnets.iter().map(|subnet| target.run.join(&subnet.label));
         let paths: String = paths.map(|path| format!("\nresults: {}", path.display())).collect();
         format!("{}{paths}", table(summary))
-    })
+    })?;
+    if let (Some(to), [subnet]) = (to, &summary.subnets[..]) {
+        let subnet = Target { label: Some(subnet.label.clone()), ..target.clone() };
+        write_network(registry, &subnet, to, &[])?;
+    }
+    Ok(())
 }
