@@ -8,7 +8,9 @@ mod macs;
 #[cfg(test)]
 mod published;
 mod signature;
+mod simplify;
 mod uses;
+mod work;
 
 pub use activations::activations;
 pub(crate) use capture::record;
@@ -19,4 +21,6 @@ pub use layers::{Layer, layers};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
 pub(crate) use signature::signature;
+pub(crate) use simplify::simplified;
 pub(crate) use uses::uses;
+pub(crate) use work::{ConvWindow, Operation, operations_after};
