@@ -25,7 +25,7 @@ mod init;
 mod layer_norm;
 mod linear;
 mod precision;
-mod product;
+pub(crate) mod product;
 mod rms_norm;
 mod running_state;
 mod shared_by_heads;
