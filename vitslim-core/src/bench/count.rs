@@ -19,7 +19,7 @@ pub fn count<A: Architecture>(trial: &Trial, source: &Source) -> miette::Result<
     let device = Device::flex();
     match source {
         Source::Experiment => {
-            let prepared = Prepared::<A>::new(trial).map_err(RunError::from)?;
+            let prepared = Prepared::<A>::new(trial).map_err(RunError::from)?.timed_on(&device, "cpu");
             let dense = initial(&prepared, &device).map_err(RunError::Config)?;
             let networks = cut_at_random(&prepared, dense, &device);
             let counted = networks.map(|network| {

@@ -29,6 +29,8 @@ pub struct BenchSetting<'a> {
     pub batch: usize,
     /// The device to measure on.
     pub device: &'a Device,
+    /// What results call it.
+    pub device_name: &'a str,
     /// What results call the experiment's precision on this device.
     pub precision_name: &'a str,
 }
@@ -43,7 +45,7 @@ pub fn networks<A: Architecture>(
     source: &Source,
     setting: &BenchSetting,
 ) -> Result<Benched, RunError> {
-    let prepared = Prepared::<A>::new(trial)?;
+    let prepared = Prepared::<A>::new(trial)?.timed_on(setting.device, setting.device_name);
     let models = match source {
         Source::Experiment => {
             let dense = initial(&prepared, setting.device).map_err(RunError::Config)?;

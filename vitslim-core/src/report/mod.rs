@@ -40,6 +40,8 @@ pub use run_state::RunState;
 pub use scaled_rate::ScaledRate;
 pub use selftest::{CheckReport, SelftestReport};
 pub use spare::{Spare, SpareFolder};
-pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
+pub use summary::{
+    BudgetSummary, DenseSummary, LatencySummary, SearchSummary, Seconds, SubnetSummary, Summary,
+};
 pub use sweep::{SweepReport, TrialReport};
 pub use table::table;

@@ -81,6 +81,24 @@ pub struct SubnetSummary {
     pub images_per_second: f64,
     /// Speed over that of the dense network, measured side by side.
     pub speedup: f64,
+    /// How long a forward pass takes, where the budget limits that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencySummary>,
+}
+
+/// How long a forward pass of a sub-network takes, in seconds, right after slicing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatencySummary {
+    /// Number of images.
+    pub batch: usize,
+    /// The longest that its budget allows.
+    pub asked: f64,
+    /// The sum of its operations by the table, in proportion to the dense network as that was measured.
+    pub predicted: f64,
+    /// As it was measured, the median of many.
+    pub measured: f64,
+    /// The device that it was measured on.
+    pub device: String,
 }
 
 /// A budget.
@@ -93,6 +111,13 @@ pub enum BudgetSummary {
     Macs(Value),
     /// The most parameters, likewise.
     Params(Value),
+    /// The longest time of a forward pass on `batch` images, likewise.
+    Latency {
+        /// A share of the dense network's time, or a time with its unit.
+        most: Value,
+        /// Number of images.
+        batch: usize,
+    },
     /// Several limits at once.
     All(Vec<BudgetSummary>),
 }

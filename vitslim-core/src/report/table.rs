@@ -2,7 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{SubnetSummary, Summary};
+use super::{LatencySummary, SubnetSummary, Summary};
+use crate::terminal::time;
 
 /// Columns of a standard terminal.
 const WIDTH: usize = 80;
@@ -61,6 +62,19 @@ pub fn table(summary: &Summary) -> String {
     push(&mut text, "top-1 on the test split, of sub-networks right after slicing and after retraining");
     push(&mut text, &format!("images/s at a batch of 64 on {}", summary.device));
     push(&mut text, "speed-up over the dense network, measured side by side");
+    for subnet in &summary.subnets {
+        let Some(LatencySummary { batch, asked, predicted, measured, device }) = &subnet.latency else {
+            continue;
+        };
+        let [asked, predicted, measured] = [asked, predicted, measured].map(|seconds| time(*seconds));
+        push(
+            &mut text,
+            &format!(
+                "{}: asked {asked} at a batch of {batch}, predicted {predicted}, measured {measured} ({device})",
+                subnet.label
+            ),
+        );
+    }
     if let Some(start) = &summary.start {
         push(&mut text, &starts_as(start));
     }
@@ -159,6 +173,7 @@ mod tests {
             masked_vs_sliced: 1.234e-7,
             images_per_second: 1_234_567.8,
             speedup: 0.97,
+            latency: None,
         };
         Summary {
             name: "long".into(),

@@ -44,6 +44,7 @@ pub fn cut_further<A: Architecture>(
     let Finished { folder, mut prepared, initial, dense, searched, epochs } =
         Finished::<A>::open(trial, run, teachers, device, setting.quiet)?;
     setting.interrupter.begin();
+    prepared = prepared.timed_on(device, setting.device_name);
     let mut labels = Labels::of_run(run)?;
     for budget in &mut prepared.budgets {
         budget.label = labels.of(&budget.written);

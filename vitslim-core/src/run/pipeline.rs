@@ -54,6 +54,7 @@ pub fn execute<A: Architecture>(
     dense: Option<A>,
     setting: &Setting,
 ) -> Result<(RunFolder, Summary), RunError> {
+    let prepared = &prepared.clone().timed_on(&setting.devices.first.device, setting.device_name);
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
@@ -120,11 +121,11 @@ fn is_complete(folder: &Path, experiment: &str) -> bool {
 
 /// A run in its folder.
 pub(super) struct Run<'a, A: Architecture> {
-    prepared: &'a Prepared<A>,
-    folder: &'a RunFolder,
+    pub(super) prepared: &'a Prepared<A>,
+    pub(super) folder: &'a RunFolder,
     sharing: Sharing,
     device: &'a Device,
-    setting: &'a Setting<'a>,
+    pub(super) setting: &'a Setting<'a>,
     train: Arc<Split>,
     held_out: Arc<Split>,
 }
@@ -262,11 +263,11 @@ impl<'a, A: Architecture> Run<'a, A> {
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
-        let plan = match self.begun(label)? {
-            Some(plan) => plan,
-            None => self.prepared.plan(&searched.model, &searched.masks, budget)?,
-        };
         let base = self.base(searched);
+        let (plan, latency) = match self.begun(label)? {
+            Some(plan) if budget.latency().is_none() => (plan, None),
+            _ => self.cut(budget, searched, &base)?,
+        };
         let sliced = self.sliced(&base, &plan, budget)?;
         let of_dense = self.of_dense(&plan)?;
         self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
@@ -309,6 +310,7 @@ impl<'a, A: Architecture> Run<'a, A> {
             masked_vs_sliced,
             images_per_second,
             speedup,
+            latency,
         };
         self.save_result(summary)
     }
@@ -430,7 +432,7 @@ impl<'a, A: Architecture> Run<'a, A> {
     }
 
     /// Stages look for an interruption by themselves; what is between them does so here.
-    fn check_interrupt(&self) -> Result<(), RunError> {
+    pub(super) fn check_interrupt(&self) -> Result<(), RunError> {
         if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
     }
 

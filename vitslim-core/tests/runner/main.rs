@@ -18,6 +18,7 @@ mod file_systems;
 mod identity;
 mod imagenet;
 mod language;
+mod latency;
 mod limits;
 mod losses;
 #[cfg(target_os = "linux")]

@@ -54,7 +54,7 @@ pub struct Experiment {
     /// What becomes of the trained values of the masks that are kept.
     #[serde(default)]
     pub cut: CutRule,
-    /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`.
+    /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`, `Latency`.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = "Isomorphic"))]
     pub ranking: RankingRule,
