@@ -1,7 +1,8 @@
 //! Measures an operation by repeating it, through the functions that layers call.
 
 use std::fmt;
-use std::time::Instant;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
@@ -19,8 +20,15 @@ const ROUND: f64 = 3e-4;
 /// Most repetitions in a round.
 const MOST_REPETITIONS: f64 = 100.0;
 
-/// Rounds; the fastest counts, since whatever else the machine does makes a round slower. Two before it warm up.
-const ROUNDS: usize = 5;
+/// Rounds, after two that warm up. The fastest counts, since whatever else the machine does makes a round slower; until another one is as
+/// fast, there are more.
+const ROUNDS: Range<usize> = 5..40;
+
+/// What a round may take of the time of another one that is as fast.
+const AS_FAST: f64 = 1.02;
+
+/// Time after which there are no more rounds than the first ones.
+const LONG: Duration = Duration::from_millis(200);
 
 /// An operation that could not be measured.
 #[derive(Debug, Error)]
@@ -69,7 +77,17 @@ fn fastest(operation: &Operation, device: &Device) -> Result<f64, String> {
     round(1)?;
     let one = round(1)?.max(f64::MIN_POSITIVE);
     let repetitions = (ROUND / one).ceil().clamp(1.0, MOST_REPETITIONS) as usize;
-    (0..ROUNDS).try_fold(f64::INFINITY, |fastest, _| Ok(fastest.min(round(repetitions)?)))
+    let (mut fastest, mut second) = (f64::INFINITY, f64::INFINITY);
+    let started = Instant::now();
+    for number in 0..ROUNDS.end {
+        if number >= ROUNDS.start && (second <= AS_FAST * fastest || started.elapsed() > LONG) {
+            break;
+        }
+        let seconds = round(repetitions)?;
+        second = second.min(seconds.max(fastest));
+        fastest = fastest.min(seconds);
+    }
+    Ok(fastest)
 }
 
 /// Computes `operation` on tensors of its shapes, each time it is called.

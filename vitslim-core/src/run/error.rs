@@ -8,9 +8,9 @@ use thiserror::Error;
 use super::folder::FolderError;
 use super::prepare::PrepareError;
 use super::restore::RestoreError;
+use super::timing::TimingError;
 use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
-use crate::latency::TimeError;
 use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
 use crate::terminal::counted;
@@ -77,10 +77,10 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// A latency could not be predicted.
+    /// A latency could not be predicted or measured.
     #[error(transparent)]
-    #[diagnostic(help("limit `Macs` or `Params` instead, or choose another device with `--device`"))]
-    Time(#[from] TimeError),
+    #[diagnostic(transparent)]
+    Timing(#[from] TimingError),
     /// MACs could not be counted.
     #[error(transparent)]
     #[diagnostic(help("`vitslim check` with this experiment explains it"))]

@@ -9,7 +9,7 @@ use super::cutting::Cutting;
 use super::error::RunError;
 use super::timing::Timing;
 use crate::experiment::CutRule;
-use crate::graph::{Counts, counts_after};
+use crate::graph::{Counts, counts_after, operations_after};
 use crate::models::Architecture;
 use crate::slim::{Fitting, Floors, MaskSet, Plan, Usage, rank_sparing};
 
@@ -163,7 +163,9 @@ impl Cutting<'_> {
         let of = |limit: &&Limit| match (limit.of, self.timing) {
             (Measure::Macs, _) => Ok(macs),
             (Measure::Params, _) => Ok(params),
-            (Measure::Latency { batch }, Some(timing)) => timing.of_dense(model, self.image, batch.get()),
+            (Measure::Latency { batch }, Some(timing)) => {
+                Ok(timing.of_dense(model, self.image, batch.get())?)
+            }
             (Measure::Latency { .. }, None) => Ok(0),
         };
         limits.iter().map(of).collect()
@@ -191,7 +193,8 @@ impl Cutting<'_> {
             (Measure::Macs, _) => Ok(counts.macs),
             (Measure::Params, _) => Ok(counts.params),
             (Measure::Latency { batch }, Some(timing)) => {
-                timing.predicted(model, self.image, batch.get(), change)
+                let operations = operations_after(model, self.image, batch.get(), change)?;
+                Ok(timing.predicted(model, self.image, batch.get(), &operations)?)
             }
             (Measure::Latency { .. }, None) => Ok(0),
         };

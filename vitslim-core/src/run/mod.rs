@@ -96,3 +96,4 @@ pub(crate) use target::DENSE;
 pub use target::{Target, TargetError};
 pub use teacher::{OpenedTeacher, Teachers};
 pub(crate) use teacher::{Opener, open_teacher};
+pub use timing::TimingError;

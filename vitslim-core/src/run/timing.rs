@@ -4,15 +4,33 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Tensor};
+use miette::Diagnostic;
+use thiserror::Error;
 
-use super::error::RunError;
 use crate::data::{Cache, ImageShape};
 use crate::graph::{GraphError, Operation, operations_after};
-use crate::latency::Table;
+use crate::latency::{Table, TimeError};
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::slim::heads_by_size;
 use crate::train::{EvaluateError, latencies};
+
+/// A latency that could not be predicted or measured.
+#[derive(Debug, Error, Diagnostic)]
+pub enum TimingError {
+    /// An operation could not be measured.
+    #[error(transparent)]
+    #[diagnostic(help("limit `Macs` or `Params` instead, or choose another device with `--device`"))]
+    Operation(#[from] TimeError),
+    /// The forward pass could not be recorded.
+    #[error(transparent)]
+    #[diagnostic(help("`vitslim check` with this experiment explains it"))]
+    Graph(#[from] GraphError),
+    /// A network could not be measured.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Network(#[from] EvaluateError),
+}
 
 /// Where the latencies of a run are measured, and what is known of them. Clones know the same.
 #[derive(Clone, Debug)]
@@ -64,25 +82,24 @@ impl Timing {
         model: &A,
         image: ImageShape,
         batch: usize,
-    ) -> Result<u64, RunError> {
+    ) -> Result<u64, TimingError> {
         Ok(self.dense(model, image, batch)?.measured)
     }
 
-    /// Nanoseconds that a forward pass on `batch` images of what `change` makes of the dense network `model` will take.
+    /// Nanoseconds that a forward pass on `batch` images will take that has these `operations`, of a network that is cut out of the dense
+    /// network `model`.
     ///
     /// # Errors
     ///
-    /// Those of `change`, or when an operation cannot be measured.
+    /// When an operation, or the dense network, cannot be measured.
     pub(super) fn predicted<A: Architecture>(
         &self,
         model: &A,
         image: ImageShape,
         batch: usize,
-        change: impl FnOnce(A, &Device) -> Result<A, RunError>,
-    ) -> Result<u64, RunError> {
-        let scale = self.dense(model, image, batch)?.scale;
-        let seconds = self.sum(&operations_after(model, image, batch, change)?)?;
-        Ok(nanoseconds(scale * seconds))
+        operations: &[Operation],
+    ) -> Result<u64, TimingError> {
+        Ok(nanoseconds(self.dense(model, image, batch)?.scale * self.sum(operations)?))
     }
 
     /// Nanoseconds that a forward pass of `model` takes on `batch` images, as it is measured.
@@ -107,7 +124,12 @@ impl Timing {
         self.table.get().into_iter().for_each(Table::save);
     }
 
-    fn dense<A: Architecture>(&self, model: &A, image: ImageShape, batch: usize) -> Result<Dense, RunError> {
+    fn dense<A: Architecture>(
+        &self,
+        model: &A,
+        image: ImageShape,
+        batch: usize,
+    ) -> Result<Dense, TimingError> {
         let known = || self.dense.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dense) = known().get(&batch) {
             return Ok(*dense);
@@ -123,11 +145,10 @@ impl Timing {
     }
 
     /// Seconds of all `operations`, one after the other.
-    fn sum(&self, operations: &[Operation]) -> Result<f64, RunError> {
+    fn sum(&self, operations: &[Operation]) -> Result<f64, TimeError> {
         let of_user = || Table::of(&self.device, &self.name, self.precision, Cache::of_user());
         let table = self.table.get_or_init(of_user);
-        let seconds = operations.iter().map(|operation| table.seconds(operation));
-        Ok(seconds.sum::<Result<f64, _>>()?)
+        operations.iter().map(|operation| table.seconds(operation)).sum()
     }
 }
 
@@ -144,7 +165,7 @@ mod tests {
     use super::super::prepare::Prepared;
     use super::*;
     use crate::experiment::Document;
-    use crate::latency::{Clock, TimeError};
+    use crate::latency::Clock;
     use crate::models::Vit;
     use crate::slim::{MaskSet, Plan};
 
@@ -180,9 +201,9 @@ mod tests {
         let prepared = Prepared::<Vit>::new(&trial).unwrap();
         let dense = initial(&prepared, &Device::flex()).unwrap().valid();
         let table = || Table::by(Vectors, "vectors".to_owned(), Cache::default());
-        let whole = |model, _: &Device| Ok::<_, RunError>(model);
-        let image = prepared.data.shape;
-        let nanoseconds = Timing::by(table(), 1).predicted(&dense, image, 1, whole).unwrap();
+        let operations =
+            operations_after(&dense, prepared.data.shape, 1, |model, _| Ok::<_, GraphError>(model));
+        let nanoseconds = nanoseconds(Timing::by(table(), 1).sum(&operations.unwrap()).unwrap());
         let prepared = Prepared { timing: Some(Timing::by(table(), nanoseconds)), ..prepared };
         let masks = prepared.cutting().random_masks(&Device::flex());
         (prepared, dense, masks)
