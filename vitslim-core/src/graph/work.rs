@@ -143,20 +143,33 @@ fn folded(tensor: &TensorIr) -> [usize; 3] {
 mod tests {
     use super::*;
     use crate::models::{ConvNext, Swin, Vit};
-    use crate::slim::{Plan, describe};
+    use crate::slim::{MaskSet, MaskSpec, Plan, describe};
 
     /// What a forward pass on two images is made of, each once, with `kept` units of each dimension.
     fn operations<A: Architecture>(config: &str, kept: usize) -> Vec<Operation> {
         let model = A::init(&ron::from_str(config).unwrap(), &Device::flex()).unwrap();
-        let mut plan = Plan::whole(&describe(&model).unwrap());
+        let dimensions = describe(&model).unwrap();
+        let mut plan = Plan::whole(&dimensions);
         plan.cuts.iter_mut().filter(|cut| cut.dimension != "width").for_each(|cut| cut.keep.truncate(kept));
-        let image = ImageShape { channels: 1, size: 16 };
-        let mut operations =
-            operations_after(&model, image, 2, |model, _| Ok::<_, GraphError>(model.slim(&plan).unwrap()))
-                .unwrap();
-        operations.sort();
-        operations.dedup();
-        operations
+        let searched: Vec<_> =
+            dimensions.into_iter().map(|dimension| (dimension, MaskSpec::default())).collect();
+        let recorded = |model: &A, change: &dyn Fn(A, &Device) -> A| {
+            let image = ImageShape { channels: 1, size: 16 };
+            operations_after(model, image, 2, |model, device| Ok::<_, GraphError>(change(model, device)))
+        };
+        let found = recorded(&model, &|model, device| {
+            model.fold(&MaskSet::new(&searched, device)).slim(&plan).unwrap()
+        });
+        let mut found = found.unwrap();
+        let cut = model.fold(&MaskSet::new(&searched, &Device::flex())).slim(&plan).unwrap();
+        assert_eq!(
+            found,
+            recorded(&cut, &|model, _| model).unwrap(),
+            "cutting is no part of the forward pass"
+        );
+        found.sort();
+        found.dedup();
+        found
     }
 
     #[test]
