@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use vitslim_core::bench::{BenchSetting, Source, WorkKind, networks};
 use vitslim_core::experiment::Document;
 use vitslim_core::models::Vit;
+use vitslim_core::run::Teachers;
 
 /// Bytes that are in use, and the most that were since it was last asked.
 struct Counting {
@@ -64,7 +65,13 @@ fn steps(sets: &[&str]) -> [usize; 2] {
     let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
     let document = Document::parse("memory.ron", EXPERIMENT, &sets).unwrap();
     let device = Device::flex();
-    let setting = BenchSetting { batch: 16, device: &device, device_name: "cpu", precision_name: "f32" };
+    let setting = BenchSetting {
+        batch: 16,
+        device: &device,
+        device_name: "cpu",
+        precision_name: "f32",
+        teachers: &Teachers::default(),
+    };
     let trial = document.trials().unwrap().get(0);
     let dense = networks::<Vit>(&trial, &Source::Experiment, &setting).unwrap().networks.remove(0);
     let [mut training, mut search] = [0; 2];

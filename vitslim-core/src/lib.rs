@@ -4,13 +4,14 @@
 //! - [`nn`]: the layers that models are written with.
 //! - [`models`]: the architectures that come with vitslim, and what a new one must do.
 //! - [`graph`]: what is read off a model's forward pass.
+//! - [`importance`]: what the units of a network are worth, without a search.
 //! - [`export`]: networks for other programs.
 //! - [`experiment`]: the RON language.
 //! - [`check`]: an experiment and its architecture, before anything is trained.
 //! - [`weights`]: trained networks from other programs, as the start of one of ours.
 //! - [`selftest`]: what vitslim claims, checked on a device.
 //! - `latency`: how long operations take.
-//! - [`data`], [`train`], [`plan`], [`run`], [`mod@bench`], [`report`], [`reference`], [`cli`]: what the runner does with it.
+//! - [`data`], [`train`], [`plan`], [`run`], [`mod@bench`], [`report`], [`page`], [`reference`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
 extern crate self as vitslim_core;
@@ -23,10 +24,12 @@ mod device;
 pub mod experiment;
 pub mod export;
 pub mod graph;
+pub mod importance;
 mod input_file;
 mod latency;
 pub mod models;
 pub mod nn;
+pub mod page;
 mod panics;
 pub mod plan;
 pub mod reference;
@@ -45,7 +48,7 @@ pub mod prelude {
     pub use burn::module::{Module, Param};
     pub use burn::tensor::{Device, Tensor};
 
-    pub use crate::models::{Architecture, ConfigError, Logits};
+    pub use crate::models::{Architecture, ConfigError, Features, Logits, Patches};
     pub use crate::nn::*;
     pub use crate::slim::Slimmable;
 }

@@ -43,8 +43,16 @@ impl<B: Module> Stage<B> {
     }
 
     /// `x` after each block by `step`.
-    fn forward(&self, x: Tensor<4>, step: impl Fn(&B, Tensor<4>) -> Tensor<4>) -> Tensor<4> {
-        self.rest.iter().fold(step(&self.first, x), |x, block| step(block, x))
+    fn forward(
+        &self,
+        x: Tensor<4>,
+        step: impl Fn(&B, Tensor<4>) -> Tensor<4> + Copy + Send + 'static,
+    ) -> Tensor<4>
+    where
+        B: Slimmable + 'static,
+    {
+        let first = checkpoint(&self.first, x, step);
+        self.rest.iter().fold(first, |x, block| checkpoint(block, x, step))
     }
 }
 

@@ -44,8 +44,10 @@ fn the_recipe_shows_these_very_lines() {
 
 #[test]
 fn the_annotations_are_proved() {
-    let found: Value = serde_json::from_str(&printed(&["check", "experiment.ron", "--json"])).expect("JSON");
+    let checked = printed(&["check", "experiment.ron", "--json", "--set", "search.checkpointing=true"]);
+    let found: Value = serde_json::from_str(&checked).expect("JSON");
     assert_eq!(found["reasons"], Value::Array(Vec::new()));
+    assert!(!checked.contains("changes nothing"), "no block is handed to `checkpoint`: {checked}");
     let dimensions = found["dimensions"].as_array().expect("dimensions");
     for name in ["stem", "width1", "width4", "hidden", "squeezed", "head_dim"] {
         let path = |dimension: &Value| dimension["path"].as_str().expect("a path").to_owned();
@@ -59,7 +61,8 @@ fn the_experiment_gives_sub_networks_that_are_really_cut() {
     // What an earlier test left may be of another experiment, in whose folder none runs.
     let _ = fs::remove_dir_all(&out);
     // Fewer epochs: in a debug build the whole takes minutes.
-    let fewer = ["pretrain.epochs=2", "search.epochs=1", "retrain.epochs=1"].map(|epochs| ["--set", epochs]);
+    let fewer = ["pretrain.epochs=2", "search.epochs=1", "search.checkpointing=true", "retrain.epochs=1"]
+        .map(|epochs| ["--set", epochs]);
     let mut args = vec!["run", "experiment.ron", "--quiet", "--out", out.to_str().expect("a name in UTF-8")];
     args.extend(fewer.concat());
     printed(&args);

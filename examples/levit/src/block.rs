@@ -85,6 +85,6 @@ impl Stage {
     /// - output: `[batch, patches, dim]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = self.mlp.forward(self.subsampling.forward(x));
-        self.blocks.iter().fold(x, |x, block| block.forward(x))
+        self.blocks.iter().fold(x, |x, block| checkpoint(block, x, Block::forward))
     }
 }

@@ -51,7 +51,7 @@ impl Architecture for Levit {
         let normed = |x, (conv, norm): &(Conv2d, BatchNorm)| norm.forward(conv.forward(x));
         let x = self.stem.iter().fold(images, |x, layer| hard_swish(normed(x, layer)));
         let x = normed(x, &self.embed).flatten::<3>(2, 3).swap_dims(1, 2);
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x));
+        let x = self.blocks.iter().fold(x, |x, block| checkpoint(block, x, Block::forward));
         let x = self.stages.iter().fold(x, |x, stage| stage.forward(x));
         let mean = x.mean_dim(1).squeeze_dim::<2>(1);
         self.head.forward(self.norm.forward(mean)).into()

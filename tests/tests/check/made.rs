@@ -4,7 +4,8 @@ use burn::tensor::{FloatDType, activation};
 use vitslim_core::prelude::*;
 use vitslim_core::slim::{DimensionMapper, Factor, Output, Treatment};
 
-use super::features::{HIDDEN, NeverEmpty};
+use super::axes::NeverEmpty;
+use super::features::HIDDEN;
 use super::net::{Part, WIDTH, linear, pooled, rows};
 
 #[derive(Module, Debug, Slimmable)]

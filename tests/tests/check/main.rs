@@ -1,11 +1,14 @@
 //! `vitslim check` finds wrong annotations that compile, and names dimension and layer; right ones pass. The float type is set
 //! once a process, so this is a test binary of its own.
 
+mod axes;
 mod features;
 mod forms;
+mod gates;
 mod lent;
 mod made;
 mod net;
+mod own_layer;
 mod second_head;
 mod sound;
 mod tokens;
@@ -43,7 +46,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a bias that the mask leaves out",
-        checked_part::<features::OwnLayer<{ features::UNSCALED }>>,
+        checked_part::<own_layer::OwnLayer<{ own_layer::UNSCALED }>>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.fc1.bias` still adds to units that `hidden` removed",
@@ -52,7 +55,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a bias that slicing leaves out",
-        checked_part::<features::OwnLayer<{ features::UNCUT }>>,
+        checked_part::<own_layer::OwnLayer<{ own_layer::UNCUT }>>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.fc1.bias` keeps units",
@@ -61,17 +64,17 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a layer that is cut along another axis",
-        checked_part::<features::OwnLayer<{ features::OTHER_AXIS }>>,
+        checked_part::<own_layer::OwnLayer<{ own_layer::OTHER_AXIS }>>,
         &["the output of `blocks.0.fc1` cannot be cut by one unit", "does `SlimLayer::select` of this layer"],
     ),
     (
         "a layer whose values change when it is cut",
-        checked_part::<features::OwnLayer<{ features::RESCALED }>>,
+        checked_part::<own_layer::OwnLayer<{ own_layer::RESCALED }>>,
         &["`blocks.0.hidden`", "`blocks.*.fc1.weight`", "does `SlimLayer::scale` of this layer multiply it?"],
     ),
     (
         "a gate behind a norm",
-        checked_part::<features::GateBehindNorm>,
+        checked_part::<gates::GateBehindNorm>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.fc1.weight` still acts for units that `hidden` removed",
@@ -80,7 +83,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a gate before a norm only",
-        checked_part::<features::GateBeforeNorm>,
+        checked_part::<gates::GateBeforeNorm>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.norm.beta` still adds to units that `hidden` removed",
@@ -89,7 +92,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a gate before a sigmoid",
-        checked_part::<features::GateBeforeSigmoid>,
+        checked_part::<gates::GateBeforeSigmoid>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.fc2.weight` still reads units that `hidden` removed",
@@ -98,12 +101,12 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "factors exchanged",
-        checked_part::<features::FactorsExchanged>,
+        checked_part::<axes::FactorsExchanged>,
         &["`blocks.0.hidden`", "`output = [2, hidden]` on `blocks.*.fc1`"],
     ),
     (
         "factors of heads exchanged",
-        checked_part::<features::HeadsExchanged>,
+        checked_part::<axes::HeadsExchanged>,
         &["`blocks.0.head_dim`", "`output = [heads, head_dim, 3]` on `blocks.*.qkv`"],
     ),
     (
@@ -113,7 +116,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "two gates missing behind squeeze-and-excitation",
-        checked_part::<features::TwoGatesMissing>,
+        checked_part::<gates::TwoGatesMissing>,
         &[
             "`blocks.0.hidden`",
             "write `gate` after the `input` of `blocks.*.reduce`, where that is `hidden`; and write `gate` after the `input` of \
@@ -122,7 +125,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a gate on the wrong part of a tuple",
-        checked_part::<features::GateOnTheWrongPart>,
+        checked_part::<gates::GateOnTheWrongPart>,
         &["`blocks.0.hidden`", "write `gate` after the `output` of `blocks.*.write.1`"],
     ),
     (
@@ -137,7 +140,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a name shared, and one gate",
-        checked_part::<features::SharedWithoutGate>,
+        checked_part::<gates::SharedWithoutGate>,
         &[
             "`blocks.0.hidden`",
             "`blocks.*.fc4.weight` still reads units",
@@ -155,7 +158,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "queries gated, values not",
-        checked_part::<features::OnlyQueriesGated>,
+        checked_part::<gates::OnlyQueriesGated>,
         &[
             "`blocks.0.head_dim`",
             "`blocks.*.v.bias` still adds to units that `head_dim` removed",
@@ -169,7 +172,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a branch that cannot be empty",
-        checked_part::<features::NeverEmpty>,
+        checked_part::<axes::NeverEmpty>,
         &["`blocks.0.hidden`", "with all its units cut, the forward pass fails"],
     ),
     (
@@ -194,7 +197,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a factor that does not divide",
-        checked_part::<features::Indivisible>,
+        checked_part::<axes::Indivisible>,
         &[
             "the output of `blocks.0.fc1` cannot carry `blocks.0.hidden`: it has 8 features, not a multiple of the 3 per unit",
             "is a count in the axis too many, or the layer made too small?",
@@ -202,7 +205,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "sizes that disagree",
-        checked_part::<features::SizesDisagree>,
+        checked_part::<axes::SizesDisagree>,
         &[
             "the output of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 6 units there, but 8 at `blocks.0.fc1`",
             "if not, give one another name",
@@ -210,7 +213,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a count that an axis leaves out",
-        checked_part::<features::CountForgotten>,
+        checked_part::<axes::CountForgotten>,
         &[
             "the input of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 16 units there, but 8 at `blocks.0.fc1`: if each unit \
              has 2 features there, write that count too, as in `[2, hidden]`",
@@ -218,7 +221,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "queries, keys and values whose number an axis leaves out",
-        checked_part::<features::LayoutDisagrees<false>>,
+        checked_part::<axes::LayoutDisagrees<false>>,
         &[
             "it has 18 units there, but 6 in its layout: if each unit has 3 features there, write that count too, as in \
              `[3, heads, head_dim]`",
@@ -226,7 +229,7 @@ const PLANTED: &[Planted] = &[
     ),
     (
         "a layout of other heads",
-        checked_part::<features::LayoutDisagrees<true>>,
+        checked_part::<axes::LayoutDisagrees<true>>,
         &[
             "it has 18 units there, but 8 in its layout: is its `HeadLayout` made for the heads and dims of this layer?",
         ],

@@ -14,7 +14,8 @@ use vitslim_core::slim::{
 };
 use vitslim_core::values::random;
 
-use super::{config, convnext_config, device, swin_config};
+use super::device;
+use super::drawn::{config, convnext_config, swin_config};
 
 #[derive(Clone, Debug)]
 struct Asked {

@@ -1,4 +1,4 @@
-"""Makes `losses.json`: DeiT's loss to a teacher, and its gradients. `README.md` says what is in it.
+"""Makes `losses.json`: DeiT's loss to a teacher, DynamicViT's to its features, and their gradients. `README.md` says what is in it.
 
     pip install torch==2.15.0 timm==1.0.31
     python make.py
@@ -13,6 +13,7 @@ from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 
 IMAGES, CLASSES = 5, 4
 MIXED = 0.7
+PATCHES, FEATURES, KEPT = 6, 3, [0, 2, 5]
 # How vitslim writes it, DeiT's `distillation_type`, `tau` and `alpha`, whether there are two heads, whether labels are mixed, smoothing.
 CASES = [
     ("Soft(temperature: 1.0, share: 0.5)", "soft", 1.0, 0.5, False, False, 0.0),
@@ -46,6 +47,14 @@ class DistillationLoss(torch.nn.Module):
         return base_loss * (1 - self.alpha) + distillation_loss * self.alpha
 
 
+def of_features(token_pred, token_t, mask):
+    """What `DistillDiffPruningLoss_dynamic` of DynamicViT's `losses.py` adds for the tokens, with `mse_token`, as its DeiT is trained."""
+    B, N, C = token_pred.size()
+    bool_mask = mask.reshape(B * N) > 0.5
+    token_pred, token_t = token_pred.reshape(B * N, C)[bool_mask], token_t.reshape(B * N, C)[bool_mask]
+    return torch.pow(token_pred - token_t, 2).mean()
+
+
 def main():
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(7)
@@ -62,8 +71,16 @@ def main():
         loss.backward()
         gradients = [head.grad.tolist() for head in heads]
         cases.append(dict(kind=kind, mixed=mixed, smoothing=smoothing, loss=loss.item(), gradients=gradients))
+    student, teacher = (torch.randn(IMAGES, PATCHES, FEATURES).float().double() for _ in range(2))
+    mask = torch.zeros(IMAGES, PATCHES)
+    mask[:, KEPT] = 1
+    student.requires_grad_()
+    loss = of_features(student, teacher, mask)
+    loss.backward()
+    features = dict(student=student[:, KEPT].tolist(), teacher=teacher.tolist(), kept=KEPT, loss=loss.item())
+    features |= dict(gradient=student.grad[:, KEPT].tolist())
     found = {name: values.tolist() for name, values in logits.items()}
-    found |= dict(labels=labels.tolist(), mixed=MIXED, cases=cases)
+    found |= dict(labels=labels.tolist(), mixed=MIXED, cases=cases, features=features)
     (Path(__file__).parent / "losses.json").write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -7,7 +7,7 @@ mod measure;
 mod networks;
 mod work;
 
-pub use count::count;
+pub use count::{count, count_as_vit_slim};
 pub use loader::{LoaderSetting, loaders};
 pub use measure::{Limit, benchmark};
 pub use networks::{BenchSetting, Source, networks};

@@ -3,15 +3,16 @@
 use burn::tensor::Device;
 
 use super::work::{Benched, Network, Work, WorkKind};
-use crate::data::{Batch, SplitKind};
+use crate::data::{Batch, SplitKind, Stage};
 use crate::experiment::{Masks, Training, Trial};
 use crate::models::{Architecture, Parameter};
 use crate::nn::Precision;
 use crate::run::{
-    DENSE, Prepared, RunError, Target, check_unchanged, checked_macs, cut_at_random, initial, restore,
+    DENSE, Prepared, RunError, Target, Teachers, check_unchanged, checked_macs, cut_at_random, initial,
+    restore,
 };
 use crate::slim::{MaskSet, Slim, heads_by_size};
-use crate::train::{Devices, EvaluateError, Trainer, TrainerSettings, read};
+use crate::train::{Devices, EvaluateError, Teacher, Trainer, TrainerSettings, read};
 
 /// Where the networks come from.
 #[derive(Clone, Debug)]
@@ -33,28 +34,35 @@ pub struct BenchSetting<'a> {
     pub device_name: &'a str,
     /// What results call the experiment's precision on this device.
     pub precision_name: &'a str,
+    /// The architectures that the teacher of the search can have.
+    pub teachers: &'a Teachers,
 }
 
 /// The networks of `trial`, or of its run, ready to measure.
 ///
 /// # Errors
 ///
-/// When the experiment, its data or a network of the run cannot be used.
+/// When the experiment, its data, a network of the run or what teaches the search cannot be used.
 pub fn networks<A: Architecture>(
     trial: &Trial,
     source: &Source,
     setting: &BenchSetting,
 ) -> Result<Benched, RunError> {
+    let run = match source {
+        Source::Experiment => None,
+        // They are all of one run.
+        Source::Run(targets) => targets.first().map(|target| target.run.as_path()),
+    };
     let prepared = Prepared::<A>::new(trial)?.timed_on(setting.device, setting.device_name);
+    let prepared = prepared.with_teacher(trial, setting.teachers, Stage::Search, run)?;
     let models = match source {
         Source::Experiment => {
             let dense = initial(&prepared, setting.device).map_err(RunError::Config)?;
             cut_at_random(&prepared, dense, setting.device).collect::<Result<_, _>>()?
         }
         Source::Run(targets) => {
-            // They are all of one run.
-            if let Some(target) = targets.first() {
-                check_unchanged(&target.run, &prepared.data, SplitKind::Train)?;
+            if let Some(run) = run {
+                check_unchanged(run, &prepared.data, SplitKind::Train)?;
             }
             restored(&prepared, targets, setting.device)?
         }
@@ -93,23 +101,32 @@ struct Bench<'a, A: Architecture> {
 impl<A: Architecture> Bench<'_, A> {
     fn network(&self, name: String, model: A) -> Result<Network, RunError> {
         let (params, macs) = (Parameter::count(&model), checked_macs(self.prepared, &model)?);
-        let mut work = vec![self.step(WorkKind::Training, Slim::dense(model.clone()), &Masks::default())?];
+        let slim = Slim::dense(model.clone());
+        let mut work = vec![self.step(WorkKind::Training, slim, &Masks::default(), None)?];
         if name == DENSE {
             let masks = MaskSet::new(&self.prepared.searched, self.setting.device);
             let slim = Slim { model: model.clone(), masks };
-            work.push(self.step(WorkKind::Search, slim, &self.prepared.experiment.search.masks)?);
+            let teacher = self.prepared.teacher(Stage::Search, &model, None)?;
+            let masks = &self.prepared.experiment.search.masks;
+            work.push(self.step(WorkKind::Search, slim, masks, teacher.as_ref())?);
         }
         work.push(self.inference(model)?);
         Ok(Network { name, params, macs, work })
     }
 
-    fn step(&self, kind: WorkKind, slim: Slim<A>, masks: &Masks) -> Result<Work, RunError> {
+    fn step(
+        &self,
+        kind: WorkKind,
+        slim: Slim<A>,
+        masks: &Masks,
+        teacher: Option<&Teacher>,
+    ) -> Result<Work, RunError> {
         let settings = TrainerSettings {
             training: &self.training,
             masks,
             freeze: None,
             dense: None,
-            teacher: None,
+            teacher,
             precision: self.precision(),
             devices: &Devices::one("device", self.setting.device.clone()),
             steps: 1,
@@ -149,10 +166,15 @@ impl<A: Architecture> Bench<'_, A> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use burn::module::Module;
+    use burn::tensor::Tensor;
+    use vitslim_macros::Slimmable;
 
     use super::*;
     use crate::experiment::Document;
-    use crate::models::Vit;
+    use crate::models::{ConfigError, Logits, Vit, VitConfig};
 
     fn cut(prepared: &Prepared<Vit>) -> Vec<Vit> {
         let device = Device::flex();
@@ -208,5 +230,55 @@ mod tests {
         assert_eq!(hidden(1), hidden(1));
         assert_eq!(hidden(1).iter().sum::<usize>(), 64);
         assert!((2..6).any(|seed| hidden(seed) != hidden(1)), "sizes differ from layer to layer");
+    }
+
+    /// A ViT that counts its forward passes.
+    #[derive(Module, Debug, Slimmable)]
+    struct Counted {
+        #[slim]
+        vit: Vit,
+    }
+
+    static PASSES: AtomicUsize = AtomicUsize::new(0);
+
+    impl Architecture for Counted {
+        type Config = VitConfig;
+
+        fn presets() -> Vec<(&'static str, VitConfig)> {
+            Vec::new()
+        }
+
+        fn init(config: &VitConfig, device: &Device) -> Result<Self, ConfigError> {
+            Ok(Self { vit: Vit::init(config, device)? })
+        }
+
+        fn forward(&self, images: Tensor<4>) -> Logits {
+            PASSES.fetch_add(1, Ordering::Relaxed);
+            self.vit.forward(images)
+        }
+    }
+
+    #[test]
+    fn a_search_step_is_measured_with_its_teacher() {
+        let text = "Experiment(name: \"a\", model: (architecture: \"vit\", config: (patch_size: 4, dim: 8, depth: 1, heads: 2)), \
+             data: Digits, pretrain: (epochs: 1, optimizer: AdamW(lr: 1e-3)), search: (epochs: 1, optimizer: AdamW(lr: 1e-3), \
+             teacher: Dense, dimensions: { \"hidden\": (weight: 0) }), budgets: [Share({ \"hidden\": 0.5 })])";
+        let trial = Document::parse("a.ron", text, &[]).unwrap().trial().unwrap();
+        let (device, teachers) = (Device::flex(), Teachers::default());
+        let setting = BenchSetting {
+            batch: 2,
+            device: &device,
+            device_name: "cpu",
+            precision_name: "f32",
+            teachers: &teachers,
+        };
+        let mut benched = networks::<Counted>(&trial, &Source::Experiment, &setting).unwrap();
+        let passes = benched.networks[0].work.iter_mut().map(|work| {
+            let before = PASSES.load(Ordering::Relaxed);
+            (work.once)().unwrap();
+            (work.kind, PASSES.load(Ordering::Relaxed) - before)
+        });
+        let expected = [(WorkKind::Training, 1), (WorkKind::Search, 2), (WorkKind::Inference, 1)];
+        assert_eq!(passes.collect::<Vec<_>>(), expected);
     }
 }

@@ -42,7 +42,7 @@ pub struct Work {
 pub enum WorkKind {
     /// A training step: forward, backward and update.
     Training,
-    /// A search step: the same with masks and their penalty.
+    /// A search step: the same with masks and their penalty, and with the teacher of the search if it has one.
     Search,
     /// Inference: forward only.
     Inference,

@@ -8,8 +8,9 @@ use super::dimensions::with_costs;
 use super::parameters::parameters;
 use super::pattern::pattern;
 use crate::data::{DataContent, Dataset, ImageShape};
-use crate::experiment::{ExperimentError, ExperimentErrors, Normalise, Trial};
+use crate::experiment::{ExperimentError, ExperimentErrors, Importance, Normalise, Trial};
 use crate::graph::macs;
+use crate::importance::Scoring;
 use crate::models::{Architecture, Parameter};
 use crate::nn::has_checkpoints;
 use crate::panics::attempt;
@@ -17,8 +18,8 @@ use crate::report::{
     CheckedData, CheckedTeacher, CheckedTeacherNetwork, CheckedWeights, ExperimentCheck, Fingerprints, Reason,
 };
 use crate::run::{
-    Cutting, Keys, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error, dataset_under,
-    facts, keys, pretrained_error, unfit,
+    Cutting, Keys, PatchAxes, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error,
+    dataset_under, facts, keys, not_comparable, pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
@@ -77,7 +78,7 @@ pub fn check_experiment<A: Architecture>(
 /// What teaches the stages of `trial`, whose `data` it must fit.
 fn check_teachers(trial: &Trial, teachers: &Teachers, data: &Dataset, check: &mut ExperimentCheck) {
     for (stage, written) in trial.experiment.teachers() {
-        let teaches = CheckedTeacher { stage, kind: written.kind().to_string(), network: None };
+        let teaches = CheckedTeacher { stage, kind: written.to_string(), network: None };
         match teachers.open(trial, stage, data, None) {
             Ok(None) => check.teachers.push(teaches),
             Ok(Some(opened)) => {
@@ -165,10 +166,20 @@ fn check_network<A: Architecture>(
     if check.reasons.len() == known && wrong.is_empty() {
         let experiment = &trial.experiment;
         let cutting = Cutting::new(experiment, (&described, &searched, image), &selection);
+        if let Err(error) = Scoring::of(experiment, &searched).check(&model, image) {
+            check.reasons.push(told(&error));
+        }
+        check.notes.extend(without_search(experiment.importance));
         check_budgets(&model, &cutting, &budgets, check);
-        let stages = [&experiment.pretrain, &experiment.retrain].into_iter().flatten();
-        if experiment.search.checkpointing || stages.into_iter().any(|stage| stage.checkpointing) {
+        let search = experiment.search_training();
+        let stages = [&experiment.pretrain, &search, &experiment.retrain].into_iter().flatten();
+        if stages.into_iter().any(|stage| stage.checkpointing) {
             check_checkpointing(&model, image, &device, check);
+        }
+        for (stage, _) in experiment.teachers().filter(|(_, teacher)| teacher.features().is_some()) {
+            if let Err(reason) = PatchAxes::of(&model, &described, image, &device) {
+                check.reasons.extend(reasons(&not_comparable(trial, stage, &reason)));
+            }
         }
         check.parameters = Some(parameters(&model, image, experiment).map_err(|reason| vec![reason])?);
     }
@@ -187,6 +198,16 @@ fn check_network<A: Architecture>(
         row.into_iter().for_each(|row| row.searched = true);
     }
     Ok(())
+}
+
+/// What is told of an experiment that skips the search.
+fn without_search(importance: Importance) -> Option<String> {
+    let name = importance.name();
+    let told = format!(
+        "`importance: {name}` ranks the units of the dense network, and the search is skipped: of `search`, only `dimensions` with their \
+         `granularity` count, and `batch` where data are looked at"
+    );
+    (!importance.needs_search()).then_some(told)
 }
 
 /// What to do about a name that is lent at the pattern `path`, where nothing borrows it. `undeclared` are paths of what is borrowed

@@ -27,10 +27,10 @@ pub(super) fn parameters<A: Architecture>(
             names: names(found.iter().map(|parameter| pattern(&parameter.path))),
         }
     };
-    let search = experiment.search.training();
+    let search = experiment.search_training();
     let stages = [
         ("pretrain", experiment.pretrain.as_ref()),
-        ("search", Some(&search)),
+        ("search", search.as_ref()),
         ("retrain", experiment.retrain.as_ref()),
     ];
     let stages: Vec<(&str, &Training)> =
@@ -39,14 +39,14 @@ pub(super) fn parameters<A: Architecture>(
     let decaying = stages.iter().filter(|(_, training)| decay(training));
     let mut found = CheckedParameters {
         decaying_in: decaying.map(|(stage, _)| (*stage).to_owned()).collect(),
-        decaying_masks: experiment.search.masks.weight_decay.get() > 0.0,
+        decaying_masks: search.is_some() && experiment.search.masks.weight_decay.get() > 0.0,
         scaled_rates: scaled_rates(experiment),
         ..CheckedParameters::default()
     };
     if !found.decaying_in.is_empty() {
         (found.decaying, found.spared) = (which(&Parameter::decays), which(&|parameter| !parameter.decays()));
     }
-    if let Some(Freeze::Weights) = experiment.search.freeze {
+    if search.is_some() && experiment.search.freeze == Some(Freeze::Weights) {
         (found.frozen, found.trained) =
             (which(&Parameter::freezes), which(&|parameter| !parameter.freezes()));
     }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::command::{
-    architectures, bench, check, count, devices, eval, export, frontier, gc, ls, new, plan, run, schema,
-    selftest, slim,
+    architectures, bench, check, compare, count, devices, eval, export, frontier, gc, ls, new, plan, report,
+    run, schema, selftest, slim,
 };
 use super::interrupt::exit_code;
 use super::registry::Registry;
@@ -28,7 +28,9 @@ use crate::train::hush_out_of_memory;
   vitslim check experiments/quickstart.ron
   vitslim plan experiments/quickstart.ron
   vitslim run experiments/quickstart.ron
+  vitslim report runs/quickstart/seed=42 --open
   vitslim ls runs
+  vitslim compare runs/quickstart/seed=42 runs/mine/seed=42
   vitslim gc runs
   vitslim eval runs/quickstart/seed=42
   vitslim bench runs/quickstart/seed=42
@@ -55,7 +57,9 @@ enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Run(RunArgs),
+    Report(report::ReportArgs),
     Ls(ls::LsArgs),
+    Compare(compare::CompareArgs),
     Gc(gc::GcArgs),
     Eval(eval::EvalArgs),
     Bench(bench::BenchArgs),
@@ -76,7 +80,9 @@ impl Command {
             Self::Check(args) => check::check(registry, &args),
             Self::Plan(args) => plan::plan(registry, &args),
             Self::Run(args) => run::run(registry, &args),
+            Self::Report(args) => report::report(&args),
             Self::Ls(args) => ls::ls(&args),
+            Self::Compare(args) => compare::compare(&args),
             Self::Gc(args) => gc::gc(&args),
             Self::Eval(args) => eval::eval(registry, &args),
             Self::Bench(args) => bench::bench(registry, &args),

@@ -7,6 +7,7 @@ mod app;
 mod command;
 mod device;
 mod interrupt;
+mod page;
 mod print;
 mod process;
 mod registry;

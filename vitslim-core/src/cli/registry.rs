@@ -3,7 +3,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use schemars::Schema;
 
-use crate::bench::{BenchSetting, Benched, Source, count, networks};
+use crate::bench::{BenchSetting, Benched, Source, count, count_as_vit_slim, networks};
 use crate::check::{check_experiment, listed};
 use crate::experiment::{
     Document, ExperimentError, ExperimentErrors, Node, Trial, Trials, Value, did_you_mean,
@@ -14,6 +14,7 @@ use crate::plan::{Planning, plan};
 use crate::reference::{config_schema, starter};
 use crate::report::{
     CountedNetwork, Evaluation, ExperimentCheck, Frontier, ListedArchitecture, PlannedTrial, Summary,
+    VitSlimNetwork,
 };
 use crate::run::{
     EvaluationSetting, FrontierPoints, Known, Opener, PrepareError, Prepared, RunError, RunFolder, Scrutiny,
@@ -60,6 +61,8 @@ pub(super) struct Commands {
     pub bench: fn(&Trial, &Source, &BenchSetting) -> Result<Benched, RunError>,
     /// Counts the networks of the experiment or of its run, layer by layer.
     pub count: fn(&Trial, &Source) -> miette::Result<Vec<CountedNetwork>>,
+    /// Counts them as ViT-Slim does.
+    pub count_as_vit_slim: fn(&Trial, &Source) -> miette::Result<Vec<VitSlimNetwork>>,
     /// Describes the architecture.
     listed: fn(&str) -> ListedArchitecture,
     /// The schema of the architecture's configuration.
@@ -88,6 +91,7 @@ impl Commands {
             teacher: open_teacher::<A>,
             bench: networks::<A>,
             count: count::<A>,
+            count_as_vit_slim: count_as_vit_slim::<A>,
             listed: listed::<A>,
             config_schema: config_schema::<A::Config>,
         }

@@ -9,6 +9,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::device::{DEVICE_HELP, DeviceChoice, DeviceList, open_list};
+use super::page::leave_run_page;
 use super::print::text;
 use super::registry::Registry;
 use crate::experiment::Trial;
@@ -113,6 +114,7 @@ pub(super) fn run_one(
         quiet: args.quiet,
     };
     let (folder, summary) = (commands.run)(trial, &registry.teachers(), &setting)?;
+    leave_run_page(&folder);
     let with_folder = |summary: &Summary| format!("{}\nresults: {}", table(summary), folder.path().display());
     let result = text(args.json, &summary, with_folder)?;
     match writeln!(std::io::stdout(), "{result}") {

@@ -37,6 +37,13 @@ impl HeldOutFrom {
     }
 }
 
+/// The note that the split `ignored` is not used, because `test`, which is the other of `val` and `test`, is the test split.
+pub(super) fn note_of_ignored(ignored: &str, test: &str) -> String {
+    format!(
+        "`{ignored}` is ignored: with `held_out`, the validation split is drawn from `train`, and `{test}` is the test split"
+    )
+}
+
 /// What is seen of images in files, and how they are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FileSettings<'a> {

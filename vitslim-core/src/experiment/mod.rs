@@ -35,9 +35,10 @@ pub use self::keys::{KeyError, resolve, within};
 pub use self::nearest::{did_you_mean, nearest};
 pub use self::parse::parse;
 pub use self::schema::{
-    Amount, AtLeast, Budget, Count, CutRule, Data, Distillation, Experiment, Finite, Fraction, Freeze, Keep,
-    Keyed, LayerDecay, Loss, Masks, Model, NonNegative, Normalise, Optimizer, Portion, Positive,
-    ProperFraction, Rate, Raw, RoundTo, RunName, Schedule, Search, SearchedDimension, Teacher, Training,
+    Amount, AtLeast, Budget, Count, CutRule, Data, Distillation, Experiment, Finite, Fraction, Freeze,
+    Importance, Keep, Keyed, LayerDecay, Loss, Masks, Model, NonNegative, Normalise, Optimizer, Portion,
+    Positive, ProperFraction, Rate, Raw, RoundTo, RunName, Schedule, Search, SearchedDimension, Teacher,
+    Training,
 };
 pub use self::source::{Source, Span};
 pub(crate) use self::sweep::shortened;

@@ -1,6 +1,8 @@
 //! The forward pass as a graph of operations with shapes, recorded without computing anything, and what is counted in it.
 
 mod activations;
+#[cfg(test)]
+mod batch;
 mod capture;
 mod counts;
 mod layers;
@@ -10,6 +12,7 @@ mod published;
 mod signature;
 mod simplify;
 mod uses;
+mod vit_slim;
 mod work;
 
 pub use activations::activations;
@@ -23,4 +26,5 @@ pub use macs::{macs, macs_of_graph};
 pub(crate) use signature::signature;
 pub(crate) use simplify::simplified;
 pub(crate) use uses::uses;
+pub use vit_slim::{VitSlimCounts, VitSlimError, vit_slim};
 pub(crate) use work::{ConvWindow, Operation, operations_after};

@@ -34,6 +34,16 @@ pub trait Architecture: Slimmable + ModuleDisplay + 'static {
     ///
     /// - images: `[batch, channels, height, width]`
     fn forward(&self, images: Tensor<4>) -> Logits;
+
+    /// The logits of [`forward`](Self::forward), and of the same pass the patches that they are of, which `features` of a teacher compares.
+    /// By default there are none: the architecture does not offer them.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch, channels, height, width]`
+    fn features(&self, images: Tensor<4>) -> Features {
+        self.forward(images).into()
+    }
 }
 
 /// The output of a model for a batch.
@@ -60,6 +70,30 @@ impl From<Tensor<2>> for Logits {
     fn from(class: Tensor<2>) -> Self {
         Self { class, distillation: None }
     }
+}
+
+/// What a model computes of a batch: the logits, and what they are of.
+#[derive(Clone, Debug)]
+pub struct Features {
+    /// The logits, as of [`Architecture::forward`].
+    pub logits: Logits,
+    /// The patches; `None` if none is left, or the architecture does not offer them.
+    pub patches: Option<Patches>,
+}
+
+impl From<Logits> for Features {
+    fn from(logits: Logits) -> Self {
+        Self { logits, patches: None }
+    }
+}
+
+/// The patches that a model classifies, as they leave its last norm.
+#[derive(Clone, Debug)]
+pub struct Patches {
+    /// Those that are left, in order, without class tokens and the like: `[batch, patches, dim]`.
+    pub values: Tensor<3>,
+    /// Path of the layer that reads them, pooled or not. Where `dim` is prunable, it is the dimension along the input of that layer.
+    pub reader: &'static str,
 }
 
 /// A configuration that is not possible.

@@ -4,8 +4,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::vit::{Block, PatchEmbed, VitConfig};
-use super::{Architecture, ConfigError, Logits};
+use super::vit::{Block, PatchEmbed, VitConfig, patches_behind};
+use super::{Architecture, ConfigError, Features, Logits, Patches};
 use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
 use crate::slim::Slimmable;
 
@@ -42,6 +42,26 @@ pub struct DistilledVit {
     /// The classifier on the distillation token.
     #[slim(input = [width])]
     pub head_dist: Linear,
+}
+
+impl DistilledVit {
+    /// All tokens behind the norm, `[batch, tokens, dim]`.
+    fn encode(&self, images: Tensor<4>) -> Tensor<3> {
+        let patches = self.patch_embed.forward(images);
+        let [batch, _, dim] = patches.dims();
+        let class = self.cls_token.val().expand([batch, 1, dim]);
+        let distillation = self.dist_token.val().expand([batch, 1, dim]);
+        let x = Tensor::cat(vec![class, distillation, patches], 1) + self.pos_embed.val();
+        let x = self.pos_drop.forward(x);
+        let x = self.blocks.iter().fold(x, |x, block| checkpoint(block, x, Block::forward));
+        self.norm.forward(x)
+    }
+
+    /// The logits of these tokens.
+    fn classify(&self, x: &Tensor<3>) -> Logits {
+        let token = |index| x.clone().narrow(1, index, 1).squeeze_dim::<2>(1);
+        Logits { class: self.head.forward(token(0)), distillation: Some(self.head_dist.forward(token(1))) }
+    }
 }
 
 /// Checks `config`, in which nothing can be chosen of what surrounds the blocks.
@@ -99,15 +119,12 @@ impl Architecture for DistilledVit {
     }
 
     fn forward(&self, images: Tensor<4>) -> Logits {
-        let patches = self.patch_embed.forward(images);
-        let [batch, _, dim] = patches.dims();
-        let class = self.cls_token.val().expand([batch, 1, dim]);
-        let distillation = self.dist_token.val().expand([batch, 1, dim]);
-        let x = Tensor::cat(vec![class, distillation, patches], 1) + self.pos_embed.val();
-        let x = self.pos_drop.forward(x);
-        let x = self.blocks.iter().fold(x, |x, block| checkpoint(block, x, Block::forward));
-        let x = self.norm.forward(x);
-        let token = |index| x.clone().narrow(1, index, 1).squeeze_dim::<2>(1);
-        Logits { class: self.head.forward(token(0)), distillation: Some(self.head_dist.forward(token(1))) }
+        self.classify(&self.encode(images))
+    }
+
+    fn features(&self, images: Tensor<4>) -> Features {
+        let x = self.encode(images);
+        let patches = patches_behind(PREFIX, &x).map(|values| Patches { values, reader: "head" });
+        Features { logits: self.classify(&x), patches }
     }
 }

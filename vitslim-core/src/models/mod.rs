@@ -10,7 +10,7 @@ mod random;
 pub mod swin;
 pub mod vit;
 
-pub use architecture::{Architecture, ConfigError, Logits};
+pub use architecture::{Architecture, ConfigError, Features, Logits, Patches};
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use deit::DistilledVit;
 pub use parameter::{Parameter, SharedParameterError};

@@ -3,6 +3,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
 use super::RunningState;
+use super::evaluating::is_training;
 use crate::slim::{Output, SlimLayer, scale_param, select_param};
 
 /// Configuration of a [`BatchNorm`].
@@ -67,7 +68,7 @@ impl BatchNorm {
             return input;
         }
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
-        if !input.device().is_autodiff() {
+        if !is_training(&input.device()) {
             let (mean, variance) = (self.running_mean.value(), self.running_var.value());
             return module::batch_norm(input, gamma, beta, mean, variance, self.epsilon);
         }

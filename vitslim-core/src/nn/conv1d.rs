@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
 use super::init::{pytorch, weight_and_bias};
+use super::listening::{Reader, reads};
 use super::product;
 
 /// Configuration of a [`Conv1d`].
@@ -79,6 +80,10 @@ impl Conv1d {
         if let Some(output) = without_channels(&input, shape, bias.as_ref(), &stride, &padding) {
             return output;
         }
+        reads(Reader::Layer(self.weight.id), || {
+            let [batch, channels, length] = input.dims();
+            input.clone().swap_dims(1, 2).reshape([batch * length, channels])
+        });
         let options = ConvOptions::new(stride, padding, [1], self.groups);
         product::conv1d(input, self.weight.val(), bias, options)
     }

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use super::conv_groups::{assert_divides, slim_convolution, without_channels};
 use super::init::{pytorch, weight_and_bias};
+use super::listening::{Reader, reads};
 use super::product;
 
 /// Configuration of a [`Conv2d`].
@@ -88,6 +89,7 @@ impl Conv2d {
         if let Some(output) = without_channels(&input, shape, bias.as_ref(), &self.stride, &self.padding) {
             return output;
         }
+        self.tell(&input);
         let options = ConvOptions::new(self.stride, self.padding, [1, 1], self.groups);
         product::conv2d(input, self.weight.val(), bias, options)
     }
@@ -118,6 +120,7 @@ impl Conv2d {
         }
         let [batch, channels, height, width] = input.dims();
         assert_eq!(channels, channels_in, "the input does not have as many channels as the weight");
+        self.tell(&input);
         let (rows, columns) = (height / kernel_height, width / kernel_width);
         let patch = channels_in * kernel_height * kernel_width;
         let patches = input
@@ -127,6 +130,14 @@ impl Conv2d {
             .reshape([batch, rows, columns, patch]);
         let weight = self.weight.val().reshape([channels_out, patch]).transpose();
         product::linear(patches, weight, self.bias.as_ref().map(Param::val))
+    }
+
+    /// Tells whoever listens what it reads.
+    fn tell(&self, input: &Tensor<4>) {
+        reads(Reader::Layer(self.weight.id), || {
+            let [batch, channels, height, width] = input.dims();
+            input.clone().permute([0, 2, 3, 1]).reshape([batch * height * width, channels])
+        });
     }
 }
 

@@ -2,6 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Distribution, Tensor};
 
 use super::draw::random;
+use super::evaluating::is_training;
 
 /// Stochastic depth (Huang et al. 2016; per sample, as timm's `DropPath`): in training, a sample skips the branch with
 /// probability `rate`, and a branch that stays is divided by `1 - rate`.
@@ -22,7 +23,7 @@ impl DropPath {
     /// - branch, output: `[batch, ...]`
     pub fn forward<const D: usize>(&self, branch: Tensor<D>) -> Tensor<D> {
         let device = branch.device();
-        if self.rate == 0.0 || !device.is_autodiff() {
+        if self.rate == 0.0 || !is_training(&device) {
             return branch;
         }
         let stay = 1.0 - self.rate;

@@ -2,6 +2,7 @@ use burn::module::Module;
 use burn::tensor::{Distribution, Tensor};
 
 use super::draw::random;
+use super::evaluating::is_training;
 
 /// Dropout (Srivastava et al. 2014): in training, a value is set to 0 with probability `prob`, and a value that stays is
 /// divided by `1 - prob`.
@@ -24,7 +25,7 @@ impl Dropout {
     /// - x, output: any
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let device = x.device();
-        if self.prob == 0.0 || !device.is_autodiff() {
+        if self.prob == 0.0 || !is_training(&device) {
             return x;
         }
         let stay = 1.0 - self.prob;

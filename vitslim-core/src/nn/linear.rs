@@ -4,6 +4,7 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::init::{NORMAL, weight_and_bias};
+use super::listening::{Reader, reads};
 use super::product;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
@@ -61,6 +62,10 @@ impl Linear {
                 _ => zeros,
             };
         }
+        reads(Reader::Layer(self.weight.id), || {
+            let samples = input.shape().num_elements() / d_input;
+            input.clone().reshape([samples, d_input])
+        });
         product::linear(input, self.weight.val(), bias)
     }
 }

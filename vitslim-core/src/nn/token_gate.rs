@@ -1,6 +1,7 @@
 use burn::tensor::Tensor;
 
 use super::LayerNorm;
+use super::listening::{Reader, reads};
 use crate::slim::TokenGate;
 
 impl TokenGate {
@@ -23,6 +24,7 @@ impl TokenGate {
     ///
     /// - x, output: `[batch, tokens, dim]`
     pub fn scale(&self, x: Tensor<3>) -> Tensor<3> {
+        self.tell(&x);
         match &self.factors {
             Some(factors) => x * factors.clone().reshape([1, self.tokens, 1]),
             None => x,
@@ -37,7 +39,14 @@ impl TokenGate {
     pub fn scale_norm(&self, norm: &LayerNorm, x: Tensor<3>) -> Tensor<3> {
         match &self.factors {
             Some(factors) => norm.forward_scaled(x, factors),
-            None => norm.forward(x),
+            None => self.scale(norm.forward(x)),
+        }
+    }
+
+    /// Tells whoever listens what the branches read, image by image.
+    fn tell(&self, x: &Tensor<3>) {
+        if let Some(number) = self.number {
+            reads(Reader::Gate(number), || x.clone().flatten(1, 2));
         }
     }
 }

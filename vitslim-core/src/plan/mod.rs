@@ -85,7 +85,9 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
     if let Some(training) = &experiment.pretrain {
         stages.push(stage(Stage::Pretrain, training, &identities.pretrain, dense_macs)?);
     }
-    stages.push(stage(Stage::Search, &experiment.search.training(), &identities.search, dense_macs)?);
+    if let Some(training) = &experiment.search_training() {
+        stages.push(stage(Stage::Search, training, &identities.search, dense_macs)?);
+    }
     let mut subnets = Vec::new();
     for (budget, size) in prepared.budgets.iter().zip(&sizes[1..]) {
         if let Some(training) = &experiment.retrain {
@@ -105,6 +107,17 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
     let resolved = prepared.resolved()?;
     let data = serde_json::to_string(&prepared.sources()).unwrap_or_default();
     let start = prepared.start_path().map(|path| path.display().to_string());
-    let (trial, scaled_rates) = (prepared.trial(), scaled_rates(experiment));
-    Ok(PlannedTrial { trial, start, params, macs: dense_macs, subnets, stages, scaled_rates, resolved, data })
+    let importance = experiment.importance;
+    Ok(PlannedTrial {
+        trial: prepared.trial(),
+        start,
+        params,
+        macs: dense_macs,
+        subnets,
+        stages,
+        without_search: (!importance.needs_search()).then_some(importance.name()),
+        scaled_rates: scaled_rates(experiment),
+        resolved,
+        data,
+    })
 }

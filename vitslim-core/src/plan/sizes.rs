@@ -25,7 +25,7 @@ impl Sizes {
                 "{network} {:?} {:?} {:?} {:?} {granularities:?} {:?}",
                 budget.written,
                 experiment.precision,
-                experiment.cut,
+                (experiment.importance, experiment.cut_rule()),
                 experiment.round_to,
                 prepared.selection.of_sizes()
             )

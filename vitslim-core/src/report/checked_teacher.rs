@@ -10,7 +10,7 @@ use crate::terminal::counted;
 pub struct CheckedTeacher {
     /// `pretrain`, `search` or `retrain`.
     pub stage: &'static str,
-    /// What is learnt from it, as it is written: `Soft(temperature: 3, share: 0.5)`.
+    /// What is learnt from it, as it is written: `Soft(temperature: 3, share: 0.5), features: 0.5`.
     pub kind: String,
     /// The network, if it is not the dense one of the run.
     pub network: Option<CheckedTeacherNetwork>,

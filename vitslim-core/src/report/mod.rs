@@ -4,8 +4,10 @@ mod architectures;
 mod benchmark;
 mod checked_parameters;
 mod checked_teacher;
+mod comparison;
 mod counts;
 mod devices;
+mod differences;
 mod evaluation;
 mod experiment_check;
 mod frontier;
@@ -20,13 +22,16 @@ mod spare;
 mod summary;
 mod sweep;
 mod table;
+mod vit_slim;
 
 pub use architectures::{Architectures, ListedArchitecture, ListedDimension};
 pub use benchmark::{BenchedExperiment, BenchedNetwork, Benchmark, Spread, Timing};
 pub use checked_parameters::{CheckedLayer, CheckedParameters, CheckedTensors};
 pub use checked_teacher::{CheckedTeacher, CheckedTeacherNetwork};
+pub use comparison::{ComparedNetwork, Comparison};
 pub use counts::{Counted, CountedLayer, CountedNetwork};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
+pub use differences::{Difference, differences};
 pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
     CheckedCarrier, CheckedData, CheckedDimension, CheckedWeights, ExperimentCheck, Fingerprints,
@@ -43,5 +48,8 @@ pub use spare::{Spare, SpareFolder};
 pub use summary::{
     BudgetSummary, DenseSummary, LatencySummary, SearchSummary, Seconds, SubnetSummary, Summary,
 };
+pub(crate) use sweep::written;
 pub use sweep::{SweepReport, TrialReport};
+pub(crate) use table::short;
 pub use table::table;
+pub use vit_slim::{VitSlimCounted, VitSlimNetwork, VitSlimPart};

@@ -45,6 +45,9 @@ pub struct PlannedTrial {
     pub subnets: Vec<PlannedSubnet>,
     /// Its stages, in order.
     pub stages: Vec<PlannedStage>,
+    /// What ranks the units where there is no search, as `importance` names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without_search: Option<&'static str>,
     /// The learning rates of the stages with `lr_of_batch`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scaled_rates: Vec<ScaledRate>,
@@ -139,6 +142,10 @@ impl SweepPlan {
             }
         }
         rates.iter().for_each(|rate| push(&mut text, rate));
+        let skipping: BTreeSet<&str> = self.trials.iter().filter_map(|trial| trial.without_search).collect();
+        for importance in skipping {
+            push(&mut text, &format!("`importance: {importance}` needs no search: it is skipped"));
+        }
         push(&mut text, &self.total());
         if self.trials.len() > 1 {
             push(
@@ -288,6 +295,7 @@ mod tests {
             }],
             resolved: String::new(),
             data: String::new(),
+            without_search: None,
             scaled_rates: vec![],
             stages: vec![
                 stage("pretrain", 100, "p"),

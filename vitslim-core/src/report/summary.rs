@@ -20,8 +20,8 @@ pub struct Summary {
     pub start: Option<String>,
     /// The dense network.
     pub dense: DenseSummary,
-    /// The search.
-    pub search: SearchSummary,
+    /// The search; `None` if it was skipped.
+    pub search: Option<SearchSummary>,
     /// The sub-networks, in the order of the budgets.
     pub subnets: Vec<SubnetSummary>,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use comfy_table::CellAlignment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::run_state::RunState;
@@ -17,7 +17,7 @@ const NAME_WIDTH: usize = 30;
 const LABEL_WIDTH: usize = 15;
 
 /// The trials of a sweep and their states.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SweepReport {
     /// Name of the experiment.
     pub name: String,
@@ -26,7 +26,7 @@ pub struct SweepReport {
 }
 
 /// A trial and its state.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrialReport {
     /// Its name.
     pub trial: String,
@@ -100,7 +100,7 @@ impl SweepReport {
     }
 
     /// Names of the settings that differ between trials.
-    fn differing(&self) -> Vec<String> {
+    pub fn differing(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for name in self.trials.iter().flat_map(|trial| trial.differing.keys()) {
             if !names.contains(name) {
@@ -170,7 +170,7 @@ fn numbers(summary: &Summary, subnet: &SubnetSummary) -> [String; NUMBERS.len()]
         subnet.params.to_string(),
         subnet.macs.to_string(),
         summary.dense.top1.to_string(),
-        summary.search.top1_soft.to_string(),
+        summary.search.as_ref().map_or_else(String::new, |search| search.top1_soft.to_string()),
         subnet.top1_sliced.to_string(),
         subnet.top1_retrained.map_or_else(String::new, |top1| top1.to_string()),
         subnet.masked_vs_sliced.to_string(),
@@ -183,7 +183,8 @@ fn numbers(summary: &Summary, subnet: &SubnetSummary) -> [String; NUMBERS.len()]
     ]
 }
 
-fn written(value: Option<&Value>) -> String {
+/// A value of a setting, as a table shows it.
+pub(crate) fn written(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),
@@ -222,7 +223,7 @@ mod tests {
                 seconds: Seconds::default(),
                 start: Some("runs/a/seed=0".into()),
                 dense: DenseSummary { params: 100, macs: 200, top1: 0.9 },
-                search: SearchSummary { epochs: 1, top1_soft: 0.8 },
+                search: Some(SearchSummary { epochs: 1, top1_soft: 0.8 }),
                 subnets: vec![subnet("share-0.5"), subnet("share-0.5-2")],
             });
             let failure = (state == RunState::Failed).then(|| "no, \"data\"".to_owned());

@@ -6,7 +6,7 @@ use super::{LatencySummary, SubnetSummary, Summary};
 use crate::terminal::time;
 
 /// Columns of a standard terminal.
-const WIDTH: usize = 80;
+pub(super) const WIDTH: usize = 80;
 
 /// Columns for the name of a network.
 const NAME_WIDTH: usize = 17;
@@ -108,10 +108,20 @@ pub(super) fn lines(table: &mut Table) -> String {
 
 /// The name of a trial in at most `width` columns, broken after commas: `hidden.weight=1e-5,` and below it `seed=1`.
 pub(super) fn trial_name(name: &str, width: usize) -> String {
+    broken_after(",", name, width)
+}
+
+/// `text`, which has no spaces, in at most `width` columns, broken after `mark` first.
+pub(super) fn broken_after(mark: &str, text: &str, width: usize) -> String {
     // `textwrap` breaks at spaces first.
-    let breakable = name.replace(',', ", ");
+    let spaced = format!("{mark} ");
+    broken(&text.replace(mark, &spaced), width).replace(&spaced, mark)
+}
+
+/// `text` in at most `width` columns, broken at spaces first, and after no hyphen.
+pub(super) fn broken(text: &str, width: usize) -> String {
     let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(&breakable, options).replace(", ", ",")
+    textwrap::fill(text, options)
 }
 
 /// An accuracy, or `-`.
@@ -138,7 +148,7 @@ fn kept(subnet: &SubnetSummary) -> String {
 }
 
 /// A count with a unit: `5.72 M`.
-pub(super) fn short(count: u64) -> String {
+pub(crate) fn short(count: u64) -> String {
     let count = count as f64;
     let (value, unit) = match count {
         1e9.. => (count / 1e9, " G"),
@@ -182,7 +192,7 @@ mod tests {
             seconds: Seconds::default(),
             start: Some("runs/a_name_that_is_longer/seed=12345678/share-0.123456789-0.987654321".into()),
             dense: DenseSummary { params: 86_567_656, macs: 17_563_000_000, top1: 0.9 },
-            search: SearchSummary { epochs: 1, top1_soft: 0.9 },
+            search: Some(SearchSummary { epochs: 1, top1_soft: 0.9 }),
             subnets: labels.iter().map(subnet).collect(),
         }
     }

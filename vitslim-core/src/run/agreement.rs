@@ -96,11 +96,8 @@ pub(super) fn prove<A: Architecture>(
 
 /// How many images the run computes at once, masked or cut.
 fn sizes<A: Architecture>(prepared: &Prepared<A>) -> BTreeSet<usize> {
-    let search = &prepared.experiment.search;
-    let stages = [Some((search.batch, search.accumulate))].into_iter();
-    let stages =
-        stages.chain([prepared.experiment.retrain.as_ref().map(|stage| (stage.batch, stage.accumulate))]);
-    let parts = stages.flatten().map(|(batch, parts)| batch.get().div_ceil(parts.get()));
+    let stages = [prepared.experiment.search_training(), prepared.experiment.retrain.clone()];
+    let parts = stages.into_iter().flatten().map(|stage| stage.batch.get().div_ceil(stage.accumulate.get()));
     let evaluated = prepared.data.held_out.len().max(prepared.data.test.len());
     parts.chain([BATCH.min(evaluated), THROUGHPUT_BATCH]).collect()
 }

@@ -257,8 +257,9 @@ mod tests {
         let more = text("other").replace("0.5 })", "0.5 }), Share({ \"hidden\": 0.6 })");
         for other in [text("other"), more] {
             let error = opened(out.path(), "seed=1", &other, false).unwrap_err();
-            let FolderError::OtherExperiment { there, here, .. } = &error else { panic!("{error}") };
-            assert!(there.contains("/imgs") && here.contains("/other"), "{there}, {here}");
+            let FolderError::OtherExperiment { change, .. } = &error else { panic!("{error}") };
+            let told = ["`data.path` is `\"", "/imgs\"` there and `\"", "/other\"` here"];
+            assert!(told.iter().all(|part| change.contains(part)), "{change}");
         }
         let here = std::path::absolute("imgs").unwrap();
         opened(out.path(), "seed=1", &text(here.to_str().unwrap()), false).unwrap();

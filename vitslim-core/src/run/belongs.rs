@@ -9,12 +9,15 @@ use super::sources::Sources;
 use super::state::summary;
 use super::trained::trained;
 use crate::data::{Normalisation, SplitKind};
-use crate::experiment::{Document, Experiment, Keep, Model};
-use crate::report::PlannedTrial;
+use crate::experiment::{Document, Experiment, Keep, Model, Source, parse};
+use crate::report::{Difference, PlannedTrial, differences};
 
 /// Most that mean or std of a channel may differ from those that a run began with: versions differ in a pixel of the centre crop, and
 /// in the colours of some JPEGs.
 const TOLERANCE: f32 = 1e-2;
+
+/// Most fields that a refusal names.
+const TOLD: usize = 3;
 
 /// What stands for the experiment of a folder that has none.
 pub(super) const NO_EXPERIMENT: &str = "(no experiment.ron)";
@@ -131,19 +134,39 @@ pub(super) fn is_same(run: &Path, there: &str, here: &str) -> bool {
 }
 
 pub(super) fn other_experiment(path: &Path, there: &str, here: &str) -> FolderError {
-    let written = |text: &str| {
-        let experiment = read(path, text)?;
-        ron::ser::to_string_pretty(&experiment, ron::ser::PrettyConfig::new()).ok()
+    let change = change(path, there, here);
+    FolderError::OtherExperiment { path: path.to_owned(), change, lost: trained(path) }
+}
+
+/// What differs between the texts `there` and `here` of two experiments in the folder `run`, as a clause: fields, or the first line where
+/// one of the two cannot be read.
+fn change(run: &Path, there: &str, here: &str) -> String {
+    let tree = |text: &str| {
+        let experiment = ron::to_string(&read(run, text)?).ok()?;
+        parse(&Source::new(EXPERIMENT, experiment), 0).ok()?
     };
-    let [there, here] = [there, here].map(|text| written(text).unwrap_or_else(|| text.to_owned()));
-    let differing = there.lines().zip(here.lines()).find(|(there, here)| there != here);
-    let (there, here) = differing.unwrap_or(("", ""));
-    FolderError::OtherExperiment {
-        path: path.to_owned(),
-        there: there.trim().to_owned(),
-        here: here.trim().to_owned(),
-        lost: trained(path),
+    let trees = tree(there).zip(tree(here));
+    let mut fields = trees.map_or_else(Vec::new, |(there, here)| differences(&[&there, &here]));
+    if fields.is_empty() {
+        let differing = there.lines().zip(here.lines()).find(|(there, here)| there != here);
+        let (there, here) = differing.unwrap_or(("", ""));
+        return format!("there it says `{}`, here `{}`", there.trim(), here.trim());
     }
+    // Budgets may be added to a run: they are the cause where nothing else is.
+    fields.sort_by_key(|field| field.path.starts_with("budgets"));
+    let value = |value: &Option<String>| match value {
+        Some(value) => format!("`{value}`"),
+        None => "not set".to_owned(),
+    };
+    let told = fields.iter().take(TOLD).map(|Difference { path, values }| match &values[..] {
+        [there, here] => format!("`{path}` is {} there and {} here", value(there), value(here)),
+        _ => format!("`{path}` differs"),
+    });
+    let more = match fields.len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(", and {more} more differ"),
+    };
+    told.collect::<Vec<_>>().join(", ") + &more
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt;
+use burn::tensor::Device;
 
 use super::blindness::{blinding, is_blind_without};
 use super::bounds::Bounds;
@@ -13,8 +12,9 @@ use super::error::RunError;
 use super::prepare::Prepared;
 use super::selection::Selection;
 use super::timing::Timing;
-use crate::data::{ImageShape, Moment, Stage};
+use crate::data::ImageShape;
 use crate::experiment::{CutRule, Experiment};
+use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
@@ -71,7 +71,7 @@ impl<'a> Cutting<'a> {
             dimensions,
             searched,
             selection,
-            cut_rule: experiment.cut,
+            cut_rule: experiment.cut_rule(),
             seed: experiment.seed,
             image,
             timing: None,
@@ -108,11 +108,7 @@ impl<'a> Cutting<'a> {
 
     /// Masks drawn at random, by the seed.
     pub fn random_masks(&self, device: &Device) -> MaskSet {
-        let mut generator = Moment { seed: self.seed, stage: Stage::Search, epoch: 0, step: 0 }.generator();
-        MaskSet::new(self.searched, device).map_values(|_, old| {
-            let drawn: Vec<f32> = (0..old.dims()[0]).map(|_| generator.random()).collect();
-            Tensor::from_data(TensorData::new(drawn, old.dims()), device)
-        })
+        random_masks(self.searched, self.seed, device)
     }
 
     /// The plan for `budget` by random `masks`. A search may leave tokens where these masks do not: one is left.

@@ -10,6 +10,7 @@ use super::networks::initial;
 use super::prepare::Prepared;
 use super::target::DENSE;
 use crate::graph::macs_and_classes;
+use crate::importance::Scoring;
 use crate::models::{Architecture, Parameter};
 
 /// The size of a network.
@@ -30,7 +31,8 @@ pub(crate) struct Size {
 ///
 /// # Errors
 ///
-/// When a network cannot be built, does not take the images, or has another number of classes than the data.
+/// When a network cannot be built, does not take the images, or has another number of classes than the data; or when its units cannot
+/// be scored.
 pub(crate) fn sizes<A: Architecture>(
     prepared: &Prepared<A>,
     dense: Option<A>,
@@ -46,6 +48,7 @@ pub(crate) fn sizes<A: Architecture>(
         })
     };
     let mut sizes = vec![size(&dense, Vec::new(), Vec::new())?];
+    Scoring::of(&prepared.experiment, &prepared.searched).check(&dense, prepared.data.shape)?;
     let cutting = prepared.cutting();
     let masks = cutting.random_masks(&device);
     for budget in &prepared.budgets {

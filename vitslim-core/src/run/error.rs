@@ -11,6 +11,7 @@ use super::restore::RestoreError;
 use super::timing::TimingError;
 use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
+use crate::importance::ImportanceError;
 use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
 use crate::terminal::counted;
@@ -201,6 +202,10 @@ pub enum RunError {
         /// The message of the panic.
         said: String,
     },
+    /// The units could not be scored.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Importance(#[from] ImportanceError),
     /// The masks could not be ranked.
     #[error(transparent)]
     Rank(#[from] RankError),

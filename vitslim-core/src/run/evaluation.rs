@@ -164,8 +164,12 @@ pub(crate) fn check_unchanged(run: &Path, data: &Dataset, kind: SplitKind) -> Re
     }
 }
 
-/// The run's own data for an evaluation on `kind`, normalised as in the network's training.
-fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunError> {
+/// The data that the run in the folder `run` and of `trial` began with, for an evaluation on `kind`, normalised as in the network's training.
+///
+/// # Errors
+///
+/// When they cannot be read, or have changed since.
+pub(crate) fn own_data(trial: &Trial, run: &Path, kind: SplitKind) -> Result<Dataset, RunError> {
     let data = match known(run)? {
         Some((classes, normalisation)) => dataset_of_split(trial, kind, &normalisation, &classes)?,
         None => {

@@ -46,6 +46,7 @@ impl Outline {
         let search = Experiment {
             budgets: Vec::new(),
             cut: CutRule::default(),
+            correct: false,
             ranking: RankingRule::default(),
             keep_at_least: Keyed::default(),
             protect: Vec::new(),

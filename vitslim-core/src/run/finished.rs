@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
-
 use super::belongs::{self, compare};
 use super::error::RunError;
 use super::evaluation::check_unchanged;
@@ -11,6 +9,7 @@ use super::folder::RunFolder;
 use super::networks::started;
 use super::prepare::{Known, Prepared};
 use super::restore::RestoreError;
+use super::setting::Setting;
 use super::teacher::Teachers;
 use crate::data::{SplitKind, Stage};
 use crate::experiment::{Experiment, Training, Trial};
@@ -28,17 +27,17 @@ pub(super) struct Finished<A: Architecture> {
     pub(super) initial: A,
     /// The dense network after pretraining, in validation mode.
     pub(super) dense: A,
-    /// The dense network after the search, with its masks.
+    /// The dense network after the search, with its masks; as it is, with the scores of its units, where nothing needs a search.
     pub(super) searched: Slim<A>,
-    /// Epochs that the search took.
-    pub(super) epochs: usize,
+    /// Epochs that the search took; `None` if it was skipped.
+    pub(super) epochs: Option<usize>,
 }
 
 /// The first stage up to the search of `experiment` that the folder `run` does not have whole, the file that tells, and what is wrong with
 /// that.
 pub(super) fn flaw(run: &Path, experiment: &Experiment) -> Option<(Stage, PathBuf, &'static str)> {
     let stages =
-        [(Stage::Pretrain, experiment.pretrain.clone()), (Stage::Search, Some(experiment.search.training()))];
+        [(Stage::Pretrain, experiment.pretrain.clone()), (Stage::Search, experiment.search_training())];
     stages.into_iter().find_map(|(stage, training)| {
         let (file, flaw) = train::flaw(run, stage, &training?)?;
         Some((stage, file, flaw))
@@ -46,7 +45,7 @@ pub(super) fn flaw(run: &Path, experiment: &Experiment) -> Option<(Stage, PathBu
 }
 
 impl<A: Architecture> Finished<A> {
-    /// Opens the run of `trial` in the folder `run` on `device`. With `teachers`, it can retrain as the experiment says.
+    /// Opens the run of `trial` in the folder `run` as `setting` says. With `teachers`, it can retrain as the experiment says.
     ///
     /// # Errors
     ///
@@ -56,14 +55,13 @@ impl<A: Architecture> Finished<A> {
         trial: &Trial,
         run: &Path,
         teachers: Option<&Teachers>,
-        device: &Device,
-        quiet: bool,
+        setting: &Setting,
     ) -> Result<Self, RunError> {
         let folder = RunFolder::locked(run.to_owned())?;
         if let Some((stage, file, flaw)) = flaw(run, &trial.experiment) {
             return Err(RunError::Unsearched { run: run.to_owned(), stage: stage.name(), file, flaw });
         }
-        let mut known = Known::of_run(run, quiet);
+        let mut known = Known::of_run(run, setting.quiet);
         let (mut prepared, _) = Prepared::<A>::of_sweep(trial, &mut known)?;
         prepared.data.notes.iter().for_each(say);
         for kind in [SplitKind::Train, SplitKind::HeldOut, SplitKind::Test] {
@@ -76,8 +74,8 @@ impl<A: Architecture> Finished<A> {
         let normalisation = belongs::normalisation(run, &prepared.data.normalisation)?;
         let prepared = Prepared { swept: None, ..prepared.normalised_by(normalisation) };
 
-        let (initial, masks) = started(&prepared, device)?;
-        let Experiment { pretrain, search, .. } = &prepared.experiment;
+        let (initial, masks) = started(&prepared, &setting.devices.first.device)?;
+        let Experiment { pretrain, .. } = &prepared.experiment;
         let load = |slim: Slim<A>, stage, training: &Training| {
             load_result(slim, stage, training, run).map_err(RestoreError::from)
         };
@@ -85,8 +83,17 @@ impl<A: Architecture> Finished<A> {
             None => initial.clone().valid(),
             Some(training) => load(Slim::dense(initial.clone()), Stage::Pretrain, training)?.0.model,
         };
-        let slim = Slim { model: dense.clone(), masks };
-        let (searched, epochs) = load(slim, Stage::Search, &search.training())?;
+        let (searched, epochs) = match prepared.experiment.search_training() {
+            Some(training) => {
+                let slim = Slim { model: dense.clone(), masks };
+                let (searched, epochs) = load(slim, Stage::Search, &training)?;
+                (searched, Some(epochs))
+            }
+            None => {
+                let masks = prepared.scores(&dense, setting)?.unwrap_or(masks);
+                (Slim { model: dense.clone(), masks }, None)
+            }
+        };
         Ok(Self { folder, prepared, initial, dense, searched, epochs })
     }
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use walkdir::{DirEntry, WalkDir};
 
 use super::lock::{Lock, LockError};
-pub(super) use crate::train::RESULT;
+pub(crate) use crate::train::RESULT;
 use crate::train::{IDENTITY, RECORD};
 use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 
@@ -16,14 +16,17 @@ use crate::whole_file::{make_folder, remedy, remove, sync_folder, write_whole};
 /// The summary is removed first: without it a run is not complete, whatever else is left. What the data were is removed last: until
 /// then, nothing can go on with others. [`START`] and the files of teachers are not among these: each may be the only copy of a network
 /// that is gone.
-const RESULTS: [&str; 9] =
-    [SUMMARY, FRONTIER, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
+const RESULTS: [&str; 10] =
+    [SUMMARY, FRONTIER, REPORT, RECORD, "tensorboard", MASKS, "checkpoints", SUBNETS, NORMALISATION, DATA];
 
 /// File that a run writes last.
 pub(super) const SUMMARY: &str = "summary.json";
 
 /// File with networks of many sizes, evaluated without retraining, as `vitslim frontier` writes it.
-pub(super) const FRONTIER: &str = "frontier.json";
+pub(crate) const FRONTIER: &str = "frontier.json";
+
+/// File with the page of a run or of a sweep.
+pub(crate) const REPORT: &str = "report.html";
 
 /// File with the trained masks.
 pub(super) const MASKS: &str = "masks.safetensors";
@@ -37,22 +40,22 @@ pub(super) fn teacher_file(stage: &str) -> String {
 }
 
 /// Folder of the sub-networks.
-pub(super) const SUBNETS: &str = "subnets";
+pub(crate) const SUBNETS: &str = "subnets";
 
 /// File with the units that a sub-network keeps.
-pub(super) const PLAN: &str = "plan.ron";
+pub(crate) const PLAN: &str = "plan.ron";
 
 /// File with a sub-network's weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 
 /// File with what another program needs to compute a sub-network.
-pub(super) const NETWORK: &str = "network.json";
+pub(crate) const NETWORK: &str = "network.json";
 
 /// File with the experiment, every default spelled out.
-pub(super) const EXPERIMENT: &str = "experiment.ron";
+pub(crate) const EXPERIMENT: &str = "experiment.ron";
 
 /// File with the classes and the fingerprint of the data.
-pub(super) const DATA: &str = "data.json";
+pub(crate) const DATA: &str = "data.json";
 
 /// File with the normalisation of the pixels.
 pub(super) const NORMALISATION: &str = "normalisation.json";
@@ -81,17 +84,15 @@ pub enum FolderError {
     /// The folder has the results of another experiment.
     #[error("`{}` holds the results of another experiment of this name", .path.display())]
     #[diagnostic(help(
-        "there it says `{there}`, here `{here}`; give another folder with `--out`, another name with `--set \
+        "{change}; give another folder with `--out`, another name with `--set \
          'name=\"...\"'`, or start again with `--fresh`, which discards {lost}. To extend a run without a sweep, append budgets \
          to those that it has and change nothing else"
     ))]
     OtherExperiment {
         /// The folder of the run.
         path: PathBuf,
-        /// The first line that differs, in the folder's experiment.
-        there: String,
-        /// The same line in this experiment.
-        here: String,
+        /// The fields that differ, and what they are in both, as a clause.
+        change: String,
         /// What was trained there.
         lost: String,
     },
@@ -271,7 +272,7 @@ impl RunFolder {
 
     /// Whether the folder `path` has anything that took time to make: a file that is not empty, or one that cannot be read.
     pub(super) fn has_results(path: &Path) -> bool {
-        let results = RESULTS.iter().filter(|name| ![NORMALISATION, DATA].contains(name));
+        let results = RESULTS.iter().filter(|name| ![NORMALISATION, DATA, REPORT].contains(name));
         let mut entries = results.flat_map(|name| WalkDir::new(path.join(name)));
         let size = |entry: DirEntry| Ok((entry.file_name() == IDENTITY, entry.metadata()?));
         entries.any(|entry| match entry.and_then(size) {

@@ -46,7 +46,7 @@ pub fn frontier<A: Architecture>(
     let FrontierPoints { points, of, split } = wanted;
     let device = &setting.devices.first.device;
     let Finished { folder, prepared, initial, searched, .. } =
-        Finished::<A>::open(trial, run, None, device, setting.quiet)?;
+        Finished::<A>::open(trial, run, None, setting)?;
     let mut labels = Labels::of_run(run)?;
     let mut prepared_budget = |thousandths: u64| {
         let most = Portion::try_from(thousandths as f64 / WHOLE as f64).map(Amount::Share);
@@ -57,7 +57,6 @@ pub fn frontier<A: Architecture>(
     let cutting = prepared.cutting();
     let reach = cutting.reach(&searched.model, &searched.masks, &prepared_budget(WHOLE)?)?;
     let run = Run::new(&prepared, &folder, &initial, setting)?;
-    let base = run.base(&searched);
     let images = match split {
         SplitName::Test => &prepared.data.test,
         SplitName::HeldOut => &prepared.data.held_out,
@@ -65,7 +64,7 @@ pub fn frontier<A: Architecture>(
     let mut point = |thousandths| {
         let budget = prepared_budget(thousandths)?;
         let plan = cutting.plan(&searched.model, &searched.masks, &budget)?;
-        let model = run.sliced(&base, &plan, &budget)?;
+        let model = run.sliced(&run.base(&searched, &plan)?, &plan, &budget)?;
         let unwritten = |error: ron::Error| RunError::Format { what: "a budget", reason: error.to_string() };
         Ok::<_, RunError>(FrontierPoint {
             budget: ron::to_string(&budget.written).map_err(unwritten)?,

@@ -39,12 +39,11 @@ pub fn cut_further<A: Architecture>(
             .error(&["retrain"], message, Some("leave out `--retrain`".to_owned()))
             .into());
     }
-    let device = &setting.devices.first.device;
     let teachers = retrain.then_some(teachers);
     let Finished { folder, mut prepared, initial, dense, searched, epochs } =
-        Finished::<A>::open(trial, run, teachers, device, setting.quiet)?;
+        Finished::<A>::open(trial, run, teachers, setting)?;
     setting.interrupter.begin();
-    prepared = prepared.timed_on(device, setting.device_name);
+    prepared = prepared.timed_on(&setting.devices.first.device, setting.device_name);
     let mut labels = Labels::of_run(run)?;
     for budget in &mut prepared.budgets {
         budget.label = labels.of(&budget.written);
@@ -63,7 +62,7 @@ pub fn cut_further<A: Architecture>(
     let seconds = |stage| recorded_seconds(run, stage, None);
     let mut seconds = Seconds {
         pretrain: experiment.pretrain.is_some().then(|| seconds(Stage::Pretrain)).transpose()?,
-        search: Some(seconds(Stage::Search)?),
+        search: epochs.is_some().then(|| seconds(Stage::Search)).transpose()?,
         retrain: None,
     };
     // First all are cut and saved: what cannot be cut is told before anything is retrained, and what a retraining that is interrupted was
@@ -76,7 +75,10 @@ pub fn cut_further<A: Architecture>(
     }
     let (dense, search) = match summary(run) {
         Some(summary) => (summary.dense, summary.search),
-        None => (cutting.dense_summary(&dense)?, cutting.search_summary(&searched, epochs)?),
+        None => {
+            let search = epochs.map(|epochs| cutting.search_summary(&searched, epochs)).transpose()?;
+            (cutting.dense_summary(&dense)?, search)
+        }
     };
     Ok(Summary {
         name: experiment.name.as_str().to_owned(),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::budget::PreparedBudget;
 use super::prepare::Prepared;
 use crate::data::DataContent;
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Importance};
 use crate::models::Architecture;
 
 /// How training computes. Raise it with each change after which the same settings and data train to other numbers: otherwise trials
@@ -21,7 +21,7 @@ pub(super) const TRAINING: u32 = 2;
 pub(crate) struct Identities {
     /// The identity of the pretraining, or of the initial network if there is none.
     pub(crate) pretrain: Identity,
-    /// The identity of the search.
+    /// The identity of the search, or of the scores if there is none.
     pub(crate) search: Identity,
 }
 
@@ -86,10 +86,19 @@ impl Identities {
         parts.extend(prepared.pretrained.iter().map(|pretrained| pretrained.sha256.as_str()));
         parts.extend(teacher(prepared, "pretrain"));
         let pretrain = Identity::of(&parts);
-        let searched = written(&experiment.search);
-        let mut parts = vec!["search", pretrain.as_str(), &searched];
-        parts.extend(teacher(prepared, "search"));
-        let search = Identity::of(&parts);
+        let search = match experiment.importance {
+            Importance::Masks => {
+                let searched = written(&experiment.search);
+                let mut parts = vec!["search", pretrain.as_str(), &searched];
+                parts.extend(teacher(prepared, "search"));
+                Identity::of(&parts)
+            }
+            // Of the search, the scores depend on no more.
+            other => {
+                let scored = written(&(other, experiment.search.batch, &experiment.search.dimensions));
+                Identity::of(&["importance", pretrain.as_str(), &scored])
+            }
+        };
         Self { pretrain, search }
     }
 
@@ -100,7 +109,8 @@ impl Identities {
         budget: &PreparedBudget,
     ) -> Identity {
         let experiment = named(prepared);
-        let settings = written(&(&budget.shares, experiment.cut, &experiment.round_to, &experiment.retrain));
+        let settings =
+            written(&(&budget.shares, experiment.cut_rule(), &experiment.round_to, &experiment.retrain));
         // What is left out has the names that it had before it could be written.
         let limits = (!budget.limits.is_empty()).then(|| written(&(&budget.limits, experiment.ranking)));
         let is_spared = !experiment.keep_at_least.is_empty() || !experiment.protect.is_empty();
@@ -108,6 +118,7 @@ impl Identities {
         let mut parts = vec!["retrain", self.search.as_str(), &settings];
         parts.extend(limits.iter().flat_map(|limits| ["limits", limits]));
         parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
+        parts.extend(experiment.correct.then_some("corrected"));
         parts.extend(teacher(prepared, "retrain"));
         Identity::of(&parts)
     }

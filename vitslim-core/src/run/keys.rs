@@ -1,6 +1,6 @@
 //! Resolves the keys of an experiment in its network: what is searched.
 
-use crate::experiment::{Document, ExperimentError, ExperimentErrors, Keyed, Trial, resolve};
+use crate::experiment::{Document, ExperimentError, ExperimentErrors, Importance, Keyed, Trial, resolve};
 use crate::slim::{Dimension, Granularity, MaskSpec};
 
 /// The entries of the map `keyed` at `place`, each with the indices of the `dimensions` with units that its key matches. A key that matches
@@ -43,17 +43,31 @@ pub(super) fn searched(
     found: &mut Vec<ExperimentError>,
 ) -> (Vec<(Dimension, MaskSpec)>, Vec<Vec<String>>) {
     let (document, keyed) = (&trial.document, &trial.experiment.search.dimensions);
+    let importance = trial.experiment.importance;
     let mut searched: Vec<(usize, MaskSpec)> = Vec::new();
     let mut by_key = Vec::new();
     for (key, how, matched) in matched(document, &["search", "dimensions"], keyed, dimensions, found) {
-        let spec = MaskSpec {
-            granularity: how.granularity,
-            activation: how.activation,
-            init: how.init.get(),
-            weight: how.weight.get(),
+        let spec = match importance.needs_search() {
+            true => MaskSpec {
+                granularity: how.granularity,
+                activation: how.activation,
+                init: how.init.get(),
+                weight: how.weight.get(),
+            },
+            // A score is ranked as it is.
+            false => MaskSpec { granularity: how.granularity, ..MaskSpec::default() },
         };
         if let Some(&unfit) = matched.iter().find(|&&index| !spec.granularity.fits(&dimensions[index])) {
             found.extend(unfit_granularity(document, key, spec.granularity, &dimensions[unfit]));
+        }
+        if importance == Importance::Magnitude && matched.iter().any(|index| dimensions[*index].is_tokens()) {
+            let message = format!("\"{key}\" names tokens, which have no weights to rank them by");
+            let help = "leave this key out, or write another `importance`: `Taylor`, `Variance`, `Random` or `Masks`";
+            found.extend(document.error_at_key(
+                &["search", "dimensions", key],
+                message,
+                Some(help.to_owned()),
+            ));
         }
         by_key.push(matched.iter().map(|index| dimensions[*index].path.clone()).collect());
         searched.extend(matched.into_iter().map(|index| (index, spec)));

@@ -74,7 +74,7 @@ fn settle<T: Clone + PartialEq, E>(
 }
 
 impl<A: Architecture> Run<'_, A> {
-    /// The plan of the sub-network of `budget`, which is cut out of `base`, and how long it takes if that is limited.
+    /// The plan of the sub-network of `budget`, and how long it takes if that is limited.
     ///
     /// # Errors
     ///
@@ -84,7 +84,6 @@ impl<A: Architecture> Run<'_, A> {
         &self,
         budget: &PreparedBudget,
         searched: &Slim<A>,
-        base: &A,
     ) -> Result<(Plan, Option<LatencySummary>), RunError> {
         let (cutting, Slim { model, masks }) = (self.prepared.cutting(), searched);
         let (Some((limit, batch)), Some(timing)) = (budget.latency(), &self.prepared.timing) else {
@@ -95,12 +94,13 @@ impl<A: Architecture> Run<'_, A> {
         if let Some(Settled { plan, latency }) = settled {
             return Ok((plan, Some(latency)));
         }
+        let base = self.folded(searched);
         let asked = seconds(limit.most.of(timing.of_dense(model, self.image(), batch)?));
         let Tried { cut: plan, predicted, measured } = settle(asked, |slower| {
             self.check_interrupt()?;
             let plan = cutting.nearest(model, masks, budget, slower)?;
             let predicted = cutting.latency(model, masks, &plan, limit)?;
-            let sliced = self.sliced(base, &plan, budget)?;
+            let sliced = self.sliced(&base, &plan, budget)?;
             let measured = timing.measured(&sliced, self.image(), batch)?;
             Ok::<_, RunError>(Tried { cut: plan, predicted: seconds(predicted), measured: seconds(measured) })
         })?;

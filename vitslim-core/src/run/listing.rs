@@ -60,7 +60,8 @@ fn waiting(folder: &Path) -> Vec<PathBuf> {
     sweep.trials.iter().map(|trial| &trial.trial).filter(is_name).map(|name| folder.join(name)).collect()
 }
 
-fn listed(folder: &Path, path: &Path) -> ListedRun {
+/// The run in the folder `path`, which lies in `folder`.
+pub(super) fn listed(folder: &Path, path: &Path) -> ListedRun {
     let state = RunState::of(path);
     let summary = summary(path);
     ListedRun {

@@ -92,8 +92,7 @@ pub fn execute<A: Architecture>(
     let mut seconds = Seconds::default();
     let dense = run.pretrain(network, &mut seconds)?;
     let dense_summary = run.dense_summary(&dense)?;
-    let (searched, epochs) = run.search(dense.clone(), masks, &mut seconds)?;
-    let search = run.search_summary(&searched, epochs)?;
+    let (searched, search) = run.search(dense.clone(), masks, &mut seconds)?;
     let masks = parameters(&searched.masks).map_err(|error| format_error("the masks", error))?;
     folder.write(MASKS, &masks)?;
 
@@ -185,24 +184,42 @@ impl<'a, A: Architecture> Run<'a, A> {
     /// The dense `model`, pretrained if the experiment says so, in validation mode.
     fn pretrain(&self, model: A, seconds: &mut Seconds) -> Result<A, RunError> {
         let Some(training) = &self.prepared.experiment.pretrain else { return Ok(model.valid()) };
-        let teacher = self.prepared.teacher(Stage::Pretrain, &model)?;
+        let teacher = self.prepared.teacher(Stage::Pretrain, &model, None)?;
         let trained = self.stage(Slim::dense(model), Stage::Pretrain, None, None, (training, teacher))?;
         seconds.pretrain = Some(trained.seconds);
         Ok(trained.slim.model)
     }
 
-    /// The model and its `masks` after the search, in validation mode, and how many epochs it took.
-    fn search(&self, model: A, masks: MaskSet, seconds: &mut Seconds) -> Result<(Slim<A>, usize), RunError> {
-        let training = self.prepared.experiment.search.training();
-        let teacher = self.prepared.teacher(Stage::Search, &model)?;
+    /// The model and its `masks` after the search, in validation mode, with the results of that. Where nothing needs a search, the model
+    /// as it is, with the scores of its units.
+    fn search(
+        &self,
+        model: A,
+        masks: MaskSet,
+        seconds: &mut Seconds,
+    ) -> Result<(Slim<A>, Option<SearchSummary>), RunError> {
+        let experiment = &self.prepared.experiment;
+        if let Some(masks) = self.prepared.scores(&model, self.setting)? {
+            if !self.setting.quiet {
+                say(format_args!(
+                    "search: skipped, `importance: {}` ranks the units",
+                    experiment.importance.name()
+                ));
+            }
+            return Ok((Slim { model, masks }, None));
+        }
+        let training = experiment.search.training();
+        let teacher = self.prepared.teacher(Stage::Search, &model, None)?;
         let slim = Slim { model, masks };
         let searched = self.stage(slim, Stage::Search, None, None, (&training, teacher))?;
         seconds.search = Some(searched.seconds);
-        Ok((searched.slim, searched.epochs))
+        let summary = self.search_summary(&searched.slim, searched.epochs)?;
+        Ok((searched.slim, Some(summary)))
     }
 
     /// The results of a sub-network that is finished: all of its files are there, and belong to this search, since a search that
-    /// trains removes what was cut out of it. One that `vitslim slim` only cut is not finished where the run retrains. Its speed is measured again if that was done on another device.
+    /// trains removes what was cut out of it. One that `vitslim slim` only cut is not finished where the run retrains. Its speed is
+    /// measured again if that was done on another device.
     fn finished(
         &self,
         budget: &PreparedBudget,
@@ -263,11 +280,11 @@ impl<'a, A: Architecture> Run<'a, A> {
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
-        let base = self.base(searched);
         let (plan, latency) = match self.begun(label)? {
             Some(plan) if budget.latency().is_none() => (plan, None),
-            _ => self.cut(budget, searched, &base)?,
+            _ => self.cut(budget, searched)?,
         };
+        let base = self.base(searched, &plan)?;
         let sliced = self.sliced(&base, &plan, budget)?;
         let of_dense = self.of_dense(&plan)?;
         self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
@@ -285,7 +302,7 @@ impl<'a, A: Architecture> Run<'a, A> {
         let (model, top1_retrained) = match &experiment.retrain {
             None => (sliced, None),
             Some(training) => {
-                let taught = (training, self.prepared.teacher(Stage::Retrain, dense)?);
+                let taught = (training, self.prepared.teacher(Stage::Retrain, dense, Some(&plan))?);
                 let retrained =
                     self.stage(Slim::dense(sliced), Stage::Retrain, Some(label), Some(dense), taught)?;
                 *seconds.retrain.get_or_insert(0.0) += retrained.seconds;
@@ -315,9 +332,18 @@ impl<'a, A: Architecture> Run<'a, A> {
         self.save_result(summary)
     }
 
-    /// The dense network after the search as sub-networks are cut out of it.
-    pub(super) fn base(&self, searched: &Slim<A>) -> A {
-        match self.prepared.experiment.cut {
+    /// The dense network after the search as `plan` is to cut it.
+    ///
+    /// # Errors
+    ///
+    /// When it is to be corrected for what is cut, and that fails or is interrupted.
+    pub(super) fn base(&self, searched: &Slim<A>, plan: &Plan) -> Result<A, RunError> {
+        self.prepared.corrected(self.folded(searched), plan, self.setting)
+    }
+
+    /// The same, as it is before that.
+    pub(super) fn folded(&self, searched: &Slim<A>) -> A {
+        match self.prepared.experiment.cut_rule() {
             CutRule::Fold => searched.model.fold(&searched.masks),
             CutRule::Hard => searched.model.clone(),
         }

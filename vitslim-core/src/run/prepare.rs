@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::budget::PreparedBudget;
 use super::config::{Facts, config, config_error, facts};
 use super::dataset::{Scrutiny, dataset_under};
+use super::features::PatchAxes;
 use super::folder::START;
 use super::pretrained::{Pretrained, pretrained_error};
 use super::selection::{Keys, Selection, keys};
@@ -41,6 +42,8 @@ pub struct Prepared<A: Architecture> {
     pub start: Option<Plan>,
     /// The networks that teach, by their stages, but for the dense one.
     pub teachers: BTreeMap<&'static str, OpenedTeacher>,
+    /// The dimensions along the features of the dense network, if they are taught.
+    pub(super) patch_axes: Option<PatchAxes>,
     /// The dimensions of the network that it starts from.
     pub dimensions: Vec<Dimension>,
     /// The searched dimensions, and how their masks are trained.
@@ -67,6 +70,8 @@ pub(crate) struct Known {
     pretrained: HashMap<String, Result<Option<Pretrained>, ExperimentErrors>>,
     /// Teachers, by how the experiment writes them and its data.
     pub(super) teachers: HashMap<String, Option<OpenedTeacher>>,
+    /// The dimensions along the features of networks, or why there are none, by [`Prepared::network`].
+    pub(super) patch_axes: HashMap<String, Result<PatchAxes, String>>,
     /// What became of weights, by those, the configuration and the search.
     fitted: HashMap<String, Vec<String>>,
     /// Whether to hide how far reading is.
@@ -157,7 +162,8 @@ impl Known {
         network: Option<&A>,
     ) -> Result<Vec<String>, PrepareError> {
         let Some(pretrained) = &prepared.pretrained else { return Ok(Vec::new()) };
-        let fits = (&prepared.config, &trial.experiment.pretrain.is_some(), &trial.experiment.search);
+        let Experiment { pretrain, search, importance, .. } = &trial.experiment;
+        let fits = (&prepared.config, pretrain.is_some(), search, importance);
         let fits = ron::to_string(&fits).map_err(|error| PrepareError::Config(error.to_string()))?;
         let written = format!("{}{fits}{}", std::any::type_name::<A>(), written(trial));
         let mut notes = match self.fitted.get(&written) {
@@ -293,6 +299,7 @@ impl<A: Architecture> Prepared<A> {
             pretrained_notes: Vec::new(),
             start,
             teachers: BTreeMap::new(),
+            patch_axes: None,
             dimensions,
             searched,
             budgets,
@@ -402,9 +409,9 @@ impl<A: Architecture> Network<A> {
 /// Why nothing can be trained on `data` as `trial` says: they have one class, a batch is larger than the training split, a warm-up is
 /// longer than its stage or has a first rate and no steps, or images cannot be augmented as a stage says.
 pub(crate) fn unfit(trial: &Trial, data: &Dataset) -> Vec<ExperimentError> {
-    let Experiment { pretrain, search, retrain, .. } = &trial.experiment;
-    let stages =
-        [("pretrain", pretrain.clone()), ("search", Some(search.training())), ("retrain", retrain.clone())];
+    let Experiment { pretrain, retrain, .. } = &trial.experiment;
+    let search = trial.experiment.search_training();
+    let stages = [("pretrain", pretrain.clone()), ("search", search), ("retrain", retrain.clone())];
     let stages = stages.iter().filter_map(|(stage, training)| Some((*stage, training.as_ref()?)));
     let of_stages = stages.flat_map(|(stage, training)| {
         let images = data.train.len();

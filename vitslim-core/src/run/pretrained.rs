@@ -186,6 +186,7 @@ impl Pretrained {
         let fitted = self.file.fit(network, &self.allow_missing);
         let mut fitted = fitted.map_err(|error| pretrained_error(&trial.document, &error))?;
         check_dense_teacher(trial, &fitted)?;
+        check_masks(trial, &fitted)?;
         let (_, notes) = masks(&fitted, &trial.experiment, searched, &Device::flex());
         fitted.notes.extend(notes);
         Ok(fitted)
@@ -195,7 +196,7 @@ impl Pretrained {
     ///
     /// # Errors
     ///
-    /// Those of [`WeightsFile::fit`], and when the file has no classifier for so many classes.
+    /// Those of [`WeightsFile::fit`], when the file has no classifier for so many classes, and when it lacks another part of the network.
     pub(super) fn classifier<A: Architecture>(
         &self,
         network: A,
@@ -213,6 +214,12 @@ impl Pretrained {
                 None => format!("has no classifier `{layer}`"),
             };
             let help = "take a network that was trained on the classes of the data";
+            return Err(self.file.error(wrong, Some(help.to_owned())));
+        }
+        if let Some(parameter) = fitted.initial.first() {
+            let wrong =
+                format!("leaves `{parameter}` of the network as initialised, and a teacher must be trained");
+            let help = "take a file that has all of the network: `allow_missing` of a teacher is for what of the file is not used";
             return Err(self.file.error(wrong, Some(help.to_owned())));
         }
         let told = fitted.told();
@@ -241,16 +248,32 @@ impl Pretrained {
 fn check_dense_teacher(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentErrors> {
     let mut teachers = trial.experiment.teachers();
     let dense = teachers.find(|(_, teacher)| matches!(teacher, Teacher::Dense { .. }));
-    match (fitted.untrained.first(), dense) {
-        (Some(Untrained { layer, .. }), Some((stage, _))) if trial.experiment.pretrain.is_none() => {
-            let message = format!(
-                "`{layer}`, a classifier of the dense network, is not trained, so that it has nothing to teach"
-            );
+    let classifier = fitted.untrained.first().map(|untrained| format!("`{}`, a classifier", untrained.layer));
+    let untrained =
+        classifier.or_else(|| fitted.initial.first().map(|parameter| format!("`{parameter}`, a parameter")));
+    match (untrained, dense) {
+        (Some(untrained), Some((stage, _))) if trial.experiment.pretrain.is_none() => {
+            let message =
+                format!("{untrained} of the dense network, is not trained, so that it has nothing to teach");
             let help = "train it with `pretrain`, or name another teacher";
             Err(trial.document.error(&[stage, "teacher"], message, Some(help.to_owned())))
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that the masks that come with the weights `fitted` are those that `trial` ranks by, unless it trains without them.
+fn check_masks(trial: &Trial, fitted: &Fitted) -> Result<(), ExperimentErrors> {
+    let Experiment { importance, pretrain, .. } = &trial.experiment;
+    if importance.needs_search() || pretrain.is_some() || fitted.masks.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the file has the masks of a search, and the network is another one without them: `{}` cannot rank its units",
+        importance.name()
+    );
+    let help = "leave `importance` out, so that the search goes on from these masks, or train without them by `pretrain`";
+    Err(trial.document.error(&["importance"], message, Some(help.to_owned())))
 }
 
 /// The masks that the search of `experiment` begins with: those of the file, where it has them and nothing is trained without them

@@ -6,7 +6,8 @@ use crate::experiment::Experiment;
 /// Epochs of the stages after this one. If pretraining or search has to train, all later stages start from the beginning, since
 /// what an earlier run left of them is removed. A later sub-network counts even if it is complete.
 pub(super) fn remaining_epochs(experiment: &Experiment, stage: Stage, subnets_later: usize) -> usize {
-    let search = if stage == Stage::Pretrain { experiment.search.epochs.get() } else { 0 };
+    let search = experiment.search_training().filter(|_| stage == Stage::Pretrain);
+    let search = search.map_or(0, |search| search.epochs.get());
     let retrain = experiment.retrain.as_ref().map_or(0, |retrain| retrain.epochs.get());
     search + retrain * subnets_later
 }

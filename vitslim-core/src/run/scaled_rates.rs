@@ -7,10 +7,10 @@ use crate::report::ScaledRate;
 /// The learning rates of the stages of `experiment` with `lr_of_batch`, in order.
 pub(crate) fn scaled_rates(experiment: &Experiment) -> Vec<ScaledRate> {
     let Experiment { pretrain, search, retrain, .. } = experiment;
-    let searching = search.training();
+    let searching = experiment.search_training();
     let stages: [(Stage, Option<&Training>, Option<Rate>); 3] = [
         (Stage::Pretrain, pretrain.as_ref(), None),
-        (Stage::Search, Some(&searching), search.masks.lr),
+        (Stage::Search, searching.as_ref(), search.masks.lr),
         (Stage::Retrain, retrain.as_ref(), None),
     ];
     let scaled = stages.into_iter().filter_map(|(stage, training, masks)| {

@@ -107,8 +107,9 @@ fn experiment(run: &Path) -> Option<Experiment> {
 
 /// The stages of a run with their sub-networks and settings.
 fn stages(run: &Path, experiment: &Experiment) -> Vec<(Stage, Option<String>, Training)> {
-    let mut stages = vec![(Stage::Search, None, experiment.search.training())];
-    stages.extend(experiment.pretrain.clone().map(|training| (Stage::Pretrain, None, training)));
+    let searches = experiment.search_training().map(|training| (Stage::Search, None, training));
+    let pretrains = experiment.pretrain.clone().map(|training| (Stage::Pretrain, None, training));
+    let mut stages: Vec<_> = searches.into_iter().chain(pretrains).collect();
     if let Some(training) = &experiment.retrain {
         let subnets = std::fs::read_dir(run.join(checkpoint_folder(Stage::Retrain, None)));
         let subnets = subnets.into_iter().flatten().flatten();

@@ -14,12 +14,19 @@ use super::token_gate::TokenGate;
 pub(super) struct Gate<'a> {
     scope: Scope,
     factors: &'a HashMap<String, Tensor<1>>,
+    /// Whether axes that are not gated are multiplied too.
+    everywhere: bool,
 }
 
 impl<'a> Gate<'a> {
     /// Gates by `factors`: the unit factors, `[units]`, of the dimension at each path.
     pub(super) fn by(scope: Scope, factors: &'a HashMap<String, Tensor<1>>) -> Self {
-        Self { scope, factors }
+        Self { scope, factors, everywhere: false }
+    }
+
+    /// Likewise, on every axis of the dimension.
+    pub(super) fn everywhere(scope: Scope, factors: &'a HashMap<String, Tensor<1>>) -> Self {
+        Self { scope, factors, everywhere: true }
     }
 
     /// The factor of each feature of `axis`; `None` if none of its dimensions has factors.
@@ -69,7 +76,7 @@ impl DimensionMapper for Gate<'_> {
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
-        match axis.gated.then(|| self.factors_of(&axis)).flatten() {
+        match (axis.gated || self.everywhere).then(|| self.factors_of(&axis)).flatten() {
             Some(factors) => layer.scale(side, factors),
             None => layer,
         }

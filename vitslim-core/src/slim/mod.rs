@@ -75,8 +75,8 @@ pub use scope::Lent;
 pub use scope::Scope;
 #[doc(hidden)]
 pub use several::Several;
-pub(crate) use slimmable::mapped;
 pub use slimmable::{Slimmable, describe};
+pub(crate) use slimmable::{mapped, scaled_everywhere};
 pub use token_gate::TokenGate;
 pub use treatment::Treatment;
 pub use vitslim_macros::Slimmable;

@@ -9,7 +9,7 @@ pub enum RankError {
     #[error("`{0}` was not searched, so nothing says which of its units to keep")]
     NotSearched(String),
     /// A mask that is NaN.
-    #[error("mask {index} of `{dimension}` is not a number: the search diverged; try a lower learning rate")]
+    #[error("mask {index} of `{dimension}` is not a number: training diverged; try a lower learning rate")]
     NotANumber {
         /// Path of the dimension.
         dimension: String,

@@ -123,6 +123,13 @@ fn gated<M: Slimmable>(model: &M, factors: impl IntoIterator<Item = (String, Ten
     mapped(model, |scope| Gate::by(scope, &factors)).0
 }
 
+/// `model` with everything that goes with a unit multiplied by its mask, in each layer that carries it: parameters to look at, and no
+/// network to compute with, since what is multiplied twice is gated twice.
+pub(crate) fn scaled_everywhere<M: Slimmable>(model: &M, masks: &MaskSet) -> M {
+    let factors = masks.unit_factors().into_iter().collect();
+    mapped(model, |scope| Gate::everywhere(scope, &factors)).0
+}
+
 /// What happens to the features that a plan cuts.
 #[derive(Clone, Copy, PartialEq)]
 enum Features {

@@ -17,12 +17,14 @@ pub struct TokenGate {
     pub(crate) kept: Option<Tensor<1, Int>>,
     /// After slicing here or at a gate before: the numbers of the prunable tokens that are left, among those of the dense network.
     pub(super) left: Option<Vec<usize>>,
+    /// Where someone listens to what is read here: the number that it goes by.
+    pub(crate) number: Option<usize>,
 }
 
 impl TokenGate {
     /// A gate for `tokens` tokens, of which the first `prefix` are not prunable.
     pub fn new(tokens: usize, prefix: usize) -> Self {
-        Self { tokens, prefix, factors: None, kept: None, left: None }
+        Self { tokens, prefix, factors: None, kept: None, left: None, number: None }
     }
 
     /// Whether tokens were cut here.

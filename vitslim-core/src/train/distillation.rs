@@ -1,25 +1,35 @@
 //! What training minimises where a network teaches beside the labels.
 
-use burn::nn::loss::{CrossEntropyLossConfig, KLDivLoss, Reduction};
+use burn::nn::loss::{CrossEntropyLossConfig, KLDivLoss, MseLoss, Reduction};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
 use super::teacher::Lesson;
 use crate::experiment::Distillation;
-use crate::models::Logits;
+use crate::models::{Features, Logits};
 
-/// The loss of `logits`, `[1]`: what `of_labels` makes of them; with a `lesson`, its share of the loss to the teacher, and the rest of
-/// that of the labels. Of two heads each then learns one of the two, as in DeiT (Touvron et al. 2020, section 4).
+/// The loss of a `student`, `[1]`: what `of_labels` makes of its logits; with a `lesson`, its share of the loss to the teacher, and the
+/// rest of that of the labels. Of two heads each then learns one of the two, as in DeiT (Touvron et al. 2020, section 4). The features of
+/// a lesson are added with their weight.
 pub(super) fn with_lesson(
-    logits: &Logits,
+    student: &Features,
     lesson: Option<Lesson>,
     of_labels: impl Fn(&Logits) -> Tensor<1>,
 ) -> Tensor<1> {
-    let Some(Lesson { logits: teacher, kind }) = lesson else { return of_labels(logits) };
-    let class = logits.class.clone();
-    let student = logits.distillation.clone().unwrap_or_else(|| class.clone());
-    let of_teacher = distillation(student, teacher, kind);
-    of_labels(&class.into()) * (1.0 - kind.share()) + of_teacher * kind.share()
+    let Features { logits, patches } = student;
+    let Some(lesson) = lesson else { return of_labels(logits) };
+    let (class, share) = (logits.class.clone(), lesson.kind.share());
+    let taught = logits.distillation.clone().unwrap_or_else(|| class.clone());
+    let of_teacher = distillation(taught, lesson.logits, lesson.kind);
+    let loss = of_labels(&class.into()) * (1.0 - share) + of_teacher * share;
+    match lesson.patches.zip(patches.clone()) {
+        // As DynamicViT learns the tokens that it keeps (Rao et al. 2021): behind the last norm, without class token, in the mean over
+        // images, patches and features.
+        Some(((teacher, weight), student)) => {
+            loss + MseLoss::new().forward(student.values, teacher, Reduction::Mean) * weight
+        }
+        None => loss,
+    }
 }
 
 /// How far the logits of the `student` are from those of the `teacher`, both `[batch, classes]`, in the mean over the images, `[1]`.
@@ -48,6 +58,8 @@ mod tests {
     use super::*;
     use crate::data::{Batch, Mixed};
     use crate::experiment::Loss;
+    use crate::models::Patches;
+    use crate::slim::index_tensor;
     use crate::train::loss::loss;
 
     fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
@@ -89,9 +101,10 @@ mod tests {
             let names = ["class", "distillation"];
             let student: Vec<Tensor<2>> =
                 names[..heads.len()].iter().map(|name| logits(name, &device).require_grad()).collect();
+            let lesson = Lesson { logits: logits("teacher", &Device::flex()), kind, patches: None };
             let found = with_lesson(
-                &Logits { class: student[0].clone(), distillation: student.get(1).cloned() },
-                Some(Lesson { logits: logits("teacher", &Device::flex()), kind }),
+                &Logits { class: student[0].clone(), distillation: student.get(1).cloned() }.into(),
+                Some(lesson),
                 |logits| loss(logits, &batch, Loss::CrossEntropy, case["smoothing"].as_f64().unwrap()),
             );
             let gradients = found.backward();
@@ -103,6 +116,39 @@ mod tests {
                     assert!((gradient - expected).abs() < 1e-6, "{case}: {gradient}, not {expected}");
                 }
             }
+        }
+    }
+
+    /// Likewise.
+    #[test]
+    fn the_loss_to_the_features_is_that_of_dynamic_vit() {
+        let golden: Value =
+            serde_json::from_str(include_str!("../../data/distillation/losses.json")).unwrap();
+        let golden = &golden["features"];
+        let tokens = |name: &str, patches: usize, device: &Device| {
+            let data = TensorData::new(numbers(&golden[name]), [5, patches, 3]).convert::<f32>();
+            Tensor::<3>::from_data(data, device)
+        };
+        let kept: Vec<usize> = numbers(&golden["kept"]).into_iter().map(|token| token as usize).collect();
+        let teacher = tokens("teacher", 6, &Device::flex()).select(1, index_tensor(&kept, &Device::flex()));
+        let values = tokens("student", 3, &Device::flex().autodiff()).require_grad();
+        let logits = Tensor::<2>::ones([5, 4], &Device::flex());
+        let loss = |weight: Option<f64>| {
+            let patches = weight.map(|weight| (teacher.clone(), weight));
+            let lesson = Lesson { logits: logits.clone(), kind: Distillation::default(), patches };
+            let student = Features {
+                logits: Tensor::from_inner(logits.clone()).into(),
+                patches: Some(Patches { values: values.clone(), reader: "" }),
+            };
+            with_lesson(&student, Some(lesson), |logits| logits.class.clone().mean())
+        };
+        let (without, with) = (loss(None), loss(Some(0.5)));
+        let gradients = with.backward();
+        let (added, expected) = (host(with)[0] - host(without)[0], golden["loss"].as_f64().unwrap());
+        assert!((added - 0.5 * expected).abs() < 1e-5, "{added}");
+        let found = host(values.grad(&gradients).unwrap());
+        for (gradient, expected) in found.iter().zip(numbers(&golden["gradient"])) {
+            assert!((gradient - 0.5 * expected).abs() < 1e-6, "{gradient}, not half of {expected}");
         }
     }
 }

@@ -82,15 +82,13 @@ pub(super) fn answers<M: Architecture>(
 ) -> Result<(Vec<f64>, f64), EvaluateError> {
     let (device, images) = (batch.images.device(), batch.len());
     let (model, batch) = (model.clone(), batch.clone());
-    let forward = move || {
+    let forward = move || -> Result<_, TensorReadError> {
         let logits = precision.within(|| model.forward(batch.images));
         let loss = cross_entropy(&logits, &batch.labels, 0.0);
         let logits = logits.mean().try_into_data()?;
         Ok((logits, loss.try_into_scalar::<f64>()?))
     };
-    let (logits, loss) = catch_out_of_memory(|| on_compute_thread(&device, forward))
-        .map_err(|_| EvaluateError::OutOfMemory(images))?
-        .map_err(|error: TensorReadError| EvaluateError::device(error, images))?;
+    let (logits, loss) = computed(&device, images, forward)?;
     Ok((finite(logits)?, loss))
 }
 
@@ -124,10 +122,22 @@ pub(crate) fn read<M: Architecture>(
     precision: Precision,
 ) -> Result<TensorData, EvaluateError> {
     let (device, count, model) = (images.device(), images.dims()[0], model.clone());
-    let forward = as_part(move || precision.within(|| model.forward(images).mean().try_into_data()));
-    catch_out_of_memory(|| on_compute_thread(&device, forward))
-        .map_err(|_| EvaluateError::OutOfMemory(count))?
-        .map_err(|error| EvaluateError::device(error, count))
+    computed(&device, count, move || precision.within(|| model.forward(images).mean().try_into_data()))
+}
+
+/// What `work` reads of what it computes on `device`, of so many `images` at once.
+///
+/// # Errors
+///
+/// When the device fails.
+pub(crate) fn computed<T: Send, R: ToString + Send>(
+    device: &Device,
+    images: usize,
+    work: impl FnOnce() -> Result<T, R> + Send,
+) -> Result<T, EvaluateError> {
+    catch_out_of_memory(|| on_compute_thread(device, as_part(work)))
+        .map_err(|_| EvaluateError::OutOfMemory(images))?
+        .map_err(|error| EvaluateError::device(error, images))
 }
 
 /// Images per second of `dense` and of `subnet` in `precision` at a batch of [`THROUGHPUT_BATCH`]: medians of interleaved runs,

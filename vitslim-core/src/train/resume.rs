@@ -178,8 +178,8 @@ pub(crate) fn is_whole(run: &Path, stage: Stage, subnet: Option<&str>, training:
     StageFiles::of_run(run, stage, subnet, training).is_whole(training)
 }
 
-/// What a stage in the folder `run` lacks that later stages need of it, if it was trained by `training`: the file, and what is wrong with it.
-/// `None` if it [is whole](is_whole).
+/// What a stage that was trained by `training` lacks in the folder `run` of what later stages need: the file, and what is wrong with it.
+/// `None` if the stage [is whole](is_whole).
 pub(crate) fn flaw(run: &Path, stage: Stage, training: &Training) -> Option<(PathBuf, &'static str)> {
     let files = StageFiles::of_run(run, stage, None, training);
     match files.record.epochs() {

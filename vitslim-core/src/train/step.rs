@@ -108,12 +108,16 @@ impl Losses {
     ) -> Self {
         // Before there is anything of the student to be remembered for its gradients.
         let lesson = teacher.map(|teacher| teacher.lesson(&batch.images, settings.precision));
-        let forward = || slim.gated().forward(batch.images.clone());
-        let logits = settings.precision.within(|| checkpointing(settings.checkpointing, forward));
-        let loss = with_lesson(&logits, lesson, |logits| {
+        let compares = lesson.as_ref().is_some_and(|lesson| lesson.patches.is_some());
+        let forward = || {
+            let (network, images) = (slim.gated(), batch.images.clone());
+            if compares { network.features(images) } else { network.forward(images).into() }
+        };
+        let student = settings.precision.within(|| checkpointing(settings.checkpointing, forward));
+        let loss = with_lesson(&student, lesson, |logits| {
             loss(logits, batch, settings.loss, settings.label_smoothing)
         });
-        let answers = logits.mean().without_autodiff().argmax(1).flatten(0, 1);
+        let answers = student.logits.mean().without_autodiff().argmax(1).flatten(0, 1);
         let hits =
             |labels: &Tensor<1, Int>| answers.clone().equal(labels.clone().without_autodiff()).float().sum();
         let right = match &batch.mixed {

@@ -314,8 +314,11 @@ mod tests {
         let (slim, batch) = (training(), batch(7));
         let teacher = Teacher::new(vit().model, Distillation::default());
         let alone = computed(1, &slim, step_settings(), &batch);
+        let by_logits = taught(Some(&teacher), 1, &slim, step_settings(), &batch);
+        let teacher = teacher.comparing(0.5, [None; 2]);
         let whole = taught(Some(&teacher), 1, &slim, step_settings(), &batch);
-        assert!(furthest(&whole, &alone) > 1e-3, "the teacher teaches nothing");
+        assert!(furthest(&by_logits, &alone) > 1e-3, "the teacher teaches nothing");
+        assert!(furthest(&whole, &by_logits) > 1e-3, "its features teach nothing");
         for devices in 2..=3 {
             let settings = StepSettings { parts: devices, ..step_settings() };
             let one_by_one = taught(Some(&teacher), 1, &slim, settings, &batch);

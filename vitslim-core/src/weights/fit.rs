@@ -32,6 +32,8 @@ pub struct Fitted {
     pub count: usize,
     /// The classifiers of the network that stay as initialised.
     pub untrained: Vec<Untrained>,
+    /// All tensors of the network that stay as initialised, by their names.
+    pub initial: Vec<String>,
     /// Values of the masks of a search, by the paths of their dimensions; those of tokens begin with the tokens before the patches.
     pub masks: BTreeMap<String, Vec<f32>>,
     /// What was adapted, left at its initialisation or not used: a line each.
@@ -67,6 +69,9 @@ impl WeightsFile {
         }
         let tensors = fit.read(&own, &taken)?;
         let used = taken.iter().map(|taken| taken.parts.len()).sum();
+        let is_taken: BTreeSet<usize> = taken.iter().map(|taken| taken.own).collect();
+        let initial = own.iter().enumerate().filter(|(number, _)| !is_taken.contains(number));
+        let initial = initial.map(|(_, tensor)| tensor.name.clone()).collect();
         let masks = fit.masks(&chosen)?;
         let untrained = std::mem::take(&mut fit.untrained);
         let notes = fit.notes();
@@ -77,6 +82,7 @@ impl WeightsFile {
             used,
             count: chosen.count,
             untrained,
+            initial,
             masks,
             notes,
         })

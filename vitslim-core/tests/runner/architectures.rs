@@ -115,6 +115,26 @@ fn convnext_is_checked_searched_cut_and_retrained_down_to_the_width_of_each_stag
     assert_eq!(kept(1, "width"), 12.0 / 20.0);
 }
 
+#[test]
+fn the_width_of_swin_and_convnext_is_ranked_without_a_search() {
+    for (model, stages, importance, other) in [
+        (SWIN, "layers", "Variance(batches: 2)", "head_dim"),
+        (CONVNEXT, "stages", "Taylor(batches: 2)", "hidden"),
+    ] {
+        let searched = format!("\"{other}\": (weight: 0), \"width\": (weight: 0)");
+        let budgets = format!(
+            "Share({{ \"{other}\": 0.5 }}), \
+             Share({{ \"{other}\": 0.4, \"{stages}.0.width\": 0.75, \"{stages}.1.width\": 0.5 }})"
+        );
+        let workspace = Workspace::new();
+        let text = experiment(model, &searched, &budgets);
+        let text = text.replace("seed: 3,", &format!("seed: 3, importance: {importance},"));
+        let summary = check_run_and_restore(&workspace, &workspace.write("tiny.ron", &text));
+        assert!(summary["search"].is_null(), "{summary}");
+        assert_eq!([kept(&summary, 0, other), kept(&summary, 0, "width")], [0.5, 1.0], "{model}");
+    }
+}
+
 /// Asserts that an experiment of `model` that searches `searched` is refused in these words.
 fn assert_refused(model: &str, searched: &str, expected: &[&str]) {
     let workspace = Workspace::new();

@@ -63,6 +63,13 @@ fn an_experiment_is_measured_as_initialised_and_cut_at_random() {
     let set = measured(&workspace, &[file.to_str().unwrap(), "--set", "precision=Bf16"]);
     assert_eq!(set["experiments"][0]["precision"], "bf16");
 
+    // A search step is measured with its teacher, which must be there.
+    let taught = "search.teacher=Dense";
+    measured(&workspace, &[file.to_str().unwrap(), "--set", taught]);
+    let taught = "search.teacher=(pretrained: \"gone.safetensors\")";
+    let output = workspace.vitslim(&["bench", file.to_str().unwrap(), "--set", taught]);
+    assert!(said(&output).contains("`gone.safetensors` does not exist"), "{}", said(&output));
+
     let whole = measured(&workspace, &[RUN]);
     let experiment = &whole["experiments"][0];
     assert_eq!(names(experiment), ["dense", "share-0.1", "share-0.5-0.5-0.7"]);

@@ -30,6 +30,7 @@ const FILES: &[(&str, &str)] = &[
     ("label_smoothing", "smoothing"),
     ("seed: 3", "sed: 3"),
     ("seed: 3", "seed: 3, precision: bf16"),
+    ("seed: 3", "seed: 3, importance: Variences"),
     // Missing.
     ("    name: \"tiny\",\n", ""),
     ("    data: Digits,\n", ""),
@@ -77,6 +78,7 @@ const FILES: &[(&str, &str)] = &[
     ("drop_path: 0.1", "drop_path: 1"),
     ("dim: 16", "dim: 0"),
     ("epochs: 2,\n", "epochs: 0,\n"),
+    ("seed: 3", "seed: 3, importance: Taylor(batches: 0)"),
     ("epochs: 2,\n", "epochs: 5000000000,\n"),
     ("mlp_ratio: 2", "mlp_ratio: 1e30"),
     ("depth: 2", "depth: 1000000000000"),
@@ -113,6 +115,7 @@ const FILES: &[(&str, &str)] = &[
     ("data: Digits", "data: Idx(path: \"nowhere\")"),
     ("data: Digits", "data: ImageFolder(path: \"nowhere\")"),
     ("seed: 3", "devices: []"),
+    ("seed: 3", "seed: 3, importance: Magnitude"),
     // Written twice.
     ("seed: 3", "seed: 3, seed: 4"),
     ("\"head_dim\": (", "\"hidden\": ("),

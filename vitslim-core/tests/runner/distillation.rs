@@ -23,7 +23,7 @@ const STUDENT: &str = r#"Experiment(
     pretrain: (epochs: 2, batch: 128, optimizer: AdamW(lr: 1e-3), teacher: (pretrained: "runs/tiny/seed=3", kind: Hard)),
     search: (epochs: 2, batch: 128, optimizer: AdamW(lr: 1e-3), dimensions: { "hidden": (weight: 1e-4) }),
     budgets: [Share({ "hidden": 0.5 })],
-    retrain: (epochs: 2, batch: 128, optimizer: AdamW(lr: 1e-3), teacher: Dense),
+    retrain: (epochs: 2, batch: 128, optimizer: AdamW(lr: 1e-3), teacher: Dense(features: 0.5)),
 )
 "#;
 
@@ -51,14 +51,14 @@ fn told(workspace: &Workspace, args: &[&str]) -> (bool, String) {
 #[test]
 fn a_sweep_over_teachers_shares_all_that_no_teacher_changes() {
     let workspace = Workspace::new();
-    let teachers = "teacher: Sweep([None, Dense, Dense(kind: Hard), Dense(kind: Soft(temperature: 1))])";
+    let teachers = "teacher: Sweep([None, Dense, Dense(kind: Hard), Dense(kind: Soft(temperature: 1)), Dense(features: 0.5)])";
     let (before, retrain) = TINY.split_once("retrain: (epochs: 1,").unwrap();
     let file = workspace.write("tiny.ron", &format!("{before}retrain: (epochs: 1, {teachers},{retrain}"));
     let (succeeded, printed) = told(&workspace, &["run", file.to_str().unwrap()]);
     assert!(succeeded, "{printed}");
     let mut runs: Vec<_> = fs::read_dir(workspace.path("runs/tiny")).unwrap().flatten().collect();
     runs.retain(|run| run.path().join("summary.json").is_file());
-    assert_eq!(runs.len(), 4);
+    assert_eq!(runs.len(), 5);
     for stage in ["pretrain", "search"] {
         let of_stage: Vec<_> = runs.iter().map(|run| lines(&run.path(), stage)).collect();
         assert!(of_stage.windows(2).all(|pair| pair[0] == pair[1]), "{stage}");
@@ -67,7 +67,7 @@ fn a_sweep_over_teachers_shares_all_that_no_teacher_changes() {
         runs.iter().map(|run| lines(&run.path(), "retrain")[0]["train"]["loss"].to_string()).collect();
     losses.sort();
     losses.dedup();
-    assert_eq!(losses.len(), 4, "{losses:?}");
+    assert_eq!(losses.len(), 5, "{losses:?}");
 
     // Without a teacher it is as it was.
     let alone = workspace.write("alone.ron", &TINY.replace("\"tiny\"", "\"alone\""));
@@ -144,7 +144,7 @@ fn check_says_who_teaches_and_a_run_knows_its_teacher_by_its_weights() {
     for line in [
         "teacher of pretrain: vit, ",
         "Hard(share: 0.5)",
-        "teacher of retrain: the dense network of this run",
+        "teacher of retrain: the dense network of this run, Soft(temperature: 3, share: 0.5), features: 0.5",
     ] {
         assert!(printed.contains(line), "{line} is not in {printed}");
     }
@@ -208,6 +208,7 @@ fn a_teacher_that_does_not_fit_is_refused_before_anything_is_trained() {
         )
     };
     let timm = "architecture: \"vit\", config: (patch_size: 4, dim: 12, depth: 2, heads: 3, mlp_ratio: 2)";
+    let scaled = timm.replace("mlp_ratio: 2", "mlp_ratio: 2, init_values: 0.1");
     let teacher = |fields: &str| format!("pretrain.teacher=({fields})");
     for (sets, sentence) in [
         (vec![random(8, 3, 10)], "the teacher takes images of 1 channel, and the data have 3"),
@@ -254,6 +255,23 @@ fn a_teacher_that_does_not_fit_is_refused_before_anything_is_trained() {
             "`temperature`: must be greater than 0",
         ),
         (vec![teacher(&format!("pretrained: \"{TEACHER}\", kind: Hard(share: 1.5)"))], "`share`: must be"),
+        (vec![teacher(&format!("pretrained: \"{TEACHER}\", features: 0.5"))], "unknown field `features`"),
+        (vec!["retrain.teacher=Dense(features: 0)".to_owned()], "`features`: must be greater than 0"),
+        (
+            vec![
+                random(8, 3, 5),
+                teacher(&format!("pretrained: \"vit.pth\", {scaled}, allow_missing: [\"*.gamma\"]")),
+            ],
+            "`vit.pth` leaves `blocks.0.ls1.gamma` of the network as initialised, and a teacher must be trained",
+        ),
+        (
+            vec![
+                random(8, 3, 5),
+                "pretrain=None".to_owned(),
+                format!("model=({scaled}, allow_missing: [\"*.gamma\"], pretrained: \"vit.pth\")"),
+            ],
+            "`blocks.0.ls1.gamma`, a parameter of the dense network, is not trained",
+        ),
         (vec!["pretrain.teacher=Dense".to_owned()], "the dense network cannot teach itself"),
         (vec!["pretrain=None".to_owned()], "the dense network is not trained, so it has nothing to teach"),
         (

@@ -188,6 +188,9 @@ fn a_search_continues_from_the_masks_in_the_file() {
     let unlike = table(&text.replace(", activation: Tanh", ""));
     let told = "`tokens`: the masks in the file are of `activation: Tanh`, and not used";
     assert!(unlike.contains(told), "{unlike}");
+    let scored = workspace.write("other.ron", &text.replace("search: (", "importance: Taylor,\nsearch: ("));
+    let scored = said(&workspace.vitslim(&["check", scored.to_str().unwrap()]));
+    assert!(scored.contains("`Taylor` cannot rank its units"), "{scored}");
     let trained =
         text.replace("search: (", "pretrain: (epochs: 1, batch: 8, optimizer: AdamW(lr: 1e-3)),\nsearch: (");
     let trained = table(&trained);

@@ -251,10 +251,17 @@ fn a_changed_setting_is_refused_by_name() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", TINY);
     workspace.run(&file, &[]);
-    let output = workspace.vitslim(&["run", file.to_str().unwrap(), "--set", "retrain.epochs=2"]);
-    let printed = said(&output);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(printed.contains("there it says `epochs: 1,`, here `epochs: 2,`"), "{printed}");
+    let refused = |sets: &[&str]| {
+        let sets = sets.iter().flat_map(|set| ["--set", set]);
+        let output = workspace.vitslim(&["run", "tiny.ron"].into_iter().chain(sets).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(1));
+        said(&output)
+    };
+    let printed = refused(&["retrain.epochs=2"]);
+    assert!(printed.contains("help: `retrain.epochs` is `1` there and `2` here; give another"), "{printed}");
+    // What could have been added is not the cause.
+    let printed = refused(&["budgets=[Share({\"hidden\": 0.9})]", "retrain.batch=64"]);
+    assert!(printed.contains("help: `retrain.batch` is `128` there and `64` here, `budgets.0."), "{printed}");
     assert!(json(&workspace.path("runs/tiny/seed=3/summary.json"))["subnets"].is_array());
 }
 

@@ -78,6 +78,7 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         return print(args.json, &measured, |measured| measured.table());
     }
     let device = args.device.open(false)?;
+    let teachers = registry.teachers();
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
         let trial = trial(&file)?;
@@ -87,8 +88,13 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         };
         let commands = registry.commands(&trial)?;
         let precision_name = device.precision_name(device.precision(&trial)?);
-        let setting =
-            BenchSetting { batch, device: &device.device, device_name: &device.name, precision_name };
+        let setting = BenchSetting {
+            batch,
+            device: &device.device,
+            device_name: &device.name,
+            precision_name,
+            teachers: &teachers,
+        };
         experiments.push((commands.bench)(&trial, &source, &setting)?);
     }
     let measured = benchmark(experiments, limit, batch, &device.name).map_err(|error| match error {

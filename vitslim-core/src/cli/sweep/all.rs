@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::trial::{self, Trial};
 use super::work::Sweep;
 use crate::cli::device::open_list;
+use crate::cli::page::leave_sweep_page;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
 use crate::cli::run_one::RunArgs;
@@ -43,6 +44,7 @@ pub(in crate::cli) fn run_sweep(
     let sweep = Sweep::new(args, trials, &folder, of_sweep, interrupter);
     sweep.tell(&plan.total());
     sweep.run()?;
+    leave_sweep_page(&folder);
     let report = sweep.report();
     print(args.json, &report, |report| {
         format!("{}\n\nresults: {}", report.table().trim_end(), folder.display())

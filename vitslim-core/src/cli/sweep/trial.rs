@@ -79,6 +79,7 @@ mod tests {
             params: 0,
             macs: 0,
             subnets: Vec::new(),
+            without_search: None,
             scaled_rates: Vec::new(),
             stages: Vec::new(),
             resolved: "the experiment".to_owned(),

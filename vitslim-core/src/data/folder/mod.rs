@@ -7,7 +7,7 @@ mod scan;
 use std::path::PathBuf;
 
 use super::classes::Classes;
-use super::file_dataset::{FileSettings, HeldOutFrom};
+use super::file_dataset::{FileSettings, HeldOutFrom, note_of_ignored};
 use super::files::check_folder;
 use super::images::Images;
 use super::source::Sources;
@@ -70,7 +70,7 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
     if !path.join("train").is_dir() {
         return Err(not_laid_out(folder, "has no folder `train`"));
     }
-    let (val, test) = layout(folder)?;
+    let (val, name_of_test) = layout(folder)?;
 
     let train = scan(&path.join("train"), reading.quiet)?;
     let train = match classes {
@@ -91,16 +91,19 @@ pub fn image_folder(folder: &ImageFolder, preparation: &Preparation) -> Result<D
             (None, None) => same_classes(&train, found),
         }
     };
-    let test = other(test).map_err(|error| match val {
+    let test = other(name_of_test).map_err(|error| match val {
         Some(_) => error.with_help("with `held_out: 0.1`, `val` is the test split and `test` is ignored"),
         None => error,
     })?;
     let val = val.map(other).transpose()?;
-    let notes = [Some(&train), Some(&test), val.as_ref()]
+    let mut notes: Vec<String> = [Some(&train), Some(&test), val.as_ref()]
         .into_iter()
         .flatten()
         .filter_map(|found| found.note(*named))
         .collect();
+    if name_of_test == "val" && path.join("test").is_dir() {
+        notes.push(note_of_ignored("test", name_of_test));
+    }
 
     let class_names = train.classes.clone();
     let images = |found| images(found, &settings);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::classes::{Classes, MOST_CLASSES};
 use super::error::shown;
-use super::file_dataset::{FileSettings, HeldOutFrom};
+use super::file_dataset::{FileSettings, HeldOutFrom, note_of_ignored};
 use super::files::check_folder;
 use super::images::Images;
 use super::shuffle::is_badly_mixed;
@@ -63,7 +63,7 @@ pub fn shards(shards: &Shards, preparation: &Preparation) -> Result<Dataset, Dat
     preparation.augment.check(settings.shape())?;
     let named = shards.classes.as_ref().map(Classes::names).transpose()?;
     let train = shards.files("train")?.ok_or_else(|| shards.lacks(&["train"]))?;
-    let (val, test) = shards.other_splits()?;
+    let (val, test, ignored) = shards.other_splits()?;
     check_apart(&[Some(&train), val.as_ref(), Some(&test)])?;
 
     let train = train.read(shards)?;
@@ -76,7 +76,7 @@ pub fn shards(shards: &Shards, preparation: &Preparation) -> Result<Dataset, Dat
     let (test, val) = (other(test)?, val.map(other).transpose()?);
     let notes = [Some(&train), Some(&test), val.as_ref()];
     let notes = notes.into_iter().flatten().filter_map(|split| split.note(shards.named));
-    let notes = notes.chain(train.note_of_order()).collect();
+    let notes = notes.chain(train.note_of_order()).chain(ignored).collect();
     let images = |split: Found| split.images(&settings);
     settings.dataset([images(train), images(test)], val.map(images), classes, notes, preparation)
 }
@@ -99,7 +99,7 @@ pub fn shards_split(
     check_folder(&shards.path)?;
     let named = shards.classes.as_ref().map(Classes::names).transpose()?;
     let classes = named.unwrap_or_else(|| known.to_vec());
-    let (val, test) = shards.other_splits()?;
+    let (val, test, _) = shards.other_splits()?;
     let files = match split {
         SplitKind::Train => None,
         SplitKind::HeldOut => val,
@@ -138,14 +138,24 @@ impl Shards {
     }
 
     /// The shards of the validation split, if it is not drawn from the training split, and those of the test split: `test`, where that is
-    /// written.
-    fn other_splits(&self) -> Result<(Option<Files>, Files), DataError> {
-        let (val, test) = (self.files("val")?, self.files("test")?);
-        match (self.held_out.splits(val.is_some(), test.is_some()), val, test) {
-            (Some((Some(_), _)), val, Some(test)) => Ok((val, test)),
-            (_, _, Some(test)) if self.test.is_some() => Ok((None, test)),
-            (_, Some(test), _) | (_, None, Some(test)) => Ok((None, test)),
-            (_, None, None) => Err(self.lacks(&["val", "test"])),
+    /// written; and a note where there are both and one is ignored.
+    fn other_splits(&self) -> Result<(Option<Files>, Files, Option<String>), DataError> {
+        if let (HeldOutFrom::Share, Some(_), Some(_)) = (self.held_out, &self.val, &self.test) {
+            let reason =
+                "is written, and so are `test` and `held_out`, which draws the validation split from `train`";
+            return Err(DataError::setting(&["val"], reason)
+                .with_help("leave out `held_out`, and `val` is the validation split; or leave out `val`"));
+        }
+        match (self.files("val")?, self.files("test")?) {
+            (Some(val), Some(test)) if self.held_out == HeldOutFrom::ValOrShare => {
+                Ok((Some(val), test, None))
+            }
+            (Some(_), Some(test)) if self.test.is_some() => {
+                Ok((None, test, Some(note_of_ignored("val", "test"))))
+            }
+            (Some(val), Some(_)) => Ok((None, val, Some(note_of_ignored("test", "val")))),
+            (Some(test), None) | (None, Some(test)) => Ok((None, test, None)),
+            (None, None) => Err(self.lacks(&["val", "test"])),
         }
     }
 

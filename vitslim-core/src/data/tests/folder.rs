@@ -32,12 +32,13 @@ fn val_is_held_out_where_there_is_test_too() {
     let lens = |held_out| {
         let folder = ImageFolder { held_out, ..image_folder_of(&files) };
         let data = image_folder(&folder, &preparation(0.25)).unwrap();
-        [data.train.len(), data.held_out.len(), data.test.len()]
+        ([data.train.len(), data.held_out.len(), data.test.len()], data.notes)
     };
-    assert_eq!(lens(HeldOutFrom::ValOrShare), [8, 4, 2]);
-    assert_eq!(lens(HeldOutFrom::Share), [6, 2, 4]);
+    assert_eq!(lens(HeldOutFrom::ValOrShare), ([8, 4, 2], vec![]));
+    let ignored = "`test` is ignored: with `held_out`, the validation split is drawn from `train`, and `val` is the test split";
+    assert_eq!(lens(HeldOutFrom::Share), ([6, 2, 4], vec![ignored.to_owned()]));
     std::fs::remove_dir_all(files.path().join("val")).unwrap();
-    assert_eq!(lens(HeldOutFrom::ValOrShare), [6, 2, 2]);
+    assert_eq!(lens(HeldOutFrom::ValOrShare), ([6, 2, 2], vec![]));
 }
 
 #[test]

@@ -163,9 +163,20 @@ fn patterns_name_the_shards_and_val_is_held_out_where_there_is_test_too() {
     assert_eq!(lens(written(all, None, None)).unwrap(), [6, 2, 4]);
     let three = || written("train-{0000,0002}.tar", Some("train-0001.tar"), Some("val-*.tar"));
     assert_eq!(lens(three()).unwrap(), [5, 3, 4]);
-    assert_eq!(lens(Shards { held_out: HeldOutFrom::Share, ..three() }).unwrap(), [4, 1, 4]);
-    let val_alone = Shards { test: None, held_out: HeldOutFrom::Share, ..three() };
-    assert_eq!(lens(val_alone).unwrap(), [4, 1, 3]);
+    let drawn = |shards| Shards { held_out: HeldOutFrom::Share, ..shards };
+    assert_eq!(lens(drawn(Shards { val: None, test: None, ..three() })).unwrap(), [4, 1, 4]);
+    assert_eq!(lens(drawn(Shards { test: None, ..three() })).unwrap(), [4, 1, 3]);
+    // What is there besides is ignored, and told.
+    let test_alone = drawn(written("train-{0000,0002}.tar", None, Some("train-0001.tar")));
+    let notes = shards(&test_alone, &preparation(0.25)).unwrap().notes;
+    assert!(notes.iter().any(|note| note.starts_with("`val` is ignored: with `held_out`, ")), "{notes:?}");
+    let error = lens(drawn(three())).unwrap_err();
+    assert_eq!(error.place(), ["val"]);
+    assert!(error.to_string().starts_with("`val` is written, and so are `test` and `held_out`, "), "{error}");
+    assert_eq!(
+        error.advice(),
+        Some("leave out `held_out`, and `val` is the validation split; or leave out `val`")
+    );
     for (shards, place, told) in [
         (written("train-{0000..0003}.tar", None, None), "train", "has no `train-0003.tar`: 1 of 4 missing"),
         (written("x-*.tar", None, None), "train", "`train` is `x-*.tar`, but no file of `"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{AtLeast, Budget, RoundTo};
 use super::data::Data;
+use super::importance::Importance;
 use super::keyed::Keyed;
 use super::model::{Model, Raw};
 use super::number::Count;
@@ -54,6 +55,15 @@ pub struct Experiment {
     /// What becomes of the trained values of the masks that are kept.
     #[serde(default)]
     pub cut: CutRule,
+    /// What the units of the network are ranked by. All but `Masks` skip the search.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = "Masks"))]
+    pub importance: Importance,
+    /// Whether the linear layers of a sub-network make up for what was cut of their inputs, by least squares on 8 batches of the training
+    /// split (`search.batch` images each, not augmented, without labels), before it is retrained.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
+    pub correct: bool,
     /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`, `Latency`.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = "Isomorphic"))]
@@ -115,14 +125,25 @@ impl Experiment {
         Ok(format!("Experiment{text}\n"))
     }
 
+    /// The training of the search; `None` if it is skipped.
+    pub fn search_training(&self) -> Option<Training> {
+        self.importance.needs_search().then(|| self.search.training())
+    }
+
+    /// What becomes of the value of a mask that is kept. A score is no factor of the weights.
+    pub fn cut_rule(&self) -> CutRule {
+        if self.importance.needs_search() { self.cut } else { CutRule::Hard }
+    }
+
     /// The teachers, each with the name of its stage.
     pub fn teachers(&self) -> impl Iterator<Item = (&'static str, &Teacher)> {
         fn of(training: &Option<Training>) -> Option<&Teacher> {
             training.as_ref()?.teacher.as_ref()
         }
+        let searches = self.importance.needs_search();
         let teachers = [
             ("pretrain", of(&self.pretrain)),
-            ("search", self.search.teacher.as_ref()),
+            ("search", self.search.teacher.as_ref().filter(|_| searches)),
             ("retrain", of(&self.retrain)),
         ];
         teachers.into_iter().filter_map(|(stage, teacher)| Some((stage, teacher?)))

@@ -3,6 +3,7 @@
 mod budget;
 mod data;
 mod experiment;
+mod importance;
 mod keyed;
 mod model;
 mod number;
@@ -13,6 +14,7 @@ mod training;
 pub use self::budget::{Amount, AtLeast, Budget, RoundTo};
 pub use self::data::{Data, Normalise};
 pub use self::experiment::{Experiment, Keep, RunName};
+pub use self::importance::Importance;
 pub use self::keyed::Keyed;
 pub use self::model::{Model, Raw};
 pub use self::number::{

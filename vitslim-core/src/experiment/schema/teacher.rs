@@ -19,6 +19,10 @@ pub enum Teacher {
         /// What is learnt from it.
         #[serde(default)]
         kind: Distillation,
+        /// How much its features count beside: the mean squared difference of the patches that both networks have, behind the last
+        /// norm, is added to the loss with this weight (Rao et al. 2021, whose weight is 0.5). Left out, they are not compared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        features: Option<Positive>,
     },
     /// Another network. The name may be left out: `teacher: (pretrained: "runs/a/seed=1")`.
     Teacher {
@@ -33,7 +37,7 @@ pub enum Teacher {
         /// As in `model`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         config: Option<Raw>,
-        /// As in `model`, but a classifier must be there, and for the classes of the data.
+        /// As in `model`, for what of the file is not used: a teacher lacks nothing, and classifies by the classes of the data.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         #[schemars(extend("default" = []))]
         allow_missing: Vec<String>,
@@ -74,7 +78,15 @@ impl Teacher {
     /// What is learnt from it.
     pub fn kind(&self) -> Distillation {
         match self {
-            Self::Dense { kind } | Self::Teacher { kind, .. } => *kind,
+            Self::Dense { kind, .. } | Self::Teacher { kind, .. } => *kind,
+        }
+    }
+
+    /// How much the features of the dense network count in the loss; `None` if they are not compared.
+    pub fn features(&self) -> Option<Positive> {
+        match self {
+            Self::Dense { features, .. } => *features,
+            Self::Teacher { .. } => None,
         }
     }
 
@@ -100,6 +112,14 @@ impl Teacher {
             pretrained: Some(pretrained.clone()),
             allow_missing: allow_missing.clone(),
         })
+    }
+}
+
+/// What is learnt from it, as it is written.
+impl fmt::Display for Teacher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let features = self.features().map(|weight| format!(", features: {}", weight.get()));
+        write!(f, "{}{}", self.kind(), features.unwrap_or_default())
     }
 }
 

@@ -8,7 +8,7 @@ mod config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConfigError, Logits};
+use super::{Architecture, ConfigError, Features, Logits, Patches};
 use crate::nn::{Conv2d, Conv2dConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, NORMAL, checkpoint};
 use crate::slim::Slimmable;
 
@@ -96,6 +96,15 @@ pub struct ConvNext {
     pub head: Head,
 }
 
+impl ConvNext {
+    /// What leaves the last stage, `[batch, height, width, dim]`.
+    fn encode(&self, images: Tensor<4>) -> Tensor<4> {
+        let (conv, norm) = &self.stem;
+        let x = norm.forward(conv.forward_channels_last(images));
+        self.stages.iter().fold(x, |x, stage| stage.forward(x))
+    }
+}
+
 impl Architecture for ConvNext {
     type Config = ConvNextConfig;
 
@@ -135,10 +144,14 @@ impl Architecture for ConvNext {
     }
 
     fn forward(&self, images: Tensor<4>) -> Logits {
-        let (conv, norm) = &self.stem;
-        let x = norm.forward(conv.forward_channels_last(images));
-        let x = self.stages.iter().fold(x, |x, stage| stage.forward(x));
-        self.head.forward(x).into()
+        self.head.forward(self.encode(images)).into()
+    }
+
+    fn features(&self, images: Tensor<4>) -> Features {
+        let x = self.encode(images);
+        // The classifier reads their mean behind the norm, and so each of them is normalised (as in DynamicViT's ConvNeXt).
+        let values = self.head.norm.forward(x.clone().flatten::<3>(1, 2));
+        Features { logits: self.head.forward(x).into(), patches: Some(Patches { values, reader: "head.fc" }) }
     }
 }
 

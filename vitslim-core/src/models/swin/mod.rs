@@ -9,7 +9,7 @@ mod window;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConfigError, Logits};
+use super::{Architecture, ConfigError, Features, Logits, Patches};
 use crate::nn::{Conv2d, Conv2dConfig, Dropout, LayerNorm, Linear, LinearConfig, checkpoint};
 use crate::slim::Slimmable;
 
@@ -125,6 +125,14 @@ pub struct Swin {
     pub head: Head,
 }
 
+impl Swin {
+    /// The patches behind the norm, `[batch, patches, dim]`.
+    fn encode(&self, images: Tensor<4>) -> Tensor<3> {
+        let x = self.pos_drop.forward(self.patch_embed.forward(images));
+        self.norm.forward(self.layers.iter().fold(x, |x, stage| stage.forward(x)))
+    }
+}
+
 impl Architecture for Swin {
     type Config = SwinConfig;
 
@@ -156,8 +164,12 @@ impl Architecture for Swin {
     }
 
     fn forward(&self, images: Tensor<4>) -> Logits {
-        let x = self.pos_drop.forward(self.patch_embed.forward(images));
-        let x = self.layers.iter().fold(x, |x, stage| stage.forward(x));
-        self.head.forward(self.norm.forward(x)).into()
+        self.head.forward(self.encode(images)).into()
+    }
+
+    fn features(&self, images: Tensor<4>) -> Features {
+        let x = self.encode(images);
+        let patches = Patches { values: x.clone(), reader: "head.fc" };
+        Features { logits: self.head.forward(x).into(), patches: Some(patches) }
     }
 }

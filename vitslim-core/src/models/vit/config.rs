@@ -207,7 +207,7 @@ impl VitConfig {
     }
 
     /// Hidden units of an MLP.
-    pub(super) fn hidden(&self) -> usize {
+    pub(crate) fn hidden(&self) -> usize {
         self.mlp_outputs() / self.mlp_layer.branches()
     }
 
@@ -221,7 +221,7 @@ impl VitConfig {
         self.fc_norm.unwrap_or(self.global_pool == GlobalPool::Avg)
     }
 
-    pub(in crate::models) fn patches(&self) -> usize {
+    pub(crate) fn patches(&self) -> usize {
         (self.image_size / self.patch_size).saturating_pow(2)
     }
 

@@ -9,7 +9,7 @@ mod mlp;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{Architecture, ConfigError, Logits};
+use super::{Architecture, ConfigError, Features, Logits, Patches};
 use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
 use crate::slim::Slimmable;
 
@@ -83,10 +83,20 @@ impl Vit {
     /// - x: `[batch, tokens, dim]`
     /// - output: `[batch, classes]`
     pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
-        let x = normalised(&self.norm, x);
+        self.pool_and_classify(normalised(&self.norm, x))
+    }
+
+    /// The tokens that leave the last block, `[batch, tokens, dim]`.
+    fn encode(&self, images: Tensor<4>) -> Tensor<3> {
+        self.blocks.iter().fold(self.embed(images), |x, block| checkpoint(block, x, Block::forward))
+    }
+
+    /// The logits, `[batch, classes]`, of the tokens behind the norm, `[batch, tokens, dim]`.
+    fn pool_and_classify(&self, x: Tensor<3>) -> Tensor<2> {
         let pooled = match self.global_pool {
             GlobalPool::Token => x.narrow(1, 0, 1),
-            GlobalPool::Avg => self.patches(x).mean_dim(1),
+            // Where no patch is left, the tokens before them stand in.
+            GlobalPool::Avg => self.patches(&x).unwrap_or(x).mean_dim(1),
         };
         self.head.forward(normalised(&self.fc_norm, pooled.squeeze_dim::<2>(1)))
     }
@@ -96,13 +106,10 @@ impl Vit {
         self.cls_token.iter().chain(&self.reg_token)
     }
 
-    /// The patches that are left; where none is, the tokens before them stand in.
-    fn patches(&self, x: Tensor<3>) -> Tensor<3> {
+    /// The patches among the tokens `x` that are left; `None` if none is.
+    fn patches(&self, x: &Tensor<3>) -> Option<Tensor<3>> {
         let prefix: usize = self.prefix().map(|token| token.dims()[1]).sum();
-        match x.dims()[1] - prefix {
-            0 => x,
-            patches => x.narrow(1, prefix, patches),
-        }
+        patches_behind(prefix, x)
     }
 }
 
@@ -168,9 +175,21 @@ impl Architecture for Vit {
     }
 
     fn forward(&self, images: Tensor<4>) -> Logits {
-        let x = self.blocks.iter().fold(self.embed(images), |x, block| checkpoint(block, x, Block::forward));
-        self.classify(x).into()
+        self.classify(self.encode(images)).into()
     }
+
+    fn features(&self, images: Tensor<4>) -> Features {
+        let x = normalised(&self.norm, self.encode(images));
+        let patches = self.patches(&x);
+        let patches = patches.map(|x| Patches { values: normalised(&self.fc_norm, x), reader: "head" });
+        Features { logits: self.pool_and_classify(x).into(), patches }
+    }
+}
+
+/// The tokens `x`, `[batch, tokens, dim]`, without the first `prefix`; `None` if none is left.
+pub(super) fn patches_behind(prefix: usize, x: &Tensor<3>) -> Option<Tensor<3>> {
+    let patches = x.dims()[1] - prefix;
+    (patches > 0).then(|| x.clone().narrow(1, prefix, patches))
 }
 
 /// `x` behind `norm`, if there is one.

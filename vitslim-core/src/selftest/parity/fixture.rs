@@ -133,10 +133,10 @@ impl Tensors {
     }
 }
 
-/// The model of the golden numbers. `prefix` is the number of tokens without a mask: 0 in the reference, 1 by vitslim's rules.
-pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
+/// The configuration of the model of the golden numbers.
+pub(super) fn config() -> Result<VitConfig, Failure> {
     let config = json::<Selection>("selection.json")?.config;
-    let config = VitConfig {
+    Ok(VitConfig {
         image_size: config.img_size,
         patch_size: config.patch_size,
         channels: config.in_chans,
@@ -147,8 +147,12 @@ pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
         mlp_ratio: config.mlp_ratio,
         qkv_bias: config.qkv_bias,
         ..VitConfig::default()
-    };
-    let model = load(Vit::init(&config, device)?, &bytes("vit_slim_tiny.safetensors")?)?;
+    })
+}
+
+/// The model of the golden numbers. `prefix` is the number of tokens without a mask: 0 in the reference, 1 by vitslim's rules.
+pub(super) fn model(prefix: usize, device: &Device) -> Result<Vit, Failure> {
+    let model = load(Vit::init(&config()?, device)?, &bytes("vit_slim_tiny.safetensors")?)?;
     Ok(model.map_dimensions(&mut Prefix { scope: Scope::default(), prefix }))
 }
 

@@ -40,7 +40,8 @@ pub(super) struct Case {
     pub threshold: Kinds<f64>,
     #[serde(flatten)]
     pub kept: Kinds<Flat>,
-    pub params: Parameters,
+    pub params: Counted,
+    pub flops: Counted,
     pub params_total_before_compress: usize,
     pub hard_logits: Flat,
 }
@@ -64,15 +65,17 @@ impl<T> Kinds<T> {
     }
 }
 
+/// A size of the dense network, and of what a search left.
 #[derive(Deserialize)]
-pub(super) struct Parameters {
-    pub total: usize,
-    pub searched: usize,
+pub(super) struct Counted {
+    pub total: u64,
+    pub searched: u64,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Total {
-    pub params_total: usize,
+    pub params_total: u64,
+    pub flops_total: u64,
 }
 
 /// `removed.json`.

@@ -1,11 +1,12 @@
-//! The selection, hard logits and parameter counts of the reference, for the three granularities. The rules of the reference
+//! The selection, hard logits, parameter counts and flops of the reference, for the three granularities. The rules of the reference
 //! are implemented here; `own_rules` checks vitslim's own.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::fixture::{SEARCHED, Tensors, VARIANTS, json, logits_tolerance, masks, model};
+use super::fixture::{SEARCHED, Tensors, VARIANTS, config, json, logits_tolerance, masks, model};
 use super::golden::Selection;
+use crate::graph::vit_slim;
 use crate::models::{Architecture, Vit};
 use crate::selftest::comparison::host;
 use crate::selftest::{Checked, Comparison, Failure};
@@ -67,11 +68,12 @@ fn hard(model: &Vit, soft: &MaskSet, kept: &[(&str, Kept)], device: &Device) -> 
     }))
 }
 
-/// Masks, thresholds, hard logits and parameters.
+/// Masks, thresholds, hard logits, parameters and flops.
 pub(super) fn selection(device: &Device) -> Checked {
     let (golden, io) = (json::<Selection>("selection.json")?, Tensors::read("io.safetensors")?);
-    let model = model(0, device)?;
-    let dimensions = describe(&model)?;
+    // With and without a mask on the class token.
+    let (model, whole) = (model(0, device)?, model(1, device)?);
+    let (dimensions, config) = (describe(&model)?, config()?);
     let mut comparison = Comparison::default();
     for variant in VARIANTS {
         let soft = masks(&model, variant, &SEARCHED, 0)?;
@@ -106,15 +108,18 @@ pub(super) fn selection(device: &Device) -> Checked {
             );
 
             let mut plan = Plan::whole(&dimensions);
-            for mask in hard.iter().filter(|mask| !mask.is_tokens()) {
+            for mask in hard.iter() {
                 let units = host(mask.unit_factors())?.into_iter().enumerate();
                 if let Some(cut) = plan.get_mut(&mask.path) {
                     cut.keep = units.filter(|(_, on)| *on == 1.0).map(|(unit, _)| unit).collect();
                 }
             }
             let sliced = model.slim(&plan)?;
-            comparison.equal(&what("parameters"), &model.num_params(), &case.params.total);
-            comparison.equal(&what("sliced parameters"), &sliced.num_params(), &case.params.searched);
+            comparison.equal(&what("parameters"), &(model.num_params() as u64), &case.params.total);
+            let counts = vit_slim("vit", &sliced, &config)?;
+            comparison.equal(&what("sliced parameters"), &counts.params, &case.params.searched);
+            comparison.equal(&what("flops"), &vit_slim("vit", &whole, &config)?.flops, &case.flops.total);
+            comparison.equal(&what("sliced flops"), &counts.flops, &case.flops.searched);
         }
     }
     comparison.finish()
@@ -135,7 +140,7 @@ pub(super) fn kept_counts(_: &Device) -> Checked {
     comparison.finish()
 }
 
-/// The parameters of the presets, and of the model with its masks, as the reference counts them.
+/// The parameters and flops of the presets, and the parameters of the model with its masks, as the reference counts them.
 pub(super) fn parameters(device: &Device) -> Checked {
     let golden: Selection = json("selection.json")?;
     let mut comparison = Comparison::default();
@@ -143,7 +148,9 @@ pub(super) fn parameters(device: &Device) -> Checked {
         let presets = Vit::presets();
         let preset = presets.iter().find(|(preset, _)| preset == name);
         let (_, config) = preset.ok_or_else(|| Failure::new(format!("there is no preset `{name}`")))?;
-        comparison.equal(name, &Vit::init(config, device)?.num_params(), &total.params_total);
+        let counts = vit_slim("vit", &Vit::init(config, device)?, config)?;
+        comparison.equal(name, &counts.params, &total.params_total);
+        comparison.equal(&format!("flops of {name}"), &counts.flops, &total.flops_total);
     }
     let model = model(0, device)?;
     for variant in VARIANTS {

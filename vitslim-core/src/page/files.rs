@@ -1,0 +1,166 @@
+//! What the folder of a run holds, as far as the run has come.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::error::PageError;
+use super::record::{self, Line};
+use crate::data::DataContent;
+use crate::experiment::{Document, Trial};
+use crate::report::{Frontier, RunState, SubnetSummary, Summary};
+use crate::run::{DATA, FRONTIER, NETWORK, PLAN, RESULT, SUBNETS, Target, failure, summary};
+use crate::slim::Plan;
+use crate::train::RECORD;
+
+/// What the folder of a run holds.
+pub(super) struct RunFiles {
+    pub(super) folder: PathBuf,
+    pub(super) trial: Trial,
+    /// `experiment.ron`, as it is.
+    pub(super) experiment: String,
+    pub(super) state: RunState,
+    pub(super) failure: Option<String>,
+    pub(super) data: Option<DataFile>,
+    pub(super) summary: Option<Summary>,
+    /// The complete sub-networks: those of the budgets in their order, and behind them those that were cut out later.
+    pub(super) subnets: Vec<Subnet>,
+    /// The epochs in `metrics.jsonl`.
+    pub(super) epochs: Vec<Line>,
+    pub(super) frontier: Option<Frontier>,
+}
+
+/// A complete sub-network.
+pub(super) struct Subnet {
+    pub(super) summary: SubnetSummary,
+    /// The device that its speed was measured on.
+    pub(super) device: Option<String>,
+    pub(super) plan: Plan,
+    /// Which dimensions of its plan are token gates.
+    gates: Map<String, Value>,
+    /// Whether `vitslim slim` cut it, and no budget of the experiment.
+    pub(super) is_later: bool,
+}
+
+impl Subnet {
+    /// Whether `dimension` is a token gate.
+    pub(super) fn is_gate(&self, dimension: &str) -> bool {
+        self.gates.contains_key(dimension)
+    }
+
+    /// Top-1 on the test split in the end: after retraining, if it was retrained.
+    pub(super) fn top1(&self) -> f64 {
+        top1(&self.summary)
+    }
+}
+
+/// Top-1 of a sub-network on the test split in the end.
+pub(super) fn top1(subnet: &SubnetSummary) -> f64 {
+    subnet.top1_retrained.unwrap_or(subnet.top1_sliced)
+}
+
+/// `data.json`, as far as a page shows it.
+#[derive(Deserialize)]
+pub(super) struct DataFile {
+    pub(super) version: Option<String>,
+    #[serde(flatten)]
+    pub(super) content: DataContent,
+}
+
+/// `result.json` of a sub-network.
+#[derive(Deserialize)]
+struct ResultFile {
+    device: Option<String>,
+    #[serde(flatten)]
+    summary: SubnetSummary,
+}
+
+/// `network.json` of a sub-network, as far as a page needs it.
+#[derive(Default, Deserialize)]
+struct NetworkFile {
+    tokens: Map<String, Value>,
+}
+
+impl RunFiles {
+    /// What the run in the folder `run` holds.
+    ///
+    /// # Errors
+    ///
+    /// When it is not the folder of a run, or a file that is there cannot be read or understood.
+    pub(super) fn read(run: &Path) -> Result<Self, PageError> {
+        let target = Target::find(run)?.dense();
+        let folder = target.run.clone();
+        let trial = target.own(Document::read(&target.experiment(), &[])?.trial()?);
+        let summary = summary(&folder);
+        let place = |label: &str| {
+            let subnets = summary.iter().flat_map(|summary| &summary.subnets);
+            subnets.map(|subnet| subnet.label.as_str()).position(|known| known == label)
+        };
+        let labels = target.whole_run().into_iter().filter_map(|network| network.label);
+        let read = labels.map(|label| {
+            let folder = folder.join(SUBNETS).join(&label);
+            let is_later = summary.is_some() && place(&label).is_none();
+            Subnet::read(&folder, is_later)
+        });
+        let mut subnets = read.collect::<Result<Vec<_>, _>>()?;
+        subnets.sort_by_key(|subnet| place(&subnet.summary.label).unwrap_or(usize::MAX));
+        let record = text(&folder.join(RECORD))?.unwrap_or_default();
+        Ok(Self {
+            experiment: text(&target.experiment())?.unwrap_or_default(),
+            trial,
+            state: RunState::of(&folder),
+            failure: failure(&folder),
+            data: json(&folder.join(DATA))?,
+            summary,
+            subnets,
+            epochs: record::epochs(&record),
+            frontier: json(&folder.join(FRONTIER))?,
+            folder,
+        })
+    }
+
+    /// The device of the run, as far as that is known.
+    pub(super) fn device(&self) -> Option<&str> {
+        let of_subnet = self.subnets.iter().find_map(|subnet| subnet.device.as_deref());
+        self.summary.as_ref().map(|summary| summary.device.as_str()).or(of_subnet)
+    }
+}
+
+impl Subnet {
+    fn read(folder: &Path, is_later: bool) -> Result<Self, PageError> {
+        let path = folder.join(RESULT);
+        let ResultFile { device, summary } = json(&path)?.ok_or_else(|| missing(&path))?;
+        let path = folder.join(PLAN);
+        let plan = text(&path)?.ok_or_else(|| missing(&path))?;
+        let plan: Plan = ron::from_str(&plan).map_err(|error| damaged(&path, &error))?;
+        // Earlier versions described no networks.
+        let NetworkFile { tokens: gates } = json(&folder.join(NETWORK))?.unwrap_or_default();
+        Ok(Self { summary, device, plan, gates, is_later })
+    }
+}
+
+/// The text of the file at `path`, or `None` if there is none.
+fn text(path: &Path) -> Result<Option<String>, PageError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(PageError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// What the JSON file at `path` says, or `None` if there is none.
+pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PageError> {
+    let read = |text: String| serde_json::from_str(&text).map_err(|error| damaged(path, &error));
+    text(path)?.map(read).transpose()
+}
+
+fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> PageError {
+    PageError::Damaged { path: path.to_owned(), reason: reason.to_string() }
+}
+
+fn missing(path: &Path) -> PageError {
+    PageError::Read { path: path.to_owned(), source: ErrorKind::NotFound.into() }
+}
