@@ -2,8 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{LatencySummary, SubnetSummary, Summary};
-use crate::terminal::time;
+use super::{SubnetSummary, Summary};
 
 /// Columns of a standard terminal.
 pub(super) const WIDTH: usize = 80;
@@ -63,17 +62,9 @@ pub fn table(summary: &Summary) -> String {
     push(&mut text, &format!("images/s at a batch of 64 on {}", summary.device));
     push(&mut text, "speed-up over the dense network, measured side by side");
     for subnet in &summary.subnets {
-        let Some(LatencySummary { batch, asked, predicted, measured, device }) = &subnet.latency else {
-            continue;
-        };
-        let [asked, predicted, measured] = [asked, predicted, measured].map(|seconds| time(*seconds));
-        push(
-            &mut text,
-            &format!(
-                "{}: asked {asked} at a batch of {batch}, predicted {predicted}, measured {measured} ({device})",
-                subnet.label
-            ),
-        );
+        if let Some(latency) = &subnet.latency {
+            push(&mut text, &format!("{}: {latency}", subnet.label));
+        }
     }
     if let Some(start) = &summary.start {
         push(&mut text, &starts_as(start));

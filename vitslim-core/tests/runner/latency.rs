@@ -53,6 +53,8 @@ fn a_network_is_cut_by_its_latency_and_stays_as_it_was_cut() {
     let table = workspace.vitslim(&["run", "tiny.ron"]);
     let table = String::from_utf8_lossy(&table.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(table.contains("latency-1s-batch-2: asked 1 s at a batch of 2, predicted "), "{table}");
+    let page = fs::read_to_string(workspace.path(RUN).join("report.html")).unwrap();
+    assert!(page.contains("latency-1s-batch-2: asked 1 s at a batch of 2, predicted "));
 
     // It resumes before the first epoch of the retraining with the same plan, though by now it would measure something else.
     let run = workspace.path(RUN);
