@@ -9,7 +9,7 @@ use super::cutting::Cutting;
 use super::error::RunError;
 use super::timing::Timing;
 use crate::experiment::CutRule;
-use crate::graph::{Counts, counts_after, operations_after};
+use crate::graph::{Counts, counts_after};
 use crate::models::Architecture;
 use crate::slim::{Fitting, Floors, MaskSet, Plan, Usage, rank_sparing};
 
@@ -193,7 +193,7 @@ impl Cutting<'_> {
             (Measure::Macs, _) => Ok(counts.macs),
             (Measure::Params, _) => Ok(counts.params),
             (Measure::Latency { batch }, Some(timing)) => {
-                let operations = operations_after(model, self.image, batch.get(), change)?;
+                let operations = timing.operations(model, self.image, batch.get(), change)?;
                 Ok(timing.predicted(model, self.image, batch.get(), &operations)?)
             }
             (Measure::Latency { .. }, None) => Ok(0),

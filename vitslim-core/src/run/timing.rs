@@ -8,10 +8,11 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::data::{Cache, ImageShape};
+use crate::device::is_cpu;
 use crate::graph::{GraphError, Operation, operations_after};
 use crate::latency::{Table, TimeError};
 use crate::models::Architecture;
-use crate::nn::Precision;
+use crate::nn::{Precision, as_fused};
 use crate::slim::heads_by_size;
 use crate::train::{EvaluateError, latencies};
 
@@ -86,6 +87,22 @@ impl Timing {
         Ok(self.dense(model, image, batch)?.measured)
     }
 
+    /// The operations of a forward pass on `batch` images of what `change` makes of `model`, as the device computes them.
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`, or when the forward pass cannot be recorded.
+    pub(super) fn operations<A: Architecture, E: From<GraphError>>(
+        &self,
+        model: &A,
+        image: ImageShape,
+        batch: usize,
+        change: impl FnOnce(A, &Device) -> Result<A, E>,
+    ) -> Result<Vec<Operation>, E> {
+        let recorded = || operations_after(model, image, batch, change);
+        if is_cpu(&self.device) { as_fused(recorded) } else { recorded() }
+    }
+
     /// Nanoseconds that a forward pass on `batch` images will take that has these `operations`, of a network that is cut out of the dense
     /// network `model`.
     ///
@@ -136,7 +153,7 @@ impl Timing {
         }
         // As fast as it can be computed.
         let model = heads_by_size(model);
-        let operations = operations_after(&model, image, batch, |model, _| Ok::<_, GraphError>(model))?;
+        let operations = self.operations(&model, image, batch, |model, _| Ok::<_, GraphError>(model))?;
         let predicted = self.sum(&operations)?;
         let measured = self.measured(&model, image, batch)?;
         let dense = Dense { measured, scale: measured as f64 / nanoseconds(predicted).max(1) as f64 };
@@ -167,7 +184,7 @@ mod tests {
     use crate::experiment::Document;
     use crate::latency::Clock;
     use crate::models::Vit;
-    use crate::slim::{MaskSet, Plan};
+    use crate::slim::{MaskSet, Plan, Slimmable};
 
     /// A device whose vectors have 8 values: products of other sizes take as long as those of the next multiple.
     #[derive(Debug)]
@@ -268,6 +285,23 @@ mod tests {
              can be cut"
         );
         assert_eq!(plan(2).unwrap(), Plan::whole(&prepared.dimensions));
+    }
+
+    #[test]
+    fn norms_of_a_network_that_lost_width_are_timed_as_the_one_operation_that_they_are() {
+        let (prepared, dense, _) = prepared("Latency(most: 0.5)", 1);
+        let mut plan = Plan::whole(&prepared.dimensions);
+        plan.get_mut("width").unwrap().keep.truncate(20);
+        let timing = prepared.timing.unwrap();
+        let operations = timing.operations(&dense, prepared.data.shape, 1, |model, _| {
+            Ok::<_, GraphError>(model.slim(&plan).unwrap())
+        });
+        let operations = operations.unwrap();
+        let norm = Operation::LayerNorm { x: [1, 5, 20], shift: true };
+        // Two in each block and one after them; beside those, two sums in each block and one with the positions.
+        assert_eq!(operations.iter().filter(|operation| **operation == norm).count(), 5);
+        let is_sum = |operation: &&Operation| matches!(operation, Operation::Elements { .. });
+        assert_eq!(operations.iter().filter(is_sum).count(), 5, "{operations:?}");
     }
 
     #[test]
