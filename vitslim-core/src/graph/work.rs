@@ -193,7 +193,8 @@ mod tests {
             assert!(vit.contains(&expected), "no {expected:?} in {vit:#?}");
         }
         let swin = operations::<Swin>(
-            "(image_size: 16, patch_size: 2, channels: 1, classes: 3, dim: 8, depths: [2, 2], heads: [2, 2], window: 4)",
+            "(image_size: 16, patch_size: 2, channels: 1, classes: 3, dim: 8, depths: [2, 2], \
+             heads: [2, 2], window: 4)",
             100,
         );
         let windows = Operation::Attention {
@@ -207,7 +208,10 @@ mod tests {
             "(image_size: 16, patch_size: 2, channels: 1, classes: 3, dims: [6, 8], depths: [1, 2])",
             100,
         );
-        let depthwise = |operation: &&Operation| matches!(operation, Operation::Conv { x, options: ConvWindow { groups: 6, .. }, .. } if x[1] == 6);
-        assert!(convnext.iter().any(|operation| depthwise(&operation)), "{convnext:#?}");
+        let of_each_channel = |operation: &Operation| match operation {
+            Operation::Conv { x, options, .. } => x[1] == 6 && options.groups == 6,
+            _ => false,
+        };
+        assert!(convnext.iter().any(of_each_channel), "{convnext:#?}");
     }
 }
