@@ -65,8 +65,13 @@ fn steps(sets: &[&str]) -> [usize; 2] {
     let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
     let document = Document::parse("memory.ron", EXPERIMENT, &sets).unwrap();
     let device = Device::flex();
-    let setting =
-        BenchSetting { batch: 16, device: &device, precision_name: "f32", teachers: &Teachers::default() };
+    let setting = BenchSetting {
+        batch: 16,
+        device: &device,
+        device_name: "cpu",
+        precision_name: "f32",
+        teachers: &Teachers::default(),
+    };
     let trial = document.trials().unwrap().get(0);
     let dense = networks::<Vit>(&trial, &Source::Experiment, &setting).unwrap().networks.remove(0);
     let [mut training, mut search] = [0; 2];

@@ -3,8 +3,16 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Device;
+use sysinfo::{CpuRefreshKind, RefreshKind, System};
 
 pub(crate) use vitslim_kernels::{instructions, is_cpu};
+
+/// The model of the processor, or else its architecture.
+pub(crate) fn processor() -> String {
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+    let name = system.cpus().first().map_or("", |cpu| cpu.brand().trim());
+    if name.is_empty() { std::env::consts::ARCH } else { name }.to_owned()
+}
 
 /// Runs `work`, which calls many operations on `device`. On the CPU it runs on one of the compute threads, so that no
 /// operation has to be handed to another thread and waited for: for a small operation, the handover takes as long as the

@@ -10,6 +10,7 @@
 //! - [`check`]: an experiment and its architecture, before anything is trained.
 //! - [`weights`]: trained networks from other programs, as the start of one of ours.
 //! - [`selftest`]: what vitslim claims, checked on a device.
+//! - `latency`: how long operations take.
 //! - [`data`], [`train`], [`plan`], [`run`], [`mod@bench`], [`report`], [`page`], [`reference`], [`cli`]: what the runner does with it.
 
 // The derive writes `::vitslim_core::...`, also inside this crate.
@@ -25,6 +26,7 @@ pub mod export;
 pub mod graph;
 pub mod importance;
 mod input_file;
+mod latency;
 pub mod models;
 pub mod nn;
 pub mod page;

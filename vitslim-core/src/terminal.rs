@@ -60,6 +60,16 @@ pub(crate) fn show(line: impl Display) {
     }
 }
 
+/// A time in three digits: `2.91 ms`.
+pub(crate) fn time(seconds: f64) -> String {
+    let (value, unit) = match three_digits(seconds) {
+        seconds @ 1.0.. => (seconds, "s"),
+        seconds @ 1e-3.. => (1e3 * seconds, "ms"),
+        seconds => (1e6 * seconds, "us"),
+    };
+    format!("{} {unit}", three_digits(value))
+}
+
 /// `value` as people write it: a schedule computes 4.755282581475768e-4.
 pub(crate) fn three_digits(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
@@ -74,6 +84,8 @@ mod tests {
         let told = |value| format!("{:e}", three_digits(value));
         assert_eq!(told(4.755_282_581_475_768e-4), "4.76e-4");
         assert_eq!((told(1e9), told(0.0)), ("1e9".to_owned(), "0e0".to_owned()));
+        let times = [0.002_912_3, 0.000_999_99, 12.345, 3.4e-8].map(time);
+        assert_eq!(times, ["2.91 ms", "1 ms", "12.3 s", "0.034 us"]);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct BenchSetting<'a> {
     pub batch: usize,
     /// The device to measure on.
     pub device: &'a Device,
+    /// What results call it.
+    pub device_name: &'a str,
     /// What results call the experiment's precision on this device.
     pub precision_name: &'a str,
     /// The architectures that the teacher of the search can have.
@@ -51,7 +53,7 @@ pub fn networks<A: Architecture>(
         // They are all of one run.
         Source::Run(targets) => targets.first().map(|target| target.run.as_path()),
     };
-    let mut prepared = Prepared::<A>::new(trial)?;
+    let mut prepared = Prepared::<A>::new(trial)?.timed_on(setting.device, setting.device_name);
     let searches = trial.experiment.search_training().is_some();
     if searches {
         prepared = prepared.with_teacher(trial, setting.teachers, Stage::Search, run)?;
@@ -269,7 +271,13 @@ mod tests {
              teacher: Dense, dimensions: { \"hidden\": (weight: 0) }), budgets: [Share({ \"hidden\": 0.5 })])";
         let trial = Document::parse("a.ron", text, &[]).unwrap().trial().unwrap();
         let (device, teachers) = (Device::flex(), Teachers::default());
-        let setting = BenchSetting { batch: 2, device: &device, precision_name: "f32", teachers: &teachers };
+        let setting = BenchSetting {
+            batch: 2,
+            device: &device,
+            device_name: "cpu",
+            precision_name: "f32",
+            teachers: &teachers,
+        };
         let mut benched = networks::<Counted>(&trial, &Source::Experiment, &setting).unwrap();
         let passes = benched.networks[0].work.iter_mut().map(|work| {
             let before = PASSES.load(Ordering::Relaxed);

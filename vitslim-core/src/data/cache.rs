@@ -36,12 +36,12 @@ impl Cache {
     }
 
     /// The name of a file of a `kind`, by the hash of what it is about.
-    pub(super) fn name(kind: &str, hash: Sha256) -> String {
+    pub(crate) fn name(kind: &str, hash: Sha256) -> String {
         format!("{kind}-{:x}", hash.finalize())
     }
 
     /// What was written as `name`; `None` if there is none, or it is damaged.
-    pub(super) fn read(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         let mut bytes = input_file::read(&self.0.as_ref()?.join(name), MOST_BYTES).ok()?;
         let checksum: [u8; 4] = *bytes.last_chunk()?;
         bytes.truncate(bytes.len() - checksum.len());
@@ -49,7 +49,7 @@ impl Cache {
     }
 
     /// Keeps `bytes` as `name`, whole or not at all. That it fails is told once.
-    pub(super) fn write(&self, name: &str, mut bytes: Vec<u8>) {
+    pub(crate) fn write(&self, name: &str, mut bytes: Vec<u8>) {
         static TOLD: Once = Once::new();
 
         let Some(folder) = &self.0 else { return };
@@ -62,7 +62,7 @@ impl Cache {
 
 fn tell(folder: &Path, error: &std::io::Error) {
     say(format_args!(
-        "`{}` cannot be written ({error}): each start reads all images anew; `{VARIABLE}` names another folder",
+        "`{}` cannot be written ({error}): each start reads images and measures latencies anew; `{VARIABLE}` names another folder",
         shown(folder)
     ));
 }

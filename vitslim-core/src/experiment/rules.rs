@@ -286,9 +286,11 @@ fn hollow(budget: &Budget) -> Option<&'static str> {
             let again = (count(|limit| matches!(limit, Budget::Macs(_))) > 1
                 || count(|limit| matches!(limit, Budget::Params(_))) > 1)
                 .then_some(again);
+            let timed = (count(|limit| matches!(limit, Budget::Latency { .. })) > 1)
+                .then_some("this budget has two `Latency`s: a network is cut for one batch");
             let one = (limits.len() == 1).then_some("`All` with one limit: write the limit alone");
             let twice = (shares > 1).then_some("this budget has two `Share`s: write their keys in one");
-            nested.or(twice).or(again).or(one).or_else(|| limits.iter().find_map(hollow))
+            nested.or(twice).or(again).or(timed).or(one).or_else(|| limits.iter().find_map(hollow))
         }
         _ => None,
     }

@@ -11,7 +11,6 @@ mod names;
 mod onnx;
 mod pointwise;
 mod pytorch;
-mod simplify;
 mod trace;
 
 pub use error::ExportError;

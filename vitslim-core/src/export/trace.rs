@@ -9,9 +9,8 @@ use burn_ir::{BaseOperationIr, IrVisitorMut, OperationIr, TensorIr, TensorStatus
 
 use super::error::ExportError;
 use super::names::Names;
-use super::simplify::simplified;
 use crate::data::ImageShape;
-use crate::graph::record;
+use crate::graph::{record, simplified};
 use crate::models::Architecture;
 
 /// Name of the input.

@@ -3,10 +3,11 @@ use std::collections::HashSet;
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use burn_capture::{CapturedGraph, TensorId};
-use burn_ir::TensorIr;
+use burn_ir::{OperationIr, TensorIr};
 
 use super::capture::{GraphError, tensor_id};
 use super::macs_of_graph;
+use super::simplify::simplified;
 use crate::data::ImageShape;
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
@@ -32,35 +33,66 @@ pub(crate) fn counts_after<M: Architecture, E: From<GraphError>>(
     image: ImageShape,
     change: impl FnOnce(M, &Device) -> Result<M, E>,
 ) -> Result<Counts, E> {
-    let recorder = Device::capture();
-    let mut outcome: Result<_, E> = Ok(None);
+    let Weightless { graph, params, image, logits } = recorded_after(model, image, 1, change)?;
+    Ok(Counts { params, macs: macs_of_graph(&graph)?, sees: sees(&graph, image, logits) })
+}
+
+/// A forward pass that was recorded without values.
+pub(super) struct Weightless {
+    graph: CapturedGraph,
+    /// Number of parameters.
+    params: u64,
+    image: TensorId,
+    logits: TensorId,
+}
+
+impl Weightless {
+    /// The operations of the forward pass, without those that made the network.
+    pub(super) fn forward(self) -> Vec<OperationIr> {
+        let mut operations = self.graph.graph.operations;
+        let makes_image = |operation: &OperationIr| operation.outputs().any(|output| output.id == self.image);
+        let first = operations.iter().position(makes_image).map_or(0, |image| image + 1);
+        simplified(operations.split_off(first), self.logits)
+    }
+}
+
+/// The forward pass on `batch` images of what `change` makes of `model`, as [`counts_after`] records it.
+///
+/// # Errors
+///
+/// Those of [`counts_after`].
+pub(super) fn recorded_after<M: Architecture, E: From<GraphError>>(
+    model: &M,
+    image: ImageShape,
+    batch: usize,
+    change: impl FnOnce(M, &Device) -> Result<M, E>,
+) -> Result<Weightless, E> {
+    thread_local! {
+        // One for all: there are numbers for 65,536 in a process, and to fit a network takes thousands.
+        static RECORDER: Device = Device::capture();
+    }
+
+    let recorder = RECORDER.with(Device::clone);
+    let mut outcome: Option<Result<_, E>> = None;
     let graph = recorder.capture_scope(|scope| {
         let _ = recorder.clone().configure(Device::flex().settings().float_dtype);
-        let weightless = model.valid().map(&mut Weightless(&recorder)).to_device(&recorder);
+        let weightless = model.valid().map(&mut Zeros(&recorder)).to_device(&recorder);
         let recorded = change(weightless, &recorder).and_then(|model| {
-            let images = Tensor::<4>::zeros([1, image.channels, image.size, image.size], &recorder);
+            let images = Tensor::<4>::zeros([batch, image.channels, image.size, image.size], &recorder);
             let input = tensor_id(&images).map_err(GraphError::Tensor)?;
             let logits = attempt(|| model.forward(images).mean()).map_err(GraphError::Forward)?;
             let logits = tensor_id(&logits).map_err(GraphError::Tensor)?;
             Ok((Parameter::count(&model) as u64, input, logits))
         });
-        match recorded {
-            Ok((params, input, logits)) => {
-                outcome = Ok(Some((params, input, logits)));
-                scope.complete([], [logits])
-            }
-            Err(error) => {
-                outcome = Err(error);
-                scope.complete([], [])
-            }
-        }
+        let outputs: Vec<TensorId> = recorded.iter().map(|(_, _, logits)| *logits).collect();
+        outcome = Some(recorded);
+        scope.complete([], outputs)
     });
-    let outcome = outcome?;
+    let outcome = outcome.transpose()?;
     let graph = graph.map_err(GraphError::Capture)?;
-    let macs = macs_of_graph(&graph)?;
-    let counts =
-        outcome.map(|(params, image, logits)| Counts { params, macs, sees: sees(&graph, image, logits) });
-    Ok(counts.unwrap_or_default())
+    let unrecorded = || GraphError::Forward("nothing was recorded".to_owned());
+    let (params, image, logits) = outcome.ok_or_else(unrecorded)?;
+    Ok(Weightless { graph, params, image, logits })
 }
 
 /// Whether `logits` depend on `image` in what was recorded. Nothing passes a tensor without values.
@@ -76,9 +108,9 @@ fn sees(captured: &CapturedGraph, image: TensorId, logits: TensorId) -> bool {
 }
 
 /// Replaces parameters by zeros that are recorded, so that no value is copied.
-struct Weightless<'a>(&'a Device);
+struct Zeros<'a>(&'a Device);
 
-impl ModuleMapper for Weightless<'_> {
+impl ModuleMapper for Zeros<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         param.map(|values| Tensor::zeros(values.dims(), self.0))
     }

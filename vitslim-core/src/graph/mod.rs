@@ -10,8 +10,10 @@ mod macs;
 #[cfg(test)]
 mod published;
 mod signature;
+mod simplify;
 mod uses;
 mod vit_slim;
+mod work;
 
 pub use activations::activations;
 pub(crate) use capture::record;
@@ -22,5 +24,7 @@ pub use layers::{Layer, layers};
 pub(crate) use macs::macs_and_classes;
 pub use macs::{macs, macs_of_graph};
 pub(crate) use signature::signature;
+pub(crate) use simplify::simplified;
 pub(crate) use uses::uses;
 pub use vit_slim::{VitSlimCounts, VitSlimError, vit_slim};
+pub(crate) use work::{ConvWindow, Operation, operations_after};

@@ -2,6 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
+use super::fused::is_as_fused;
 use super::shared_by_heads::{kept_by_all, of_each};
 use crate::slim::{HeadLayout, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
@@ -111,7 +112,7 @@ impl LayerNorm {
         if kept == 0 {
             return input;
         }
-        if kept == self.width {
+        if kept == self.width || is_as_fused() {
             return module::layer_norm(input, gamma, beta, self.epsilon);
         }
         let normalised = self.normalised(input) * gamma.unsqueeze();

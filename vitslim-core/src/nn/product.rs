@@ -18,7 +18,7 @@ fn bf16<const D: usize>(factor: Tensor<D>) -> Tensor<D> {
 }
 
 /// `x * weight + bias`; `x` is `[..., d_input]`, `weight` `[d_input, d_output]`, `bias` `[d_output]`, none of them of size 0.
-pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+pub(crate) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
     if !is_bf16() {
         return kernels::linear(x, weight, bias);
     }
@@ -32,7 +32,7 @@ pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Opti
 
 /// The convolution of `x`, `[batch, channels_in, length]`, with `weight`, `[channels_out, channels_in / groups, kernel]`, and
 /// `bias`, `[channels_out]`.
-pub(super) fn conv1d(
+pub(crate) fn conv1d(
     x: Tensor<3>,
     weight: Tensor<3>,
     bias: Option<Tensor<1>>,
@@ -51,7 +51,7 @@ pub(super) fn conv1d(
 
 /// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in / groups,
 /// ...kernel]`, and `bias`, `[channels_out]`.
-pub(super) fn conv2d(
+pub(crate) fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
     bias: Option<Tensor<1>>,
@@ -75,7 +75,7 @@ pub(super) fn fused_attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> O
 
 /// Attention of queries, `[batch, heads, queries, dims]`, to keys and values, `[batch, heads, keys, dims]`, with `bias`,
 /// `[batch or 1, heads or 1, queries, keys]`, added to the scaled scores.
-pub(super) fn attention(
+pub(crate) fn attention(
     q: Tensor<4>,
     k: Tensor<4>,
     v: Tensor<4>,

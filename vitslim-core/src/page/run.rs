@@ -93,6 +93,8 @@ struct Row {
     images_per_second: f64,
     speedup: f64,
     masked_vs_sliced: f64,
+    /// How long it takes, where its budget limits that.
+    latency: Option<String>,
     /// Names of dimensions and the shares of them that are left.
     kept: Vec<(String, String)>,
 }
@@ -261,6 +263,7 @@ fn rows(files: &RunFiles, dense: Option<&DenseSummary>) -> Vec<Row> {
             images_per_second: summary.images_per_second,
             speedup: summary.speedup,
             masked_vs_sliced: summary.masked_vs_sliced,
+            latency: summary.latency.as_ref().map(ToString::to_string),
             kept: kept.collect(),
         }
     };

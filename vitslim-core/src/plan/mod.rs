@@ -26,6 +26,8 @@ pub struct Planning {
     pub(crate) teachers: Teachers,
     /// Where to measure a step; `None` without estimates of time.
     times: Option<Times>,
+    /// Where to measure latencies, and what that is called; `None` without.
+    device: Option<(Device, String)>,
 }
 
 impl Planning {
@@ -34,9 +36,10 @@ impl Planning {
         Self { known: Known::of_runs_in(out, quiet), ..Self::default() }
     }
 
-    /// Estimates times too, from steps that it takes on `device`.
-    pub fn measuring_on(device: Device) -> Self {
-        Self { times: Some(Times::new(device)), ..Self::default() }
+    /// Measures latencies on `device`, which results call `name`, and estimates times too if `times`, from steps that it takes there.
+    pub fn measuring_on(device: Device, name: String, times: bool) -> Self {
+        let of_steps = times.then(|| Times::new(device.clone()));
+        Self { times: of_steps, device: Some((device, name)), ..Self::default() }
     }
 }
 
@@ -47,7 +50,10 @@ impl Planning {
 /// When the trial does not fit its data and network, or its networks cannot be built or trained.
 pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<PlannedTrial, RunError> {
     let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
-    let prepared = prepared.with_teachers(trial, &planning.teachers, &mut planning.known)?;
+    let mut prepared = prepared.with_teachers(trial, &planning.teachers, &mut planning.known)?;
+    if let Some((device, name)) = &planning.device {
+        prepared = prepared.timed_on(device, name);
+    }
     // All trials have the same device, and of one configuration the same network.
     let nowhere = Circumstances { device: "", network: "" };
     let identities = Identities::new(&prepared, nowhere);
@@ -90,6 +96,7 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
         let Size { params, macs, reach, notes } = size.clone();
         let limits = reach.into_iter().map(|Reach { of, smallest, asked, largest }| PlannedLimit {
             of: of.name(),
+            unit: of.unit(),
             smallest,
             asked,
             largest,

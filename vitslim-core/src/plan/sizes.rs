@@ -22,8 +22,9 @@ impl Sizes {
             prepared.searched.iter().map(|(dimension, spec)| (&dimension.path, spec.granularity)).collect();
         let budgets = prepared.budgets.iter().map(|budget| {
             format!(
-                "{network} {:?} {:?} {:?} {granularities:?} {:?}",
+                "{network} {:?} {:?} {:?} {:?} {granularities:?} {:?}",
                 budget.written,
+                experiment.precision,
                 (experiment.importance, experiment.cut_rule()),
                 experiment.round_to,
                 prepared.selection.of_sizes()

@@ -45,7 +45,9 @@ pub use run_state::RunState;
 pub use scaled_rate::ScaledRate;
 pub use selftest::{CheckReport, SelftestReport};
 pub use spare::{Spare, SpareFolder};
-pub use summary::{BudgetSummary, DenseSummary, SearchSummary, Seconds, SubnetSummary, Summary};
+pub use summary::{
+    BudgetSummary, DenseSummary, LatencySummary, SearchSummary, Seconds, SubnetSummary, Summary,
+};
 pub(crate) use sweep::written;
 pub use sweep::{SweepReport, TrialReport};
 pub(crate) use table::short;

@@ -9,6 +9,11 @@ use serde::Serialize;
 
 use super::scaled_rate::ScaledRate;
 use super::table::{lines, plain, push, short, trial_name};
+use crate::terminal;
+
+/// Columns for the label of a sub-network, and for what is limited of it.
+const LABEL_WIDTH: usize = 28;
+const OF_WIDTH: usize = 16;
 
 /// Columns for the name of a trial.
 const NAME_WIDTH: usize = 32;
@@ -73,8 +78,11 @@ pub struct PlannedSubnet {
 /// A limit on a network as a whole, before it is cut.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedLimit {
-    /// `MACs` or `parameters`.
-    pub of: &'static str,
+    /// `MACs`, `parameters` or `latency at a batch of 1`.
+    pub of: String,
+    /// The unit of these numbers, where they are no counts: `ns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<&'static str>,
     /// That of the smallest network that can be cut.
     pub smallest: u64,
     /// What is allowed.
@@ -227,13 +235,14 @@ fn push_limits(text: &mut String, trial: &PlannedTrial) {
     table.set_header(["  limit", "", "smallest", "asked", "largest"]);
     for subnet in &trial.subnets {
         for limit in &subnet.limits {
-            table.add_row([
-                format!("  {}", subnet.label),
-                limit.of.to_owned(),
-                short(limit.smallest),
-                short(limit.asked),
-                short(limit.largest),
-            ]);
+            let told = |amount: u64| match limit.unit {
+                Some(_) => terminal::time(amount as f64 / 1e9),
+                None => short(amount),
+            };
+            let label = textwrap::fill(&subnet.label, LABEL_WIDTH);
+            let of = textwrap::fill(&limit.of, OF_WIDTH);
+            let amounts = [limit.smallest, limit.asked, limit.largest].map(told);
+            table.add_row([textwrap::indent(&label, "  "), of].into_iter().chain(amounts));
         }
     }
     if table.row_count() == 0 {

@@ -1,7 +1,11 @@
 //! `summary.json`, a format that tools read.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::terminal::time;
 
 /// The numbers of a run. Accuracies are fractions of the test split; MACs are for one image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +85,36 @@ pub struct SubnetSummary {
     pub images_per_second: f64,
     /// Speed over that of the dense network, measured side by side.
     pub speedup: f64,
+    /// How long a forward pass takes, where the budget limits that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<LatencySummary>,
+}
+
+/// How long a forward pass of a sub-network takes, in seconds, right after slicing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatencySummary {
+    /// Number of images.
+    pub batch: usize,
+    /// The longest that its budget allows.
+    pub asked: f64,
+    /// The sum of its operations by the table, in proportion to the dense network as that was measured.
+    pub predicted: f64,
+    /// As it was measured, the median of many.
+    pub measured: f64,
+    /// The device that it was measured on.
+    pub device: String,
+}
+
+/// As results tell it: `asked 3 ms at a batch of 1, predicted 2.9 ms, measured 3.02 ms (cpu, 2 threads, f32)`.
+impl fmt::Display for LatencySummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [asked, predicted, measured] = [self.asked, self.predicted, self.measured].map(time);
+        let Self { batch, device, .. } = self;
+        write!(
+            f,
+            "asked {asked} at a batch of {batch}, predicted {predicted}, measured {measured} ({device})"
+        )
+    }
 }
 
 /// A budget.
@@ -93,6 +127,13 @@ pub enum BudgetSummary {
     Macs(Value),
     /// The most parameters, likewise.
     Params(Value),
+    /// The longest time of a forward pass on `batch` images, likewise.
+    Latency {
+        /// A share of the dense network's time, or a time with its unit.
+        most: Value,
+        /// Number of images.
+        batch: usize,
+    },
     /// Several limits at once.
     All(Vec<BudgetSummary>),
 }

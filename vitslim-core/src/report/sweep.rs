@@ -212,6 +212,7 @@ mod tests {
             masked_vs_sliced: 1e-7,
             images_per_second: 1000.0,
             speedup: 1.5,
+            latency: None,
         };
         let trial = |weight: f64, state: RunState| {
             let trial = format!("hidden.weight={weight},seed=0");

@@ -61,6 +61,11 @@ pub fn table(summary: &Summary) -> String {
     push(&mut text, "top-1 on the test split, of sub-networks right after slicing and after retraining");
     push(&mut text, &format!("images/s at a batch of 64 on {}", summary.device));
     push(&mut text, "speed-up over the dense network, measured side by side");
+    for subnet in &summary.subnets {
+        if let Some(latency) = &subnet.latency {
+            push(&mut text, &format!("{}: {latency}", subnet.label));
+        }
+    }
     if let Some(start) = &summary.start {
         push(&mut text, &starts_as(start));
     }
@@ -169,6 +174,7 @@ mod tests {
             masked_vs_sliced: 1.234e-7,
             images_per_second: 1_234_567.8,
             speedup: 0.97,
+            latency: None,
         };
         Summary {
             name: "long".into(),

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::keys::matched;
-use crate::experiment::{Amount, Budget, Document, ExperimentError, Keyed, Portion, Trial, shortened};
-use crate::graph::Counts;
+use crate::experiment::{Amount, Budget, Count, Document, ExperimentError, Keyed, Portion, Trial, shortened};
 use crate::slim::{Dimension, MaskSpec, Ranking};
+use crate::terminal::time;
 
 /// Longest label in characters, since a label names a folder; file systems take 255.
 const LONGEST_LABEL: usize = 200;
@@ -23,6 +23,11 @@ pub struct PreparedBudget {
     pub rankings: Vec<Ranking>,
     /// Limits on the network as a whole.
     pub limits: Vec<Limit>,
+}
+
+/// `nanoseconds` in seconds.
+pub(super) fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
 }
 
 /// A limit on a network as a whole.
@@ -44,14 +49,21 @@ pub enum Measure {
     /// Parameters.
     #[value(name = "Params", alias = "params")]
     Params,
+    /// Nanoseconds of a forward pass.
+    #[value(skip)]
+    Latency {
+        /// Number of images.
+        batch: Count,
+    },
 }
 
 impl Measure {
     /// In a sentence: `MACs`.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Macs => "MACs",
-            Self::Params => "parameters",
+            Self::Macs => "MACs".to_owned(),
+            Self::Params => "parameters".to_owned(),
+            Self::Latency { batch } => format!("latency at a batch of {}", batch.get()),
         }
     }
 
@@ -60,6 +72,7 @@ impl Measure {
         match self {
             Self::Macs => "Macs",
             Self::Params => "Params",
+            Self::Latency { .. } => "Latency",
         }
     }
 
@@ -68,15 +81,27 @@ impl Measure {
         match self {
             Self::Macs => Budget::Macs(most),
             Self::Params => Budget::Params(most),
+            Self::Latency { batch } => Budget::Latency { most, batch },
         }
     }
 
-    /// This of `counts`.
-    pub fn of(self, counts: Counts) -> u64 {
+    /// The unit of its numbers, where they are no counts.
+    pub fn unit(self) -> Option<&'static str> {
+        matches!(self, Self::Latency { .. }).then_some("ns")
+    }
+
+    /// So much of it, without its name: `700`, `3 ms`.
+    pub(super) fn told(self, amount: u64) -> String {
         match self {
-            Self::Macs => counts.macs,
-            Self::Params => counts.params,
+            Self::Macs | Self::Params => amount.to_string(),
+            Self::Latency { .. } => time(seconds(amount)),
         }
+    }
+
+    /// So much of it in a sentence: `700 parameters`, `3 ms of latency at a batch of 1`.
+    pub(super) fn amount(self, amount: u64) -> String {
+        let of = if self.unit().is_some() { "of " } else { "" };
+        format!("{} {of}{}", self.told(amount), self.name())
     }
 }
 
@@ -85,6 +110,14 @@ impl PreparedBudget {
     pub(super) fn of_limit(of: Measure, most: Amount, label: String) -> Self {
         let written = of.budget(most.clone());
         Self { label, written, shares: Vec::new(), rankings: Vec::new(), limits: vec![Limit { of, most }] }
+    }
+
+    /// Its limit on the latency, if it has one, and the number of images.
+    pub(super) fn latency(&self) -> Option<(&Limit, usize)> {
+        self.limits.iter().find_map(|limit| match limit.of {
+            Measure::Latency { batch } => Some((limit, batch.get())),
+            Measure::Macs | Measure::Params => None,
+        })
     }
 }
 
@@ -117,6 +150,9 @@ pub(super) fn budgets(
                 }
                 Budget::Macs(most) => limits.push(Limit { of: Measure::Macs, most: most.clone() }),
                 Budget::Params(most) => limits.push(Limit { of: Measure::Params, most: most.clone() }),
+                Budget::Latency { most, batch } => {
+                    limits.push(Limit { of: Measure::Latency { batch: *batch }, most: most.clone() });
+                }
                 // Refused by the rules of the language.
                 Budget::All(_) => {}
             }
@@ -210,6 +246,8 @@ mod tests {
         assert_eq!(label(&budget("Share({ \"a\": 0.5 })"), |taken| !taken.ends_with("-3")), "share-0.5-3");
         assert_eq!(label(&budget("Macs(0.5)"), none), "macs-0.5");
         assert_eq!(label(&budget("Params(\"2.8 M\")"), none), "params-2.8M");
+        assert_eq!(label(&budget("Latency(most: \"3 ms\")"), none), "latency-3ms");
+        assert_eq!(label(&budget("Latency(most: 0.5, batch: 8)"), none), "latency-0.5-batch-8");
         let all = "All([Share({ \"a\": 0.5 }), Macs(\"1 G\"), Params(1)])";
         assert_eq!(label(&budget(all), none), "share-0.5-macs-1G-params-1");
         let thirds = |last: f64| {

@@ -1,57 +1,45 @@
-//! Cuts by masks that are drawn at random, before there are trained ones: what a budget will leave, as far as that shows.
+//! Cuts by trained masks, or before there are any, by masks that are drawn at random: what a budget will leave, as far as that shows.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use burn::module::Module;
 use burn::tensor::Device;
 
 use super::blindness::{blinding, is_blind_without};
 use super::bounds::Bounds;
-use super::budget::{Limit, Measure, PreparedBudget};
+use super::budget::PreparedBudget;
 use super::error::RunError;
 use super::prepare::Prepared;
 use super::selection::Selection;
+use super::timing::Timing;
 use crate::data::ImageShape;
 use crate::experiment::{CutRule, Experiment};
-use crate::graph::{Counts, counts_after};
 use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, Fitting, Floors, MaskSet, MaskSpec, Plan, Ranking, Usage, can_leave_tokens, keep_a_token,
-    kept_count, rank_sparing, round, spared,
+    Dimension, MaskSet, MaskSpec, Plan, Ranking, can_leave_tokens, keep_a_token, kept_count, rank_sparing,
+    round, spared,
 };
-
-/// What a limit allows, between the smallest network that can be cut and the dense one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reach {
-    /// What is limited.
-    pub of: Measure,
-    /// That of the smallest network.
-    pub smallest: u64,
-    /// What is allowed.
-    pub asked: u64,
-    /// That of the dense network.
-    pub largest: u64,
-}
 
 /// What makes a plan of masks and a budget.
 pub(crate) struct Cutting<'a> {
     /// The dense network's dimensions.
-    dimensions: &'a [Dimension],
+    pub(super) dimensions: &'a [Dimension],
     /// The searched ones, and how their masks are trained.
-    searched: &'a [(Dimension, MaskSpec)],
+    pub(super) searched: &'a [(Dimension, MaskSpec)],
     /// What compares, what stays and what is rounded.
-    selection: &'a Selection,
+    pub(super) selection: &'a Selection,
     /// What becomes of the values of kept masks.
-    cut_rule: CutRule,
+    pub(super) cut_rule: CutRule,
     /// Seed of the experiment.
     seed: u64,
     /// What an image is.
-    image: ImageShape,
+    pub(super) image: ImageShape,
+    /// Where latencies are measured. Until that is known, nothing is cut by them.
+    pub(super) timing: Option<&'a Timing>,
     /// Between what limits can choose, once it was counted.
-    bounds: OnceCell<Bounds>,
+    pub(super) bounds: OnceCell<Bounds>,
 }
 
 impl<A: Architecture> Prepared<A> {
@@ -67,7 +55,7 @@ impl<A: Architecture> Prepared<A> {
     /// How its sub-networks are cut.
     pub(crate) fn cutting(&self) -> Cutting<'_> {
         let network = (&self.dimensions[..], &self.searched[..], self.data.shape);
-        Cutting::new(&self.experiment, network, &self.selection)
+        Cutting { timing: self.timing.as_ref(), ..Cutting::new(&self.experiment, network, &self.selection) }
     }
 }
 
@@ -86,6 +74,7 @@ impl<'a> Cutting<'a> {
             cut_rule: experiment.cut_rule(),
             seed: experiment.seed,
             image,
+            timing: None,
             bounds: OnceCell::new(),
         }
     }
@@ -101,107 +90,11 @@ impl<'a> Cutting<'a> {
         masks: &MaskSet,
         budget: &PreparedBudget,
     ) -> Result<Plan, RunError> {
-        if budget.limits.is_empty() {
-            let plan = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors)?;
-            return self.rounded(plan, masks, &self.selection.multiples);
-        }
-        // Counted, it might be too large: masks that are folded give each head a norm that all shared.
-        if budget.rankings.is_empty() && budget.limits.iter().all(|limit| limit.most.is_whole()) {
-            return Ok(Plan::whole(self.dimensions));
-        }
-        let Bounds { dense, floors } = self.bounds(model)?;
-        let limits = limits(*dense, budget)?;
-        let usage = |plan: &Plan| {
-            let counts = self.counts(model, masks, plan)?;
-            let used = limits.iter().map(|(measure, most)| (measure.of(counts), *most));
-            let fits = used.clone().all(|(used, most)| used <= most);
-            Ok(Usage { fits, cost: used.map(|(used, most)| used as f64 / most as f64).sum() })
-        };
-        let rounded = |plan| self.rounded(plan, masks, &self.selection.multiples);
-        let plan = self.fitting(masks, budget, floors).fit(rounded, usage)?;
+        let plan = self.largest(model, masks, budget, 1.0)?;
         plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)
     }
 
-    fn fitting<'b>(
-        &'b self,
-        masks: &'b MaskSet,
-        budget: &'b PreparedBudget,
-        floors: &'b Floors,
-    ) -> Fitting<'b> {
-        Fitting {
-            dimensions: self.dimensions,
-            masks,
-            keys: &self.selection.keys,
-            rule: self.selection.ranking,
-            shares: &budget.rankings,
-            floors,
-        }
-    }
-
-    /// Between what limits can choose in `model`, counted once: networks of the same experiment have the same sizes.
-    fn bounds<A: Architecture>(&self, model: &A) -> Result<&Bounds, RunError> {
-        if let Some(bounds) = self.bounds.get() {
-            return Ok(bounds);
-        }
-        let bounds = Bounds::of(model, self.image, self.dimensions, self.searched, self.selection)?;
-        Ok(self.bounds.get_or_init(|| bounds))
-    }
-
-    /// The size of what `plan` leaves of `model`.
-    fn counts<A: Architecture>(&self, model: &A, masks: &MaskSet, plan: &Plan) -> Result<Counts, RunError> {
-        counts_after(model, self.image, |model, device| {
-            let base = match self.cut_rule {
-                CutRule::Fold => model.fold(&masks.clone().to_device(device)),
-                CutRule::Hard => model,
-            };
-            Ok(base.slim(plan)?)
-        })
-    }
-
-    /// What the limits of `budget` allow, and between what they can choose: the size of the smallest network that can be cut, by these
-    /// `masks`, and that of `model`.
-    ///
-    /// # Errors
-    ///
-    /// When a network cannot be counted.
-    pub fn reach<A: Architecture>(
-        &self,
-        model: &A,
-        masks: &MaskSet,
-        budget: &PreparedBudget,
-    ) -> Result<Vec<Reach>, RunError> {
-        if budget.limits.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Bounds { dense, floors } = self.bounds(model)?;
-        let smallest = self.fitting(masks, budget, floors).smallest()?;
-        let smallest = self.rounded(smallest, masks, &self.selection.multiples)?;
-        let smallest = self.counts(model, masks, &smallest)?;
-        let reach = |limit: &Limit| Reach {
-            of: limit.of,
-            smallest: limit.of.of(smallest),
-            asked: limit.most.of(limit.of.of(*dense)),
-            largest: limit.of.of(*dense),
-        };
-        Ok(budget.limits.iter().map(reach).collect())
-    }
-
-    fn unreachable<A: Architecture>(
-        &self,
-        model: &A,
-        masks: &MaskSet,
-        budget: &PreparedBudget,
-    ) -> Result<RunError, RunError> {
-        let reach = self.reach(model, masks, budget)?;
-        let missed = reach.iter().find(|reach| reach.smallest > reach.asked);
-        let label = budget.label.clone();
-        // Each can be met alone, but not with the shares.
-        let Reach { of, smallest, asked, largest } = *missed.unwrap_or(&reach[0]);
-        let share = (1000.0 * smallest as f64 / largest as f64).ceil() / 1000.0;
-        Ok(RunError::Unreachable { label, of: of.name(), asked, smallest, share })
-    }
-
-    fn rounded(
+    pub(super) fn rounded(
         &self,
         plan: Plan,
         masks: &MaskSet,
@@ -291,9 +184,16 @@ impl<'a> Cutting<'a> {
         plan: &Plan,
     ) -> Vec<String> {
         let label = &budget.label;
+        let unmeasured = budget.limits.len() > self.limits(budget).len();
+        let unmeasured = unmeasured.then(|| {
+            format!(
+                "no device is known here, so {label} is not cut by its latency: `vitslim plan` measures that"
+            )
+        });
         let rankings = budget.rankings.iter().zip(&budget.shares);
         let mut notes: Vec<String> = rankings
             .filter_map(|(ranking, (key, _))| self.whole(masks, budget, plan, ranking, key))
+            .chain(unmeasured)
             .collect();
         let is_emptied = plan.cuts.iter().any(|cut| cut.keep.is_empty() && cut.units() > 0);
         if is_emptied && let Some(gone) = blinding(model, self.dimensions, plan, self.image) {
@@ -362,16 +262,4 @@ impl<'a> Cutting<'a> {
         let sliced = sliced.map_err(|said| RunError::Uncut { label: budget.label.clone(), said })??;
         Ok((plan, sliced))
     }
-}
-
-/// What each limit of `budget` allows, of a network whose size is `dense`.
-fn limits(dense: Counts, budget: &PreparedBudget) -> Result<Vec<(Measure, u64)>, RunError> {
-    let limit = |limit: &Limit| {
-        let (label, of, largest) = (budget.label.clone(), limit.of, limit.of.of(dense));
-        match limit.most.of(largest) {
-            asked if asked > largest => Err(RunError::Larger { label, of: of.name(), asked, largest }),
-            asked => Ok((of, asked)),
-        }
-    };
-    budget.limits.iter().map(limit).collect()
 }

@@ -4,8 +4,8 @@
 use burn::tensor::Device;
 
 use super::agreement::prove;
-use super::cutting::Reach;
 use super::error::RunError;
+use super::limits::Reach;
 use super::networks::initial;
 use super::prepare::Prepared;
 use super::scoring::correction_note;

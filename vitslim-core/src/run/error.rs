@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::folder::FolderError;
 use super::prepare::PrepareError;
 use super::restore::RestoreError;
+use super::timing::TimingError;
 use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
 use crate::importance::ImportanceError;
@@ -100,6 +101,10 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A latency could not be predicted or measured.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Timing(#[from] TimingError),
     /// MACs could not be counted.
     #[error(transparent)]
     #[diagnostic(help("`vitslim check` with this experiment explains it"))]
@@ -128,7 +133,7 @@ pub enum RunError {
     },
     /// A budget that no sub-network keeps.
     #[error(
-        "the budget `{label}` cannot be met: it asks for {asked} {of}, and the smallest network that can be cut has {smallest}"
+        "the budget `{label}` cannot be met: it asks for {asked}, and the smallest network that can be cut has {smallest}"
     )]
     #[diagnostic(help(
         "ask for a share of {share} or more, search more dimensions, or spare less by `keep_at_least` and `protect`"
@@ -136,27 +141,23 @@ pub enum RunError {
     Unreachable {
         /// Label of the budget.
         label: String,
-        /// What is limited.
-        of: &'static str,
-        /// How much is allowed.
-        asked: u64,
+        /// How much is allowed of what is limited.
+        asked: String,
         /// How much is left when all is cut that may be.
-        smallest: u64,
+        smallest: String,
         /// That, as a share of the dense network.
         share: f64,
     },
     /// A budget that is larger than the dense network.
-    #[error("the budget `{label}` asks for {asked} {of}, but the dense network has {largest}")]
+    #[error("the budget `{label}` asks for {asked}, but the dense network has {largest}")]
     #[diagnostic(help("ask for less, or for a share of it, such as 0.5; 1.0 is the dense network"))]
     Larger {
         /// Label of the budget.
         label: String,
-        /// What is limited.
-        of: &'static str,
-        /// How much is allowed.
-        asked: u64,
+        /// How much is allowed of what is limited.
+        asked: String,
         /// That of the dense network.
-        largest: u64,
+        largest: String,
     },
     /// More is spared than a share leaves.
     #[error(

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::budget::{Measure, PreparedBudget};
-use super::cutting::Reach;
 use super::error::RunError;
 use super::evaluation::SplitName;
 use super::finished::Finished;
 use super::folder::FRONTIER;
 use super::labels::Labels;
+use super::limits::Reach;
 use super::pipeline::Run;
 use super::setting::Setting;
 use crate::experiment::{Amount, Portion, Trial};

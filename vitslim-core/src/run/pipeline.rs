@@ -57,6 +57,7 @@ pub fn execute<A: Architecture>(
     dense: Option<A>,
     setting: &Setting,
 ) -> Result<(RunFolder, Summary), RunError> {
+    let prepared = &prepared.clone().timed_on(&setting.devices.first.device, setting.device_name);
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;
@@ -123,12 +124,12 @@ fn is_complete(folder: &Path, experiment: &str) -> bool {
 
 /// A run in its folder.
 pub(super) struct Run<'a, A: Architecture> {
-    prepared: &'a Prepared<A>,
-    cutting: &'a Cutting<'a>,
-    folder: &'a RunFolder,
+    pub(super) prepared: &'a Prepared<A>,
+    pub(super) cutting: &'a Cutting<'a>,
+    pub(super) folder: &'a RunFolder,
     sharing: Sharing,
     device: &'a Device,
-    setting: &'a Setting<'a>,
+    pub(super) setting: &'a Setting<'a>,
     train: Arc<Split>,
     held_out: Arc<Split>,
     /// The dense network that sub-networks are cut out of, and what corrects the cuts.
@@ -308,9 +309,9 @@ impl<'a, A: Architecture> Run<'a, A> {
         let label = budget.label.as_str();
         let file = |name: &str| format!("{SUBNETS}/{label}/{name}");
 
-        let plan = match self.begun(budget)? {
-            Some(plan) => plan,
-            None => self.cutting.plan(&searched.model, &searched.masks, budget)?,
+        let (plan, latency) = match self.begun(budget)? {
+            Some(plan) if budget.latency().is_none() => (plan, None),
+            _ => self.cut(budget, searched)?,
         };
         let base = self.base(searched, &plan)?;
         let sliced = self.sliced(&base, &plan, budget)?;
@@ -363,6 +364,7 @@ impl<'a, A: Architecture> Run<'a, A> {
             masked_vs_sliced,
             images_per_second,
             speedup,
+            latency,
         };
         self.save_result(summary)
     }
@@ -376,10 +378,7 @@ impl<'a, A: Architecture> Run<'a, A> {
         let (base, correction) = match self.base.get() {
             Some(known) => known,
             None => {
-                let base = match self.prepared.experiment.cut_rule() {
-                    CutRule::Fold => searched.model.fold(&searched.masks),
-                    CutRule::Hard => searched.model.clone(),
-                };
+                let base = self.folded(searched);
                 let correction = self.prepared.correction(&base, self.setting)?;
                 self.base.get_or_init(|| (base, correction))
             }
@@ -391,6 +390,14 @@ impl<'a, A: Architecture> Run<'a, A> {
                 let stop = || if interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) };
                 correction.corrected(base, plan, stop)
             }
+        }
+    }
+
+    /// The dense network after the search, whose masks become part of its weights where the experiment says so.
+    pub(super) fn folded(&self, searched: &Slim<A>) -> A {
+        match self.prepared.experiment.cut_rule() {
+            CutRule::Fold => searched.model.fold(&searched.masks),
+            CutRule::Hard => searched.model.clone(),
         }
     }
 
@@ -504,7 +511,7 @@ impl<'a, A: Architecture> Run<'a, A> {
     }
 
     /// Stages look for an interruption by themselves; what is between them does so here.
-    fn check_interrupt(&self) -> Result<(), RunError> {
+    pub(super) fn check_interrupt(&self) -> Result<(), RunError> {
         if self.setting.interrupter.should_stop() { Err(RunError::Interrupted) } else { Ok(()) }
     }
 

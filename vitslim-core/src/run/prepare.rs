@@ -16,6 +16,7 @@ use super::pretrained::{Pretrained, pretrained_error};
 use super::selection::{Keys, Selection, keys};
 use super::sources::Sources;
 use super::teacher::OpenedTeacher;
+use super::timing::Timing;
 use crate::data::{Batch, DataError, Dataset, Normalisation, full_batches};
 use crate::experiment::{Data, Experiment, ExperimentError, ExperimentErrors, Training, Trial};
 use crate::models::{Architecture, Parameter, SharedParameterError};
@@ -51,6 +52,8 @@ pub struct Prepared<A: Architecture> {
     pub budgets: Vec<PreparedBudget>,
     /// What makes plans of masks, beside the budgets.
     pub(crate) selection: Selection,
+    /// Where latencies are measured; `None` where that is not known.
+    pub(super) timing: Option<Timing>,
 }
 
 /// The dimensions of the network that a run starts from, and what it keeps of the dense one if another run left it.
@@ -301,6 +304,7 @@ impl<A: Architecture> Prepared<A> {
             searched,
             budgets,
             selection,
+            timing: None,
         };
         Ok((prepared, dense))
     }
@@ -308,6 +312,13 @@ impl<A: Architecture> Prepared<A> {
     /// The same with images that are normalised by `normalisation`, which must have as many channels.
     pub(super) fn normalised_by(&self, normalisation: Normalisation) -> Self {
         Self { data: self.data.clone().normalised_by(normalisation), ..self.clone() }
+    }
+
+    /// The same with latencies as they are measured on `device`, which results call `name`.
+    #[must_use]
+    pub(crate) fn timed_on(self, device: &Device, name: &str) -> Self {
+        let timing = Some(Timing::on(device, name, self.experiment.precision));
+        Self { timing, ..self }
     }
 
     /// Name of the trial, and of its folder.

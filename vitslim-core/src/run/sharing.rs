@@ -92,6 +92,9 @@ impl Sharing {
         stage: Stage,
         budget: Option<&PreparedBudget>,
     ) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join(self.name(prepared, stage, budget)))
+        // What is cut by its latency depends on when that was measured.
+        let folder =
+            self.folder.as_ref().filter(|_| budget.is_none_or(|budget| budget.latency().is_none()))?;
+        Some(folder.join(self.name(prepared, stage, budget)))
     }
 }

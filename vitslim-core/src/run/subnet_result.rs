@@ -73,6 +73,7 @@ pub(super) fn summarised(budget: &Budget) -> BudgetSummary {
         }
         Budget::Macs(most) => BudgetSummary::Macs(json!(most)),
         Budget::Params(most) => BudgetSummary::Params(json!(most)),
+        Budget::Latency { most, batch } => BudgetSummary::Latency { most: json!(most), batch: batch.get() },
         Budget::All(limits) => BudgetSummary::All(limits.iter().map(summarised).collect()),
     }
 }
@@ -83,6 +84,9 @@ fn budget(summary: &BudgetSummary) -> Option<Budget> {
         BudgetSummary::Share(shares) => from_value(Value::Object(shares.clone())).ok().map(Budget::Share),
         BudgetSummary::Macs(most) => from_value(most.clone()).ok().map(Budget::Macs),
         BudgetSummary::Params(most) => from_value(most.clone()).ok().map(Budget::Params),
+        BudgetSummary::Latency { most, batch } => {
+            from_value(json!({ "Latency": { "most": most, "batch": batch } })).ok()
+        }
         BudgetSummary::All(limits) => limits.iter().map(budget).collect::<Option<_>>().map(Budget::All),
     }
 }
@@ -97,6 +101,7 @@ mod tests {
             "Share({\"hidden\":0.3,\"blocks.*.tokens\":1.0})",
             "Macs(0.5)",
             "Params(\"2.8 M\")",
+            "Latency(most:\"3 ms\",batch:8)",
             "All([Share({\"hidden\":0.1}),Macs(\"1 G\"),Params(0.35)])",
         ] {
             let cut: Budget = ron::from_str(written).unwrap();

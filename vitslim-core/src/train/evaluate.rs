@@ -153,17 +153,34 @@ pub fn throughput<M: Architecture>(
     precision: Precision,
     device: &Device,
 ) -> Result<[f64; 2], EvaluateError> {
+    let (images, _) = split.first(THROUGHPUT_BATCH, device)?;
+    for model in [dense, subnet] {
+        logits(model, images.clone(), precision)?;
+    }
+    let seconds = latencies([dense, subnet], &images, precision)?;
+    Ok(seconds.map(|seconds| THROUGHPUT_BATCH as f64 / seconds))
+}
+
+/// Seconds that a forward pass of each of `models` takes in `precision` on all of `images` at once: medians of interleaved runs.
+///
+/// # Errors
+///
+/// When the device fails.
+pub(crate) fn latencies<M: Architecture, const N: usize>(
+    models: [&M; N],
+    images: &Tensor<4>,
+    precision: Precision,
+) -> Result<[f64; N], EvaluateError> {
     const ROUNDS: std::ops::Range<usize> = 5..200;
     const ENOUGH: Duration = Duration::from_millis(1500);
 
-    let (images, _) = split.first(THROUGHPUT_BATCH, device)?;
-    let mut times = [Vec::new(), Vec::new()];
+    let mut times = [const { Vec::new() }; N];
     let started = Instant::now();
     // The first round warms up and is not counted.
     for round in 0..=ROUNDS.end {
-        for (times, model) in times.iter_mut().zip([dense, subnet]) {
+        for (times, model) in times.iter_mut().zip(models) {
             let started = Instant::now();
-            logits(model, images.clone(), precision)?;
+            read(model, images.clone(), precision)?;
             if round > 0 {
                 times.push(started.elapsed().as_secs_f64());
             }
@@ -172,7 +189,7 @@ pub fn throughput<M: Architecture>(
             break;
         }
     }
-    Ok(times.map(|times| THROUGHPUT_BATCH as f64 / median(times)))
+    Ok(times.map(median))
 }
 
 pub(crate) fn median(mut times: Vec<f64>) -> f64 {

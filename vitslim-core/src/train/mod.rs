@@ -35,7 +35,7 @@ pub use accuracy::{Accuracy, ClassAccuracy, TOP, accuracy, top1};
 pub use checkpoint::CheckpointMismatchError;
 pub(crate) use dependents::RESULT;
 pub use error::TrainError;
-pub(crate) use evaluate::{BATCH, computed, read};
+pub(crate) use evaluate::{BATCH, computed, latencies, read};
 pub use evaluate::{EvaluateError, THROUGHPUT_BATCH, difference, throughput};
 pub use interrupter::Interrupter;
 pub(crate) use loss::cross_entropy;

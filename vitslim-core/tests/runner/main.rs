@@ -20,6 +20,7 @@ mod identity;
 mod imagenet;
 mod importance;
 mod language;
+mod latency;
 mod limits;
 mod losses;
 #[cfg(target_os = "linux")]

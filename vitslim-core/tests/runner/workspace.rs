@@ -42,7 +42,7 @@ pub const VITSLIM: &str = env!("CARGO_BIN_EXE_vitslim");
 
 pub struct Workspace {
     folder: TempDir,
-    /// What is kept of the images of a folder.
+    /// What is kept of the images of a folder, and of latencies.
     cache: TempDir,
 }
 
@@ -54,6 +54,11 @@ impl Workspace {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The folder of what is kept from one command to the next.
+    pub fn cache(&self) -> &Path {
+        self.cache.path()
     }
 
     /// Writes an experiment and returns its path.

@@ -88,7 +88,13 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         };
         let commands = registry.commands(&trial)?;
         let precision_name = device.precision_name(device.precision(&trial)?);
-        let setting = BenchSetting { batch, device: &device.device, precision_name, teachers: &teachers };
+        let setting = BenchSetting {
+            batch,
+            device: &device.device,
+            device_name: &device.name,
+            precision_name,
+            teachers: &teachers,
+        };
         experiments.push((commands.bench)(&trial, &source, &setting)?);
     }
     let measured = benchmark(experiments, limit, batch, &device.name).map_err(|error| match error {

@@ -1,9 +1,9 @@
 use clap::Args;
-use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use crate::cli::device::{CudaDriver, look};
 use crate::cli::print::print;
-use crate::device::instructions;
+use crate::device::{instructions, processor};
 use crate::report::{Cpu, Cuda, Devices};
 
 /// Lists the devices that can compute: the CPU, and the CUDA devices or why there are none.
@@ -21,11 +21,9 @@ pub fn devices(args: &DevicesArgs) -> miette::Result<()> {
 
 fn cpu() -> Cpu {
     let memory = MemoryRefreshKind::nothing().with_ram();
-    let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()).with_memory(memory);
-    let system = System::new_with_specifics(kind);
-    let name = system.cpus().first().map_or("", |cpu| cpu.brand().trim());
+    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
     Cpu {
-        name: if name.is_empty() { std::env::consts::ARCH } else { name }.to_owned(),
+        name: processor(),
         cores: System::physical_core_count(),
         threads: rayon::current_num_threads(),
         instructions: instructions(),

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::cli::device::DeviceArgs;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
-use crate::experiment::{Document, Trials};
+use crate::experiment::{Budget, Document, Trial, Trials};
 use crate::plan::Planning;
 use crate::report::SweepPlan;
 
@@ -26,7 +26,7 @@ pub struct PlanArgs {
     #[arg(long, value_name = "N", conflicts_with = "json")]
     resolved: Option<usize>,
 
-    /// Skips the measurement of a step and the estimates of time.
+    /// Skips the measurement of a step and the estimates of time. What a budget limits by its latency is measured all the same.
     #[arg(long)]
     no_times: bool,
 
@@ -59,10 +59,12 @@ pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
     }
     let mut plan = SweepPlan { name: trials.name().to_owned(), ..SweepPlan::default() };
     let mut planning = Planning::default();
-    if !args.no_times {
+    let limits_latency = |trial: Trial| trial.experiment.budgets.iter().any(Budget::limits_latency);
+    if !args.no_times || trials.iter().any(limits_latency) {
         let device = args.device.open(false)?;
-        plan.device = Some(device.describe_with(device.precision(&trials.get(0))?));
-        planning = Planning::measuring_on(device.device);
+        let name = device.describe_with(device.precision(&trials.get(0))?);
+        plan.device = (!args.no_times).then(|| name.clone());
+        planning = Planning::measuring_on(device.device, name, !args.no_times);
     }
     plan.trials = registry.plan(&trials, &mut planning)?;
     print(args.json, &plan, SweepPlan::table)

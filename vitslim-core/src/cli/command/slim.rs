@@ -22,6 +22,7 @@ use crate::train::Interrupter;
   vitslim slim runs/quickstart/seed=42 --budget 'Macs(0.4)'
   vitslim slim runs/quickstart/seed=42 --budget 'Macs(0.4)' --retrain
   vitslim slim runs/quickstart/seed=42 --budget 'Share({\"hidden\": 0.4})' --budget 'Params(\"150 k\")' --json
+  vitslim slim runs/quickstart/seed=42 --budget 'Latency(most: \"200 us\", batch: 1)'
   vitslim slim runs/quickstart/seed=42 --budget 'Macs(0.4)' --export onnx --out small.onnx")]
 pub struct SlimArgs {
     /// The folder of a run, or of a trial of a sweep.

@@ -21,6 +21,16 @@ pub enum Budget {
     Macs(Amount),
     /// The most parameters, likewise: `0.5` or `"15 M"`.
     Params(Amount),
+    /// The longest time of a forward pass on the device of the run, by a table of measured operations and then by the network itself. It
+    /// names no device: a network is to be measured where it will run.
+    Latency {
+        /// A share of the dense network's time, `0.5`, or a time with its unit, `"3 ms"`; units are us, ms and s.
+        #[serde(deserialize_with = "time")]
+        most: Amount,
+        /// Number of images in the forward pass.
+        #[serde(default = "one")]
+        batch: Count,
+    },
     /// Several limits at once, of which none is exceeded; shares are then the most that their keys keep.
     All(Vec<Budget>),
 }
@@ -34,6 +44,9 @@ impl Budget {
             }
             (Self::Macs(ours), Self::Macs(theirs)) | (Self::Params(ours), Self::Params(theirs)) => {
                 ours.is_same(theirs)
+            }
+            (Self::Latency { most: ours, batch }, Self::Latency { most: theirs, batch: of_theirs }) => {
+                ours.is_same(theirs) && batch == of_theirs
             }
             (Self::All(ours), Self::All(theirs)) => {
                 let all_in = |some: &[Self], others: &[Self]| {
@@ -61,7 +74,12 @@ impl Budget {
         self.limits().iter().any(|(_, limit)| !matches!(limit, Self::Share(_)))
     }
 
-    /// A name for it: `share-0.7-0.5`, `macs-0.5`, `params-15M`, `share-0.7-macs-0.5`.
+    /// Whether it limits the time of a forward pass.
+    pub fn limits_latency(&self) -> bool {
+        self.limits().iter().any(|(_, limit)| matches!(limit, Self::Latency { .. }))
+    }
+
+    /// A name for it: `share-0.7-0.5`, `macs-0.5`, `params-15M`, `latency-3ms-batch-8`, `share-0.7-macs-0.5`.
     pub fn label(&self) -> String {
         match self {
             Self::Share(shares) => {
@@ -70,25 +88,55 @@ impl Budget {
             }
             Self::Macs(amount) => format!("macs-{}", amount.label()),
             Self::Params(amount) => format!("params-{}", amount.label()),
+            Self::Latency { most, batch } => match batch.get() {
+                1 => format!("latency-{}", most.label()),
+                batch => format!("latency-{}-batch-{batch}", most.label()),
+            },
             Self::All(limits) => limits.iter().map(Self::label).collect::<Vec<_>>().join("-"),
         }
     }
 }
 
-/// How large a network may be.
+/// How large a network may be, or how slow.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Amount {
     /// A share of the dense network.
     Share(Portion),
-    /// A number, and how it is written.
+    /// A number, and how it is written. A time is in nanoseconds.
     Number(u64, String),
 }
 
-/// Units of a number, and what they stand for.
-const UNITS: [(&str, f64); 5] = [("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
+/// How an [`Amount`] is written.
+struct Units {
+    /// Units of a number, and what they stand for.
+    known: &'static [(&'static str, f64)],
+    named: &'static str,
+    expected: &'static str,
+    range: &'static str,
+}
 
-const EXPECTED: &str =
-    "a share of the dense network, such as 0.5, or a number with a unit in quotes, such as \"2.8 G\"";
+/// Of multiply-adds and parameters.
+const COUNTS: Units = Units {
+    known: &[("k", 1e3), ("K", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)],
+    named: "k, M, G and T",
+    expected: "a share of the dense network, such as 0.5, or a number with a unit in quotes, such as \"2.8 G\"",
+    range: "from 1 to \"999999 T\"",
+};
+
+const TIMES: Units = Units {
+    known: &[("us", 1e3), ("ms", 1e6), ("s", 1e9)],
+    named: "us, ms and s",
+    expected: "a share of the dense network's time, such as 0.5, or a time with its unit in quotes, such as \"3 ms\"",
+    range: "from \"0.001 us\" to \"999999 s\"",
+};
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amount, D::Error> {
+    deserializer.deserialize_any(AmountVisitor(&TIMES))
+}
+
+const fn one() -> Count {
+    Count::known(1)
+}
 
 impl Amount {
     /// What is allowed, of a dense network with `dense`.
@@ -126,19 +174,20 @@ impl Amount {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str, units: &Units) -> Result<Self, String> {
+        let Units { known, named, expected, range } = units;
         let trimmed = text.trim();
         let digits = trimmed.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = &trimmed[digits.len()..];
-        let unit = UNITS.iter().find(|(name, _)| *name == unit);
+        let unit = known.iter().find(|(name, _)| *name == unit);
         let number =
             digits.trim_end().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
         let (Some((_, unit)), Some(number)) = (unit, number) else {
-            return Err(format!("expected {EXPECTED}, found {text:?}; units are k, M, G and T"));
+            return Err(format!("expected {expected}, found {text:?}; units are {named}"));
         };
         match (number * unit).round() {
             value if (1.0..1e18).contains(&value) => Ok(Self::Number(value as u64, trimmed.to_owned())),
-            _ => Err(format!("{text:?} is out of range: from 1 to \"999999 T\"")),
+            _ => Err(format!("{text:?} is out of range: {range}")),
         }
     }
 }
@@ -154,22 +203,25 @@ impl Serialize for Amount {
 
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AmountVisitor)
+        deserializer.deserialize_any(AmountVisitor(&COUNTS))
     }
 }
 
-struct AmountVisitor;
+struct AmountVisitor(&'static Units);
 
 impl Visitor<'_> for AmountVisitor {
     type Value = Amount;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(EXPECTED)
+        f.write_str(self.0.expected)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Amount, E> {
         match value > 1.0 {
-            true => Err(E::custom(format!("{value} is more than the dense network: write {EXPECTED}"))),
+            true => {
+                let expected = self.0.expected;
+                Err(E::custom(format!("{value} is more than the dense network: write {expected}")))
+            }
             false => Portion::try_from(value).map(Amount::Share).map_err(E::custom),
         }
     }
@@ -183,7 +235,7 @@ impl Visitor<'_> for AmountVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Amount, E> {
-        Amount::parse(text).map_err(E::custom)
+        Amount::parse(text, self.0).map_err(E::custom)
     }
 }
 
@@ -279,6 +331,13 @@ mod tests {
                 assert_eq!(amount.of(dense), dense * hundredths / 100, "{hundredths} % of {dense}");
             }
         }
-        assert_eq!(Amount::parse("2.8 G").unwrap().of(1), 2_800_000_000);
+        assert_eq!(Amount::parse("2.8 G", &COUNTS).unwrap().of(1), 2_800_000_000);
+    }
+
+    #[test]
+    fn times_have_units_in_nanoseconds() {
+        for (text, nanoseconds) in [("3 ms", 3_000_000), ("0.5us", 500), ("2 s", 2_000_000_000)] {
+            assert_eq!(Amount::parse(text, &TIMES).unwrap().of(1), nanoseconds);
+        }
     }
 }

@@ -64,7 +64,7 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = false))]
     pub correct: bool,
-    /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`.
+    /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`, `Latency`.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = "Isomorphic"))]
     pub ranking: RankingRule,

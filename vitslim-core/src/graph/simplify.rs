@@ -9,7 +9,7 @@ use burn_ir::{
 };
 
 /// `operations` without those that copy, and with each linear layer as one operation. `output` is the result of all.
-pub(super) fn simplified(operations: Vec<OperationIr>, output: TensorId) -> Vec<OperationIr> {
+pub(crate) fn simplified(operations: Vec<OperationIr>, output: TensorId) -> Vec<OperationIr> {
     with_linear_layers(without_copies(operations, output))
 }
 

@@ -1,0 +1,217 @@
+use burn::tensor::Device;
+use burn_ir::{ActivationOperationIr, FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
+use serde::{Deserialize, Serialize};
+
+use super::capture::GraphError;
+use super::counts::recorded_after;
+use crate::data::ImageShape;
+use crate::models::Architecture;
+
+/// An operation that takes time, with all that its time depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Operation {
+    /// Features, `[leading, tokens, d_input]`, times a weight, `[d_input, d_output]`.
+    Linear { x: [usize; 3], d_output: usize, bias: bool },
+    /// A product of activations, `[leading, n, m]` and `[leading, m, k]`. A factor that all share has 1 leading.
+    Matmul { left: [usize; 3], right: [usize; 3] },
+    /// A convolution of `[batch, channels, ...size]` with `[channels_out, channels / groups, ...kernel]`, along one or two axes.
+    Conv { x: Vec<usize>, weight: Vec<usize>, bias: bool, options: ConvWindow },
+    /// Attention of queries, `[batch, heads, tokens, dims]`, to `keys` keys and values. `bias`, of this shape, is added to the scores.
+    Attention { q: [usize; 4], keys: usize, dims_of_values: usize, bias: Option<[usize; 4]> },
+    /// Layer normalisation of `[leading, tokens, dim]`.
+    LayerNorm { x: [usize; 3], shift: bool },
+    /// GELU of so many values.
+    Gelu { values: usize },
+    /// Anything else that is computed value by value, from or to so many.
+    Elements { values: usize },
+}
+
+/// How the window of a convolution moves, along each axis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ConvWindow {
+    pub stride: Vec<usize>,
+    pub padding: Vec<(usize, usize)>,
+    pub dilation: Vec<usize>,
+    pub groups: usize,
+}
+
+/// The operations that take time in a forward pass on `batch` images of what `change` makes of `model`. What only moves values is left
+/// out: where layers are fused, it does not happen.
+///
+/// # Errors
+///
+/// Those of `change`, or when the forward pass cannot be recorded.
+pub(crate) fn operations_after<M: Architecture, E: From<GraphError>>(
+    model: &M,
+    image: ImageShape,
+    batch: usize,
+    change: impl FnOnce(M, &Device) -> Result<M, E>,
+) -> Result<Vec<Operation>, E> {
+    let recorded = recorded_after(model, image, batch, change)?;
+    Ok(recorded.forward().iter().filter_map(Operation::of).collect())
+}
+
+impl Operation {
+    /// What `recorded` is; `None` if it takes no time that is worth measuring.
+    fn of(recorded: &OperationIr) -> Option<Self> {
+        if recorded.outputs().any(|output| elements(output) == 0) {
+            return None;
+        }
+        Some(match recorded {
+            OperationIr::Float(_, FloatOperationIr::Matmul(of)) => {
+                let leading = folded(&of.out)[0];
+                let factor = |of: &TensorIr| match folded(of) {
+                    [1, rows, columns] => [1, rows, columns],
+                    [_, rows, columns] => [leading, rows, columns],
+                };
+                Self::Matmul { left: factor(&of.lhs), right: factor(&of.rhs) }
+            }
+            OperationIr::Module(of) => match of {
+                ModuleOperationIr::Linear(of) => Self::Linear {
+                    x: folded(&of.x),
+                    d_output: *shape(&of.out).last()?,
+                    bias: of.bias.is_some(),
+                },
+                ModuleOperationIr::Conv1d(of) => Self::Conv {
+                    x: shape(&of.x).to_vec(),
+                    weight: shape(&of.weight).to_vec(),
+                    bias: of.bias.is_some(),
+                    options: ConvWindow {
+                        stride: of.options.stride.to_vec(),
+                        padding: of.options.padding.to_vec(),
+                        dilation: of.options.dilation.to_vec(),
+                        groups: of.options.groups,
+                    },
+                },
+                ModuleOperationIr::Conv2d(of) => Self::Conv {
+                    x: shape(&of.x).to_vec(),
+                    weight: shape(&of.weight).to_vec(),
+                    bias: of.bias.is_some(),
+                    options: ConvWindow {
+                        stride: of.options.stride.to_vec(),
+                        padding: of.options.padding.to_vec(),
+                        dilation: of.options.dilation.to_vec(),
+                        groups: of.options.groups,
+                    },
+                },
+                ModuleOperationIr::Attention(of) => Self::Attention {
+                    q: shape(&of.query).try_into().ok()?,
+                    keys: *shape(&of.key).get(2)?,
+                    dims_of_values: *shape(&of.value).last()?,
+                    bias: of.attn_bias.as_ref().and_then(|bias| shape(bias).try_into().ok()),
+                },
+                ModuleOperationIr::LayerNorm(of) => {
+                    Self::LayerNorm { x: folded(&of.input), shift: of.beta.is_some() }
+                }
+                _ => Self::by_elements(recorded),
+            },
+            OperationIr::Activation(ActivationOperationIr::Gelu(of)) => {
+                Self::Gelu { values: elements(&of.out) }
+            }
+            OperationIr::NumericFloat(..)
+            | OperationIr::Float(..)
+            | OperationIr::Activation(_)
+            | OperationIr::Custom(_) => Self::by_elements(recorded),
+            _ => return None,
+        })
+    }
+
+    fn by_elements(recorded: &OperationIr) -> Self {
+        let values = recorded.inputs().chain(recorded.outputs()).map(elements).max();
+        Self::Elements { values: values.unwrap_or_default() }
+    }
+}
+
+fn shape(tensor: &TensorIr) -> &[usize] {
+    tensor.shape.as_slice()
+}
+
+fn elements(tensor: &TensorIr) -> usize {
+    shape(tensor).iter().product()
+}
+
+/// The shape of `tensor` with all leading axes in one.
+fn folded(tensor: &TensorIr) -> [usize; 3] {
+    match shape(tensor) {
+        [leading @ .., tokens, dim] => [leading.iter().product(), *tokens, *dim],
+        [dim] => [1, 1, *dim],
+        [] => [1, 1, 1],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{ConvNext, Swin, Vit};
+    use crate::slim::{MaskSet, MaskSpec, Plan, describe};
+
+    /// What a forward pass on two images is made of, each once, with `kept` units of each dimension.
+    fn operations<A: Architecture>(config: &str, kept: usize) -> Vec<Operation> {
+        let model = A::init(&ron::from_str(config).unwrap(), &Device::flex()).unwrap();
+        let dimensions = describe(&model).unwrap();
+        let mut plan = Plan::whole(&dimensions);
+        plan.cuts.iter_mut().filter(|cut| cut.dimension != "width").for_each(|cut| cut.keep.truncate(kept));
+        let searched: Vec<_> =
+            dimensions.into_iter().map(|dimension| (dimension, MaskSpec::default())).collect();
+        let recorded = |model: &A, change: &dyn Fn(A, &Device) -> A| {
+            let image = ImageShape { channels: 1, size: 16 };
+            operations_after(model, image, 2, |model, device| Ok::<_, GraphError>(change(model, device)))
+        };
+        let found = recorded(&model, &|model, device| {
+            model.fold(&MaskSet::new(&searched, device)).slim(&plan).unwrap()
+        });
+        let mut found = found.unwrap();
+        let cut = model.fold(&MaskSet::new(&searched, &Device::flex())).slim(&plan).unwrap();
+        assert_eq!(
+            found,
+            recorded(&cut, &|model, _| model).unwrap(),
+            "cutting is no part of the forward pass"
+        );
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn operations_have_the_shapes_that_they_are_computed_with() {
+        let vit = operations::<Vit>(
+            "(image_size: 16, patch_size: 4, channels: 1, classes: 3, dim: 8, depth: 1, heads: 2)",
+            3,
+        );
+        let linear =
+            |tokens, d_input, d_output| Operation::Linear { x: [2, tokens, d_input], d_output, bias: true };
+        for expected in [
+            // Three tokens and the class token, a head with three dims, three hidden units.
+            linear(4, 8, 9),
+            linear(4, 3, 8),
+            linear(4, 8, 3),
+            Operation::Attention { q: [2, 1, 4, 3], keys: 4, dims_of_values: 3, bias: None },
+            Operation::LayerNorm { x: [2, 4, 8], shift: true },
+            Operation::Gelu { values: 2 * 4 * 3 },
+            Operation::Elements { values: 2 * 4 * 8 },
+        ] {
+            assert!(vit.contains(&expected), "no {expected:?} in {vit:#?}");
+        }
+        let swin = operations::<Swin>(
+            "(image_size: 16, patch_size: 2, channels: 1, classes: 3, dim: 8, depths: [2, 2], \
+             heads: [2, 2], window: 4)",
+            100,
+        );
+        let windows = Operation::Attention {
+            q: [8, 2, 16, 4],
+            keys: 16,
+            dims_of_values: 4,
+            bias: Some([1, 2, 16, 16]),
+        };
+        assert!(swin.contains(&windows), "{swin:#?}");
+        let convnext = operations::<ConvNext>(
+            "(image_size: 16, patch_size: 2, channels: 1, classes: 3, dims: [6, 8], depths: [1, 2])",
+            100,
+        );
+        let of_each_channel = |operation: &Operation| match operation {
+            Operation::Conv { x, options, .. } => x[1] == 6 && options.groups == 6,
+            _ => false,
+        };
+        assert!(convnext.iter().any(of_each_channel), "{convnext:#?}");
+    }
+}

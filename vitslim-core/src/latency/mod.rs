@@ -1,0 +1,9 @@
+//! How long the operations of a network take on a device: measured when they are first asked for, and kept in a table.
+
+mod clock;
+mod table;
+
+#[cfg(test)]
+pub(crate) use clock::Clock;
+pub(crate) use clock::TimeError;
+pub(crate) use table::Table;
