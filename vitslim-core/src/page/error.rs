@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::experiment::{ExperimentErrors, LoadError};
-use crate::run::TargetError;
+use crate::run::{FolderError, TargetError};
 
 /// Why a page could not be made.
 #[derive(Debug, Error, Diagnostic)]
@@ -23,6 +23,10 @@ pub enum PageError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Experiment(#[from] ExperimentErrors),
+    /// The record of the data cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Folder(#[from] FolderError),
     /// A file of the run cannot be read.
     #[error("cannot read `{}`", .path.display())]
     #[diagnostic(help("make it readable, and give the same command again"))]
@@ -34,12 +38,14 @@ pub enum PageError {
     },
     /// A file of the run cannot be understood.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("restore it; what is missing of a sub-network, the command of the run makes again"))]
+    #[diagnostic(help("{remedy}"))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// Numbers cannot be written as a table.
     #[error(transparent)]

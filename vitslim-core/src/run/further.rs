@@ -72,11 +72,12 @@ pub fn cut_further<A: Architecture>(
         subnets =
             Run::new(&prepared, &folder, &initial, setting)?.subnets(&dense, &searched, &mut seconds)?;
     }
-    let (dense, search) = match summary(run) {
-        Some(summary) => (summary.dense, summary.search),
+    let (start, dense, search) = match summary(run) {
+        Some(summary) => (summary.start, summary.dense, summary.search),
         None => {
             let search = epochs.map(|epochs| cutting.search_summary(&searched, epochs)).transpose()?;
-            (cutting.dense_summary(&dense)?, search)
+            let start = prepared.start_path().map(|path| path.display().to_string());
+            (start, cutting.dense_summary(&dense)?, search)
         }
     };
     Ok(Summary {
@@ -84,7 +85,7 @@ pub fn cut_further<A: Architecture>(
         trial: trial.swept.clone().unwrap_or_else(|| prepared.trial()),
         device: setting.device_name.to_owned(),
         seconds,
-        start: prepared.start_path().map(|path| path.display().to_string()),
+        start,
         dense,
         search,
         subnets,
