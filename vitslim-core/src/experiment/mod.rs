@@ -34,6 +34,7 @@ pub use self::error::{ExperimentError, ExperimentErrors};
 pub use self::keys::{KeyError, resolve, within};
 pub use self::nearest::{did_you_mean, nearest};
 pub use self::parse::parse;
+pub(crate) use self::schema::default_of;
 pub use self::schema::{
     Amount, AtLeast, Budget, Count, CutRule, Data, Distillation, Experiment, Finite, Fraction, Freeze,
     Importance, Keep, Keyed, LayerDecay, Loss, Masks, Model, NonNegative, Normalise, Optimizer, Portion,

@@ -76,9 +76,11 @@ struct Network {
     cost: f64,
     top1: f64,
     state: &'static str,
+    /// The split that `top1` is on.
+    split: String,
 }
 
-/// A figure for each cost; none without a sub-network.
+/// A figure for each cost, of those that are known of a sub-network or of the frontier.
 ///
 /// # Errors
 ///
@@ -88,10 +90,10 @@ pub(super) fn figures(
     subnets: &[Subnet],
     frontier: Option<&Frontier>,
 ) -> Result<Vec<Figure>, PageError> {
-    if subnets.is_empty() {
-        return Ok(Vec::new());
-    }
-    Cost::ALL.into_iter().map(|cost| figure(cost, dense, subnets, frontier)).collect()
+    let frontier = frontier.filter(|frontier| !frontier.points.is_empty());
+    // The networks of the frontier are not timed.
+    let is_known = |cost: &Cost| !subnets.is_empty() || (frontier.is_some() && !matches!(cost, Cost::Time));
+    Cost::ALL.into_iter().filter(is_known).map(|cost| figure(cost, dense, subnets, frontier)).collect()
 }
 
 fn figure(
@@ -100,8 +102,10 @@ fn figure(
     subnets: &[Subnet],
     frontier: Option<&Frontier>,
 ) -> Result<Figure, PageError> {
-    let network =
-        |label: &str, cost: f64, top1: f64, state| Network { label: label.to_owned(), cost, top1, state };
+    let network = |label: &str, cost: f64, top1: f64, state| {
+        let split = SplitName::Test.name().to_owned();
+        Network { label: label.to_owned(), cost, top1, state, split }
+    };
     let dense = dense.map(|dense| network("dense", cost.of_dense(dense), dense.top1, "dense"));
     let sliced: Vec<Network> = subnets
         .iter()
@@ -122,7 +126,11 @@ fn figure(
                 _ => point.params as f64,
             };
             let points = frontier.points.iter();
-            points.map(|point| network(&point.label, of(point), point.top1, "frontier")).collect()
+            let point = |point: &FrontierPoint| Network {
+                split: frontier.split.clone(),
+                ..network(&point.label, of(point), point.top1, "frontier")
+            };
+            points.map(point).collect()
         }
     };
     let all = || dense.iter().chain(&sliced).chain(retrained.iter().flatten()).chain(&curve);
@@ -148,13 +156,21 @@ fn figure(
             lines.push(if is_dashed { line.dashed() } else { line });
         }
     };
-    // Accuracies on another split than that of all other networks say so.
-    let on = frontier.filter(|frontier| frontier.split != SplitName::Test.name());
-    let on = on.map_or_else(String::new, |frontier| format!(" on {}", frontier.split));
     match curve.is_empty() {
         true => trace("faint", "right after slicing", sliced.iter().collect(), true),
-        false => trace("faint", &format!("frontier{on}, right after slicing"), curve.iter().collect(), true),
+        false => trace("faint", "frontier, right after slicing", curve.iter().collect(), true),
     }
+    let caption = match curve.first().map(|network| network.split.as_str()) {
+        None => cost.caption().to_owned(),
+        Some(split) if split == SplitName::Test.name() => {
+            format!("{} Dashed: the frontier, right after slicing.", cost.caption())
+        }
+        // Points and line are not of the same images.
+        Some(split) => format!(
+            "{} Dashed: the frontier, right after slicing, on the {split} split; the points are on the test split.",
+            cost.caption()
+        ),
+    };
     trace("faint", "retrained", retrained.iter().flatten().collect(), false);
 
     let point = |colour: String, is_hollow: bool, network: &Network| {
@@ -184,17 +200,17 @@ fn figure(
     };
 
     let row = |network: &Network| {
-        let Network { label, state, top1, cost, .. } = network;
-        [label.clone(), (*state).to_owned(), cost.to_string(), top1.to_string()]
+        let Network { label, state, top1, cost, split } = network;
+        [label.clone(), (*state).to_owned(), split.clone(), cost.to_string(), top1.to_string()]
     };
     let data = Download::csv(
         &format!("accuracy-{}", cost.name()),
-        ["network", "state", cost.name(), "top1"],
+        ["network", "state", "split", cost.name(), "top1"],
         all().map(row),
     )?;
     Ok(Figure {
         title: cost.title().to_owned(),
-        caption: cost.caption().to_owned(),
+        caption,
         plot: Plot {
             width: WIDTH,
             height: HEIGHT,

@@ -27,6 +27,10 @@ pub enum PageError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Experiment(#[from] ExperimentErrors),
+    /// The record of the data cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Folder(#[from] FolderError),
     /// A file of the run cannot be read.
     #[error("cannot read `{}`", .path.display())]
     #[diagnostic(help("make it readable, and give the same command again"))]
@@ -38,12 +42,14 @@ pub enum PageError {
     },
     /// A file of the run cannot be understood.
     #[error("`{}` is damaged: {reason}", .path.display())]
-    #[diagnostic(help("restore it; what is missing of a sub-network, the command of the run makes again"))]
+    #[diagnostic(help("{remedy}"))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
     /// Numbers cannot be written as a table.
     #[error(transparent)]

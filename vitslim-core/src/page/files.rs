@@ -12,14 +12,24 @@ use super::record::{self, Line};
 use crate::data::DataContent;
 use crate::experiment::{Document, Trial};
 use crate::report::{Frontier, RunState, SubnetSummary, Summary};
-use crate::run::{DATA, FRONTIER, NETWORK, PLAN, SUBNETS, SubnetResult, Target, failure, summary};
+use crate::run::{
+    DATA, DATA_REMEDY, FRONTIER, NETWORK, PLAN, SUBNETS, SubnetResult, Target, budget_labels, failure,
+    summary,
+};
 use crate::slim::Plan;
 use crate::train::RECORD;
+
+/// What to do about damaged files of a sub-network, and of the frontier.
+const SUBNET_REMEDY: &str =
+    "restore it, or delete the folder that it is in: the command that cut the sub-network makes it again";
+const FRONTIER_REMEDY: &str = "delete it: `vitslim frontier` makes it again";
 
 /// What the folder of a run holds.
 pub(super) struct RunFiles {
     pub(super) folder: PathBuf,
     pub(super) trial: Trial,
+    /// What the network starts from, where that was when the run began.
+    pub(super) start: Option<String>,
     /// `experiment.ron`, as it is.
     pub(super) experiment: String,
     pub(super) state: RunState,
@@ -85,15 +95,19 @@ impl RunFiles {
     pub(super) fn read(run: &Path) -> Result<Self, PageError> {
         let target = Target::find(run)?.dense();
         let folder = target.run.clone();
-        let trial = target.own(Document::read(&target.experiment(), &[])?.trial()?);
+        let trial = Document::read(&target.experiment(), &[])?.trial()?;
         let summary = summary(&folder);
-        let place = |label: &str| {
-            let subnets = summary.iter().flat_map(|summary| &summary.subnets);
-            subnets.map(|subnet| subnet.label.as_str()).position(|known| known == label)
+        let pretrained = trial.experiment.model.pretrained.as_ref().map(|path| path.display().to_string());
+        let start = summary.as_ref().and_then(|summary| summary.start.clone()).or(pretrained);
+        let of_budgets: Vec<String> = match &summary {
+            Some(summary) => summary.subnets.iter().map(|subnet| subnet.label.clone()).collect(),
+            None => budget_labels(&trial.experiment.budgets),
         };
+        let place = |label: &str| of_budgets.iter().position(|known| known == label);
+        let trial = target.own(trial);
         let labels = target.whole_run().into_iter().filter_map(|network| network.label);
         let read = labels.filter_map(|label| {
-            let is_later = summary.is_some() && place(&label).is_none();
+            let is_later = place(&label).is_none();
             Subnet::read(&folder, &label, is_later).transpose()
         });
         let mut subnets = read.collect::<Result<Vec<_>, _>>()?;
@@ -102,13 +116,14 @@ impl RunFiles {
         Ok(Self {
             experiment: text(&target.experiment())?.unwrap_or_default(),
             trial,
+            start,
             state: RunState::of(&folder),
             failure: failure(&folder),
-            data: json(&folder.join(DATA))?,
+            data: json(&folder.join(DATA), DATA_REMEDY)?,
             summary,
             subnets,
             epochs: record::epochs(&record),
-            frontier: json(&folder.join(FRONTIER))?,
+            frontier: json(&folder.join(FRONTIER), FRONTIER_REMEDY)?,
             folder,
         })
     }
@@ -127,9 +142,9 @@ impl Subnet {
         let folder = run.join(SUBNETS).join(label);
         let path = folder.join(PLAN);
         let plan = text(&path)?.ok_or_else(|| missing(&path))?;
-        let plan: Plan = ron::from_str(&plan).map_err(|error| damaged(&path, &error))?;
+        let plan: Plan = ron::from_str(&plan).map_err(|error| damaged(&path, &error, SUBNET_REMEDY))?;
         // Earlier versions described no networks.
-        let NetworkFile { tokens: gates } = json(&folder.join(NETWORK))?.unwrap_or_default();
+        let NetworkFile { tokens: gates } = json(&folder.join(NETWORK), SUBNET_REMEDY)?.unwrap_or_default();
         Ok(Some(Self { summary, device, plan, gates, is_later }))
     }
 }
@@ -143,14 +158,21 @@ fn text(path: &Path) -> Result<Option<String>, PageError> {
     }
 }
 
-/// What the JSON file at `path` says, or `None` if there is none.
-pub(super) fn json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PageError> {
-    let read = |text: String| serde_json::from_str(&text).map_err(|error| damaged(path, &error));
+/// What the JSON file at `path` says, or `None` if there is none. `remedy` is what to do if it is damaged.
+pub(super) fn json<T: DeserializeOwned>(path: &Path, remedy: &'static str) -> Result<Option<T>, PageError> {
+    let read = |text: String| serde_json::from_str(&text).map_err(|error| damaged(path, &error, remedy));
     text(path)?.map(read).transpose()
 }
 
-fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> PageError {
-    PageError::Damaged { path: path.to_owned(), reason: reason.to_string() }
+/// The results of the sub-networks of the run in the folder `run` that are complete.
+pub(super) fn results(run: &Path) -> Result<Vec<SubnetSummary>, PageError> {
+    let networks = Target { run: run.to_owned(), label: None }.whole_run().into_iter();
+    let read = networks.filter_map(|network| SubnetResult::read(run, &network.label?).transpose());
+    read.map(|result| Ok(result?.summary)).collect()
+}
+
+fn damaged(path: &Path, reason: &dyn std::fmt::Display, remedy: &'static str) -> PageError {
+    PageError::Damaged { path: path.to_owned(), reason: reason.to_string(), remedy }
 }
 
 fn missing(path: &Path) -> PageError {

@@ -1,22 +1,24 @@
 //! The Pareto front of the networks of a sweep, and their accuracy over what they cost.
 
+use std::collections::BTreeMap;
+
 use super::error::PageError;
 use super::figure::{Axis, Download, Figure, Frame, Label, Line, Plot, Point, WIDTH, spread};
 use super::network::Network;
 use super::scale::{Scale, short};
+use crate::report::{Measured, pareto};
 
 const HEIGHT: f64 = 290.0;
 
 /// Most networks of the front whose numbers stand beside them.
 const NAMED: usize = 10;
 
-/// Which of the networks with this cost and this accuracy are on the Pareto front: none other is as cheap and better, or as good and
-/// cheaper.
-pub(super) fn front(networks: &[(f64, f64)]) -> Vec<bool> {
-    let is_better = |(cost, top1): &(f64, f64), (other_cost, other_top1): &(f64, f64)| {
-        other_cost <= cost && other_top1 >= top1 && (other_cost < cost || other_top1 > top1)
-    };
-    networks.iter().map(|one| !networks.iter().any(|other| is_better(one, other))).collect()
+/// Which of `networks` are on the Pareto front of top-1 over the cost `of` each.
+pub(super) fn front(networks: &[Network], of: impl Fn(&Network) -> f64) -> Vec<bool> {
+    let measured = networks
+        .iter()
+        .map(|network| Some(Measured { test: &network.test, cost: of(network), top1: network.top1 }));
+    pareto(&measured.collect::<Vec<_>>())
 }
 
 /// Top-1 of `networks` over their MACs and over their parameters.
@@ -40,14 +42,21 @@ fn figure(
     of: impl Fn(&Network) -> f64,
 ) -> Result<Figure, PageError> {
     let costs: Vec<(f64, f64)> = networks.iter().map(|network| (of(network), network.top1)).collect();
-    let front = front(&costs);
+    let front = front(networks, &of);
     let frame = Frame::inside([WIDTH, HEIGHT], [58.0, 12.0, 14.0, 44.0]);
     let x = Scale::around(costs.iter().map(|(cost, _)| *cost), frame.across());
     let y = Scale::around(costs.iter().map(|(_, top1)| *top1), frame.up());
     let at = |(cost, top1): &(f64, f64)| (x.at(*cost), y.at(*top1));
-    let mut best: Vec<(f64, f64)> =
-        costs.iter().zip(&front).filter(|(_, is_best)| **is_best).map(|(place, _)| at(place)).collect();
-    best.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // A front for the networks that were measured on the same images.
+    let mut fronts: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    for ((network, place), _) in networks.iter().zip(&costs).zip(&front).filter(|(_, is_best)| **is_best) {
+        fronts.entry(&network.test).or_default().push(at(place));
+    }
+    let line = |mut places: Vec<(f64, f64)>| {
+        places.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Line::new("mark".to_owned(), "Pareto front".to_owned(), &places)
+    };
+    let lines = fronts.into_values().map(line).collect();
     let point = |((network, place), is_best): ((&Network, &(f64, f64)), &bool)| {
         let (x, y) = at(place);
         let colour = if *is_best { "mark" } else { "faint" }.to_owned();
@@ -80,7 +89,8 @@ fn figure(
     let told = points.iter().filter(|point| point.colour == "mark").map(|point| point.name.clone());
     Ok(Figure {
         title: format!("Accuracy over {axis}"),
-        caption: "The coloured networks are on the Pareto front; their numbers are those of the table."
+        caption: "The coloured networks are on the Pareto front of those that were measured on the same images; their numbers are those \
+                  of the table."
             .to_owned(),
         plot: Plot {
             width: WIDTH,
@@ -89,23 +99,11 @@ fn figure(
             frame,
             x: Axis { label: axis.to_owned(), ticks: x.ticks(6), is_grid: false },
             y: Axis { label: "top-1".to_owned(), ticks: y.ticks(7), is_grid: true },
-            lines: vec![Line::new("mark".to_owned(), "Pareto front".to_owned(), &best)],
+            lines,
             points,
             labels,
             ..Plot::default()
         },
         data,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn on_the_front_is_what_none_other_beats() {
-        let networks = [(1.0, 0.9), (2.0, 0.9), (2.0, 0.95), (3.0, 0.8), (1.0, 0.9), (0.5, f64::NAN)];
-        // Networks that are alike are both on it; one without an accuracy has nothing that beats it.
-        assert_eq!(front(&networks), [true, false, true, false, true, true]);
-    }
 }

@@ -22,6 +22,9 @@ pub(super) struct Network {
     /// After retraining, if it was retrained.
     pub(super) top1: f64,
     pub(super) speedup: f64,
+    /// What tells the images that it was measured on from others.
+    #[serde(skip)]
+    pub(super) test: String,
     /// Whether it is on the Pareto front of top-1 over MACs.
     pub(super) is_best: bool,
 }

@@ -90,7 +90,7 @@ pub(super) fn figure(swept: &[String], networks: &[Network]) -> Result<Option<Fi
     });
     let data = Download::csv("parallel", ["trial", "network", "swept", "macs", "top1"], rows)?;
     Ok(Some(Figure {
-        title: "What was swept, and what came of it".to_owned(),
+        title: "What differs, and what came of it".to_owned(),
         caption: "A line for each network; coloured lines are on the Pareto front.".to_owned(),
         plot: Plot {
             width: frame.right + 70.0,

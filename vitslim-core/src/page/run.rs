@@ -46,13 +46,23 @@ struct RunPage {
 struct Asked {
     architecture: String,
     config: Option<String>,
-    pretrained: Option<String>,
+    start: Option<String>,
     data: String,
     classes: Option<usize>,
     /// Training, validation and test images.
     images: Option<[usize; 3]>,
     stages: Vec<StageRow>,
+    /// Whether masks are trained.
+    searches: bool,
     dimensions: Vec<DimensionRow>,
+    /// What the units are ranked by, and how those of different keys compare.
+    importance: String,
+    ranking: String,
+    /// What becomes of the values of masks that are kept.
+    cut: String,
+    is_corrected: bool,
+    /// Names of stages and their teachers.
+    teachers: Vec<(&'static str, String)>,
     budgets: Vec<String>,
 }
 
@@ -93,6 +103,8 @@ struct Row {
     images_per_second: f64,
     speedup: f64,
     masked_vs_sliced: f64,
+    /// Where it was timed, if that is not the device of the run.
+    device: Option<String>,
     /// How long it takes, where its budget limits that.
     latency: Option<String>,
     /// Names of dimensions and the shares of them that are left.
@@ -188,10 +200,10 @@ fn looks(files: &RunFiles, tokens: Vec<Tokens>) -> Result<Vec<Look>, PageError> 
 fn asked(files: &RunFiles) -> Asked {
     let experiment = &files.trial.experiment;
     let document = &files.trial.document;
-    let searched = experiment.search.training();
+    let searched = experiment.search_training();
     let stages = [
         ("pretrain", experiment.pretrain.as_ref()),
-        ("search", Some(&searched)),
+        ("search", searched.as_ref()),
         ("retrain", experiment.retrain.as_ref()),
     ];
     let stage = |(name, training): (&'static str, Option<&Training>)| {
@@ -211,16 +223,24 @@ fn asked(files: &RunFiles) -> Asked {
         granularity: format!("{:?}", searched.granularity),
         activation: format!("{:?}", searched.activation),
     };
+    let teachers =
+        experiment.teachers().filter_map(|(stage, _)| Some((stage, at(document, &[stage, "teacher"])?)));
     let content = files.data.as_ref().map(|data| &data.content);
     Asked {
         architecture: experiment.model.architecture.clone(),
         config: at(document, &["model", "config"]),
-        pretrained: experiment.model.pretrained.as_ref().map(|path| path.display().to_string()),
+        start: files.start.clone(),
         data: at(document, &["data"]).unwrap_or_default(),
         classes: content.map(|content| content.classes.len()),
         images: content.map(|content| [content.train.images, content.held_out.images, content.test.images]),
         stages: stages.into_iter().filter_map(stage).collect(),
+        searches: searched.is_some(),
         dimensions: experiment.search.dimensions.iter().map(dimension).collect(),
+        importance: at(document, &["importance"]).unwrap_or_else(|| experiment.importance.name().to_owned()),
+        ranking: format!("{:?}", experiment.ranking),
+        cut: format!("{:?}", experiment.cut),
+        is_corrected: experiment.correct,
+        teachers: teachers.collect(),
         budgets: (0..experiment.budgets.len())
             .filter_map(|index| at(document, &["budgets", &index.to_string()]))
             .collect(),
@@ -263,6 +283,7 @@ fn rows(files: &RunFiles, dense: Option<&DenseSummary>) -> Vec<Row> {
             images_per_second: summary.images_per_second,
             speedup: summary.speedup,
             masked_vs_sliced: summary.masked_vs_sliced,
+            device: subnet.device.clone().filter(|device| files.device() != Some(device)),
             latency: summary.latency.as_ref().map(ToString::to_string),
             kept: kept.collect(),
         }

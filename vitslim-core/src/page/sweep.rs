@@ -3,19 +3,26 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::PageError;
 use super::figure::{Download, Figure};
-use super::files::{json, top1};
+use super::files::{json, results, top1};
 use super::network::Network;
 use super::render::render;
 use super::{front, parallel};
-use crate::report::{RunState, SweepReport, TrialReport, written};
-use crate::run::{REPORT, Target, failure, summary};
+use crate::experiment::Document;
+use crate::report::{RunState, Summary, SweepReport, TrialReport, differences_of_known, written};
+use crate::run::{EXPERIMENT, REPORT, Target, failure, summary, test_images};
 
 /// File with the trials of a sweep.
 const SWEEP: &str = "sweep.json";
+
+/// Most settings that are shown side by side. Runs of two architectures differ in dozens.
+const MOST_SWEPT: usize = 8;
+
+/// What to do if it is damaged.
+const SWEEP_REMEDY: &str = "delete it: the command of the sweep writes it again";
 
 /// What the template shows.
 #[derive(Serialize)]
@@ -26,8 +33,9 @@ struct SweepPage {
     is_sweep: bool,
     /// How many trials there are in each state, as a text.
     states: String,
-    /// Names of the settings that differ.
+    /// Names of the settings that differ: the first of them, and how many more there are.
     swept: Vec<String>,
+    more: usize,
     /// A network each.
     networks: Vec<Network>,
     /// Trials that have no network.
@@ -56,12 +64,13 @@ pub fn is_sweep(folder: &Path) -> bool {
 ///
 /// When there is none, or its files cannot be read.
 pub fn sweep_page(folder: &Path) -> Result<String, PageError> {
-    let report = read(folder)?;
-    let link = |trial: &TrialReport| {
-        let is_there = folder.join(&trial.trial).join(REPORT).is_file();
-        is_there.then(|| format!("{}/{REPORT}", trial.trial))
+    let SweepReport { name, trials } = read(folder)?;
+    let trials = trials.into_iter().map(|trial| Shown::read(folder.join(&trial.trial), trial));
+    let link = |trial: &Shown| {
+        let name = &trial.report.trial;
+        trial.run.join(REPORT).is_file().then(|| format!("{name}/{REPORT}"))
     };
-    let page = SweepPage { is_sweep: true, ..page(&report, link)? };
+    let page = SweepPage { is_sweep: true, ..page(&name, trials.collect::<Result<_, _>>()?, link)? };
     render("sweep.html", &page)
 }
 
@@ -73,47 +82,111 @@ pub fn sweep_page(folder: &Path) -> Result<String, PageError> {
 pub fn runs_page(folders: &[PathBuf]) -> Result<String, PageError> {
     let mut trials = Vec::new();
     for folder in folders {
-        let named = |name: String, trial: TrialReport| TrialReport { trial: name, ..trial };
         match is_sweep(folder) {
             true => {
-                let of_sweep = read(folder)?.trials.into_iter();
-                trials.extend(
-                    of_sweep.map(|trial| named(folder.join(&trial.trial).display().to_string(), trial)),
-                );
+                for trial in read(folder)?.trials {
+                    let run = folder.join(&trial.trial);
+                    let trial = TrialReport { trial: run.display().to_string(), ..trial };
+                    trials.push(Shown::read(run, trial)?);
+                }
             }
             false => {
                 let run = Target::find(folder)?.run;
-                let state = RunState::of(&run);
-                trials.push(TrialReport {
+                let trial = TrialReport {
                     trial: run.display().to_string(),
-                    differing: serde_json::Map::new(),
-                    state,
-                    failure: failure(&run).filter(|_| state == RunState::Failed),
-                    summary: summary(&run),
-                });
+                    differing: Map::new(),
+                    state: RunState::Waiting,
+                    failure: None,
+                    summary: None,
+                };
+                trials.push(Shown::read(run, trial)?);
             }
         }
     }
-    let report = SweepReport { name: format!("{} runs", trials.len()), trials };
-    render("sweep.html", &page(&report, |_| None)?)
+    tell_apart(&mut trials)?;
+    render("sweep.html", &page(&format!("{} runs", trials.len()), trials, |_| None)?)
 }
 
 fn read(folder: &Path) -> Result<SweepReport, PageError> {
     let path = folder.join(SWEEP);
     let missing = || PageError::Read { path: path.clone(), source: std::io::ErrorKind::NotFound.into() };
-    json(&path)?.ok_or_else(missing)
+    json(&path, SWEEP_REMEDY)?.ok_or_else(missing)
 }
 
-fn page(report: &SweepReport, link: impl Fn(&TrialReport) -> Option<String>) -> Result<SweepPage, PageError> {
-    let swept = report.differing();
+/// A trial, as its folder says now.
+struct Shown {
+    run: PathBuf,
+    report: TrialReport,
+    /// What tells the images of its test split from others.
+    test: String,
+}
+
+impl Shown {
+    /// What has become of `trial` in its folder `run`. If that is not there, it is as it was told.
+    fn read(run: PathBuf, trial: TrialReport) -> Result<Self, PageError> {
+        let test = test_images(&run)?;
+        if !run.is_dir() {
+            return Ok(Self { run, report: trial, test });
+        }
+        let state = RunState::of(&run);
+        let summary = summary(&run).map(|summary| with_later(summary, &run)).transpose()?;
+        let failure = failure(&run).filter(|_| state == RunState::Failed);
+        Ok(Self { report: TrialReport { state, failure, summary, ..trial }, run, test })
+    }
+}
+
+/// `summary` of the run in the folder `run`, with the sub-networks that were cut later behind those of its budgets.
+fn with_later(mut summary: Summary, run: &Path) -> Result<Summary, PageError> {
+    let is_known = |label: &str| summary.subnets.iter().any(|subnet| subnet.label == label);
+    let later: Vec<_> = results(run)?.into_iter().filter(|subnet| !is_known(&subnet.label)).collect();
+    summary.subnets.extend(later);
+    Ok(summary)
+}
+
+/// Gives each of `trials` its values of what differs between their experiments, as `vitslim compare` does.
+fn tell_apart(trials: &mut [Shown]) -> Result<(), PageError> {
+    let read = |trial: &Shown| {
+        let file = trial.run.join(EXPERIMENT);
+        file.is_file().then(|| Document::read(&file, &[])).transpose()
+    };
+    let experiments: Vec<Option<Document>> = trials.iter().map(read).collect::<Result<_, _>>()?;
+    let roots = experiments.iter().map(|experiment| Some(experiment.as_ref()?.root()));
+    let found = differences_of_known(&roots.collect::<Vec<_>>());
+    for (index, trial) in trials.iter_mut().enumerate() {
+        // Text without its quotes, as in a sweep; what is no JSON as it is written.
+        let value =
+            |text: &String| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+        let values = found.iter().map(|field| {
+            (
+                field.path.clone(),
+                field.values.get(index).cloned().flatten().as_ref().map_or(Value::Null, value),
+            )
+        });
+        trial.report.differing = values.collect();
+    }
+    Ok(())
+}
+
+fn page(
+    name: &str,
+    trials: Vec<Shown>,
+    link: impl Fn(&Shown) -> Option<String>,
+) -> Result<SweepPage, PageError> {
     let mut networks = Vec::new();
-    for trial in &report.trials {
+    let (links, tests): (Vec<_>, Vec<_>) =
+        trials.iter().map(|trial| (link(trial), trial.test.clone())).unzip();
+    let trials = trials.into_iter().map(|trial| trial.report).collect();
+    let report = SweepReport { name: name.to_owned(), trials };
+    let mut swept = report.differing();
+    let more = swept.len().saturating_sub(MOST_SWEPT);
+    swept.truncate(MOST_SWEPT);
+    for ((trial, link), test) in report.trials.iter().zip(links).zip(tests) {
         let Some(summary) = &trial.summary else { continue };
         for subnet in &summary.subnets {
             networks.push(Network {
                 number: networks.len() + 1,
                 trial: trial.trial.clone(),
-                link: link(trial),
+                link: link.clone(),
                 swept: swept.iter().map(|name| shown(trial.differing.get(name))).collect(),
                 label: subnet.label.clone(),
                 params: subnet.params,
@@ -124,12 +197,13 @@ fn page(report: &SweepReport, link: impl Fn(&TrialReport) -> Option<String>) -> 
                 top1_retrained: subnet.top1_retrained,
                 top1: top1(subnet),
                 speedup: subnet.speedup,
+                test: test.clone(),
                 is_best: false,
             });
         }
     }
-    let costs: Vec<(f64, f64)> = networks.iter().map(|network| (network.macs as f64, network.top1)).collect();
-    for (network, is_best) in networks.iter_mut().zip(front::front(&costs)) {
+    let front = front::front(&networks, |network| network.macs as f64);
+    for (network, is_best) in networks.iter_mut().zip(front) {
         network.is_best = is_best;
     }
     let others = report.trials.iter().filter(|trial| trial.summary.is_none()).map(|trial| Other {
@@ -153,6 +227,7 @@ fn page(report: &SweepReport, link: impl Fn(&TrialReport) -> Option<String>) -> 
         others: others.collect(),
         data: Download::new("sweep.csv".to_owned(), "text/csv", &report.csv()?),
         swept,
+        more,
         networks,
     })
 }

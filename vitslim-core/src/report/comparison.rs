@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::differences::Difference;
 use super::listing::ListedRun;
+use super::pareto::{Measured, pareto};
 use super::run_state::RunState;
 use super::table::{WIDTH, broken, broken_after, fraction, lines, plain, push, short, trial_name};
 
@@ -57,20 +58,16 @@ pub struct ComparedNetwork {
     /// Whether it is Pareto-best: no network here that was measured on the same images is as small and as accurate, and better in one of
     /// both. Sizes are MACs; accuracies are top-1 as the run left it.
     pub is_best: bool,
-    /// What is known of the images it was measured on.
+    /// What tells the images that it was measured on from others.
     #[serde(skip)]
-    pub test: Option<String>,
+    pub test: String,
 }
 
 impl ComparedNetwork {
     /// Multiply-adds, and the accuracy as the run left it.
-    fn measured(&self) -> Option<(u64, f64)> {
-        Some((self.macs?, self.top1_retrained.or(self.top1)?))
-    }
-
-    /// Whether this is better than a network of `macs` and `top1`: in one of both, and no worse in the other.
-    fn beats(&self, (macs, top1): (u64, f64)) -> bool {
-        self.measured().is_some_and(|(m, t)| m <= macs && t >= top1 && (m < macs || t > top1))
+    fn measured(&self) -> Option<Measured<'_>> {
+        let top1 = self.top1_retrained.or(self.top1)?;
+        Some(Measured { test: &self.test, cost: self.macs? as f64, top1 })
     }
 }
 
@@ -81,11 +78,7 @@ impl Comparison {
         differences: Vec<Difference>,
         mut networks: Vec<ComparedNetwork>,
     ) -> Self {
-        let is_best = |network: &ComparedNetwork| {
-            let mut same_test = networks.iter().filter(|other| other.test == network.test);
-            network.measured().is_some_and(|own| !same_test.any(|other| other.beats(own)))
-        };
-        let best: Vec<bool> = networks.iter().map(is_best).collect();
+        let best = pareto(&networks.iter().map(ComparedNetwork::measured).collect::<Vec<_>>());
         networks.iter_mut().zip(best).for_each(|(network, best)| network.is_best = best);
         Self { runs, differences, networks }
     }
@@ -125,12 +118,13 @@ impl Comparison {
     /// a line for each run.
     fn differing(&self, names: &[String]) -> String {
         let mut text = String::new();
-        // A trial that has not begun has no values.
+        // A trial that has not begun has no values. One that has begun may have none either: defaults that are not written.
         let is_known = |run: &usize| {
-            self.differences.iter().any(|field| field.values.get(*run).is_some_and(Option::is_some))
+            self.runs[*run].state != RunState::Waiting
+                || self.differences.iter().any(|field| field.values.get(*run).is_some_and(Option::is_some))
         };
         let known: Vec<usize> = (0..names.len()).filter(is_known).collect();
-        if known.is_empty() {
+        if self.differences.is_empty() {
             push(&mut text, "nothing differs in the experiments, the data, the versions and the devices");
             return text;
         }
@@ -276,7 +270,7 @@ mod tests {
     #[test]
     fn the_best_are_neither_larger_nor_worse_than_any_on_the_same_images() {
         let retrained = ComparedNetwork { top1_retrained: Some(0.9), ..network("a", "retrained", 100, 0.1) };
-        let elsewhere = ComparedNetwork { test: Some("x".into()), ..network("a", "elsewhere", 500, 0.1) };
+        let elsewhere = ComparedNetwork { test: "x".into(), ..network("a", "elsewhere", 500, 0.1) };
         let unmeasured = ComparedNetwork { macs: None, ..network("a", "unmeasured", 0, 1.0) };
         let networks = vec![
             network("a", "dense", 1000, 0.95),
@@ -292,6 +286,16 @@ mod tests {
         let best = comparison.networks.iter().filter(|network| network.is_best);
         let best: Vec<&str> = best.map(|network| network.network.as_str()).collect();
         assert_eq!(best, ["dense", "retrained", "smallest", "as small", "elsewhere"]);
+    }
+
+    #[test]
+    fn a_run_that_leaves_out_what_differs_has_a_column_and_one_that_has_not_begun_none() {
+        let differences = vec![difference("correct", &["-", "true", "-"])];
+        let states = [RunState::Complete, RunState::Running, RunState::Waiting];
+        let runs = ["a", "b", "c"].into_iter().zip(states).map(|(name, state)| run(name, state));
+        let table = Comparison::new(runs.collect(), differences, Vec::new()).table();
+        let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[..2], [vec!["a", "b"], vec!["correct", "-", "true"]], "{table}");
     }
 
     #[test]

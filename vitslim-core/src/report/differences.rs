@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::experiment::{Node, Value};
+use crate::experiment::{Node, Value, default_of};
 
 /// A field whose values differ between experiments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,6 +20,20 @@ pub fn differences(experiments: &[&Node]) -> Vec<Difference> {
     let mut found = Vec::new();
     let roots: Vec<_> = experiments.iter().map(|root| Some(*root)).collect();
     compare("", &roots, &mut found);
+    found
+}
+
+/// What differs between those of `experiments` that are known: a field that one leaves out has its default there. One that is not known,
+/// `None`, has no value of any field.
+pub fn differences_of_known(experiments: &[Option<&Node>]) -> Vec<Difference> {
+    let known: Vec<&Node> = experiments.iter().copied().flatten().collect();
+    let mut found = differences(&known);
+    for difference in &mut found {
+        let default = default_of(&difference.path);
+        let mut values = std::mem::take(&mut difference.values).into_iter();
+        let mut value = || values.next().flatten().or_else(|| default.clone());
+        difference.values = experiments.iter().map(|experiment| experiment.and_then(|_| value())).collect();
+    }
     found
 }
 
@@ -133,6 +147,27 @@ mod tests {
             row("search.dimensions.hidden.weight", &["0.0001", "0.0001", "0.001"]),
             row("search.dimensions.\"blocks.*.heads\".weight", &["1", "2", "-"]),
             row("sizes", &["[1, 2]", "[1, 3]", "[1, 3]"]),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_left_out_has_its_default_and_what_is_not_known_no_value() {
+        let nodes = [
+            "(seed: 1, log_every: 50, correct: true)",
+            "(seed: 2, log_every: 50, importance: Taylor(batches: 8))",
+        ];
+        let nodes = nodes.map(|text| parse(&Source::new("a.ron", text), 0).unwrap().unwrap());
+        let found = differences_of_known(&[Some(&nodes[0]), None, Some(&nodes[1])]);
+        let row = |path: &str, values: [Option<&str>; 3]| {
+            let values = values.map(|value| value.map(str::to_owned)).to_vec();
+            Difference { path: path.to_owned(), values }
+        };
+        let expected = [
+            row("seed", [Some("1"), None, Some("2")]),
+            row("correct", [Some("true"), None, Some("false")]),
+            row("importance", [Some("Masks"), None, Some("Taylor(...)")]),
+            row("importance.batches", [None, None, Some("8")]),
         ];
         assert_eq!(found, expected);
     }

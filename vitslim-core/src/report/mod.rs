@@ -13,6 +13,7 @@ mod experiment_check;
 mod frontier;
 mod listing;
 mod loader;
+mod pareto;
 mod plan;
 mod reason;
 mod run_state;
@@ -31,7 +32,7 @@ pub use checked_teacher::{CheckedTeacher, CheckedTeacherNetwork};
 pub use comparison::{ComparedNetwork, Comparison};
 pub use counts::{Counted, CountedLayer, CountedNetwork};
 pub use devices::{Cpu, Cuda, CudaDevice, Devices};
-pub use differences::{Difference, differences};
+pub use differences::{Difference, differences, differences_of_known};
 pub use evaluation::{ClassEvaluation, Evaluation};
 pub use experiment_check::{
     CheckedCarrier, CheckedData, CheckedDimension, CheckedWeights, ExperimentCheck, Fingerprints,
@@ -39,6 +40,7 @@ pub use experiment_check::{
 pub use frontier::{Frontier, FrontierPoint};
 pub use listing::{ListedRun, Listing};
 pub use loader::{BenchedLoader, LoaderBenchmark};
+pub use pareto::{Measured, pareto};
 pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
 pub use run_state::RunState;

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf, absolute};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use super::data_record::DataRecord;
+use super::data_record::{DataRecord, test_images};
 use super::folder::{EXPERIMENT, FolderError};
 use super::listing::{listed, run_folders};
 use super::state::summary;
 use super::subnet_result::SubnetResult;
 use super::target::{DENSE, Target, TargetError};
 use crate::data::SplitContent;
-use crate::experiment::{Document, LoadError, Node, shortened};
-use crate::report::{ComparedNetwork, Comparison, Difference, SubnetSummary, Summary, differences};
+use crate::experiment::{Document, LoadError, shortened};
+use crate::report::{ComparedNetwork, Comparison, Difference, SubnetSummary, Summary, differences_of_known};
 
 /// Digits of a fingerprint that tell it from others.
 const DIGITS: usize = 12;
@@ -114,6 +114,8 @@ struct Run {
     /// `None` of a trial that has not begun.
     experiment: Option<Document>,
     record: Option<DataRecord>,
+    /// What tells the images of its test split from others.
+    test: String,
     summary: Option<Summary>,
 }
 
@@ -123,16 +125,16 @@ impl Run {
         let file = folder.join(EXPERIMENT);
         let experiment = file.is_file().then(|| Document::read(&file, &[])).transpose()?;
         let (record, summary) = (DataRecord::read(folder)?, summary(folder));
-        Ok(Self { experiment, record, summary, chosen })
+        let test = test_images(folder)?;
+        Ok(Self { experiment, record, test, summary, chosen })
     }
 
     /// Its networks, in the order of its budgets, and then those that were cut out later.
     fn networks(&self, run: &str) -> Vec<ComparedNetwork> {
-        let test = self.record.as_ref().map(|record| record.content.data.test.sha256.clone());
         let network = |network: &str| ComparedNetwork {
             run: run.to_owned(),
             network: network.to_owned(),
-            test: test.clone(),
+            test: self.test.clone(),
             ..ComparedNetwork::default()
         };
         let dense = self.summary.as_ref().filter(|_| self.chosen.labels.is_none()).map(|summary| {
@@ -180,14 +182,8 @@ impl Run {
 
 /// What differs between `runs`: in their experiments, and then in what is recorded beside those.
 fn differing(runs: &[Run]) -> Vec<Difference> {
-    let begun: Vec<&Node> = runs.iter().filter_map(|run| Some(run.experiment.as_ref()?.root())).collect();
-    let mut found = differences(&begun);
-    for difference in &mut found {
-        // A run that has not begun has no value of any field.
-        let mut values = std::mem::take(&mut difference.values).into_iter();
-        let value = |run: &Run| run.experiment.as_ref().and_then(|_| values.next().flatten());
-        difference.values = runs.iter().map(value).collect();
-    }
+    let experiments = runs.iter().map(|run| Some(run.experiment.as_ref()?.root()));
+    let mut found = differences_of_known(&experiments.collect::<Vec<_>>());
     let split = |of: fn(&DataRecord) -> &SplitContent| {
         move |run: &Run| {
             let SplitContent { images, sha256 } = of(run.record.as_ref()?);

@@ -9,6 +9,9 @@ use super::identity::TRAINING;
 use super::sources::Sources;
 use crate::data::Normalisation;
 
+/// What to do where the record is damaged.
+pub(crate) const DATA_REMEDY: &str = "delete it: the data are then compared by their normalisation, and the weights that the run began from are not";
+
 /// What a run was trained on, wherever that lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DataRecord {
@@ -47,7 +50,7 @@ impl DataRecord {
         let damaged = |error: serde_json::Error| FolderError::Damaged {
             path: run.join(DATA),
             reason: error.to_string(),
-            remedy: "delete it: the data are then compared by their normalisation, and the weights that the run began from are not",
+            remedy: DATA_REMEDY,
         };
         serde_json::from_str(&text).map(Some).map_err(damaged)
     }
@@ -65,6 +68,17 @@ impl DataRecord {
     pub(super) fn text(&self) -> Result<String, serde_json::Error> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
+}
+
+/// What tells the test images of the run in the folder `run` from those of others: their fingerprint. Where none is recorded, they count
+/// as those of no other run.
+///
+/// # Errors
+///
+/// When the record cannot be read.
+pub(crate) fn test_images(run: &Path) -> Result<String, FolderError> {
+    let record = DataRecord::read(run)?;
+    Ok(record.map_or_else(|| run.display().to_string(), |record| record.content.data.test.sha256))
 }
 
 /// The classes that the run in the folder `run` knows, and the normalisation that it trained with; `None` if an earlier version left

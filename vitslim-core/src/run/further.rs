@@ -96,11 +96,12 @@ pub fn cut_further<A: Architecture>(
         seconds.retrain = None;
         subnets = retrained.subnets(&dense, &searched, &mut seconds)?;
     }
-    let (dense, search) = match summary(run) {
-        Some(summary) => (summary.dense, summary.search),
+    let (start, dense, search) = match summary(run) {
+        Some(summary) => (summary.start, summary.dense, summary.search),
         None => {
             let search = epochs.map(|epochs| as_cut.search_summary(&searched, epochs)).transpose()?;
-            (as_cut.dense_summary(&dense)?, search)
+            let start = prepared.start_path().map(|path| path.display().to_string());
+            (start, as_cut.dense_summary(&dense)?, search)
         }
     };
     Ok(Summary {
@@ -108,7 +109,7 @@ pub fn cut_further<A: Architecture>(
         trial: trial.swept.clone().unwrap_or_else(|| prepared.trial()),
         device: setting.device_name.to_owned(),
         seconds,
-        start: prepared.start_path().map(|path| path.display().to_string()),
+        start,
         dense,
         search,
         subnets,

@@ -23,12 +23,10 @@ impl Labels {
     ///
     /// When a file cannot be read.
     pub(super) fn of_run(run: &Path) -> Result<Self, FolderError> {
-        let mut labels = Self { run: run.to_owned(), known: Vec::new() };
         let text = RunFolder::read_in(run, EXPERIMENT)?.unwrap_or_default();
-        for budget in belongs::read(run, &text).into_iter().flat_map(|experiment| experiment.budgets) {
-            let label = label(&budget, |label| labels.is_known(label));
-            labels.known.push((label, budget));
-        }
+        let budgets = belongs::read(run, &text).map_or_else(Vec::new, |experiment| experiment.budgets);
+        let known = budget_labels(&budgets).into_iter().zip(budgets).collect();
+        let mut labels = Self { run: run.to_owned(), known };
         for (label, budget) in all_cut(run)? {
             if !labels.is_known(&label) {
                 labels.known.push((label, budget));
@@ -53,6 +51,16 @@ impl Labels {
         self.known.push((label.clone(), budget.clone()));
         label
     }
+}
+
+/// What the sub-networks of the `budgets` of an experiment are called, in their order.
+pub(crate) fn budget_labels(budgets: &[Budget]) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::new();
+    for budget in budgets {
+        let label = label(budget, |label| labels.iter().any(|known| known == label));
+        labels.push(label);
+    }
+    labels
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::workspace::{self, TINY, Workspace, said};
@@ -153,6 +154,56 @@ fn a_page_is_made_of_what_is_there_and_names_are_no_html() {
 }
 
 #[test]
+fn a_run_without_a_search_says_what_it_ranks_by_and_what_was_cut_later() {
+    let workspace = Workspace::new();
+    let sets = ["importance=Random", "correct=true", "pretrain=None", "retrain=None"];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    workspace.run(&workspace.write("tiny.ron", TINY), &sets);
+    let run = workspace.path("runs/tiny/seed=3");
+    let output = workspace.vitslim(&["slim", "runs/tiny/seed=3", "--budget", "Macs(0.6)"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let reported = || {
+        report(&workspace, &["runs/tiny/seed=3"]);
+        page(&run.join("report.html"))
+    };
+    let html = reported();
+    for told in ["<code>Random</code>, without a search", "Corrected", "Dimensions that may be cut"] {
+        assert!(html.contains(told), "{told}");
+    }
+    for of_a_search in ["<th scope=\"row\">search", "penalty weight", "Kept masks"] {
+        assert!(!html.contains(of_a_search), "{of_a_search}");
+    }
+    assert!(html.matches("cut later").count() == 1 && !html.contains("timed on"));
+    // Also as long as the run is not complete; another device than that of the run is told.
+    fs::remove_file(run.join("summary.json")).unwrap();
+    let result = run.join("subnets/macs-0.6/result.json");
+    let text = fs::read_to_string(&result).unwrap();
+    fs::write(&result, text.replacen("\"cpu", "\"another cpu", 1)).unwrap();
+    let html = reported();
+    assert_eq!((html.matches("cut later").count(), html.matches("timed on another cpu").count()), (1, 1));
+    let row = |label: &str| html.find(&format!("<span class=\"swatch\"></span>{label}")).unwrap();
+    assert!(row("macs-0.6") > row("share-0.1"));
+
+    // A frontier on another split than all else, with sub-networks and alone.
+    let point = |macs: usize| json!({ "budget": "Macs(0.2)", "label": "macs-0.2", "kept": {}, "params": macs, "macs": macs, "top1": 0.2 });
+    let frontier = json!({ "of": "Macs", "split": "held_out", "points": [point(2000), point(4000)] });
+    fs::write(run.join("frontier.json"), frontier.to_string()).unwrap();
+    let on = "on the held_out split; the points are on the test split";
+    assert_eq!(reported().matches(on).count(), 2);
+    fs::remove_dir_all(run.join("subnets")).unwrap();
+    let html = reported();
+    assert!(html.contains("There is no complete sub-network yet") && html.matches(on).count() == 2);
+    let numbers = html.split("data:text/csv;base64,").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let numbers = String::from_utf8(BASE64.decode(numbers.as_bytes()).unwrap()).unwrap();
+    assert!(numbers.contains("\nmacs-0.2,frontier,held_out,2000,0.2\n"), "{numbers}");
+    assert_shown(&run.join("report.html"), html.matches("<figure").count());
+
+    fs::write(run.join("frontier.json"), "{").unwrap();
+    let output = workspace.vitslim(&["report", "runs/tiny/seed=3"]);
+    assert!(said(&output).contains("`vitslim frontier` makes it again"), "{}", said(&output));
+}
+
+#[test]
 fn a_sweep_leaves_a_page_with_a_row_for_each_sub_network() {
     let workspace = Workspace::new();
     let short = TINY.replace("epochs: 2", "epochs: 1");
@@ -189,8 +240,19 @@ fn a_sweep_leaves_a_page_with_a_row_for_each_sub_network() {
     assert!(told.contains("wrote `both.html`"), "{told}");
     let both = page_with_script(&workspace.path("both.html"));
     assert_eq!(rows(&both), 4);
+    assert!(both.contains("What differs: search.dimensions.hidden.weight."));
+    // What has become of a trial says its folder, and no report of the time before.
+    let report_file = sweep.join("sweep.json");
+    let mut before = workspace::json(&report_file);
+    before["trials"][0]["state"] = json!("running");
+    before["trials"][0]["summary"] = Value::Null;
+    fs::write(&report_file, before.to_string()).unwrap();
     report(&workspace, &["runs/tiny"]);
     assert_eq!(page_with_script(&sweep.join("report.html")), html);
+    let output = workspace.vitslim(&["slim", trials[0].to_str().unwrap(), "--budget", "Macs(0.6)"]);
+    assert!(output.status.success(), "{}", said(&output));
+    report(&workspace, &["runs/tiny"]);
+    assert_eq!(rows(&page_with_script(&sweep.join("report.html"))), 5);
 }
 
 /// That of a sweep, whose table can be sorted.
