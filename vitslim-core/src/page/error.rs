@@ -27,10 +27,6 @@ pub enum PageError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Experiment(#[from] ExperimentErrors),
-    /// The record of the data cannot be read.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Folder(#[from] FolderError),
     /// A file of the run cannot be read.
     #[error("cannot read `{}`", .path.display())]
     #[diagnostic(help("make it readable, and give the same command again"))]
