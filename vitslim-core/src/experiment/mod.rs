@@ -11,6 +11,7 @@ mod de;
 mod document;
 mod error;
 mod keys;
+mod left_out;
 mod lex;
 mod nearest;
 mod number;
@@ -32,9 +33,9 @@ pub(crate) use self::de::{Reading, read};
 pub use self::document::{Document, LoadError};
 pub use self::error::{ExperimentError, ExperimentErrors};
 pub use self::keys::{KeyError, resolve, within};
+pub(crate) use self::left_out::with_left_out;
 pub use self::nearest::{did_you_mean, nearest};
 pub use self::parse::parse;
-pub(crate) use self::schema::default_of;
 pub use self::schema::{
     Amount, AtLeast, Budget, Count, CutRule, Data, Distillation, Experiment, Finite, Fraction, Freeze,
     Importance, Keep, Keyed, LayerDecay, Loss, Masks, Model, NonNegative, Normalise, Optimizer, Portion,

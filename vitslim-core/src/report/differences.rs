@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::experiment::{Node, Value, default_of};
+use crate::experiment::{Node, Value, with_left_out};
 
 /// A field whose values differ between experiments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,13 +26,12 @@ pub fn differences(experiments: &[&Node]) -> Vec<Difference> {
 /// What differs between those of `experiments` that are known: a field that one leaves out has its default there. One that is not known,
 /// `None`, has no value of any field.
 pub fn differences_of_known(experiments: &[Option<&Node>]) -> Vec<Difference> {
-    let known: Vec<&Node> = experiments.iter().copied().flatten().collect();
-    let mut found = differences(&known);
+    let known: Vec<Node> = experiments.iter().copied().flatten().map(with_left_out).collect();
+    let mut found = differences(&known.iter().collect::<Vec<_>>());
     for difference in &mut found {
-        let default = default_of(&difference.path);
         let mut values = std::mem::take(&mut difference.values).into_iter();
-        let mut value = || values.next().flatten().or_else(|| default.clone());
-        difference.values = experiments.iter().map(|experiment| experiment.and_then(|_| value())).collect();
+        difference.values =
+            experiments.iter().map(|experiment| experiment.and_then(|_| values.next().flatten())).collect();
     }
     found
 }

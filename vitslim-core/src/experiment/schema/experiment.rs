@@ -103,17 +103,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// The default of the field `name` of an experiment, as it would be written; `None` if it must be written.
-pub(crate) fn default_of(name: &str) -> Option<String> {
-    let schema = schemars::schema_for!(Experiment);
-    match schema.get("properties")?.get(name)?.get("default")? {
-        serde_json::Value::Null => Some("None".to_owned()),
-        // No default is a text: these are names of variants.
-        serde_json::Value::String(variant) => Some(variant.clone()),
-        default => Some(default.to_string()),
-    }
-}
-
 const fn log_every() -> Count {
     Count::known(50)
 }

@@ -13,7 +13,6 @@ mod training;
 
 pub use self::budget::{Amount, AtLeast, Budget, RoundTo};
 pub use self::data::{Data, Normalise};
-pub(crate) use self::experiment::default_of;
 pub use self::experiment::{Experiment, Keep, RunName};
 pub use self::importance::Importance;
 pub use self::keyed::Keyed;
