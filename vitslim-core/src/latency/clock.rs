@@ -34,7 +34,7 @@ const LONG: Duration = Duration::from_millis(200);
 #[derive(Debug, Error)]
 #[error("the time of an operation cannot be measured on this device ({said}): {operation:?}")]
 pub struct TimeError {
-    operation: Operation,
+    operation: Box<Operation>,
     /// The message of the panic, or of the device.
     said: String,
 }
@@ -60,7 +60,7 @@ impl Clock for DeviceClock {
     fn seconds(&self, operation: &Operation) -> Result<f64, TimeError> {
         let Self { device, precision } = self;
         let measured = as_part(|| precision.within(|| fastest(operation, device)));
-        let failed = |said| TimeError { operation: operation.clone(), said };
+        let failed = |said| TimeError { operation: Box::new(operation.clone()), said };
         attempt(|| on_compute_thread(device, measured)).and_then(|seconds| seconds).map_err(failed)
     }
 }

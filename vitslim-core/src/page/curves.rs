@@ -127,7 +127,7 @@ fn sparsity(epochs: &[record::Line]) -> Vec<Series> {
             series.entry(name).or_default().push((line.epoch, sum / of));
         }
     }
-    let of = |(index, (name, values)): (usize, (&str, Vec<(usize, f64)>))| Series {
+    let of = |index: usize, name: &str, values| Series {
         stage: "search".to_owned(),
         subnet: None,
         source: name.to_owned(),
@@ -137,7 +137,7 @@ fn sparsity(epochs: &[record::Line]) -> Vec<Series> {
         is_named: true,
         values,
     };
-    series.into_iter().enumerate().map(of).collect()
+    series.into_iter().enumerate().map(|(index, (name, values))| of(index, name, values)).collect()
 }
 
 /// The figure of `series`; none if they have no value.

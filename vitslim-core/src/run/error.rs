@@ -8,10 +8,10 @@ use thiserror::Error;
 use super::folder::FolderError;
 use super::prepare::PrepareError;
 use super::restore::RestoreError;
-use super::timing::TimingError;
 use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
 use crate::importance::ImportanceError;
+use crate::latency::TimeError;
 use crate::models::ConfigError;
 use crate::slim::{PlanError, RankError};
 use crate::terminal::counted;
@@ -101,10 +101,10 @@ pub enum RunError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// A latency could not be predicted or measured.
+    /// An operation could not be measured.
     #[error(transparent)]
-    #[diagnostic(transparent)]
-    Timing(#[from] TimingError),
+    #[diagnostic(help("limit `Macs` or `Params` instead, or choose another device with `--device`"))]
+    Timing(#[from] TimeError),
     /// MACs could not be counted.
     #[error(transparent)]
     #[diagnostic(help("`vitslim check` with this experiment explains it"))]

@@ -107,4 +107,3 @@ pub use target::{Target, TargetError};
 pub use teacher::{OpenedTeacher, Teachers};
 pub(crate) use teacher::{Opener, open_teacher};
 pub(crate) use teaching::not_comparable;
-pub use timing::TimingError;

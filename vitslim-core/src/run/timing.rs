@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Tensor};
-use miette::Diagnostic;
-use thiserror::Error;
 
+use super::error::RunError;
 use crate::data::{Cache, ImageShape};
 use crate::device::is_cpu;
 use crate::graph::{GraphError, Operation, operations_after};
@@ -15,23 +14,6 @@ use crate::models::Architecture;
 use crate::nn::{Precision, as_fused};
 use crate::slim::heads_by_size;
 use crate::train::{EvaluateError, latencies};
-
-/// A latency that could not be predicted or measured.
-#[derive(Debug, Error, Diagnostic)]
-pub enum TimingError {
-    /// An operation could not be measured.
-    #[error(transparent)]
-    #[diagnostic(help("limit `Macs` or `Params` instead, or choose another device with `--device`"))]
-    Operation(#[from] TimeError),
-    /// The forward pass could not be recorded.
-    #[error(transparent)]
-    #[diagnostic(help("`vitslim check` with this experiment explains it"))]
-    Graph(#[from] GraphError),
-    /// A network could not be measured.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Network(#[from] EvaluateError),
-}
 
 /// Where the latencies of a run are measured, and what is known of them. Clones know the same.
 #[derive(Clone, Debug)]
@@ -83,7 +65,7 @@ impl Timing {
         model: &A,
         image: ImageShape,
         batch: usize,
-    ) -> Result<u64, TimingError> {
+    ) -> Result<u64, RunError> {
         Ok(self.dense(model, image, batch)?.measured)
     }
 
@@ -115,7 +97,7 @@ impl Timing {
         image: ImageShape,
         batch: usize,
         operations: &[Operation],
-    ) -> Result<u64, TimingError> {
+    ) -> Result<u64, RunError> {
         Ok(nanoseconds(self.dense(model, image, batch)?.scale * self.sum(operations)?))
     }
 
@@ -141,12 +123,7 @@ impl Timing {
         self.table.get().into_iter().for_each(Table::save);
     }
 
-    fn dense<A: Architecture>(
-        &self,
-        model: &A,
-        image: ImageShape,
-        batch: usize,
-    ) -> Result<Dense, TimingError> {
+    fn dense<A: Architecture>(&self, model: &A, image: ImageShape, batch: usize) -> Result<Dense, RunError> {
         let known = || self.dense.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dense) = known().get(&batch) {
             return Ok(*dense);
