@@ -132,7 +132,7 @@ fn untrained(name: &str, budgets: &str) -> String {
     let text = TINY.replace(FIRST, "").replace(tokens, "").replace("0.1 }),", &format!("0.1 }}), {budgets}"));
     text.replace(
         "name: \"tiny\",",
-        &format!("name: \"{name}\",\n    importance: Magnitude,\n    correct: true,"),
+        &format!("name: \"{name}\",\n    importance: Random,\n    correct: true,"),
     )
 }
 

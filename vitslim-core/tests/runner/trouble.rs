@@ -113,7 +113,7 @@ fn what_is_in_the_way_is_named_and_earlier_results_stay() {
     std::fs::rename(&subnets, &aside).unwrap();
     std::fs::write(&subnets, "mine").unwrap();
     let read = [
-        "cannot read `runs/tiny/seed=3/subnets/share-0.5-0.5-0.7/plan.ron`",
+        "cannot read `runs/tiny/seed=3/subnets/share-0.5-0.5-0.7/budget.ron`",
         "move it, or choose another folder",
     ];
     assert_failed(&run(whole), &read);
