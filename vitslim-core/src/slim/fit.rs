@@ -16,11 +16,11 @@ use super::{Dimension, Ranking, rank_sparing};
 pub enum RankingRule {
     /// Each key of the search keeps the same share of its masks: like structures compete among themselves only, as in Isomorphic
     /// Pruning (Fang et al. 2024).
-    #[default]
     Isomorphic,
     /// By their activated values, as they are.
     Value,
     /// By their activated values over the mean of their key.
+    #[default]
     Normalised,
     /// By their activated values over what they cost: the part of the limit that goes with the mask, counted in the sub-network itself.
     PerCost,

@@ -66,7 +66,7 @@ pub struct Experiment {
     pub correct: bool,
     /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`, `Latency`.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = "Isomorphic"))]
+    #[schemars(extend("default" = "Normalised"))]
     pub ranking: RankingRule,
     /// Units that every sub-network keeps of what a key names: `{ "hidden": Layer(64), "head_dim": Group(8) }`.
     #[serde(default, skip_serializing_if = "Keyed::is_empty")]
