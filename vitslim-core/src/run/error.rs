@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::folder::FolderError;
 use super::prepare::PrepareError;
 use super::restore::RestoreError;
+use super::timing::TimingError;
 use crate::experiment::ExperimentErrors;
 use crate::graph::GraphError;
 use crate::importance::ImportanceError;
@@ -254,6 +255,16 @@ pub enum RunError {
         /// The error of the format.
         reason: String,
     },
+}
+
+impl From<TimingError> for RunError {
+    fn from(error: TimingError) -> Self {
+        match error {
+            TimingError::Operation(error) => Self::Timing(error),
+            TimingError::Graph(error) => Self::Graph(error),
+            TimingError::Network(error) => Self::Evaluate(error),
+        }
+    }
 }
 
 impl RunError {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Tensor};
+use thiserror::Error;
 
-use super::error::RunError;
 use crate::data::{Cache, ImageShape};
 use crate::device::is_cpu;
 use crate::graph::{GraphError, Operation, operations_after};
@@ -14,6 +14,20 @@ use crate::models::Architecture;
 use crate::nn::{Precision, as_fused};
 use crate::slim::heads_by_size;
 use crate::train::{EvaluateError, latencies};
+
+/// A latency that could not be predicted or measured.
+#[derive(Debug, Error)]
+pub(super) enum TimingError {
+    /// An operation could not be measured.
+    #[error(transparent)]
+    Operation(#[from] TimeError),
+    /// The forward pass could not be recorded.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A network could not be measured.
+    #[error(transparent)]
+    Network(#[from] EvaluateError),
+}
 
 /// Where the latencies of a run are measured, and what is known of them. Clones know the same.
 #[derive(Clone, Debug)]
@@ -65,7 +79,7 @@ impl Timing {
         model: &A,
         image: ImageShape,
         batch: usize,
-    ) -> Result<u64, RunError> {
+    ) -> Result<u64, TimingError> {
         Ok(self.dense(model, image, batch)?.measured)
     }
 
@@ -97,7 +111,7 @@ impl Timing {
         image: ImageShape,
         batch: usize,
         operations: &[Operation],
-    ) -> Result<u64, RunError> {
+    ) -> Result<u64, TimingError> {
         Ok(nanoseconds(self.dense(model, image, batch)?.scale * self.sum(operations)?))
     }
 
@@ -123,7 +137,12 @@ impl Timing {
         self.table.get().into_iter().for_each(Table::save);
     }
 
-    fn dense<A: Architecture>(&self, model: &A, image: ImageShape, batch: usize) -> Result<Dense, RunError> {
+    fn dense<A: Architecture>(
+        &self,
+        model: &A,
+        image: ImageShape,
+        batch: usize,
+    ) -> Result<Dense, TimingError> {
         let known = || self.dense.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dense) = known().get(&batch) {
             return Ok(*dense);
