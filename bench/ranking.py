@@ -4,7 +4,7 @@
     cargo build --release
     python bench/ranking.py
 
-`experiments/fashion_mnist_limits.ron` runs at three seeds, about 15 minutes each on two cores. `arms.py` says what is shared and kept.
+`experiments/fashion_mnist_limits.ron` runs at three seeds. `arms.py` says what is shared and kept.
 """
 
 from arms import arguments, compare
