@@ -25,6 +25,8 @@ BUDGETS = [
     {"head_dim": 0.5, "hidden": 0.5, "tokens": 0.7},
     {"head_dim": 0.3, "hidden": 0.3, "tokens": 0.5},
 ]
+# What a sub-network is called that has as many multiply-adds, whatever they are made of.
+BY_MACS = "by Macs"
 
 
 def arguments():
@@ -53,18 +55,46 @@ def by_pytorch(args, seed):
 
 
 def by_vitslim(args, seed):
-    sets = [f"seed={seed}", f"data.path={json.dumps(args.data)}"]
-    command = [args.vitslim, "run", str(EXPERIMENT), "--out", args.runs, "--device", "cpu", "--json"]
-    command += [word for value in sets for word in ("--set", value)]
-    summary = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
+    """Sub-networks with as many tokens as those of PyTorch at this seed, and then, out of the same search, as large ones under a limit on
+    multiply-adds alone."""
+    beside = json.loads(kept_by(args, "PyTorch", seed).read_text())
+    names = ["-".join(str(share) for share in budget.values()) for budget in BUDGETS]
+    tokens = {name: round(beside[f"{name} tokens"] / 100, 3) for name in names}
+    shares = [{**budget, "tokens": tokens[name]} for name, budget in zip(names, BUDGETS)]
+    budgets = ", ".join(f"Share({json.dumps(share)})" for share in shares)
+    command = ["run", str(EXPERIMENT), "--out", args.runs]
+    for value in (f"seed={seed}", f"data.path={json.dumps(args.data)}", f"budgets=[{budgets}]"):
+        command += ["--set", value]
+    summary = vitslim(args, *command)
     version = subprocess.run([args.vitslim, "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout
-    percent = lambda share: round(100 * share, 2)
     found = {"version": version.split()[1], "dense": percent(summary["dense"]["top1"])}
-    for subnet in summary["subnets"]:
-        budget = subnet["label"].removeprefix("share-")
-        found[f"{budget} cut"] = percent(subnet["top1_sliced"])
-        found[f"{budget} retrained"] = percent(subnet["top1_retrained"])
+    for name, subnet in zip(names, summary["subnets"], strict=True):
+        found[f"{name} tokens"] = 100 * tokens[name]
+        found |= accuracies(name, subnet)
+    limits = [word for subnet in summary["subnets"] for word in ("--budget", f'Macs("{subnet["macs"]}")')]
+    by_macs = vitslim(args, "slim", f"{args.runs}/{summary['name']}/{summary['trial']}", *limits, "--retrain")
+    for name, subnet in zip(names, by_macs["subnets"], strict=True):
+        found |= accuracies(f"{name} {BY_MACS}", subnet)
     return found
+
+
+def vitslim(args, *command):
+    """What a command of vitslim prints as JSON."""
+    words = [args.vitslim, *command, "--device", "cpu", "--json"]
+    return json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout)
+
+
+def accuracies(name, subnet):
+    return {f"{name} cut": percent(subnet["top1_sliced"]), f"{name} retrained": percent(subnet["top1_retrained"])}
+
+
+def percent(share):
+    return round(100 * share, 2)
+
+
+def kept_by(args, side, seed):
+    """The file of the accuracies of one side at one seed."""
+    return args.results / f"{side}-{seed}.json"
 
 
 def counted(seeds):
@@ -80,7 +110,9 @@ def table(results):
     print("| network | " + " | ".join(f"{side}, {counted(len(runs))}" for side, runs in sides.items()) + " | difference |")
     print("| --- | --- | --- | --- |")
     for name in names:
-        tops = {side: [run[name] for run in runs] for side, runs in sides.items()}
+        # PyTorch's side knows no limit on multiply-adds: what stands beside is its network of that size.
+        of = {"vitslim": name, "PyTorch": name.replace(f" {BY_MACS}", "")}
+        tops = {side: [run[of[side]] for run in runs] for side, runs in sides.items()}
         means = {side: statistics.mean(values) for side, values in tops.items()}
         cells = [f"{means[side]:.1f} ({min(values):.1f} to {max(values):.1f})" for side, values in tops.items()]
         print(f"| {name} | " + " | ".join(cells) + f" | {means['vitslim'] - means['PyTorch']:+.1f} |")
@@ -91,7 +123,7 @@ def main():
     args.results.mkdir(parents=True, exist_ok=True)
     for seed in args.seeds:
         for side, run in zip(SIDES, (by_pytorch, by_vitslim)):
-            kept = args.results / f"{side}-{seed}.json"
+            kept = kept_by(args, side, seed)
             if side not in args.sides or kept.exists():
                 continue
             started = time.monotonic()

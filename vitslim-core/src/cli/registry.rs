@@ -171,14 +171,25 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// The mistakes of all trials, or the error of the first one that cannot be planned.
+    /// The mistakes of all trials, or the error of the first one that cannot be planned, with its name in a sweep.
     pub(super) fn plan(
         &self,
         trials: &Trials,
         planning: &mut Planning,
-    ) -> Result<Vec<PlannedTrial>, RunError> {
+    ) -> miette::Result<Vec<PlannedTrial>> {
         planning.teachers = self.teachers();
-        trials.each(|trial| (self.commands(trial)?.plan)(trial, planning), RunError::errors)
+        let mut name = None;
+        let plan = |trial: &Trial| {
+            name.clone_from(&trial.swept);
+            (self.commands(trial)?.plan)(trial, planning)
+        };
+        trials.each(plan, RunError::errors).map_err(|error| match name {
+            // Mistakes are told at their place in the file.
+            Some(name) if RunError::errors(&error).is_none() => {
+                miette::Report::from(error).wrap_err(format!("the trial {name} cannot be planned"))
+            }
+            _ => error.into(),
+        })
     }
 
     /// The commands for `trial`.

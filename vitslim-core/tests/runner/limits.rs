@@ -111,6 +111,19 @@ fn what_cannot_be_met_is_refused_before_anything_is_trained() {
     }
 }
 
+#[test]
+fn in_a_sweep_the_trial_whose_budget_cannot_be_met_is_named() {
+    let workspace = Workspace::new();
+    let spared = "    protect: Sweep([[], [\"blocks\", \"tokens\"]]),\n    retrain: (";
+    workspace.write("tiny.ron", &with("Macs(0.3)").replace("    retrain: (", spared));
+    for command in ["check", "plan", "run"] {
+        let told = said(&workspace.vitslim(&[command, "tiny.ron"]));
+        for message in ["the trial protect=blocks-tokens", "cannot be planned", "`macs-0.3` cannot be met"] {
+            assert!(told.contains(message), "{command} does not say `{message}` but: {told}");
+        }
+    }
+}
+
 /// Without heads, the class token sees no patch: a search that presses on them alone must not leave it so.
 #[test]
 fn a_limit_leaves_what_an_image_needs_to_get_through_whatever_the_masks_are() {
