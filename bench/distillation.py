@@ -4,7 +4,7 @@
     cargo build --release
     python bench/distillation.py
 
-`experiments/fashion_mnist.ron` runs at three seeds, about 30 minutes each on two cores. `arms.py` says what is shared and kept.
+`experiments/fashion_mnist.ron` runs at three seeds. `arms.py` says what is shared and kept.
 """
 
 from arms import arguments, compare

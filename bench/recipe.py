@@ -5,12 +5,14 @@
     cargo build --release
     python bench/recipe.py
 
-The recipe is `experiments/fashion_mnist_recipe.ron`; `pytorch_slim.py` is PyTorch's side. Both sides and all seeds run in turn: about
-an hour a seed on two cores. Results are kept in `bench/recipe/`, one file for each side and seed. What is there does not run again.
+The recipe is `experiments/fashion_mnist_recipe.ron`; `pytorch_slim.py` is PyTorch's side. Both sides and all seeds run in turn. Where a
+block of PyTorch's keeps a token, all blocks before it keep it too, beyond its share: the sub-networks of vitslim get as many. Results are
+kept in `bench/recipe/`, one file for each side and seed. What is there does not run again.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import time
@@ -34,7 +36,7 @@ def arguments():
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="the folder of Fashion-MNIST")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--sides", nargs="+", default=SIDES, choices=SIDES)
-    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
+    parser.add_argument("--threads", type=int, default=2, help="threads of either side")
     parser.add_argument("--vitslim", default=str(HERE.parent / "target/release/vitslim"), help="the binary")
     parser.add_argument("--runs", default=str(HERE.parent / "target/recipe"), help="where the runs of vitslim go")
     parser.add_argument("--results", type=Path, default=HERE / "recipe", help="where the accuracies are kept")
@@ -57,8 +59,10 @@ def by_pytorch(args, seed):
 def by_vitslim(args, seed):
     """Sub-networks with as many tokens as those of PyTorch at this seed, and then, out of the same search, as large ones under a limit on
     multiply-adds alone."""
-    beside = json.loads(kept_by(args, "PyTorch", seed).read_text())
+    kept = kept_by(args, "PyTorch", seed)
+    beside = json.loads(kept.read_text())
     names = ["-".join(str(share) for share in budget.values()) for budget in BUDGETS]
+    assert all(f"{name} tokens" in beside for name in names), f"{kept} does not say how many tokens it keeps: remove it to measure again"
     tokens = {name: round(beside[f"{name} tokens"] / 100, 3) for name in names}
     shares = [{**budget, "tokens": tokens[name]} for name, budget in zip(names, BUDGETS)]
     budgets = ", ".join(f"Share({json.dumps(share)})" for share in shares)
@@ -71,7 +75,7 @@ def by_vitslim(args, seed):
     for name, subnet in zip(names, summary["subnets"], strict=True):
         found[f"{name} tokens"] = 100 * tokens[name]
         found |= accuracies(name, subnet)
-    limits = [word for subnet in summary["subnets"] for word in ("--budget", f'Macs("{subnet["macs"]}")')]
+    limits = [word for subnet in summary["subnets"] for word in ("--budget", f'Macs("{subnet["macs"] / 1e3} k")')]
     by_macs = vitslim(args, "slim", f"{args.runs}/{summary['name']}/{summary['trial']}", *limits, "--retrain")
     for name, subnet in zip(names, by_macs["subnets"], strict=True):
         found |= accuracies(f"{name} {BY_MACS}", subnet)
@@ -81,7 +85,8 @@ def by_vitslim(args, seed):
 def vitslim(args, *command):
     """What a command of vitslim prints as JSON."""
     words = [args.vitslim, *command, "--device", "cpu", "--json"]
-    return json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout)
+    environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
+    return json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True, env=environment).stdout)
 
 
 def accuracies(name, subnet):
@@ -102,10 +107,12 @@ def counted(seeds):
 
 
 def table(results):
-    """Means over the seeds, the lowest and the highest in parentheses."""
-    sides = {side: [json.loads(path.read_text()) for path in sorted(results.glob(f"{side}-*.json"))] for side in SIDES}
-    if not all(sides.values()):
+    """Means over the seeds that both sides have, the lowest and the highest in parentheses."""
+    known = {side: {path.stem.split("-")[1]: json.loads(path.read_text()) for path in results.glob(f"{side}-*.json")} for side in SIDES}
+    seeds = sorted(set.intersection(*(set(runs) for runs in known.values())))
+    if not seeds:
         return
+    sides = {side: [runs[seed] for seed in seeds] for side, runs in known.items()}
     names = [name for name in sides["vitslim"][0] if name not in ("version", "minutes")]
     print("| network | " + " | ".join(f"{side}, {counted(len(runs))}" for side, runs in sides.items()) + " | difference |")
     print("| --- | --- | --- | --- |")

@@ -78,3 +78,17 @@ fn convnext() {
         ("convnext_large", 197_767_336, "34.4"),
     ]);
 }
+
+/// `bench/count.py` compares with fvcore layer by layer, also what is cut.
+#[test]
+fn multiply_adds_are_those_that_fvcore_counts() {
+    fn macs<A: Architecture>(preset: &str) -> u64 {
+        let config = A::presets().into_iter().find(|(name, _)| *name == preset).unwrap().1;
+        counts::<A>(&config).1
+    }
+    assert_eq!(macs::<Vit>("deit_tiny_patch16_224"), 1_253_683_200);
+    assert_eq!(macs::<Vit>("deit_small_patch16_224"), 4_598_882_304);
+    assert_eq!(macs::<Vit>("deit_base_patch16_224"), 17_563_828_224);
+    assert_eq!(macs::<Swin>("swin_tiny_patch4_window7_224"), 4_490_566_656);
+    assert_eq!(macs::<ConvNext>("convnext_tiny"), 4_455_531_264);
+}

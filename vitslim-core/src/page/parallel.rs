@@ -10,6 +10,9 @@ const HEIGHT: f64 = 300.0;
 /// Pixels between two axes.
 const GAP: f64 = 150.0;
 
+/// Most characters of a value that have room there.
+const LONGEST: usize = 22;
+
 /// Most values that are named one by one.
 const NAMED: usize = 10;
 
@@ -135,7 +138,15 @@ fn coordinate(name: &str, values: &[String], frame: Frame) -> Coordinate {
     Coordinate {
         name: name.to_owned(),
         places: values.iter().map(place).collect(),
-        ticks: distinct.iter().map(|value| Tick { at: place(value), label: (*value).clone() }).collect(),
+        ticks: distinct.iter().map(|value| Tick { at: place(value), label: clipped(value) }).collect(),
+    }
+}
+
+/// As much of `value` as has room between two axes.
+fn clipped(value: &str) -> String {
+    match value.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
     }
 }
 
@@ -167,5 +178,13 @@ mod tests {
         assert_eq!(places(&["42", "1", "5e-6"]), [0.0, 50.0, 100.0]);
         assert_eq!(places(&["b", "a", "b"]), [100.0, 0.0, 100.0]);
         assert_eq!(places(&["b"]), [100.0]);
+    }
+
+    #[test]
+    fn a_long_value_ends_before_the_next_axis() {
+        let frame = Frame { left: 0.0, right: 0.0, top: 0.0, bottom: 100.0 };
+        let values = ["(architecture: \"vit\", config: (dim: 64))".to_owned(), "é".repeat(22)];
+        let labels: Vec<_> = coordinate("a", &values, frame).ticks.into_iter().map(|tick| tick.label).collect();
+        assert_eq!(labels, ["(architecture: \"vit\", …".to_owned(), "é".repeat(22)]);
     }
 }

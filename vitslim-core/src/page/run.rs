@@ -60,6 +60,8 @@ struct Asked {
     ranking: String,
     /// What becomes of the values of masks that are kept.
     cut: String,
+    /// What else decides what is cut, where it is written: names of fields and what they say.
+    spared: Vec<(&'static str, String)>,
     is_corrected: bool,
     /// Names of stages and their teachers.
     teachers: Vec<(&'static str, String)>,
@@ -225,6 +227,13 @@ fn asked(files: &RunFiles) -> Asked {
     };
     let teachers =
         experiment.teachers().filter_map(|(stage, _)| Some((stage, at(document, &[stage, "teacher"])?)));
+    let spared = [
+        ("keep_at_least", !experiment.keep_at_least.is_empty()),
+        ("protect", !experiment.protect.is_empty()),
+        ("round_to", experiment.round_to.is_some()),
+    ];
+    let spared = spared.into_iter().filter(|(_, is_written)| *is_written);
+    let spared = spared.filter_map(|(field, _)| Some((field, at(document, &[field])?)));
     let content = files.data.as_ref().map(|data| &data.content);
     Asked {
         architecture: experiment.model.architecture.clone(),
@@ -239,6 +248,7 @@ fn asked(files: &RunFiles) -> Asked {
         importance: at(document, &["importance"]).unwrap_or_else(|| experiment.importance.name().to_owned()),
         ranking: format!("{:?}", experiment.ranking),
         cut: format!("{:?}", experiment.cut),
+        spared: spared.collect(),
         is_corrected: experiment.correct,
         teachers: teachers.collect(),
         budgets: (0..experiment.budgets.len())

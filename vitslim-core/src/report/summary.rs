@@ -95,7 +95,7 @@ pub struct SubnetSummary {
 pub struct LatencySummary {
     /// Number of images.
     pub batch: usize,
-    /// The longest that its budget allows.
+    /// What its budget asks for.
     pub asked: f64,
     /// The sum of its operations by the table, in proportion to the dense network as that was measured.
     pub predicted: f64,

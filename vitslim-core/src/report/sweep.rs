@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::run_state::RunState;
-use super::summary::{SubnetSummary, Summary};
+use super::summary::{LatencySummary, SubnetSummary, Summary};
 use super::table::{fraction, lines, plain, push, short, starts_as, trial_name};
 
 /// Columns for the name of a trial.
@@ -149,7 +149,7 @@ impl SweepReport {
 }
 
 /// Columns of a sub-network after those of the shares it keeps.
-const NUMBERS: [&str; 13] = [
+const NUMBERS: [&str; 16] = [
     "params",
     "macs",
     "top1_dense",
@@ -159,6 +159,9 @@ const NUMBERS: [&str; 13] = [
     "masked_vs_sliced",
     "images_per_second",
     "speedup",
+    "latency_asked",
+    "latency_predicted",
+    "latency_measured",
     "dense_params",
     "dense_macs",
     "device",
@@ -166,6 +169,9 @@ const NUMBERS: [&str; 13] = [
 ];
 
 fn numbers(summary: &Summary, subnet: &SubnetSummary) -> [String; NUMBERS.len()] {
+    let latency = |of: fn(&LatencySummary) -> f64| {
+        subnet.latency.as_ref().map_or_else(String::new, |latency| of(latency).to_string())
+    };
     [
         subnet.params.to_string(),
         subnet.macs.to_string(),
@@ -176,6 +182,9 @@ fn numbers(summary: &Summary, subnet: &SubnetSummary) -> [String; NUMBERS.len()]
         subnet.masked_vs_sliced.to_string(),
         subnet.images_per_second.to_string(),
         subnet.speedup.to_string(),
+        latency(|latency| latency.asked),
+        latency(|latency| latency.predicted),
+        latency(|latency| latency.measured),
         summary.dense.params.to_string(),
         summary.dense.macs.to_string(),
         summary.device.clone(),

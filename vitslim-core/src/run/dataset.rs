@@ -15,6 +15,7 @@ const NAMED: usize = 5;
 
 /// Mean and std of ImageNet's red, green and blue, as torchvision and timm have them.
 const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+
 /// How closely data are looked at, and how loudly.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scrutiny {

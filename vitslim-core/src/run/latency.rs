@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{PreparedBudget, seconds};
 use super::error::RunError;
-use super::folder::SUBNETS;
+use super::folder::{FolderError, SUBNETS};
 use super::pipeline::Run;
 use crate::models::Architecture;
 use crate::report::LatencySummary;
@@ -90,8 +90,13 @@ impl<A: Architecture> Run<'_, A> {
             return Ok((cutting.plan(model, masks, budget)?, None));
         };
         let file = format!("{SUBNETS}/{}/latency.json", budget.label);
-        let settled = self.folder.read(&file)?.and_then(|text| serde_json::from_str(&text).ok());
-        if let Some(Settled { plan, latency }) = settled {
+        if let Some(text) = self.folder.read(&file)? {
+            let damaged = |error: serde_json::Error| FolderError::Damaged {
+                path: self.folder.path().join(&file),
+                reason: error.to_string(),
+                remedy: "remove the file to measure again; what was retrained of this sub-network then starts again, too",
+            };
+            let Settled { plan, latency } = serde_json::from_str(&text).map_err(damaged)?;
             return Ok((plan, Some(latency)));
         }
         let base = self.folded(searched);

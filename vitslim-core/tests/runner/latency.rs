@@ -30,10 +30,16 @@ fn a_network_is_cut_by_its_latency_and_stays_as_it_was_cut() {
     let told = workspace.vitslim(&["plan", "tiny.ron", "--no-times"]);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.contains("latency at a") && told.contains(" us") && told.contains("1 s"), "{told}");
-    // It stands in the folder that the tests name, and is read from there.
-    let tables =
-        || fs::read_dir(workspace.cache()).unwrap().map(|file| file.unwrap().file_name()).collect::<Vec<_>>();
-    assert!(tables().iter().any(|name| name.to_string_lossy().starts_with("latency-")), "{:?}", tables());
+    // It stands in the folder that the tests name, and is read from there: measured anew, it would differ.
+    let tables = || -> Vec<_> {
+        let files = fs::read_dir(workspace.cache()).unwrap().map(|file| file.unwrap());
+        let tables = files.filter(|file| file.file_name().to_string_lossy().starts_with("latency-"));
+        tables.map(|file| fs::read(file.path()).unwrap()).collect()
+    };
+    let table = tables();
+    assert_eq!(table.len(), 1);
+    assert!(workspace.vitslim(&["plan", "tiny.ron", "--no-times"]).status.success());
+    assert!(tables() == table, "it was measured again");
 
     let summary = workspace.run(&file, &[]);
     let subnets = summary["subnets"].as_array().unwrap();
@@ -81,6 +87,29 @@ fn a_network_is_cut_by_its_latency_and_stays_as_it_was_cut() {
 }
 
 #[test]
+fn trials_that_disturb_one_another_are_told() {
+    let workspace = Workspace::new();
+    let sets = ["seed=Sweep([3, 4])", "pretrain=None", "retrain=None", "importance=Random"];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    workspace.write("tiny.ron", &with("Latency(most: 0.95)"));
+    let run = |more: &[&str]| {
+        let output = workspace.vitslim(&[&["run", "tiny.ron"], &sets[..], more].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        said(&output)
+    };
+    let note = "note: trials that run beside one another measure each other's latency";
+    assert!(run(&["--jobs", "2"]).contains(note));
+    assert!(!run(&["--fresh"]).contains(note));
+    let csv = fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap();
+    let mut rows = csv::Reader::from_reader(csv.as_bytes());
+    let asked = rows.headers().unwrap().iter().position(|name| name == "latency_asked").unwrap();
+    for row in rows.records() {
+        let times: Vec<f64> = row.unwrap().iter().skip(asked).take(3).map(|time| time.parse().unwrap()).collect();
+        assert!(times.iter().all(|time| *time > 0.0), "{times:?}");
+    }
+}
+
+#[test]
 fn what_is_no_latency_is_refused() {
     let workspace = Workspace::new();
     for (budgets, message) in [
@@ -92,7 +121,7 @@ fn what_is_no_latency_is_refused() {
         ("Latency(most: 1.5)", "1.5 is more than the dense network"),
         ("Latency(most: 0.5, batch: 0)", "must be at least 1, but is 0"),
         ("Latency(most: 0.5, device: \"cpu\")", "unknown field `device`"),
-        ("Latency(0.5)", "Latency"),
+        ("Latency(0.5)", "found values without names"),
         ("All([Latency(most: 0.5), Latency(most: 0.6, batch: 2)])", "this budget has two `Latency`s"),
     ] {
         workspace.write("tiny.ron", &with(budgets));

@@ -56,19 +56,26 @@ fn what_is_spared_stays_and_each_key_rounds_to_its_own_multiple() {
     let workspace = Workspace::new();
     let text = with("Macs(0.5)").replace(
         "    retrain: (",
-        "    keep_at_least: { \"hidden\": Layer(5) },\n    protect: [\"blocks.1.attn\"],\n    round_to: { \"hidden\": 4 },\n    retrain: (",
+        "    keep_at_least: { \"hidden\": Layer(5), \"head_dim\": Group(3) },\n    protect: [\"blocks.1.attn\"],\n    round_to: { \"hidden\": 4 },\n    retrain: (",
     );
     let file = workspace.write("tiny.ron", &text);
-    workspace.run(&file, &[]);
+    let summary = workspace.run(&file, &[]);
     let plan = workspace.path("runs/tiny/seed=3/subnets/macs-0.5/plan.ron");
     let plan: vitslim_core::slim::Plan = ron::from_str(&std::fs::read_to_string(plan).unwrap()).unwrap();
     let kept = |path: &str| plan.get(path).unwrap().keep.len();
+    let [macs, dense] = [&summary["subnets"][0], &summary["dense"]].map(|of| of["macs"].as_u64().unwrap());
+    assert!(2 * macs <= dense, "rounded, {macs} of {dense}");
     assert_eq!(kept("blocks.1.attn.head_dim"), 16, "protected");
     for block in 0..2 {
         let hidden = kept(&format!("blocks.{block}.mlp.hidden"));
         assert!(hidden >= 8 && hidden % 4 == 0, "{hidden} hidden units");
     }
-    assert!(kept("blocks.0.attn.head_dim") < 16, "nothing else could be cut");
+    let heads = plan.get("blocks.0.attn.head_dim").unwrap();
+    assert!(heads.keep.len() < 16, "nothing else could be cut");
+    for (head, dims) in heads.of.iter().enumerate() {
+        let of_head = head * dims..(head + 1) * dims;
+        assert!(heads.keep.iter().filter(|dim| of_head.contains(dim)).count() >= 3, "head {head} of {heads:?}");
+    }
 }
 
 #[test]

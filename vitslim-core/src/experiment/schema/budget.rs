@@ -31,7 +31,7 @@ pub enum Budget {
         #[serde(default = "one")]
         batch: Count,
     },
-    /// Several limits at once, of which none is exceeded; shares are then the most that their keys keep.
+    /// Several limits at once, all of which are kept; shares are then the most that their keys keep.
     All(Vec<Budget>),
 }
 

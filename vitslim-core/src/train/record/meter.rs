@@ -20,7 +20,7 @@ pub(in crate::train) struct Meter {
 struct Unread {
     place: Place,
     images: usize,
-    /// Cross entropy, penalty and number of right predictions, `[3]`.
+    /// Loss, penalty and number of right predictions, `[3]`.
     measured: Tensor<1>,
 }
 
