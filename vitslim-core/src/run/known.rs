@@ -105,7 +105,10 @@ impl Known {
     }
 
     /// What `trial` starts from; `None` if its weights are random.
-    pub(super) fn pretrained<A: Architecture>(&mut self, trial: &Trial) -> Result<Option<Pretrained>, ExperimentErrors> {
+    pub(super) fn pretrained<A: Architecture>(
+        &mut self,
+        trial: &Trial,
+    ) -> Result<Option<Pretrained>, ExperimentErrors> {
         let Trial { document, experiment, .. } = trial;
         let model = &experiment.model;
         let open = || Pretrained::open::<A>(model).map_err(|error| pretrained_error(document, &error));
