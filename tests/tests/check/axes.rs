@@ -4,7 +4,65 @@ use burn::tensor::activation;
 use vitslim_core::prelude::*;
 
 use super::features::HIDDEN;
-use super::net::{Part, WIDTH, linear};
+use super::net::{Part, Planted, WIDTH, checked_part, linear};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "factors exchanged",
+        checked_part::<FactorsExchanged>,
+        &["`blocks.0.hidden`", "`output = [2, hidden]` on `blocks.*.fc1`"],
+    ),
+    (
+        "factors of heads exchanged",
+        checked_part::<HeadsExchanged>,
+        &["`blocks.0.head_dim`", "`output = [heads, head_dim, 3]` on `blocks.*.qkv`"],
+    ),
+    (
+        "a branch that cannot be empty",
+        checked_part::<NeverEmpty>,
+        &["`blocks.0.hidden`", "with all its units cut, the forward pass fails"],
+    ),
+    (
+        "a factor that does not divide",
+        checked_part::<Indivisible>,
+        &[
+            "the output of `blocks.0.fc1` cannot carry `blocks.0.hidden`: it has 8 features, not a multiple of the 3 per unit",
+            "is a count in the axis too many, or the layer made too small?",
+        ],
+    ),
+    (
+        "sizes that disagree",
+        checked_part::<SizesDisagree>,
+        &[
+            "the output of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 6 units there, but 8 at `blocks.0.fc1`",
+            "if not, give one another name",
+        ],
+    ),
+    (
+        "a count that an axis leaves out",
+        checked_part::<CountForgotten>,
+        &[
+            "the input of `blocks.0.fc2` cannot carry `blocks.0.hidden`: it has 16 units there, but 8 at `blocks.0.fc1`: if each unit \
+             has 2 features there, write that count too, as in `[2, hidden]`",
+        ],
+    ),
+    (
+        "queries, keys and values whose number an axis leaves out",
+        checked_part::<LayoutDisagrees<false>>,
+        &[
+            "it has 18 units there, but 6 in its layout: if each unit has 3 features there, write that count too, as in \
+             `[3, heads, head_dim]`",
+        ],
+    ),
+    (
+        "a layout of other heads",
+        checked_part::<LayoutDisagrees<true>>,
+        &[
+            "it has 18 units there, but 8 in its layout: is its `HeadLayout` made for the heads and dims of this layer?",
+        ],
+    ),
+];
 
 /// Values and gates lie one after the other, and are annotated as if they were interleaved.
 #[derive(Module, Debug, Slimmable)]

@@ -3,7 +3,73 @@
 use burn::tensor::activation;
 use vitslim_core::prelude::*;
 
-use super::net::{Part, WIDTH, linear};
+use super::net::{Part, Planted, WIDTH, checked_part, linear};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "a producer missed",
+        checked_part::<ProducerMissed>,
+        &[
+            "`blocks.0.hidden` (and 1 like it)",
+            "`blocks.*.fc_gate.weight` and `blocks.*.fc_gate.bias` keep units that `hidden` removed",
+            "is `blocks.*.fc_gate` annotated? Write `#[slim(output = [hidden])]`",
+        ],
+    ),
+    (
+        "a consumer missed",
+        checked_part::<ConsumerMissed>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc3.weight` keeps units",
+            "is `blocks.*.fc3` annotated? Write `#[slim(input = [hidden])]`",
+        ],
+    ),
+    (
+        "a name reused for another axis",
+        checked_part::<NameReused>,
+        &["`blocks.0.hidden`", "take `hidden` from the `output` of `blocks.*.skip`"],
+    ),
+    (
+        "a dimension declared that should be borrowed, in two fields",
+        checked_part::<NotBorrowed>,
+        &[
+            "`blocks.0.first.hidden` (and 1 like it): after slicing, layers do not fit each other",
+            "the same is wrong with `blocks.0.second.hidden`",
+            "`blocks.*.first.excite` declares a `hidden` of its own: with `#[slim(outer = [hidden])]` on its struct it borrows \
+             `blocks.*.first.hidden`, and the two agree",
+        ],
+    ),
+    (
+        "the wrong consumer",
+        checked_part::<WrongConsumer>,
+        &[
+            "`blocks.0.hidden`",
+            "take `hidden` from the `input` of `blocks.*.fc3`",
+            "is `blocks.*.fc2` annotated? Write `#[slim(input = [hidden], gate)]`",
+        ],
+    ),
+    (
+        "a parameter of which the first are taken",
+        checked_part::<FirstTaken>,
+        &["`blocks.0.hidden`", "is `blocks.*.slopes` annotated? Write `#[slim(axis(0) = [hidden])]`"],
+    ),
+    (
+        "a norm by hand",
+        checked_part::<NormByHand>,
+        &["`blocks.0.hidden`", "something between `blocks.*.fc1` and `blocks.*.fc2` counts them"],
+    ),
+    (
+        "a branch that is not used",
+        checked_part::<BranchUnused>,
+        &["`blocks.*.hidden` never reaches the loss", "gated at `blocks.0.fc2`"],
+    ),
+    (
+        "a branch without gradient",
+        checked_part::<BranchDetached>,
+        &["`blocks.*.hidden` never reaches the loss", "does nothing detach it"],
+    ),
+];
 
 pub const HIDDEN: usize = 8;
 

@@ -4,7 +4,63 @@
 use burn::tensor::activation;
 use vitslim_core::prelude::*;
 
-use super::net::{Part, TOKENS, WIDTH, linear};
+use super::net::{Part, Planted, TOKENS, WIDTH, checked_part, linear};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "side by side in another order",
+        checked_part::<ConcatenatedInOtherOrder>,
+        &["`blocks.0.", "write `input = [a + 2 + b]` on `blocks.*.back`"],
+    ),
+    (
+        "a feature short",
+        checked_part::<ConcatenatedShort>,
+        &[
+            "the input of `blocks.0.back` cannot carry `blocks.0.a + blocks.0.b`: it has 10 features, but its axis has 9, with 4 \
+             units of `blocks.0.a` and 4 of `blocks.0.b`",
+        ],
+    ),
+    (
+        "a reader of what lies side by side missed",
+        checked_part::<ConcatenationMissed>,
+        &["`blocks.0.a` (and 1 like it)", "Write `#[slim(input = [5 + a])]` on it"],
+    ),
+    (
+        "head by head, annotated as side by side",
+        checked_part::<HeadsSideBySide>,
+        &["write `output = [heads, qk + qk + v]` on `blocks.*.qkv`"],
+    ),
+    (
+        "a count between heads and dims, annotated before them",
+        checked_part::<CountBefore>,
+        &["write `output = [heads, 3, head_dim]` on `blocks.*.qkv`"],
+    ),
+    (
+        "queries of all heads first",
+        checked_part::<QueriesBefore>,
+        &["write `output = [heads, 2, head_dim]` on `blocks.*.q`"],
+    ),
+    (
+        "a norm that heads share without a gate",
+        checked_part::<NormUngated>,
+        &["`blocks.*.q_norm.beta` still adds", "write `gate` after the `output` of `blocks.*.q_norm`"],
+    ),
+    (
+        "queries gated before a position is added",
+        checked_part::<QueriesGated>,
+        &[
+            "`blocks.*.positions` still acts",
+            "write `gate` after the `axis(2)` of `blocks.*.positions`",
+            "write `gate` after the `output` of `blocks.*.k`",
+        ],
+    ),
+    (
+        "pairs, annotated as halves",
+        checked_part::<Halves>,
+        &["rot` (and 1 like it)", "write `output = [3, heads, rot, 2]` on `blocks.*.qkv`"],
+    ),
+];
 
 const HEADS: usize = 2;
 

@@ -4,7 +4,70 @@ use burn::tensor::activation;
 use vitslim_core::prelude::*;
 
 use super::features::HIDDEN;
-use super::net::{Part, WIDTH, linear};
+use super::net::{Part, Planted, WIDTH, checked_part, linear};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "a gate behind a norm",
+        checked_part::<GateBehindNorm>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc1.weight` still acts for units that `hidden` removed",
+            "`gate` after the `output` of `blocks.*.fc1`",
+        ],
+    ),
+    (
+        "a gate before a norm only",
+        checked_part::<GateBeforeNorm>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.norm.beta` still adds to units that `hidden` removed",
+            "`gate` after the `output` of `blocks.*.norm`",
+        ],
+    ),
+    (
+        "a gate before a sigmoid",
+        checked_part::<GateBeforeSigmoid>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc2.weight` still reads units that `hidden` removed",
+            "`gate` after the `input` of `blocks.*.fc2`",
+        ],
+    ),
+    (
+        "two gates missing behind squeeze-and-excitation",
+        checked_part::<TwoGatesMissing>,
+        &[
+            "`blocks.0.hidden`",
+            "write `gate` after the `input` of `blocks.*.reduce`, where that is `hidden`; and write `gate` after the `input` of \
+             `blocks.*.fc2`, where that is `hidden`: with that, the two agree",
+        ],
+    ),
+    (
+        "a gate on the wrong part of a tuple",
+        checked_part::<GateOnTheWrongPart>,
+        &["`blocks.0.hidden`", "write `gate` after the `output` of `blocks.*.write.1`"],
+    ),
+    (
+        "a name shared, and one gate",
+        checked_part::<SharedWithoutGate>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc4.weight` still reads units",
+            "`gate` after the `input` of `blocks.*.fc4`",
+        ],
+    ),
+    (
+        "queries gated, values not",
+        checked_part::<OnlyQueriesGated>,
+        &[
+            "`blocks.0.head_dim`",
+            "`blocks.*.v.bias` still adds to units that `head_dim` removed",
+            "`gate` after the `output` of `blocks.*.v`",
+        ],
+    ),
+];
 
 /// A mask behind a norm, whose mean and variance the masked units are still part of.
 #[derive(Module, Debug, Slimmable)]

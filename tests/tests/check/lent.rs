@@ -3,7 +3,21 @@
 use burn::tensor::activation;
 use vitslim_core::prelude::*;
 
-use super::net::{WIDTH, linear, pooled, rows};
+use super::net::{Planted, WIDTH, checked, linear, pooled, rows};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "a gate missing where a width is lent",
+        checked::<Ungated>,
+        &["`stages.1.width`", "write `gate` after the `input` of `head.fc`, where that is `dim`"],
+    ),
+    (
+        "a width borrowed from a stage that has none",
+        checked::<Astray>,
+        &["`stages.0.widht` is borrowed, and `stages.0` declares only `width`"],
+    ),
+];
 
 /// Maps the width of the stage before to its own.
 #[derive(Module, Debug, Slimmable)]

@@ -6,7 +6,61 @@ use vitslim_core::slim::{DimensionMapper, Factor, Output, Treatment};
 
 use super::axes::NeverEmpty;
 use super::features::HIDDEN;
-use super::net::{Part, WIDTH, linear, pooled, rows};
+use super::net::{Part, Planted, WIDTH, checked, checked_part, linear, pooled, rows};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "a branch that cannot be empty, beside another with hidden units",
+        checked::<InTwoFields>,
+        &["`first.hidden`", "with all its units cut, the forward pass fails"],
+    ),
+    (
+        "blocks that are clones",
+        checked::<Blocks<{ CLONED }>>,
+        &[
+            "`blocks.0.fc1.weight` and `blocks.1.fc1.weight` (and 3 more such pairs) are one parameter to burn",
+            "make each block anew",
+            "to tie weights, keep them in one field",
+        ],
+    ),
+    (
+        "a tensor of f32",
+        checked::<Blocks<{ OF_F32 }>>,
+        &["the network makes a tensor of f32 explicitly", "leave the float type out"],
+    ),
+    ("a branch times 0", checked_part::<ByZero<false>>, &["`blocks.*.hidden` never reaches the loss"]),
+    (
+        "a field called by another name",
+        checked::<ByHand<{ MISNAMED }>>,
+        &["calls `embed.weight` by the name `stem.weight`", "the name of the field"],
+    ),
+    (
+        "how to train a field that there is not",
+        checked::<ByHand<{ MISTREATED }>>,
+        &["says how to train `embde`, and the network has no such field; did you mean `embed`?"],
+    ),
+    (
+        "a scope that is not closed",
+        checked::<ByHand<{ UNCLOSED }>>,
+        &["the scope of `width` is never closed", "call `close` once for each `lend`"],
+    ),
+    (
+        "a scope that is closed twice",
+        checked::<ByHand<{ CLOSED_TWICE }>>,
+        &["more scopes are closed, or fields left, than were opened"],
+    ),
+    (
+        "a field that is not left",
+        checked::<ByHand<{ NOT_LEFT }>>,
+        &["the field `head` is entered and never left"],
+    ),
+    (
+        "a gate missing where the width has another name",
+        checked::<ByHand<{ UNGATED }>>,
+        &["`width`", "write `gate` after the `input` of `head.fc`, where that is `former`"],
+    ),
+];
 
 #[derive(Module, Debug, Slimmable)]
 pub struct Mlp {

@@ -13,6 +13,12 @@ pub const TOKENS: usize = 4;
 
 const IMAGE: ImageShape = ImageShape { channels: 1, size: 4 };
 
+/// The check of an architecture.
+pub type Checked = fn() -> ArchitectureCheck;
+
+/// What is wrong, its check, and what the one reason has to say.
+pub type Planted = (&'static str, Checked, &'static [&'static str]);
+
 /// A part of a network, to be annotated.
 pub trait Part: Slimmable + ModuleDisplay + 'static {
     fn new(device: &Device) -> Self;

@@ -5,7 +5,39 @@ use vitslim_core::prelude::*;
 use vitslim_core::slim::{Input, Output, SlimLayer, scale_param, select_param};
 
 use super::features::HIDDEN;
-use super::net::{Part, WIDTH, linear};
+use super::net::{Part, Planted, WIDTH, checked_part, linear};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "a bias that the mask leaves out",
+        checked_part::<OwnLayer<{ UNSCALED }>>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc1.bias` still adds to units that `hidden` removed",
+            "does `SlimLayer::scale` of this layer multiply it?",
+        ],
+    ),
+    (
+        "a bias that slicing leaves out",
+        checked_part::<OwnLayer<{ UNCUT }>>,
+        &[
+            "`blocks.0.hidden`",
+            "`blocks.*.fc1.bias` keeps units",
+            "let `SlimLayer::select` of `blocks.*.fc1` cut `blocks.*.fc1.bias` too",
+        ],
+    ),
+    (
+        "a layer that is cut along another axis",
+        checked_part::<OwnLayer<{ OTHER_AXIS }>>,
+        &["the output of `blocks.0.fc1` cannot be cut by one unit", "does `SlimLayer::select` of this layer"],
+    ),
+    (
+        "a layer whose values change when it is cut",
+        checked_part::<OwnLayer<{ RESCALED }>>,
+        &["`blocks.0.hidden`", "`blocks.*.fc1.weight`", "does `SlimLayer::scale` of this layer multiply it?"],
+    ),
+];
 
 /// What is wrong with [`OwnLinear`]: its mask leaves the bias out.
 pub const UNSCALED: u8 = 0;

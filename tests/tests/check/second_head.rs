@@ -4,7 +4,18 @@ use burn::tensor::activation;
 use vitslim_core::prelude::*;
 
 use super::features::HIDDEN;
-use super::net::{WIDTH, linear, pooled, rows};
+use super::net::{Planted, WIDTH, checked, linear, pooled, rows};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[(
+    "a gate before an activation in a second head",
+    checked::<SecondHead>,
+    &[
+        "`hidden`",
+        "`fc2.weight` still reads units that `hidden` removed",
+        "`gate` after the `input` of `fc2`",
+    ],
+)];
 
 /// A second head, for distillation, whose hidden units are gated at the wrong side of what it does to them.
 #[derive(Module, Debug, Slimmable)]

@@ -2,7 +2,48 @@
 
 use vitslim_core::prelude::*;
 
-use super::net::{Part, TOKENS, WIDTH, linear, pooled, rows};
+use super::net::{Part, Planted, TOKENS, WIDTH, checked, checked_part, linear, pooled, rows};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "a token gate that removes nothing",
+        checked_part::<KeepMissing>,
+        &[
+            "the token gate `blocks.0.tokens` (and 1 like it) removes no tokens: the forward pass never calls its `keep`",
+        ],
+    ),
+    (
+        "a token gate that scales nothing",
+        checked_part::<ScaleMissing>,
+        &["`blocks.*.tokens` never reaches the loss", "self.tokens.scale"],
+    ),
+    (
+        "a token gate for fewer tokens",
+        checked_part::<PrefixForgotten>,
+        &["the token gate `blocks.0.tokens` is made for 3 tokens, but 4 arrive at it"],
+    ),
+    (
+        "positions behind a token gate",
+        checked_part::<PositionsTooLate>,
+        &["tokens`", "axis 1 of `blocks.*.positions` keeps tokens that were cut"],
+    ),
+    (
+        "a token gate that acts twice",
+        checked_part::<KeptTwice>,
+        &["calls `keep` of the token gate `blocks.0.tokens` (and 1 like it) 2 times"],
+    ),
+    (
+        "positions behind the later of two token gates",
+        checked::<LaterIsWrong>,
+        &["`late.tokens`", "axis 1 of `late.positions` keeps tokens that were cut"],
+    ),
+    (
+        "token gates in another order",
+        checked::<OrderExchanged>,
+        &["the token gate `early.tokens` acts before `late.tokens`, which is declared before it"],
+    ),
+];
 
 /// A gate whose `keep` is not called.
 #[derive(Module, Debug, Slimmable)]

@@ -3,7 +3,47 @@
 use burn::tensor::activation;
 use vitslim_core::prelude::*;
 
-use super::net::{TOKENS, WIDTH, linear, pooled, rows};
+use super::net::{Planted, TOKENS, WIDTH, checked, linear, pooled, rows};
+
+/// The mistakes of this file.
+pub const PLANTED: &[Planted] = &[
+    (
+        "positions missed",
+        checked::<PositionsMissed>,
+        &[
+            "`width`",
+            "`positions` keeps units that `width` removed",
+            "is `positions` annotated? Write `#[slim(axis(2) = [width], gate)]`",
+        ],
+    ),
+    (
+        "positions without gate",
+        checked::<PositionsUngated>,
+        &[
+            "`width`",
+            "`positions` still acts for units that `width` removed",
+            "`gate` after the `axis(2)` of `positions`",
+        ],
+    ),
+    (
+        "a norm without gate",
+        checked::<NormUngated>,
+        &[
+            "`width`",
+            "`norm.beta` still adds to units that `width` removed",
+            "`gate` after the `output` of `norm`",
+        ],
+    ),
+    (
+        "a norm missed",
+        checked::<NormMissed>,
+        &[
+            "`width`",
+            "`norm.gamma` and `norm.beta` keep units that `width` removed",
+            "is `norm` annotated? Write `#[slim(output = [width], gate)]`",
+        ],
+    ),
+];
 
 macro_rules! network {
     ($name:ident: $(#[$positions:meta])* positions, $(#[$norm:meta])* norm, $(#[$head:meta])* head) => {

@@ -172,11 +172,7 @@ impl Registry {
     /// # Errors
     ///
     /// The mistakes of all trials, or the error of the first one that cannot be planned, with its name in a sweep.
-    pub(super) fn plan(
-        &self,
-        trials: &Trials,
-        planning: &mut Planning,
-    ) -> miette::Result<Vec<PlannedTrial>> {
+    pub(super) fn plan(&self, trials: &Trials, planning: &mut Planning) -> miette::Result<Vec<PlannedTrial>> {
         planning.teachers = self.teachers();
         let mut name = None;
         let plan = |trial: &Trial| {

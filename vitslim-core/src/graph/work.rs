@@ -1,4 +1,5 @@
 use burn::tensor::Device;
+use burn::tensor::ops::ConvOptions;
 use burn_ir::{ActivationOperationIr, FloatOperationIr, ModuleOperationIr, OperationIr, TensorIr};
 use serde::{Deserialize, Serialize};
 
@@ -72,28 +73,12 @@ impl Operation {
                     d_output: *shape(&of.out).last()?,
                     bias: of.bias.is_some(),
                 },
-                ModuleOperationIr::Conv1d(of) => Self::Conv {
-                    x: shape(&of.x).to_vec(),
-                    weight: shape(&of.weight).to_vec(),
-                    bias: of.bias.is_some(),
-                    options: ConvWindow {
-                        stride: of.options.stride.to_vec(),
-                        padding: of.options.padding.to_vec(),
-                        dilation: of.options.dilation.to_vec(),
-                        groups: of.options.groups,
-                    },
-                },
-                ModuleOperationIr::Conv2d(of) => Self::Conv {
-                    x: shape(&of.x).to_vec(),
-                    weight: shape(&of.weight).to_vec(),
-                    bias: of.bias.is_some(),
-                    options: ConvWindow {
-                        stride: of.options.stride.to_vec(),
-                        padding: of.options.padding.to_vec(),
-                        dilation: of.options.dilation.to_vec(),
-                        groups: of.options.groups,
-                    },
-                },
+                ModuleOperationIr::Conv1d(of) => {
+                    Self::conv::<1>([&of.x, &of.weight], of.bias.is_some(), of.options.clone().into())
+                }
+                ModuleOperationIr::Conv2d(of) => {
+                    Self::conv::<2>([&of.x, &of.weight], of.bias.is_some(), of.options.clone().into())
+                }
                 ModuleOperationIr::Attention(of) => Self::Attention {
                     q: shape(&of.query).try_into().ok()?,
                     keys: *shape(&of.key).get(2)?,
@@ -114,6 +99,17 @@ impl Operation {
             | OperationIr::Custom(_) => Self::by_elements(recorded),
             _ => return None,
         })
+    }
+
+    fn conv<const AXES: usize>([x, weight]: [&TensorIr; 2], bias: bool, options: ConvOptions<AXES>) -> Self {
+        let ConvOptions { stride, padding, dilation, groups } = options;
+        let options = ConvWindow {
+            stride: stride.to_vec(),
+            padding: padding.to_vec(),
+            dilation: dilation.to_vec(),
+            groups,
+        };
+        Self::Conv { x: shape(x).to_vec(), weight: shape(weight).to_vec(), bias, options }
     }
 
     fn by_elements(recorded: &OperationIr) -> Self {

@@ -184,7 +184,8 @@ mod tests {
     fn a_long_value_ends_before_the_next_axis() {
         let frame = Frame { left: 0.0, right: 0.0, top: 0.0, bottom: 100.0 };
         let values = ["(architecture: \"vit\", config: (dim: 64))".to_owned(), "é".repeat(22)];
-        let labels: Vec<_> = coordinate("a", &values, frame).ticks.into_iter().map(|tick| tick.label).collect();
+        let labels: Vec<_> =
+            coordinate("a", &values, frame).ticks.into_iter().map(|tick| tick.label).collect();
         assert_eq!(labels, ["(architecture: \"vit\", …".to_owned(), "é".repeat(22)]);
     }
 }

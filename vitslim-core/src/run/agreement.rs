@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::blindness::are_equal;
 use super::error::RunError;
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use crate::device::is_cpu;
 use crate::models::Architecture;
 use crate::nn::Precision;

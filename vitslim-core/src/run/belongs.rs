@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::data_record::DataRecord;
 use super::folder::{DATA, EXPERIMENT, FolderError, NORMALISATION, RunFolder};
-use super::prepare::absolute;
+use super::prepared::absolute;
 use super::sources::Sources;
 use super::state::summary;
 use super::trained::trained;

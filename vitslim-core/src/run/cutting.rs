@@ -9,7 +9,7 @@ use super::blindness::{blinding, is_blind_without};
 use super::bounds::Bounds;
 use super::budget::PreparedBudget;
 use super::error::RunError;
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use super::selection::Selection;
 use super::timing::Timing;
 use crate::data::ImageShape;

@@ -7,7 +7,7 @@ use super::agreement::prove;
 use super::error::RunError;
 use super::limits::Reach;
 use super::networks::initial;
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use super::scoring::correction_note;
 use super::target::DENSE;
 use crate::graph::macs_and_classes;
@@ -125,7 +125,7 @@ mod tests {
     use burn::tensor::Tensor;
     use vitslim_macros::Slimmable;
 
-    use super::super::prepare::PrepareError;
+    use super::super::prepare_error::PrepareError;
     use super::super::tests::execute_quietly;
     use super::*;
     use crate::experiment::Document;

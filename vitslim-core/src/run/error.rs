@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use super::folder::FolderError;
-use super::prepare::PrepareError;
+use super::prepare_error::PrepareError;
 use super::restore::RestoreError;
 use super::timing::TimingError;
 use crate::experiment::ExperimentErrors;
@@ -268,6 +268,11 @@ impl From<TimingError> for RunError {
 }
 
 impl RunError {
+    /// That `what` could not be written, for the reason that its format gives.
+    pub(super) fn format(what: &'static str, reason: impl ToString) -> Self {
+        Self::Format { what, reason: reason.to_string() }
+    }
+
     /// Whether another process has started to work in the folder of the run, where locks have no effect.
     pub(crate) fn is_taken_over(&self) -> bool {
         matches!(

@@ -9,7 +9,7 @@ use super::data_record::{DataRecord, known, recorded};
 use super::dataset::{check_files, dataset, dataset_of_split};
 use super::error::{OtherDataError, RunError};
 use super::networks::restore;
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use super::subnet::Subnet;
 use super::target::Target;
 use crate::data::{Dataset, Normalisation, SplitKind};

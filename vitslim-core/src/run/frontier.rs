@@ -9,8 +9,8 @@ use super::finished::Finished;
 use super::folder::FRONTIER;
 use super::labels::Labels;
 use super::limits::Reach;
-use super::pipeline::Run;
 use super::setting::Setting;
+use super::stages::Run;
 use crate::experiment::{Amount, Portion, Trial};
 use crate::graph::macs;
 use crate::models::{Architecture, Parameter};
@@ -53,7 +53,7 @@ pub fn frontier<A: Architecture>(
     let mut prepared_budget = |thousandths: u64| {
         let most = Portion::try_from(thousandths as f64 / WHOLE as f64).map(Amount::Share);
         let budget = most.map(|most| PreparedBudget::of_limit(of, most, String::new()));
-        let budget = budget.map_err(|reason| RunError::Format { what: "a budget", reason })?;
+        let budget = budget.map_err(|reason| RunError::format("a budget", reason))?;
         Ok::<_, RunError>(PreparedBudget { label: labels.of(&budget.written), ..budget })
     };
     let cutting = prepared.cutting();
@@ -65,8 +65,7 @@ pub fn frontier<A: Architecture>(
     };
     let mut point = |thousandths| {
         let budget = prepared_budget(thousandths)?;
-        let unwritten = |error: ron::Error| RunError::Format { what: "a budget", reason: error.to_string() };
-        let written = ron::to_string(&budget.written).map_err(unwritten)?;
+        let written = ron::to_string(&budget.written).map_err(|error| RunError::format("a budget", error))?;
         let evaluated = || {
             let plan = cutting.plan(&searched.model, &searched.masks, &budget)?;
             let model = run.sliced(&run.base(&searched, &plan)?, &plan, &budget)?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::budget::PreparedBudget;
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use crate::data::DataContent;
 use crate::experiment::{Experiment, Importance};
 use crate::models::Architecture;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::{PreparedBudget, seconds};
 use super::error::RunError;
 use super::folder::{FolderError, SUBNETS};
-use super::pipeline::Run;
+use super::stages::Run;
 use crate::models::Architecture;
 use crate::report::LatencySummary;
 use crate::slim::{Plan, Slim};

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::error::RunError;
 use super::folder::SUBNETS;
 use super::initial::initial_of;
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use super::restore::{RestoreError, Restored, dense, subnet};
 use super::target::Target;
 use crate::models::{Architecture, ConfigError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::RunError;
 use super::folder::MASKS;
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use super::restore::masks;
 use super::setting::Setting;
 use crate::data::{Augment, Batch, ImageShape, Loader, Order, Stage};

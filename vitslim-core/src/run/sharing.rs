@@ -6,7 +6,7 @@ use super::budget::PreparedBudget;
 use super::error::RunError;
 use super::folder::RunFolder;
 use super::identity::{Circumstances, Identities};
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use super::setting::Setting;
 use crate::data::Stage;
 use crate::device::is_cpu;

@@ -175,7 +175,7 @@ mod tests {
 
     use super::super::budget::PreparedBudget;
     use super::super::networks::initial;
-    use super::super::prepare::Prepared;
+    use super::super::prepared::Prepared;
     use super::*;
     use crate::experiment::Document;
     use crate::latency::Clock;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -144,4 +145,64 @@ fn a_corrected_cut_shares_what_comes_before_it_and_leaves_other_weights() {
     let summary = workspace.run(&workspace.write("again.ron", &again), &[]);
     let subnets = summary["subnets"].as_array().unwrap();
     assert!(subnets.iter().all(|subnet| subnet["masked_vs_sliced"].as_f64().unwrap() < 1e-5), "{summary}");
+}
+
+/// A run that ends with its cuts.
+const AS_CUT: [&str; 2] = ["--set", "retrain=None"];
+
+/// Removes what the run in the folder `run` cut by its scores, which it then does again.
+fn forget_cuts(run: &Path) {
+    fs::remove_file(run.join("summary.json")).unwrap();
+    fs::remove_dir_all(run.join("subnets")).unwrap();
+}
+
+#[test]
+fn scores_are_the_same_for_any_number_of_loader_threads() {
+    let workspace = Workspace::new();
+    for name in ["Taylor", "Variance"] {
+        // More batches than an epoch has.
+        let file = workspace.write("tiny.ron", &ranked_by(&format!("{name}(batches: 10)")));
+        let run = workspace.path(name).join("tiny/seed=3");
+        let masks = run.join("masks.safetensors");
+        let scores = |threads: &str| {
+            workspace.run(&file, &[&AS_CUT[..], &["--out", name, "--loader-threads", threads]].concat());
+            let scores = fs::read(&masks).unwrap();
+            forget_cuts(&run);
+            fs::remove_file(&masks).unwrap();
+            scores
+        };
+        let none = scores("0");
+        for threads in ["1", "2", "5"] {
+            assert!(scores(threads) == none, "{name}: {threads} threads give other scores than none");
+        }
+    }
+}
+
+#[test]
+fn scores_stay_as_long_as_the_dense_network_that_they_are_of() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &ranked_by("Taylor(batches: 1)"));
+    let scores = |out: &str, more: &[&str]| {
+        workspace.run(&file, &[&AS_CUT[..], &["--out", out], more].concat());
+        fs::read(workspace.path(out).join("tiny/seed=3/masks.safetensors")).unwrap()
+    };
+    let own = scores("runs", &[]);
+    let others = scores("others", &["--set", "importance=Random"]);
+    assert!(own != others);
+    let run = workspace.path("runs/tiny/seed=3");
+    let leave_others = || {
+        forget_cuts(&run);
+        fs::write(run.join("masks.safetensors"), &others).unwrap();
+    };
+    leave_others();
+    assert!(scores("runs", &[]) == others, "there was no reason to compute them");
+
+    leave_others();
+    fs::remove_dir_all(run.join("checkpoints/pretrain")).unwrap();
+    assert!(scores("runs", &[]) == own, "pretraining trained again");
+    leave_others();
+    assert!(scores("runs", &["--fresh"]) == own, "the run began anew");
+    leave_others();
+    let changed = scores("runs", &["--fresh", "--set", "pretrain.batch=64"]);
+    assert!(changed != own && changed != others, "the dense network is another");
 }

@@ -104,7 +104,8 @@ fn trials_that_disturb_one_another_are_told() {
     let mut rows = csv::Reader::from_reader(csv.as_bytes());
     let asked = rows.headers().unwrap().iter().position(|name| name == "latency_asked").unwrap();
     for row in rows.records() {
-        let times: Vec<f64> = row.unwrap().iter().skip(asked).take(3).map(|time| time.parse().unwrap()).collect();
+        let times: Vec<f64> =
+            row.unwrap().iter().skip(asked).take(3).map(|time| time.parse().unwrap()).collect();
         assert!(times.iter().all(|time| *time > 0.0), "{times:?}");
     }
 }

@@ -74,7 +74,10 @@ fn what_is_spared_stays_and_each_key_rounds_to_its_own_multiple() {
     assert!(heads.keep.len() < 16, "nothing else could be cut");
     for (head, dims) in heads.of.iter().enumerate() {
         let of_head = head * dims..(head + 1) * dims;
-        assert!(heads.keep.iter().filter(|dim| of_head.contains(dim)).count() >= 3, "head {head} of {heads:?}");
+        assert!(
+            heads.keep.iter().filter(|dim| of_head.contains(dim)).count() >= 3,
+            "head {head} of {heads:?}"
+        );
     }
 }
 

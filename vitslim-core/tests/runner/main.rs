@@ -16,6 +16,7 @@ mod evaluation;
 mod export;
 #[cfg(target_os = "linux")]
 mod file_systems;
+mod frontier;
 mod identity;
 mod imagenet;
 mod importance;
@@ -35,6 +36,7 @@ mod resume;
 mod selftest;
 mod several_devices;
 mod slim;
+mod slim_refusals;
 mod spare;
 mod sweeps;
 mod terminal;

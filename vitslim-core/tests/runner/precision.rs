@@ -83,3 +83,20 @@ fn there_is_no_tf32_on_the_cpu() {
     }
     assert!(!workspace.path("runs").exists(), "something was written");
 }
+
+#[test]
+fn features_of_the_dense_network_teach_in_bf16() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", &of_precision("Bf16"));
+    let taught_by = |out: &str, teacher: &str| {
+        // A loss that is not finite would end the run.
+        workspace.run(&file, &["--out", out, "--set", &format!("retrain.teacher={teacher}")]);
+        losses(&workspace, out)
+    };
+    let (logits, features) = (taught_by("logits", "Dense"), taught_by("features", "Dense(features: 0.5)"));
+    let (before, retrained) = features.split_at(4);
+    assert_eq!((before, retrained.len()), (&logits[..4], 2));
+    for (features, logits) in retrained.iter().zip(&logits[4..]) {
+        assert!(features > logits, "{features} with features, {logits} without");
+    }
+}

@@ -43,7 +43,8 @@ fn browser() -> Option<String> {
     let is_there = Command::new(&named).arg("--version").output().is_ok_and(|output| output.status.success());
     if !is_there {
         // `eprintln!` would be swallowed where the test passes.
-        writeln!(std::io::stderr(), "skipped: there is no `{named}`; VITSLIM_CHROMIUM names another").unwrap();
+        writeln!(std::io::stderr(), "skipped: there is no `{named}`; VITSLIM_CHROMIUM names another")
+            .unwrap();
     }
     is_there.then_some(named)
 }
@@ -126,7 +127,14 @@ fn a_run_leaves_a_page_of_what_it_found() {
 fn a_page_is_made_of_what_is_there_and_names_are_no_html() {
     let workspace = Workspace::new();
     let short = TINY.replace("epochs: 2", "epochs: 1");
-    let sets = ["--set", "pretrain=None", "--set", "retrain=None", "--set", "keep_at_least={\"head_dim\": Layer(2)}"];
+    let sets = [
+        "--set",
+        "pretrain=None",
+        "--set",
+        "retrain=None",
+        "--set",
+        "keep_at_least={\"head_dim\": Layer(2)}",
+    ];
     workspace.run(&workspace.write("tiny.ron", &short), &sets);
     let run = workspace.path("runs/tiny/seed=3");
     let change = |file: &str, from: &str, to: &str| {

@@ -1,4 +1,4 @@
-//! `vitslim slim` and `vitslim frontier`: more networks out of a search that is finished.
+//! `vitslim slim`: more networks out of a search that is finished.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,20 @@ use super::identity::files;
 use super::resume::{interrupt, metrics};
 use super::workspace::{TINY, VITSLIM, Workspace, json, repeatable, said};
 
-const RUN: &str = "runs/tiny/seed=3";
+pub const RUN: &str = "runs/tiny/seed=3";
 
-const FIRST: &str = "\n        Share({ \"head_dim\": 0.5, \"hidden\": 0.5, \"tokens\": 0.7 }),";
+/// The first budget of the tiny experiment, as its file has it.
+pub const FIRST: &str = "\n        Share({ \"head_dim\": 0.5, \"hidden\": 0.5, \"tokens\": 0.7 }),";
 
 /// The budget of [`FIRST`], in another order.
 const FURTHER: &str = "Share({\"hidden\": 0.5, \"head_dim\": 0.5, \"tokens\": 0.7})";
 
 /// A run that retrains nothing.
-const WITHOUT_RETRAINING: [&str; 4] = ["--set", "retrain=None", "--set", "pretrain=None"];
+pub const WITHOUT_RETRAINING: [&str; 4] = ["--set", "retrain=None", "--set", "pretrain=None"];
 
 /// The results of the networks that `vitslim slim` leaves, and what it says.
 #[track_caller]
-fn slim(workspace: &Workspace, run: &str, args: &[&str]) -> (Value, String) {
+pub fn slim(workspace: &Workspace, run: &str, args: &[&str]) -> (Value, String) {
     said_json(workspace, &[&["slim", run, "--json"], args].concat())
 }
 
@@ -37,7 +38,7 @@ fn said_json(workspace: &Workspace, args: &[&str]) -> (Value, String) {
 
 /// The command is refused for `reasons`, and the run is as before.
 #[track_caller]
-fn assert_refused(workspace: &Workspace, args: &[&str], reasons: &[&str]) {
+pub fn assert_refused(workspace: &Workspace, args: &[&str], reasons: &[&str]) {
     let run = workspace.path(RUN);
     let before = files(&run);
     let output = workspace.vitslim(args);
@@ -292,160 +293,4 @@ fn a_trial_of_a_sweep_is_cut_further_and_shares_nothing_of_that() {
     assert_eq!(evaluated["top1"], summary["subnets"][0]["top1_retrained"]);
     let (found, _) = said_json(&workspace, &["frontier", RUN, "--points", "2", "--json"]);
     assert_eq!(found, json(&run.join("frontier.json")));
-}
-
-#[test]
-fn what_cannot_be_cut_is_refused_before_anything_is_computed() {
-    let workspace = Workspace::new();
-    let file = workspace.write("tiny.ron", &TINY.replace(FIRST, ""));
-    workspace.run(&file, &WITHOUT_RETRAINING);
-    let run = workspace.path(RUN);
-    let slim_of = |budget: &'static str| ["slim", RUN, "--budget", budget];
-    for (budget, reasons) in [
-        ("Mac(0.4)", &["--budget:1:1", "unknown variant `Mac`", "did you mean `Macs`"][..]),
-        ("Macs(0.4", &["--budget:1:9", "is not closed"]),
-        (" ", &["there is no budget here", "`--budget 'Macs(0.4)'`"]),
-        ("Share({\"hiden\": 0.4})", &["--budget:1:8", "did you mean \"hidden\"?"]),
-        ("Share({\"width\": 0.4})", &["--budget:1:8", "is not searched"]),
-        ("Macs(1.4)", &["--budget:1:6", "more than the dense network"]),
-        ("Macs(0.001)", &["the budget `macs-0.001` cannot be met", "ask for a share of"]),
-        ("Macs(Sweep([0.4, 0.5]))", &["this experiment has 2 trials, and one is needed here"]),
-    ] {
-        assert_refused(&workspace, &slim_of(budget), reasons);
-    }
-    let twice = [&slim_of("Macs(0.4)")[..], &["--budget", "Macs(0.4)"]].concat();
-    assert_refused(&workspace, &twice, &["this budget is written twice"]);
-    let retrained = [&slim_of("Macs(0.4)")[..], &["--retrain"]].concat();
-    assert_refused(&workspace, &retrained, &["this run retrains nothing", "leave out `--retrain`"]);
-    let subnet = ["slim", &format!("{RUN}/share-0.1"), "--budget", "Macs(0.4)"];
-    assert_refused(
-        &workspace,
-        &subnet,
-        &["share-0.1` is a sub-network, and a run is needed", "name its run"],
-    );
-    let export = |out: &'static str| ["--export", "onnx", "--out", out];
-    let several = [&slim_of("Macs(0.4)")[..], &["--budget", "Macs(0.5)"], &export("a.onnx")].concat();
-    assert_refused(&workspace, &several, &["`--out` is one file, and 2 budgets leave as many"]);
-    let there = [&slim_of("Macs(0.4)")[..], &export("tiny.ron")].concat();
-    assert_refused(&workspace, &there, &["there is a `tiny.ron` already", "`--force`"]);
-    let export = |out: &'static str| ["--export", "pytorch", "--out", out];
-    let unnamed = [&slim_of("Macs(0.4)")[..], &export("net.txt")].concat();
-    assert_refused(&workspace, &unnamed, &["Python cannot import `net.txt`", "ends in `.py`"]);
-    workspace.write("net.safetensors", "");
-    let beside = [&slim_of("Macs(0.4)")[..], &export("net.py")].concat();
-    assert_refused(&workspace, &beside, &["there is a `net.safetensors` already"]);
-
-    let held = fs::File::options().write(true).open(run.join("lock")).unwrap();
-    held.lock().unwrap();
-    assert_refused(&workspace, &slim_of("Macs(0.4)"), &["is in use by process"]);
-    assert_refused(&workspace, &["frontier", RUN], &["is in use by process"]);
-    drop(held);
-
-    let search = "no network can be cut out of the run in `runs/tiny/seed=3`: its `search` is not complete";
-    for (name, change, flaw) in [
-        ("checkpoints/search/model-2.ckpt", None, "model-2.ckpt` is missing"),
-        ("checkpoints/search/model-2.ckpt", Some("x".to_owned()), "model-2.ckpt` is damaged"),
-        ("metrics.jsonl", Some(String::new()), "metrics.jsonl` lacks lines of this stage"),
-    ] {
-        let path = run.join(name);
-        let bytes = fs::read(&path).unwrap();
-        match change {
-            None => fs::remove_file(&path).unwrap(),
-            Some(text) => fs::write(&path, text).unwrap(),
-        }
-        for args in [&slim_of("Macs(0.4)")[..], &["frontier", RUN]] {
-            assert_refused(&workspace, args, &[search, flaw, "give the command of the run again"]);
-        }
-        fs::write(&path, bytes).unwrap();
-    }
-    let data = fs::read_to_string(run.join("data.json")).unwrap();
-    fs::write(run.join("data.json"), data.replacen("\"sha256\": \"", "\"sha256\": \"x", 1)).unwrap();
-    for args in [&slim_of("Macs(0.4)")[..], &["frontier", RUN]] {
-        assert_refused(&workspace, args, &["the data are not those of the run", "the training split"]);
-    }
-    fs::write(run.join("data.json"), data).unwrap();
-
-    // What `vitslim gc` leaves is enough, and the label of another budget is not taken.
-    assert!(workspace.vitslim(&["gc", "--yes"]).status.success());
-    let budgets =
-        ["Share({\"head_dim\": 0.1})", "Share({\"head_dim\": 0.3})", "Share({\"blocks.0.mlp.hidden\": 0.1})"];
-    let args: Vec<&str> = budgets.iter().flat_map(|budget| ["--budget", budget]).collect();
-    let (summary, _) = slim(&workspace, RUN, &args);
-    let labels = [0, 1, 2].map(|index| summary["subnets"][index]["label"].clone());
-    assert_eq!(labels, ["share-0.1-2", "share-0.3", "share-0.1-3"]);
-    let added = |budget: &str| TINY.replace(FIRST, "").replace("0.1 }),", &format!("0.1 }}), {budget},"));
-    workspace.write("tiny.ron", &added("Share({ \"hidden\": 0.3 })"));
-    let taken =
-        ["share-0.3` is a sub-network of another budget", "`vitslim slim`", "checkpoints/retrain/share-0.3"];
-    assert_refused(&workspace, &[&["run", "tiny.ron"][..], &WITHOUT_RETRAINING].concat(), &taken);
-    workspace.write("tiny.ron", &added(budgets[2]));
-    let both = [
-        "share-0.1-2` is a sub-network of another budget",
-        "that of the budget that is added is `share-0.1-3` there",
-    ];
-    assert_refused(&workspace, &[&["run", "tiny.ron"][..], &WITHOUT_RETRAINING].concat(), &both);
-    workspace.write("tiny.ron", &added("Share({ \"head_dim\": 0.3 })"));
-    let summary = workspace.run(&file, &WITHOUT_RETRAINING);
-    assert_eq!(summary["subnets"][1], json(&run.join("summary.json"))["subnets"][1]);
-    let changed = [&["run", "tiny.ron", "--set", "cut=Hard"][..], &WITHOUT_RETRAINING].concat();
-    assert_refused(&workspace, &changed, &["holds the results of another experiment"]);
-}
-
-#[test]
-fn a_point_of_the_frontier_is_the_network_that_slim_leaves() {
-    let workspace = Workspace::new();
-    let file = workspace.write("tiny.ron", &TINY.replace(FIRST, ""));
-    let summary = workspace.run(&file, &WITHOUT_RETRAINING);
-    let run = workspace.path(RUN);
-    let frontier = |args: &[&str]| -> Value {
-        let output = workspace.vitslim(&[&["frontier", RUN, "--json"], args].concat());
-        assert!(output.status.success(), "{}", said(&output));
-        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(printed, json(&run.join("frontier.json")));
-        printed
-    };
-    let before = files(&run);
-    let found = frontier(&["--points", "5"]);
-    let others: Vec<_> =
-        files(&run).into_iter().filter(|(path, _)| !path.ends_with("frontier.json")).collect();
-    assert!(others == before, "nothing else is written");
-    assert_eq!((&found["of"], &found["split"]), (&"Macs".into(), &"test".into()));
-    let points = found["points"].as_array().unwrap();
-    assert_eq!(points.len(), 5);
-    assert!(points.windows(2).all(|pair| pair[0]["macs"].as_u64() < pair[1]["macs"].as_u64()), "{found}");
-    let last = &points[4];
-    assert_eq!((&last["budget"], &last["label"]), (&"Macs(1.0)".into(), &"macs-1".into()));
-    assert_eq!(last["macs"], summary["dense"]["macs"]);
-
-    let budgets: Vec<&str> =
-        points.iter().flat_map(|point| ["--budget", point["budget"].as_str().unwrap()]).collect();
-    let (cut, _) = slim(&workspace, RUN, &budgets);
-    for (point, subnet) in points.iter().zip(cut["subnets"].as_array().unwrap()) {
-        for field in ["label", "kept", "params", "macs"] {
-            assert_eq!(point[field], subnet[field], "{field}");
-        }
-        assert_eq!(point["top1"], subnet["top1_sliced"]);
-    }
-
-    let of_params = frontier(&["--points", "3", "--of", "Params", "--split", "held_out"]);
-    assert_eq!((&of_params["of"], &of_params["split"]), (&"Params".into(), &"held_out".into()));
-    assert!(of_params["points"][0]["budget"].as_str().unwrap().starts_with("Params(0."), "{of_params}");
-    let whole = workspace.vitslim(&["eval", &format!("{RUN}/macs-1"), "--split", "held_out", "--json"]);
-    let whole: Value = serde_json::from_slice(&whole.stdout).unwrap();
-    assert_eq!(of_params["points"][2]["top1"], whole["top1"]);
-
-    let output = workspace.vitslim(&["frontier", RUN, "--points", "2"]);
-    let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(table.contains("Macs(1.0)") && table.contains("nothing is retrained"), "{table}");
-    let exported =
-        ["slim", RUN, "--budget", "Macs(0.5)", "--export", "safetensors", "--out", "small.safetensors"];
-    let output = workspace.vitslim(&exported);
-    let table = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(table.contains("dense") && table.contains("results: runs/tiny/seed=3/macs-0.5"), "{table}");
-    let evaluated = workspace.vitslim(&["eval", "small.safetensors", "--json"]);
-    let evaluated: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
-    assert_eq!(evaluated["top1"], json(&run.join("subnets/macs-0.5/result.json"))["top1_sliced"]);
-    // A run that begins anew has no frontier.
-    workspace.run(&file, &[&WITHOUT_RETRAINING[..], &["--fresh"]].concat());
-    assert!(!run.join("frontier.json").exists());
 }

@@ -11,55 +11,51 @@ use super::policy::AutoAugment;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 // Settings that earlier versions did not have are written only where they act: the names of runs are made of what is written. The
 // schema leaves out the default of what is not written, so it is given.
-#[schemars(deny_unknown_fields, extend("type" = ["object", "string"], "pattern" = "^DeiT3?$"))]
+#[schemars(deny_unknown_fields, default, extend("type" = ["object", "string"], "pattern" = "^DeiT3?$"))]
 pub struct Augment {
     /// How often an image is seen in an epoch, each time changed in another way: repeated augmentation (Hoffer et al. 2020). Epochs stay
     /// as long as they are, so that each has a part of the images, drawn by chance.
     #[serde(skip_serializing_if = "is_once")]
-    #[schemars(default, extend("default" = 1), range(min = 1, max = 100))]
+    #[schemars(extend("default" = Self::NONE.repeats), range(min = 1, max = 100))]
     pub repeats: u32,
     /// Which part of an image is seen. Left out, the middle.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(default)]
     pub crop: Option<RandomCrop>,
     /// Most pixels that an image is shifted by in each direction; less than its size.
-    #[schemars(default, extend("unit" = "pixels"))]
+    #[schemars(extend("unit" = "pixels"))]
     pub crop_padding: u32,
     /// Colour of the border that a shift brings in.
-    #[schemars(default)]
     pub fill: Fill,
     /// Whether half of the images, chosen at random, are mirrored left to right.
-    #[schemars(default)]
     pub flip: bool,
     /// Operations that are drawn for each image.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(default)]
     pub auto_augment: Option<AutoAugment>,
     /// By how much brightness, contrast and saturation are changed at most, in random order: 0.3 draws factors from 0.7 to 1.3. Unlike
     /// timm's, it also acts beside `RandAugment`.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 1))]
+    #[schemars(extend("default" = Self::NONE.color_jitter), range(min = 0, max = 1))]
     pub color_jitter: f64,
     /// Probability that a rectangle of an image, of 2 to 33 % of its area, is replaced by normal noise.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 1))]
+    #[schemars(extend("default" = Self::NONE.erasing), range(min = 0, max = 1))]
     pub erasing: f64,
     /// Mixes each image of a batch with another: the image's share is drawn from a beta distribution of this alpha. 0 does not mix.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 100))]
+    #[schemars(extend("default" = Self::NONE.mixup), range(min = 0, max = 100))]
     pub mixup: f64,
     /// Replaces a rectangle of each image of a batch by that of another: the share of the image that stays is drawn from a beta
     /// distribution of this alpha. 0 replaces none.
     #[serde(skip_serializing_if = "is_zero")]
-    #[schemars(default, extend("default" = 0.0), range(min = 0, max = 100))]
+    #[schemars(extend("default" = Self::NONE.cutmix), range(min = 0, max = 100))]
     pub cutmix: f64,
     /// Probability that a batch is mixed.
     #[serde(skip_serializing_if = "is_one")]
-    #[schemars(default, extend("default" = 1.0), range(min = 0, max = 1))]
+    #[schemars(extend("default" = Self::NONE.mixup_prob), range(min = 0, max = 1))]
     pub mixup_prob: f64,
     /// Probability of `cutmix` in a batch that is mixed, where there is `mixup` too.
     #[serde(skip_serializing_if = "is_half")]
-    #[schemars(default, extend("default" = 0.5), range(min = 0, max = 1))]
+    #[schemars(extend("default" = Self::NONE.mixup_switch_prob), range(min = 0, max = 1))]
     pub mixup_switch_prob: f64,
 }
 

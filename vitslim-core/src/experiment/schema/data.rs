@@ -30,7 +30,7 @@ pub enum Data {
         augment: Augment,
         /// How pixels are normalised.
         #[serde(default, skip_serializing_if = "Normalise::is_split")]
-        #[schemars(extend("default" = "Split"))]
+        #[schemars(extend("default" = Normalise::default()))]
         normalise: Normalise,
     },
     /// CIFAR-10 in its binary version or its Python version, whose pickles are read and not executed.
@@ -45,7 +45,7 @@ pub enum Data {
         augment: Augment,
         /// How pixels are normalised.
         #[serde(default, skip_serializing_if = "Normalise::is_split")]
-        #[schemars(extend("default" = "Split"))]
+        #[schemars(extend("default" = Normalise::default()))]
         normalise: Normalise,
     },
     /// CIFAR-100 in its binary version or its Python version, whose pickles are read and not executed.
@@ -63,7 +63,7 @@ pub enum Data {
         augment: Augment,
         /// How pixels are normalised.
         #[serde(default, skip_serializing_if = "Normalise::is_split")]
-        #[schemars(extend("default" = "Split"))]
+        #[schemars(extend("default" = Normalise::default()))]
         normalise: Normalise,
     },
     /// JPEG, PNG and WebP images, one folder a class, as ImageNet is laid out.
@@ -97,7 +97,7 @@ pub enum Data {
         augment: Augment,
         /// How pixels are normalised.
         #[serde(default, skip_serializing_if = "Normalise::is_split")]
-        #[schemars(extend("default" = "Split"))]
+        #[schemars(extend("default" = Normalise::default()))]
         normalise: Normalise,
         /// How many images may be left out of each folder, `train`, `val` and `test`, because they are damaged. A run that met one too
         /// many goes on with a larger number.
@@ -139,7 +139,7 @@ pub enum Data {
         augment: Augment,
         /// How pixels are normalised.
         #[serde(default, skip_serializing_if = "Normalise::is_split")]
-        #[schemars(extend("default" = "Split"))]
+        #[schemars(extend("default" = Normalise::default()))]
         normalise: Normalise,
         /// How many images of each split may be left out because they are damaged, as for `ImageFolder`.
         #[serde(default)]

@@ -36,7 +36,7 @@ pub struct Experiment {
     pub devices: Option<Vec<String>>,
     /// Which checkpoints of a stage stay once it is complete.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = "Last"))]
+    #[schemars(extend("default" = Keep::default()))]
     pub keep: Keep,
     /// Precision of matrix products, in training and everywhere else.
     #[serde(default)]
@@ -57,7 +57,7 @@ pub struct Experiment {
     pub cut: CutRule,
     /// What the units of the network are ranked by. All but `Masks` skip the search.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = "Masks"))]
+    #[schemars(extend("default" = Importance::default()))]
     pub importance: Importance,
     /// Whether the linear layers of a sub-network make up for what was cut of their inputs, by least squares on 8 batches of the training
     /// split (`search.batch` images each, not augmented, without labels), before it is retrained.
@@ -66,7 +66,7 @@ pub struct Experiment {
     pub correct: bool,
     /// How masks of different keys compare where a budget limits the network as a whole: `Macs`, `Params`, `Latency`.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = "Normalised"))]
+    #[schemars(extend("default" = RankingRule::default()))]
     pub ranking: RankingRule,
     /// Units that every sub-network keeps of what a key names: `{ "hidden": Layer(64), "head_dim": Group(8) }`.
     #[serde(default, skip_serializing_if = "Keyed::is_empty")]

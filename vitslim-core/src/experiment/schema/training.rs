@@ -54,7 +54,7 @@ macro_rules! stage {
             pub clip: Option<Positive>,
             /// What is minimised.
             #[serde(default, skip_serializing_if = "Loss::is_default")]
-            #[schemars(extend("default" = "CrossEntropy"))]
+            #[schemars(extend("default" = Loss::default()))]
             pub loss: Loss,
             /// Fraction of the target that is spread over all classes; the default is that of timm and DeiT.
             #[serde(default = "super::training::tenth")]

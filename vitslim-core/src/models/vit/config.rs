@@ -46,44 +46,44 @@ pub struct VitConfig {
     pub mlp_ratio: f64,
     /// The kind of an MLP.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = "Mlp"))]
+    #[schemars(extend("default" = Self::default().mlp_layer))]
     pub mlp_layer: MlpLayer,
     /// Whether queries, keys and values have a bias.
     pub qkv_bias: bool,
     /// Whether queries and keys are normalised, each head by itself, with parameters that all heads share.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = false))]
+    #[schemars(extend("default" = Self::default().qk_norm))]
     pub qk_norm: bool,
     /// Whether the other layers of a block have a bias.
     #[serde(skip_serializing_if = "is_true")]
-    #[schemars(extend("default" = true))]
+    #[schemars(extend("default" = Self::default().proj_bias))]
     pub proj_bias: bool,
     /// What the factors on the features of each branch (LayerScale) start from. Left out, there are none.
     #[serde(skip_serializing_if = "is_default")]
     pub init_values: Option<f64>,
     /// Whether there is a class token.
     #[serde(skip_serializing_if = "is_true")]
-    #[schemars(extend("default" = true))]
+    #[schemars(extend("default" = Self::default().class_token))]
     pub class_token: bool,
     /// Number of register tokens. Like the class token they come before the patches, and are not prunable.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(extend("minimum" = 0, "default" = 0))]
+    #[schemars(extend("minimum" = 0, "default" = Self::default().reg_tokens))]
     pub reg_tokens: usize,
     /// Whether only patches have positions, and not the tokens before them.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = false))]
+    #[schemars(extend("default" = Self::default().no_embed_class))]
     pub no_embed_class: bool,
     /// Whether there is a norm before the blocks; the patch embedding then has no bias.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = false))]
+    #[schemars(extend("default" = Self::default().pre_norm))]
     pub pre_norm: bool,
     /// Whether there is a norm after the blocks.
     #[serde(skip_serializing_if = "is_true")]
-    #[schemars(extend("default" = true))]
+    #[schemars(extend("default" = Self::default().final_norm))]
     pub final_norm: bool,
     /// What classifies: the class token or the mean of the patches.
     #[serde(skip_serializing_if = "is_default")]
-    #[schemars(extend("default" = "Token"))]
+    #[schemars(extend("default" = Self::default().global_pool))]
     pub global_pool: GlobalPool,
     /// Whether the norm after the blocks comes after pooling. Left out, it does with `global_pool: Avg`.
     #[serde(skip_serializing_if = "is_default")]
