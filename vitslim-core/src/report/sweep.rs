@@ -221,7 +221,13 @@ mod tests {
             masked_vs_sliced: 1e-7,
             images_per_second: 1000.0,
             speedup: 1.5,
-            latency: None,
+            latency: Some(LatencySummary {
+                batch: 1,
+                asked: 0.002,
+                predicted: 0.0021,
+                measured: 0.00205,
+                device: "cpu, 2 threads, f32".to_owned(),
+            }),
         };
         let trial = |weight: f64, state: RunState| {
             let trial = format!("hidden.weight={weight},seed=0");
@@ -254,12 +260,13 @@ mod tests {
         assert_eq!(
             lines[0],
             "trial,state,hidden.weight,network,kept.hidden,params,macs,top1_dense,top1_soft,top1_sliced,top1_retrained,\
-             masked_vs_sliced,images_per_second,speedup,dense_params,dense_macs,device,failure"
+             masked_vs_sliced,images_per_second,speedup,latency_asked,latency_predicted,latency_measured,dense_params,dense_macs,device,\
+             failure"
         );
         assert_eq!(
             lines[1],
-            "\"hidden.weight=0.25,seed=0\",complete,0.25,share-0.5,0.5,10,20,0.9,0.8,0.25,0.75,0.0000001,1000,1.5,100,200,\
-             \"cpu, 2 threads, f32\","
+            "\"hidden.weight=0.25,seed=0\",complete,0.25,share-0.5,0.5,10,20,0.9,0.8,0.25,0.75,0.0000001,1000,1.5,0.002,0.0021,0.00205,\
+             100,200,\"cpu, 2 threads, f32\","
         );
         assert_eq!(lines.len(), 5);
         assert!(
@@ -268,7 +275,7 @@ mod tests {
         );
         // As many values in each.
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
-        assert!(reader.records().all(|record| record.unwrap().len() == 18));
+        assert!(reader.records().all(|record| record.unwrap().len() == 21));
     }
 
     #[test]

@@ -25,12 +25,14 @@ struct Settled {
     plan: Plan,
 }
 
-/// Something that was cut, and how long it takes in seconds.
+/// Something that was cut, and how long it takes in seconds, were the device as fast as when the dense network was first measured.
 #[derive(Clone, Debug, PartialEq)]
 struct Tried<T> {
     cut: T,
     predicted: f64,
     measured: f64,
+    /// How many times as long everything took when it was measured.
+    pace: f64,
 }
 
 impl<T> Tried<T> {
@@ -46,6 +48,13 @@ impl<T> Tried<T> {
 
     fn is_near(&self, asked: f64) -> bool {
         self.miss(asked).1 <= NEAR * asked
+    }
+
+    /// The times as they were when it was measured.
+    fn summary(&self, asked: f64, batch: usize, device: String) -> LatencySummary {
+        let [asked, predicted, measured] =
+            [asked, self.predicted, self.measured].map(|time| self.pace * time);
+        LatencySummary { batch, asked, predicted, measured, device }
     }
 }
 
@@ -100,27 +109,33 @@ impl<A: Architecture> Run<'_, A> {
             return Ok((plan, Some(latency)));
         }
         let base = self.folded(searched);
-        let asked = seconds(limit.most.of(timing.of_dense(model, self.image(), batch)?));
-        let Tried { cut: plan, predicted, measured } = settle(asked, |slower| {
+        let dense = timing.of_dense(model, self.image(), batch)?;
+        let asked = seconds(limit.most.of(dense));
+        let tried = settle(asked, |slower| {
             self.check_interrupt()?;
             let plan = cutting.nearest(model, masks, budget, slower)?;
-            let predicted = cutting.latency(model, masks, &plan, limit)?;
+            let predicted = seconds(cutting.latency(model, masks, &plan, limit)?);
             let sliced = self.sliced(&base, &plan, budget)?;
-            let measured = timing.measured(&sliced, self.image(), batch)?;
-            Ok::<_, RunError>(Tried { cut: plan, predicted: seconds(predicted), measured: seconds(measured) })
+            // A device may be slower now than a minute ago, which a share must not depend on.
+            let (measured, pace) = if limit.most.is_share() {
+                let [beside, measured] = timing.beside(model, &sliced, self.image(), batch)?;
+                (measured, beside as f64 / dense as f64)
+            } else {
+                (timing.measured(&sliced, self.image(), batch)?, 1.0)
+            };
+            Ok::<_, RunError>(Tried { cut: plan, predicted, measured: seconds(measured) / pace, pace })
         })?;
         let device = self.setting.device_name.to_owned();
-        let latency = LatencySummary { batch, asked, predicted, measured, device };
-        let tried = Tried { cut: (), predicted, measured };
+        let latency = tried.summary(asked, batch, device);
         if !tried.is_near(asked) && !self.setting.quiet {
             say(format_args!(
                 "note: {} takes {} at a batch of {batch}, and {} was asked for: of what was tried, nothing is nearer",
                 budget.label,
-                time(measured),
-                time(asked)
+                time(latency.measured),
+                time(latency.asked)
             ));
         }
-        let settled = Settled { latency, plan };
+        let settled = Settled { latency, plan: tried.cut };
         self.save_json(&settled, &file)?;
         Ok((settled.plan, Some(settled.latency)))
     }
@@ -136,7 +151,7 @@ mod tests {
         let found = settle(asked, |slower| {
             tries += 1;
             let units = (asked / slower).clamp(10.0, 1000.0).floor();
-            Ok::<_, ()>(Tried { cut: units as u64, predicted: units, measured: truth(units) })
+            Ok::<_, ()>(Tried { cut: units as u64, predicted: units, measured: truth(units), pace: 1.0 })
         });
         (found.unwrap(), tries)
     }
@@ -156,7 +171,7 @@ mod tests {
         // The whole network is all there is, and the smallest the least: neither is tried for ever.
         assert_eq!(
             settled(2000.0, |predicted| predicted),
-            (Tried { cut: 1000, predicted: 1000.0, measured: 1000.0 }, 2)
+            (Tried { cut: 1000, predicted: 1000.0, measured: 1000.0, pace: 1.0 }, 2)
         );
         let (found, tries) = settled(100.0, |predicted| 20.0 * predicted);
         assert_eq!((found.cut, found.measured, tries), (10, 200.0, 3));
@@ -164,9 +179,18 @@ mod tests {
 
     #[test]
     fn what_takes_longer_than_asked_is_kept_only_if_there_is_nothing_else() {
-        let tried = |measured| Tried { cut: (), predicted: 1.0, measured };
+        let tried = |measured| Tried { cut: (), predicted: 1.0, measured, pace: 1.0 };
         let mut found = [1.02, 0.97, 1.04, 0.5, 1.06, 2.0].map(tried);
         found.sort_by(|one, other| one.miss(1.0).partial_cmp(&other.miss(1.0)).unwrap());
         assert_eq!(found.map(|tried| tried.measured), [1.02, 0.97, 1.04, 0.5, 1.06, 2.0]);
+    }
+
+    /// Half as fast as when the dense network was measured, a network that takes half of its time still takes half of its time.
+    #[test]
+    fn times_are_told_as_they_were_when_the_network_was_measured() {
+        let tried = Tried { cut: (), predicted: 0.9, measured: 1.02, pace: 2.0 };
+        assert!(tried.is_near(1.0) && (tried.slower() - 1.02 / 0.9).abs() < 1e-12);
+        let LatencySummary { asked, predicted, measured, .. } = tried.summary(1.0, 1, "cpu".to_owned());
+        assert_eq!([asked, predicted, measured], [2.0, 1.8, 2.04]);
     }
 }

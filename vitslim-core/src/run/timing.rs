@@ -126,10 +126,34 @@ impl Timing {
         image: ImageShape,
         batch: usize,
     ) -> Result<u64, EvaluateError> {
-        let model = model.valid().to_device(&self.device);
+        let [nanoseconds] = self.side_by_side([model], image, batch)?;
+        Ok(nanoseconds)
+    }
+
+    /// The same of the dense network `model` and of what was cut out of it, `sliced`, in turn, so that both take as long as they do now.
+    ///
+    /// # Errors
+    ///
+    /// When the device fails.
+    pub(super) fn beside<A: Architecture>(
+        &self,
+        model: &A,
+        sliced: &A,
+        image: ImageShape,
+        batch: usize,
+    ) -> Result<[u64; 2], EvaluateError> {
+        self.side_by_side([&heads_by_size(model), sliced], image, batch)
+    }
+
+    fn side_by_side<A: Architecture, const N: usize>(
+        &self,
+        models: [&A; N],
+        image: ImageShape,
+        batch: usize,
+    ) -> Result<[u64; N], EvaluateError> {
+        let models = models.map(|model| model.valid().to_device(&self.device));
         let images = Tensor::ones([batch, image.channels, image.size, image.size], &self.device);
-        let [seconds] = latencies([&model], &images, self.precision)?;
-        Ok(nanoseconds(seconds))
+        Ok(latencies(models.each_ref(), &images, self.precision)?.map(nanoseconds))
     }
 
     /// Keeps what was measured of operations for later commands.

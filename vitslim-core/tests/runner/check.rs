@@ -68,12 +68,19 @@ fn the_experiments_that_come_with_vitslim_are_fit_to_be_run() {
         match name.as_str() {
             "quickstart" | "digits_swin" | "sweep" => {}
             // They need not be there.
-            name if name.starts_with("fashion_mnist") => {
+            name if name.starts_with("fashion_mnist") || name == "budgets" => {
                 args.extend(["--set", "data=Random(image_size: 28, channels: 1, classes: 10, images: 200)"])
             }
             "published" => {
                 let data = "data=Random(image_size: 56, channels: 3, classes: 10, images: 200)";
                 args.extend(["--set", data, "--set", "model.config.depth=2"]);
+            }
+            "latency" => {
+                let shallow = "model=Sweep(\"network\", [\
+                    (architecture: \"vit\", preset: \"deit_tiny_patch16_224\", config: (depth: 1)), \
+                    (architecture: \"swin\", preset: \"swin_tiny_patch4_window7_224\", config: (depths: [1, 1, 1, 1])), \
+                    (architecture: \"convnext\", preset: \"convnext_tiny\", config: (depths: [1, 1, 1, 1]))])";
+                args.extend(["--set", "data.images=20", "--set", shallow]);
             }
             // Twelve blocks of this size take a debug build a minute.
             _ => args.extend(["--set", "data.images=20", "--set", "model.config.depth=2"]),

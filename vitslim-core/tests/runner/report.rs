@@ -230,7 +230,7 @@ fn a_sweep_leaves_a_page_with_a_row_for_each_sub_network() {
             / 2
     };
     assert_eq!(rows(&html), 4);
-    assert!(html.len() < 5_000_000 && html.matches(">numbers as CSV<").count() == 3);
+    assert!(html.len() < 5_000_000 && html.matches(">numbers as CSV<").count() == 4);
     assert!(html.contains("2 complete. What differs: hidden.weight"));
     let trials: Vec<PathBuf> = fs::read_dir(&sweep)
         .unwrap()

@@ -154,6 +154,11 @@ impl Amount {
         }
     }
 
+    /// Whether it is a share of the dense network's.
+    pub fn is_share(&self) -> bool {
+        matches!(self, Self::Share(_))
+    }
+
     /// Whether it is the whole dense network, exactly.
     pub fn is_whole(&self) -> bool {
         matches!(self, Self::Share(share) if share.get() == 1.0)
