@@ -53,14 +53,15 @@ impl Drop for Restore {
 /// A tensor of random values, by the seed of this thread's work if it has one.
 pub(super) fn random<const D: usize>(shape: Shape, distribution: Distribution, device: &Device) -> Tensor<D> {
     let seed = SEEDS.with_borrow_mut(|seeds| seeds.as_mut().map(Rng::next_u64));
-    let Some(seed) = seed else { return Tensor::random(shape, distribution, device) };
     let _turn = turn();
-    device.seed(seed);
+    if let Some(seed) = seed {
+        device.seed(seed);
+    }
     Tensor::random(shape, distribution, device)
 }
 
-/// Held from seeding to drawing, so that no other thread seeds the generator in between.
-fn turn() -> MutexGuard<'static, ()> {
+/// Held from seeding to drawing, so that no other thread seeds the generator, or draws from it, in between.
+pub(super) fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,6 +7,8 @@ use burn::module::Param;
 use burn::nn::Initializer;
 use burn::tensor::{Device, Distribution, Tensor};
 
+use super::draw::turn;
+
 /// What timm's transformers draw their weights from, and a ConvNeXt its convolutions.
 pub(crate) const NORMAL: Initializer = Initializer::Normal { mean: 0.0, std: 0.02 };
 
@@ -19,6 +21,7 @@ pub(super) fn pytorch() -> Initializer {
 /// token, with 0.02 (`trunc_normal_(std=.02)`; its bounds of ±2 are a hundred stds away, so nothing is truncated here), and the
 /// class token with 1e-6.
 pub fn normal<const D: usize>(shape: [usize; D], std: f64, device: &Device) -> Param<Tensor<D>> {
+    let _turn = turn();
     Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, std), device))
 }
 
@@ -49,6 +52,7 @@ fn drawn<const D: usize>(
 ) -> Param<Tensor<D>> {
     // Without inputs, the bounds would be infinite.
     let [fan_in, fan_out] = fans.map(|fan| Some(fan.max(1)));
+    let _turn = turn();
     Param::from_tensor(initializer.init_with(shape, fan_in, fan_out, device).into_value())
 }
 
