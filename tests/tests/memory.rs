@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use vitslim_core::bench::{BenchSetting, Source, WorkKind, networks};
 use vitslim_core::experiment::Document;
 use vitslim_core::models::Vit;
+use vitslim_core::plan::{Planning, plan};
 use vitslim_core::run::Teachers;
 
 /// Bytes that are in use, and the most that were since it was last asked.
@@ -51,6 +52,7 @@ const EXPERIMENT: &str = r#"Experiment(
     name: "memory",
     model: (architecture: "vit", config: (patch_size: 8, dim: 192, depth: 3, heads: 3)),
     data: Random(image_size: 64, channels: 3, classes: 10, images: 20),
+    pretrain: (epochs: 1, batch: 16, optimizer: AdamW(lr: 1e-4)),
     search: (
         epochs: 1,
         batch: 16,
@@ -88,6 +90,19 @@ fn steps(sets: &[&str]) -> [usize; 2] {
     [training, search]
 }
 
+/// What `plan` predicts of that, without what is there before a step: parameters, their moments, and images.
+fn predicted(sets: &[&str]) -> [f64; 2] {
+    let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
+    let trial = Document::parse("memory.ron", EXPERIMENT, &sets).unwrap().trials().unwrap().get(0);
+    let planned = plan::<Vit>(&trial, &mut Planning::default().with_memory()).unwrap();
+    // The last is the process, which the allocator does not count here.
+    let before = 4 * (3 * planned.params + 16 * 3 * 64 * 64) + 40_000_000;
+    ["pretrain", "search"].map(|name| {
+        let stage = planned.stages.iter().find(|stage| stage.stage == name).unwrap();
+        (stage.memory.unwrap() - before as u64) as f64
+    })
+}
+
 // One after the other, since all count in the same place.
 #[test]
 fn steps_need_as_little_memory_as_they_can() {
@@ -105,5 +120,24 @@ fn steps_need_as_little_memory_as_they_can() {
         let ratio = again as f64 / kept as f64;
         println!("a {step} step of 12 blocks needs {kept} bytes, with checkpointing {ratio:.3} of it");
         assert!(ratio <= 0.35, "with checkpointing, a {step} step needs {ratio:.3} of the memory");
+    }
+    assert_predicted();
+}
+
+/// Asserts that `plan` predicts what steps need, of a deep and of a wide network.
+fn assert_predicted() {
+    let deep: &[&str] = &["model.config.depth=12"];
+    let wide = &["model.config.mlp_ratio=8", "model.config.dropout=0.1"];
+    let again = &["model.config.depth=12", "pretrain.checkpointing=true", "search.checkpointing=true"];
+    // Of a step of three blocks in bf16, a third is not predicted.
+    let bf16 = &["model.config.depth=12", "precision=Bf16"];
+    for sets in [deep, wide, again, bf16] {
+        for (step, (found, predicted)) in
+            ["training", "search"].into_iter().zip(steps(sets).into_iter().zip(predicted(sets)))
+        {
+            let ratio = predicted / found as f64;
+            println!("{sets:?}: a {step} step needs {found} bytes, {ratio:.3} of it are predicted");
+            assert!((ratio - 1.0).abs() <= 0.15, "{sets:?}: {ratio:.3} of a {step} step is predicted");
+        }
     }
 }

@@ -70,6 +70,14 @@ pub(crate) fn time(seconds: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
+/// Bytes in three digits: `1.53 GB`.
+pub(crate) fn gigabytes(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes @ 1e9.. => format!("{} GB", three_digits(bytes / 1e9)),
+        bytes => format!("{} MB", three_digits(bytes / 1e6)),
+    }
+}
+
 /// `value` as people write it: a schedule computes 4.755282581475768e-4.
 pub(crate) fn three_digits(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
@@ -86,6 +94,8 @@ mod tests {
         assert_eq!((told(1e9), told(0.0)), ("1e9".to_owned(), "0e0".to_owned()));
         let times = [0.002_912_3, 0.000_999_99, 12.345, 3.4e-8].map(time);
         assert_eq!(times, ["2.91 ms", "1 ms", "12.3 s", "0.034 us"]);
+        let told = [1_534_000_000, 41_990_000, 120_000].map(gigabytes);
+        assert_eq!(told, ["1.53 GB", "42 MB", "0.12 MB"]);
     }
 
     #[test]

@@ -39,11 +39,11 @@ pub(crate) fn counts_after<M: Architecture, E: From<GraphError>>(
 
 /// A forward pass that was recorded without values.
 pub(super) struct Weightless {
-    graph: CapturedGraph,
+    pub(super) graph: CapturedGraph,
     /// Number of parameters.
     params: u64,
-    image: TensorId,
-    logits: TensorId,
+    pub(super) image: TensorId,
+    pub(super) logits: TensorId,
 }
 
 impl Weightless {

@@ -11,6 +11,7 @@ use burn::backend::DispatchTensor;
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Gradients, Tensor};
 
+use super::as_trained::as_block;
 use super::draw::Draws;
 use super::precision::Precision;
 use super::running_state;
@@ -85,7 +86,7 @@ pub fn checkpoint<M: Slimmable + 'static, const D: usize, const E: usize>(
 ) -> Tensor<E> {
     IS_CALLED.set(true);
     if !IS_ON.get() || !x.is_autodiff() || x.shape().num_elements() == 0 {
-        return forward(block, x);
+        return as_block(x, |x| forward(block, x));
     }
     let (precision, draws, device) = (Precision::current(), Draws::current(), x.device());
     let mut first = First::default();

@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::{Distribution, Tensor};
 
+use super::as_trained::is_as_trained;
 use super::draw::random;
 use super::evaluating::is_training;
 
@@ -24,12 +25,15 @@ impl Dropout {
     ///
     /// - x, output: any
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let device = x.device();
-        if self.prob == 0.0 || !is_training(&device) {
+        let (device, stay) = (x.device(), 1.0 - self.prob);
+        if self.prob == 0.0 || !(is_training(&device) || is_as_trained()) {
             return x;
         }
-        let stay = 1.0 - self.prob;
-        let drawn = random(x.shape(), Distribution::Bernoulli(stay), &device);
+        let drawn = match is_as_trained() {
+            // Nothing is drawn where nothing is computed.
+            true => Tensor::ones(x.shape(), &device),
+            false => random(x.shape(), Distribution::Bernoulli(stay), &device),
+        };
         x * drawn / stay
     }
 }

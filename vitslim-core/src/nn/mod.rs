@@ -9,6 +9,7 @@
 //! Two more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, and [`TokenGate`] scales
 //! and removes tokens. [`checkpoint`] computes a block without keeping its activations.
 
+mod as_trained;
 mod attention;
 mod batch_norm;
 mod checkpointing;
@@ -35,6 +36,7 @@ mod shared_by_heads;
 mod token_gate;
 mod with_gradient;
 
+pub(crate) use as_trained::{RecordedBlock, as_trained};
 pub use batch_norm::{BatchNorm, BatchNormConfig};
 pub use checkpointing::checkpoint;
 pub(crate) use checkpointing::{checkpointing, has_checkpoints};

@@ -1,5 +1,7 @@
 //! What the trials of an experiment will take, before any of them runs.
 
+mod memory;
+mod needs;
 mod sizes;
 mod time;
 
@@ -7,12 +9,13 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use self::sizes::Sizes;
+use self::memory::Memory;
+use self::sizes::{Network, Sizes};
 use self::time::{Times, forward};
 use crate::data::{Stage, full_batches};
 use crate::experiment::{Teacher, Training, Trial};
 use crate::models::Architecture;
-use crate::report::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial};
+use crate::report::{PlannedLimit, PlannedMemory, PlannedStage, PlannedSubnet, PlannedTrial};
 use crate::run::{
     Circumstances, Identities, Identity, Known, Prepared, Reach, RunError, Size, Teachers, scaled_rates,
 };
@@ -28,6 +31,8 @@ pub struct Planning {
     times: Option<Times>,
     /// Where to measure latencies, and what that is called; `None` without.
     device: Option<(Device, String)>,
+    /// What predicts the memory of stages; `None` if it is not told.
+    memory: Option<Memory>,
 }
 
 impl Planning {
@@ -40,6 +45,13 @@ impl Planning {
     pub fn measuring_on(device: Device, name: String, times: bool) -> Self {
         let of_steps = times.then(|| Times::new(device.clone()));
         Self { times: of_steps, device: Some((device, name)), ..Self::default() }
+    }
+
+    /// Tells the memory of stages too.
+    #[must_use]
+    pub fn with_memory(self) -> Self {
+        let memory = Memory::on(self.device.as_ref().map(|(device, _)| device));
+        Self { memory: Some(memory), ..self }
     }
 }
 
@@ -57,10 +69,11 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
     // All trials have the same device, and of one configuration the same network.
     let nowhere = Circumstances { device: "", network: "" };
     let identities = Identities::new(&prepared, nowhere);
-    let sizes = planning.sizes.of(&prepared, dense)?;
-    let (params, dense_macs) = (sizes[0].params, sizes[0].macs);
+    let networks = planning.sizes.of(&prepared, dense, planning.memory.as_ref())?;
+    let dense = &networks[0];
+    let (params, dense_macs) = (dense.size.params, dense.size.macs);
 
-    let mut stage = |stage: Stage, training: &Training, identity: &Identity, macs: u64| {
+    let mut stage = |stage: Stage, training: &Training, identity: &Identity, network: &Network| {
         let seconds = planning.times.as_mut().map(|times| times.of(&prepared, training));
         // For a sub-network only the time of the dense network is known, and the MACs of both. So it is for a teacher.
         let of_teacher = match training.teacher {
@@ -70,30 +83,40 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
                 prepared.teachers.get(stage.name()).map_or(0, |opened| opened.macs)
             }
         };
-        let macs = macs as f64 + forward(training) * of_teacher as f64;
+        let macs = network.size.macs as f64 + forward(training) * of_teacher as f64;
         let seconds = seconds.transpose()?.map(|seconds| seconds * macs / dense_macs as f64);
+        let recorded = dense.recorded.as_ref().zip(network.recorded.as_ref());
+        let memory = planning
+            .memory
+            .as_mut()
+            .zip(recorded)
+            .map(|(memory, (dense, network))| memory.of(&prepared, (stage, training), dense, network));
+        let memory = memory.transpose()?;
         Ok::<_, RunError>(PlannedStage {
             stage: stage.name(),
             epochs: training.epochs.get(),
             steps: training.epochs.get() * full_batches(prepared.data.train.len(), training.batch.get()),
             seconds,
+            memory: memory.as_ref().map(|memory| memory.bytes),
+            note: memory.and_then(|memory| memory.note),
             identity: identity.as_str().to_owned(),
         })
     };
     let experiment = &prepared.experiment;
     let mut stages = Vec::new();
     if let Some(training) = &experiment.pretrain {
-        stages.push(stage(Stage::Pretrain, training, &identities.pretrain, dense_macs)?);
+        stages.push(stage(Stage::Pretrain, training, &identities.pretrain, dense)?);
     }
     if let Some(training) = &experiment.search_training() {
-        stages.push(stage(Stage::Search, training, &identities.search, dense_macs)?);
+        stages.push(stage(Stage::Search, training, &identities.search, dense)?);
     }
     let mut subnets = Vec::new();
-    for (budget, size) in prepared.budgets.iter().zip(&sizes[1..]) {
+    for (budget, network) in prepared.budgets.iter().zip(&networks[1..]) {
         if let Some(training) = &experiment.retrain {
-            stages.push(stage(Stage::Retrain, training, &identities.retrain(&prepared, budget), size.macs)?);
+            let identity = identities.retrain(&prepared, budget);
+            stages.push(stage(Stage::Retrain, training, &identity, network)?);
         }
-        let Size { params, macs, reach, notes } = size.clone();
+        let Size { params, macs, reach, notes } = network.size.clone();
         let limits = reach.into_iter().map(|Reach { of, smallest, asked, largest }| PlannedLimit {
             of: of.name(),
             unit: of.unit(),
@@ -114,6 +137,7 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
         params,
         macs: dense_macs,
         subnets,
+        memory: PlannedMemory::of(&stages),
         stages,
         without_search: (!importance.needs_search()).then_some(importance.name()),
         scaled_rates: scaled_rates(experiment),

@@ -1,31 +1,46 @@
 //! The sizes of a trial's networks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::memory::{Memory, Recorded};
 use crate::models::Architecture;
-use crate::run::{Prepared, RunError, Size, sizes};
+use crate::run::{Prepared, RunError, Size, sizes_with};
 
-/// Known sizes, by what they depend on.
+/// A network of a trial.
+#[derive(Clone)]
+pub(super) struct Network {
+    pub size: Size,
+    /// What says how much memory it needs, where that is asked.
+    pub recorded: Option<Arc<Recorded>>,
+}
+
+/// Known networks, by what they depend on.
 #[derive(Default)]
-pub(super) struct Sizes(HashMap<String, Size>);
+pub(super) struct Sizes(HashMap<String, Network>);
 
 impl Sizes {
-    /// Sizes of the dense network, which the caller may have built already, and of the sub-network of each budget.
+    /// The dense network, which the caller may have built already, and the sub-network of each budget. They are recorded as `memory` does.
     pub(super) fn of<A: Architecture>(
         &mut self,
         prepared: &Prepared<A>,
         dense: Option<A>,
-    ) -> Result<Vec<Size>, RunError> {
+        memory: Option<&Memory>,
+    ) -> Result<Vec<Network>, RunError> {
         let experiment = &prepared.experiment;
-        let network = prepared.network();
         let granularities: Vec<_> =
             prepared.searched.iter().map(|(dimension, spec)| (&dimension.path, spec.granularity)).collect();
+        let network = format!(
+            "{} {:?} {:?} {granularities:?} {:?}",
+            prepared.network(),
+            experiment.precision,
+            (experiment.importance, experiment.cut_rule()),
+            experiment.search.freeze
+        );
         let budgets = prepared.budgets.iter().map(|budget| {
             format!(
-                "{network} {:?} {:?} {:?} {:?} {granularities:?} {:?}",
+                "{network} {:?} {:?} {:?}",
                 budget.written,
-                experiment.precision,
-                (experiment.importance, experiment.cut_rule()),
                 experiment.round_to,
                 prepared.selection.of_sizes()
             )
@@ -34,9 +49,15 @@ impl Sizes {
         if let Some(known) = keys.iter().map(|key| self.0.get(key).cloned()).collect() {
             return Ok(known);
         }
-        let sizes = sizes(prepared, dense)?;
-        self.0.extend(keys.into_iter().zip(sizes.iter().cloned()));
-        Ok(sizes)
+        let mut left = keys.iter();
+        let networks = sizes_with(prepared, dense, |model, size| {
+            let key = left.next().map_or("", String::as_str);
+            let record = |memory: &Memory| memory.record(prepared, model, key, key == network);
+            let recorded = memory.map(record).transpose()?.map(Arc::new);
+            Ok(Network { size, recorded })
+        })?;
+        self.0.extend(keys.into_iter().zip(networks.iter().cloned()));
+        Ok(networks)
     }
 }
 
@@ -69,7 +90,7 @@ mod tests {
                 "Fold" => dense.fold(&MaskSet::new(&prepared.searched, &device)),
                 _ => dense,
             };
-            let params = known.of(&prepared, None).unwrap()[1].params;
+            let params = known.of(&prepared, None, None).unwrap()[1].size.params;
             assert_eq!(params, Parameter::count(&cut), "{rule}");
             params
         });

@@ -41,7 +41,7 @@ pub use frontier::{Frontier, FrontierPoint};
 pub use listing::{ListedRun, Listing};
 pub use loader::{BenchedLoader, LoaderBenchmark};
 pub use pareto::{Measured, pareto};
-pub use plan::{PlannedLimit, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
+pub use plan::{PlannedLimit, PlannedMemory, PlannedStage, PlannedSubnet, PlannedTrial, SweepPlan};
 pub use reason::Reason;
 pub use run_state::RunState;
 pub use scaled_rate::ScaledRate;

@@ -1,6 +1,6 @@
 //! The report of `vitslim plan`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use comfy_table::CellAlignment;
@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use super::scaled_rate::ScaledRate;
 use super::table::{lines, plain, push, short, trial_name};
-use crate::terminal;
+use crate::terminal::{self, gigabytes};
 
 /// Columns for the label of a sub-network, and for what is limited of it.
 const LABEL_WIDTH: usize = 28;
 const OF_WIDTH: usize = 16;
 
 /// Columns for the name of a trial.
-const NAME_WIDTH: usize = 32;
+const NAME_WIDTH: usize = 26;
 
 /// The trials of an experiment, before any is run.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -43,6 +43,9 @@ pub struct PlannedTrial {
     pub macs: u64,
     /// The expected sub-networks.
     pub subnets: Vec<PlannedSubnet>,
+    /// The memory of the stage that needs most, as predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<PlannedMemory>,
     /// Its stages, in order.
     pub stages: Vec<PlannedStage>,
     /// What ranks the units where there is no search, as `importance` names it.
@@ -102,15 +105,40 @@ pub struct PlannedStage {
     pub steps: usize,
     /// Expected seconds, from a measured step.
     pub seconds: Option<f64>,
+    /// The most bytes of memory that it has at once, as predicted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// What to do if that is more than there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Its identity: stages with the same identity are trained once.
     pub identity: String,
+}
+
+/// The memory of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedMemory {
+    /// The most bytes at once.
+    pub bytes: u64,
+    /// The stage that has them.
+    pub stage: &'static str,
+}
+
+impl PlannedMemory {
+    /// That of the stage among `stages` that needs most; `None` if it is not known of any.
+    pub fn of(stages: &[PlannedStage]) -> Option<Self> {
+        let known = stages.iter().filter_map(|stage| Some(Self { bytes: stage.memory?, stage: stage.stage }));
+        known.max_by_key(|memory| memory.bytes)
+    }
 }
 
 impl SweepPlan {
     /// A table of the trials, the expected sub-networks, and the total.
     pub fn table(&self) -> String {
         let mut table = plain();
-        table.set_header(["", "\ntrial", "\nparams", "\nMACs", "sub-\nnetworks", "\nsteps", "\ntime"]);
+        let last_line = ["", "trial", "params", "MACs"].map(|name| format!("\n\n{name}"));
+        let others = ["sub-\nnet-\nworks", "\n\nmemory", "\n\nsteps", "\n\ntime"].map(str::to_owned);
+        table.set_header(last_line.into_iter().chain(others));
         let mut begun = HashSet::new();
         for (number, trial) in (1..).zip(&self.trials) {
             // A stage that an earlier trial trains costs this trial nothing.
@@ -122,6 +150,7 @@ impl SweepPlan {
                 short(trial.params as u64),
                 short(trial.macs),
                 trial.subnets.len().to_string(),
+                trial.memory.map_or_else(|| "-".to_owned(), |memory| gigabytes(memory.bytes)),
                 own.iter().map(|stage| stage.steps).sum::<usize>().to_string(),
                 time(own.iter().map(|stage| stage.seconds)),
             ]);
@@ -153,6 +182,7 @@ impl SweepPlan {
                 "a stage that several trials have in common is trained once, and counted where it comes first",
             );
         }
+        self.push_memory(&mut text);
         if let Some(device) = &self.device {
             push(&mut text, &format!("times from one step that was measured on {device}"));
         }
@@ -199,6 +229,27 @@ impl SweepPlan {
         if told.len() > MOST_TOLD {
             push(text, &format!("... and those of other sizes, {} in all; `--json` has them", told.len()));
         }
+    }
+
+    /// What the memory is that of, and for each kind of stage what to do if that is too much.
+    fn push_memory(&self, text: &mut String) {
+        let most: BTreeSet<&str> = self.trials.iter().filter_map(|trial| Some(trial.memory?.stage)).collect();
+        if most.is_empty() {
+            return;
+        }
+        let most: Vec<_> = most.into_iter().collect();
+        push(
+            text,
+            &format!("memory as it is predicted for the stage that needs most: {}", most.join(" or ")),
+        );
+        let mut notes: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+        for stage in self.trials.iter().flat_map(|trial| &trial.stages) {
+            if let (Some(bytes), Some(note)) = (stage.memory, &stage.note) {
+                let known = notes.entry(stage.stage).or_default();
+                *known = (*known).max((bytes, note.as_str()));
+            }
+        }
+        notes.values().for_each(|(_, note)| push(text, &format!("note: {note}")));
     }
 
     /// The total: `12 trials: 1 pretraining, 3 searches, 12 retrainings; 4800 steps, about 20 minutes`.
@@ -277,7 +328,15 @@ mod tests {
     use super::*;
 
     fn stage(stage: &'static str, steps: usize, identity: &str) -> PlannedStage {
-        PlannedStage { stage, epochs: 1, steps, seconds: Some(steps as f64), identity: identity.to_owned() }
+        PlannedStage {
+            stage,
+            epochs: 1,
+            steps,
+            seconds: Some(steps as f64),
+            memory: Some(steps as u64 * 15_340_000),
+            note: (steps == 10).then(|| "search needs about 153 MB of memory".to_owned()),
+            identity: identity.to_owned(),
+        }
     }
 
     fn plan() -> SweepPlan {
@@ -297,6 +356,7 @@ mod tests {
             data: String::new(),
             without_search: None,
             scaled_rates: vec![],
+            memory: Some(PlannedMemory { bytes: 1_534_000_000, stage: "pretrain" }),
             stages: vec![
                 stage("pretrain", 100, "p"),
                 stage("search", 10, &format!("s{weight}")),

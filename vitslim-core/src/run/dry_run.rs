@@ -34,10 +34,20 @@ pub(crate) struct Size {
 ///
 /// When a network cannot be built, does not take the images, or has another number of classes than the data; or when its units cannot
 /// be scored.
-pub(crate) fn sizes<A: Architecture>(
+fn sizes<A: Architecture>(prepared: &Prepared<A>, dense: Option<A>) -> Result<Vec<Size>, RunError> {
+    sizes_with(prepared, dense, |_, size| Ok(size))
+}
+
+/// What `with` makes of each network and of its size, as [`sizes`] lists them.
+///
+/// # Errors
+///
+/// Those of [`sizes`] and of `with`.
+pub(crate) fn sizes_with<A: Architecture, T>(
     prepared: &Prepared<A>,
     dense: Option<A>,
-) -> Result<Vec<Size>, RunError> {
+    mut with: impl FnMut(&A, Size) -> Result<T, RunError>,
+) -> Result<Vec<T>, RunError> {
     let device = Device::flex();
     let dense = made(prepared, dense)?.valid();
     let size = |model: &A, reach: Vec<Reach>, notes: Vec<String>| {
@@ -49,17 +59,19 @@ pub(crate) fn sizes<A: Architecture>(
         })
     };
     let (experiment, searched, image) = (&prepared.experiment, &prepared.searched, prepared.data.shape);
-    let mut sizes = vec![size(&dense, Vec::new(), Vec::new())?];
+    let mut of_dense = size(&dense, Vec::new(), Vec::new())?;
     Scoring::of(experiment, searched).check(&dense, image)?;
-    sizes[0].notes.extend(correction_note(experiment, &dense, searched, image)?);
+    of_dense.notes.extend(correction_note(experiment, &dense, searched, image)?);
+    let mut found = vec![with(&dense, of_dense)?];
     let cutting = prepared.cutting();
     let masks = cutting.random_masks(&device);
     for budget in &prepared.budgets {
         let (plan, model) = cutting.cut(&dense, &masks, budget)?;
         let reach = cutting.reach(&dense, &masks, budget)?;
-        sizes.push(size(&model, reach, cutting.notes(&dense, &masks, budget, &plan))?);
+        let size = size(&model, reach, cutting.notes(&dense, &masks, budget, &plan))?;
+        found.push(with(&model, size)?);
     }
-    Ok(sizes)
+    Ok(found)
 }
 
 /// Checks the [`sizes`], and compares hard-masked and sliced networks. Returns what a user should know about both.

@@ -75,7 +75,7 @@ pub(crate) use cutting::Cutting;
 pub(crate) use data_record::{DATA_REMEDY, test_images};
 pub use dataset::Scrutiny;
 pub(crate) use dataset::{data_error, dataset, dataset_under};
-pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes};
+pub(crate) use dry_run::{Size, checked_macs, cut_at_random, sizes_with};
 pub use error::{OtherDataError, RunError};
 pub use evaluation::{EvaluationSetting, SplitName, evaluate, evaluate_subnet};
 pub(crate) use evaluation::{check_unchanged, own_data};

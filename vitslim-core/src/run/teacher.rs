@@ -16,7 +16,7 @@ use crate::data::{Dataset, Normalisation};
 use crate::experiment::{
     Document, Experiment, ExperimentErrors, Model, Teacher as Written, Trial, did_you_mean,
 };
-use crate::graph::macs_and_classes;
+use crate::graph::{GraphError, Recording, TrainingSetting, macs_and_classes};
 use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::slim::heads_by_size;
@@ -256,6 +256,15 @@ impl OpenedTeacher {
             Some(own) => teacher.renormalising(students, own),
             None => teacher,
         }
+    }
+
+    /// Its forward pass, recorded.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be recorded.
+    pub(crate) fn record(&self, setting: TrainingSetting) -> Result<Recording, GraphError> {
+        self.teacher.record(setting)
     }
 
     /// Its top-1 on validation images of `data`, and how many; `None` if that takes long, or they cannot be read.

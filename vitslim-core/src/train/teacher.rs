@@ -6,9 +6,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::Normalisation;
 use crate::experiment::Distillation;
+use crate::graph::{GraphError, Recording, TrainingSetting, record_training};
 use crate::models::{Architecture, Features};
 use crate::nn::Precision;
-use crate::slim::index_tensor;
+use crate::slim::{Slim, index_tensor};
 
 /// A trained network, of any architecture, and what is learnt from it. It is not trained itself, and in no checkpoint.
 #[derive(Clone, Debug)]
@@ -48,6 +49,9 @@ trait Predict: Debug + Send {
     /// Its logits and patches for `images`.
     fn features(&self, images: Tensor<4>) -> Features;
 
+    /// Its forward pass.
+    fn record(&self, setting: TrainingSetting) -> Result<Recording, GraphError>;
+
     fn copy(&self) -> Box<dyn Predict>;
 
     fn moved_to(self: Box<Self>, device: &Device) -> Box<dyn Predict>;
@@ -60,6 +64,10 @@ impl<A: Architecture> Predict for A {
 
     fn features(&self, images: Tensor<4>) -> Features {
         Architecture::features(self, images)
+    }
+
+    fn record(&self, setting: TrainingSetting) -> Result<Recording, GraphError> {
+        record_training(&Slim::dense(self.clone()), setting)
     }
 
     fn copy(&self) -> Box<dyn Predict> {
@@ -140,6 +148,15 @@ impl Teacher {
         }
     }
 
+    /// Its forward pass, recorded.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be recorded.
+    pub(crate) fn record(&self, setting: TrainingSetting) -> Result<Recording, GraphError> {
+        self.network.record(setting)
+    }
+
     /// What its student learns of its `images`.
     pub(super) fn lesson(&self, images: &Tensor<4>, precision: Precision) -> Lesson {
         let kind = self.kind;
@@ -172,6 +189,10 @@ mod tests {
     struct Mirror;
 
     impl Predict for Mirror {
+        fn record(&self, _: TrainingSetting) -> Result<Recording, GraphError> {
+            unreachable!("nobody asks for its memory")
+        }
+
         fn predict(&self, images: Tensor<4>) -> Tensor<2> {
             images.flatten(1, 3)
         }

@@ -1,6 +1,8 @@
-//! The CPU runs out of memory.
+//! The CPU runs out of memory, and how much of it a plan predicts.
 
-use super::workspace::{TINY, VITSLIM, Workspace, json, said};
+use serde_json::{Value, json};
+
+use super::workspace::{self, TINY, VITSLIM, Workspace, said};
 
 #[test]
 fn the_cpu_out_of_memory_is_one_sentence_with_what_to_do() {
@@ -27,6 +29,40 @@ fn the_cpu_out_of_memory_is_one_sentence_with_what_to_do() {
 
     // A sweep says it too.
     run(&["--set", "seed=Sweep([1])"]);
-    let sweep = json(&workspace.path("runs/tiny/sweep.json"));
+    let sweep = workspace::json(&workspace.path("runs/tiny/sweep.json"));
     assert!(sweep["trials"][0]["failure"].as_str().unwrap().starts_with(expected), "{sweep}");
+}
+
+#[test]
+fn a_plan_tells_the_memory_of_each_stage_and_the_most() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    let plan = |sets: &[&str]| -> Value {
+        let args = [&["plan", "tiny.ron", "--no-times", "--json"], sets].concat();
+        let output = workspace.vitslim(&args);
+        assert!(output.status.success(), "{}", said(&output));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["trials"][0].clone()
+    };
+    let of_stages = |trial: &Value| -> Vec<(String, u64)> {
+        let stages = trial["stages"].as_array().unwrap().iter();
+        stages
+            .map(|stage| (stage["stage"].as_str().unwrap().to_owned(), stage["memory"].as_u64().unwrap()))
+            .collect()
+    };
+    let whole = plan(&[]);
+    let stages = of_stages(&whole);
+    let (most, bytes) = stages.iter().max_by_key(|(_, bytes)| *bytes).unwrap();
+    assert_eq!(whole["memory"], json!({ "bytes": bytes, "stage": most }));
+    // Gated weights are beside the others, and sub-networks are smaller.
+    assert_eq!(most, "search");
+    assert!(stages[2].1 < stages[0].1 && stages[3].1 < stages[0].1, "{stages:?}");
+
+    let parts = of_stages(&plan(&["--set", "search.accumulate=4"]));
+    assert!(parts[1].1 < stages[1].1 && parts[0] == stages[0], "{parts:?}");
+    let again = of_stages(&plan(&["--set", "search.checkpointing=true"]));
+    assert!(again[1].1 < stages[1].1 && again[0] == stages[0], "{again:?}");
+
+    let told = workspace.vitslim(&["plan", "tiny.ron", "--no-times"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("memory as it is predicted for the stage that needs most: search"), "{told}");
 }

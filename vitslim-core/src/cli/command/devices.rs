@@ -1,9 +1,9 @@
 use clap::Args;
-use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+use sysinfo::System;
 
 use crate::cli::device::{CudaDriver, look};
 use crate::cli::print::print;
-use crate::device::{instructions, processor};
+use crate::device::{instructions, memory, processor};
 use crate::report::{Cpu, Cuda, Devices};
 
 /// Lists the devices that can compute: the CPU, and the CUDA devices or why there are none.
@@ -20,15 +20,12 @@ pub fn devices(args: &DevicesArgs) -> miette::Result<()> {
 }
 
 fn cpu() -> Cpu {
-    let memory = MemoryRefreshKind::nothing().with_ram();
-    let system = System::new_with_specifics(RefreshKind::nothing().with_memory(memory));
     Cpu {
         name: processor(),
         cores: System::physical_core_count(),
         threads: rayon::current_num_threads(),
         instructions: instructions(),
-        // A container may have less memory than the machine.
-        memory: system.cgroup_limits().map_or_else(|| system.total_memory(), |limits| limits.total_memory),
+        memory: memory(),
     }
 }
 

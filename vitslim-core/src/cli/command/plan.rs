@@ -66,6 +66,7 @@ pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
         plan.device = (!args.no_times).then(|| name.clone());
         planning = Planning::measuring_on(device.device, name, !args.no_times);
     }
+    planning = planning.with_memory();
     plan.trials = registry.plan(&trials, &mut planning)?;
     print(args.json, &plan, SweepPlan::table)
 }

@@ -81,6 +81,7 @@ mod tests {
             subnets: Vec::new(),
             without_search: None,
             scaled_rates: Vec::new(),
+            memory: None,
             stages: Vec::new(),
             resolved: "the experiment".to_owned(),
             data: format!(r#"{{"classes":["a"],"train":{split},"held_out":{split},"test":{split}}}"#),

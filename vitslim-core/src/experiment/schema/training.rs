@@ -182,6 +182,14 @@ impl Optimizer {
             | Self::Lamb { weight_decay, .. } => *weight_decay,
         }
     }
+
+    /// Values that are kept for each one that is trained: running means of its gradient and of the square, or a running sum.
+    pub fn moments(&self) -> u64 {
+        match self {
+            Self::AdamW { .. } | Self::Lamb { .. } => 2,
+            Self::Sgd { momentum, .. } => u64::from(momentum.get() > 0.0),
+        }
+    }
 }
 
 /// The learning rate over the epochs of a stage.
