@@ -43,8 +43,8 @@ fn browser() -> Option<String> {
     let is_there = Command::new(&named).arg("--version").output().is_ok_and(|output| output.status.success());
     if !is_there {
         // `eprintln!` would be swallowed where the test passes.
-        writeln!(std::io::stderr(), "skipped: there is no `{named}`; VITSLIM_CHROMIUM names another")
-            .unwrap();
+        let line = format!("skipped: there is no `{named}`; VITSLIM_CHROMIUM names another\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
     is_there.then_some(named)
 }
