@@ -73,7 +73,7 @@ def by_vitslim(args, seed):
     version = subprocess.run([args.vitslim, "--version"], stdout=subprocess.PIPE, check=True, text=True).stdout
     found = {"version": version.split()[1], "dense": percent(summary["dense"]["top1"])}
     for name, subnet in zip(names, summary["subnets"], strict=True):
-        found[f"{name} tokens"] = 100 * tokens[name]
+        found[f"{name} tokens"] = round(100 * tokens[name], 1)
         found |= accuracies(name, subnet)
     limits = [word for subnet in summary["subnets"] for word in ("--budget", f'Macs("{subnet["macs"] / 1e3} k")')]
     by_macs = vitslim(args, "slim", f"{args.runs}/{summary['name']}/{summary['trial']}", *limits, "--retrain")

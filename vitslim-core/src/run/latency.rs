@@ -103,26 +103,20 @@ impl<A: Architecture> Run<'_, A> {
             let damaged = |error: serde_json::Error| FolderError::Damaged {
                 path: self.folder.path().join(&file),
                 reason: error.to_string(),
-                remedy: "remove the file to measure again; what was retrained of this sub-network then starts again, too",
+                remedy: "delete it to measure and cut again, and with it the folder of this sub-network in `checkpoints/retrain`, if there \
+                         is one: another network may be cut",
             };
             let Settled { plan, latency } = serde_json::from_str(&text).map_err(damaged)?;
             return Ok((plan, Some(latency)));
         }
         let base = self.folded(searched);
-        let dense = timing.of_dense(model, self.image(), batch)?;
-        let asked = seconds(limit.most.of(dense));
+        let asked = seconds(limit.most.of(timing.of_dense(model, self.image(), batch)?));
         let tried = settle(asked, |slower| {
             self.check_interrupt()?;
             let plan = cutting.nearest(model, masks, budget, slower)?;
             let predicted = seconds(cutting.latency(model, masks, &plan, limit)?);
             let sliced = self.sliced(&base, &plan, budget)?;
-            // A device may be slower now than a minute ago, which a share must not depend on.
-            let (measured, pace) = if limit.most.is_share() {
-                let [beside, measured] = timing.beside(model, &sliced, self.image(), batch)?;
-                (measured, beside as f64 / dense as f64)
-            } else {
-                (timing.measured(&sliced, self.image(), batch)?, 1.0)
-            };
+            let (measured, pace) = timing.measured(&limit.most, (model, &sliced), self.image(), batch)?;
             Ok::<_, RunError>(Tried { cut: plan, predicted, measured: seconds(measured) / pace, pace })
         })?;
         let device = self.setting.device_name.to_owned();

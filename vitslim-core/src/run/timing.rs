@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::data::{Cache, ImageShape};
 use crate::device::is_cpu;
+use crate::experiment::Amount;
 use crate::graph::{GraphError, Operation, operations_after};
 use crate::latency::{Table, TimeError};
 use crate::models::Architecture;
@@ -115,36 +116,29 @@ impl Timing {
         Ok(nanoseconds(self.dense(model, image, batch)?.scale * self.sum(operations)?))
     }
 
-    /// Nanoseconds that a forward pass of `model` takes on `batch` images, as it is measured.
+    /// Nanoseconds that a forward pass on `batch` images takes of `sliced`, which was cut out of the dense network `model`, as it is measured,
+    /// and how many times as long everything takes now as when the dense network was first measured. A device is not always as fast, on
+    /// which a share of the dense network's time must not depend: both are measured in turn. An absolute time is taken as it is.
     ///
     /// # Errors
     ///
     /// When the device fails.
     pub(super) fn measured<A: Architecture>(
         &self,
-        model: &A,
+        most: &Amount,
+        (model, sliced): (&A, &A),
         image: ImageShape,
         batch: usize,
-    ) -> Result<u64, EvaluateError> {
-        let [nanoseconds] = self.side_by_side([model], image, batch)?;
-        Ok(nanoseconds)
+    ) -> Result<(u64, f64), TimingError> {
+        if !most.is_share() {
+            let [measured] = self.side_by_side([sliced], image, batch)?;
+            return Ok((measured, 1.0));
+        }
+        let [dense, measured] = self.side_by_side([&heads_by_size(model), sliced], image, batch)?;
+        Ok((measured, dense as f64 / self.of_dense(model, image, batch)? as f64))
     }
 
-    /// The same of the dense network `model` and of what was cut out of it, `sliced`, in turn, so that both take as long as they do now.
-    ///
-    /// # Errors
-    ///
-    /// When the device fails.
-    pub(super) fn beside<A: Architecture>(
-        &self,
-        model: &A,
-        sliced: &A,
-        image: ImageShape,
-        batch: usize,
-    ) -> Result<[u64; 2], EvaluateError> {
-        self.side_by_side([&heads_by_size(model), sliced], image, batch)
-    }
-
+    /// Nanoseconds of each of `models`, measured in turn.
     fn side_by_side<A: Architecture, const N: usize>(
         &self,
         models: [&A; N],
@@ -175,7 +169,7 @@ impl Timing {
         let model = heads_by_size(model);
         let operations = self.operations(&model, image, batch, |model, _| Ok::<_, GraphError>(model))?;
         let predicted = self.sum(&operations)?;
-        let measured = self.measured(&model, image, batch)?;
+        let [measured] = self.side_by_side([&model], image, batch)?;
         let dense = Dense { measured, scale: measured as f64 / nanoseconds(predicted).max(1) as f64 };
         known().insert(batch, dense);
         Ok(dense)
@@ -322,6 +316,22 @@ mod tests {
         assert_eq!(operations.iter().filter(|operation| **operation == norm).count(), 5);
         let is_sum = |operation: &&Operation| matches!(operation, Operation::Elements { .. });
         assert_eq!(operations.iter().filter(is_sum).count(), 5, "{operations:?}");
+    }
+
+    #[test]
+    fn a_share_is_measured_by_the_pace_of_the_dense_network_and_a_time_is_not() {
+        let (prepared, dense, _) = prepared("Latency(most: 0.5), Latency(most: \"1 s\")", 1);
+        // Once it took an hour.
+        let (hour, image) = (3_600_000_000_000, prepared.data.shape);
+        let timing = Timing::by(Table::by(Vectors, "vectors".to_owned(), Cache::default()), hour);
+        let pace = |budget: usize| {
+            let (limit, batch) = prepared.budgets[budget].latency().unwrap();
+            let (measured, pace) = timing.measured(&limit.most, (&dense, &dense), image, batch).unwrap();
+            assert!(measured > 0);
+            pace
+        };
+        assert!(pace(0) < 0.1, "{}", pace(0));
+        assert_eq!(pace(1), 1.0);
     }
 
     #[test]

@@ -84,6 +84,15 @@ fn a_network_is_cut_by_its_latency_and_stays_as_it_was_cut() {
         ron::from_str(&fs::read_to_string(subnet.join("plan.ron")).unwrap()).unwrap();
     assert_eq!(plan.cuts[hidden].keep, [0, 1, 2]);
     assert!(subnet.join("model.safetensors").exists());
+
+    fs::write(subnet.join("latency.json"), "{").unwrap();
+    for gone in [run.join("summary.json"), subnet.join("result.json")] {
+        fs::remove_file(gone).unwrap();
+    }
+    let output = workspace.vitslim(&["run", "tiny.ron"]);
+    let told = said(&output);
+    assert!(!output.status.success() && told.contains("latency.json` is damaged"), "{told}");
+    assert!(told.contains("delete it to measure and cut again"), "{told}");
 }
 
 #[test]
@@ -97,7 +106,7 @@ fn trials_that_disturb_one_another_are_told() {
         assert!(output.status.success(), "{}", said(&output));
         said(&output)
     };
-    let note = "note: trials that run beside one another measure each other's latency";
+    let note = "note: trials slow each other down, so their latencies are measured wrong";
     assert!(run(&["--jobs", "2"]).contains(note));
     assert!(!run(&["--fresh"]).contains(note));
     let csv = fs::read_to_string(workspace.path("runs/tiny/sweep.csv")).unwrap();

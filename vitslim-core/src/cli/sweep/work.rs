@@ -69,7 +69,7 @@ impl<'a> Sweep<'a> {
         let at_once = self.args.jobs.min(left.len()).max(1);
         let budgets = || self.written.iter().flat_map(|trial| trial.experiment.budgets);
         if at_once > 1 && budgets().any(|budget| budget.limits_latency()) {
-            self.tell("note: trials that run beside one another measure each other's latency: without `--jobs`, they do not");
+            self.tell("note: trials slow each other down, so their latencies are measured wrong: leave `--jobs` out");
         }
         // As many as a run of its own has, which `RAYON_NUM_THREADS` can set.
         let threads = (rayon::current_num_threads() / at_once).max(1);
