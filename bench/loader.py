@@ -47,7 +47,7 @@ EXPERIMENT = """Experiment(
         image_size: 224,
         resize: 256,
         normalise: ImageNet,
-        augment: DeiT(mixup: 0, cutmix: 0),
+        augment: DeiT(mixup: 0, cutmix: 0, repeats: 1),
     ),
     search: (epochs: 1, optimizer: AdamW(lr: 1e-3), dimensions: { "hidden": (weight: 1e-4) }),
     budgets: [Share({ "hidden": 0.5 })],

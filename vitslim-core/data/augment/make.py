@@ -142,6 +142,32 @@ def rand_augment():
     }
 
 
+def three_augment():
+    """How often each of the three operations is drawn, the arguments of those that have a fixed one, and radii of the blur."""
+    transform = auto_augment.auto_augment_transform("3a", dict(img_mean=FILL))
+    found = dict(Solarize=[], Color=[], GaussianBlur=[])
+
+    class Spy:
+        def filter(self, blur):
+            found["GaussianBlur"].append(blur.radius)
+            return self
+
+    def desaturate(image, factor, **_):
+        return found["Color"].append(1 - factor) or image
+
+    def solarize(image, threshold, **_):
+        return found["Solarize"].append(threshold) or image
+
+    replaced = dict(Solarize=solarize, Desaturate=desaturate)
+    for operation in (operation for operations in transform.policy for operation in operations):
+        operation.aug_fn = replaced.get(operation.name, operation.aug_fn)
+    for _ in range(DRAWS):
+        transform(Spy())
+    return {
+        name: dict(frequency=len(arguments) / DRAWS, argument=quantiles(arguments)) for name, arguments in found.items()
+    }
+
+
 def jitter():
     """Factors of brightness, contrast and saturation, and how often each operation comes first."""
     parameters = [ColorJitter.get_params((0.7, 1.3), (0.7, 1.3), (0.7, 1.3), None) for _ in range(DRAWS)]
@@ -244,6 +270,7 @@ def main():
         jitter=jitter(),
         erasing=erasing(),
         mixing=mixing(),
+        three_augment=three_augment(),
     )
     (FOLDER / "losses.json").write_text(json.dumps(losses(), indent=1) + "\n")
     (FOLDER / "draws.json").write_text(json.dumps(drawn, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Damages the JPEGs beside it at random, and lists in `damage.csv` what Pillow refuses then: with Pillow 12."""
+"""Damages the JPEGs beside it at random, and lists in `damage.csv` what Pillow refuses then: with Pillow 13."""
 
 import csv
 import io

@@ -1,10 +1,10 @@
-"""Makes the JPEGs beside it, and for each a PNG of what Pillow reads: with Pillow 12 and NumPy."""
+"""Makes the JPEGs beside it, and for each a PNG of what Pillow reads: with Pillow 13 and NumPy."""
 
 import io
 import pathlib
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageCms
 
 HERE = pathlib.Path(__file__).parent
 y, x = numpy.mgrid[0:16, 0:16] / 15
@@ -27,6 +27,16 @@ def encoded(pixels, mode, **options):
     return jpeg[:2] + jpeg[at:]
 
 
+def profile():
+    """A segment with an ICC profile by which red and blue change places. Pillow reads the colours as they are stored."""
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    red, blue = icc.index(b"rXYZ"), icc.index(b"bXYZ")
+    swapped = bytearray(icc)
+    swapped[red : red + 4], swapped[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    data = b"ICC_PROFILE\0\x01\x01" + swapped
+    return b"\xff\xe2" + (len(data) + 2).to_bytes(2, "big") + data
+
+
 def with_segments(jpeg, *segments):
     return jpeg[:2] + b"".join(segments) + jpeg[2:]
 
@@ -39,6 +49,7 @@ files = {
     "ycc_half": with_segments(encoded(COLOURS, "RGB", subsampling=2), JFIF),
     "ycc_progressive": with_segments(encoded(COLOURS, "RGB", subsampling=0, progressive=True), JFIF),
     "ycc_restarts": with_segments(encoded(COLOURS, "RGB", subsampling=0, restart_marker_blocks=1), JFIF),
+    "ycc_icc": with_segments(ycc, JFIF, profile()),
     "ycc_jfif_adobe_0": with_segments(ycc, JFIF, adobe(0)),
     "rgb_adobe_0": with_segments(ycc, adobe(0)),
     "ycc_adobe_2": with_segments(ycc, adobe(2)),
