@@ -24,7 +24,7 @@ import torch
 from pytorch_vit import Work
 
 HERE = Path(__file__).parent
-MODELS = {"deit_tiny": "deit_tiny_patch16_224", "deit_small": "deit_small_patch16_224"}
+MODELS = {f"deit_{size}": f"deit_{size}_patch16_224" for size in ("tiny", "small", "base")}
 
 
 def arguments():
@@ -37,9 +37,14 @@ def arguments():
     parser.add_argument("--repeats", type=int, default=3, help="measurements of a round, of which the median counts")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--compile", action="store_true", help="PyTorch by torch.compile")
-    parser.add_argument("--selftest", action="store_true", help="run `vitslim selftest` first, as on any GPU")
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-    return parser.parse_args()
+    parser.add_argument(
+        "--selftest", action=argparse.BooleanOptionalAction, help="run `vitslim selftest` first; by default, on a GPU"
+    )
+    parser.add_argument("--models", nargs="+", default=["deit_tiny", "deit_small"], choices=list(MODELS))
+    args = parser.parse_args()
+    if args.selftest is None:
+        args.selftest = args.device != "cpu"
+    return args
 
 
 def selftest(args):
@@ -107,7 +112,7 @@ def processor():
 
 def main():
     args = arguments()
-    if args.selftest or args.device != "cpu":
+    if args.selftest:
         selftest(args)
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)

@@ -32,6 +32,7 @@ pub mod nn;
 pub mod page;
 mod panics;
 pub mod plan;
+mod progress;
 pub mod reference;
 pub mod report;
 pub mod run;

@@ -55,7 +55,7 @@ fn each<A: Architecture, T>(
     let device = Device::flex();
     match source {
         Source::Experiment => {
-            let prepared = Prepared::<A>::new(trial).map_err(RunError::from)?.timed_on(&device, "cpu");
+            let prepared = Prepared::<A>::new(trial).map_err(RunError::from)?.timed_on(&device, "cpu", false);
             let dense = initial(&prepared, &device).map_err(RunError::Config)?;
             let networks = cut_at_random(&prepared, dense, &device);
             let count = |network: Result<(String, A), RunError>| {

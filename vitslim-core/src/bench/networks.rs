@@ -53,7 +53,7 @@ pub fn networks<A: Architecture>(
         // They are all of one run.
         Source::Run(targets) => targets.first().map(|target| target.run.as_path()),
     };
-    let mut prepared = Prepared::<A>::new(trial)?.timed_on(setting.device, setting.device_name);
+    let mut prepared = Prepared::<A>::new(trial)?.timed_on(setting.device, setting.device_name, false);
     let searches = trial.experiment.search_training().is_some();
     if searches {
         prepared = prepared.with_teacher(trial, setting.teachers, Stage::Search, run)?;

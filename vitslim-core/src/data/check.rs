@@ -7,7 +7,7 @@ use super::decode::{Unreadable, read_image};
 use super::error::shown;
 use super::image_files::ImageFiles;
 use super::left_out::Flawed;
-use super::progress::Progress;
+use crate::progress::Progress;
 
 /// Decodes the images of all `splits`. Answers with notes for the user, one line each.
 ///

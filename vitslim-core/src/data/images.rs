@@ -8,9 +8,9 @@ use super::augment::Raster;
 use super::image_files::ImageFiles;
 use super::left_out::Flawed;
 use super::normalisation::Histogram;
-use super::progress::Progress;
 use super::source::ImageDigest;
 use super::{DataError, ImageShape};
+use crate::progress::Progress;
 
 /// Labelled images before normalisation.
 #[derive(Debug)]

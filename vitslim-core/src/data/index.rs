@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 use super::cache::Cache;
 use super::decode::MOST_BYTES;
 use super::error::shown;
-use super::progress::Progress;
 use super::reading::Reading;
 use super::source::ImageDigest;
 use crate::input_file;
+use crate::progress::Progress;
 
 /// How the index is written.
 const FORMAT: &str = "vitslim index 1";

@@ -31,7 +31,6 @@ mod loader;
 mod noise;
 mod normalisation;
 mod pickle;
-mod progress;
 mod random;
 mod reading;
 mod shape;

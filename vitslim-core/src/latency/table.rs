@@ -12,6 +12,7 @@ use crate::data::Cache;
 use crate::device::{instructions, is_cpu, processor};
 use crate::graph::Operation;
 use crate::nn::Precision;
+use crate::progress::Progress;
 
 /// How a table is written, and how its times are measured: raise it with each change of either.
 const FORMAT: &str = "vitslim latencies 1";
@@ -23,14 +24,15 @@ pub(crate) struct Table {
     cache: Cache,
     /// What the times are of.
     device: String,
+    quiet: bool,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     seconds: HashMap<Operation, f64>,
-    /// Whether something was measured since it was last written.
-    is_new: bool,
+    /// Tells what was measured since it was last written.
+    measured: Option<Progress>,
 }
 
 /// A table as it is written.
@@ -42,8 +44,9 @@ struct Written {
 }
 
 impl Table {
-    /// Of `device` in `precision`, with what `cache` has of it. What is not the CPU is known by its `name`.
-    pub(crate) fn of(device: &Device, name: &str, precision: Precision, cache: Cache) -> Self {
+    /// Of `device` in `precision`, with what `cache` has of it. What is not the CPU is known by its `name`. If `quiet`, it is not told how
+    /// far measuring is.
+    pub(crate) fn of(device: &Device, name: &str, precision: Precision, cache: Cache, quiet: bool) -> Self {
         let processor = || {
             let threads = rayon::current_num_threads();
             format!("{}, {threads} threads, {}", processor(), instructions())
@@ -52,14 +55,14 @@ impl Table {
         // A build for tests is slower.
         let build = if cfg!(debug_assertions) { "debug" } else { "release" };
         let described = format!("{name}, {precision:?}, vitslim {} {build}", env!("CARGO_PKG_VERSION"));
-        Self::by(DeviceClock { device: device.clone(), precision }, described, cache)
+        Self { quiet, ..Self::by(DeviceClock { device: device.clone(), precision }, described, cache) }
     }
 
     /// With what `cache` has of `device`, and what `clock` says of other operations.
     pub(crate) fn by(clock: impl Clock + 'static, device: String, cache: Cache) -> Self {
         let known = read(&cache, &device).into_iter().collect();
-        let known = Mutex::new(Known { seconds: known, is_new: false });
-        Self { clock: Box::new(clock), cache, device, known }
+        let known = Mutex::new(Known { seconds: known, measured: None });
+        Self { clock: Box::new(clock), cache, device, quiet: true, known }
     }
 
     /// Seconds that `operation` takes.
@@ -73,7 +76,8 @@ impl Table {
         }
         let seconds = self.clock.seconds(operation)?;
         let mut known = self.known();
-        known.is_new = true;
+        let work = "measuring how long operations take";
+        known.measured.get_or_insert_with(|| Progress::new(work, None, self.quiet)).add();
         known.seconds.insert(operation.clone(), seconds);
         Ok(seconds)
     }
@@ -81,7 +85,7 @@ impl Table {
     /// Keeps what was measured, beside what other processes have kept meanwhile.
     pub(crate) fn save(&self) {
         let mut known = self.known();
-        if !std::mem::take(&mut known.is_new) {
+        if known.measured.take().is_none() {
             return;
         }
         let mut all: HashMap<Operation, f64> = read(&self.cache, &self.device).into_iter().collect();
@@ -150,7 +154,9 @@ mod tests {
             [0.0, 1.0, 0.0, 1.0]
         );
         assert_eq!(count.load(Ordering::Relaxed), 2);
+        assert!(first.known().measured.is_some());
         first.save();
+        assert!(first.known().measured.is_none(), "the line stays on the terminal");
         // What another process measured at the same time stays.
         beside.seconds(&operation(3)).unwrap();
         beside.save();

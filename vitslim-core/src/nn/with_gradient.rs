@@ -37,7 +37,7 @@ impl Debug for Gradient {
     }
 }
 
-#[backend_extension(Flex, Cube: cfg(feature = "cuda"), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(any(feature = "cuda", feature = "native")), Autodiff)]
 trait WithGradient: Backend {
     fn with_gradient(
         output: FloatTensor<Self>,
@@ -51,7 +51,7 @@ trait WithGradient: Backend {
 
 impl WithGradient for Flex {}
 
-#[cfg(feature = "cuda")]
+#[cfg(any(feature = "cuda", feature = "native"))]
 impl WithGradient for burn::backend::Cube {}
 
 #[derive(Debug)]

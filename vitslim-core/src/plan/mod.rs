@@ -64,7 +64,7 @@ pub fn plan<A: Architecture>(trial: &Trial, planning: &mut Planning) -> Result<P
     let (prepared, dense) = Prepared::<A>::of_sweep(trial, &mut planning.known)?;
     let mut prepared = prepared.with_teachers(trial, &planning.teachers, &mut planning.known)?;
     if let Some((device, name)) = &planning.device {
-        prepared = prepared.timed_on(device, name);
+        prepared = prepared.timed_on(device, name, false);
     }
     // All trials have the same device, and of one configuration the same network.
     let nowhere = Circumstances { device: "", network: "" };

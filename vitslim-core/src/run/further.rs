@@ -46,7 +46,7 @@ pub fn cut_further<A: Architecture>(
     let Finished { folder, mut prepared, initial, dense, searched, epochs } =
         Finished::<A>::open(trial, run, SplitKind::Test, setting)?;
     setting.interrupter.begin();
-    prepared = prepared.timed_on(&setting.devices.first.device, setting.device_name);
+    prepared = prepared.timed_on(&setting.devices.first.device, setting.device_name, setting.quiet);
     let mut labels = Labels::of_run(run)?;
     for budget in &mut prepared.budgets {
         budget.label = labels.of(&budget.written);

@@ -30,7 +30,8 @@ pub fn execute<A: Architecture>(
     dense: Option<A>,
     setting: &Setting,
 ) -> Result<(RunFolder, Summary), RunError> {
-    let prepared = &prepared.clone().timed_on(&setting.devices.first.device, setting.device_name);
+    let prepared =
+        &prepared.clone().timed_on(&setting.devices.first.device, setting.device_name, setting.quiet);
     let experiment = &prepared.experiment;
     let trial = prepared.trial();
     let resolved = prepared.resolved()?;

@@ -57,10 +57,10 @@ impl<A: Architecture> Prepared<A> {
         Self { data: self.data.clone().normalised_by(normalisation), ..self.clone() }
     }
 
-    /// The same with latencies as they are measured on `device`, which results call `name`.
+    /// The same with latencies as they are measured on `device`, which results call `name`. If `quiet`, it is not told how far that is.
     #[must_use]
-    pub(crate) fn timed_on(self, device: &Device, name: &str) -> Self {
-        let timing = Some(Timing::on(device, name, self.experiment.precision));
+    pub(crate) fn timed_on(self, device: &Device, name: &str, quiet: bool) -> Self {
+        let timing = Some(Timing::on(device, name, self.experiment.precision, quiet));
         Self { timing, ..self }
     }
 

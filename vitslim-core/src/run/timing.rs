@@ -36,6 +36,7 @@ pub(crate) struct Timing {
     device: Device,
     name: String,
     precision: Precision,
+    quiet: bool,
     table: Arc<OnceLock<Table>>,
     /// The dense network at each batch.
     dense: Arc<Mutex<HashMap<usize, Dense>>>,
@@ -51,12 +52,13 @@ struct Dense {
 }
 
 impl Timing {
-    /// On `device`, which results call `name`, in `precision`.
-    pub(crate) fn on(device: &Device, name: &str, precision: Precision) -> Self {
+    /// On `device`, which results call `name`, in `precision`. If `quiet`, it is not told how far measuring is.
+    pub(crate) fn on(device: &Device, name: &str, precision: Precision, quiet: bool) -> Self {
         Self {
             device: device.clone(),
             name: name.to_owned(),
             precision,
+            quiet,
             table: Arc::default(),
             dense: Arc::default(),
         }
@@ -66,7 +68,7 @@ impl Timing {
     #[cfg(test)]
     pub(super) fn by(table: Table, dense: u64) -> Self {
         let dense = HashMap::from([(1, Dense { measured: dense, scale: 1.0 })]);
-        let timing = Self::on(&Device::flex(), "cpu", Precision::F32);
+        let timing = Self::on(&Device::flex(), "cpu", Precision::F32, true);
         Self { table: Arc::new(OnceLock::from(table)), dense: Arc::new(Mutex::new(dense)), ..timing }
     }
 
@@ -177,7 +179,7 @@ impl Timing {
 
     /// Seconds of all `operations`, one after the other.
     fn sum(&self, operations: &[Operation]) -> Result<f64, TimeError> {
-        let of_user = || Table::of(&self.device, &self.name, self.precision, Cache::of_user());
+        let of_user = || Table::of(&self.device, &self.name, self.precision, Cache::of_user(), self.quiet);
         let table = self.table.get_or_init(of_user);
         operations.iter().map(|operation| table.seconds(operation)).sum()
     }

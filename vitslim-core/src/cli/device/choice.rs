@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use burn::backend::{Backend, DTypeUsage, Dispatch};
 use burn::tensor::{DType, Device};
 use clap::Args;
 use miette::Diagnostic;
@@ -30,7 +31,7 @@ pub struct DeviceArgs {
     device: DeviceChoice,
 }
 
-/// Where to compute: `auto`, `cpu`, `cuda` or `cuda:N`.
+/// Where to compute: `auto`, `cpu`, `cuda`, `cuda:N` or `native`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// The first CUDA device, else the CPU.
@@ -39,6 +40,8 @@ pub enum DeviceChoice {
     Cpu,
     /// The CUDA device of this index.
     Cuda(usize),
+    /// The CPU by the code of the GPUs.
+    Native,
 }
 
 /// An open device, ready to compute.
@@ -48,8 +51,8 @@ pub struct OpenDevice {
     pub device: Device,
     /// What results call it, without the precision.
     pub name: String,
-    /// Whether it is the CPU.
-    on_cpu: bool,
+    /// Whether it may round the factors of f32 products to TF32.
+    has_tf32: bool,
 }
 
 impl OpenDevice {
@@ -64,11 +67,11 @@ impl OpenDevice {
             trial.document.error(&["precision"], message, Some(help.to_owned()))
         };
         match precision {
-            Precision::Tf32 if self.on_cpu => Err(refused(
+            Precision::Tf32 if !self.has_tf32 => Err(refused(
                 "there is no TF32 on the CPU, which computes `F32` and `Bf16`".to_owned(),
                 "write `precision: F32`, or choose `--device cuda`",
             )),
-            Precision::Bf16 if !self.device.supports_dtype(DType::BF16) => {
+            Precision::Bf16 if !self.converts_bf16() => {
                 Err(refused(format!("{} does not compute in bf16", self.name), "write `precision: F32`"))
             }
             _ => Ok(precision),
@@ -80,9 +83,14 @@ impl OpenDevice {
     pub fn precision_name(&self, precision: Precision) -> &'static str {
         match precision {
             Precision::Bf16 => "bf16",
-            _ if self.on_cpu => "f32",
-            _ => "f32 or tf32",
+            _ if self.has_tf32 => "f32 or tf32",
+            _ => "f32",
         }
+    }
+
+    /// Whether it has conversions to and from bf16. Layers ask for no other arithmetic in it than products.
+    fn converts_bf16(&self) -> bool {
+        Dispatch::dtype_usage(self.device.as_dispatch(), DType::BF16).contains(DTypeUsage::Storage)
     }
 
     /// What results call the device when it computes in `precision`: everything needed to compare speeds.
@@ -114,6 +122,12 @@ pub enum ChooseDeviceError {
         /// The devices that there are, as the end of the message.
         found: String,
     },
+    /// The binary has no such device.
+    #[error("`native` was asked for, but this vitslim was built without it")]
+    #[diagnostic(help(
+        "build it with `cargo build --release --features native`, or run with `--device cpu`"
+    ))]
+    NotNative,
 }
 
 impl Default for DeviceChoice {
@@ -130,10 +144,13 @@ impl FromStr for DeviceChoice {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(0)),
+            None if text == "native" => Ok(Self::Native),
             Some(("cuda", index)) => index.parse().map(Self::Cuda).map_err(|_| {
                 format!("`{index}` is not the index of a CUDA device; write for example `cuda:0`")
             }),
-            _ => Err(format!("unknown device `{text}`; there are `auto`, `cpu`, `cuda` and `cuda:N`")),
+            _ => Err(format!(
+                "unknown device `{text}`; there are `auto`, `cpu`, `cuda`, `cuda:N` and `native`"
+            )),
         }
     }
 }
@@ -144,6 +161,7 @@ impl fmt::Display for DeviceChoice {
             Self::Auto => write!(f, "auto"),
             Self::Cpu => write!(f, "cpu"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Native => write!(f, "native"),
         }
     }
 }
@@ -179,22 +197,15 @@ impl DeviceChoice {
             say(line);
         }
         let device = match chosen {
-            Chosen::Cuda(index, _) => open_cuda(index),
-            Chosen::Cpu(_) => Device::flex(),
+            #[cfg(feature = "cuda")]
+            Chosen::Cuda(index, _) => Device::cuda(index),
+            #[cfg(feature = "native")]
+            Chosen::Native => Device::cpu(),
+            // No choice leads to what was not compiled in.
+            _ => Device::flex(),
         };
-        Ok(OpenDevice { device, name: chosen.name(), on_cpu: matches!(chosen, Chosen::Cpu(_)) })
+        Ok(OpenDevice { device, name: chosen.name(), has_tf32: matches!(chosen, Chosen::Cuda(..)) })
     }
-}
-
-#[cfg(feature = "cuda")]
-fn open_cuda(index: usize) -> Device {
-    Device::cuda(index)
-}
-
-/// Without CUDA, no choice leads to a CUDA device.
-#[cfg(not(feature = "cuda"))]
-fn open_cuda(_: usize) -> Device {
-    Device::flex()
 }
 
 /// A device that was chosen.
@@ -204,6 +215,8 @@ enum Chosen {
     Cpu(Option<CudaError>),
     /// The CUDA device with this index, and its model.
     Cuda(usize, String),
+    /// The CPU by the code of the GPUs.
+    Native,
 }
 
 /// The device that `choice` stands for, given the driver that `look` finds.
@@ -215,6 +228,8 @@ fn choose(
     let usable = |CudaDriver { devices, usable, .. }| usable.map(|()| devices);
     match choice {
         DeviceChoice::Cpu => Ok(Chosen::Cpu(None)),
+        DeviceChoice::Native if cfg!(feature = "native") => Ok(Chosen::Native),
+        DeviceChoice::Native => Err(ChooseDeviceError::NotNative),
         DeviceChoice::Auto => match look().and_then(usable) {
             Ok(devices) => match devices.into_iter().next() {
                 Some(first) => Ok(Chosen::Cuda(0, first.name)),
@@ -253,6 +268,7 @@ impl Chosen {
         match self {
             Self::Cpu(_) => format!("cpu, {}", counted(rayon::current_num_threads(), "thread", "threads")),
             Self::Cuda(index, name) => format!("{}, {name}", cuda_name(*index)),
+            Self::Native => "native".to_owned(),
         }
     }
 }
@@ -269,7 +285,8 @@ mod tests {
         assert_eq!("cpu".parse(), Ok(DeviceChoice::Cpu));
         assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
         assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
-        for wrong in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "CPU", "auto:0"] {
+        assert_eq!("native".parse(), Ok(DeviceChoice::Native));
+        for wrong in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "CPU", "auto:0", "native:0"] {
             assert!(wrong.parse::<DeviceChoice>().is_err(), "{wrong}");
         }
     }
@@ -327,7 +344,11 @@ mod tests {
 
     #[test]
     fn the_cpu_is_chosen_without_a_look_at_cuda() {
-        let chosen = choose(DeviceChoice::Cpu, || panic!("it looked")).unwrap();
+        let choose = |choice| choose(choice, || panic!("it looked"));
+        let chosen = choose(DeviceChoice::Cpu).unwrap();
         assert_eq!((chosen.said(DeviceChoice::Cpu), chosen), (None, Chosen::Cpu(None)));
+        let native =
+            if cfg!(feature = "native") { Ok(Chosen::Native) } else { Err(ChooseDeviceError::NotNative) };
+        assert_eq!(choose(DeviceChoice::Native), native);
     }
 }

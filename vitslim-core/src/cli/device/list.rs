@@ -7,7 +7,7 @@ use super::choice::{DeviceChoice, OpenDevice};
 use crate::experiment::Trial;
 use crate::train::{Devices, NamedDevice};
 
-/// Devices that share the batches of a training: one or more CUDA devices, or the CPU any number of times.
+/// Devices that share the batches of a training: one or more CUDA devices, or the CPU any number of times, as `cpu` or as `native`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) struct DeviceList {
     first: DeviceChoice,
@@ -43,10 +43,13 @@ impl DeviceList {
         if [choice, self.first].contains(&DeviceChoice::Auto) {
             return Err("`auto` is one device; to share a batch between several, name each".to_owned());
         }
-        let on_cpu = choice == DeviceChoice::Cpu;
-        if on_cpu != (self.first == DeviceChoice::Cpu) {
-            Err("`cpu` and CUDA devices cannot share a batch: their parts are equal, so all would wait for the CPU".to_owned())
-        } else if !on_cpu && self.choices().any(|known| known == choice) {
+        let is_cuda = |choice| matches!(choice, DeviceChoice::Cuda(_));
+        if choice != self.first && !(is_cuda(choice) && is_cuda(self.first)) {
+            let first = self.first;
+            Err(format!(
+                "`{first}` and `{choice}` cannot share a batch: their parts are equal, so all would wait for the slower one"
+            ))
+        } else if is_cuda(choice) && self.choices().any(|known| known == choice) {
             Err(format!(
                 "`{choice}` is listed twice: it computes one part of a batch, and gains nothing from two"
             ))
@@ -149,6 +152,7 @@ mod tests {
         assert_eq!(choices("cpu"), Ok(vec![DeviceChoice::Cpu]));
         assert_eq!(choices("cuda:1, cuda"), Ok(vec![DeviceChoice::Cuda(1), DeviceChoice::Cuda(0)]));
         assert_eq!(choices("cpu,cpu,cpu"), Ok(vec![DeviceChoice::Cpu; 3]));
+        assert_eq!(choices("native,native"), Ok(vec![DeviceChoice::Native; 2]));
         assert_eq!("cuda:1, cuda".parse::<DeviceList>().unwrap().to_string(), "cuda:1,cuda:0");
     }
 
@@ -157,8 +161,10 @@ mod tests {
         let misfit = |names: &[&str]| DeviceList::of(names.iter().copied()).unwrap_err();
         let twice = misfit(&["cuda:1", "cuda:0", "cuda"]);
         assert!(twice.index == 2 && twice.message.contains("`cuda:0` is listed twice"), "{twice:?}");
-        let mixed = misfit(&["cuda:1", "cpu"]);
-        assert!(mixed.index == 1 && mixed.message.contains("cannot share a batch"), "{mixed:?}");
+        for mixed in [["cuda:1", "cpu"], ["cuda:1", "native"], ["native", "cpu"]] {
+            let mixed = misfit(&mixed);
+            assert!(mixed.index == 1 && mixed.message.contains("cannot share a batch"), "{mixed:?}");
+        }
         let unknown = misfit(&["cpu", "cpu", "gpu"]);
         assert!(unknown.index == 2 && unknown.message.contains("unknown device `gpu`"), "{unknown:?}");
         assert!("".parse::<DeviceList>().is_err() && "cpu,".parse::<DeviceList>().is_err());

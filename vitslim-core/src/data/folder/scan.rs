@@ -7,8 +7,8 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::super::DataError;
 use super::super::error::shown;
-use super::super::progress::Progress;
 use super::super::source::{EXTENSIONS, has_extension, is_image};
+use crate::progress::Progress;
 use crate::terminal::counted;
 
 /// Extensions of images that are not read.

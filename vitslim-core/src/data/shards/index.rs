@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use super::super::DataError;
 use super::super::cache::Cache;
 use super::super::index::Stamp;
-use super::super::progress::Progress;
 use super::super::reading::Reading;
 use super::scan::{Content, scan};
+use crate::progress::Progress;
 
 /// How the index of a shard is written. Raise it with each change of [`Content`], or after which [`scan`] finds something else in the same
 /// shard, or refuses what it did not.

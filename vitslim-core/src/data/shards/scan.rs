@@ -15,9 +15,9 @@ use super::super::DataError;
 use super::super::decode::MOST_BYTES;
 use super::super::error::shown;
 use super::super::files::foreign;
-use super::super::progress::Progress;
 use super::super::source::{EXTENSIONS, ImageDigest};
 use crate::input_file;
+use crate::progress::Progress;
 
 /// Most bytes between two members: of headers, and of names that are longer than a header has room for.
 const MOST_BETWEEN: u64 = 1 << 20;

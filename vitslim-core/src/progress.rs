@@ -1,4 +1,4 @@
-//! How far work on many files is.
+//! How far work on many things is.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +14,11 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Time between two states of a line that is redrawn.
 const STATE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Tells on standard error how many files, or how many of their bytes, are done: in a line that is redrawn, or in plain lines without a terminal. Of work that takes
-/// no longer than the time between two, nothing is told, and nothing of `quiet` work.
-pub(super) struct Progress {
-    /// What is done with the files.
+/// Tells on standard error how many things, or how many of their bytes, are done: in a line that is redrawn, or in plain lines without a
+/// terminal. Of work that takes no longer than the time between two, nothing is told, and nothing of `quiet` work.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// What is done with them.
     work: String,
     /// How many there are; `None` if nobody knows.
     all: Option<u64>,
@@ -30,13 +31,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Progress by files.
-    pub(super) fn new(work: impl Into<String>, files: Option<usize>, quiet: bool) -> Self {
-        Self::of(work.into(), files.map(|files| files as u64), |files| HumanCount(files).to_string(), quiet)
+    /// Progress by their number, of `all` if it is known how many there are.
+    pub(crate) fn new(work: impl Into<String>, all: Option<usize>, quiet: bool) -> Self {
+        Self::of(work.into(), all.map(|all| all as u64), |count| HumanCount(count).to_string(), quiet)
     }
 
     /// Progress by bytes.
-    pub(super) fn of_bytes(work: impl Into<String>, bytes: u64, quiet: bool) -> Self {
+    pub(crate) fn of_bytes(work: impl Into<String>, bytes: u64, quiet: bool) -> Self {
         Self::of(work.into(), Some(bytes), |bytes| HumanBytes(bytes).to_string(), quiet)
     }
 
@@ -48,13 +49,13 @@ impl Progress {
         Self { work, all, done, written, line, quiet, told }
     }
 
-    /// One more file is done.
-    pub(super) fn add(&self) {
+    /// One more is done.
+    pub(crate) fn add(&self) {
         self.advance(1);
     }
 
     /// So many more are done.
-    pub(super) fn advance(&self, more: u64) {
+    pub(crate) fn advance(&self, more: u64) {
         let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
         if self.quiet {
             return;
