@@ -2,10 +2,22 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 pub(crate) use vitslim_kernels::{instructions, is_cpu};
+
+/// Whether factors of f32 may be rounded to TF32 on `device`: burn 0.22 tries that on CUDA, takes what is fastest for each size, and has no
+/// switch for it (`adjust_dtypes` in cubek-matmul).
+pub(crate) fn has_tf32(device: &Device) -> bool {
+    match device.as_dispatch() {
+        #[cfg(feature = "cuda")]
+        DispatchDevice::Cube(cube) => matches!(cube, burn::backend::cubecl::Device::Cuda(_)),
+        DispatchDevice::Autodiff(_) => has_tf32(&device.clone().inner()),
+        _ => false,
+    }
+}
 
 /// The model of the processor, or else its architecture.
 pub(crate) fn processor() -> String {

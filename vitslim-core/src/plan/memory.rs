@@ -7,7 +7,7 @@ use burn::tensor::Device;
 
 use super::needs::Needs;
 use crate::data::Stage;
-use crate::device::{PROCESS, is_cpu, memory, occupied};
+use crate::device::{PROCESS, is_cpu, occupied};
 use crate::experiment::{Freeze, Teacher, Training};
 use crate::graph::{Recording, TrainingSetting, record_training};
 use crate::models::{Architecture, Parameter};
@@ -18,6 +18,8 @@ use crate::slim::{MaskSet, Slim};
 pub(super) struct Memory {
     /// Whether it is the CPU, whose operations are fused.
     is_cpu: bool,
+    /// Bytes that it has.
+    available: u64,
     known: HashMap<String, Predicted>,
 }
 
@@ -25,7 +27,7 @@ pub(super) struct Memory {
 #[derive(Clone, Debug)]
 pub(super) struct Predicted {
     pub bytes: u64,
-    /// What to do if the machine has less.
+    /// What to do if the device has less.
     pub note: Option<String>,
 }
 
@@ -39,9 +41,9 @@ pub(super) struct Recorded {
 }
 
 impl Memory {
-    /// On `device`; on the CPU if that is not known.
-    pub(super) fn on(device: Option<&Device>) -> Self {
-        Self { is_cpu: device.is_none_or(is_cpu), known: HashMap::new() }
+    /// On `device`, which has so many bytes `available`; on the CPU if it is not known.
+    pub(super) fn on(device: Option<&Device>, available: u64) -> Self {
+        Self { is_cpu: device.is_none_or(is_cpu), available, known: HashMap::new() }
     }
 
     /// Records `model`, which depends on `key`: the network that the run starts from if `is_dense`, which is searched.
@@ -112,7 +114,7 @@ impl Memory {
             occupied: if self.is_cpu { occupied } else { |bytes| bytes },
         };
         let bytes = needs.bytes(training.accumulate.get(), training.checkpointing);
-        let note = if self.is_cpu { needs.note(stage, memory()) } else { None };
+        let note = needs.note(stage, self.available);
         let predicted = Predicted { bytes, note };
         self.known.insert(key, predicted.clone());
         Ok(predicted)
@@ -156,7 +158,7 @@ mod tests {
         let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
         let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
         let dense = initial(&prepared, &Device::flex()).unwrap().valid();
-        let recorded = Memory::on(None).record(&prepared, &dense, "", false).unwrap();
+        let recorded = Memory::on(None, u64::MAX).record(&prepared, &dense, "", false).unwrap();
         for (batch, checkpointing, measured) in
             [(16, false, 1.53), (16, true, 0.65), (64, false, 5.50), (64, true, 1.54)]
         {

@@ -47,10 +47,10 @@ impl Planning {
         Self { times: of_steps, device: Some((device, name)), ..Self::default() }
     }
 
-    /// Tells the memory of stages too.
+    /// Tells the memory of stages too, on a device that has so many bytes `available`.
     #[must_use]
-    pub fn with_memory(self) -> Self {
-        let memory = Memory::on(self.device.as_ref().map(|(device, _)| device));
+    pub fn with_memory(self, available: u64) -> Self {
+        let memory = Memory::on(self.device.as_ref().map(|(device, _)| device), available);
         Self { memory: Some(memory), ..self }
     }
 }

@@ -67,7 +67,7 @@ impl Needs<'_> {
             false => remedies.join(", or "),
         };
         let [needed, available] = [needed, available].map(gigabytes);
-        Some(format!("{name} needs about {needed} of memory, and this machine has {available}: {remedy}"))
+        Some(format!("{name} needs about {needed} of memory, and the device has {available}: {remedy}"))
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
         let again = needs.bytes(1, true);
         let [needed, there, again] = [whole, whole - 1, again].map(gigabytes);
         let expected = format!(
-            "search needs about {needed} of memory, and this machine has {there}: compute the batch in parts of 6, which fit, with \
+            "search needs about {needed} of memory, and the device has {there}: compute the batch in parts of 6, which fit, with \
              `--set search.accumulate=2`, or keep no activations, which takes about {again}, with `--set search.checkpointing=true`"
         );
         assert_eq!(note(whole - 1), Some(expected));

@@ -11,6 +11,8 @@ use crate::terminal::counted;
 pub struct Devices {
     /// The processor.
     pub cpu: Cpu,
+    /// Whether it is there by the code of the GPUs too.
+    pub native: bool,
     /// The CUDA driver and devices.
     pub cuda: Cuda,
 }
@@ -65,6 +67,9 @@ impl Devices {
         let cores = cores.map_or_else(String::new, |cores| counted(cores, "core, ", "cores, "));
         let cpu = format!("{cores}{}, {instructions}", counted(*threads, "thread", "threads"));
         table.add_row(["cpu".to_owned(), name.clone(), gibibytes(*memory), cpu]);
+        if self.native {
+            table.add_row(["native", name, &gibibytes(*memory), "by the code of the GPUs"]);
+        }
         for CudaDevice { device, name, memory, compute_capability } in &self.cuda.devices {
             let capability = format!("compute capability {compute_capability}");
             table.add_row([device.clone(), name.clone(), gibibytes(*memory), capability]);
@@ -100,7 +105,14 @@ mod tests {
             instructions: "AVX-512",
             memory: 24 << 30,
         };
-        Devices { cpu, cuda }
+        Devices { cpu, native: false, cuda }
+    }
+
+    #[test]
+    fn the_processor_is_listed_twice_if_it_computes_in_two_ways() {
+        let table = Devices { native: true, ..devices(Cuda::default()) }.table();
+        let line = "native  AMD EPYC 9654  24.0 GiB  by the code of the GPUs";
+        assert!(table.lines().any(|told| told == line), "{table}");
     }
 
     #[test]

@@ -244,7 +244,7 @@ fn as_it_is<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selftest::tolerance::{GPU, on_gpu};
+    use crate::selftest::tolerance::{GPU, TF32, on_gpu};
 
     /// A factor with so many bits of fraction.
     fn rounded(value: f64, bits: u32) -> f64 {
@@ -263,12 +263,12 @@ mod tests {
             relative_difference(&exact, &product(&a, &b, 64))
         };
         let (f32, tf32, bf16) = (off(23), off(10), off(7));
-        let allowed = on_gpu(F32, Products::One);
+        let allowed = on_gpu(F32, Products::One, TF32);
         assert!(
             f32 < F32 && 10.0 * GPU < tf32 && tf32 < allowed && allowed < bf16,
             "{f32:e} {tf32:e} {bf16:e}"
         );
         assert_eq!(tolerance(&Device::flex(), F32, Products::Network), F32);
-        assert_eq!(on_gpu(F32, Products::None), GPU);
+        assert_eq!(on_gpu(F32, Products::None, TF32), GPU);
     }
 }

@@ -2,13 +2,12 @@
 
 use burn::tensor::Device;
 
-use crate::device::is_cpu;
+use crate::device::{has_tf32, is_cpu};
 
-/// Error of a product of matrices in TF32, over its largest value: each factor keeps ten bits of fraction. Burn takes TF32 for f32 on
-/// a GPU wherever it is faster, and cannot be told not to.
-const TF32: f64 = 5e-4;
+/// Error of a product of matrices in TF32, over its largest value: each factor keeps ten bits of fraction.
+pub(super) const TF32: f64 = 5e-4;
 
-/// Operations other than products, on a GPU: it adds in another order, and has its own exponential function.
+/// All else on a GPU: it adds in another order, and has its own exponential function.
 pub(super) const GPU: f64 = 2e-5;
 
 /// The products of matrices that follow one another. Their errors add up, if only in part.
@@ -32,18 +31,18 @@ pub(super) enum Products {
 
 /// What `device` may be off where it may be off by `on_cpu` on the CPU, which computes f32.
 pub(super) fn tolerance(device: &Device, on_cpu: f64, products: Products) -> f64 {
-    if is_cpu(device) { on_cpu } else { on_gpu(on_cpu, products) }
+    if is_cpu(device) { on_cpu } else { on_gpu(on_cpu, products, if has_tf32(device) { TF32 } else { GPU }) }
 }
 
-/// [`tolerance`] on a GPU.
-pub(super) fn on_gpu(on_cpu: f64, products: Products) -> f64 {
+/// [`tolerance`] on a GPU whose products are off by `product`.
+pub(super) fn on_gpu(on_cpu: f64, products: Products, product: f64) -> f64 {
     let products = match products {
         Products::None => GPU,
-        Products::One => TF32,
-        Products::Attention => 4.0 * TF32,
-        Products::Network => 8.0 * TF32,
-        Products::Gradients => 16.0 * TF32,
-        Products::Training => 32.0 * TF32,
+        Products::One => product,
+        Products::Attention => 4.0 * product,
+        Products::Network => 8.0 * product,
+        Products::Gradients => 16.0 * product,
+        Products::Training => 32.0 * product,
     };
     on_cpu.max(products)
 }

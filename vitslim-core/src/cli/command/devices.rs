@@ -16,7 +16,7 @@ pub struct DevicesArgs {
 
 /// Lists the devices.
 pub fn devices(args: &DevicesArgs) -> miette::Result<()> {
-    print(args.json, &Devices { cpu: cpu(), cuda: cuda() }, Devices::table)
+    print(args.json, &Devices { cpu: cpu(), native: cfg!(feature = "native"), cuda: cuda() }, Devices::table)
 }
 
 fn cpu() -> Cpu {

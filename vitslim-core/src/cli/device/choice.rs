@@ -10,11 +10,13 @@ use thiserror::Error;
 #[cfg(feature = "cuda")]
 use super::cuda::look;
 use super::cuda_error::CudaError;
+use super::driver::CudaDriver;
 #[cfg(not(feature = "cuda"))]
 use super::driver::look;
-use super::driver::{CudaDriver, cuda_name};
+use crate::device::{has_tf32, memory};
 use crate::experiment::{ExperimentErrors, Trial};
 use crate::nn::Precision;
+use crate::report::CudaDevice;
 use crate::terminal::{counted, say};
 
 /// The `--help` of `--device`.
@@ -51,8 +53,8 @@ pub struct OpenDevice {
     pub device: Device,
     /// What results call it, without the precision.
     pub name: String,
-    /// Whether it may round the factors of f32 products to TF32.
-    has_tf32: bool,
+    /// Bytes of its memory.
+    pub memory: u64,
 }
 
 impl OpenDevice {
@@ -67,7 +69,7 @@ impl OpenDevice {
             trial.document.error(&["precision"], message, Some(help.to_owned()))
         };
         match precision {
-            Precision::Tf32 if !self.has_tf32 => Err(refused(
+            Precision::Tf32 if !has_tf32(&self.device) => Err(refused(
                 "there is no TF32 on the CPU, which computes `F32` and `Bf16`".to_owned(),
                 "write `precision: F32`, or choose `--device cuda`",
             )),
@@ -78,12 +80,11 @@ impl OpenDevice {
         }
     }
 
-    /// What results call `precision` on this device: by what it computes. For f32 on CUDA, burn 0.22 also tries products on TF32
-    /// tensor cores, takes the fastest for each size, and has no switch for it (`adjust_dtypes` in cubek-matmul).
+    /// What results call `precision` on this device: by what it computes.
     pub fn precision_name(&self, precision: Precision) -> &'static str {
         match precision {
             Precision::Bf16 => "bf16",
-            _ if self.has_tf32 => "f32 or tf32",
+            _ if has_tf32(&self.device) => "f32 or tf32",
             _ => "f32",
         }
     }
@@ -204,7 +205,7 @@ impl DeviceChoice {
             // No choice leads to what was not compiled in.
             _ => Device::flex(),
         };
-        Ok(OpenDevice { device, name: chosen.name(), has_tf32: matches!(chosen, Chosen::Cuda(..)) })
+        Ok(OpenDevice { device, name: chosen.name(), memory: chosen.memory() })
     }
 }
 
@@ -213,8 +214,8 @@ impl DeviceChoice {
 enum Chosen {
     /// The CPU, and why `auto` did not choose a CUDA device.
     Cpu(Option<CudaError>),
-    /// The CUDA device with this index, and its model.
-    Cuda(usize, String),
+    /// The CUDA device with this index.
+    Cuda(usize, CudaDevice),
     /// The CPU by the code of the GPUs.
     Native,
 }
@@ -232,7 +233,7 @@ fn choose(
         DeviceChoice::Native => Err(ChooseDeviceError::NotNative),
         DeviceChoice::Auto => match look().and_then(usable) {
             Ok(devices) => match devices.into_iter().next() {
-                Some(first) => Ok(Chosen::Cuda(0, first.name)),
+                Some(first) => Ok(Chosen::Cuda(0, first)),
                 None => Ok(Chosen::Cpu(Some(CudaError::NoDevice(None)))),
             },
             Err(trouble) => Ok(Chosen::Cpu(Some(trouble))),
@@ -244,7 +245,7 @@ fn choose(
                 count => format!("are only `cuda:0` to `cuda:{}`", count.saturating_sub(1)),
             };
             match usable(driver).map_err(unusable)?.into_iter().nth(index) {
-                Some(device) => Ok(Chosen::Cuda(index, device.name)),
+                Some(device) => Ok(Chosen::Cuda(index, device)),
                 None => Err(ChooseDeviceError::NotPresent { wanted: choice, found }),
             }
         }
@@ -256,9 +257,7 @@ impl Chosen {
     fn said(&self, choice: DeviceChoice) -> Option<String> {
         match (choice, self) {
             (DeviceChoice::Auto, Self::Cpu(Some(trouble))) => Some(format!("device: cpu, because {trouble}")),
-            (DeviceChoice::Auto, Self::Cuda(index, name)) => {
-                Some(format!("device: {}, {name}", cuda_name(*index)))
-            }
+            (DeviceChoice::Auto, Self::Cuda(..)) => Some(format!("device: {}", self.name())),
             _ => None,
         }
     }
@@ -267,8 +266,16 @@ impl Chosen {
     fn name(&self) -> String {
         match self {
             Self::Cpu(_) => format!("cpu, {}", counted(rayon::current_num_threads(), "thread", "threads")),
-            Self::Cuda(index, name) => format!("{}, {name}", cuda_name(*index)),
+            Self::Cuda(_, CudaDevice { device, name, .. }) => format!("{device}, {name}"),
             Self::Native => "native".to_owned(),
+        }
+    }
+
+    /// Bytes of its memory.
+    fn memory(&self) -> u64 {
+        match self {
+            Self::Cpu(_) | Self::Native => memory(),
+            Self::Cuda(_, device) => device.memory,
         }
     }
 }
@@ -277,7 +284,6 @@ impl Chosen {
 mod tests {
     use super::*;
     use crate::cli::device::CudaVersion;
-    use crate::report::CudaDevice;
 
     #[test]
     fn devices_are_read_as_written() {
@@ -293,7 +299,7 @@ mod tests {
 
     fn driver(devices: usize) -> CudaDriver {
         let device = |index| CudaDevice {
-            device: cuda_name(index),
+            device: format!("cuda:{index}"),
             name: format!("GPU {index}"),
             memory: 1 << 30,
             compute_capability: "9.0".to_owned(),
@@ -323,7 +329,8 @@ mod tests {
     fn a_device_that_was_asked_for_is_that_one_or_an_error() {
         let choose = |index, found| choose(DeviceChoice::Cuda(index), || found);
         let chosen = choose(1, Ok(driver(2))).unwrap();
-        assert_eq!((chosen.said(DeviceChoice::Cuda(1)), chosen), (None, Chosen::Cuda(1, "GPU 1".to_owned())));
+        assert_eq!((chosen.said(DeviceChoice::Cuda(1)), chosen.memory()), (None, 1 << 30));
+        assert_eq!(chosen, Chosen::Cuda(1, driver(2).devices.remove(1)));
         let said = |error: ChooseDeviceError| (error.to_string(), error.help().unwrap().to_string());
         for (devices, found) in [(1, "there is only `cuda:0`"), (3, "there are only `cuda:0` to `cuda:2`")] {
             let (error, help) = said(choose(7, Ok(driver(devices))).unwrap_err());

@@ -12,7 +12,7 @@ use cudarc::driver::sys::{
 use nvml_wrapper::Nvml;
 
 use super::cuda_error::{CudaError, CudaVersion, find_libdevice};
-use super::driver::{CudaDriver, cuda_name};
+use super::driver::CudaDriver;
 use crate::report::CudaDevice;
 
 /// The oldest driver that has all functions burn calls. Built for CUDA 13, cudarc times kernels, by which burn chooses among
@@ -69,7 +69,7 @@ fn describe(index: i32) -> Result<CudaDevice, DriverError> {
     let major = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
     let minor = attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
     Ok(CudaDevice {
-        device: cuda_name(index as usize),
+        device: format!("cuda:{index}"),
         name: device::get_name(device)?,
         // SAFETY: as above.
         memory: unsafe { device::total_mem(device) }? as u64,

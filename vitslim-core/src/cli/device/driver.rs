@@ -20,8 +20,3 @@ pub(in crate::cli) struct CudaDriver {
 pub(in crate::cli) fn look() -> Result<CudaDriver, CudaError> {
     Err(CudaError::NotCompiled)
 }
-
-/// The name of the CUDA device `index` in `--device`.
-pub(super) fn cuda_name(index: usize) -> String {
-    format!("cuda:{index}")
-}

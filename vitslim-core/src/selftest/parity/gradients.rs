@@ -8,7 +8,7 @@ use super::fixture::{GRADIENTS, SEARCHED, SUMS, Tensors, VARIANTS, loss_toleranc
 use crate::device::is_cpu;
 use crate::models::Architecture;
 use crate::selftest::comparison::host;
-use crate::selftest::tolerance::{Products, on_gpu};
+use crate::selftest::tolerance::{Products, tolerance};
 use crate::selftest::{Checked, Comparison, Failure};
 use crate::slim::{Granularity, Slimmable};
 
@@ -52,7 +52,7 @@ fn compare(
     for mask in masks.iter() {
         let name = format!("grad.{}", zeta(&mask.path));
         let found = gradient(&mask.values.val(), &gradients, &name)?;
-        close(comparison, &name, &host(found)?, &expected(&name)?, is_cpu(device));
+        close(comparison, &name, &host(found)?, &expected(&name)?, device);
     }
     if name == "full" {
         let block = &model.blocks[1];
@@ -60,23 +60,22 @@ fn compare(
             // PyTorch's weights are `[out, in]`.
             let name = format!("grad.blocks.1.{layer}.weight");
             let found = gradient(&weight.val(), &gradients, &name)?.transpose();
-            close(comparison, &name, &host(found)?, &expected(&name)?, is_cpu(device));
+            close(comparison, &name, &host(found)?, &expected(&name)?, device);
         }
         let name = "grad.blocks.1.attn.qkv.bias";
         let bias = block.attn.qkv.bias.as_ref().ok_or_else(|| Failure::new("there is no bias"))?;
         let found = gradient(&bias.val(), &gradients, name)?;
-        close(comparison, name, &host(found)?, &expected(name)?, is_cpu(device));
+        close(comparison, name, &host(found)?, &expected(name)?, device);
     }
     Ok(())
 }
 
 /// Compares a gradient: on a GPU for its size, since an error of TF32 is one of the factors' size, and gradients are small.
-fn close(comparison: &mut Comparison, name: &str, found: &[f64], expected: &[f64], is_cpu: bool) {
-    match is_cpu {
-        true => comparison.close(name, found, expected, GRADIENTS),
-        false => {
-            comparison.close_for_its_size(name, found, expected, on_gpu(GRADIENTS, Products::Gradients));
-        }
+fn close(comparison: &mut Comparison, name: &str, found: &[f64], expected: &[f64], device: &Device) {
+    let tolerance = tolerance(device, GRADIENTS, Products::Gradients);
+    match is_cpu(device) {
+        true => comparison.close(name, found, expected, tolerance),
+        false => comparison.close_for_its_size(name, found, expected, tolerance),
     }
 }
 
@@ -87,6 +86,7 @@ fn gradient<const D: usize>(of: &Tensor<D>, gradients: &Gradients, name: &str) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::selftest::tolerance::{TF32, on_gpu};
 
     #[test]
     fn a_gradient_that_is_wrong_by_a_part_of_its_size_is_off_on_a_gpu_too() {
@@ -94,13 +94,19 @@ mod tests {
             Tensors::read("grads.safetensors").unwrap().values("uniform.grad.blocks.2.attn.patch_zeta");
         let golden = golden.unwrap();
         assert!(golden.iter().all(|value| value.abs() < 0.03));
-        let is_close = |part: f64, is_cpu: bool| {
-            let found: Vec<f64> = golden.iter().map(|value| value * (1.0 + part)).collect();
+        let off_by = |part: f64| golden.iter().map(|value| value * (1.0 + part)).collect::<Vec<_>>();
+        let on_gpu = |part: f64| {
             let mut comparison = Comparison::default();
-            close(&mut comparison, "gradient", &found, &golden, is_cpu);
+            let allowed = on_gpu(GRADIENTS, Products::Gradients, TF32);
+            comparison.close_for_its_size("gradient", &off_by(part), &golden, allowed);
             comparison.finish().is_ok()
         };
-        assert!(is_close(0.005, false) && !is_close(0.02, false));
-        assert!(is_close(1e-4, true) && !is_close(0.005, true));
+        let on_cpu = |part: f64| {
+            let mut comparison = Comparison::default();
+            close(&mut comparison, "gradient", &off_by(part), &golden, &Device::flex());
+            comparison.finish().is_ok()
+        };
+        assert!(on_gpu(0.005) && !on_gpu(0.02));
+        assert!(on_cpu(1e-4) && !on_cpu(0.005));
     }
 }
