@@ -12,7 +12,7 @@ fn the_cpu_out_of_memory_is_one_sentence_with_what_to_do() {
         .replace("pretrain: (epochs: 2, batch: 128", "pretrain: (epochs: 2, batch: 1000");
     workspace.write("large.ron", &large);
     let run = |sets: &[&str]| {
-        let script = "ulimit -v 1200000; exec \"$0\" \"$@\"";
+        let script = "ulimit -v 2000000; exec \"$0\" \"$@\"";
         let args = [&["-c", script, VITSLIM, "run", "large.ron"], sets].concat();
         let output = workspace.command("sh", &args).env("NO_COLOR", "1").output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));

@@ -62,7 +62,7 @@ impl Worker {
         let mut child = self.start(trial)?;
         // The process runs as long as this is open.
         let mut input = child.stdin.take();
-        let lines = lines(&mut child);
+        let lines = lines(&mut child)?;
         let mut last = Vec::new();
         let mut stopping = false;
         loop {
@@ -110,10 +110,14 @@ pub(super) fn log(folder: &Path) -> PathBuf {
 }
 
 /// The output of the process, line by line, until it ends.
-fn lines(child: &mut Child) -> Receiver<String> {
+///
+/// # Errors
+///
+/// When there is no thread to read it. The process has then been stopped, since nothing would.
+fn lines(child: &mut Child) -> Result<Receiver<String>, Error> {
     let (sender, receiver) = channel();
     if let Some(output) = child.stderr.take() {
-        std::thread::spawn(move || {
+        let read = move || {
             let lines = BufReader::new(output).split(b'\n');
             for line in lines.map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -121,9 +125,10 @@ fn lines(child: &mut Child) -> Receiver<String> {
                     break;
                 }
             }
-        });
+        };
+        std::thread::Builder::new().spawn(read).inspect_err(|_| drop(child.kill()))?;
     }
-    receiver
+    Ok(receiver)
 }
 
 fn outcome(status: ExitStatus, folder: &Path, last: &[String], stopping: bool) -> Outcome {
