@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that there is to know about vitslim on a GPU, in one file of Markdown, in less than ten minutes:
+# Tests and measures vitslim on a GPU in less than ten minutes, and writes what it finds into one file:
 #
 #     cargo build --release --features cuda
 #     bash bench/gpu.sh target/release/vitslim cuda:0 gpu.md

@@ -11,7 +11,7 @@ use crate::terminal::counted;
 pub struct Devices {
     /// The processor.
     pub cpu: Cpu,
-    /// Whether it is there by the code of the GPUs too.
+    /// Whether it can also run the GPU code.
     pub native: bool,
     /// The CUDA driver and devices.
     pub cuda: Cuda,
@@ -68,7 +68,7 @@ impl Devices {
         let cpu = format!("{cores}{}, {instructions}", counted(*threads, "thread", "threads"));
         table.add_row(["cpu".to_owned(), name.clone(), gibibytes(*memory), cpu]);
         if self.native {
-            table.add_row(["native", name, &gibibytes(*memory), "by the code of the GPUs"]);
+            table.add_row(["native", name, &gibibytes(*memory), "runs the GPU code"]);
         }
         for CudaDevice { device, name, memory, compute_capability } in &self.cuda.devices {
             let capability = format!("compute capability {compute_capability}");
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn the_processor_is_listed_twice_if_it_computes_in_two_ways() {
         let table = Devices { native: true, ..devices(Cuda::default()) }.table();
-        let line = "native  AMD EPYC 9654  24.0 GiB  by the code of the GPUs";
+        let line = "native  AMD EPYC 9654  24.0 GiB  runs the GPU code";
         assert!(table.lines().any(|told| told == line), "{table}");
     }
 

@@ -22,6 +22,8 @@ use crate::terminal::{counted, say};
 /// The `--help` of `--device`.
 pub(in crate::cli) const DEVICE_HELP: &str = if cfg!(feature = "cuda") {
     "Device that computes: cpu, cuda, cuda:N, or auto for the first CUDA device or else the CPU; `vitslim devices` lists them"
+} else if cfg!(feature = "native") {
+    "Device that computes: cpu, native, which runs the GPU code on the CPU, or auto, which is cpu: this vitslim was built without CUDA"
 } else {
     "Device that computes: cpu, or auto, which is also the CPU: this vitslim was built without CUDA"
 };
@@ -42,7 +44,7 @@ pub enum DeviceChoice {
     Cpu,
     /// The CUDA device of this index.
     Cuda(usize),
-    /// The CPU by the code of the GPUs.
+    /// The CPU, running the GPU code.
     Native,
 }
 
@@ -216,7 +218,7 @@ enum Chosen {
     Cpu(Option<CudaError>),
     /// The CUDA device with this index.
     Cuda(usize, CudaDevice),
-    /// The CPU by the code of the GPUs.
+    /// The CPU, running the GPU code.
     Native,
 }
 

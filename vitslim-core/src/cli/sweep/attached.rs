@@ -30,7 +30,7 @@ pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &s
     let trial = Document::parse(name, &String::from_utf8_lossy(&text), &[])?.trial()?.named(name);
     let folder = trial_folder(&args.out, trial.experiment.name.as_str(), name);
     let interrupter = Interrupter::new();
-    obey(input, &interrupter);
+    obey(input, &interrupter).into_diagnostic()?;
     // Ctrl-C in a terminal reaches this process too, but the sweep decides what to do then.
     stop_on_signals(&interrupter, CtrlC::IsLeftToTheSweep).into_diagnostic()?;
 
@@ -45,15 +45,20 @@ pub(in crate::cli) fn run_attached(registry: &Registry, args: &RunArgs, name: &s
 
 /// Stops after the current batch when a byte arrives, and at once before the trial has begun, and when the sweep is gone: a trial does
 /// not outlive its sweep.
-fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) {
+///
+/// # Errors
+///
+/// When there is no thread to wait for that.
+fn obey(mut input: impl Read + Send + 'static, interrupter: &Interrupter) -> std::io::Result<()> {
     let interrupter = interrupter.clone();
-    std::thread::spawn(move || {
+    let wait = move || {
         let mut byte = [0];
         while matches!(input.read(&mut byte), Ok(1)) && interrupter.has_begun() {
             interrupter.stop();
         }
         std::process::exit(INTERRUPTED.into());
-    });
+    };
+    std::thread::Builder::new().spawn(wait).map(drop)
 }
 
 fn leave_failure(folder: &Path, report: &miette::Report) -> miette::Result<()> {

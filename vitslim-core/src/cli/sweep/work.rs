@@ -76,9 +76,11 @@ impl<'a> Sweep<'a> {
         let worker = Worker { arguments: arguments(self.args), threads };
         let queue = Queue::new(left);
         std::thread::scope(|scope| {
-            for _ in 0..at_once {
-                scope.spawn(|| self.work(&worker, &queue));
+            for _ in 1..at_once {
+                // Without a thread for it, one trial fewer runs at once.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, || self.work(&worker, &queue));
             }
+            self.work(&worker, &queue);
         });
         self.display.clear();
         if self.trials.iter().all(Trial::is_complete)

@@ -126,7 +126,9 @@ fn lines(child: &mut Child) -> Result<Receiver<String>, Error> {
                 }
             }
         };
-        std::thread::Builder::new().spawn(read).inspect_err(|_| drop(child.kill()))?;
+        std::thread::Builder::new()
+            .spawn(read)
+            .inspect_err(|_| drop(child.kill().and_then(|()| child.wait())))?;
     }
     Ok(receiver)
 }
