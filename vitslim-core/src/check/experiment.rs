@@ -14,8 +14,10 @@ use crate::importance::Scoring;
 use crate::models::{Architecture, Parameter};
 use crate::nn::has_checkpoints;
 use crate::panics::attempt;
+use crate::plan::{Planning, plan};
 use crate::report::{
-    CheckedData, CheckedTeacher, CheckedTeacherNetwork, CheckedWeights, ExperimentCheck, Fingerprints, Reason,
+    CheckedData, CheckedTeacher, CheckedTeacherNetwork, CheckedWeights, ExperimentCheck, Fingerprints,
+    PlannedTrial, Reason,
 };
 use crate::run::{
     Cutting, Keys, PatchAxes, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error,
@@ -32,12 +34,14 @@ const SPLIT_NORMALISES: &str = "images are normalised by mean and std of the tra
 const NO_CHECKPOINTS: &str =
     "`checkpointing: true` changes nothing: the forward pass hands no block to `checkpoint`";
 
-/// Checks the data of `trial`, looked at as closely as `scrutiny` says, its architecture, and whether they fit together. Nothing is
-/// trained, and nothing is written but what is kept of the images of a folder. Teachers are of one of the architectures of `teachers`.
+/// Checks the data of `trial`, looked at as closely as `scrutiny` says, its architecture, and whether they fit together, and into the
+/// memory that `planning` knows. Nothing is trained, and nothing is written but what is kept of the images of a folder. Teachers are of
+/// one of the architectures of `teachers`.
 pub fn check_experiment<A: Architecture>(
     trial: &Trial,
     teachers: &Teachers,
     scrutiny: Scrutiny,
+    planning: Option<Planning>,
 ) -> ExperimentCheck {
     let experiment = &trial.experiment;
     let mut check = ExperimentCheck {
@@ -71,6 +75,14 @@ pub fn check_experiment<A: Architecture>(
     }
     if let Some(data) = &data {
         check_teachers(trial, teachers, data, &mut check);
+    }
+    if let (Some(planning), Some(data), true) = (planning, data, check.reasons.is_empty()) {
+        let mut planning = planning.with_data(trial, data);
+        planning.teachers = teachers.clone();
+        match plan::<A>(trial, &mut planning) {
+            Ok(planned) => check.reasons.extend(PlannedTrial::unfit(&[planned])),
+            Err(error) => check.reasons.push(told(&error)),
+        }
     }
     check
 }

@@ -38,7 +38,7 @@ pub(super) struct Commands {
     /// Finds mistakes in its configuration, as far as the file shows them.
     mistakes: fn(&Document) -> Vec<ExperimentError>,
     /// Checks the trial and its architecture.
-    pub check: fn(&Trial, &Teachers, Scrutiny) -> ExperimentCheck,
+    pub check: fn(&Trial, &Teachers, Scrutiny, Option<Planning>) -> ExperimentCheck,
     /// Plans a run of the trial.
     pub plan: fn(&Trial, &mut Planning) -> Result<PlannedTrial, RunError>,
     /// Writes the trial as a file with every default spelled out.

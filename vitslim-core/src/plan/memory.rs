@@ -41,9 +41,9 @@ pub(super) struct Recorded {
 }
 
 impl Memory {
-    /// On `device`, which has so many bytes `available`; on the CPU if it is not known.
-    pub(super) fn on(device: Option<&Device>, available: u64) -> Self {
-        Self { is_cpu: device.is_none_or(is_cpu), available, known: HashMap::new() }
+    /// On `device`, which has so many bytes `available`.
+    pub(super) fn on(device: &Device, available: u64) -> Self {
+        Self { is_cpu: is_cpu(device), available, known: HashMap::new() }
     }
 
     /// Records `model`, which depends on `key`: the network that the run starts from if `is_dense`, which is searched.
@@ -158,7 +158,7 @@ mod tests {
         let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
         let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
         let dense = initial(&prepared, &Device::flex()).unwrap().valid();
-        let recorded = Memory::on(None, u64::MAX).record(&prepared, &dense, "", false).unwrap();
+        let recorded = Memory::on(&Device::flex(), u64::MAX).record(&prepared, &dense, "", false).unwrap();
         for (batch, checkpointing, measured) in
             [(16, false, 1.53), (16, true, 0.65), (64, false, 5.50), (64, true, 1.54)]
         {

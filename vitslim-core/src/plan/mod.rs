@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use self::memory::Memory;
 use self::sizes::{Network, Sizes};
 use self::time::{Times, forward};
-use crate::data::{Stage, full_batches};
+use crate::data::{Dataset, Stage, full_batches};
 use crate::experiment::{Teacher, Training, Trial};
 use crate::models::Architecture;
 use crate::report::{PlannedLimit, PlannedMemory, PlannedStage, PlannedSubnet, PlannedTrial};
@@ -47,11 +47,17 @@ impl Planning {
         Self { times: of_steps, device: Some((device, name)), ..Self::default() }
     }
 
-    /// Tells the memory of stages too, on a device that has so many bytes `available`.
+    /// Takes `data` for those of `trial`, so that they are not read again.
     #[must_use]
-    pub fn with_memory(self, available: u64) -> Self {
-        let memory = Memory::on(self.device.as_ref().map(|(device, _)| device), available);
-        Self { memory: Some(memory), ..self }
+    pub(crate) fn with_data(mut self, trial: &Trial, data: Dataset) -> Self {
+        self.known.know_data(trial, data);
+        self
+    }
+
+    /// Tells the memory of stages too, on `device`, which has so many bytes `available`.
+    #[must_use]
+    pub fn with_memory(self, device: &Device, available: u64) -> Self {
+        Self { memory: Some(Memory::on(device, available)), ..self }
     }
 }
 

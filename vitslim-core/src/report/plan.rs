@@ -7,6 +7,7 @@ use comfy_table::CellAlignment;
 use indicatif::HumanDuration;
 use serde::Serialize;
 
+use super::reason::Reason;
 use super::scaled_rate::ScaledRate;
 use super::table::{lines, plain, push, short, trial_name};
 use crate::terminal::{self, gigabytes};
@@ -60,6 +61,14 @@ pub struct PlannedTrial {
     /// Its classes, and the fingerprints of its images and of the weights that it starts from, as JSON.
     #[serde(skip)]
     pub data: String,
+}
+
+impl PlannedTrial {
+    /// Why the device cannot train one of `trials`, each reason once.
+    pub fn unfit(trials: &[Self]) -> Vec<Reason> {
+        let notes = trials.iter().flat_map(|trial| &trial.stages).filter_map(|stage| stage.note.as_ref());
+        notes.collect::<BTreeSet<_>>().into_iter().map(Reason::new).collect()
+    }
 }
 
 /// A sub-network, before it is cut.

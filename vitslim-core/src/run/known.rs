@@ -63,15 +63,19 @@ impl Known {
         self.run.clone().or_else(|| self.out.as_ref().map(below))
     }
 
+    /// Takes `data` for those of `trial`, so that they are not read again.
+    pub(crate) fn know_data(&mut self, trial: &Trial, data: Dataset) {
+        self.data.insert(data_written(trial), Ok(data));
+    }
+
     /// The data of `trial`.
     ///
     /// # Errors
     ///
     /// The mistakes in the data.
     pub(crate) fn data(&mut self, trial: &Trial) -> Result<Dataset, ExperimentErrors> {
-        let written = format!("{:?}", trial.experiment.data);
         let scrutiny = Scrutiny { quiet: self.quiet, ..Scrutiny::default() };
-        self.data.entry(written).or_insert_with(|| dataset_under(trial, scrutiny)).clone()
+        self.data.entry(data_written(trial)).or_insert_with(|| dataset_under(trial, scrutiny)).clone()
     }
 
     /// The dimensions of the network of `trial` with this configuration, what it keeps of the dense one if a run left it, and the
@@ -149,6 +153,11 @@ impl Known {
         notes.extend(pretrained.notes(&prepared.data.class_names));
         Ok(notes)
     }
+}
+
+/// How `trial` writes its data.
+fn data_written(trial: &Trial) -> String {
+    format!("{:?}", trial.experiment.data)
 }
 
 /// Name of the folder of the run of `trial`.

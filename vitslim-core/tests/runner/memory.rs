@@ -66,3 +66,32 @@ fn a_plan_tells_the_memory_of_each_stage_and_the_most() {
     let told = String::from_utf8_lossy(&told.stdout).into_owned();
     assert!(told.contains("memory as it is predicted for the stage that needs most: search"), "{told}");
 }
+
+#[test]
+fn a_check_refuses_what_needs_more_memory_than_the_device_has() {
+    let workspace = Workspace::new();
+    workspace.write("tiny.ron", TINY);
+    let data = "data=Random(image_size: 8, channels: 1, classes: 10, images: 100000)";
+    let sets =
+        ["search.batch=80000", "model.config.patch_size=1", "model.config.dim=64", "model.config.depth=12"];
+    let search = sets.map(|set| ["--set", set]).concat();
+    let check = |args: &[&str]| {
+        let output = workspace.vitslim(&[&["check", "tiny.ron", "--set", data], args].concat());
+        (output.status.code(), said(&output))
+    };
+    assert_eq!(check(&[]).0, Some(0));
+    for more in [&[][..], &["--set", "seed=Seeds(2)"], &["--device", "cpu"]] {
+        let (code, printed) = check(&[&search[..], more].concat());
+        assert_eq!(code, Some(1), "{printed}");
+        let told = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("search needs about") && told.contains("which fit, with"), "{printed}");
+        assert_eq!(told.matches("search needs about").count(), 1, "{printed}");
+        assert!(!told.contains("pretrain needs"), "{printed}");
+    }
+    // Devices that share a batch need less, and another machine has other devices.
+    for elsewhere in ["[\"cpu\", \"cpu\"]", "[\"cuda:63\"]"] {
+        let set = format!("devices={elsewhere}");
+        let (code, printed) = check(&[&search[..], &["--set", &set]].concat());
+        assert_eq!(code, Some(0), "{printed}");
+    }
+}

@@ -6,15 +6,18 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::check::f64_device;
+use crate::cli::device::{DeviceList, open_only};
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
+use crate::cli::run_one::device_help;
 use crate::experiment::{Document, Trial, Trials};
 use crate::plan::Planning;
-use crate::report::{ExperimentCheck, Reason};
+use crate::report::{ExperimentCheck, PlannedTrial, Reason};
 use crate::run::Scrutiny;
 use crate::terminal::counted;
 
-/// Checks an experiment before you train it: the file, the data, and the annotations of the architecture.
+/// Checks an experiment before you train it: the file, the data, the annotations of the architecture, and whether the device has the
+/// memory.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim check experiments/quickstart.ron
@@ -25,6 +28,9 @@ use crate::terminal::counted;
 pub struct CheckArgs {
     /// The experiment, a RON file.
     file: PathBuf,
+
+    #[arg(long, value_name = "DEVICE[,DEVICE]", help = device_help())]
+    device: Option<DeviceList>,
 
     /// Sets a value in the experiment, as in `vitslim run`: --set model.config.dim=96.
     #[arg(long = "set", value_name = "PATH=VALUE")]
@@ -60,7 +66,8 @@ pub fn check(registry: &Registry, args: &CheckArgs) -> miette::Result<()> {
     if trials.is_sweep() {
         return check_sweep(registry, args, &trials);
     }
-    let checked = check_trial(registry, &trials.get(0), args, args.images)?;
+    let trial = trials.get(0);
+    let checked = check_trial(registry, &trial, args, args.images, planning(args, &trial)?)?;
     print(args.json, &checked, ExperimentCheck::table)?;
     end(&checked.name, checked.reasons)
 }
@@ -71,14 +78,22 @@ fn check_trial(
     trial: &Trial,
     args: &CheckArgs,
     images: bool,
+    planning: Option<Planning>,
 ) -> miette::Result<ExperimentCheck> {
     let scrutiny = Scrutiny { all: args.all, images, quiet: false };
-    Ok((registry.commands(trial)?.check)(trial, &registry.teachers(), scrutiny))
+    Ok((registry.commands(trial)?.check)(trial, &registry.teachers(), scrutiny, planning))
+}
+
+/// What predicts the memory of trials like `trial`, for the device that trains them; `None` if that is not known here.
+fn planning(args: &CheckArgs, trial: &Trial) -> miette::Result<Option<Planning>> {
+    let device = open_only(args.device.as_ref(), trial)?;
+    Ok(device.map(|device| Planning::default().with_memory(&device.device, device.memory)))
 }
 
 /// Checks each model of a sweep once, and the rest of the experiment for all trials. The images of the same data are decoded once.
 fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette::Result<()> {
-    registry.plan(trials, &mut Planning::default())?;
+    let mut planning = planning(args, &trials.get(0))?.unwrap_or_default();
+    let planned = registry.plan(trials, &mut planning)?;
     let (mut models, mut decoded) = (HashSet::new(), HashSet::new());
     let mut checked = Vec::new();
     for trial in trials.iter() {
@@ -86,7 +101,7 @@ fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette
         if models.insert(written.clone()) {
             let [_, data] = written;
             let images = args.images && decoded.insert(data);
-            checked.push(check_trial(registry, &trial, args, images)?);
+            checked.push(check_trial(registry, &trial, args, images, None)?);
         }
     }
     print(args.json, &checked, |checked| {
@@ -95,7 +110,8 @@ fn check_sweep(registry: &Registry, args: &CheckArgs, trials: &Trials) -> miette
         let count = format!("{}, {models}", counted(trials.len(), "trial", "trials"));
         tables.chain([count]).collect::<Vec<_>>().join("\n\n")
     })?;
-    end(trials.name(), checked.into_iter().flat_map(|checked| checked.reasons).collect())
+    let unfit = PlannedTrial::unfit(&planned);
+    end(trials.name(), checked.into_iter().flat_map(|checked| checked.reasons).chain(unfit).collect())
 }
 
 fn end(name: &str, reasons: Vec<Reason>) -> miette::Result<()> {

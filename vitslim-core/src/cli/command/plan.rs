@@ -7,7 +7,6 @@ use thiserror::Error;
 use crate::cli::device::DeviceArgs;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
-use crate::device::memory;
 use crate::experiment::{Budget, Document, Trial, Trials};
 use crate::plan::Planning;
 use crate::report::SweepPlan;
@@ -59,16 +58,15 @@ pub fn plan(registry: &Registry, args: &PlanArgs) -> miette::Result<()> {
         return resolved(registry, args, &trials, number);
     }
     let mut plan = SweepPlan { name: trials.name().to_owned(), ..SweepPlan::default() };
-    let (mut planning, mut available) = (Planning::default(), memory());
+    let device = args.device.open(false)?;
+    let mut planning = Planning::default();
     let limits_latency = |trial: Trial| trial.experiment.budgets.iter().any(Budget::limits_latency);
     if !args.no_times || trials.iter().any(limits_latency) {
-        let device = args.device.open(false)?;
         let name = device.describe_with(device.precision(&trials.get(0))?);
         plan.device = (!args.no_times).then(|| name.clone());
-        available = device.memory;
-        planning = Planning::measuring_on(device.device, name, !args.no_times);
+        planning = Planning::measuring_on(device.device.clone(), name, !args.no_times);
     }
-    planning = planning.with_memory(available);
+    planning = planning.with_memory(&device.device, device.memory);
     plan.trials = registry.plan(&trials, &mut planning)?;
     print(args.json, &plan, SweepPlan::table)
 }

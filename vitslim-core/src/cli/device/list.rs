@@ -95,6 +95,27 @@ impl FromStr for DeviceList {
     }
 }
 
+/// Opens the only device that trains `trial`: the one `given` on the command line, or else that of the experiment, or else the default.
+/// `None` if several share its batches, or if the experiment names one that is not here, since another machine will run it.
+///
+/// # Errors
+///
+/// When the device `given` is not available.
+pub(in crate::cli) fn open_only(
+    given: Option<&DeviceList>,
+    trial: &Trial,
+) -> miette::Result<Option<OpenDevice>> {
+    let only = |list: &DeviceList| list.others.is_empty().then_some(list.first);
+    match (given, &trial.experiment.devices) {
+        (Some(given), _) => Ok(only(given).map(|choice| choice.open(true)).transpose()?),
+        (None, Some(names)) => {
+            let list = DeviceList::of(names.iter().map(String::as_str)).ok();
+            Ok(list.as_ref().and_then(only).and_then(|choice| choice.open(true).ok()))
+        }
+        (None, None) => Ok(Some(DeviceChoice::default().open(true)?)),
+    }
+}
+
 /// Opens the devices `given` on the command line, or else those of the experiment, or else the default, and returns them with
 /// what results call them. See [`DeviceChoice::open`] for `quiet`.
 ///

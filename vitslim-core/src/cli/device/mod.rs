@@ -15,4 +15,4 @@ pub use cuda_error::{CudaError, CudaVersion};
 pub(super) use driver::CudaDriver;
 #[cfg(not(feature = "cuda"))]
 pub(super) use driver::look;
-pub(super) use list::{DeviceList, open_list};
+pub(super) use list::{DeviceList, open_list, open_only};
