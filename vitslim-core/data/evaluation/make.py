@@ -16,9 +16,17 @@ from safetensors.numpy import save_file
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 IMAGES = 200
+# Of so many the largest square in the middle is seen too.
+SQUARES = 50
 RESIZE, SIZE = 30, 24
 PICTURES = ["astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "retina.jpg", "rocket.jpg", "ihc.png"]
-TRANSFORM = Compose([Resize(RESIZE, InterpolationMode.BICUBIC), CenterCrop(SIZE)])
+
+
+def seen(file, resize):
+    """What torchvision makes of `file` to evaluate."""
+    transform = Compose([Resize(resize, InterpolationMode.BICUBIC), CenterCrop(SIZE)])
+    image = transform(Image.open(io.BytesIO(file)).convert("RGB"))
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def picture(sources, rng):
@@ -54,9 +62,10 @@ def main():
     tensors = {}
     for number in range(IMAGES):
         file = encoded(picture(sources, rng), rng)
-        seen = np.asarray(TRANSFORM(Image.open(io.BytesIO(file)).convert("RGB")))
         tensors[f"file {number}"] = np.frombuffer(file, np.uint8)
-        tensors[f"seen {number}"] = np.ascontiguousarray(seen.transpose(2, 0, 1))
+        tensors[f"seen {number}"] = seen(file, RESIZE)
+        if number < SQUARES:
+            tensors[f"square {number}"] = seen(file, SIZE)
     save_file(tensors, Path(__file__).parent / "images.safetensors")
 
 
