@@ -85,8 +85,8 @@ fn numbered(labels: Vec<String>) -> Vec<String> {
 }
 
 /// The name of a trial: `a=1,b=x,seed=0`.
-pub(super) fn trial<'a>(differing: impl Iterator<Item = (&'a str, &'a Node)>, seed: u64) -> String {
-    let values = differing.map(|(name, value)| format!("{name}={}", self::value(value)));
+pub(super) fn trial<'a>(differing: impl Iterator<Item = (&'a str, Node)>, seed: u64) -> String {
+    let values = differing.map(|(name, value)| format!("{name}={}", self::value(&value)));
     let name: Vec<String> = values.chain([format!("seed={seed}")]).collect();
     shortened(name.join(","), LONGEST_NAME)
 }
@@ -178,8 +178,8 @@ mod tests {
     fn names_are_no_longer_than_a_file_system_takes() {
         let node = parse(&Source::new("s", "12345"), 0).unwrap().unwrap();
         let names: Vec<String> = (0..40).map(|index| format!("name-{index}")).collect();
-        let name = trial(names.iter().map(|name| (name.as_str(), &node)), 1);
+        let name = trial(names.iter().map(|name| (name.as_str(), node.clone())), 1);
         assert!(name.len() <= LONGEST_NAME);
-        assert_eq!(trial([("a.b", &node)].into_iter(), 1), "a.b=12345,seed=1");
+        assert_eq!(trial([("a.b", node)].into_iter(), 1), "a.b=12345,seed=1");
     }
 }

@@ -1,5 +1,6 @@
 //! Sweeps: values that stand for several, so that one file is several trials.
 
+mod draw;
 mod label;
 mod values;
 
@@ -20,7 +21,10 @@ pub(super) struct Sweeps {
     /// In the order in which they stand in the tree.
     sites: Vec<Site>,
     axes: Vec<Axis>,
+    /// Of axes.
     labels: Labels,
+    /// Of sites.
+    places: Labels,
 }
 
 /// A sweep at its place.
@@ -55,7 +59,7 @@ pub(super) fn first(node: &Node) -> Option<&Node> {
 /// `root` with the first value of each sweep in its place, except for sweeps that have none.
 pub(super) fn first_values(root: &Node) -> Node {
     let mut root = root.clone();
-    let first = |node: &Node| values::read(node).ok()?.values.into_iter().next();
+    let first = |node: &Node| values::read(node, &[]).ok()?.values.into_iter().next();
     root.replace(&mut |node| if is_sweep(node) { first(node) } else { None });
     root
 }
@@ -92,7 +96,8 @@ impl Sweeps {
             let first = &sites[axis.sites[0]];
             Swept { name: first.written.name.as_ref().map(|name| name.text.as_str()), path: &first.path }
         }));
-        Ok(Self { sites, axes, labels })
+        let places = Labels::new(sites.iter().map(|site| Swept { name: None, path: &site.path }));
+        Ok(Self { sites, axes, labels, places })
     }
 
     /// Whether anything is swept.
@@ -125,19 +130,40 @@ impl Sweeps {
         root
     }
 
-    /// What differs in trial number `trial`: names and values, in the order written.
+    /// What differs in trial number `trial`: names and values, in the order written. Of drawn values that go in step, it is each by
+    /// itself: the first of them says nothing of the others.
     pub(super) fn differing(&self, trial: usize) -> Vec<(&str, &Node)> {
         let choice = self.choice(trial);
-        let value = |axis: &Axis| &self.sites[axis.sites[0]].written.values[choice[axis.sites[0]]];
-        self.labels.iter().zip(self.axes.iter().map(value)).collect()
+        let places: Vec<&str> = self.places.iter().collect();
+        let value = |site: usize| &self.sites[site].written.values[choice[site]];
+        let of_axis = |(label, axis): (_, &Axis)| match self.is_drawn(axis) && axis.sites.len() > 1 {
+            true => axis.sites.iter().map(|&site| (places[site], value(site))).collect(),
+            false => vec![(label, value(axis.sites[0]))],
+        };
+        self.labels.iter().zip(&self.axes).flat_map(of_axis).collect()
     }
 
-    /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`.
+    /// Whether a sweep of `axis` is drawn.
+    fn is_drawn(&self, axis: &Axis) -> bool {
+        axis.sites.iter().any(|&site| self.sites[site].written.is_drawn)
+    }
+
+    /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`. Drawn values that go in step are called by
+    /// their number, from 0.
     pub(super) fn name(&self, trial: usize, seed: u64) -> String {
         // The seed has its place at the end.
         let own = |axis: &Axis| axis.sites.len() > 1 || self.sites[axis.sites[0]].path != ["seed"];
-        let differing = self.differing(trial).into_iter().zip(&self.axes);
-        label::trial(differing.filter(|(_, axis)| own(axis)).map(|(differing, _)| differing), seed)
+        let choice = self.choice(trial);
+        let value = |axis: &Axis| {
+            let Site { written, head, .. } = &self.sites[axis.sites[0]];
+            let value = choice[axis.sites[0]];
+            match self.is_drawn(axis) && axis.sites.len() > 1 {
+                true => values::number(value.to_string(), head),
+                false => written.values[value].clone(),
+            }
+        };
+        let axes = self.labels.iter().zip(&self.axes).filter(|(_, axis)| own(axis));
+        label::trial(axes.map(|(label, axis)| (label, value(axis))), seed)
     }
 
     /// The mistake that there are several trials where one is needed.
@@ -218,7 +244,7 @@ struct Search {
 impl Search {
     fn visit(&mut self, node: &Node) {
         if is_sweep(node) {
-            match values::read(node) {
+            match values::read(node, &self.path) {
                 Ok(written) => self.found(node, written),
                 Err(error) => self.errors.push(error),
             }

@@ -1,12 +1,14 @@
 //! The values that one sweep stands for.
 
+use super::draw;
 use crate::experiment::error::ExperimentError;
 use crate::experiment::number;
 use crate::experiment::source::Span;
 use crate::experiment::tree::{Name, Node, Value};
 
 /// The words that stand for several values.
-pub(super) const WORDS: [&str; 4] = ["Sweep", "Range", "LogRange", "Seeds"];
+pub(super) const WORDS: [&str; 7] =
+    ["Sweep", "Range", "LogRange", "Seeds", "RandomOf", "RandomRange", "RandomLogRange"];
 
 /// More values than any sweep needs.
 const MOST_VALUES: usize = 10_000;
@@ -18,10 +20,12 @@ pub(super) struct Written {
     pub(super) name: Option<Name>,
     /// What it stands for, at least one.
     pub(super) values: Vec<Node>,
+    /// Whether they are drawn at random.
+    pub(super) is_drawn: bool,
 }
 
-/// What `node`, which begins with one of the [`WORDS`], stands for.
-pub(super) fn read(node: &Node) -> Result<Written, ExperimentError> {
+/// What `node` at `path`, which begins with one of the [`WORDS`], stands for.
+pub(super) fn read(node: &Node, path: &[String]) -> Result<Written, ExperimentError> {
     let word = node.name().unwrap_or_default();
     let Value::Tuple { items, .. } = &node.value else {
         return Err(wrong(node, word));
@@ -31,15 +35,18 @@ pub(super) fn read(node: &Node) -> Result<Written, ExperimentError> {
         items => (None, items),
     };
     let values = match (word, items) {
-        ("Sweep", [list]) => listed(node, list)?,
+        ("Sweep", [list]) => listed(node, list)?.to_vec(),
         ("Range", [from, to, steps]) => range(&node.span, from, to, steps)?,
         ("LogRange", [from, to, steps]) => log_range(&node.span, from, to, steps)?,
         ("Seeds", [count]) => {
             (0..number_of(count, 1)?).map(|seed| number(seed.to_string(), &node.span)).collect()
         }
+        ("RandomOf", [list, count]) => draw::of(path, listed(node, list)?, count)?,
+        ("RandomRange", [from, to, count]) => draw::range((node, path), from, to, count)?,
+        ("RandomLogRange", [from, to, count]) => draw::log_range((node, path), from, to, count)?,
         _ => return Err(wrong(node, word)),
     };
-    Ok(Written { name, values })
+    Ok(Written { name, values, is_drawn: ["RandomOf", "RandomRange", "RandomLogRange"].contains(&word) })
 }
 
 fn wrong(node: &Node, word: &str) -> ExperimentError {
@@ -47,6 +54,11 @@ fn wrong(node: &Node, word: &str) -> ExperimentError {
         "Sweep" => ("Sweep([a, b])", "one trial per value"),
         "Range" => ("Range(from, to, steps)", "evenly spaced values"),
         "LogRange" => ("LogRange(from, to, steps)", "values at equal ratios"),
+        "RandomOf" => ("RandomOf([a, b], n)", "n values, each one of these at random"),
+        "RandomRange" => ("RandomRange(from, to, n)", "n random values"),
+        "RandomLogRange" => {
+            ("RandomLogRange(from, to, n)", "n random values, whose logarithms are all equally likely")
+        }
         _ => ("Seeds(n)", "the seeds from 0 to n - 1"),
     };
     let error =
@@ -65,14 +77,14 @@ fn step_name(node: &Node) -> Result<Name, ExperimentError> {
     }
 }
 
-fn listed(node: &Node, list: &Node) -> Result<Vec<Node>, ExperimentError> {
+fn listed<'a>(node: &Node, list: &'a Node) -> Result<&'a [Node], ExperimentError> {
     match &list.value {
         Value::List(values) if values.is_empty() => {
             Err(ExperimentError::new(list.span.clone(), "this sweep is empty: it needs at least one value"))
         }
         Value::List(values) if values.len() > MOST_VALUES => Err(too_many(list, values.len())),
-        Value::List(values) => Ok(values.clone()),
-        _ => Err(wrong(node, "Sweep")),
+        Value::List(values) => Ok(values),
+        _ => Err(wrong(node, node.name().unwrap_or_default())),
     }
 }
 
@@ -81,7 +93,7 @@ fn too_many(node: &Node, values: impl std::fmt::Display) -> ExperimentError {
 }
 
 /// The number of values that `node` asks for.
-fn number_of(node: &Node, least: usize) -> Result<usize, ExperimentError> {
+pub(super) fn number_of(node: &Node, least: usize) -> Result<usize, ExperimentError> {
     let count = match &node.value {
         Value::Number(text) => number::integer(text).and_then(|count| usize::try_from(count).ok()),
         _ => None,
@@ -111,7 +123,7 @@ fn end(node: &Node) -> Result<f64, ExperimentError> {
         .map_err(|wrong| ExperimentError::new(node.span.clone(), format!("an end of a range {wrong}")))
 }
 
-fn ends(from: &Node, to: &Node) -> Result<(f64, f64), ExperimentError> {
+pub(super) fn ends(from: &Node, to: &Node) -> Result<(f64, f64), ExperimentError> {
     let (first, last) = (end(from)?, end(to)?);
     if first == last {
         let message = "this range ends where it begins: all its values would be the same";
@@ -126,17 +138,22 @@ fn range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>,
     Ok(spread(span, [from, to], steps, |step| first + (last - first) * step))
 }
 
-fn log_range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, ExperimentError> {
+/// The [`ends`] of the `word`, which takes their logarithms.
+pub(super) fn positive_ends(word: &str, from: &Node, to: &Node) -> Result<(f64, f64), ExperimentError> {
     let (first, last) = ends(from, to)?;
     for (node, value) in [(from, first), (to, last)] {
         if value <= 0.0 {
             let found = node.describe();
-            let message = format!("the ends of `LogRange` are greater than 0, not {found}");
-            return Err(
-                ExperimentError::new(node.span.clone(), message).with_help("`Range` may start or end at 0")
-            );
+            let message = format!("the ends of `{word}` are greater than 0, not {found}");
+            let help = format!("`{}` may start or end at 0", word.replace("Log", ""));
+            return Err(ExperimentError::new(node.span.clone(), message).with_help(help));
         }
     }
+    Ok((first, last))
+}
+
+fn log_range(span: &Span, from: &Node, to: &Node, steps: &Node) -> Result<Vec<Node>, ExperimentError> {
+    let (first, last) = positive_ends("LogRange", from, to)?;
     let steps = number_of(steps, 2)?;
     let (low, high) = (first.ln(), last.ln());
     Ok(spread(span, [from, to], steps, |step| (low + (high - low) * step).exp()))
@@ -152,9 +169,15 @@ fn spread(span: &Span, ends: [&Node; 2], steps: usize, between: impl Fn(f64) -> 
             step => number(six_digits(between(step as f64 / (steps - 1) as f64)), span),
         })
         .collect();
-    let whole = |node: &Node| matches!(&node.value, Value::Number(text) if number::integer(text).is_some());
-    let wholes = ends.into_iter().all(whole).then(|| values.iter().map(as_whole).collect::<Option<_>>());
+    let are_whole = ends.into_iter().all(|end| whole(end).is_some());
+    let wholes = are_whole.then(|| values.iter().map(as_whole).collect::<Option<_>>());
     wholes.flatten().unwrap_or(values)
+}
+
+/// The whole number that is written here, if it is one.
+pub(super) fn whole(node: &Node) -> Option<i128> {
+    let Value::Number(text) = &node.value else { return None };
+    number::integer(text)
 }
 
 fn as_whole(node: &Node) -> Option<Node> {
@@ -164,12 +187,12 @@ fn as_whole(node: &Node) -> Option<Node> {
 }
 
 /// The number with six significant digits: `0.0001`, and not the 0.00009999999 that is computed.
-fn six_digits(value: f64) -> String {
+pub(super) fn six_digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
     format!("{rounded:?}")
 }
 
-fn number(text: String, span: &Span) -> Node {
+pub(super) fn number(text: String, span: &Span) -> Node {
     Node::new(Value::Number(text), span.clone())
 }
 
@@ -181,7 +204,7 @@ mod tests {
 
     fn values(text: &str) -> Result<String, String> {
         let node = parse(&Source::new("s", text), 0).unwrap().unwrap();
-        let values = read(&node).map_err(|error| error.to_string())?.values;
+        let values = read(&node, &["a".to_owned()]).map_err(|error| error.to_string())?.values;
         Ok(values.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
     }
 
@@ -201,6 +224,37 @@ mod tests {
     }
 
     #[test]
+    fn random_values_are_between_their_ends_and_more_of_them_begin_with_the_same() {
+        let drawn = |text: &str| -> Vec<f64> {
+            values(text).unwrap().split(' ').map(|value| value.parse().unwrap()).collect()
+        };
+        let weights = drawn("RandomLogRange(1e-5, 1e-1, 2000)");
+        assert!(weights.iter().all(|weight| (1e-5..=1e-1).contains(weight)));
+        let below = |most: f64| weights.iter().filter(|weight| **weight < most).count();
+        for (most, expected) in [(1e-4, 500), (1e-3, 1000), (1e-2, 1500)] {
+            assert!(below(most).abs_diff(expected) < 80, "{} below {most}", below(most));
+        }
+        assert_eq!(drawn("RandomLogRange(1e-5, 1e-1, 20)"), weights[..20]);
+        assert_eq!(drawn("RandomLogRange(\"a\", 1e-5, 1e-1, 20)"), weights[..20]);
+
+        let mut counts = [0; 4];
+        for depth in drawn("RandomRange(-1, 2, 2000)") {
+            counts[(depth + 1.0) as usize] += 1;
+        }
+        assert!(counts.iter().all(|&count| 500_usize.abs_diff(count) < 80), "{counts:?}");
+        assert!(!values("RandomRange(-1, 2, 2000)").unwrap().contains("-0"));
+        let rates = drawn("RandomRange(0.3, 0.1, 2000)");
+        assert!(rates.iter().all(|rate| (0.1..=0.3).contains(rate)));
+        assert!((rates.iter().sum::<f64>() / 2000.0 - 0.2).abs() < 0.005);
+
+        let chosen = values("RandomOf([None, 2, \"x\"], 3000)").unwrap();
+        for value in ["None", "2", "\"x\""] {
+            let count = chosen.split(' ').filter(|chosen| *chosen == value).count();
+            assert!(count.abs_diff(1000) < 120, "{value}: {count}");
+        }
+    }
+
+    #[test]
     fn what_stands_for_nothing_is_refused_at_its_place() {
         for (text, told) in [
             ("Sweep([])", "s:1:7: this sweep is empty"),
@@ -213,6 +267,11 @@ mod tests {
             ("Range(a, 2, 3)", "s:1:7: the end of a range is a number, not `a`"),
             ("LogRange(0, 1, 3)", "s:1:10: the ends of `LogRange` are greater than 0"),
             ("Range(1, inf, 3)", "s:1:10: an end of a range must be a finite number"),
+            ("RandomLogRange(1, 0, 3)", "s:1:19: the ends of `RandomLogRange` are greater than 0"),
+            ("RandomRange(1, 1, 3)", "s:1:16: this range ends where it begins"),
+            ("RandomRange(1, 2, 0)", "s:1:19: the number of values must be a whole number of at least 1"),
+            ("RandomOf([], 3)", "s:1:10: this sweep is empty"),
+            ("RandomOf([1, 2])", "s:1:1: a sweep is written `RandomOf([a, b], n)`"),
             ("Seeds(0)", "s:1:7: the number of values must be a whole number of at least 1"),
             ("Seeds(1000000000)", "s:1:7: a sweep has at most 10000 values"),
         ] {

@@ -1,5 +1,7 @@
 //! What sweeps make of a file.
 
+use std::collections::HashSet;
+
 use super::*;
 
 /// The quickstart with replacements.
@@ -62,6 +64,42 @@ fn sweeps_of_one_name_go_in_step() {
         trials.iter().map(|trial| trial.experiment.model.config.unwrap().text().to_owned()).collect();
     assert_eq!(configs[1], "(patch_size: 2, dim: 32, depth: 6, heads: 2)");
     assert_eq!(configs[2], "(patch_size: 2, dim: 64, depth: 6, heads: 4)");
+}
+
+#[test]
+fn random_values_of_one_name_are_a_random_search() {
+    let text = |count: usize| {
+        with(&[
+            ("5e-5", &format!("RandomLogRange(\"random\", 1e-6, 1e-3, {count})")),
+            ("dim: 64", &format!("dim: RandomOf(\"random\", [32, 64], {count})")),
+            ("epochs: 10", &format!("epochs: RandomRange(\"random\", 5, 50, {count})")),
+        ])
+    };
+    let trials = |count| trials(&text(count), &[]).unwrap();
+    let few = trials(5);
+    let expected: Vec<String> = (0..5).map(|number| format!("random={number},seed=42")).collect();
+    assert_eq!(names(&few), expected);
+    // More trials are added to those that were run.
+    let more = trials(40);
+    assert_eq!(more.len(), 40);
+    assert!((0..5).all(|index| more.get(index).experiment == few.get(index).experiment));
+
+    let differing: Vec<_> = (0..40).map(|index| more.differing(index)).collect();
+    let names: Vec<&str> = differing[0].iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["config.dim", "search.epochs", "hidden.weight"]);
+    // Places are drawn apart from one another: wide networks are not those with large weights.
+    let share = |index: usize, least: f64, most: f64| {
+        let value: f64 = differing[index][2].1.parse().unwrap();
+        (value.ln() - least.ln()) / (most / least).ln()
+    };
+    let of_wide =
+        (0..40).filter(|&index| differing[index][0].1 == "64").map(|index| share(index, 1e-6, 1e-3));
+    let of_wide: Vec<f64> = of_wide.collect();
+    assert!((10..30).contains(&of_wide.len()), "{of_wide:?}");
+    let mean = of_wide.iter().sum::<f64>() / of_wide.len() as f64;
+    assert!((0.25..0.75).contains(&mean), "{mean}");
+    let epochs: HashSet<&String> = differing.iter().map(|differing| &differing[1].1).collect();
+    assert!(epochs.len() > 15, "{epochs:?}");
 }
 
 #[test]
