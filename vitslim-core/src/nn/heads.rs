@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::own_gradient::split;
 use crate::slim::HeadLayout;
 
 impl HeadLayout {
@@ -15,8 +16,12 @@ impl HeadLayout {
     /// - output: `[batch, tokens, queries * qk]`, `[batch, tokens, qk]` and `[batch, tokens, features]`, ordered alike
     pub fn split(&self, qkv: Tensor<3>) -> [Tensor<3>; 3] {
         let qk: usize = self.qk_sizes().iter().sum();
+        let widths = [qk * self.queries, qk, self.features()];
+        if !widths.contains(&0) {
+            return split(qkv, widths);
+        }
         let mut start = 0;
-        [qk * self.queries, qk, self.features()].map(|width| {
+        widths.map(|width| {
             start += width;
             features(&qkv, start - width, width)
         })

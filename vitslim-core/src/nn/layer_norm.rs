@@ -3,6 +3,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, module};
 
 use super::fused::is_as_fused;
+use super::own_gradient::standardised;
 use super::shared_by_heads::{kept_by_all, of_each};
 use crate::slim::{HeadLayout, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
@@ -112,25 +113,21 @@ impl LayerNorm {
         if kept == 0 {
             return input;
         }
-        if kept == self.width || is_as_fused() {
+        if (kept == self.width && !input.is_autodiff()) || is_as_fused() {
             return module::layer_norm(input, gamma, beta, self.epsilon);
         }
-        let normalised = self.normalised(input) * gamma.unsqueeze();
+        // Before the norm: between its operations and theirs, a change of shape would keep a GPU from fusing them.
+        let (gamma, beta) = (gamma.unsqueeze(), beta.map(Tensor::unsqueeze));
+        let normalised = self.normalised(input) * gamma;
         match beta {
-            Some(beta) => normalised + beta.unsqueeze(),
+            Some(beta) => normalised + beta,
             None => normalised,
         }
     }
 
     /// `input` with mean 0 and variance 1, over the original width.
     fn normalised<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        // Each removed feature adds 0 to the mean and mean^2 to the variance.
-        let (width, kept) = (self.width as f64, input.dims()[D - 1] as f64);
-        let mean = input.clone().sum_dim(D - 1) / width;
-        let centered = input - mean.clone();
-        let removed = mean.square() * (width - kept);
-        let variance = (centered.clone().square().sum_dim(D - 1) + removed) / width;
-        centered / (variance + self.epsilon).sqrt()
+        standardised(input, self.width, self.epsilon)
     }
 }
 

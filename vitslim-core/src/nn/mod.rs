@@ -28,6 +28,7 @@ mod init;
 mod layer_norm;
 mod linear;
 mod listening;
+mod own_gradient;
 mod precision;
 pub(crate) mod product;
 mod rms_norm;

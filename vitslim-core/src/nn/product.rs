@@ -4,9 +4,10 @@
 //! differentiable: the gradients of factors are products in bf16 too, and reach the parameters as f32.
 
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
-use burn::tensor::{FloatDType, Tensor, activation, module};
+use burn::tensor::{FloatDType, Tensor, module};
 
 use super::Precision;
+use super::own_gradient::softmax;
 use vitslim_kernels as kernels;
 
 fn is_bf16() -> bool {
@@ -82,15 +83,16 @@ pub(crate) fn attention(
     bias: Option<Tensor<4>>,
     scale: f64,
 ) -> Tensor<4> {
-    if !is_bf16() {
+    if !is_bf16() && !q.is_autodiff() {
         let options = AttentionModuleOptions { scale: Some(scale), ..Default::default() };
         return module::attention(q, k, v, None, bias, options);
     }
     // Not burn's own, whose softmax would be in bf16 on an autodiff device.
     let full = q.dtype();
-    let mut scores = bf16(q).matmul(bf16(k).swap_dims(2, 3)).cast(full) * scale;
+    let factor = |factor| if is_bf16() { bf16(factor) } else { factor };
+    let mut scores = factor(q).matmul(factor(k).swap_dims(2, 3)).cast(full) * scale;
     if let Some(bias) = bias {
         scores = scores + bias;
     }
-    bf16(activation::softmax(scores, 3)).matmul(bf16(v)).cast(full)
+    factor(softmax(scores)).matmul(factor(v)).cast(full)
 }

@@ -2,6 +2,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 
+use super::own_gradient::of_mean_square_1;
 use super::shared_by_heads::{kept_by_all, of_each};
 use crate::slim::{HeadLayout, Output, SlimLayer, scale_param, select_param};
 
@@ -54,7 +55,9 @@ impl RmsNorm {
         if self.gamma.dims() == [0] {
             return input;
         }
-        self.normalised(input) * self.gamma.val().unsqueeze()
+        // Before the norm, as in a layer norm.
+        let gamma = self.gamma.val().unsqueeze();
+        self.normalised(input) * gamma
     }
 
     /// Queries or keys, with each head normalised by itself.
@@ -76,8 +79,7 @@ impl RmsNorm {
 
     /// `input` with a mean square of 1, over the original width.
     fn normalised<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let mean_square = input.clone().square().sum_dim(D - 1) / self.width as f64;
-        input / (mean_square + self.epsilon).sqrt()
+        of_mean_square_1(input, self.width, self.epsilon)
     }
 }
 

@@ -1,0 +1,195 @@
+//! Operations whose gradient is written here in closed form. Burn's would be that of each step of them: of a layer norm about twenty
+//! operations, and as many of a softmax. On a GPU each is a kernel, and most of them cannot be fused.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::{Tensor, activation};
+
+use super::with_gradient::with_gradient;
+
+/// `x`, `[..., kept]`, with mean 0 and variance 1 over its last axis, as if there were `width - kept` more features of value 0.
+pub(super) fn standardised<const D: usize>(x: Tensor<D>, width: usize, epsilon: f64) -> Tensor<D> {
+    let compute = |x: Tensor<D>| {
+        // Each removed feature adds 0 to the mean and mean^2 to the variance.
+        let (width, kept) = (width as f64, x.dims()[D - 1] as f64);
+        let mean = x.clone().sum_dim(D - 1) / width;
+        let centred = x - mean.clone();
+        let removed = mean.square() * (width - kept);
+        let variance = (centred.clone().square().sum_dim(D - 1) + removed) / width;
+        let deviation = (variance + epsilon).sqrt();
+        (centred / deviation.clone(), deviation)
+    };
+    let width = width as f64;
+    with_own(x, compute, move |(output, deviation), gradient| {
+        let mean = gradient.clone().sum_dim(D - 1) / width;
+        let along = (gradient.clone() * output.clone()).sum_dim(D - 1) / width;
+        (gradient - mean - output * along) / deviation
+    })
+}
+
+/// `x`, `[..., kept]`, with a mean square of 1 over its last axis, as if there were `width - kept` more features of value 0.
+pub(super) fn of_mean_square_1<const D: usize>(x: Tensor<D>, width: usize, epsilon: f64) -> Tensor<D> {
+    let width = width as f64;
+    let compute = |x: Tensor<D>| {
+        let root = (x.clone().square().sum_dim(D - 1) / width + epsilon).sqrt();
+        (x / root.clone(), root)
+    };
+    with_own(x, compute, move |(output, root), gradient| {
+        let along = (gradient.clone() * output.clone()).sum_dim(D - 1) / width;
+        (gradient - output * along) / root
+    })
+}
+
+/// The softmax of `x` along its last axis.
+pub(super) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let compute = |x: Tensor<D>| (activation::softmax(x, D - 1), ());
+    with_own(x, compute, |(output, ()), gradient| {
+        let along = (gradient.clone() * output.clone()).sum_dim(D - 1);
+        (gradient - along) * output
+    })
+}
+
+/// The parts of `x`, `[..., features]`, of these sizes, side by side along its last axis. Burn would make of the gradient of each part one
+/// of the size of `x`, most of it zeros, and add them up.
+pub(super) fn split<const D: usize, const N: usize>(x: Tensor<D>, sizes: [usize; N]) -> [Tensor<D>; N] {
+    let mut start = 0;
+    let parts = sizes.map(|size| {
+        start += size;
+        x.clone().narrow(D - 1, start - size, size)
+    });
+    if !x.is_tracked() {
+        return parts;
+    }
+    // An operation of burn has one output. Each part leaves its gradient to the operation before it, which puts them together.
+    let shapes = parts.clone().map(|part| part.dims());
+    let (device, dtype) = (x.clone().inner().device(), x.dtype());
+    let left = Arc::new(Mutex::new([const { None }; N]));
+    let nothing = Tensor::<1>::zeros([1], &device);
+    let together = {
+        let left = left.clone();
+        let output = Tensor::from_inner(nothing.clone());
+        with_gradient(output, x.clone().detach().into_dispatch(), x.into_dispatch(), move |_| {
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_part = |(part, shape): (&mut Option<Tensor<D>>, _)| {
+                part.take().unwrap_or_else(|| Tensor::zeros(shape, (&device, dtype)))
+            };
+            let of_parts = left.iter_mut().zip(shapes).map(of_part).collect();
+            [None, Some(Tensor::cat(of_parts, D - 1).into_dispatch())]
+        })
+    };
+    let mut index = 0;
+    parts.map(|part| {
+        let (left, nothing, place) = (left.clone(), nothing.clone(), index);
+        index += 1;
+        let part = part.inner();
+        let constant = Tensor::<D>::from_inner(part.clone()).into_dispatch();
+        with_gradient(Tensor::from_inner(part), constant, together.clone().into_dispatch(), move |gradient| {
+            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+            left[place] = Some(Tensor::from_dispatch(gradient));
+            [None, Some(nothing.into_dispatch())]
+        })
+    })
+}
+
+/// The output of `compute`, and as its gradient what `gradient` makes of both of its results and of the gradient of the output. Both
+/// compute without autodiff.
+fn with_own<const D: usize, K: Send + 'static>(
+    x: Tensor<D>,
+    compute: impl FnOnce(Tensor<D>) -> (Tensor<D>, K),
+    gradient: impl FnOnce((Tensor<D>, K), Tensor<D>) -> Tensor<D> + Send + 'static,
+) -> Tensor<D> {
+    if !x.is_autodiff() {
+        return compute(x).0;
+    }
+    let computed = compute(x.clone().inner());
+    let output = Tensor::from_inner(computed.0.clone());
+    with_gradient(output, x.clone().detach().into_dispatch(), x.into_dispatch(), move |of_output| {
+        let of_x = gradient(computed, Tensor::from_dispatch(of_output));
+        [None, Some(of_x.into_dispatch())]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, Device, Distribution, module};
+
+    use super::*;
+
+    fn random() -> Tensor<3> {
+        let values = Tensor::<3>::random([2, 5, 7], Distribution::Normal(0.3, 2.0), &Device::flex());
+        Tensor::from_inner(values.cast(DType::F64))
+    }
+
+    /// Compares an operation with what burn makes of its steps, in f64: the output, and the gradient of the input.
+    fn is_that_of_its_steps(
+        operation: impl Fn(Tensor<3>) -> Tensor<3>,
+        steps: impl Fn(Tensor<3>) -> Tensor<3>,
+    ) {
+        let (x, weigh) = (random(), random());
+        let of = |operation: &dyn Fn(Tensor<3>) -> Tensor<3>| {
+            let x = x.clone().require_grad();
+            let output = operation(x.clone());
+            let gradients = (output.clone() * weigh.clone()).sum().backward();
+            [output.inner(), x.grad(&gradients).unwrap()]
+        };
+        for (found, expected) in of(&operation).into_iter().zip(of(&steps)) {
+            let off = (found - expected).abs().max().into_scalar::<f64>();
+            assert!(off < 1e-12, "{off}");
+        }
+    }
+
+    /// Three features more, of value 0, before `operation`, and none of them after it.
+    fn among_ten(operation: impl Fn(Tensor<3>) -> Tensor<3>) -> impl Fn(Tensor<3>) -> Tensor<3> {
+        move |x| {
+            let zeros = Tensor::zeros([2, 5, 3], (&x.device(), x.dtype()));
+            operation(Tensor::cat(vec![x, zeros], 2)).narrow(2, 0, 7)
+        }
+    }
+
+    #[test]
+    fn a_standardised_tensor_has_the_gradient_of_its_steps() {
+        let steps = |x: Tensor<3>| {
+            let gamma = Tensor::ones([x.dims()[2]], (&x.device(), x.dtype()));
+            module::layer_norm(x, gamma, None, 1e-3)
+        };
+        is_that_of_its_steps(|x| standardised(x, 7, 1e-3), steps);
+        is_that_of_its_steps(|x| standardised(x, 10, 1e-3), among_ten(steps));
+    }
+
+    #[test]
+    fn a_tensor_of_mean_square_1_has_the_gradient_of_its_steps() {
+        let steps = |x: Tensor<3>| x.clone() / (x.square().mean_dim(2) + 1e-3).sqrt();
+        is_that_of_its_steps(|x| of_mean_square_1(x, 7, 1e-3), steps);
+        is_that_of_its_steps(|x| of_mean_square_1(x, 10, 1e-3), among_ten(steps));
+    }
+
+    #[test]
+    fn a_softmax_has_the_gradient_of_its_steps() {
+        is_that_of_its_steps(softmax, |x| activation::softmax(x, 2));
+    }
+
+    #[test]
+    fn parts_have_the_gradient_of_their_steps() {
+        let narrowed = |x: Tensor<3>, [start, size]: [usize; 2]| x.narrow(2, start, size);
+        is_that_of_its_steps(
+            |x| {
+                let [a, b, c] = split(x, [2, 2, 3]);
+                Tensor::cat(vec![a.clone() * b, a, c], 2)
+            },
+            |x| {
+                let [a, b, c] = [[0, 2], [2, 2], [4, 3]].map(|part| narrowed(x.clone(), part));
+                Tensor::cat(vec![a.clone() * b, a, c], 2)
+            },
+        );
+        // A part that nobody reads.
+        let padded = |x: Tensor<3>| x.clone().repeat_dim(2, 4).narrow(2, 0, 7);
+        is_that_of_its_steps(|x| padded(split(x, [2, 3, 2])[1].clone()), |x| padded(narrowed(x, [2, 3])));
+    }
+
+    #[test]
+    fn what_needs_no_gradient_gets_none() {
+        let x = Tensor::<3>::ones([1, 2, 3], &Device::flex());
+        assert!(!softmax(x.clone()).is_autodiff());
+        assert!(!softmax(Tensor::<3>::from_inner(x)).is_tracked());
+    }
+}
