@@ -94,7 +94,8 @@ fn steps(sets: &[&str]) -> [usize; 2] {
 fn predicted(sets: &[&str]) -> [f64; 2] {
     let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
     let trial = Document::parse("memory.ron", EXPERIMENT, &sets).unwrap().trials().unwrap().get(0);
-    let planned = plan::<Vit>(&trial, &mut Planning::default().with_memory(&Device::flex(), u64::MAX)).unwrap();
+    let planned =
+        plan::<Vit>(&trial, &mut Planning::default().with_memory(&Device::flex(), u64::MAX)).unwrap();
     // The last is the process, which the allocator does not count here.
     let before = 4 * (3 * planned.params + 16 * 3 * 64 * 64) + 40_000_000;
     ["pretrain", "search"].map(|name| {

@@ -47,3 +47,14 @@ pub enum WorkKind {
     /// Inference: forward only.
     Inference,
 }
+
+impl WorkKind {
+    /// What reports call a step of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Training => "training",
+            Self::Search => "search",
+            Self::Inference => "inference",
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod run_state;
 mod scaled_rate;
 mod selftest;
 mod spare;
+mod step_cost;
 mod summary;
 mod sweep;
 mod table;
@@ -47,6 +48,7 @@ pub use run_state::RunState;
 pub use scaled_rate::ScaledRate;
 pub use selftest::{CheckReport, SelftestReport};
 pub use spare::{Spare, SpareFolder};
+pub use step_cost::{CostlyNetwork, StepCost, StepCosts};
 pub use summary::{
     BudgetSummary, DenseSummary, LatencySummary, SearchSummary, Seconds, SubnetSummary, Summary,
 };

@@ -127,6 +127,13 @@ fn what_cannot_be_measured_is_refused() {
         (&[file, "--rounds", "1", "--seconds", "1"], 2, "cannot be used with"),
         (&[file, "--loader", "--device", "cpu"], 2, "cannot be used with"),
         (&[file, "--loader-threads", "2"], 2, "--loader"),
+        (&[file, "--kernels", "--loader"], 2, "cannot be used with"),
+        (&[file, "--kernels", "--rounds", "1"], 2, "cannot be used with"),
+        (
+            &[file, "--kernels", "--device", "cpu"],
+            1,
+            "`--kernels` counts what steps ask of a GPU, and this is cpu",
+        ),
         (&[file, "--loader", "--loader-threads", "257"], 2, "257"),
     ] {
         let output = workspace.vitslim(&[&["bench"], args].concat());

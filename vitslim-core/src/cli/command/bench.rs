@@ -5,23 +5,27 @@ use clap::{Args, value_parser};
 use miette::Diagnostic;
 use thiserror::Error;
 
+#[cfg(any(feature = "cuda", feature = "native"))]
+use crate::bench::costs;
 use crate::bench::{BenchSetting, Limit, LoaderSetting, Source, benchmark, loaders};
 use crate::cli::device::DeviceArgs;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
 use crate::cli::run_one::MOST_LOADER_THREADS;
+use crate::device::is_cpu;
 use crate::experiment::{Document, Trial};
 use crate::run::{RunError, Target};
 use crate::train::EvaluateError;
 
 /// Measures the speed of networks: a training step, a search step and inference, sub-networks against their dense network. Or, with
-/// `--loader`, how fast their images are read.
+/// `--loader`, how fast their images are read; with `--kernels`, what their steps ask of a GPU.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim bench experiments/bench_deit_tiny.ron
   vitslim bench runs/quickstart/seed=42 --batch 64 --seconds 10
   vitslim bench runs/quickstart/seed=42/share-0.5-0.5-0.7 --json
-  vitslim bench mine.ron --loader")]
+  vitslim bench mine.ron --loader
+  vitslim bench mine.ron --device cuda --kernels")]
 pub struct BenchArgs {
     /// An experiment file (nothing is trained, and random masks cut the sub-networks), the folder of a run, or a sub-network of
     /// a run. Several targets are measured side by side.
@@ -48,6 +52,10 @@ pub struct BenchArgs {
     /// Threads that prepare batches ahead, as in `vitslim run`.
     #[arg(long, value_name = "N", requires = "loader", value_parser = RangedU64ValueParser::<usize>::new().range(..=MOST_LOADER_THREADS))]
     loader_threads: Option<usize>,
+
+    /// Counts, instead of times, what a step asks of a GPU: operations, kernels, copies to it and memory.
+    #[arg(long, conflicts_with_all = ["loader", "rounds", "seconds"])]
+    kernels: bool,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -78,6 +86,9 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         return print(args.json, &measured, |measured| measured.table());
     }
     let device = args.device.open(false)?;
+    if args.kernels && is_cpu(&device.device) {
+        return Err(KernelsError { device: device.name }.into());
+    }
     let teachers = registry.teachers();
     let mut experiments = Vec::new();
     for (file, source) in sources(&args.targets)? {
@@ -97,10 +108,16 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         };
         experiments.push((commands.bench)(&trial, &source, &setting)?);
     }
-    let measured = benchmark(experiments, limit, batch, &device.name).map_err(|error| match error {
+    let failed = |error| match error {
         EvaluateError::OutOfMemory(_) => BatchError { batch, half: batch.div_ceil(2) }.into(),
         error => miette::Report::from(RunError::from(error)),
-    })?;
+    };
+    #[cfg(any(feature = "cuda", feature = "native"))]
+    if args.kernels {
+        let counted = costs(experiments, batch, &device.device, &device.name).map_err(failed)?;
+        return print(args.json, &counted, |counted| counted.table());
+    }
+    let measured = benchmark(experiments, limit, batch, &device.name).map_err(failed)?;
     print(args.json, &measured, |measured| measured.table())
 }
 
@@ -113,6 +130,16 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
 struct BatchError {
     batch: usize,
     half: usize,
+}
+
+/// A device without kernels to count.
+#[derive(Debug, Error, Diagnostic)]
+#[error("`--kernels` counts what steps ask of a GPU, and this is {device}")]
+#[diagnostic(help(
+    "choose `--device cuda`; or, without a GPU, build with `--features native` and choose `--device native`"
+))]
+struct KernelsError {
+    device: String,
 }
 
 /// The experiment files of `targets`, each with the networks to measure. Targets of the same run are merged and share its dense
