@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-use super::values::{ends, number, number_of, positive_ends, six_digits, whole};
+use super::numbers::{ends, number, number_of, positive_ends, six_digits, whole};
 use crate::experiment::error::ExperimentError;
 use crate::experiment::tree::Node;
 

@@ -2,6 +2,7 @@
 
 mod draw;
 mod label;
+mod numbers;
 mod values;
 
 pub(crate) use self::label::shortened;
@@ -158,7 +159,7 @@ impl Sweeps {
             let Site { written, head, .. } = &self.sites[axis.sites[0]];
             let value = choice[axis.sites[0]];
             match self.is_drawn(axis) && axis.sites.len() > 1 {
-                true => values::number(value.to_string(), head),
+                true => numbers::number(value.to_string(), head),
                 false => written.values[value].clone(),
             }
         };
