@@ -2,7 +2,6 @@
 
 use burn::tensor::Tensor;
 
-use super::own_gradient::split;
 use crate::slim::HeadLayout;
 
 impl HeadLayout {
@@ -16,12 +15,8 @@ impl HeadLayout {
     /// - output: `[batch, tokens, queries * qk]`, `[batch, tokens, qk]` and `[batch, tokens, features]`, ordered alike
     pub fn split(&self, qkv: Tensor<3>) -> [Tensor<3>; 3] {
         let qk: usize = self.qk_sizes().iter().sum();
-        let widths = [qk * self.queries, qk, self.features()];
-        if !widths.contains(&0) {
-            return split(qkv, widths);
-        }
         let mut start = 0;
-        widths.map(|width| {
+        [qk * self.queries, qk, self.features()].map(|width| {
             start += width;
             features(&qkv, start - width, width)
         })

@@ -1,8 +1,6 @@
 //! Operations whose gradient is written here in closed form. Burn's would be that of each step of them: of a layer norm about twenty
 //! operations, and as many of a softmax. On a GPU each is a kernel, and most of them cannot be fused.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use burn::tensor::{Tensor, activation};
 
 use super::with_gradient::with_gradient;
@@ -46,48 +44,6 @@ pub(super) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     with_own(x, compute, |(output, ()), gradient| {
         let along = (gradient.clone() * output.clone()).sum_dim(D - 1);
         (gradient - along) * output
-    })
-}
-
-/// The parts of `x`, `[..., features]`, of these sizes, side by side along its last axis. Burn would make of the gradient of each part one
-/// of the size of `x`, most of it zeros, and add them up.
-pub(super) fn split<const D: usize, const N: usize>(x: Tensor<D>, sizes: [usize; N]) -> [Tensor<D>; N] {
-    let mut start = 0;
-    let parts = sizes.map(|size| {
-        start += size;
-        x.clone().narrow(D - 1, start - size, size)
-    });
-    if !x.is_tracked() {
-        return parts;
-    }
-    // An operation of burn has one output. Each part leaves its gradient to the operation before it, which puts them together.
-    let shapes = parts.clone().map(|part| part.dims());
-    let (device, dtype) = (x.clone().inner().device(), x.dtype());
-    let left = Arc::new(Mutex::new([const { None }; N]));
-    let nothing = Tensor::<1>::zeros([1], &device);
-    let together = {
-        let left = left.clone();
-        let output = Tensor::from_inner(nothing.clone());
-        with_gradient(output, x.clone().detach().into_dispatch(), x.into_dispatch(), move |_| {
-            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_part = |(part, shape): (&mut Option<Tensor<D>>, _)| {
-                part.take().unwrap_or_else(|| Tensor::zeros(shape, (&device, dtype)))
-            };
-            let of_parts = left.iter_mut().zip(shapes).map(of_part).collect();
-            [None, Some(Tensor::cat(of_parts, D - 1).into_dispatch())]
-        })
-    };
-    let mut index = 0;
-    parts.map(|part| {
-        let (left, nothing, place) = (left.clone(), nothing.clone(), index);
-        index += 1;
-        let part = part.inner();
-        let constant = Tensor::<D>::from_inner(part.clone()).into_dispatch();
-        with_gradient(Tensor::from_inner(part), constant, together.clone().into_dispatch(), move |gradient| {
-            let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-            left[place] = Some(Tensor::from_dispatch(gradient));
-            [None, Some(nothing.into_dispatch())]
-        })
     })
 }
 
@@ -166,24 +122,6 @@ mod tests {
     #[test]
     fn a_softmax_has_the_gradient_of_its_steps() {
         is_that_of_its_steps(softmax, |x| activation::softmax(x, 2));
-    }
-
-    #[test]
-    fn parts_have_the_gradient_of_their_steps() {
-        let narrowed = |x: Tensor<3>, [start, size]: [usize; 2]| x.narrow(2, start, size);
-        is_that_of_its_steps(
-            |x| {
-                let [a, b, c] = split(x, [2, 2, 3]);
-                Tensor::cat(vec![a.clone() * b, a, c], 2)
-            },
-            |x| {
-                let [a, b, c] = [[0, 2], [2, 2], [4, 3]].map(|part| narrowed(x.clone(), part));
-                Tensor::cat(vec![a.clone() * b, a, c], 2)
-            },
-        );
-        // A part that nobody reads.
-        let padded = |x: Tensor<3>| x.clone().repeat_dim(2, 4).narrow(2, 0, 7);
-        is_that_of_its_steps(|x| padded(split(x, [2, 3, 2])[1].clone()), |x| padded(narrowed(x, [2, 3])));
     }
 
     #[test]
