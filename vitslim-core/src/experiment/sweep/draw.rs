@@ -10,31 +10,27 @@ use crate::experiment::tree::Node;
 
 /// `count` numbers between `from` and `to`, all equally likely; whole ones if both ends are.
 pub(super) fn range(
-    (node, path): (&Node, &[String]),
+    place: (&Node, &[String]),
     from: &Node,
     to: &Node,
     count: &Node,
 ) -> Result<Vec<Node>, ExperimentError> {
     let (first, last) = ends(from, to)?;
-    let shares = shares(path, number_of(count, 1)?);
-    let value = |share: f64| match (whole(from), whole(to)) {
-        (Some(_), Some(_)) => first.min(last) + (share * ((last - first).abs() + 1.0)).floor(),
-        _ => first + (last - first) * share,
-    };
-    Ok(shares.map(|share| drawn(node, [from, to], value(share))).collect())
+    drawn(place, [from, to], count, |share| match are_whole([from, to]) {
+        true => first.min(last) + (share * ((last - first).abs() + 1.0)).floor(),
+        false => first + (last - first) * share,
+    })
 }
 
 /// `count` numbers between `from` and `to` whose logarithms are all equally likely; whole ones if both ends are.
 pub(super) fn log_range(
-    (node, path): (&Node, &[String]),
+    place: (&Node, &[String]),
     from: &Node,
     to: &Node,
     count: &Node,
 ) -> Result<Vec<Node>, ExperimentError> {
     let (first, last) = positive_ends("RandomLogRange", from, to)?;
-    let shares = shares(path, number_of(count, 1)?);
-    let value = |share: f64| (first.ln() + (last / first).ln() * share).exp();
-    Ok(shares.map(|share| drawn(node, [from, to], value(share))).collect())
+    drawn(place, [from, to], count, |share| (first.ln() + (last / first).ln() * share).exp())
 }
 
 /// `count` times one of `values`, all equally likely.
@@ -50,11 +46,22 @@ fn shares(path: &[String], count: usize) -> impl Iterator<Item = f64> {
     (0..count).map(move |_| rng.random::<f64>())
 }
 
-fn drawn(node: &Node, ends: [&Node; 2], value: f64) -> Node {
-    let text = match ends.into_iter().all(|end| whole(end).is_some()) {
+/// The numbers that `value` makes of shares, for the sweep `node` at `path`.
+fn drawn(
+    (node, path): (&Node, &[String]),
+    ends: [&Node; 2],
+    count: &Node,
+    value: impl Fn(f64) -> f64,
+) -> Result<Vec<Node>, ExperimentError> {
+    let text = |value: f64| match are_whole(ends) {
         // Not the -0 of a number that is rounded up to it.
         true => format!("{:.0}", value.round() + 0.0),
         false => six_digits(value),
     };
-    number(text, &node.span)
+    let shares = shares(path, number_of(count, 1)?);
+    Ok(shares.map(|share| number(text(value(share)), &node.span)).collect())
+}
+
+fn are_whole(ends: [&Node; 2]) -> bool {
+    ends.into_iter().all(|end| whole(end).is_some())
 }
