@@ -6,7 +6,7 @@ use crate::graph::macs;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedCarrier, CheckedDimension};
-use crate::slim::{Dimension, Plan, drop_cut_tokens, parameters_per_unit};
+use crate::slim::{Dimension, Plan, settle, parameters_per_unit};
 
 /// The dimensions of `model`, which has `dense` multiply-adds, each with the cost of one unit: what is saved when that unit
 /// is cut and nothing else. A token is cut from its gate on.
@@ -30,6 +30,7 @@ pub(super) fn with_costs<A: Architecture>(
         groups: dimension.groups.clone(),
         units: dimension.units(),
         tokens: dimension.is_tokens(),
+        branch: dimension.is_branch(),
         params_per_unit: parameters[index],
         macs_per_unit: macs.as_ref().and_then(|macs| macs[index]),
         searched: false,
@@ -88,7 +89,7 @@ impl<A: Architecture> Macs<'_, A> {
             }
             plan.cuts[index].keep.remove(0);
         }
-        drop_cut_tokens(&mut plan, self.dimensions);
+        settle(&mut plan, self.dimensions);
         let left = attempt(|| macs(&self.model.slim(&plan).ok()?, self.image).ok()).ok()??;
         self.dense.checked_sub(left)
     }

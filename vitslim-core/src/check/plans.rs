@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::pattern::patterns;
-use crate::slim::{Cut, Dimension, Plan, drop_cut_tokens};
+use crate::slim::{Cut, Dimension, Plan, settle};
 
 /// A mask set to compare.
 #[derive(Clone, Debug)]
@@ -16,23 +16,25 @@ pub(super) struct Trial {
     pub plan: Plan,
 }
 
-/// Mask sets for a network with `dimensions`: some units of each pattern alone; and of all dimensions together one unit cut,
-/// one unit left, whole groups cut, some whole layers cut, then the others, and `rounds` times a random share cut.
+/// Mask sets for a network with `dimensions`: some units of each pattern alone, or some branches; and of all dimensions together one unit cut,
+/// one unit left, whole groups cut, some whole layers and branches cut, then the others, and `rounds` times a random share cut.
 pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8Rng) -> Vec<Trial> {
     let mut trials = Vec::new();
     let patterns = patterns(dimensions);
     for (name, members) in &patterns {
         let share = rng.random_range(0.4..0.7);
+        let is_branch = dimensions[members[0]].is_branch();
         let plan = drawn(
             dimensions,
-            |index, cut, rng| {
-                if members.contains(&index) {
-                    thin(cut, share, rng);
-                }
+            |index, cut, rng| match members.contains(&index) {
+                true if is_branch && (index == members[0] || rng.random_bool(share)) => cut.keep.clear(),
+                true => thin(cut, share, rng),
+                false => {}
             },
             rng,
         );
-        trials.push(Trial { cuts: format!("some units of `{name}` cut"), plan });
+        let some = if is_branch { "some of" } else { "some units of" };
+        trials.push(Trial { cuts: format!("{some} `{name}` cut"), plan });
     }
     let mut all = |cuts: &str, draw: &mut dyn FnMut(usize, &mut Cut, &mut ChaCha8Rng)| {
         let plan = drawn(dimensions, draw, rng);
@@ -73,9 +75,12 @@ pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8R
         }
     });
     for _ in 0..rounds {
-        all("a random share of each dimension cut", &mut |_, cut, rng| {
+        all("a random share of each dimension cut", &mut |index, cut, rng| {
             let share = rng.random_range(0.2..0.95);
-            thin(cut, share, rng);
+            match dimensions[index].is_branch() {
+                true => cut.keep.retain(|_| rng.random_bool(share)),
+                false => thin(cut, share, rng),
+            }
         });
     }
     trials.retain(|trial| cuts_something(&trial.plan));
@@ -87,15 +92,19 @@ pub(super) fn cuts_something(plan: &Plan) -> bool {
     plan.cuts.iter().any(|cut| cut.keep.len() < cut.units())
 }
 
-/// `plan` with all units of each dimension for which `whole` holds.
+/// `plan` with all units of each dimension for which `whole` holds, and the branches with which it would go.
 pub(super) fn restored(dimensions: &[Dimension], plan: &Plan, whole: impl Fn(usize) -> bool) -> Plan {
     let mut plan = plan.clone();
-    for (index, cut) in plan.cuts.iter_mut().enumerate() {
-        if whole(index) {
-            cut.keep = (0..cut.units()).collect();
+    let restore = |cut: &mut Cut| cut.keep = (0..cut.units()).collect();
+    for index in (0..plan.cuts.len()).filter(|index| whole(*index)) {
+        restore(&mut plan.cuts[index]);
+        while let Some(branch) = plan.gone_with(&dimensions[index])
+            && let Some(cut) = plan.get_mut(branch)
+        {
+            restore(cut);
         }
     }
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     plan
 }
 
@@ -107,10 +116,10 @@ fn drawn(
     let mut plan = Plan::whole(dimensions);
     for index in 0..plan.cuts.len() {
         // Tokens that an earlier gate cut do not arrive here.
-        drop_cut_tokens(&mut plan, dimensions);
+        settle(&mut plan, dimensions);
         draw(index, &mut plan.cuts[index], rng);
     }
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     plan
 }
 

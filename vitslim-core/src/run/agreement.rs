@@ -14,7 +14,7 @@ use crate::device::is_cpu;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::panics::attempt;
-use crate::slim::{Dimension, Plan, drop_cut_tokens};
+use crate::slim::{Dimension, Plan, settle};
 use crate::train::{BATCH, EvaluateError, THROUGHPUT_BATCH, read};
 use crate::values::{positive, randomised, relative_difference};
 
@@ -223,7 +223,7 @@ fn culprit(
     let differs_alone = |index: &usize| {
         let mut alone = Plan::whole(dimensions);
         alone.cuts[*index] = plan.cuts[*index].clone();
-        drop_cut_tokens(&mut alone, dimensions);
+        settle(&mut alone, dimensions);
         differs(&alone)
     };
     match Some(plan).filter(|plan| differs(plan)).and_then(|plan| cut_by(plan).find(differs_alone)) {

@@ -1,5 +1,7 @@
 //! How many parameters a unit has.
 
+use burn::module::Module;
+
 use super::axis::DimensionAxis;
 use super::head_layout::{HeadLayout, LaidOut, without_empty};
 use super::kept::{Kept, units_of_groups, units_without_first};
@@ -23,6 +25,15 @@ struct Count {
     laid_out: Vec<(String, Vec<(String, Kept)>)>,
 }
 
+impl Count {
+    fn add(&mut self, dimension: &str, parameters: usize) {
+        match self.parameters.iter_mut().find(|(known, _)| known == dimension) {
+            Some((_, sum)) => *sum += parameters,
+            None => self.parameters.push((dimension.to_owned(), parameters)),
+        }
+    }
+}
+
 impl DimensionMapper for Count {
     fn scope(&mut self) -> &mut Scope {
         &mut self.scope
@@ -44,6 +55,12 @@ impl DimensionMapper for Count {
             self.laid_out.push((of.dimension.clone(), paths.zip(kept).collect()));
         }
         layout
+    }
+
+    /// Adds the parameters of a part to those of its branches.
+    fn map_part<T: Module>(&mut self, _: &str, branches: &[String], part: T) -> T {
+        branches.iter().for_each(|branch| self.add(branch, part.num_params()));
+        part
     }
 
     /// Adds the parameters that go with a unit of each dimension of `axis`.
@@ -74,10 +91,7 @@ impl DimensionMapper for Count {
             let without = layer.clone().select(side, index_tensor(&left, &device));
             // A parameter that all heads share becomes one of each.
             let parameters = layer.num_params().saturating_sub(without.num_params());
-            match self.parameters.iter_mut().find(|(known, _)| *known == path) {
-                Some((_, sum)) => *sum += parameters,
-                None => self.parameters.push((path, parameters)),
-            }
+            self.add(&path, parameters);
         }
         layer
     }

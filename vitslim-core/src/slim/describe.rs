@@ -3,10 +3,11 @@
 use thiserror::Error;
 
 use super::axis::{AxisDimension, DimensionAxis};
+use super::branch_gate::BranchGate;
 use super::dimension::{Carrier, Dimension, DimensionKind};
 use super::head_layout::{HeadLayout, LaidOut};
 use super::layer::{Side, SlimLayer};
-use super::mapper::DimensionMapper;
+use super::mapper::{DimensionMapper, End};
 use super::scope::Scope;
 use super::token_gate::TokenGate;
 
@@ -53,6 +54,26 @@ pub enum DimensionError {
         prefix: usize,
         /// Number of its tokens.
         tokens: usize,
+    },
+    /// A branch at whose end there is no layer.
+    #[error(
+        "no layer ends the branch `{path}`, so that nothing could carry its mask: write `end` on the layer that computes what it adds, as in \
+         `#[slim(input = [hidden], end)]`, in the struct that has the layer; it must be in the fields that `branch` lists"
+    )]
+    Endless {
+        /// Path of the branch.
+        path: String,
+    },
+    /// A token gate in a branch.
+    #[error(
+        "the token gate `{gate}` is in the branch `{branch}`, and what a branch is added to has other tokens: keep tokens before the branch, in \
+         a field that it does not list"
+    )]
+    TokensInside {
+        /// Path of the gate.
+        gate: String,
+        /// Path of the branch.
+        branch: String,
     },
     /// A path into a field that leads to no dimension.
     #[error("`{path}` is borrowed, and {}", declares(.path, .declared))]
@@ -128,8 +149,13 @@ impl Describe {
         if let Some(error) = self.error {
             return Err(error);
         }
-        match self.scope.lacking().cloned() {
-            Some((layer, dimension)) => Err(DimensionError::Unsized { layer, dimension }),
+        if let Some((layer, dimension)) = self.scope.lacking().cloned() {
+            return Err(DimensionError::Unsized { layer, dimension });
+        }
+        let is_endless =
+            |dimension: &&Dimension| dimension.is_branch() && dimension.units() > 0 && dimension.carriers.is_empty();
+        match self.dimensions.iter().find(is_endless) {
+            Some(branch) => Err(DimensionError::Endless { path: branch.path.clone() }),
             None => Ok(self.dimensions),
         }
     }
@@ -203,6 +229,9 @@ impl DimensionMapper for Describe {
     }
 
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
+        if let Some(branch) = self.scope.branches.around(dimension).into_iter().next() {
+            self.error.get_or_insert(DimensionError::TokensInside { gate: dimension.to_owned(), branch });
+        }
         match gate.tokens.checked_sub(gate.prefix) {
             Some(units) => {
                 let kind = DimensionKind::Tokens { prefix: gate.prefix, numbers: gate.numbers() };
@@ -217,6 +246,24 @@ impl DimensionMapper for Describe {
             }
         }
         gate
+    }
+
+    fn map_branch(&mut self, dimension: &str, gate: BranchGate) -> BranchGate {
+        self.add(dimension, DimensionKind::Branch, if gate.is_cut { vec![] } else { vec![1] });
+        gate
+    }
+
+    fn map_end<S: Side, L: SlimLayer<S>>(&mut self, end: End, layer: L, side: S) -> L {
+        for dimension in self.dimensions.iter_mut().filter(|dimension| end.branches.contains(&dimension.path)) {
+            dimension.carriers.push(Carrier {
+                layer: end.layer.clone(),
+                side: side.name(),
+                features_per_unit: layer.extent(side),
+                gated: true,
+                branches: end.branches.clone(),
+            });
+        }
+        layer
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
@@ -239,6 +286,7 @@ impl DimensionMapper for Describe {
             self.refuse(&axis, side, reason);
             return layer;
         }
+        let branches = self.scope.branches.around(&axis.layer);
         for (dimension, features_per_unit) in carried {
             let known = self.dimensions.iter().position(|known| known.path == dimension.path);
             let index = known.unwrap_or_else(|| {
@@ -249,6 +297,7 @@ impl DimensionMapper for Describe {
                 side: side.name(),
                 features_per_unit,
                 gated: axis.gated,
+                branches: branches.clone(),
             });
         }
         layer

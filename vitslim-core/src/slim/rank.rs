@@ -2,8 +2,8 @@
 
 use super::dimension::{Dimension, DimensionKind};
 use super::mask::MaskSet;
-use super::order::{Floors, Ranked};
-use super::plan::{Plan, drop_cut_tokens};
+use super::order::{Floors, MaskAt, Ranked};
+use super::plan::{Plan, settle};
 use super::rank_error::RankError;
 
 /// Dimensions whose masks are ranked together, and the share of the masks that stays.
@@ -21,6 +21,10 @@ impl Ranking {
         let named = dimensions.iter().filter(|dimension| dimension.name() == name);
         Self { dimensions: named.map(|dimension| dimension.path.clone()).collect(), share }
     }
+
+    fn has_a_branch(&self, dimensions: &[Dimension]) -> bool {
+        dimensions.iter().any(|dimension| dimension.is_branch() && self.dimensions.contains(&dimension.path))
+    }
 }
 
 /// How many of `count` masks a share keeps: `share * count`, rounded up. A share is a decimal number, which f64 holds only nearly;
@@ -35,8 +39,9 @@ pub fn kept_count(count: usize, share: f64) -> usize {
 
 /// The plan that keeps the units with the largest masks.
 ///
-/// Each ranking keeps exactly [`kept_count`] of its masks, by their activated values, sign included; ties go to the earlier
-/// layer, then to the lower index. A token is ranked by its largest mask at this and all later gates, so that the kept tokens
+/// Each ranking keeps exactly [`kept_count`] of its masks, or all that are left where those of branches leave fewer, by their activated
+/// values, sign included; ties go to the earlier layer, then to the lower index. Branches are ranked first: what is in one that is cut goes
+/// with it, and the share is kept elsewhere. A token is ranked by its largest mask at this and all later gates, so that the kept tokens
 /// are nested with depth. A dimension that no ranking names is kept whole.
 ///
 /// # Errors
@@ -58,15 +63,21 @@ pub fn rank_sparing(
     floors: &Floors,
 ) -> Result<Plan, RankError> {
     let mut plan = Plan::whole(dimensions);
-    for ranking in rankings {
+    // What is in a branch that is cut is no choice for the others.
+    let (of_branches, others): (Vec<&Ranking>, _) =
+        rankings.iter().partition(|ranking| ranking.has_a_branch(dimensions));
+    for ranking in of_branches.into_iter().chain(others) {
         let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
         let order = ranked.in_order(ranked.values()?);
+        let kept = kept_count(order.len(), ranking.share);
+        let is_there = |mask: &MaskAt| plan.gone_with(ranked.ranked[mask.0].0).is_none();
+        let order: Vec<MaskAt> = order.into_iter().filter(is_there).collect();
         let spared = ranked.spared(&order, floors);
-        let kept = kept_count(order.len(), ranking.share).saturating_sub(spared.len());
+        let kept = kept.saturating_sub(spared.len());
         let others = order.into_iter().filter(|mask| !spared.contains(mask)).take(kept);
         ranked.cut(&mut plan, spared.iter().copied().chain(others));
     }
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     Ok(plan)
 }
 

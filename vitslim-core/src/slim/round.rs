@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::dimension::Dimension;
+use super::dimension::{Dimension, DimensionKind};
 use super::mask::{Granularity, MaskSet};
 use super::order::{Floors, read};
 use super::plan::Plan;
@@ -23,7 +23,7 @@ pub fn round(
     multiples: &HashMap<String, usize>,
     floors: &Floors,
 ) -> Result<Plan, RankError> {
-    for dimension in dimensions.iter().filter(|dimension| !dimension.is_tokens()) {
+    for dimension in dimensions.iter().filter(|dimension| dimension.kind == DimensionKind::Features) {
         let (Some(mask), Some(cut)) = (masks.get(&dimension.path), plan.get_mut(&dimension.path)) else {
             continue;
         };
@@ -99,7 +99,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::slim::{Cut, DimensionKind, MaskSpec};
+    use crate::slim::{Cut, MaskSpec};
 
     fn dimension(groups: &[usize]) -> Dimension {
         let (path, kind) = ("attn.head_dim".to_owned(), DimensionKind::Features);
