@@ -212,6 +212,7 @@ fn step(field: &Field, names: &Names) -> TokenStream {
     let span = at_type.resolved_at(Span::call_site());
     let mapper = mapper(at_type);
     match &field.role {
+        Role::Plain if field.end.is_none() => TokenStream::new(),
         Role::Plain => layers::mapped(field, layers::Axes::OfEach(&[], field.end.as_ref()), &name, names),
         Role::Nested(lends) => {
             let mapped = quote_spanned! {span=>
@@ -257,7 +258,9 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             let mapped = quote_spanned!(span=> #mapper.layout(#groups, &[#(#dimensions),*], #value));
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
-        Role::Layer(axes) => layers::mapped(field, layers::Axes::OfEach(axes, field.end.as_ref()), &name, names),
+        Role::Layer(axes) => {
+            layers::mapped(field, layers::Axes::OfEach(axes, field.end.as_ref()), &name, names)
+        }
         Role::Parts(parts) => layers::mapped(field, layers::Axes::OfParts(parts), &name, names),
     }
 }

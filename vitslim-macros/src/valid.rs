@@ -204,7 +204,9 @@ impl<'a> Check<'a> {
 
     fn fields(&mut self) {
         for field in &self.input.fields {
-            if let Err(error) = check_type(field).and_then(|()| check_treatments(field)).and_then(|()| check_end(field)) {
+            if let Err(error) =
+                check_type(field).and_then(|()| check_treatments(field)).and_then(|()| check_end(field))
+            {
                 self.errors.push(error);
                 self.doubtful.extend(field.axes().flat_map(|carrier| carrier.axis.list.names()));
                 self.doubtful.extend(field.lends().iter().filter_map(|lend| lend.source.name()));

@@ -11,12 +11,19 @@ pub const PLANTED: &[Planted] = &[
     (
         "a branch that is read elsewhere",
         checked_part::<Branch<READ_ELSEWHERE>>,
-        &["`blocks.0.branch` (and 1 like it): with some of `blocks.*.branch` cut, the forward pass fails", "`BranchGate::add`"],
+        &[
+            "`blocks.0.branch` (and 1 like it): with some of `blocks.*.branch` cut, the forward pass fails",
+            "`BranchGate::add`",
+        ],
     ),
     (
         "a sigmoid behind the end",
         checked_part::<Branch<SIGMOID_BEHIND>>,
-        &["`blocks.0.branch`", "the one with `blocks.0.fc2` multiplied by 0 differ", "nothing behind it that adds to it"],
+        &[
+            "`blocks.0.branch`",
+            "the one with `blocks.0.fc2` multiplied by 0 differ",
+            "nothing behind it that adds to it",
+        ],
     ),
     (
         "a branch that is added by hand",
@@ -155,7 +162,8 @@ impl Part for Parallel {
         let wide = |read| self.fc2.forward(gelu(self.fc1.forward(read))) * self.scale.val().unsqueeze();
         let narrow = |read| {
             let hidden = gelu(self.fc3.forward(read));
-            self.fc4.as_ref().map_or_else(|| hidden.clone(), |fc4| fc4.forward(hidden.clone())) + self.token.val()
+            self.fc4.as_ref().map_or_else(|| hidden.clone(), |fc4| fc4.forward(hidden.clone()))
+                + self.token.val()
         };
         let x = self.wide_branch.add(short, |_| wide(read.clone()));
         self.narrow_branch.add(x, |_| narrow(read))

@@ -72,7 +72,8 @@ fn parameters(config: &VitConfig, plan: &Plan) -> usize {
             let qkv = 3 * a * (w + usize::from(config.qkv_bias));
             let attention = 2 * w + qkv + a * w + w;
             let mlp = 2 * w + w * m + m + m * w + w;
-            kept(&format!("blocks.{block}.attn_branch")) * attention + kept(&format!("blocks.{block}.mlp_branch")) * mlp
+            kept(&format!("blocks.{block}.attn_branch")) * attention
+                + kept(&format!("blocks.{block}.mlp_branch")) * mlp
         })
         .sum();
     (patch + 1) * w + w + tokens * w + blocks + 2 * w + w * k + k

@@ -105,7 +105,8 @@ pub(super) fn blame<A: Architecture>(
 
 /// What is wrong with a branch.
 fn of_branch<A: Architecture>(culprit: &Culprit<A>, names: &str) -> Reason {
-    let branch = culprit.guilty.iter().map(|&index| &culprit.subject.dimensions[index]).find(|of| of.is_branch());
+    let branch =
+        culprit.guilty.iter().map(|&index| &culprit.subject.dimensions[index]).find(|of| of.is_branch());
     let ends = branch.into_iter().flat_map(|branch| &branch.carriers).map(|end| format!("`{}`", end.layer));
     let ends = ends.collect::<Vec<_>>().join(" and ");
     match &culprit.outcome {

@@ -6,7 +6,7 @@ use crate::graph::macs;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::report::{CheckedCarrier, CheckedDimension};
-use crate::slim::{Dimension, Plan, settle, parameters_per_unit};
+use crate::slim::{Dimension, Plan, parameters_per_unit, settle};
 
 /// The dimensions of `model`, which has `dense` multiply-adds, each with the cost of one unit: what is saved when that unit
 /// is cut and nothing else. A token is cut from its gate on.

@@ -16,9 +16,7 @@ use super::failure::Failure;
 use super::parameter_values::parameter_values;
 use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
-use crate::slim::{
-    Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, settle, keep_a_token,
-};
+use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, keep_a_token, settle};
 use crate::values::{self, random};
 
 pub(super) const CHECKS: &[Check] = &[

@@ -28,7 +28,11 @@ impl BranchGate {
     /// # Shapes
     ///
     /// - x, output: any, the same
-    pub fn add<const D: usize>(&self, x: Tensor<D>, branch: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
+    pub fn add<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        branch: impl FnOnce(Tensor<D>) -> Tensor<D>,
+    ) -> Tensor<D> {
         match self.is_cut {
             true => x,
             false => x.clone() + branch(x),

@@ -152,8 +152,9 @@ impl Describe {
         if let Some((layer, dimension)) = self.scope.lacking().cloned() {
             return Err(DimensionError::Unsized { layer, dimension });
         }
-        let is_endless =
-            |dimension: &&Dimension| dimension.is_branch() && dimension.units() > 0 && dimension.carriers.is_empty();
+        let is_endless = |dimension: &&Dimension| {
+            dimension.is_branch() && dimension.units() > 0 && dimension.carriers.is_empty()
+        };
         match self.dimensions.iter().find(is_endless) {
             Some(branch) => Err(DimensionError::Endless { path: branch.path.clone() }),
             None => Ok(self.dimensions),
@@ -254,7 +255,8 @@ impl DimensionMapper for Describe {
     }
 
     fn map_end<S: Side, L: SlimLayer<S>>(&mut self, end: End, layer: L, side: S) -> L {
-        for dimension in self.dimensions.iter_mut().filter(|dimension| end.branches.contains(&dimension.path)) {
+        for dimension in self.dimensions.iter_mut().filter(|dimension| end.branches.contains(&dimension.path))
+        {
             dimension.carriers.push(Carrier {
                 layer: end.layer.clone(),
                 side: side.name(),

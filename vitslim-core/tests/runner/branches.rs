@@ -26,7 +26,9 @@ fn plan(workspace: &Workspace, label: &str) -> Vec<(String, usize, usize)> {
 #[test]
 fn a_branch_goes_with_all_that_it_has() {
     let workspace = Workspace::new();
-    let text = with("Share({ \"attn_branch\": 0.5, \"mlp_branch\": 0.5, \"head_dim\": 0.25, \"hidden\": 0.75 }), Macs(0.4)");
+    let text = with(
+        "Share({ \"attn_branch\": 0.5, \"mlp_branch\": 0.5, \"head_dim\": 0.25, \"hidden\": 0.75 }), Macs(0.4)",
+    );
     let file = workspace.write("tiny.ron", &text);
 
     let check = workspace.vitslim(&["check", "tiny.ron"]);
@@ -40,7 +42,8 @@ fn a_branch_goes_with_all_that_it_has() {
     assert_eq!(subnet["label"], label);
     assert!(subnet["masked_vs_sliced"].as_f64().unwrap() < 1e-5, "{subnet}");
     // Of 64 hidden units, 48 were asked for, and one branch has 32.
-    let expected = json!({ "attn_branch": 0.5, "mlp_branch": 0.5, "head_dim": 0.25, "hidden": 0.5 });
+    let expected =
+        json!({ "attn_branch": 0.5, "mlp_branch": 0.5, "tokens": 1.0, "head_dim": 0.25, "hidden": 0.5 });
     assert_eq!(subnet["kept"], expected);
 
     let plan = plan(&workspace, label);
@@ -53,9 +56,14 @@ fn a_branch_goes_with_all_that_it_has() {
     };
     let (attention, mlp) = (gone("attn_branch"), gone("mlp_branch"));
     assert_eq!(kept(&format!("blocks.{attention}.attn.head_dim")), 0);
-    assert_eq!([kept(&format!("blocks.{mlp}.mlp.hidden")), kept(&format!("blocks.{}.mlp.hidden", 1 - mlp))], [0, 32]);
+    assert_eq!(
+        [kept(&format!("blocks.{mlp}.mlp.hidden")), kept(&format!("blocks.{}.mlp.hidden", 1 - mlp))],
+        [0, 32]
+    );
 
-    let bytes = std::fs::read(workspace.path("runs/tiny/seed=3/subnets").join(label).join("model.safetensors")).unwrap();
+    let bytes =
+        std::fs::read(workspace.path("runs/tiny/seed=3/subnets").join(label).join("model.safetensors"))
+            .unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     for (name, tensor) in tensors.iter() {
         let in_branch = |block: usize, parts: [&str; 2]| {
@@ -76,7 +84,7 @@ fn a_branch_goes_with_all_that_it_has() {
     assert!(evaluated.status.success(), "{}", said(&evaluated));
     let evaluated: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
     assert_eq!(evaluated["top1"], subnet["top1_retrained"], "{evaluated}");
-    for (format, out) in [("onnx", "a.onnx"), ("pytorch", "a.py"), ("safetensors", "a.safetensors")] {
+    for (format, out) in [("onnx", "a.onnx"), ("pytorch", "a.py"), ("safetensors", "b.safetensors")] {
         let network = format!("runs/tiny/seed=3/{label}");
         let exported = workspace.vitslim(&["export", &network, "--to", format, "--out", out]);
         assert!(exported.status.success(), "{format}: {}", said(&exported));
@@ -89,10 +97,8 @@ fn what_is_left_of_a_network_without_branches_is_searched_further() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", &with("Share({ \"mlp_branch\": 0.5 })"));
     workspace.run(&file, &[]);
-    let further = with("Share({ \"attn_branch\": 0.5, \"hidden\": 0.5 })").replace(
-        "drop_path: 0.1)",
-        "drop_path: 0.1), pretrained: \"runs/tiny/seed=3/share-0.5\"",
-    );
+    let further = with("Share({ \"attn_branch\": 0.5, \"hidden\": 0.5 })")
+        .replace("drop_path: 0.1)", "drop_path: 0.1), pretrained: \"runs/tiny/seed=3/share-0.5\"");
     let further = workspace.write("further.ron", &further.replace("name: \"tiny\"", "name: \"further\""));
     let summary = workspace.run(&further, &[]);
     let kept = &summary["subnets"][0]["kept"];

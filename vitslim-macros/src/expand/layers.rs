@@ -47,7 +47,8 @@ fn calls<'a>(
     axes.chain(end.map(move |end| {
         let side = side(side_at_end(ty));
         let at_key = end.span();
-        let (value, mapper, span) = (at(ident, at_key), mapper(at_key), at_key.resolved_at(Span::call_site()));
+        let (value, mapper, span) =
+            (at(ident, at_key), mapper(at_key), at_key.resolved_at(Span::call_site()));
         quote_spanned!(span=> #mapper.end::<#side, _>(#name, #value, #side))
     }))
 }

@@ -29,7 +29,9 @@ pub(super) fn check_branch(branch: &Branch, gate: &Field, input: &Input) -> Resu
                 Role::Tokens => format!(
                     "`{name}` is a token gate, and what a branch is added to must have the same tokens: call `keep` before the branch, and remove `{name}` here"
                 ),
-                Role::Branch(_) => format!("`{name}` is the gate of another branch: list the fields of that one here"),
+                Role::Branch(_) => {
+                    format!("`{name}` is the gate of another branch: list the fields of that one here")
+                }
                 _ => continue,
             },
         };
@@ -56,7 +58,9 @@ pub(super) fn check_end(field: &Field) -> Result<(), Error> {
         }
         Role::Parts(_) => "which part ends the branch? write `end` there, as in `1(output = [width], end)`",
         Role::Plain | Role::Layer(_) if !field.ends().into_iter().all(is_without) => return Ok(()),
-        _ => "`end` marks a layer, and this is none: write it on the layer that computes what the branch adds",
+        _ => {
+            "`end` marks a layer, and this is none: write it on the layer that computes what the branch adds"
+        }
     };
     Err(Error::new_spanned(end, message))
 }
