@@ -435,7 +435,10 @@ fn gates_of_branches_come_first_and_their_fields_are_handed_on() {
                 mapper.open::<Self>(&["hidden"]);
                 let branch = mapper.branch("branch", &["norm", "fc", "scale"], branch);
                 let norm = mapper.part("norm", norm);
-                let fc = fc.map(|fc| mapper.end::<Output, _>("fc", fc, Output));
+                let fc = fc.map(|fc| {
+                    let fc = mapper.end::<Output, _>("fc", fc, Output);
+                    fc
+                });
                 let fc = mapper.part("fc", fc);
                 let scale =
                     mapper.axis::<Axis::<0>, _>("scale", scale, Axis::<0>, &[Factor::Units("hidden")], true);

@@ -2,6 +2,7 @@
 //! functions of `vitslim selftest`, which draws fewer, in f32. The float
 //! type is set once a process, so this is a test binary of its own.
 
+mod branches;
 mod drawn;
 mod forms;
 mod hybrid;

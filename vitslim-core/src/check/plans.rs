@@ -152,7 +152,7 @@ mod tests {
         let model = Vit::init(&config, &burn::tensor::Device::flex()).unwrap();
         let dimensions = describe(&model).unwrap();
         let trials = trials(&dimensions, 2, &mut ChaCha8Rng::seed_from_u64(1));
-        assert_eq!(trials.len(), 4 + 5 + 2);
+        assert_eq!(trials.len(), 7 + 5 + 2);
         let cut = |plan: &Plan| -> Vec<usize> {
             (0..plan.cuts.len())
                 .filter(|&index| plan.cuts[index].keep.len() < plan.cuts[index].units())
@@ -160,20 +160,28 @@ mod tests {
         };
         for ((name, members), trial) in patterns(&dimensions).iter().zip(&trials) {
             assert!(trial.cuts.contains(name), "{}", trial.cuts);
-            assert_eq!(cut(&trial.plan), *members, "{name}");
+            let (of_pattern, others): (Vec<usize>, Vec<usize>) =
+                cut(&trial.plan).into_iter().partition(|index| members.contains(index));
+            match dimensions[members[0]].is_branch() {
+                true => assert!(of_pattern.contains(&members[0]) && !others.is_empty(), "{name}"),
+                false => assert_eq!((&of_pattern, others.len()), (members, 0), "{name}"),
+            }
+            let goes = |index: &usize| trial.plan.gone_with(&dimensions[*index]).is_some();
+            assert!(others.iter().all(goes), "{name}");
         }
-        assert_eq!(cut(&trials[4].plan).len(), dimensions.len());
+        let branches = dimensions.iter().filter(|dimension| dimension.is_branch()).count();
+        assert_eq!(cut(&trials[7].plan).len(), dimensions.len() - branches);
         let kept =
             |trial: usize| trials[trial].plan.cuts.iter().map(|cut| cut.keep.len()).collect::<Vec<_>>();
-        assert_eq!(kept(5), vec![1; dimensions.len()]);
-        for index in cut(&trials[6].plan) {
-            let cut = &trials[6].plan.cuts[index];
+        assert_eq!(kept(8), vec![1; dimensions.len()]);
+        for index in cut(&trials[9].plan) {
+            let cut = &trials[9].plan.cuts[index];
             assert!(cut.keep == [0, 1, 2] || cut.keep == [3, 4, 5], "{cut:?}");
         }
         let emptied = |trial| kept(trial).into_iter().map(|kept| kept == 0).collect::<Vec<_>>();
         for (index, dimension) in dimensions.iter().enumerate() {
-            let is_once = emptied(7)[index] != emptied(8)[index];
-            assert_eq!(is_once, ["head_dim", "hidden"].contains(&dimension.name()), "{}", dimension.path);
+            let is_emptied = emptied(10)[index] || emptied(11)[index];
+            assert_eq!(is_emptied, !["width", "tokens"].contains(&dimension.name()), "{}", dimension.path);
         }
         for trial in &trials {
             trial.plan.check(&dimensions).unwrap();
