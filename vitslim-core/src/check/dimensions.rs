@@ -3,7 +3,7 @@
 use super::pattern::{pattern, patterns};
 use crate::data::ImageShape;
 use crate::graph::macs;
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedCarrier, CheckedDimension};
 use crate::slim::{Dimension, Plan, parameters_per_unit, settle};
@@ -19,8 +19,11 @@ pub(super) fn with_costs<A: Architecture>(
     let parameters = attempt(|| parameters_per_unit(model)).unwrap_or_default();
     let parameters: Vec<usize> = dimensions
         .iter()
-        .map(|dimension| {
-            parameters.iter().find(|(path, _)| *path == dimension.path).map_or(0, |(_, count)| *count)
+        .map(|dimension| match dimension.is_branch() {
+            true => of_branch(model, dimensions, dimension),
+            false => {
+                parameters.iter().find(|(path, _)| *path == dimension.path).map_or(0, |(_, count)| *count)
+            }
         })
         .collect();
     let macs = dense.map(|dense| Macs { model, image, dimensions, dense }.per_unit(&parameters));
@@ -47,6 +50,15 @@ pub(super) fn with_costs<A: Architecture>(
             .collect(),
     };
     dimensions.iter().enumerate().map(row).collect()
+}
+
+/// The parameters that go with `branch`.
+fn of_branch<A: Architecture>(model: &A, dimensions: &[Dimension], branch: &Dimension) -> usize {
+    let mut plan = Plan::whole(dimensions);
+    plan.get_mut(&branch.path).into_iter().for_each(|cut| cut.keep.clear());
+    settle(&mut plan, dimensions);
+    let left = attempt(|| Some(Parameter::count(&model.slim(&plan).ok()?)));
+    left.ok().flatten().map_or(0, |left| Parameter::count(model).saturating_sub(left))
 }
 
 struct Macs<'a, A> {

@@ -35,6 +35,8 @@ pub struct ListedDimension {
     pub path: String,
     /// Whether its units are token positions.
     pub of_tokens: bool,
+    /// Whether its only unit is a residual branch.
+    pub of_branch: bool,
     /// Number of dimensions with this pattern.
     pub places: usize,
     /// Units of the smallest.

@@ -222,7 +222,8 @@ fn culprit(
     let differs = |plan: &Plan| compare(plan).is_ok_and(|found| found > bound(device));
     let differs_alone = |index: &usize| {
         let mut alone = Plan::whole(dimensions);
-        alone.cuts[*index] = plan.cuts[*index].clone();
+        let cut = &plan.cuts[*index];
+        alone.get_mut(&cut.dimension).into_iter().for_each(|alone| alone.clone_from(cut));
         settle(&mut alone, dimensions);
         differs(&alone)
     };

@@ -27,6 +27,12 @@ impl Branches {
         self.having(place).map(|branch| branch.path.clone()).collect()
     }
 
+    /// The paths of the branches of which `field` is a field.
+    pub(super) fn of_field(&self, field: &str) -> Vec<String> {
+        let having = self.having(field).filter(|branch| branch.fields.iter().any(|own| own == field));
+        having.map(|branch| branch.path.clone()).collect()
+    }
+
     /// Whether what is at `place` is in a branch that is cut.
     pub(super) fn are_cut_at(&self, place: &str) -> bool {
         self.having(place).any(|branch| branch.is_cut)

@@ -1,7 +1,5 @@
 //! How many parameters a unit has.
 
-use burn::module::Module;
-
 use super::axis::DimensionAxis;
 use super::head_layout::{HeadLayout, LaidOut, without_empty};
 use super::kept::{Kept, units_of_groups, units_without_first};
@@ -11,7 +9,7 @@ use super::scope::Scope;
 use super::slimmable::{Slimmable, mapped};
 
 /// How many parameters go when one unit of each dimension of the dense model is cut and nothing else: path and number, in the
-/// order of the traversal. Token gates are not listed, since a token has no parameters.
+/// order of the traversal. Token gates are not listed, since a token has no parameters, nor branches, with which other units go.
 pub fn parameters_per_unit<M: Slimmable>(model: &M) -> Vec<(String, usize)> {
     let count = |scope| Count { scope, parameters: Vec::new(), laid_out: Vec::new() };
     mapped(&model.valid(), count).1.parameters
@@ -23,15 +21,6 @@ struct Count {
     /// For each dimension with a layout, what is left of it, and of those beside it, without its first unit: a group that has no
     /// more units is gone.
     laid_out: Vec<(String, Vec<(String, Kept)>)>,
-}
-
-impl Count {
-    fn add(&mut self, dimension: &str, parameters: usize) {
-        match self.parameters.iter_mut().find(|(known, _)| known == dimension) {
-            Some((_, sum)) => *sum += parameters,
-            None => self.parameters.push((dimension.to_owned(), parameters)),
-        }
-    }
 }
 
 impl DimensionMapper for Count {
@@ -55,12 +44,6 @@ impl DimensionMapper for Count {
             self.laid_out.push((of.dimension.clone(), paths.zip(kept).collect()));
         }
         layout
-    }
-
-    /// Adds the parameters of a part to those of its branches.
-    fn map_part<T: Module>(&mut self, _: &str, branches: &[String], part: T) -> T {
-        branches.iter().for_each(|branch| self.add(branch, part.num_params()));
-        part
     }
 
     /// Adds the parameters that go with a unit of each dimension of `axis`.
@@ -91,7 +74,10 @@ impl DimensionMapper for Count {
             let without = layer.clone().select(side, index_tensor(&left, &device));
             // A parameter that all heads share becomes one of each.
             let parameters = layer.num_params().saturating_sub(without.num_params());
-            self.add(&path, parameters);
+            match self.parameters.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, sum)) => *sum += parameters,
+                None => self.parameters.push((path, parameters)),
+            }
         }
         layer
     }

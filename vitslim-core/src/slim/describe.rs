@@ -1,5 +1,6 @@
 //! Reads the dimensions of a model from the model itself.
 
+use burn::module::Module;
 use thiserror::Error;
 
 use super::axis::{AxisDimension, DimensionAxis};
@@ -129,16 +130,18 @@ fn instead([units, known]: [usize; 2], first: Option<&str>, list: &str) -> Strin
 pub(super) struct Describe {
     scope: Scope,
     dimensions: Vec<Dimension>,
+    /// Paths of the branches that have parameters.
+    filled: Vec<String>,
     error: Option<DimensionError>,
 }
 
 impl Describe {
     pub(super) fn new(scope: Scope) -> Self {
-        Self { scope, dimensions: Vec::new(), error: None }
+        Self { scope, dimensions: Vec::new(), filled: Vec::new(), error: None }
     }
 
     /// What was found.
-    pub(super) fn finish(self) -> Result<Vec<Dimension>, DimensionError> {
+    pub(super) fn finish(mut self) -> Result<Vec<Dimension>, DimensionError> {
         // Either makes a dimension of a path that is none, whose sizes may be wrong too.
         if let Some((path, declared)) = self.scope.astray() {
             return Err(DimensionError::Astray { path, declared });
@@ -152,13 +155,14 @@ impl Describe {
         if let Some((layer, dimension)) = self.scope.lacking().cloned() {
             return Err(DimensionError::Unsized { layer, dimension });
         }
-        let is_endless = |dimension: &&Dimension| {
-            dimension.is_branch() && dimension.units() > 0 && dimension.carriers.is_empty()
-        };
-        match self.dimensions.iter().find(is_endless) {
-            Some(branch) => Err(DimensionError::Endless { path: branch.path.clone() }),
-            None => Ok(self.dimensions),
+        for branch in self.dimensions.iter_mut().filter(|of| of.is_branch() && of.carriers.is_empty()) {
+            if self.filled.contains(&branch.path) {
+                return Err(DimensionError::Endless { path: branch.path.clone() });
+            }
+            // Its layers are optional, and this network has none of them.
+            branch.groups.clear();
         }
+        Ok(self.dimensions)
     }
 
     fn refuse<S: Side>(&mut self, axis: &DimensionAxis, side: S, reason: String) {
@@ -252,6 +256,13 @@ impl DimensionMapper for Describe {
     fn map_branch(&mut self, dimension: &str, gate: BranchGate) -> BranchGate {
         self.add(dimension, DimensionKind::Branch, if gate.is_cut { vec![] } else { vec![1] });
         gate
+    }
+
+    fn map_part<T: Module>(&mut self, _: &str, branches: &[String], part: T) -> T {
+        if part.num_params() > 0 {
+            self.filled.extend_from_slice(branches);
+        }
+        part
     }
 
     fn map_end<S: Side, L: SlimLayer<S>>(&mut self, end: End, layer: L, side: S) -> L {

@@ -164,7 +164,7 @@ pub trait DimensionMapper: Sized {
     /// The field `field`, a part of a branch, after whatever is mapped in it.
     fn part<T: Module>(&mut self, field: &str, part: T) -> T {
         let path = self.scope().path_of(field);
-        let branches = self.scope().branches.around(&path);
+        let branches = self.scope().branches.of_field(&path);
         self.map_part(&path, &branches, part)
     }
 

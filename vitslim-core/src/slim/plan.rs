@@ -161,7 +161,7 @@ impl Plan {
         for dimension in dimensions {
             let Some(cut) = self.get(&dimension.path) else {
                 // Plans that were made before networks had gates at their branches keep these.
-                if dimension.is_branch() {
+                if dimension.is_branch() && self.gone_with(dimension).is_none() {
                     continue;
                 }
                 return Err(PlanError::MissingDimension(dimension.path.clone()));

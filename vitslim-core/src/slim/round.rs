@@ -11,7 +11,7 @@ use super::rank_error::RankError;
 /// `plan` with the number of kept units of each head, or of each dimension without heads, rounded to the nearest multiple that
 /// `multiples` has for the path of the dimension, halves up. The units with the largest masks stay; ties go to the lower index. A head
 /// may also be kept whole, whatever its size, or lose all its units, but a dimension that kept any unit keeps some, and none keeps
-/// less than `floors` say. Tokens and dimensions that were not searched are not rounded.
+/// less than `floors` say. Tokens, branches, and dimensions that were not searched are not rounded, and what went with a branch stays gone.
 ///
 /// # Errors
 ///
@@ -24,6 +24,9 @@ pub fn round(
     floors: &Floors,
 ) -> Result<Plan, RankError> {
     for dimension in dimensions.iter().filter(|dimension| dimension.kind == DimensionKind::Features) {
+        if plan.gone_with(dimension).is_some() {
+            continue;
+        }
         let (Some(mask), Some(cut)) = (masks.get(&dimension.path), plan.get_mut(&dimension.path)) else {
             continue;
         };

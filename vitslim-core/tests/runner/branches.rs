@@ -93,6 +93,26 @@ fn a_branch_goes_with_all_that_it_has() {
 }
 
 #[test]
+fn what_is_spared_and_rounded_stays_where_its_branch_does() {
+    let workspace = Workspace::new();
+    let text = with("Share({ \"mlp_branch\": 0.5, \"hidden\": 0.25 }), Macs(0.3)").replace(
+        "    retrain: (",
+        "    keep_at_least: { \"hidden\": Layer(16) },\n    round_to: 8,\n    retrain: (",
+    );
+    let file = workspace.write("tiny.ron", &text);
+    workspace.run(&file, &["--set", "pretrain=None", "--set", "retrain=None"]);
+    let plan = plan(&workspace, "share-0.5-0.25");
+    let kept = |path: &str| plan.iter().find(|(of, ..)| of == path).map(|(_, kept, _)| *kept).unwrap();
+    let mut blocks: Vec<[usize; 2]> = (0..2)
+        .map(|block| {
+            [kept(&format!("blocks.{block}.mlp_branch")), kept(&format!("blocks.{block}.mlp.hidden"))]
+        })
+        .collect();
+    blocks.sort_unstable();
+    assert_eq!(blocks, [[0, 0], [1, 16]]);
+}
+
+#[test]
 fn what_is_left_of_a_network_without_branches_is_searched_further() {
     let workspace = Workspace::new();
     let file = workspace.write("tiny.ron", &with("Share({ \"mlp_branch\": 0.5 })"));
