@@ -207,7 +207,8 @@ mod tests {
             });
             cut.unwrap().parts[2].1
         };
-        let (n, c, h, m) = (4, 8, 2, 32);
+        // Patches and the class token, since the network is cut.
+        let (n, c, h, m) = (5, 8, 2, 32);
         let mlp = c * n + n * (2 * c * m + c + m);
         assert_eq!(without(&["attn_branch", "attn.head_dim"]), mlp);
         let attention = c * n + n * c * 3 * c + 3 * n * c + 2 * n * n * c + 6 * h * n * n + n * c * c + n * c;

@@ -223,8 +223,9 @@ mod tests {
         let rankings = [("attn", 0.5), ("block", 0.5), ("hidden", 0.25)];
         let rankings = rankings.map(|(name, share)| Ranking::named(&dimensions, name, share));
         let plan = rank(&dimensions, &masks, &rankings).unwrap();
-        let kept = |name: &str| (0..4).map(|block| plan.get(&format!("{block}.{name}")).unwrap().keep.len());
-        let kept = |name: &str| kept(name).collect::<Vec<_>>();
+        let kept = |name: &str| -> Vec<usize> {
+            (0..4).map(|block| plan.get(&format!("{block}.{name}")).unwrap().keep.len()).collect()
+        };
         assert_eq!([kept("block"), kept("attn"), kept("mlp")], [[0, 0, 1, 1]; 3].map(|of| of.to_vec()));
         assert_eq!(kept("hidden"), [0, 0, 4, 0], "a quarter of all");
         plan.check(&dimensions).unwrap();
