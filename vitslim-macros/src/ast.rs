@@ -6,8 +6,9 @@ use syn::{
     Attribute, Data, DeriveInput, Error, Fields, GenericArgument, Ident, Path, PathArguments, Token, Type,
 };
 
-use crate::attr::{self, Layout, Role};
+use crate::attr::{self, Layout, Role, Said};
 use crate::axis::Axis;
+use crate::branch::Branch;
 use crate::container::Container;
 use crate::lend::Lend;
 use crate::name::Name;
@@ -38,6 +39,8 @@ pub(crate) struct Field<'a> {
     pub(crate) ty: &'a Type,
     pub(crate) role: Role,
     pub(crate) treatments: Treatments,
+    /// The flag `end`, if it is given.
+    pub(crate) end: Option<Ident>,
 }
 
 impl<'a> Input<'a> {
@@ -90,6 +93,14 @@ impl<'a> Input<'a> {
         })
     }
 
+    /// The branches with the fields of their gates, in the order of these.
+    pub(crate) fn branches(&self) -> impl Iterator<Item = (&Field<'a>, &Branch)> {
+        self.fields.iter().filter_map(|field| match &field.role {
+            Role::Branch(branch) => Some((field, branch)),
+            _ => None,
+        })
+    }
+
     /// The field called `name`.
     pub(crate) fn field(&self, name: &str) -> Option<&Field<'a>> {
         self.fields.iter().find(|field| field.ident.unraw() == name)
@@ -123,8 +134,8 @@ impl<'a> Carrier<'_, 'a> {
 impl<'a> Field<'a> {
     fn from_syn(node: &'a syn::Field, errors: &mut Vec<Error>) -> Option<Self> {
         let ident = node.ident.as_ref()?;
-        let (role, treatments) = attr::of_field(&node.attrs, errors);
-        Some(Field { original: node, ident, ty: &node.ty, role, treatments })
+        let Said { role, treatments, end } = attr::of_field(&node.attrs, errors);
+        Some(Field { original: node, ident, ty: &node.ty, role, treatments, end })
     }
 
     /// Its axes, or those of its parts.
@@ -137,6 +148,18 @@ impl<'a> Field<'a> {
         let whole = whole.iter().map(|axis| (None, axis));
         let parts = parts.iter().flat_map(|part| part.axes.iter().map(|axis| (Some(part.index), axis)));
         whole.chain(parts).map(|(part, axis)| Carrier { field: self, part, axis })
+    }
+
+    /// The types of its layers at the end of a branch.
+    pub(crate) fn ends(&self) -> Vec<&'a Type> {
+        match &self.role {
+            _ if self.end.is_some() => layers(self.ty, None),
+            Role::Parts(parts) => {
+                let parts = parts.iter().filter(|part| part.end.is_some());
+                parts.flat_map(|part| layers(self.ty, Some(part.index))).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What it borrows by another name.

@@ -7,19 +7,24 @@ use quote::{ToTokens, quote};
 use syn::{Attribute, Error, Ident, LitInt, Meta};
 
 use crate::axis::{Axis, Factor, Item, List, Side, items};
+use crate::branch::Branch;
 use crate::container::STRUCT_KEYS;
 use crate::lend::{Lend, Source};
 use crate::name::Name;
 use crate::treatment::{self, Treatments};
 
 /// What the annotations of a field make it.
+#[derive(Default)]
 pub(crate) enum Role {
     /// Nothing: the field stays as it is.
+    #[default]
     Plain,
     /// `#[slim]`, `#[slim(width = width1)]`
     Nested(Vec<Lend>),
     /// `#[slim(tokens)]`
     Tokens,
+    /// `#[slim(branch = [norm1, attn])]`
+    Branch(Branch),
     /// `#[slim(layout = [heads, head_dim])]`
     Layout(Layout),
     /// `#[slim(input = [...], output = [...], axis(N) = [...])]`
@@ -33,6 +38,8 @@ pub(crate) struct Part {
     pub(crate) index: usize,
     pub(crate) key: Literal,
     pub(crate) axes: Vec<Axis>,
+    /// The flag `end`, if it is given.
+    pub(crate) end: Option<Ident>,
 }
 
 /// `layout = [heads, head_dim]`, `layout = [heads, qk, v]`
@@ -82,27 +89,36 @@ impl Layout {
     }
 }
 
-pub(crate) const FIELD_KEYS: [&str; 6] = ["input", "output", "axis", "gate", "layout", "tokens"];
-const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]` or `tokens`, a tuple of layers `0(...)`, and a nested slimmable field a bare `#[slim]`, or `width = width1` if it calls `width` what is `width1` here; of a layer, `norm`, `decay`, `no_decay`, `freeze`, `no_freeze` and `layer = ...` say how its parameters are trained";
+pub(crate) const FIELD_KEYS: [&str; 8] =
+    ["input", "output", "axis", "gate", "layout", "tokens", "branch", "end"];
+const FIELD_FORMS: &str = "`input = [...]`, `output = [...]`, `axis(N) = [...]`, `gate`, `layout = [...]`, `tokens`, `branch = [...]` or `end`, a tuple of layers `0(...)`, and a nested slimmable field a bare `#[slim]`, or `width = width1` if it calls `width` what is `width1` here; of a layer, `norm`, `decay`, `no_decay`, `freeze`, `no_freeze` and `layer = ...` say how its parameters are trained";
+
+/// What the annotations of a field say.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) role: Role,
+    pub(crate) treatments: Treatments,
+    /// The flag `end`, if it is given.
+    pub(crate) end: Option<Ident>,
+}
 
 /// Reads the `#[slim]` attributes of a field.
-pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Vec<Error>) -> (Role, Treatments) {
-    let mut role = Role::Plain;
-    let mut treatments = Treatments::default();
+pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Vec<Error>) -> Said {
+    let mut said = Said::default();
     for attr in slim_attributes(attrs) {
         match &attr.meta {
-            Meta::Path(_) => role.become_role(Role::Nested(Vec::new()), attr, errors),
+            Meta::Path(_) => said.role.become_role(Role::Nested(Vec::new()), attr, errors),
             Meta::List(list) if list.tokens.is_empty() => errors.push(Error::new_spanned(
                 attr,
                 "nothing is annotated here: write `#[slim]` for a nested slimmable field, or name an axis, as in `#[slim(output = [hidden])]`",
             )),
             Meta::List(list) => {
-                read_field_items(&mut role, &mut treatments, list.tokens.clone(), errors);
+                read_field_items(&mut said, list.tokens.clone(), errors);
             }
             Meta::NameValue(_) => errors.push(equals_sign(attr)),
         }
     }
-    (role, treatments)
+    said
 }
 
 pub(crate) fn slim_attributes(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
@@ -113,12 +129,8 @@ pub(crate) fn equals_sign(attr: &Attribute) -> Error {
     Error::new_spanned(&attr.meta, "annotations stand in parentheses: write `#[slim(output = [hidden])]`")
 }
 
-fn read_field_items(
-    role: &mut Role,
-    treatments: &mut Treatments,
-    tokens: TokenStream,
-    errors: &mut Vec<Error>,
-) {
+fn read_field_items(said: &mut Said, tokens: TokenStream, errors: &mut Vec<Error>) {
+    let Said { role, treatments, end } = said;
     // Whether the items of this attribute have an axis, to which a `gate` could belong.
     let mut axis_before = AxisBefore::None;
     // Whether the value before has no brackets, so that what follows may be more of its list.
@@ -151,7 +163,17 @@ fn read_field_items(
                 )),
             },
             "tokens" if flag(key, value, errors) => role.become_role(Role::Tokens, key, errors),
-            "gate" | "tokens" => {}
+            "end" if flag(key, value, errors) => {
+                if end.replace(key.clone()).is_some() {
+                    errors.push(Error::new_spanned(key, "`end` is written twice on this field: remove one"));
+                }
+            }
+            "gate" | "tokens" | "end" => {}
+            "branch" => {
+                if let Some(branch) = Branch::read(key, value, errors) {
+                    role.become_role(Role::Branch(branch), key, errors);
+                }
+            }
             "layout" => {
                 if let Some(layout) = read_layout(key, value, errors) {
                     role.become_role(Role::Layout(layout), key, errors);
@@ -228,16 +250,16 @@ fn read_part(item: &Item, errors: &mut Vec<Error>) -> Option<Part> {
         return None;
     }
     let index = key.to_string().parse().ok()?;
-    let (mut role, mut treatments) = (Role::Plain, Treatments::default());
+    let mut part = Said::default();
     let before = errors.len();
-    read_field_items(&mut role, &mut treatments, group.stream(), errors);
-    if let Some(said) = treatments.first() {
+    read_field_items(&mut part, group.stream(), errors);
+    if let Some(said) = part.treatments.first() {
         let message = format!(
             "`{said}` holds for all parameters of a field: write it beside the parts, as in `0(output = [hidden]), {said}`, or give this part a struct of its own"
         );
         errors.push(Error::new_spanned(said, message));
     }
-    let axes = match role {
+    let axes = match part.role {
         Role::Layer(axes) => axes,
         _ => {
             if errors.len() == before {
@@ -247,7 +269,7 @@ fn read_part(item: &Item, errors: &mut Vec<Error>) -> Option<Part> {
             Vec::new()
         }
     };
-    Some(Part { index, key: key.clone(), axes })
+    Some(Part { index, key: key.clone(), axes, end: part.end })
 }
 
 /// Reads `input = [...]`, `output = [...]` or `axis(N) = [...]`.
@@ -347,6 +369,7 @@ impl Role {
             Role::Plain => "nothing",
             Role::Nested(_) => "`#[slim]`",
             Role::Tokens => "`tokens`",
+            Role::Branch(_) => "`branch`",
             Role::Layout(_) => "`layout`",
             Role::Layer(_) => "an axis",
             Role::Parts(_) => "parts with axes",

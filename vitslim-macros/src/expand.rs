@@ -11,6 +11,7 @@ use syn::{DeriveInput, GenericParam, Generics, Ident, Path, Type, WherePredicate
 use crate::ast::{Field, Input, Shape, elements, last_word};
 use crate::attr::{LaidOut, Role};
 use crate::axis::{Names, Side};
+use crate::branch::Branch;
 use crate::lend::Source;
 use crate::name::Name;
 
@@ -19,9 +20,11 @@ pub(crate) fn implementation(input: &Input, names: &Names, root: &Path) -> Token
     let mapper = mapper(Span::mixed_site());
     let declared = names.declared(input).into_iter().map(Name::to_string);
     let inside = inside(input, &mapper);
-    let layouts = input.fields.iter().filter(|field| is_layout(field));
-    let others = input.fields.iter().filter(|field| !is_layout(field));
-    let steps = layouts.chain(others).map(|field| step(field, names));
+    let of = |rank| input.fields.iter().filter(move |field| rank_of(field) == rank);
+    let steps = (0..=2).flat_map(of).map(|field| {
+        let (step, part) = (step(field, names), part_of_branch(field, input));
+        quote!(#step #part)
+    });
     let treatments = input.fields.iter().map(treat);
     let parts: Vec<TokenStream> = input.fields.iter().map(part).collect();
     let uses = uses(input, root);
@@ -40,15 +43,21 @@ pub(crate) fn implementation(input: &Input, names: &Names, root: &Path) -> Token
 
 /// Brings in what the steps name, so that they read as a person would write them.
 fn uses(input: &Input, root: &Path) -> Option<TokenStream> {
-    let sides: Vec<Side> = input.axes().map(|carrier| carrier.axis.side).collect();
+    let ends = input.fields.iter().flat_map(Field::ends).map(layers::side_at_end);
+    let sides: Vec<Side> = input.axes().map(|carrier| carrier.axis.side).chain(ends).collect();
     let nested = input.fields.iter().any(|field| matches!(field.role, Role::Nested(_)));
     let used = [
         ("Axis", sides.iter().any(|side| matches!(side, Side::Axis(_)))),
-        ("Factor", !sides.is_empty()),
+        ("Factor", input.axes().next().is_some()),
         ("Input", sides.contains(&Side::Input)),
         ("Lent", input.lends().next().is_some()),
         ("Output", sides.contains(&Side::Output)),
-        ("Several", input.axes().any(|carrier| holds_a_list(carrier.field.ty))),
+        (
+            "Several",
+            input.fields.iter().any(|field| {
+                (field.axes().next().is_some() || !field.ends().is_empty()) && holds_a_list(field.ty)
+            }),
+        ),
         ("Slimmable", nested),
         ("Treatment", input.fields.iter().any(|field| !field.treatments.is_empty())),
     ];
@@ -163,8 +172,22 @@ fn part(field: &Field) -> TokenStream {
     quote!(#(#cfgs)* #ident)
 }
 
-fn is_layout(field: &Field) -> bool {
-    matches!(field.role, Role::Layout(_))
+/// Gates of branches come first, then layouts, and then the others.
+fn rank_of(field: &Field) -> usize {
+    match field.role {
+        Role::Branch(_) => 0,
+        Role::Layout(_) => 1,
+        _ => 2,
+    }
+}
+
+/// Hands a field to the mapper as a part of a branch, if it is one.
+fn part_of_branch(field: &Field, input: &Input) -> Option<TokenStream> {
+    let lists = |branch: &Branch| branch.fields.iter().any(|name| name.is(field.ident));
+    input.branches().find(|(_, branch)| lists(branch))?;
+    let (cfgs, ident, name) = (field.cfgs(), field.ident, field.ident.unraw().to_string());
+    let mapper = mapper(Span::mixed_site());
+    Some(quote!(#(#cfgs)* let #ident = #mapper.part(#name, #ident);))
 }
 
 /// How training treats one field, if its annotations say so.
@@ -189,7 +212,8 @@ fn step(field: &Field, names: &Names) -> TokenStream {
     let span = at_type.resolved_at(Span::call_site());
     let mapper = mapper(at_type);
     match &field.role {
-        Role::Plain => TokenStream::new(),
+        Role::Plain if field.end.is_none() => TokenStream::new(),
+        Role::Plain => layers::mapped(field, layers::Axes::OfEach(&[], field.end.as_ref()), &name, names),
         Role::Nested(lends) => {
             let mapped = quote_spanned! {span=>
                 Slimmable::map_dimensions(#value, #mapper)
@@ -220,6 +244,11 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             let mapped = quote_spanned!(span=> #mapper.tokens(#name, #value));
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
+        Role::Branch(branch) => {
+            let parts = branch.fields.iter().map(Name::as_str);
+            let mapped = quote_spanned!(span=> #mapper.branch(#name, &[#(#parts),*], #value));
+            quote!(#(#cfgs)* let #ident = #mapped;)
+        }
         Role::Layout(layout) => {
             let groups = layout.groups.to_string();
             let dimensions = layout.dimensions.iter().map(|LaidOut { units, features_per_unit }| {
@@ -229,7 +258,9 @@ fn step(field: &Field, names: &Names) -> TokenStream {
             let mapped = quote_spanned!(span=> #mapper.layout(#groups, &[#(#dimensions),*], #value));
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
-        Role::Layer(axes) => layers::mapped(field, layers::Axes::OfEach(axes), &name, names),
+        Role::Layer(axes) => {
+            layers::mapped(field, layers::Axes::OfEach(axes, field.end.as_ref()), &name, names)
+        }
         Role::Parts(parts) => layers::mapped(field, layers::Axes::OfParts(parts), &name, names),
     }
 }
@@ -282,6 +313,10 @@ fn bounds(input: &Input, root: &Path) -> Vec<WherePredicate> {
             let ty = field.ty;
             bounds.push(parse_quote!(#ty: #root::slim::Slimmable));
         }
+        bounds.extend(field.ends().into_iter().filter(|ty| is_generic(ty)).map(|ty| -> WherePredicate {
+            let side = layers::side(layers::side_at_end(ty));
+            parse_quote!(#ty: #root::slim::HasAxis<#root::slim::#side>)
+        }));
         for carrier in field.axes() {
             let side = layers::side(carrier.axis.side);
             let types = carrier.types().into_iter().filter(|ty| is_generic(ty));

@@ -3,6 +3,7 @@
 mod ast;
 mod attr;
 mod axis;
+mod branch;
 mod container;
 mod expand;
 mod lend;
@@ -65,6 +66,8 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// | `layout = [groups, units]` | `HeadLayout` | the dimension `units` is grouped, and this field holds the sizes of its groups |
 /// | `layout = [groups, qk, v]` | `HeadLayout` | likewise of two dimensions: that of queries and keys, and that of values |
 /// | `tokens` | `TokenGate` | the token positions are a dimension, named like the field |
+/// | `branch = [...]` | `BranchGate` | a residual branch is a dimension of one unit, named like the field; only this branch uses these fields |
+/// | `end` | a layer or parameter | it computes what the branches around it add, and their masks multiply it |
 /// | `norm` | a layer or parameter | it is a norm: `no_decay, no_freeze`, and it produces no dimension |
 /// | `no_decay`, `decay` | a layer or parameter | weight decay spares its parameters, or applies to them |
 /// | `freeze`, `no_freeze` | a layer or parameter | a search with `freeze: Weights` leaves its parameters as they are, or trains them |
@@ -84,7 +87,7 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// | `crate = path` | `vitslim_core` is found at `path`: only needed where `Cargo.toml` does not name it, under whatever name |
 ///
 /// Several annotations stand in one attribute, separated by commas, or in several. A field is a layer with axes, a
-/// layout, a token gate or a nested field, and only one of these.
+/// layout, a token gate, the gate of a branch or a nested field, and only one of these. `end` goes with the axes of a layer.
 ///
 /// How training treats parameters may be said of a layer without axes too, and of a `Vec`, an `Option`, an array or a tuple
 /// of layers; it holds for all parameters in the field. What is not said, training tells by the shapes of the parameters and by
@@ -172,6 +175,40 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// structs that borrow it by its own name are not looked into, so that what they do does not count: if they have what the struct
 /// itself lacks, list the dimension in `own`. A norm writes what it reads: where no nested struct could be the producer, it is
 /// none either.
+///
+/// ## Branches
+///
+/// A residual branch can be cut as a whole, with all that only this branch uses:
+///
+/// ```ignore
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Mlp {
+///     #[slim(output = [hidden])]
+///     fc1: Linear,
+///     #[slim(input = [hidden], gate, end)]
+///     fc2: Linear,
+/// }
+///
+/// #[derive(Module, Debug, Slimmable)]
+/// pub struct Block {
+///     norm: LayerNorm,
+///     #[slim]
+///     mlp: Mlp,
+///     #[slim(branch = [norm, mlp])]
+///     mlp_branch: BranchGate,
+/// }
+///
+/// impl Block {
+///     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+///         self.mlp_branch.add(x, |x| self.mlp.forward(self.norm.forward(x)))
+///     }
+/// }
+/// ```
+///
+/// The mask of the branch multiplies the layers in its fields that are marked `end`: the last one, or where several add up, each. A
+/// factor behind it, such as a LayerScale, needs no mark. `add` computes the branch; once it is cut, it returns what the branch would be added
+/// to, and the fields have no parameters. A dimension that only layers in the branch carry goes with it. A field may be in several
+/// branches: one of attention and one of MLP, and one of both.
 ///
 /// ## Borrowing
 ///

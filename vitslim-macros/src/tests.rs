@@ -409,3 +409,47 @@ fn a_dimension_beside_units_is_none_of_their_layout() {
     let told = told(quote!([heads, head_dim + width]));
     assert!(told.contains("use two layers") && !told.contains("lay out both"), "{told}");
 }
+
+#[test]
+fn gates_of_branches_come_first_and_their_fields_are_handed_on() {
+    let written = derived(parse_quote! {
+        struct Block {
+            norm: LayerNorm,
+            #[slim(end)]
+            fc: Option<Linear>,
+            #[slim(axis(0) = [hidden], gate, end)]
+            scale: Param<Tensor<1>>,
+            #[slim(axis(0) = [hidden])]
+            other: Param<Tensor<1>>,
+            #[slim(branch = [norm, fc, scale])]
+            branch: BranchGate,
+        }
+    });
+    let expected = quote! {
+        #[automatically_derived]
+        #[diagnostic::do_not_recommend]
+        impl ::vitslim_core::slim::Slimmable for Block {
+            fn map_dimensions<M: ::vitslim_core::slim::DimensionMapper>(self, mapper: &mut M) -> Self {
+                use ::vitslim_core::slim::{Axis, Factor, Output};
+                let Self { norm, fc, scale, other, branch } = self;
+                mapper.open::<Self>(&["hidden"]);
+                let branch = mapper.branch("branch", &["norm", "fc", "scale"], branch);
+                let norm = mapper.part("norm", norm);
+                let fc = fc.map(|fc| {
+                    let fc = mapper.end::<Output, _>("fc", fc, Output);
+                    fc
+                });
+                let fc = mapper.part("fc", fc);
+                let scale =
+                    mapper.axis::<Axis::<0>, _>("scale", scale, Axis::<0>, &[Factor::Units("hidden")], true);
+                let scale = mapper.end::<Axis::<0>, _>("scale", scale, Axis::<0>);
+                let scale = mapper.part("scale", scale);
+                let other =
+                    mapper.axis::<Axis::<0>, _>("other", other, Axis::<0>, &[Factor::Units("hidden")], false);
+                mapper.close();
+                Self { norm, fc, scale, other, branch }
+            }
+        }
+    };
+    assert_eq!(item(written), item(expected));
+}

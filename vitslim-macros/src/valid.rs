@@ -1,6 +1,7 @@
 //! Rejects what is well written and makes no sense.
 
 mod axes;
+mod branches;
 mod lends;
 mod roles;
 mod treatments;
@@ -11,6 +12,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Error, GenericParam};
 
 use self::axes::{check_factors, check_names};
+use self::branches::{check_branch, check_end};
 use self::lends::{check_lend, check_path};
 use self::roles::check_roles;
 use self::treatments::check_treatments;
@@ -30,6 +32,7 @@ pub(crate) fn check(input: &Input, names: &Names, errors: &mut Vec<Error>) {
     check.layouts();
     check.contracted();
     check.fields();
+    check.branches();
     check.paths();
     check.axes();
     check.roles();
@@ -62,7 +65,9 @@ impl<'a> Check<'a> {
     }
 
     fn annotated(&mut self) {
-        let plain = |field: &Field| matches!(field.role, Role::Plain) && field.treatments.is_empty();
+        let plain = |field: &Field| {
+            matches!(field.role, Role::Plain) && field.treatments.is_empty() && field.end.is_none()
+        };
         let input = self.input;
         let annotated = input.fields.iter().find(|field| !plain(field));
         if let Some(none) = &input.none {
@@ -199,7 +204,9 @@ impl<'a> Check<'a> {
 
     fn fields(&mut self) {
         for field in &self.input.fields {
-            if let Err(error) = check_type(field).and_then(|()| check_treatments(field)) {
+            if let Err(error) =
+                check_type(field).and_then(|()| check_treatments(field)).and_then(|()| check_end(field))
+            {
                 self.errors.push(error);
                 self.doubtful.extend(field.axes().flat_map(|carrier| carrier.axis.list.names()));
                 self.doubtful.extend(field.lends().iter().filter_map(|lend| lend.source.name()));
@@ -211,17 +218,31 @@ impl<'a> Check<'a> {
                     self.doubtful.extend(lend.source.name());
                 }
             }
-            // A token gate is itself a dimension, by the name of its field.
+            // A gate is itself a dimension, by the name of its field.
             let name = field.ident.unraw();
-            if let Role::Tokens = field.role
+            let gate = match field.role {
+                Role::Tokens => Some("token gate"),
+                Role::Branch(_) => Some("gate of a branch"),
+                _ => None,
+            };
+            if let Some(gate) = gate
                 && let Some(dimension) =
                     self.names.declared(self.input).into_iter().find(|other| other.is(field.ident))
             {
                 self.error(
                     dimension,
-                    format!("the token gate `{name}` of this struct is a dimension of that name: rename one of the two"),
+                    format!("the {gate} `{name}` of this struct is a dimension of that name: rename one of the two"),
                 );
             }
+        }
+    }
+
+    fn branches(&mut self) {
+        let input = self.input;
+        // What a branch lists may be what could not be read.
+        if input.complete {
+            let checked = input.branches().map(|(gate, branch)| check_branch(branch, gate, input));
+            self.errors.extend(checked.filter_map(Result::err));
         }
     }
 

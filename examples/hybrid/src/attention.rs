@@ -21,7 +21,7 @@ pub struct AttentionBlock {
     qkv: Linear,
     #[slim(axis(1) = [heads])]
     bias: Param<Tensor<4>>,
-    #[slim(input = [heads, head_dim], output = [width], gate)]
+    #[slim(input = [heads, head_dim], output = [width], gate, end)]
     proj: Linear,
     #[slim(axis(0) = [width])]
     scale1: Param<Tensor<1>>,
@@ -32,10 +32,14 @@ pub struct AttentionBlock {
     norm2: LayerNorm,
     #[slim(input = [width], output = [hidden])]
     fc1: Linear,
-    #[slim(input = [hidden], gate, output = [width], gate)]
+    #[slim(input = [hidden], gate, output = [width], gate, end)]
     fc2: Linear,
     #[slim(axis(0) = [width])]
     scale2: Param<Tensor<1>>,
+    #[slim(branch = [norm1, heads, qkv, bias, proj, scale1])]
+    attn_branch: BranchGate,
+    #[slim(branch = [norm2, fc1, fc2, scale2])]
+    mlp_branch: BranchGate,
 }
 
 impl AttentionBlock {
@@ -65,6 +69,8 @@ impl AttentionBlock {
             fc1: linear(width, 4 * width),
             fc2: linear(4 * width, width),
             scale2: scale(),
+            attn_branch: BranchGate::new(),
+            mlp_branch: BranchGate::new(),
         }
     }
 
@@ -79,15 +85,19 @@ impl AttentionBlock {
         };
         let [batch, _, height, width] = pooled.dims();
         let x = pooled.flatten::<3>(2, 3).swap_dims(1, 2);
-        let qkv = self.qkv.forward(self.norm1.forward(x.clone()));
-        let branch = self.proj.forward(self.heads.attend_with_bias(qkv, self.bias.val()));
-        let x = match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x),
-            None => x,
+        let shortcut = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x.clone()),
+            None => x.clone(),
         };
-        let x = x + branch * self.scale1.val().unsqueeze();
-        let branch = self.fc2.forward(gelu(self.fc1.forward(self.norm2.forward(x.clone()))));
-        let x = x + branch * self.scale2.val().unsqueeze();
+        let x = self.attn_branch.add(shortcut, |_| {
+            let qkv = self.qkv.forward(self.norm1.forward(x));
+            let branch = self.proj.forward(self.heads.attend_with_bias(qkv, self.bias.val()));
+            branch * self.scale1.val().unsqueeze()
+        });
+        let x = self.mlp_branch.add(x, |x| {
+            let branch = self.fc2.forward(gelu(self.fc1.forward(self.norm2.forward(x))));
+            branch * self.scale2.val().unsqueeze()
+        });
         let [_, _, dim] = x.dims();
         x.swap_dims(1, 2).reshape([batch, dim, height, width])
     }

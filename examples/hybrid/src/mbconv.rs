@@ -16,11 +16,13 @@ pub struct MbConv {
     depthwise: (Conv2d, BatchNorm),
     #[slim]
     excite: SqueezeExcite,
-    #[slim(input = [hidden], output = [width], gate)]
+    #[slim(input = [hidden], output = [width], gate, end)]
     project: Conv2d,
     /// Halves the grid and changes the width, where the block does.
     #[slim(input = [former], output = [width], gate)]
     shortcut: Option<Conv2d>,
+    #[slim(branch = [norm, expand, depthwise, excite, project])]
+    block_branch: BranchGate,
 }
 
 impl MbConv {
@@ -39,6 +41,7 @@ impl MbConv {
             excite: SqueezeExcite::new(hidden, width, device),
             project: pointwise([hidden, width]).init(device),
             shortcut: changes.then(|| pointwise([former, width]).with_stride([stride; 2]).init(device)),
+            block_branch: BranchGate::new(),
         }
     }
 
@@ -47,14 +50,16 @@ impl MbConv {
     /// - x: `[batch, former, height, width]`
     /// - output: `[batch, width, height / stride, width / stride]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let branch = self.norm.forward(x.clone());
-        let branch = silu(self.expand.1.forward(self.expand.0.forward(branch)));
-        let branch = silu(self.depthwise.1.forward(self.depthwise.0.forward(branch)));
-        let branch = self.project.forward(self.excite.forward(branch));
-        match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x) + branch,
-            None => x + branch,
-        }
+        let shortcut = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x.clone()),
+            None => x.clone(),
+        };
+        self.block_branch.add(shortcut, |_| {
+            let branch = self.norm.forward(x);
+            let branch = silu(self.expand.1.forward(self.expand.0.forward(branch)));
+            let branch = silu(self.depthwise.1.forward(self.depthwise.0.forward(branch)));
+            self.project.forward(self.excite.forward(branch))
+        })
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Attention {
     layout: HeadLayout,
     #[slim(axis(0) = [heads], no_decay)]
     biases: Param<Tensor<2>>,
-    #[slim(0(input = [heads, v], output = [width]), 1(output = [width], gate))]
+    #[slim(0(input = [heads, v], output = [width]), 1(output = [width], gate, end))]
     proj: (Linear, BatchNorm),
     distances: Tensor<1, Int>,
 }

@@ -7,14 +7,16 @@ use crate::attention::{Attention, Subsampling};
 use crate::config::LevitConfig;
 use crate::norm::{normed, normed_linear};
 
-/// Two layers.
+/// Two layers, added to what enters.
 #[derive(Module, Debug, Slimmable)]
 #[slim(outer = [width])]
 pub struct Mlp {
     #[slim(0(input = [width], output = [hidden]), 1(output = [hidden], gate))]
     fc1: (Linear, BatchNorm),
-    #[slim(0(input = [hidden], output = [width]), 1(output = [width], gate))]
+    #[slim(0(input = [hidden], output = [width]), 1(output = [width], gate, end))]
     fc2: (Linear, BatchNorm),
+    #[slim(branch = [fc1, fc2])]
+    mlp_branch: BranchGate,
 }
 
 /// Its parts borrow the width of its stage.
@@ -24,6 +26,8 @@ pub struct Block {
     attention: Attention,
     #[slim]
     mlp: Mlp,
+    #[slim(branch = [attention])]
+    attn_branch: BranchGate,
 }
 
 /// A stage after the first: it halves the side of the grid, and has a width of its own.
@@ -41,11 +45,15 @@ pub struct Stage {
 impl Mlp {
     fn new(dim: usize, config: &LevitConfig, device: &Device) -> Self {
         let hidden = dim * config.mlp_ratio;
-        Self { fc1: normed_linear(dim, hidden, device), fc2: normed_linear(hidden, dim, device) }
+        Self {
+            fc1: normed_linear(dim, hidden, device),
+            fc2: normed_linear(hidden, dim, device),
+            mlp_branch: BranchGate::new(),
+        }
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        x.clone() + normed(&self.fc2, hard_swish(normed(&self.fc1, x)))
+        self.mlp_branch.add(x, |x| normed(&self.fc2, hard_swish(normed(&self.fc1, x))))
     }
 }
 
@@ -56,6 +64,7 @@ impl Block {
         let block = |_| Self {
             attention: Attention::new(dim, heads, config.key_dim, side, device),
             mlp: Mlp::new(dim, config, device),
+            attn_branch: BranchGate::new(),
         };
         (0..config.depths[stage]).map(block).collect()
     }
@@ -64,7 +73,7 @@ impl Block {
     ///
     /// - x, output: `[batch, patches, dim]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.mlp.forward(x.clone() + self.attention.forward(x))
+        self.mlp.forward(self.attn_branch.add(x, |x| self.attention.forward(x)))
     }
 }
 

@@ -2,6 +2,7 @@
 //! once a process, so this is a test binary of its own.
 
 mod axes;
+mod branches;
 mod features;
 mod forms;
 mod gates;
@@ -23,8 +24,9 @@ use vitslim_core::report::ExperimentCheck;
 use net::{Checked, Planted, checked, checked_part};
 
 /// The wrong annotations of each file.
-const PLANTED: [&[Planted]; 10] = [
+const PLANTED: [&[Planted]; 11] = [
     axes::PLANTED,
+    branches::PLANTED,
     features::PLANTED,
     forms::PLANTED,
     gates::PLANTED,
@@ -57,7 +59,9 @@ fn each_wrong_annotation_is_found_and_named() {
 
 #[test]
 fn right_annotations_pass() {
-    let sound: [(&str, Checked); 16] = [
+    let sound: [(&str, Checked); 18] = [
+        ("a branch", checked_part::<branches::Branch<{ branches::SOUND }>>),
+        ("branches of branches", checked_part::<branches::Parallel>),
         ("a block called twice", checked::<made::Blocks<{ made::CALLED_TWICE }>>),
         ("a scale that starts at 0", checked_part::<made::ByZero<true>>),
         ("widths lent", checked::<lent::Sound>),

@@ -162,6 +162,18 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
         plan.get_mut(dimension).unwrap().keep = vec![3];
     }
     vits.write("vit_single_units", &model, &plan);
+    // An attention, an MLP and a whole block are gone.
+    let gone =
+        ["blocks.0.mlp_branch", "blocks.0.mlp.hidden", "blocks.1.attn_branch", "blocks.1.attn.head_dim"];
+    let block = ["attn_branch", "mlp_branch", "block_branch", "attn.head_dim", "mlp.hidden"];
+    let gone: Vec<String> =
+        gone.map(str::to_owned).into_iter().chain(block.map(|of| format!("blocks.2.{of}"))).collect();
+    let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
+    Written::<Vit> { folder, inside: |_, _| Vec::new() }.write(
+        "vit_without_branches",
+        &model,
+        &without(plan, &gone, true),
+    );
     // All hidden units of each block, and a quarter of them: the `mlp_ratio` of timm says that.
     let dimensions = describe(&model).unwrap();
     for (name, ratio) in [("vit_for_timm", 4), ("vit_of_fewer_units_for_timm", 1)] {
@@ -201,5 +213,5 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");
     assert!(output.status.success(), "{said}\n{errors}");
-    assert_eq!(said.lines().count(), 2 * 17 + 4 + 2, "{said}");
+    assert_eq!(said.lines().count(), 2 * 18 + 4 + 2, "{said}");
 }

@@ -68,6 +68,10 @@ fn what_is_not_searched_stays_the_very_same_tensor() {
     assert_eq!(made_anew(&model, &["blocks.1.tokens"]), nothing);
     assert_eq!(made_anew(&model, &["blocks.1.mlp.hidden"]), ["blocks.1.mlp.fc2.weight"]);
     assert_eq!(
+        made_anew(&model, &["blocks.1.mlp_branch"]),
+        ["blocks.1.mlp.fc2.weight", "blocks.1.mlp.fc2.bias"]
+    );
+    assert_eq!(
         made_anew(&model, &["blocks.0.attn.head_dim", "blocks.0.mlp.hidden"]),
         ["blocks.0.attn.qkv.weight", "blocks.0.attn.qkv.bias", "blocks.0.mlp.fc2.weight"]
     );

@@ -14,8 +14,8 @@ use vitslim_core::slim::{
 };
 use vitslim_core::values::random;
 
-use super::device;
 use super::drawn::{config, convnext_config, swin_config};
+use super::{device, goes};
 
 #[derive(Clone, Debug)]
 struct Asked {
@@ -52,11 +52,12 @@ fn asked() -> impl Strategy<Value = Asked> {
         })
 }
 
-/// The masks of `dimension` that `plan` lacks, each with the units that it would bring. A token comes only where it arrives.
+/// The masks that `plan` lacks, each with the units that it would bring. A token comes only where it arrives. A branch brings what is
+/// kept in it, and without that costs nothing: neither is looked at.
 fn lacking(dimensions: &[Dimension], masks: &MaskSet, plan: &Plan) -> Vec<(String, Vec<usize>)> {
     let mut lacking = Vec::new();
     let mut arriving: Option<&Vec<usize>> = None;
-    for dimension in dimensions {
+    for dimension in dimensions.iter().filter(|dimension| !dimension.is_branch() && !goes(plan, dimension)) {
         let keep = &plan.get(&dimension.path).unwrap().keep;
         let owners = masks.get(&dimension.path).unwrap().mask_of_unit();
         for mask in 0..masks.get(&dimension.path).unwrap().count() {
@@ -148,7 +149,8 @@ fn check<A: Architecture>(
     prop_assert!(plan.check(&dimensions).is_ok());
     let used = measure(&plan);
     prop_assert!(used <= limit, "{used} exceed {limit}");
-    for dimension in dimensions.iter().filter(|dimension| keys[0].contains(&dimension.path)) {
+    let spared = |dimension: &&Dimension| keys[0].contains(&dimension.path) && !goes(&plan, dimension);
+    for dimension in dimensions.iter().filter(spared) {
         let keep = &plan.get(&dimension.path).unwrap().keep;
         match asked.floor {
             Some(Floor::Whole) => prop_assert_eq!(keep.len(), dimension.units()),

@@ -2,6 +2,7 @@
 //! functions of `vitslim selftest`, which draws fewer, in f32. The float
 //! type is set once a process, so this is a test binary of its own.
 
+mod branches;
 mod drawn;
 mod forms;
 mod hybrid;
@@ -16,7 +17,7 @@ use std::sync::OnceLock;
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use vitslim_core::models::Architecture;
 use vitslim_core::selftest::slicing::{relative_difference, trains_after_slicing};
-use vitslim_core::slim::describe;
+use vitslim_core::slim::{Dimension, Plan, describe};
 
 use hybrid::Hybrid;
 
@@ -38,6 +39,15 @@ fn difference<A: Architecture>(a: &A, b: &A, images: &Tensor<4>) -> f64 {
 
 fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().try_into_vec::<f64>().expect("computed in f64")
+}
+
+/// Whether all layers that carry `dimension` are in other branches that `plan` cuts.
+fn goes(plan: &Plan, dimension: &Dimension) -> bool {
+    let is_cut = |branch: &String| {
+        *branch != dimension.path && plan.get(branch).is_some_and(|cut| cut.keep.is_empty())
+    };
+    !dimension.carriers.is_empty()
+        && dimension.carriers.iter().all(|carrier| carrier.branches.iter().any(is_cut))
 }
 
 /// Each width has one path, by whatever names layers borrow it.

@@ -4,9 +4,9 @@ use burn::module::{Module, ModuleDisplay, ModuleMapper, Param};
 use burn::tensor::{Int, Tensor};
 
 use super::pattern::{dimension_around, layer_pattern, pattern};
-use crate::nn::{HeadLayout, TokenGate};
+use crate::nn::{BranchGate, HeadLayout, TokenGate};
 use crate::slim::{
-    DimensionAxis, DimensionMapper, Features, LaidOut, Output, Scope, Side, SlimLayer, Slimmable,
+    DimensionAxis, DimensionMapper, End, Features, LaidOut, Output, Scope, Side, SlimLayer, Slimmable,
     scale_param, select_param,
 };
 
@@ -87,6 +87,18 @@ impl<M: DimensionMapper> DimensionMapper for Amending<'_, M> {
 
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
         self.mapper.map_tokens(dimension, gate)
+    }
+
+    fn map_branch(&mut self, dimension: &str, gate: BranchGate) -> BranchGate {
+        self.mapper.map_branch(dimension, gate)
+    }
+
+    fn map_end<S: Side, L: SlimLayer<S>>(&mut self, end: End, layer: L, side: S) -> L {
+        self.mapper.map_end(end, layer, side)
+    }
+
+    fn map_part<T: Module>(&mut self, path: &str, branches: &[String], part: T) -> T {
+        self.mapper.map_part(path, branches, part)
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, mut axis: DimensionAxis, layer: L, side: S) -> L {

@@ -47,6 +47,9 @@ pub(super) fn blame<A: Architecture>(
     if let Ok(Err(error @ PlanError::Layer { .. })) = attempt(|| subject.model.slim(&culprit.plan)) {
         return Reason::new(format!("{names}: with {}, {error}", culprit.cuts)).into();
     }
+    if culprit.guilty.iter().any(|&index| subject.dimensions[index].is_branch()) {
+        return of_branch(culprit, &names).into();
+    }
     match &culprit.outcome {
         Outcome::Fails(said) if tokens => cut_tokens_fail(culprit, &names, said).into(),
         Outcome::Fails(said) if culprit.guilty.iter().all(|&index| culprit.plan.cuts[index].keep.is_empty()) => {
@@ -97,6 +100,31 @@ pub(super) fn blame<A: Architecture>(
             });
             Blame { reason, repairs }
         }
+    }
+}
+
+/// What is wrong with a branch.
+fn of_branch<A: Architecture>(culprit: &Culprit<A>, names: &str) -> Reason {
+    let branch =
+        culprit.guilty.iter().map(|&index| &culprit.subject.dimensions[index]).find(|of| of.is_branch());
+    let ends = branch.into_iter().flat_map(|branch| &branch.carriers).map(|end| format!("`{}`", end.layer));
+    let ends = ends.collect::<Vec<_>>().join(" and ");
+    match &culprit.outcome {
+        Outcome::Fails(said) => {
+            Reason::new(format!("{names}: with {}, the forward pass fails ({said})", culprit.cuts)).with_help(
+                "something uses the fields of the branch that is not computed in its `BranchGate::add`: compute all of it there, as in \
+                 `self.attn_branch.add(x, |x| self.attn.forward(self.norm1.forward(x)))`, and list only fields that nothing else uses",
+            )
+        }
+        Outcome::Differ(difference) | Outcome::Same(difference) => Reason::new(format!(
+            "{names}: with {}, the network without the branch and the one with {ends} multiplied by 0 differ by {difference:.1e} of the \
+             largest logit",
+            culprit.cuts
+        ))
+        .with_help(format!(
+            "a branch ends where it is added, and nothing else uses its fields: does {ends} compute all that `BranchGate::add` adds, with \
+             nothing behind it that adds to it, is `add` what adds it, and does `branch` list only fields that nothing else uses?"
+        )),
     }
 }
 

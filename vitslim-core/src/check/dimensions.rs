@@ -3,10 +3,10 @@
 use super::pattern::{pattern, patterns};
 use crate::data::ImageShape;
 use crate::graph::macs;
-use crate::models::Architecture;
+use crate::models::{Architecture, Parameter};
 use crate::panics::attempt;
 use crate::report::{CheckedCarrier, CheckedDimension};
-use crate::slim::{Dimension, Plan, drop_cut_tokens, parameters_per_unit};
+use crate::slim::{Dimension, Plan, parameters_per_unit, settle};
 
 /// The dimensions of `model`, which has `dense` multiply-adds, each with the cost of one unit: what is saved when that unit
 /// is cut and nothing else. A token is cut from its gate on.
@@ -19,8 +19,11 @@ pub(super) fn with_costs<A: Architecture>(
     let parameters = attempt(|| parameters_per_unit(model)).unwrap_or_default();
     let parameters: Vec<usize> = dimensions
         .iter()
-        .map(|dimension| {
-            parameters.iter().find(|(path, _)| *path == dimension.path).map_or(0, |(_, count)| *count)
+        .map(|dimension| match dimension.is_branch() {
+            true => of_branch(model, dimensions, dimension),
+            false => {
+                parameters.iter().find(|(path, _)| *path == dimension.path).map_or(0, |(_, count)| *count)
+            }
         })
         .collect();
     let macs = dense.map(|dense| Macs { model, image, dimensions, dense }.per_unit(&parameters));
@@ -30,6 +33,7 @@ pub(super) fn with_costs<A: Architecture>(
         groups: dimension.groups.clone(),
         units: dimension.units(),
         tokens: dimension.is_tokens(),
+        branch: dimension.is_branch(),
         params_per_unit: parameters[index],
         macs_per_unit: macs.as_ref().and_then(|macs| macs[index]),
         searched: false,
@@ -46,6 +50,15 @@ pub(super) fn with_costs<A: Architecture>(
             .collect(),
     };
     dimensions.iter().enumerate().map(row).collect()
+}
+
+/// The parameters that go with `branch`.
+fn of_branch<A: Architecture>(model: &A, dimensions: &[Dimension], branch: &Dimension) -> usize {
+    let mut plan = Plan::whole(dimensions);
+    plan.get_mut(&branch.path).into_iter().for_each(|cut| cut.keep.clear());
+    settle(&mut plan, dimensions);
+    let left = attempt(|| Some(Parameter::count(&model.slim(&plan).ok()?)));
+    left.ok().flatten().map_or(0, |left| Parameter::count(model).saturating_sub(left))
 }
 
 struct Macs<'a, A> {
@@ -88,7 +101,7 @@ impl<A: Architecture> Macs<'_, A> {
             }
             plan.cuts[index].keep.remove(0);
         }
-        drop_cut_tokens(&mut plan, self.dimensions);
+        settle(&mut plan, self.dimensions);
         let left = attempt(|| macs(&self.model.slim(&plan).ok()?, self.image).ok()).ok()??;
         self.dense.checked_sub(left)
     }

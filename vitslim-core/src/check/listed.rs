@@ -43,6 +43,7 @@ fn dimensions<A: Architecture>(config: &A::Config) -> Result<Vec<ListedDimension
         ListedDimension {
             name: dimensions[members[0]].name().to_owned(),
             of_tokens: dimensions[members[0]].is_tokens(),
+            of_branch: dimensions[members[0]].is_branch(),
             places: members.len(),
             least_units: units.clone().min().unwrap_or(0),
             most_units: units.max().unwrap_or(0),

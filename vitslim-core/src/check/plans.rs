@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::pattern::patterns;
-use crate::slim::{Cut, Dimension, Plan, drop_cut_tokens};
+use crate::slim::{Cut, Dimension, Plan, settle};
 
 /// A mask set to compare.
 #[derive(Clone, Debug)]
@@ -16,23 +16,25 @@ pub(super) struct Trial {
     pub plan: Plan,
 }
 
-/// Mask sets for a network with `dimensions`: some units of each pattern alone; and of all dimensions together one unit cut,
-/// one unit left, whole groups cut, some whole layers cut, then the others, and `rounds` times a random share cut.
+/// Mask sets for a network with `dimensions`: some units of each pattern alone, or some branches; and of all dimensions together one unit cut,
+/// one unit left, whole groups cut, some whole layers and branches cut, then the others, and `rounds` times a random share cut.
 pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8Rng) -> Vec<Trial> {
     let mut trials = Vec::new();
     let patterns = patterns(dimensions);
     for (name, members) in &patterns {
         let share = rng.random_range(0.4..0.7);
+        let is_branch = dimensions[members[0]].is_branch();
         let plan = drawn(
             dimensions,
-            |index, cut, rng| {
-                if members.contains(&index) {
-                    thin(cut, share, rng);
-                }
+            |index, cut, rng| match members.contains(&index) {
+                true if is_branch && (index == members[0] || rng.random_bool(share)) => cut.keep.clear(),
+                true => thin(cut, share, rng),
+                false => {}
             },
             rng,
         );
-        trials.push(Trial { cuts: format!("some units of `{name}` cut"), plan });
+        let some = if is_branch { "some of" } else { "some units of" };
+        trials.push(Trial { cuts: format!("{some} `{name}` cut"), plan });
     }
     let mut all = |cuts: &str, draw: &mut dyn FnMut(usize, &mut Cut, &mut ChaCha8Rng)| {
         let plan = drawn(dimensions, draw, rng);
@@ -73,9 +75,12 @@ pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8R
         }
     });
     for _ in 0..rounds {
-        all("a random share of each dimension cut", &mut |_, cut, rng| {
+        all("a random share of each dimension cut", &mut |index, cut, rng| {
             let share = rng.random_range(0.2..0.95);
-            thin(cut, share, rng);
+            match dimensions[index].is_branch() {
+                true => cut.keep.retain(|_| rng.random_bool(share)),
+                false => thin(cut, share, rng),
+            }
         });
     }
     trials.retain(|trial| cuts_something(&trial.plan));
@@ -87,15 +92,19 @@ pub(super) fn cuts_something(plan: &Plan) -> bool {
     plan.cuts.iter().any(|cut| cut.keep.len() < cut.units())
 }
 
-/// `plan` with all units of each dimension for which `whole` holds.
+/// `plan` with all units of each dimension for which `whole` holds, and the branches with which it would go.
 pub(super) fn restored(dimensions: &[Dimension], plan: &Plan, whole: impl Fn(usize) -> bool) -> Plan {
     let mut plan = plan.clone();
-    for (index, cut) in plan.cuts.iter_mut().enumerate() {
-        if whole(index) {
-            cut.keep = (0..cut.units()).collect();
+    let restore = |cut: &mut Cut| cut.keep = (0..cut.units()).collect();
+    for index in (0..plan.cuts.len()).filter(|index| whole(*index)) {
+        restore(&mut plan.cuts[index]);
+        while let Some(branch) = plan.gone_with(&dimensions[index])
+            && let Some(cut) = plan.get_mut(branch)
+        {
+            restore(cut);
         }
     }
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     plan
 }
 
@@ -107,10 +116,10 @@ fn drawn(
     let mut plan = Plan::whole(dimensions);
     for index in 0..plan.cuts.len() {
         // Tokens that an earlier gate cut do not arrive here.
-        drop_cut_tokens(&mut plan, dimensions);
+        settle(&mut plan, dimensions);
         draw(index, &mut plan.cuts[index], rng);
     }
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     plan
 }
 
@@ -143,7 +152,7 @@ mod tests {
         let model = Vit::init(&config, &burn::tensor::Device::flex()).unwrap();
         let dimensions = describe(&model).unwrap();
         let trials = trials(&dimensions, 2, &mut ChaCha8Rng::seed_from_u64(1));
-        assert_eq!(trials.len(), 4 + 5 + 2);
+        assert_eq!(trials.len(), 7 + 5 + 2);
         let cut = |plan: &Plan| -> Vec<usize> {
             (0..plan.cuts.len())
                 .filter(|&index| plan.cuts[index].keep.len() < plan.cuts[index].units())
@@ -151,20 +160,28 @@ mod tests {
         };
         for ((name, members), trial) in patterns(&dimensions).iter().zip(&trials) {
             assert!(trial.cuts.contains(name), "{}", trial.cuts);
-            assert_eq!(cut(&trial.plan), *members, "{name}");
+            let (of_pattern, others): (Vec<usize>, Vec<usize>) =
+                cut(&trial.plan).into_iter().partition(|index| members.contains(index));
+            match dimensions[members[0]].is_branch() {
+                true => assert!(of_pattern.contains(&members[0]) && !others.is_empty(), "{name}"),
+                false => assert_eq!((&of_pattern, others.len()), (members, 0), "{name}"),
+            }
+            let goes = |index: &usize| trial.plan.gone_with(&dimensions[*index]).is_some();
+            assert!(others.iter().all(goes), "{name}");
         }
-        assert_eq!(cut(&trials[4].plan).len(), dimensions.len());
+        let branches = dimensions.iter().filter(|dimension| dimension.is_branch()).count();
+        assert_eq!(cut(&trials[7].plan).len(), dimensions.len() - branches);
         let kept =
             |trial: usize| trials[trial].plan.cuts.iter().map(|cut| cut.keep.len()).collect::<Vec<_>>();
-        assert_eq!(kept(5), vec![1; dimensions.len()]);
-        for index in cut(&trials[6].plan) {
-            let cut = &trials[6].plan.cuts[index];
+        assert_eq!(kept(8), vec![1; dimensions.len()]);
+        for index in cut(&trials[9].plan) {
+            let cut = &trials[9].plan.cuts[index];
             assert!(cut.keep == [0, 1, 2] || cut.keep == [3, 4, 5], "{cut:?}");
         }
         let emptied = |trial| kept(trial).into_iter().map(|kept| kept == 0).collect::<Vec<_>>();
         for (index, dimension) in dimensions.iter().enumerate() {
-            let is_once = emptied(7)[index] != emptied(8)[index];
-            assert_eq!(is_once, ["head_dim", "hidden"].contains(&dimension.name()), "{}", dimension.path);
+            let is_emptied = emptied(10)[index] || emptied(11)[index];
+            assert_eq!(is_emptied, !["width", "tokens"].contains(&dimension.name()), "{}", dimension.path);
         }
         for trial in &trials {
             trial.plan.check(&dimensions).unwrap();

@@ -14,7 +14,7 @@ use super::subject::{Outcome, Subject};
 use super::twin::twin;
 use crate::models::Architecture;
 use crate::report::Reason;
-use crate::slim::Plan;
+use crate::slim::{Dimension, Plan};
 
 /// The result of the comparisons.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ pub(super) fn prove<A: Architecture>(
                 break;
             }
             let plan = narrowed(subject, plan);
-            let guilty = guilty(&plan);
+            let guilty = guilty(&subject.dimensions, &plan);
             wrong.extend(guilty.iter().map(|&index| pattern(&subject.dimensions[index].path)));
             // All token gates must be kept whole together, since later ones cut what an earlier one cuts.
             if guilty.iter().any(|&index| subject.dimensions[index].is_tokens()) {
@@ -84,10 +84,21 @@ pub(super) fn prove<A: Architecture>(
     proof
 }
 
-/// Indices of the dimensions that `plan` cuts.
-fn guilty(plan: &Plan) -> Vec<usize> {
-    let cut = |index: &usize| plan.cuts[*index].keep.len() < plan.cuts[*index].units();
-    (0..plan.cuts.len()).filter(cut).collect()
+/// Indices of the dimensions that `plan` cuts, without what goes with a branch, and without branches that another one has.
+fn guilty(dimensions: &[Dimension], plan: &Plan) -> Vec<usize> {
+    let is_cut = |index: &usize| plan.cuts[*index].keep.len() < plan.cuts[*index].units();
+    let cut: Vec<usize> = (0..plan.cuts.len()).filter(is_cut).collect();
+    let ends = |index: usize| dimensions[index].carriers.iter().map(|end| &end.layer);
+    let has = |larger: usize, index: usize| {
+        dimensions[larger].is_branch()
+            && ends(index).all(|end| ends(larger).any(|other| other == end))
+            && (ends(larger).count() > ends(index).count() || larger < index)
+    };
+    let is_free = |index: &usize| match dimensions[*index].is_branch() {
+        true => !cut.iter().any(|other| other != index && has(*other, *index)),
+        false => plan.gone_with(&dimensions[*index]).is_none(),
+    };
+    cut.iter().copied().filter(is_free).collect()
 }
 
 /// `plan`, which fails, with as many dimensions kept whole as possible so that it still fails.

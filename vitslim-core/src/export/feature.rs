@@ -73,7 +73,7 @@ impl Feature {
                 let is_passed = self.read.iter().any(|parameter| within(parameter, module));
                 is_passed.then_some((prefix, plan.get(&dimension.path)?))
             }
-            DimensionKind::Features => None,
+            DimensionKind::Features | DimensionKind::Branch => None,
         });
         // Each gate keeps some of those that the one before kept, so that their number tells which they are.
         gates.find_map(|(prefix, Cut { of, keep, .. })| {

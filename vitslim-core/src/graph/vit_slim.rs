@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::models::vit::Block;
 use crate::models::{Architecture, DistilledVit, Parameter, Vit, VitConfig};
+use crate::slim::BranchGate;
 
 /// Input channels of the patch embedding, which the original takes for granted.
 const CHANNELS: usize = 3;
@@ -89,7 +90,8 @@ pub fn vit_slim<A: Architecture>(
     let is_whole = |block: &Block| {
         let tokens = block.tokens.tokens.saturating_sub(block.tokens.prefix);
         let left = (block.attn.heads.features(), hidden(block), tokens);
-        left == (usual.dim, usual.hidden(), patches)
+        let has_both = !block.attn_branch.is_cut() && !block.mlp_branch.is_cut();
+        has_both && left == (usual.dim, usual.hidden(), patches)
     };
     let of_dense = blocks.iter().all(is_whole);
     let mut arriving = patches;
@@ -128,12 +130,15 @@ fn hidden(block: &Block) -> usize {
 /// The operations of `block`, which `n` tokens enter.
 fn of_block(block: &Block, VitConfig { dim: c, heads: h, .. }: &VitConfig, n: usize) -> usize {
     let (a, m) = (block.attn.heads.features(), hidden(block));
+    let norm = c * n;
     let qkv = n * c * 3 * a + 3 * n * a;
     let scores = n * n * a + h * n * n;
     let softmax = SOFTMAX * h * n * n;
     let proj = n * a * c + n * c;
     let mlp = n * (2 * c * m + c + m);
-    2 * c * n + qkv + scores + softmax + n * n * a + proj + mlp
+    let attention = norm + qkv + scores + softmax + n * n * a + proj;
+    let of = |gate: &BranchGate, operations| if gate.is_cut() { 0 } else { operations };
+    of(&block.attn_branch, attention) + of(&block.mlp_branch, norm + mlp)
 }
 
 #[cfg(test)]
@@ -192,6 +197,22 @@ mod tests {
         });
         // The first block as if no token were cut; the second with two patches and the class token.
         assert_eq!(cut.unwrap().flops, embedding + block(4, 3, 32) + block(3, 8, 5) + classifier);
+    }
+
+    #[test]
+    fn a_branch_that_is_cut_counts_nothing() {
+        let without = |gone: &[&str]| {
+            let cut = counted(&small(), |plan| {
+                gone.iter().for_each(|path| plan.get_mut(&format!("blocks.1.{path}")).unwrap().keep.clear());
+            });
+            cut.unwrap().parts[2].1
+        };
+        // Patches and the class token, since the network is cut.
+        let (n, c, h, m) = (5, 8, 2, 32);
+        let mlp = c * n + n * (2 * c * m + c + m);
+        assert_eq!(without(&["attn_branch", "attn.head_dim"]), mlp);
+        let attention = c * n + n * c * 3 * c + 3 * n * c + 2 * n * n * c + 6 * h * n * n + n * c * c + n * c;
+        assert_eq!(without(&["mlp_branch", "mlp.hidden"]), attention);
     }
 
     #[test]

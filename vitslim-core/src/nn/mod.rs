@@ -6,8 +6,9 @@
 //! convolutions and embedding can be annotated too, but its convolutions need at least one channel: where a budget may cut
 //! all of them, use ours.
 //!
-//! Two more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, and [`TokenGate`] scales
-//! and removes tokens. [`checkpoint`] computes a block without keeping its activations.
+//! Three more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, [`TokenGate`] scales and
+//! removes tokens, and [`BranchGate`] adds a residual branch that may be cut. [`checkpoint`] computes a block without keeping its
+//! activations.
 
 mod as_trained;
 mod attention;
@@ -59,5 +60,5 @@ pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use running_state::RunningState;
 pub(crate) use running_state::is_running_state;
 
-pub use crate::slim::{HeadLayout, TokenGate};
+pub use crate::slim::{BranchGate, HeadLayout, TokenGate};
 pub use burn::nn::Initializer;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use schemars::Schema;
 
 use super::read::{Field, Reference};
-use crate::report::ListedArchitecture;
+use crate::report::{ListedArchitecture, ListedDimension};
 
 /// Random images, until there are data.
 const IMAGES: usize = 64;
@@ -45,31 +45,35 @@ pub fn starter(name: &str, listed: &ListedArchitecture, config: &Schema) -> Stri
          for example `Sweep([1e-5, 1e-4])`.\n        dimensions: {\n",
     );
     let names = names(listed);
-    for (name, of_tokens) in &names {
-        // Few search the width: it cuts everything.
-        let comment = if name == "width" { "// " } else { "" };
+    for dimension @ ListedDimension { name, of_tokens, .. } in &names {
+        let comment = if is_usual(dimension) { "" } else { "// " };
         let how = if *of_tokens { "(weight: 1e-4, activation: Tanh, init: 3.0)" } else { "(weight: 1e-4)" };
         let _ = writeln!(text, "            {comment}{name:?}: {how},");
     }
     text.push_str("        },\n    ),\n    // The share that is kept of each dimension. Each budget gives a sub-network.\n    budgets: [\n");
     for share in [0.7, 0.5] {
-        let kept = names.iter().filter(|(name, _)| name != "width");
-        let kept: Vec<String> = kept.map(|(name, _)| format!("{name:?}: {share}")).collect();
+        let kept = names.iter().filter(|dimension| is_usual(dimension));
+        let kept: Vec<String> = kept.map(|of| format!("{:?}: {share}", of.name)).collect();
         let _ = writeln!(text, "        Share({{ {} }}),", kept.join(", "));
     }
     text.push_str("    ],\n    retrain: (epochs: 1, batch: 16, optimizer: AdamW(lr: 5e-4)),\n)\n");
     text
 }
 
-/// The names of the dimensions, and whether they are of tokens.
-fn names(listed: &ListedArchitecture) -> Vec<(String, bool)> {
-    let mut names: Vec<(String, bool)> = Vec::new();
+/// The first dimension of each name.
+fn names(listed: &ListedArchitecture) -> Vec<&ListedDimension> {
+    let mut names: Vec<&ListedDimension> = Vec::new();
     for dimension in &listed.dimensions {
-        if !names.iter().any(|(name, _)| *name == dimension.name) {
-            names.push((dimension.name.clone(), dimension.of_tokens));
+        if !names.iter().any(|known| known.name == dimension.name) {
+            names.push(dimension);
         }
     }
     names
+}
+
+/// Few search the width, which cuts everything, or branches.
+fn is_usual(dimension: &ListedDimension) -> bool {
+    dimension.name != "width" && !dimension.of_branch
 }
 
 fn quoted(names: &[String]) -> String {

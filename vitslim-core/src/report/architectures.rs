@@ -35,6 +35,8 @@ pub struct ListedDimension {
     pub path: String,
     /// Whether its units are token positions.
     pub of_tokens: bool,
+    /// Whether its only unit is a residual branch.
+    pub of_branch: bool,
     /// Number of dimensions with this pattern.
     pub places: usize,
     /// Units of the smallest.
@@ -64,12 +66,13 @@ impl ListedArchitecture {
             push(&mut text, &format!("  dimensions of {}:", self.of));
         }
         for ListedDimension { path, places, least_units, most_units, .. } in &self.dimensions {
-            let units = match least_units == most_units {
-                true => most_units.to_string(),
-                false => format!("{least_units} to {most_units}"),
+            let units = match (least_units, most_units) {
+                (1, 1) => "1 unit".to_owned(),
+                (least, most) if least == most => format!("{most} units"),
+                (least, most) => format!("{least} to {most} units"),
             };
             let places = if *places == 1 { "once".to_owned() } else { format!("in {places} places") };
-            push(&mut text, &format!("    {path}: {units} units, {places}"));
+            push(&mut text, &format!("    {path}: {units}, {places}"));
         }
         text
     }

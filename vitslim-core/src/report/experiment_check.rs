@@ -113,13 +113,15 @@ pub struct CheckedDimension {
     pub units: usize,
     /// Whether its units are tokens.
     pub tokens: bool,
+    /// Whether its only unit is a residual branch.
+    pub branch: bool,
     /// Parameters of one unit.
     pub params_per_unit: usize,
     /// Multiply-adds of its first unit for one image; for a token, from its gate on.
     pub macs_per_unit: Option<u64>,
     /// Whether the experiment searches it.
     pub searched: bool,
-    /// The layers that carry it.
+    /// The layers that carry it; of a branch, those at its end.
     pub carriers: Vec<CheckedCarrier>,
 }
 
@@ -263,6 +265,7 @@ impl ExperimentCheck {
                 push(&mut text, &format!("{pattern} gates tokens"));
                 continue;
             }
+            let is_branch = rows[0].branch;
             let mut places: Vec<String> = Vec::new();
             for carrier in rows.iter().flat_map(|row| &row.carriers) {
                 let layer = &carrier.pattern;
@@ -271,12 +274,16 @@ impl ExperimentCheck {
                     features => format!(", {features} a unit"),
                 };
                 let gate = if carrier.gated { ", gate" } else { "" };
-                let place = format!("{layer} ({}{times}{gate})", carrier.side);
+                let place = match is_branch {
+                    true => layer.clone(),
+                    false => format!("{layer} ({}{times}{gate})", carrier.side),
+                };
                 if !places.contains(&place) {
                     places.push(place);
                 }
             }
-            push(&mut text, &format!("{pattern} lies along {}", places.join(", ")));
+            let verb = if is_branch { "ends at" } else { "lies along" };
+            push(&mut text, &format!("{pattern} {verb} {}", places.join(", ")));
         }
         text
     }

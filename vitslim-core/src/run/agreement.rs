@@ -14,7 +14,7 @@ use crate::device::is_cpu;
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::panics::attempt;
-use crate::slim::{Dimension, Plan, drop_cut_tokens};
+use crate::slim::{Dimension, Plan, settle};
 use crate::train::{BATCH, EvaluateError, THROUGHPUT_BATCH, read};
 use crate::values::{positive, randomised, relative_difference};
 
@@ -222,8 +222,9 @@ fn culprit(
     let differs = |plan: &Plan| compare(plan).is_ok_and(|found| found > bound(device));
     let differs_alone = |index: &usize| {
         let mut alone = Plan::whole(dimensions);
-        alone.cuts[*index] = plan.cuts[*index].clone();
-        drop_cut_tokens(&mut alone, dimensions);
+        let cut = &plan.cuts[*index];
+        alone.get_mut(&cut.dimension).into_iter().for_each(|alone| alone.clone_from(cut));
+        settle(&mut alone, dimensions);
         differs(&alone)
     };
     match Some(plan).filter(|plan| differs(plan)).and_then(|plan| cut_by(plan).find(differs_alone)) {

@@ -8,7 +8,7 @@ use crate::data::{ImageShape, Split};
 use crate::models::Architecture;
 use crate::nn::Precision;
 use crate::panics::attempt;
-use crate::slim::{Dimension, Plan, drop_cut_tokens};
+use crate::slim::{Dimension, Plan, settle};
 use crate::train::{BATCH, EvaluateError, read};
 use crate::values::{random, randomised, relative_difference};
 
@@ -72,7 +72,7 @@ pub(super) fn is_blind_without<A: Architecture>(
     let mut plan = Plan::whole(dimensions);
     let Some(cut) = plan.get_mut(path) else { return false };
     cut.keep.clear();
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     is_blind_after(model, &plan, image)
 }
 
@@ -166,7 +166,7 @@ mod tests {
         let told = |gate: &str| {
             let mut plan = Plan::whole(&dimensions);
             plan.get_mut(gate).unwrap().keep.clear();
-            drop_cut_tokens(&mut plan, &dimensions);
+            settle(&mut plan, &dimensions);
             blinding(&model, &dimensions, &plan, ImageShape { channels: 1, size: 8 })
         };
         assert_eq!(told("blocks.0.tokens").as_deref(), Some("nothing is left of `blocks.0.tokens`"));

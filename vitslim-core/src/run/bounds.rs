@@ -6,7 +6,7 @@ use super::selection::Selection;
 use crate::data::ImageShape;
 use crate::graph::{Counts, counts_after};
 use crate::models::Architecture;
-use crate::slim::{Dimension, DimensionKind, Floor, Floors, MaskSpec, Plan, drop_cut_tokens};
+use crate::slim::{Dimension, DimensionKind, Floor, Floors, MaskSpec, Plan, settle};
 
 /// Between what limits can choose, whatever the masks are. To find out takes many networks to count, so that it is done once for all
 /// budgets.
@@ -39,13 +39,13 @@ impl Bounds {
                 .iter_mut()
                 .filter(|cut| paths.contains(&&cut.dimension))
                 .for_each(|cut| cut.keep.clear());
-            drop_cut_tokens(&mut plan, dimensions);
+            settle(&mut plan, dimensions);
             plan
         };
         for (dimension, _) in searched.iter().filter(|(dimension, _)| dimension.units() > 0) {
             let is_vital = || match dimension.kind {
                 DimensionKind::Tokens { prefix, .. } => prefix == 0,
-                DimensionKind::Features => {
+                DimensionKind::Features | DimensionKind::Branch => {
                     let plan = without(&[&dimension.path]);
                     let counts = counts_after(model, image, |model, _| Ok::<_, RunError>(model.slim(&plan)?));
                     // Nor does an image get through what cannot be computed.

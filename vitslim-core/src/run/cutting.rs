@@ -18,8 +18,8 @@ use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, MaskSet, MaskSpec, Plan, Ranking, can_leave_tokens, keep_a_token, kept_count, rank_sparing,
-    round, spared,
+    Dimension, DimensionKind, MaskSet, MaskSpec, Plan, Ranking, can_leave_tokens, keep_a_token, kept_count,
+    rank_sparing, round, spared,
 };
 
 /// What makes a plan of masks and a budget.
@@ -166,7 +166,8 @@ impl<'a> Cutting<'a> {
             return None;
         }
         let vital = |dimension: &&&Dimension| {
-            !dimension.is_tokens() && is_blind_without(model, self.dimensions, &dimension.path, self.image)
+            dimension.kind == DimensionKind::Features
+                && is_blind_without(model, self.dimensions, &dimension.path, self.image)
         };
         let vital: Vec<&str> = ranked.iter().filter(vital).map(|dimension| dimension.path.as_str()).collect();
         (vital.len() > kept).then(|| {

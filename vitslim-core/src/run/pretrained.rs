@@ -138,7 +138,11 @@ impl Pretrained {
                 }
                 _ => Ok(cut.clone()),
             });
-        let plan = Plan { cuts: cuts.collect::<Result<_, _>>()? };
+        let mut plan = Plan { cuts: cuts.collect::<Result<_, _>>()? };
+        // A run of a version whose networks had no gates at their branches.
+        let unknown = dimensions.into_iter().filter(|of| of.is_branch() && plan.get(&of.path).is_none());
+        let unknown: Vec<Dimension> = unknown.collect();
+        plan.cuts.extend(Plan::whole(&unknown).cuts);
         let sliced = attempt(|| slim_like(&dense, &plan, |name| self.file.shape(name))).map_err(unsliced)?;
         let sliced = sliced.map_err(|error| unsliced(error.to_string()))?;
         Ok((heads_as_planned(&sliced, &plan), Some(plan)))

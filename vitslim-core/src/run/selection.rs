@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::budget::{PreparedBudget, budgets};
 use super::keys::{matched, searched};
 use crate::experiment::{AtLeast, ExperimentError, RoundTo, Trial, within};
-use crate::slim::{Dimension, Floor, Floors, MaskSpec, RankingRule};
+use crate::slim::{Dimension, DimensionKind, Floor, Floors, MaskSpec, RankingRule};
 
 /// What an experiment's keys name in its network.
 #[derive(Default)]
@@ -122,8 +122,13 @@ fn multiples(
             let matched = matched(&trial.document, &["round_to"], multiples, dimensions, found);
             let mut of_path = HashMap::new();
             for (key, multiple, matched) in matched {
-                if matched.iter().any(|index| dimensions[*index].is_tokens()) {
-                    let message = format!("\"{key}\" names tokens, which are not rounded");
+                let unrounded = matched.iter().find_map(|index| match dimensions[*index].kind {
+                    DimensionKind::Tokens { .. } => Some("tokens"),
+                    DimensionKind::Branch => Some("branches"),
+                    DimensionKind::Features => None,
+                });
+                if let Some(what) = unrounded {
+                    let message = format!("\"{key}\" names {what}, which are not rounded");
                     let help = "leave this key out".to_owned();
                     found.extend(trial.document.error_at_key(&["round_to", key], message, Some(help)));
                 }

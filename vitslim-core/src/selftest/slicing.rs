@@ -16,9 +16,7 @@ use super::failure::Failure;
 use super::parameter_values::parameter_values;
 use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
-use crate::slim::{
-    Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, drop_cut_tokens, keep_a_token,
-};
+use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, keep_a_token, settle};
 use crate::values::{self, random};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -107,14 +105,15 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
                 let gone = start..start + dimension.groups[gone];
                 cut.keep = (0..units).filter(|unit| !gone.contains(unit) && rng.random_bool(0.8)).collect();
             }
-            (PlanKind::BranchesGone, "head_dim" | "hidden") if rng.random_bool(0.7) => cut.keep = vec![],
+            (PlanKind::BranchesGone, "head_dim" | "hidden") if rng.random_bool(0.5) => cut.keep = vec![],
+            (PlanKind::BranchesGone, _) if dimension.is_branch() && rng.random_bool(0.3) => cut.keep = vec![],
             (PlanKind::Tokens, "tokens") => cut.keep = thin(0.7, 0, rng),
             (PlanKind::OneToken, "tokens") => cut.keep = thin(0.0, 1, rng),
             (PlanKind::Width, "width") => cut.keep = thin(0.6, 1, rng),
             _ => {}
         }
     }
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     keep_a_token(&mut plan, dimensions);
     plan
 }
@@ -217,9 +216,14 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
     let training = device.clone().autodiff();
     let model = random_model::<Vit>(&config, &mut rng, device)?.train();
     let dimensions = describe(&model)?;
-    let mut plan = draw_plan(&dimensions, PlanKind::AnyShare(0.6), &mut rng);
-    let mut without_branch = plan.clone();
-    for (plan, hidden) in [(&mut plan, vec![1, 5]), (&mut without_branch, vec![])] {
+    let (branches, others): (Vec<Dimension>, _) =
+        dimensions.iter().cloned().partition(|dimension| dimension.is_branch());
+    let mut plan = draw_plan(&others, PlanKind::AnyShare(0.6), &mut rng);
+    plan.cuts.extend(Plan::whole(&branches).cuts);
+    let (mut without_units, mut without_branch) = (plan.clone(), plan.clone());
+    cut_at(&mut without_branch, "blocks.1.mlp_branch")?.keep.clear();
+    let cuts = [(&mut plan, vec![1, 5]), (&mut without_units, vec![]), (&mut without_branch, vec![])];
+    for (plan, hidden) in cuts {
         for cut in &mut plan.cuts {
             match cut.dimension.as_str() {
                 "blocks.1.mlp.hidden" => cut.keep.clone_from(&hidden),
@@ -238,7 +242,8 @@ pub fn trains_after_slicing(device: &Device) -> Checked {
         ("valid before", model.valid().slim(&plan)?.train(), None),
         ("folded", model.fold(&masks).slim(&plan)?, None),
         ("folded while valid", model.valid().fold(&masks).slim(&plan)?.train(), None),
-        ("branch gone", model.slim(&without_branch)?, Some("blocks.1.norm2")),
+        ("units gone", model.slim(&without_units)?, Some("blocks.1.norm2")),
+        ("branch gone", model.slim(&without_branch)?, None),
     ] {
         let images = random([4, 1, 6, 6], &mut rng, &training);
         every_parameter_moves(case, sliced, images, unmoved, &mut comparison)?;

@@ -9,7 +9,7 @@ use super::scope::Scope;
 use super::slimmable::{Slimmable, mapped};
 
 /// How many parameters go when one unit of each dimension of the dense model is cut and nothing else: path and number, in the
-/// order of the traversal. Token gates are not listed, since a token has no parameters.
+/// order of the traversal. Token gates are not listed, since a token has no parameters, nor branches, with which other units go.
 pub fn parameters_per_unit<M: Slimmable>(model: &M) -> Vec<(String, usize)> {
     let count = |scope| Count { scope, parameters: Vec::new(), laid_out: Vec::new() };
     mapped(&model.valid(), count).1.parameters

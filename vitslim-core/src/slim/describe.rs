@@ -1,12 +1,14 @@
 //! Reads the dimensions of a model from the model itself.
 
+use burn::module::Module;
 use thiserror::Error;
 
 use super::axis::{AxisDimension, DimensionAxis};
+use super::branch_gate::BranchGate;
 use super::dimension::{Carrier, Dimension, DimensionKind};
 use super::head_layout::{HeadLayout, LaidOut};
 use super::layer::{Side, SlimLayer};
-use super::mapper::DimensionMapper;
+use super::mapper::{DimensionMapper, End};
 use super::scope::Scope;
 use super::token_gate::TokenGate;
 
@@ -53,6 +55,26 @@ pub enum DimensionError {
         prefix: usize,
         /// Number of its tokens.
         tokens: usize,
+    },
+    /// A branch at whose end there is no layer.
+    #[error(
+        "no layer ends the branch `{path}`, so that nothing could carry its mask: write `end` on the layer that computes what it adds, as in \
+         `#[slim(input = [hidden], end)]`, in the struct that has the layer; it must be in the fields that `branch` lists"
+    )]
+    Endless {
+        /// Path of the branch.
+        path: String,
+    },
+    /// A token gate in a branch.
+    #[error(
+        "the token gate `{gate}` is in the branch `{branch}`, and what a branch is added to has other tokens: keep tokens before the branch, in \
+         a field that it does not list"
+    )]
+    TokensInside {
+        /// Path of the gate.
+        gate: String,
+        /// Path of the branch.
+        branch: String,
     },
     /// A path into a field that leads to no dimension.
     #[error("`{path}` is borrowed, and {}", declares(.path, .declared))]
@@ -108,16 +130,18 @@ fn instead([units, known]: [usize; 2], first: Option<&str>, list: &str) -> Strin
 pub(super) struct Describe {
     scope: Scope,
     dimensions: Vec<Dimension>,
+    /// Paths of the branches that have parameters.
+    filled: Vec<String>,
     error: Option<DimensionError>,
 }
 
 impl Describe {
     pub(super) fn new(scope: Scope) -> Self {
-        Self { scope, dimensions: Vec::new(), error: None }
+        Self { scope, dimensions: Vec::new(), filled: Vec::new(), error: None }
     }
 
     /// What was found.
-    pub(super) fn finish(self) -> Result<Vec<Dimension>, DimensionError> {
+    pub(super) fn finish(mut self) -> Result<Vec<Dimension>, DimensionError> {
         // Either makes a dimension of a path that is none, whose sizes may be wrong too.
         if let Some((path, declared)) = self.scope.astray() {
             return Err(DimensionError::Astray { path, declared });
@@ -128,10 +152,17 @@ impl Describe {
         if let Some(error) = self.error {
             return Err(error);
         }
-        match self.scope.lacking().cloned() {
-            Some((layer, dimension)) => Err(DimensionError::Unsized { layer, dimension }),
-            None => Ok(self.dimensions),
+        if let Some((layer, dimension)) = self.scope.lacking().cloned() {
+            return Err(DimensionError::Unsized { layer, dimension });
         }
+        for branch in self.dimensions.iter_mut().filter(|of| of.is_branch() && of.carriers.is_empty()) {
+            if self.filled.contains(&branch.path) {
+                return Err(DimensionError::Endless { path: branch.path.clone() });
+            }
+            // Its layers are optional, and this network has none of them.
+            branch.groups.clear();
+        }
+        Ok(self.dimensions)
     }
 
     fn refuse<S: Side>(&mut self, axis: &DimensionAxis, side: S, reason: String) {
@@ -203,6 +234,9 @@ impl DimensionMapper for Describe {
     }
 
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
+        if let Some(branch) = self.scope.branches.around(dimension).into_iter().next() {
+            self.error.get_or_insert(DimensionError::TokensInside { gate: dimension.to_owned(), branch });
+        }
         match gate.tokens.checked_sub(gate.prefix) {
             Some(units) => {
                 let kind = DimensionKind::Tokens { prefix: gate.prefix, numbers: gate.numbers() };
@@ -217,6 +251,32 @@ impl DimensionMapper for Describe {
             }
         }
         gate
+    }
+
+    fn map_branch(&mut self, dimension: &str, gate: BranchGate) -> BranchGate {
+        self.add(dimension, DimensionKind::Branch, if gate.is_cut { vec![] } else { vec![1] });
+        gate
+    }
+
+    fn map_part<T: Module>(&mut self, _: &str, branches: &[String], part: T) -> T {
+        if part.num_params() > 0 {
+            self.filled.extend_from_slice(branches);
+        }
+        part
+    }
+
+    fn map_end<S: Side, L: SlimLayer<S>>(&mut self, end: End, layer: L, side: S) -> L {
+        for dimension in self.dimensions.iter_mut().filter(|dimension| end.branches.contains(&dimension.path))
+        {
+            dimension.carriers.push(Carrier {
+                layer: end.layer.clone(),
+                side: side.name(),
+                features_per_unit: layer.extent(side),
+                gated: true,
+                branches: end.branches.clone(),
+            });
+        }
+        layer
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
@@ -239,6 +299,7 @@ impl DimensionMapper for Describe {
             self.refuse(&axis, side, reason);
             return layer;
         }
+        let branches = self.scope.branches.around(&axis.layer);
         for (dimension, features_per_unit) in carried {
             let known = self.dimensions.iter().position(|known| known.path == dimension.path);
             let index = known.unwrap_or_else(|| {
@@ -249,6 +310,7 @@ impl DimensionMapper for Describe {
                 side: side.name(),
                 features_per_unit,
                 gated: axis.gated,
+                branches: branches.clone(),
             });
         }
         layer

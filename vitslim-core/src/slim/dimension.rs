@@ -9,7 +9,7 @@ pub struct Dimension {
     pub kind: DimensionKind,
     /// Units of each group, of each head for instance; a dimension that is not grouped has one group.
     pub groups: Vec<usize>,
-    /// The layers that carry it, in the order of the traversal.
+    /// The layers that carry it, in the order of the traversal; of a branch, those at its end.
     pub carriers: Vec<Carrier>,
 }
 
@@ -25,6 +25,8 @@ pub enum DimensionKind {
         /// For each unit, its number among the prunable tokens of the dense network: its own, unless tokens have been cut.
         numbers: Vec<usize>,
     },
+    /// One unit: a residual branch, with all that only this branch uses.
+    Branch,
 }
 
 /// A layer's side that a dimension runs along.
@@ -38,6 +40,8 @@ pub struct Carrier {
     pub features_per_unit: usize,
     /// Whether the dimension's mask multiplies here.
     pub gated: bool,
+    /// Paths of the branches that have the layer: it goes with any of them.
+    pub branches: Vec<String>,
 }
 
 impl Dimension {
@@ -51,11 +55,16 @@ impl Dimension {
         matches!(self.kind, DimensionKind::Tokens { .. })
     }
 
+    /// Whether it is a residual branch.
+    pub fn is_branch(&self) -> bool {
+        self.kind == DimensionKind::Branch
+    }
+
     /// The numbers of its units among the prunable tokens of the dense network, ascending; `None` if they are no tokens.
     pub fn tokens(&self) -> Option<&[usize]> {
         match &self.kind {
             DimensionKind::Tokens { numbers, .. } => Some(numbers),
-            DimensionKind::Features => None,
+            DimensionKind::Features | DimensionKind::Branch => None,
         }
     }
 

@@ -239,7 +239,7 @@ fn costs<E>(
                 let cost = match kept.iter().copied().chain(others).find(alike) {
                     None => LEAST_COST,
                     Some(mask) => {
-                        let without = without(ranked, kept, mask);
+                        let without = without(ranked, &beside(ranked, kept, mask), mask);
                         let with = ranked.plan(without.iter().copied().chain([mask]));
                         usage(&with)?.cost - usage(&ranked.plan(without))?.cost
                     }
@@ -251,6 +251,19 @@ fn costs<E>(
         costs.push(of_layer);
     }
     Ok(costs)
+}
+
+/// `kept`, and the branches that have what `mask` is of: in one that is cut, it would cost nothing.
+fn beside(ranked: &Ranked, kept: &[MaskAt], mask: MaskAt) -> Vec<MaskAt> {
+    let around = ranked.ranked[mask.0].0.carriers.iter().flat_map(|carrier| &carrier.branches);
+    let places = around.filter_map(|path| ranked.ranked.iter().position(|(of, _)| of.path == *path));
+    let mut beside = kept.to_vec();
+    for branch in places.map(|place| (place, 0)) {
+        if !beside.contains(&branch) {
+            beside.push(branch);
+        }
+    }
+    beside
 }
 
 /// `kept` without `mask`. A token still arrives at the gate of `mask`, and goes no further.

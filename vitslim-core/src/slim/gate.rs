@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::axis::{DimensionAxis, Owner};
+use super::branches::multiplied;
 use super::layer::{Side, SlimLayer, index_tensor};
-use super::mapper::DimensionMapper;
+use super::mapper::{DimensionMapper, End};
 use super::scope::Scope;
 use super::token_gate::TokenGate;
 
@@ -14,7 +16,7 @@ use super::token_gate::TokenGate;
 pub(super) struct Gate<'a> {
     scope: Scope,
     factors: &'a HashMap<String, Tensor<1>>,
-    /// Whether axes that are not gated are multiplied too.
+    /// Whether axes that are not gated are multiplied too, and of a branch all that it has.
     everywhere: bool,
 }
 
@@ -24,7 +26,7 @@ impl<'a> Gate<'a> {
         Self { scope, factors, everywhere: false }
     }
 
-    /// Likewise, on every axis of the dimension.
+    /// Likewise, on every axis of the dimension, and in all that is in a branch.
     pub(super) fn everywhere(scope: Scope, factors: &'a HashMap<String, Tensor<1>>) -> Self {
         Self { scope, factors, everywhere: true }
     }
@@ -79,6 +81,25 @@ impl DimensionMapper for Gate<'_> {
         match (axis.gated || self.everywhere).then(|| self.factors_of(&axis)).flatten() {
             Some(factors) => layer.scale(side, factors),
             None => layer,
+        }
+    }
+
+    fn map_end<S: Side, L: SlimLayer<S>>(&mut self, end: End, layer: L, side: S) -> L {
+        let product = end.branches.iter().filter_map(|branch| self.factors.get(branch)).cloned();
+        match product.reduce(|one, other| one * other).filter(|_| !self.everywhere) {
+            Some(factor) => {
+                let factors = factor.expand([layer.extent(side)]);
+                layer.scale(side, factors)
+            }
+            None => layer,
+        }
+    }
+
+    fn map_part<T: Module>(&mut self, _: &str, branches: &[String], part: T) -> T {
+        let factors = branches.iter().filter_map(|branch| self.factors.get(branch));
+        match self.everywhere {
+            true => factors.fold(part, multiplied),
+            false => part,
         }
     }
 }

@@ -5,14 +5,26 @@
 //! [`Slimmable::map_dimensions`](super::Slimmable::map_dimensions), which hands every annotated part of a model to a
 //! [`DimensionMapper`]. To describe, gate, slice or count a model is one mapper each.
 
+use burn::module::Module;
+
 use super::axis::DimensionAxis;
 use super::bounds::{HasAxis, Is, IsModule};
+use super::branch_gate::BranchGate;
 use super::head_layout::{HeadLayout, LaidOut};
 use super::layer::{Side, SlimLayer};
 use super::resolve::{self, Factor};
 use super::scope::{Lent, Scope};
 use super::token_gate::TokenGate;
 use super::treatment::Treatment;
+
+/// A layer at the end of branches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Path of the layer.
+    pub layer: String,
+    /// Paths of the branches, which are those of their gates.
+    pub branches: Vec<String>,
+}
 
 /// What a traversal does with the parts of a model: one implementation for each operation on dimensions.
 ///
@@ -37,6 +49,21 @@ pub trait DimensionMapper: Sized {
     /// head, say. Masks multiply units, so none applies there, but whatever changes the groups of a layout changes it too.
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, _: DimensionAxis, layer: L, _: S) -> L {
         layer
+    }
+
+    /// The gate of the branch at a path.
+    fn map_branch(&mut self, _: &str, gate: BranchGate) -> BranchGate {
+        gate
+    }
+
+    /// A layer at the end of the branches at these paths: all features of the side are what they add.
+    fn map_end<S: Side, L: SlimLayer<S>>(&mut self, _: End, layer: L, _: S) -> L {
+        layer
+    }
+
+    /// The field at a path, which has been mapped, of the branches whose gates are at the other paths.
+    fn map_part<T: Module>(&mut self, _: &str, _: &[String], part: T) -> T {
+        part
     }
 
     /// How training treats the parameters of the field `field` of the current struct, whatever it is made of.
@@ -89,6 +116,10 @@ pub trait DimensionMapper: Sized {
         dimensions: &[(&'static str, usize)],
         layout: L,
     ) -> L {
+        let here = self.scope().path_of(groups);
+        if self.scope().branches.are_cut_at(&here) {
+            return layout;
+        }
         let laid_out = |(name, features_per_unit): &(&'static str, usize)| {
             let dimension = self.scope().resolve(name)?.path;
             Some(LaidOut { dimension, features_per_unit: *features_per_unit })
@@ -109,7 +140,42 @@ pub trait DimensionMapper: Sized {
     /// The token gate in the field `field`.
     fn tokens<G: Is<TokenGate>>(&mut self, field: &str, gate: G) -> G {
         let path = self.scope().path_of(field);
-        gate.apply(|gate| self.map_tokens(&path, gate))
+        match self.scope().branches.are_cut_at(&path) {
+            true => gate,
+            false => gate.apply(|gate| self.map_tokens(&path, gate)),
+        }
+    }
+
+    /// The gate in the field `field`, of the branch that has the fields `parts` of the current struct. It comes before all that these have.
+    fn branch<G: Is<BranchGate>>(&mut self, field: &str, parts: &[&str], gate: G) -> G {
+        let path = self.scope().path_of(field);
+        let parts = parts.iter().map(|part| self.scope().path_of(part)).collect();
+        // A branch inside one that is cut has no say.
+        if self.scope().branches.are_cut_at(&path) {
+            return gate;
+        }
+        gate.apply(|gate| {
+            let gate = self.map_branch(&path, gate);
+            self.scope().branches.add(path, parts, gate.is_cut);
+            gate
+        })
+    }
+
+    /// The field `field`, a part of a branch, after whatever is mapped in it.
+    fn part<T: Module>(&mut self, field: &str, part: T) -> T {
+        let path = self.scope().path_of(field);
+        let branches = self.scope().branches.of_field(&path);
+        self.map_part(&path, &branches, part)
+    }
+
+    /// The layer in the field `field`, whose `side` is at the end of the branches around it.
+    fn end<S: Side, L: HasAxis<S>>(&mut self, field: &str, layer: L, side: S) -> L {
+        let layer_path = self.scope().path_of(field);
+        let branches = self.scope().branches.around(&layer_path);
+        match branches.is_empty() || self.scope().branches.are_cut_at(&layer_path) {
+            true => layer,
+            false => self.map_end(End { layer: layer_path, branches }, layer, side),
+        }
     }
 
     /// The axis `factors` of the layer in the field `field`, where masks multiply if it is `gated`. If it is of borrowed
@@ -122,6 +188,10 @@ pub trait DimensionMapper: Sized {
         factors: &[Factor],
         gated: bool,
     ) -> L {
+        let path = self.scope().path_of(field);
+        if self.scope().branches.are_cut_at(&path) {
+            return layer;
+        }
         match resolve::axis(self.scope(), field, factors, layer.extent(side), gated) {
             Some(axis) => self.map_axis(axis, layer, side),
             None => layer,

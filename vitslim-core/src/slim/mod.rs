@@ -4,8 +4,9 @@
 //! | what | file |
 //! | --- | --- |
 //! | what a layer must be able to do | `layer` |
-//! | the heads of an attention, the tokens of a block | `head_layout`, `token_gate` |
+//! | the heads of an attention, the tokens and the branches of a block | `head_layout`, `token_gate`, `branch_gate` |
 //! | the traversal of a model | `mapper`, `scope`, `bounds`, `several` |
+//! | what is in a branch | `branches` |
 //! | which feature of a layer belongs to which unit | `axis`, `resolve`, `kept` |
 //! | the dimensions that a model has | `dimension`, `describe` |
 //! | a learnable mask for each searched dimension | `mask` |
@@ -21,6 +22,8 @@
 
 mod axis;
 mod bounds;
+mod branch_gate;
+mod branches;
 mod count;
 mod describe;
 mod dimension;
@@ -50,6 +53,7 @@ pub(crate) use axis::Features;
 pub use axis::{AxisDimension, DimensionAxis};
 #[doc(hidden)]
 pub use bounds::{HasAxis, Is, IsModule};
+pub use branch_gate::BranchGate;
 pub use count::parameters_per_unit;
 pub use describe::DimensionError;
 pub use dimension::{Carrier, Dimension, DimensionKind};
@@ -59,11 +63,11 @@ pub use head_order::{heads_as_planned, heads_by_size};
 pub(crate) use kept::Kept;
 pub(crate) use layer::index_tensor;
 pub use layer::{Axis, Input, Output, Side, SlimLayer, scale_param, select_param};
-pub use mapper::DimensionMapper;
+pub use mapper::{DimensionMapper, End};
 pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use masked_model::Slim;
 pub use order::{Floor, Floors};
-pub(crate) use plan::drop_cut_tokens;
+pub(crate) use plan::settle;
 pub use plan::{Cut, Plan, PlanError, Sizes};
 pub use rank::{Ranking, kept_count, rank, rank_sparing};
 pub(crate) use rank::{can_leave_tokens, keep_a_token, leaves_tokens, spared};

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::dimension::Dimension;
 use super::mask::{Mask, MaskSet};
-use super::plan::{Plan, drop_cut_tokens};
+use super::plan::{Plan, settle};
 use super::rank_error::RankError;
 
 /// How much of a dimension stays, whatever its masks are.
@@ -193,7 +193,7 @@ impl<'a> Ranked<'a> {
     pub fn plan(&self, kept: impl IntoIterator<Item = MaskAt>) -> Plan {
         let mut plan = Plan::whole(self.dimensions);
         self.cut(&mut plan, kept);
-        drop_cut_tokens(&mut plan, self.dimensions);
+        settle(&mut plan, self.dimensions);
         plan
     }
 

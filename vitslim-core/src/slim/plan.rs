@@ -70,6 +70,14 @@ pub enum PlanError {
         /// The first wrong unit.
         unit: usize,
     },
+    /// Something in a branch is kept, and the branch is not.
+    #[error("the plan keeps units of `{dimension}`, which go with the branch `{branch}` that it cuts")]
+    Inside {
+        /// Path of the dimension.
+        dimension: String,
+        /// Path of the branch.
+        branch: String,
+    },
     /// A token is kept after an earlier gate cut it.
     #[error("the plan keeps token {token} at `{dimension}`, but an earlier token gate cuts it")]
     Resurrected {
@@ -151,10 +159,18 @@ impl Plan {
         }
         let mut tokens_left: Option<Vec<usize>> = None;
         for dimension in dimensions {
-            let cut = self
-                .get(&dimension.path)
-                .ok_or_else(|| PlanError::MissingDimension(dimension.path.clone()))?;
+            let Some(cut) = self.get(&dimension.path) else {
+                // Plans that were made before networks had gates at their branches keep these.
+                if dimension.is_branch() && self.gone_with(dimension).is_none() {
+                    continue;
+                }
+                return Err(PlanError::MissingDimension(dimension.path.clone()));
+            };
             cut.check(dimension)?;
+            if let Some(branch) = self.gone_with(dimension).filter(|_| !cut.keep.is_empty()) {
+                let (dimension, branch) = (dimension.path.clone(), branch.to_owned());
+                return Err(PlanError::Inside { dimension, branch });
+            }
             if let Some(numbers) = dimension.tokens() {
                 let kept: Vec<usize> = cut.keep.iter().map(|&unit| numbers[unit]).collect();
                 let gone = |token: &&usize| tokens_left.as_ref().is_some_and(|left| !left.contains(token));
@@ -166,6 +182,16 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// The first of the other branches that are cut, and with them `dimension`: each layer that carries it is in one.
+    pub(crate) fn gone_with<'d>(&self, dimension: &'d Dimension) -> Option<&'d str> {
+        let is_cut = |branch: &str| self.get(branch).is_some_and(|cut| cut.keep.is_empty());
+        let goes = |branch: &&str| *branch != dimension.path && is_cut(branch);
+        let mut with =
+            dimension.carriers.iter().map(|carrier| carrier.branches.iter().map(String::as_str).find(goes));
+        let first = with.next()??;
+        with.all(|branch| branch.is_some()).then_some(first)
     }
 
     /// The plan that does at once what this one and then `next` do: it has the sizes of the network that this plan was made for, and
@@ -180,6 +206,10 @@ impl Plan {
         }
         let cut = |first: &Cut| {
             let next = next.get(&first.dimension);
+            // What went with a branch is no dimension any more.
+            if next.is_none() && first.keep.is_empty() {
+                return Ok(first.clone());
+            }
             let next = next.ok_or_else(|| PlanError::MissingDimension(first.dimension.clone()))?;
             first.then(next)
         };
@@ -250,8 +280,16 @@ impl Cut {
     }
 }
 
-/// Cuts a token at every gate after the first that cuts it, whichever ranking, if any, that gate belongs to.
-pub(crate) fn drop_cut_tokens(plan: &mut Plan, dimensions: &[Dimension]) {
+/// Cuts what goes with what is cut, whichever ranking, if any, it belongs to: all that is in a branch, and a token at every gate after the
+/// first that cuts it.
+pub(crate) fn settle(plan: &mut Plan, dimensions: &[Dimension]) {
+    // With a branch another may go.
+    let has = |plan: &Plan, path: &str| plan.get(path).is_some_and(|cut| !cut.keep.is_empty());
+    while let Some(gone) = dimensions.iter().find(|of| has(plan, &of.path) && plan.gone_with(of).is_some())
+        && let Some(cut) = plan.get_mut(&gone.path)
+    {
+        cut.keep.clear();
+    }
     let mut left: Option<Vec<usize>> = None;
     for dimension in dimensions {
         let Some(numbers) = dimension.tokens() else { continue };

@@ -1,9 +1,11 @@
 //! From trained masks and a budget to a plan: one global ranking for each key of the budget.
 
+use std::cmp::Reverse;
+
 use super::dimension::{Dimension, DimensionKind};
 use super::mask::MaskSet;
-use super::order::{Floors, Ranked};
-use super::plan::{Plan, drop_cut_tokens};
+use super::order::{Floors, MaskAt, Ranked};
+use super::plan::{Plan, settle};
 use super::rank_error::RankError;
 
 /// Dimensions whose masks are ranked together, and the share of the masks that stays.
@@ -21,6 +23,12 @@ impl Ranking {
         let named = dimensions.iter().filter(|dimension| dimension.name() == name);
         Self { dimensions: named.map(|dimension| dimension.path.clone()).collect(), share }
     }
+
+    /// The number of ends of the largest branch that it ranks; `None` if it ranks none.
+    fn largest_branch(&self, dimensions: &[Dimension]) -> Option<usize> {
+        let ranked = dimensions.iter().filter(|dimension| self.dimensions.contains(&dimension.path));
+        ranked.filter(|dimension| dimension.is_branch()).map(|branch| branch.carriers.len()).max()
+    }
 }
 
 /// How many of `count` masks a share keeps: `share * count`, rounded up. A share is a decimal number, which f64 holds only nearly;
@@ -35,8 +43,10 @@ pub fn kept_count(count: usize, share: f64) -> usize {
 
 /// The plan that keeps the units with the largest masks.
 ///
-/// Each ranking keeps exactly [`kept_count`] of its masks, by their activated values, sign included; ties go to the earlier
-/// layer, then to the lower index. A token is ranked by its largest mask at this and all later gates, so that the kept tokens
+/// Each ranking keeps exactly [`kept_count`] of its masks, or all that are left where those of branches leave fewer, by their activated
+/// values, sign included; ties go to the earlier layer, then to the lower index. Branches are ranked first, those that have others before
+/// these: what is in one that is cut goes with it, and the share is kept elsewhere. Only where one ranking has branches in one another may it
+/// keep fewer. A token is ranked by its largest mask at this and all later gates, so that the kept tokens
 /// are nested with depth. A dimension that no ranking names is kept whole.
 ///
 /// # Errors
@@ -58,15 +68,21 @@ pub fn rank_sparing(
     floors: &Floors,
 ) -> Result<Plan, RankError> {
     let mut plan = Plan::whole(dimensions);
+    // What is in a branch that is cut is no choice for the others.
+    let mut rankings: Vec<&Ranking> = rankings.iter().collect();
+    rankings.sort_by_key(|ranking| Reverse(ranking.largest_branch(dimensions)));
     for ranking in rankings {
         let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
         let order = ranked.in_order(ranked.values()?);
+        let kept = kept_count(order.len(), ranking.share);
+        let is_there = |mask: &MaskAt| plan.gone_with(ranked.ranked[mask.0].0).is_none();
+        let order: Vec<MaskAt> = order.into_iter().filter(is_there).collect();
         let spared = ranked.spared(&order, floors);
-        let kept = kept_count(order.len(), ranking.share).saturating_sub(spared.len());
+        let kept = kept.saturating_sub(spared.len());
         let others = order.into_iter().filter(|mask| !spared.contains(mask)).take(kept);
         ranked.cut(&mut plan, spared.iter().copied().chain(others));
     }
-    drop_cut_tokens(&mut plan, dimensions);
+    settle(&mut plan, dimensions);
     Ok(plan)
 }
 
@@ -151,7 +167,10 @@ pub(crate) fn keep_a_token(plan: &mut Plan, dimensions: &[Dimension]) {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Device, Tensor};
+
     use super::*;
+    use crate::slim::{Carrier, MaskSpec};
 
     #[test]
     fn a_share_keeps_what_exact_arithmetic_keeps() {
@@ -165,6 +184,51 @@ mod tests {
         }
         assert_eq!([kept_count(10, 0.9), kept_count(1_000_000_000, 0.7)], [9, 700_000_000]);
         assert_eq!(kept_count(10, f64::MIN_POSITIVE), 1, "no share keeps nothing");
+    }
+
+    #[test]
+    fn branches_that_have_others_are_ranked_before_these_and_shares_are_kept_where_branches_are() {
+        let carrier = |block: usize, layer: &str, branches: &[&str]| Carrier {
+            layer: format!("{block}.{layer}"),
+            side: "output".to_owned(),
+            features_per_unit: 1,
+            gated: true,
+            branches: branches.iter().map(|branch| format!("{block}.{branch}")).collect(),
+        };
+        let of = |block: usize, name: &str, kind, units, carriers| Dimension {
+            path: format!("{block}.{name}"),
+            kind,
+            groups: vec![units],
+            carriers,
+        };
+        let block = |block: usize| {
+            let (one, other) =
+                (carrier(block, "proj", &["attn", "block"]), carrier(block, "fc2", &["mlp", "block"]));
+            [
+                of(block, "attn", DimensionKind::Branch, 1, vec![one.clone()]),
+                of(block, "mlp", DimensionKind::Branch, 1, vec![other.clone()]),
+                of(block, "block", DimensionKind::Branch, 1, vec![one, other.clone()]),
+                of(block, "hidden", DimensionKind::Features, 4, vec![other]),
+            ]
+        };
+        let dimensions: Vec<Dimension> = (0..4).flat_map(block).collect();
+        let searched: Vec<_> = dimensions.iter().map(|of| (of.clone(), MaskSpec::default())).collect();
+        let device = Device::flex();
+        let masks = MaskSet::new(&searched, &device).map_values(|path, old| {
+            let block: f32 = path[..1].parse().unwrap();
+            // Attention is worth most in the first block, and a block as a whole in the last.
+            let value = if path.ends_with("block") { block } else { -block };
+            Tensor::full(old.dims(), value, &device)
+        });
+        let rankings = [("attn", 0.5), ("block", 0.5), ("hidden", 0.25)];
+        let rankings = rankings.map(|(name, share)| Ranking::named(&dimensions, name, share));
+        let plan = rank(&dimensions, &masks, &rankings).unwrap();
+        let kept = |name: &str| -> Vec<usize> {
+            (0..4).map(|block| plan.get(&format!("{block}.{name}")).unwrap().keep.len()).collect()
+        };
+        assert_eq!([kept("block"), kept("attn"), kept("mlp")], [[0, 0, 1, 1]; 3].map(|of| of.to_vec()));
+        assert_eq!(kept("hidden"), [0, 0, 4, 0], "a quarter of all");
+        plan.check(&dimensions).unwrap();
     }
 
     #[test]

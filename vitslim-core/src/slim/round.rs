@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::dimension::Dimension;
+use super::dimension::{Dimension, DimensionKind};
 use super::mask::{Granularity, MaskSet};
 use super::order::{Floors, read};
 use super::plan::Plan;
@@ -11,7 +11,7 @@ use super::rank_error::RankError;
 /// `plan` with the number of kept units of each head, or of each dimension without heads, rounded to the nearest multiple that
 /// `multiples` has for the path of the dimension, halves up. The units with the largest masks stay; ties go to the lower index. A head
 /// may also be kept whole, whatever its size, or lose all its units, but a dimension that kept any unit keeps some, and none keeps
-/// less than `floors` say. Tokens and dimensions that were not searched are not rounded.
+/// less than `floors` say. Tokens, branches, and dimensions that were not searched are not rounded, and what went with a branch stays gone.
 ///
 /// # Errors
 ///
@@ -23,7 +23,10 @@ pub fn round(
     multiples: &HashMap<String, usize>,
     floors: &Floors,
 ) -> Result<Plan, RankError> {
-    for dimension in dimensions.iter().filter(|dimension| !dimension.is_tokens()) {
+    for dimension in dimensions.iter().filter(|dimension| dimension.kind == DimensionKind::Features) {
+        if plan.gone_with(dimension).is_some() {
+            continue;
+        }
         let (Some(mask), Some(cut)) = (masks.get(&dimension.path), plan.get_mut(&dimension.path)) else {
             continue;
         };
@@ -99,7 +102,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::slim::{Cut, DimensionKind, MaskSpec};
+    use crate::slim::{Cut, MaskSpec};
 
     fn dimension(groups: &[usize]) -> Dimension {
         let (path, kind) = ("attn.head_dim".to_owned(), DimensionKind::Features);

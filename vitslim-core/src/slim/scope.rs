@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::branches::Branches;
+
 /// Where a traversal is: the path of fields, and what the names of dimensions stand for.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
@@ -20,6 +22,8 @@ pub struct Scope {
     /// One of these that was laid out after it was named.
     late: Option<String>,
     undeclared: Vec<String>,
+    /// The branches that were come upon so far.
+    pub(super) branches: Branches,
     /// The names that fields are lent, as paths in these fields, and whether a layer there borrows them.
     lent: Vec<(String, bool)>,
     /// Fields that are lent something and have a struct to borrow it.

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
+use burn::module::Module;
 use burn::tensor::Device;
 
 use super::axis::DimensionAxis;
+use super::branch_gate::BranchGate;
+use super::branches::emptied;
 use super::head_layout::{HeadLayout, LaidOut, by_size, without_empty};
 use super::kept::Kept;
 use super::layer::{Side, SlimLayer, index_tensor};
@@ -94,6 +97,18 @@ impl DimensionMapper for Slice<'_> {
         let positions = stay.iter().filter_map(position).map(|position| gate.prefix + position);
         let kept: Vec<usize> = (0..gate.prefix).chain(positions).collect();
         gate.sliced(index_tensor(&kept, &self.device))
+    }
+
+    fn map_branch(&mut self, dimension: &str, mut gate: BranchGate) -> BranchGate {
+        gate.is_cut |= self.features && self.cuts.get(dimension).is_some_and(|cut| cut.keep.is_empty());
+        gate
+    }
+
+    fn map_part<T: Module>(&mut self, path: &str, _: &[String], part: T) -> T {
+        match self.scope.branches.are_cut_at(path) {
+            true => emptied(part),
+            false => part,
+        }
     }
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {

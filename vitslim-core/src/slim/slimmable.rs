@@ -26,9 +26,10 @@ use super::slice::Slice;
 pub trait Slimmable: Module {
     /// Takes the module apart, hands every annotated part to `mapper`, and puts it together again.
     ///
-    /// In this order: open the scope; how training treats fields; layouts; token gates, axes and nested fields in the order of the
-    /// fields, and the axes of one field in the order written; close the scope. A nested field is mapped between
-    /// [`enter`](DimensionMapper::enter) and [`exit`](DimensionMapper::exit).
+    /// In this order: open the scope; how training treats fields; gates of branches; layouts; token gates, axes and nested fields in
+    /// the order of the fields, and the axes of one field in the order written, before its [`end`](DimensionMapper::end) and its
+    /// [`part`](DimensionMapper::part); close the scope. A nested field is mapped between [`enter`](DimensionMapper::enter) and
+    /// [`exit`](DimensionMapper::exit).
     fn map_dimensions<M: DimensionMapper>(self, mapper: &mut M) -> Self;
 
     /// Maps the module as the field `name` of the struct that `mapper` is in, for a traversal written by hand.

@@ -150,7 +150,7 @@ fn assert_refused(model: &str, searched: &str, expected: &[&str]) {
 
 #[test]
 fn what_convnext_does_not_have_is_refused_by_name() {
-    let known = "the dimensions of this model are `width` and `hidden`";
+    let known = "the dimensions of this model are `width`, `block_branch` and `hidden`";
     let searched = |name: &str| format!("\"hidden\": (weight: 1e-4), \"{name}\": (weight: 1e-4)");
     assert_refused(CONVNEXT, &searched("tokens"), &["no dimension matches \"tokens\"", known, "tiny.ron:"]);
     assert_refused(CONVNEXT, &searched("head_dim"), &["no dimension matches \"head_dim\"", known]);

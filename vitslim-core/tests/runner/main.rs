@@ -3,6 +3,7 @@
 mod architectures;
 mod augment;
 mod bench;
+mod branches;
 mod broken;
 mod budgets;
 mod check;

@@ -6,15 +6,15 @@ use syn::spanned::Spanned;
 use syn::{Ident, Type};
 
 use super::{at, mapper};
-use crate::ast::{Field, Shape, elements};
+use crate::ast::{Field, Shape, elements, last_word};
 use crate::attr::Part;
 use crate::axis::{Axis, Factor, Meaning, Names, Side};
 
-/// Which layers have which axes.
+/// Which layers have which axes, and which are at the end of a branch.
 #[derive(Clone, Copy)]
 pub(super) enum Axes<'a> {
-    /// Each has all of them.
-    OfEach(&'a [Axis]),
+    /// Each has all of them, and is at an end if there is this `end`.
+    OfEach(&'a [Axis], Option<&'a Ident>),
     /// Parts of a tuple have their own.
     OfParts(&'a [Part]),
 }
@@ -24,17 +24,40 @@ pub(super) fn mapped(field: &Field, axes: Axes, name: &str, names: &Names) -> To
     let (cfgs, ident) = (field.cfgs().collect::<Vec<_>>(), field.ident);
     let name = name.to_token_stream();
     match (elements(field.ty), axes) {
-        (Shape::One, Axes::OfEach(axes)) => axes
-            .iter()
-            .map(|axis| {
-                let mapped = one(axis, &name, ident, names);
-                quote!(#(#cfgs)* let #ident = #mapped;)
-            })
+        (Shape::One, Axes::OfEach(axes, end)) => calls(field.ty, axes, end, &name, ident, names)
+            .map(|mapped| quote!(#(#cfgs)* let #ident = #mapped;))
             .collect(),
         _ => {
             let mapped = all(field.ty, axes, &name, ident, names);
             quote!(#(#cfgs)* let #ident = #mapped;)
         }
+    }
+}
+
+/// Hands the layer `ident` of type `ty`, which is called `name` where it is, to the mapper: each of its `axes`, and its `end`.
+fn calls<'a>(
+    ty: &'a Type,
+    axes: &'a [Axis],
+    end: Option<&'a Ident>,
+    name: &'a TokenStream,
+    ident: &'a Ident,
+    names: &'a Names,
+) -> impl Iterator<Item = TokenStream> + 'a {
+    let axes = axes.iter().map(move |axis| one(axis, name, ident, names));
+    axes.chain(end.map(move |end| {
+        let side = side(side_at_end(ty));
+        let at_key = end.span();
+        let (value, mapper, span) =
+            (at(ident, at_key), mapper(at_key), at_key.resolved_at(Span::call_site()));
+        quote_spanned!(span=> #mapper.end::<#side, _>(#name, #value, #side))
+    }))
+}
+
+/// The side of a layer at the end of a branch. A parameter is multiplied as a whole, along whichever axis.
+pub(super) fn side_at_end(ty: &Type) -> Side {
+    match last_word(ty) {
+        Some(word) if word == "Param" => Side::Axis(0),
+        _ => Side::Output,
     }
 }
 
@@ -57,8 +80,8 @@ fn all(ty: &Type, axes: Axes, name: &TokenStream, ident: &Ident, names: &Names) 
     match (elements(ty), axes) {
         // Was refused.
         (Shape::One, Axes::OfParts(_)) => ident.to_token_stream(),
-        (Shape::One, Axes::OfEach(axes)) => {
-            let calls = axes.iter().map(|axis| one(axis, name, ident, names));
+        (Shape::One, Axes::OfEach(axes, end)) => {
+            let calls = calls(ty, axes, end, name, ident, names);
             quote!({ #(let #ident = #calls;)* #ident })
         }
         (Shape::Option(element), _) => {
@@ -80,9 +103,10 @@ fn all(ty: &Type, axes: Axes, name: &TokenStream, ident: &Ident, names: &Names) 
                 (0..types.len()).map(|part| Ident::new(&format!("part{part}"), Span::mixed_site())).collect();
             let steps = types.iter().zip(&parts).enumerate().map(|(number, (ty, part))| {
                 let axes = match axes {
-                    Axes::OfEach(_) => axes,
+                    Axes::OfEach(..) => axes,
                     Axes::OfParts(parts) => {
-                        Axes::OfEach(&parts.iter().find(|part| part.index == number)?.axes)
+                        let part = parts.iter().find(|part| part.index == number)?;
+                        Axes::OfEach(&part.axes, part.end.as_ref())
                     }
                 };
                 let mapped = all(ty, axes, &number.to_string().to_token_stream(), part, names);

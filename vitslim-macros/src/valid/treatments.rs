@@ -7,7 +7,8 @@ use crate::ast::{Field, last_word, layers};
 use crate::attr::Role;
 
 /// Types without parameters that everybody writes by these names.
-const WITHOUT: [&str; 5] = ["Gelu", "Dropout", "DropPath", "HeadLayout", "TokenGate"];
+pub(super) const WITHOUT: [&str; 6] =
+    ["Gelu", "Dropout", "DropPath", "HeadLayout", "TokenGate", "BranchGate"];
 
 /// Layers that are no norms, by the names that everybody gives them.
 const NO_NORMS: [&str; 4] = ["Linear", "Conv1d", "Conv2d", "Embedding"];
@@ -19,7 +20,9 @@ pub(super) fn check_treatments(field: &Field) -> Result<(), Error> {
         Role::Nested(_) => format!(
             "`{key}` is about the parameters of one layer, and `#[slim]` marks a nested field: write `{key}` on the fields of its own struct"
         ),
-        Role::Tokens | Role::Layout(_) => format!("this field has no parameters to train: remove `{key}`"),
+        Role::Tokens | Role::Branch(_) | Role::Layout(_) => {
+            format!("this field has no parameters to train: remove `{key}`")
+        }
         Role::Plain | Role::Layer(_) | Role::Parts(_) => return check_layers(field, key),
     };
     Err(Error::new_spanned(key, message))

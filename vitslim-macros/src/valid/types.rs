@@ -9,7 +9,7 @@ use crate::lend::Lend;
 
 /// Types that everybody writes by these names, so that one in the wrong place can be told by name. Any other is left to
 /// the compiler's own check of the generated code.
-const WELL_KNOWN: [&str; 14] = [
+const WELL_KNOWN: [&str; 15] = [
     "Linear",
     "Conv1d",
     "Conv2d",
@@ -23,6 +23,7 @@ const WELL_KNOWN: [&str; 14] = [
     "DropPath",
     "HeadLayout",
     "TokenGate",
+    "BranchGate",
     "Param",
 ];
 
@@ -41,6 +42,7 @@ pub(super) fn check_type(field: &Field) -> Result<(), Error> {
         }
         Role::Nested(lends) => check_nested(field.ty, lends),
         Role::Tokens => check_only(field.ty, "tokens", "TokenGate"),
+        Role::Branch(_) => check_only(field.ty, "branch", "BranchGate"),
         Role::Layout(_) => check_only(field.ty, "layout", "HeadLayout"),
         Role::Plain => Ok(()),
     }
@@ -78,6 +80,9 @@ fn check_prunable(ty: &Type) -> Result<(), Error> {
     let Some(name) = last_word(ty) else { return Ok(()) };
     let message = match name.to_string().as_str() {
         "TokenGate" => "a token gate has an annotation of its own: write `#[slim(tokens)]`".into(),
+        "BranchGate" => {
+            "the gate of a branch has an annotation of its own: write `#[slim(branch = [norm1, attn])]`, with the fields that only the branch uses".into()
+        }
         "HeadLayout" => {
             "a head layout has an annotation of its own: write `#[slim(layout = [heads, head_dim])]`".into()
         }
@@ -111,6 +116,7 @@ fn check_only(ty: &Type, key: &str, right: &str) -> Result<(), Error> {
         "TokenGate" => {
             "write a plain `TokenGate` in the struct of each block; it does nothing where tokens are not searched"
         }
+        "BranchGate" => "give each branch a plain `BranchGate`",
         _ => "write a plain `HeadLayout` beside the layers that it lays out",
     };
     Err(Error::new_spanned(ty, format!("`{key}` marks one `{right}`, and this is {several}: {instead}")))

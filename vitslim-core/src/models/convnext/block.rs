@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::ConvNextConfig;
 use crate::models::{Mlp, MlpConfig};
-use crate::nn::{Conv2d, Conv2dConfig, DropPath, LayerNorm, LayerNormConfig, NORMAL};
+use crate::nn::{BranchGate, Conv2d, Conv2dConfig, DropPath, LayerNorm, LayerNormConfig, NORMAL};
 use crate::slim::Slimmable;
 
 /// A depthwise convolution, a norm and an MLP, scaled and added to what enters.
@@ -27,6 +27,9 @@ pub struct ConvNextBlock {
     pub gamma: Param<Tensor<1>>,
     /// Stochastic depth.
     pub drop_path: DropPath,
+    /// Where all that is added.
+    #[slim(branch = [conv_dw, norm, mlp, gamma])]
+    pub block_branch: BranchGate,
 }
 
 impl ConvNextBlock {
@@ -43,6 +46,7 @@ impl ConvNextBlock {
             mlp: MlpConfig::new(dim, config.hidden_at(stage)).init(device),
             gamma: Param::from_tensor(Tensor::full([dim], config.layer_scale, device)),
             drop_path: DropPath::new(config.drop_path_at(blocks_before)),
+            block_branch: BranchGate::new(),
         }
     }
 
@@ -54,8 +58,10 @@ impl ConvNextBlock {
         if x.dims()[3] == 0 {
             return x;
         }
-        let branch = self.conv_dw.forward_channels_last(x.clone().permute([0, 3, 1, 2]));
-        let branch = self.mlp.forward(self.norm.forward(branch)) * self.gamma.val().unsqueeze();
-        x + self.drop_path.forward(branch)
+        self.block_branch.add(x, |x| {
+            let branch = self.conv_dw.forward_channels_last(x.permute([0, 3, 1, 2]));
+            let branch = self.mlp.forward(self.norm.forward(branch)) * self.gamma.val().unsqueeze();
+            self.drop_path.forward(branch)
+        })
     }
 }

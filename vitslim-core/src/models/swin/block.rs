@@ -7,7 +7,7 @@ use super::config::SwinConfig;
 use super::norm::norm;
 use super::window::{WindowAttention, Windows};
 use crate::models::{Mlp, MlpConfig};
-use crate::nn::{DropPath, LayerNorm};
+use crate::nn::{BranchGate, DropPath, LayerNorm};
 use crate::slim::Slimmable;
 
 /// A pre-norm block: attention in windows and MLP, each added to what enters. The windows of every other block are shifted.
@@ -30,6 +30,15 @@ pub struct SwinBlock {
     pub mlp: Mlp,
     /// Stochastic depth on both branches.
     pub drop_path: DropPath,
+    /// Where the attention is added.
+    #[slim(branch = [norm1, attn])]
+    pub attn_branch: BranchGate,
+    /// Where the MLP is added.
+    #[slim(branch = [norm2, mlp])]
+    pub mlp_branch: BranchGate,
+    /// Both, as one branch.
+    #[slim(branch = [norm1, attn, norm2, mlp])]
+    pub block_branch: BranchGate,
 }
 
 impl SwinBlock {
@@ -51,6 +60,9 @@ impl SwinBlock {
             mlp: mlp.init(device),
             drop_path: DropPath::new(config.drop_path_at(blocks_before)),
             windows,
+            attn_branch: BranchGate::new(),
+            mlp_branch: BranchGate::new(),
+            block_branch: BranchGate::new(),
         }
     }
 
@@ -62,10 +74,11 @@ impl SwinBlock {
         if x.dims()[2] == 0 {
             return x;
         }
-        let windows = self.windows.split(self.norm1.forward(x.clone()));
-        let branch = self.windows.join(self.attn.forward(windows, self.windows.mask()));
-        let x = x + self.drop_path.forward(branch);
-        let branch = self.mlp.forward(self.norm2.forward(x.clone()));
-        x + self.drop_path.forward(branch)
+        let x = self.attn_branch.add(x, |x| {
+            let windows = self.windows.split(self.norm1.forward(x));
+            let branch = self.windows.join(self.attn.forward(windows, self.windows.mask()));
+            self.drop_path.forward(branch)
+        });
+        self.mlp_branch.add(x, |x| self.drop_path.forward(self.mlp.forward(self.norm2.forward(x))))
     }
 }

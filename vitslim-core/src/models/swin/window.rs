@@ -130,7 +130,7 @@ pub struct WindowAttention {
     #[slim(axis(1) = [heads], no_decay, freeze)]
     pub relative_position_bias_table: Param<Tensor<2>>,
     /// Mixes the heads.
-    #[slim(input = [heads, head_dim], output = [width], gate)]
+    #[slim(input = [heads, head_dim], output = [width], gate, end)]
     pub proj: Linear,
     /// Dropout after mixing.
     pub proj_drop: Dropout,

@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::VitConfig;
 use super::mlp::{Mlp, MlpConfig};
-use crate::nn::{DropPath, Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate};
+use crate::nn::{
+    BranchGate, DropPath, Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate,
+};
 use crate::slim::Slimmable;
 
 /// Multi-head self-attention.
@@ -25,7 +27,7 @@ pub struct Attention {
     #[slim(layout = [heads, head_dim])]
     pub heads: HeadLayout,
     /// Mixes the heads.
-    #[slim(input = [heads, head_dim], output = [width], gate)]
+    #[slim(input = [heads, head_dim], output = [width], gate, end)]
     pub proj: Linear,
     /// Dropout after mixing.
     pub proj_drop: Dropout,
@@ -116,6 +118,15 @@ pub struct Block {
     pub ls2: LayerScale,
     /// Stochastic depth on both branches.
     pub drop_path: DropPath,
+    /// Where the attention is added.
+    #[slim(branch = [norm1, attn, ls1])]
+    pub attn_branch: BranchGate,
+    /// Where the MLP is added.
+    #[slim(branch = [norm2, mlp, ls2])]
+    pub mlp_branch: BranchGate,
+    /// Both, as one branch.
+    #[slim(branch = [norm1, attn, ls1, norm2, mlp, ls2])]
+    pub block_branch: BranchGate,
 }
 
 impl Block {
@@ -134,6 +145,9 @@ impl Block {
             mlp: mlp.init(device),
             ls2: LayerScale::new(config, device),
             drop_path: DropPath::new(config.drop_path_at(block)),
+            attn_branch: BranchGate::new(),
+            mlp_branch: BranchGate::new(),
+            block_branch: BranchGate::new(),
         }
     }
 
@@ -143,9 +157,13 @@ impl Block {
     /// - output: `[batch, tokens, dim]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = self.tokens.keep(x);
-        let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x.clone()));
-        let x = x + self.drop_path.forward(self.ls1.forward(branch));
-        let branch = self.mlp.forward(self.tokens.scale_norm(&self.norm2, x.clone()));
-        x + self.drop_path.forward(self.ls2.forward(branch))
+        let x = self.attn_branch.add(x, |x| {
+            let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x));
+            self.drop_path.forward(self.ls1.forward(branch))
+        });
+        self.mlp_branch.add(x, |x| {
+            let branch = self.mlp.forward(self.tokens.scale_norm(&self.norm2, x));
+            self.drop_path.forward(self.ls2.forward(branch))
+        })
     }
 }

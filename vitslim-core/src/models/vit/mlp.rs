@@ -87,7 +87,7 @@ pub struct Mlp {
     /// The activation without a gate.
     pub act: Gelu,
     /// Back from the hidden units.
-    #[slim(input = [hidden], gate, output = [width], gate)]
+    #[slim(input = [hidden], gate, output = [width], gate, end)]
     pub fc2: Linear,
     /// Dropout after each layer.
     pub drop: Dropout,

@@ -55,7 +55,7 @@ impl Case {
         let model: A = self.model(device)?;
         let mut dimensions = describe(&model)?;
         let mut plan = Plan::whole(&dimensions);
-        dimensions.retain(|dimension| !dimension.is_tokens());
+        dimensions.retain(|dimension| !dimension.is_tokens() && !dimension.is_branch());
         for dimension in &dimensions {
             let hard = io.values(&format!("hard.{}", dimension.path))?;
             let cut = cut_at(&mut plan, &dimension.path)?;

@@ -78,7 +78,9 @@ fn layers<M: Architecture>(model: &M, image: ImageShape) -> Result<Vec<Vec<Param
     for part in parts {
         let starts_within = |layer: &Part| match (&layer.used, &part.used) {
             (Some(layer), Some(part)) => part.start() < layer.end(),
-            _ => true,
+            // A block whose branches are cut.
+            (None, Some(_)) => false,
+            (_, None) => true,
         };
         let is_first = layers.len() == 1;
         match layers.last_mut() {
@@ -237,6 +239,22 @@ mod tests {
             plan.get_mut(path).unwrap().keep.clear();
         }
         assert_eq!(paths(&model.slim(&plan).unwrap(), image(8)), dense);
+    }
+
+    #[test]
+    fn what_comes_after_a_block_without_branches_does_not_join_it() {
+        let config =
+            VitConfig { image_size: 8, patch_size: 4, dim: 6, heads: 2, depth: 3, ..VitConfig::default() };
+        let vit = Vit::init(&config, &Device::flex()).unwrap();
+        let mut plan = Plan::whole(&describe(&vit).unwrap());
+        for cut in plan.cuts.iter_mut().filter(|cut| cut.dimension.starts_with("blocks.2.")) {
+            if !cut.dimension.ends_with("tokens") {
+                cut.keep.clear();
+            }
+        }
+        let (whole, cut) = (paths(&vit, image(8)), paths(&vit.slim(&plan).unwrap(), image(8)));
+        assert_eq!((cut.len(), cut.last()), (whole.len(), whole.last()));
+        assert!(cut.last().unwrap().iter().any(|path| path == "head.weight"), "{cut:?}");
     }
 
     #[test]

@@ -180,17 +180,20 @@ mod tests {
     #[test]
     fn weight_decay_spares_biases_norms_class_token_positions_and_masks() {
         for (settings, of_masks) in [("", false), ("masks: (weight_decay: 0.5),", true)] {
-            let mut expected = vec![
-                "model.patch_embed.proj.weight",
-                "model.blocks.0.attn.qkv.weight",
-                "model.blocks.0.attn.proj.weight",
-                "model.blocks.0.mlp.fc1.weight",
-                "model.blocks.0.mlp.fc2.weight",
-                "model.head.weight",
+            let weights = [
+                "patch_embed.proj",
+                "blocks.0.attn.qkv",
+                "blocks.0.attn.proj",
+                "blocks.0.mlp.fc1",
+                "blocks.0.mlp.fc2",
+                "head",
             ];
+            let mut expected = weights.map(|layer| format!("model.{layer}.weight")).to_vec();
             if of_masks {
-                expected.extend(["masks.width", "masks.blocks.0.tokens"]);
-                expected.extend(["masks.blocks.0.attn.head_dim", "masks.blocks.0.mlp.hidden"]);
+                expected.push("masks.width".to_owned());
+                let of_block =
+                    ["attn_branch", "mlp_branch", "block_branch", "tokens", "attn.head_dim", "mlp.hidden"];
+                expected.extend(of_block.map(|dimension| format!("masks.blocks.0.{dimension}")));
             }
             assert_eq!(decayed(vit(), settings), expected);
         }

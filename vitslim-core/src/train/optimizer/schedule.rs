@@ -106,7 +106,7 @@ mod tests {
                 false => weights += usize::from(rate == 0.1),
             }
         }
-        assert_eq!((masks, weights), (4, 20));
+        assert_eq!((masks, weights), (7, 20));
     }
 
     #[test]
