@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use vitslim_core::models::{Architecture, Vit, VitConfig, random_model};
+use vitslim_core::models::{Vit, VitConfig, random_model};
 use vitslim_core::slim::{MaskSet, MaskSpec, Slimmable, describe};
 use vitslim_core::values::random;
 
