@@ -95,13 +95,13 @@ fn a_branch_goes_with_all_that_it_has() {
 #[test]
 fn what_is_spared_and_rounded_stays_where_its_branch_does() {
     let workspace = Workspace::new();
-    let text = with("Share({ \"mlp_branch\": 0.5, \"hidden\": 0.25 }), Macs(0.3)").replace(
+    let text = with("Share({ \"mlp_branch\": 0.5, \"hidden\": 0.5 }), Macs(0.4)").replace(
         "    retrain: (",
         "    keep_at_least: { \"hidden\": Layer(16) },\n    round_to: 8,\n    retrain: (",
     );
     let file = workspace.write("tiny.ron", &text);
     workspace.run(&file, &["--set", "pretrain=None", "--set", "retrain=None"]);
-    let plan = plan(&workspace, "share-0.5-0.25");
+    let plan = plan(&workspace, "share-0.5-0.5");
     let kept = |path: &str| plan.iter().find(|(of, ..)| of == path).map(|(_, kept, _)| *kept).unwrap();
     let mut blocks: Vec<[usize; 2]> = (0..2)
         .map(|block| {
@@ -109,7 +109,7 @@ fn what_is_spared_and_rounded_stays_where_its_branch_does() {
         })
         .collect();
     blocks.sort_unstable();
-    assert_eq!(blocks, [[0, 0], [1, 16]]);
+    assert_eq!(blocks, [[0, 0], [1, 32]]);
 }
 
 #[test]
