@@ -4,6 +4,7 @@
 
 pub mod attention;
 pub mod borrowed;
+pub mod branches;
 pub mod counts;
 pub mod generics;
 pub mod lists;

@@ -122,8 +122,8 @@ fn of_branch<A: Architecture>(culprit: &Culprit<A>, names: &str) -> Reason {
             culprit.cuts
         ))
         .with_help(format!(
-            "a branch ends where it is added, and nothing else uses its fields: does {ends} compute all that `BranchGate::add` adds, with \
-             nothing behind it that adds to it, is `add` what adds it, and does `branch` list only fields that nothing else uses?"
+            "does {ends} compute all that `BranchGate::add` adds, with nothing behind it that adds to it? Is `add` what adds it, and does \
+             `branch` list only fields that nothing else uses?"
         )),
     }
 }

@@ -16,8 +16,9 @@ pub(super) struct Trial {
     pub plan: Plan,
 }
 
-/// Mask sets for a network with `dimensions`: some units of each pattern alone, or some branches; and of all dimensions together one unit cut,
-/// one unit left, whole groups cut, some whole layers and branches cut, then the others, and `rounds` times a random share cut.
+/// Mask sets for a network with `dimensions`: some units of each pattern alone, or some of its branches; and of all dimensions together
+/// one unit cut, one unit left, whole groups cut, some whole layers and branches cut, then the others, and `rounds` times a random share
+/// cut.
 pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8Rng) -> Vec<Trial> {
     let mut trials = Vec::new();
     let patterns = patterns(dimensions);

@@ -284,7 +284,7 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
-    use crate::slim::{DimensionKind, MaskSpec};
+    use crate::slim::{Carrier, DimensionKind, MaskSpec};
 
     /// What is kept of `a`, whose units cost 10 each, and of `b`, whose cost 1 each, within 22.
     fn kept(rule: RankingRule, values: [[f32; 4]; 2]) -> [Vec<usize>; 2] {
@@ -314,6 +314,34 @@ mod tests {
         };
         let plan = fitting.fit(Ok, usage).unwrap().unwrap();
         [plan.cuts[0].keep.clone(), plan.cuts[1].keep.clone()]
+    }
+
+    /// What is in a branch that is cut costs what it would with the branch.
+    #[test]
+    fn a_unit_in_a_branch_that_is_cut_is_not_for_nothing() {
+        let dimension = |path: &str, kind: DimensionKind, units: usize| Dimension {
+            path: path.to_owned(),
+            kind,
+            groups: vec![units],
+            carriers: vec![Carrier {
+                layer: "fc".to_owned(),
+                side: "output".to_owned(),
+                features_per_unit: 1,
+                gated: true,
+                branches: vec!["branch".to_owned()],
+            }],
+        };
+        let dimensions =
+            [dimension("branch", DimensionKind::Branch, 1), dimension("hidden", DimensionKind::Features, 2)];
+        let searched = dimensions.clone().map(|dimension| (dimension, MaskSpec::default()));
+        let masks = MaskSet::new(&searched, &Device::flex());
+        let ranked = Ranked::new(&dimensions, &masks, |_| true).unwrap();
+        let mut usage = |plan: &Plan| {
+            let [branch, hidden] = [0, 1].map(|cut: usize| plan.cuts[cut].keep.len());
+            Ok::<_, RankError>(Usage { fits: true, cost: (branch * (1 + 10 * hidden)) as f64 })
+        };
+        let found = costs(&ranked, &[], &HashSet::new(), &mut usage).unwrap();
+        assert_eq!(found, [vec![1.0], vec![10.0; 2]]);
     }
 
     #[test]

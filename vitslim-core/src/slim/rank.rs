@@ -45,9 +45,9 @@ pub fn kept_count(count: usize, share: f64) -> usize {
 ///
 /// Each ranking keeps exactly [`kept_count`] of its masks, or all that are left where those of branches leave fewer, by their activated
 /// values, sign included; ties go to the earlier layer, then to the lower index. Branches are ranked first, those that have others before
-/// these: what is in one that is cut goes with it, and the share is kept elsewhere. Only where one ranking has branches in one another may it
-/// keep fewer. A token is ranked by its largest mask at this and all later gates, so that the kept tokens
-/// are nested with depth. A dimension that no ranking names is kept whole.
+/// these: what is in one that is cut goes with it, and the share is kept elsewhere. Only a ranking that has branches in one another may
+/// keep fewer. A token is ranked by its largest mask at this and all later gates, so that the kept tokens are nested with depth. A
+/// dimension that no ranking names is kept whole.
 ///
 /// # Errors
 ///
@@ -75,8 +75,9 @@ pub fn rank_sparing(
         let ranked = Ranked::new(dimensions, masks, |path| ranking.dimensions.iter().any(|of| of == path))?;
         let order = ranked.in_order(ranked.values()?);
         let kept = kept_count(order.len(), ranking.share);
-        let is_there = |mask: &MaskAt| plan.gone_with(ranked.ranked[mask.0].0).is_none();
-        let order: Vec<MaskAt> = order.into_iter().filter(is_there).collect();
+        let is_there: Vec<bool> =
+            ranked.ranked.iter().map(|(dimension, _)| plan.gone_with(dimension).is_none()).collect();
+        let order: Vec<MaskAt> = order.into_iter().filter(|mask| is_there[mask.0]).collect();
         let spared = ranked.spared(&order, floors);
         let kept = kept.saturating_sub(spared.len());
         let others = order.into_iter().filter(|mask| !spared.contains(mask)).take(kept);
