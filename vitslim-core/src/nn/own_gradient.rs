@@ -5,7 +5,8 @@ use burn::tensor::{Tensor, activation};
 
 use super::with_gradient::with_gradient;
 
-/// `x`, `[..., kept]`, with mean 0 and variance 1 over its last axis, as if there were `width - kept` more features of value 0.
+/// `x`, `[..., kept]`, with mean 0 and variance 1 over its last axis, as if there were `width - kept` more features of value 0; if that
+/// is negative, so many fewer.
 pub(super) fn standardised<const D: usize>(x: Tensor<D>, width: usize, epsilon: f64) -> Tensor<D> {
     let compute = |x: Tensor<D>| {
         // Each removed feature adds 0 to the mean and mean^2 to the variance.
@@ -25,7 +26,7 @@ pub(super) fn standardised<const D: usize>(x: Tensor<D>, width: usize, epsilon: 
     })
 }
 
-/// `x`, `[..., kept]`, with a mean square of 1 over its last axis, as if there were `width - kept` more features of value 0.
+/// `x`, `[..., kept]`, with a mean square of 1 over its last axis, as if there were `width - kept` more features of value 0, or fewer.
 pub(super) fn of_mean_square_1<const D: usize>(x: Tensor<D>, width: usize, epsilon: f64) -> Tensor<D> {
     let width = width as f64;
     let compute = |x: Tensor<D>| {

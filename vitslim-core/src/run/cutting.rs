@@ -18,7 +18,7 @@ use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, DimensionKind, MaskSet, MaskSpec, Plan, Ranking, can_leave_tokens, keep_a_token, kept_count,
+    Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, can_leave_tokens, keep_a_token, kept_count,
     rank_sparing, round, spared,
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct Cutting<'a> {
     pub(super) selection: &'a Selection,
     /// What becomes of the values of kept masks.
     pub(super) cut_rule: CutRule,
+    norm: NormStatistics,
     /// Seed of the experiment.
     seed: u64,
     /// What an image is.
@@ -72,6 +73,7 @@ impl<'a> Cutting<'a> {
             searched,
             selection,
             cut_rule: experiment.cut_rule(),
+            norm: experiment.norm,
             seed: experiment.seed,
             image,
             timing: None,
@@ -91,7 +93,13 @@ impl<'a> Cutting<'a> {
         budget: &PreparedBudget,
     ) -> Result<Plan, RunError> {
         let plan = self.largest(model, masks, budget, 1.0)?;
-        plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)
+        let plan = plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)?;
+        Ok(self.with_norm(plan))
+    }
+
+    /// `plan` with norms as the experiment says.
+    pub(super) fn with_norm(&self, plan: Plan) -> Plan {
+        Plan { norm: self.norm, ..plan }
     }
 
     pub(super) fn rounded(

@@ -90,13 +90,13 @@ impl Cutting<'_> {
         slower: f64,
     ) -> Result<Plan, RunError> {
         if let Some(plan) = self.largest(model, masks, budget, slower)? {
-            return Ok(plan);
+            return Ok(self.with_norm(plan));
         }
         let reach = self.reach(model, masks, budget)?;
         let is_missed = |reach: &Reach| reach.of.unit().is_none() && reach.smallest > reach.asked;
         match reach.iter().any(is_missed) {
             true => Err(self.unreachable(model, masks, budget)?),
-            false => self.smallest(model, masks, budget),
+            false => self.smallest(model, masks, budget).map(|plan| self.with_norm(plan)),
         }
     }
 

@@ -16,7 +16,9 @@ use super::failure::Failure;
 use super::parameter_values::parameter_values;
 use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
-use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, keep_a_token, settle};
+use crate::slim::{
+    Cut, Dimension, MaskSet, MaskSpec, NormStatistics, Plan, Slimmable, describe, keep_a_token, settle,
+};
 use crate::values::{self, random};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -112,6 +114,9 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
             (PlanKind::Width, "width") => cut.keep = thin(0.6, 1, rng),
             _ => {}
         }
+    }
+    if rng.random_bool(0.5) {
+        plan.norm = NormStatistics::Sliced;
     }
     settle(&mut plan, dimensions);
     keep_a_token(&mut plan, dimensions);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -18,6 +19,26 @@ use super::dimension::Dimension;
 pub struct Plan {
     /// One cut per dimension, in the order of the traversal.
     pub cuts: Vec<Cut>,
+    /// What norms take their statistics over.
+    #[serde(default, skip_serializing_if = "NormStatistics::are_original")]
+    pub norm: NormStatistics,
+}
+
+/// What a layer norm or an RMS norm takes its statistics over, where features of it are cut. Norms of each head, group norms and batch
+/// norms do not ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NormStatistics {
+    /// As many features as the dense network has, those that are cut counting as zeros: nothing changes for those that are left.
+    #[default]
+    Original,
+    /// The features that are left, as in a dense network of that width.
+    Sliced,
+}
+
+impl NormStatistics {
+    fn are_original(&self) -> bool {
+        *self == Self::Original
+    }
 }
 
 /// Which units of one dimension stay.
@@ -130,7 +151,7 @@ impl Plan {
             of: dimension.groups.clone(),
             keep: (0..dimension.units()).collect(),
         };
-        Self { cuts: dimensions.iter().map(cut).collect() }
+        Self { cuts: dimensions.iter().map(cut).collect(), norm: NormStatistics::Original }
     }
 
     /// The cut of the dimension at `path`.
@@ -195,7 +216,8 @@ impl Plan {
     }
 
     /// The plan that does at once what this one and then `next` do: it has the sizes of the network that this plan was made for, and
-    /// its units. `next` was made for what this plan left, with [heads in the order of the plan](super::heads_as_planned).
+    /// its units. `next` was made for what this plan left, with [heads in the order of the plan](super::heads_as_planned). If either slices
+    /// the statistics of norms, both do.
     ///
     /// # Errors
     ///
@@ -213,7 +235,8 @@ impl Plan {
             let next = next.ok_or_else(|| PlanError::MissingDimension(first.dimension.clone()))?;
             first.then(next)
         };
-        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()? })
+        let norm = if next.norm.are_original() { self.norm } else { next.norm };
+        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()?, norm })
     }
 }
 
