@@ -71,6 +71,7 @@ fn check(config: &VitConfig) -> Result<(), ConfigError> {
     let chosen = [
         ("class_token", config.class_token != usual.class_token),
         ("reg_tokens", config.reg_tokens != usual.reg_tokens),
+        ("pos_embed", config.pos_embed != usual.pos_embed),
         ("no_embed_class", config.no_embed_class != usual.no_embed_class),
         ("pre_norm", config.pre_norm != usual.pre_norm),
         ("final_norm", config.final_norm != usual.final_norm),

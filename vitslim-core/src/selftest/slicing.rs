@@ -96,7 +96,11 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
             let keep: Vec<usize> = (0..units).filter(|_| rng.random_bool(share)).collect();
             if keep.len() < at_least.min(units) { vec![rng.random_range(0..units)] } else { keep }
         };
-        match (kind, dimension.name()) {
+        let name = match dimension.name() {
+            "qk_dim" | "qk_pair" | "v_dim" => "head_dim",
+            name => name,
+        };
+        match (kind, name) {
             (PlanKind::AnyShare(share), "width") => cut.keep = thin(share, 1, rng),
             (PlanKind::AnyShare(share), _) => cut.keep = thin(share, 0, rng),
             (PlanKind::Ragged, "head_dim" | "hidden") => cut.keep = thin(0.6, 1, rng),

@@ -33,7 +33,7 @@ impl TokenGate {
     }
 
     /// The numbers of its prunable tokens among those of the dense network.
-    pub(super) fn numbers(&self) -> Vec<usize> {
+    pub(crate) fn numbers(&self) -> Vec<usize> {
         self.left.clone().unwrap_or_else(|| (0..self.tokens.saturating_sub(self.prefix)).collect())
     }
 
