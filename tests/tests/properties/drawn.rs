@@ -35,7 +35,13 @@ pub(super) fn published_config() -> impl Strategy<Value = VitConfig> {
     let layers = prop_oneof![Just(MlpLayer::Mlp), Just(MlpLayer::SwiGLUPacked)];
     let parts = (pools, layers, attention());
     (config(), parts, 0..=2_usize, any::<Option<bool>>(), any::<[bool; 7]>()).prop_map(
-        |(config, ((class_token, global_pool), mlp_layer, (qk_dim, v_dim, rope)), reg_tokens, fc_norm, chosen)| {
+        |(
+            config,
+            ((class_token, global_pool), mlp_layer, (qk_dim, v_dim, rope)),
+            reg_tokens,
+            fc_norm,
+            chosen,
+        )| {
             let [qk_norm, proj_bias, scaled, pos_embed, no_embed_class, pre_norm, final_norm] = chosen;
             VitConfig {
                 mlp_ratio: 2.0,

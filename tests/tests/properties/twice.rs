@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use vitslim_core::models::{Architecture, ConvNext, Swin, Vit, random_model};
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan};
 use vitslim_core::slim::{
-    Cut, Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, describe, heads_as_planned,
-    rank,
+    Cut, Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, describe,
+    heads_as_planned, rank,
 };
 use vitslim_core::values::random;
 

@@ -18,8 +18,8 @@ use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, can_leave_tokens, keep_a_token, kept_count,
-    rank_sparing, round, spared,
+    Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, can_leave_tokens,
+    keep_a_token, kept_count, rank_sparing, round, spared,
 };
 
 /// What makes a plan of masks and a budget.

@@ -28,6 +28,7 @@ mod losses;
 #[cfg(target_os = "linux")]
 mod memory;
 mod normalise;
+mod norms;
 mod precision;
 mod pretrained;
 mod refusals;

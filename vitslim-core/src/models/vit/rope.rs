@@ -32,7 +32,9 @@ impl Default for RopeConfig {
 impl RopeConfig {
     pub(super) fn check(self, qk_dim: usize) -> Result<(), ConfigError> {
         if !qk_dim.is_multiple_of(4) {
-            let message = format!("queries and keys of {qk_dim} dims do not split into pairs for rows and as many for columns: a multiple of 4 does");
+            let message = format!(
+                "queries and keys of {qk_dim} dims do not split into pairs for rows and as many for columns: a multiple of 4 does"
+            );
             return Err(ConfigError::new("rope", message));
         }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
@@ -73,7 +75,9 @@ impl Rope {
         let pairs = config.qk_dim() / 2;
         let along = pairs / 2;
         let frequency = |index: usize| TAU / rope.temperature.powf(index as f64 / along as f64);
-        let of = |axis: usize| (0..pairs).map(move |pair| if pair / along == axis { frequency(pair % along) } else { 0.0 });
+        let of = |axis: usize| {
+            (0..pairs).map(move |pair| if pair / along == axis { frequency(pair % along) } else { 0.0 })
+        };
         let each = |axis| (0..config.heads).flat_map(move |_| of(axis));
         let values: Vec<f32> = each(0).chain(each(1)).map(|value| value as f32).collect();
         Self {
@@ -96,12 +100,15 @@ impl Rope {
         let x = match self.is_halved {
             true => heads.map_heads(x, |x| {
                 let [batch, tokens, heads, dims] = x.dims();
-                x.reshape([batch * tokens, heads, 2, dims / 2]).swap_dims(2, 3).reshape([batch, tokens, heads, dims])
+                x.reshape([batch * tokens, heads, 2, dims / 2])
+                    .swap_dims(2, 3)
+                    .reshape([batch, tokens, heads, dims])
             }),
             false => x,
         };
         let angles = self.angles(tokens).cast(x.dtype());
-        let [cos, sin] = [angles.clone().cos(), angles.sin()].map(|of| of.reshape([1, count, features / 2, 1]));
+        let [cos, sin] =
+            [angles.clone().cos(), angles.sin()].map(|of| of.reshape([1, count, features / 2, 1]));
         let pairs = x.reshape([batch, count, features / 2, 2]);
         let (first, second) = (pairs.clone().narrow(3, 0, 1), pairs.narrow(3, 1, 1));
         let turned = [first.clone() * cos.clone() - second.clone() * sin.clone(), first * sin + second * cos];
