@@ -24,11 +24,11 @@ pub struct Plan {
     pub norm: NormStatistics,
 }
 
-/// What a layer norm or an RMS norm takes its statistics over, where features of it are cut. Norms of each head, group norms and batch
-/// norms do not ask.
+/// What a layer norm or an RMS norm takes its statistics over, where features of it are cut. Norms of the queries and keys of each head,
+/// group norms and batch norms stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum NormStatistics {
-    /// As many features as the dense network has, those that are cut counting as zeros: nothing changes for those that are left.
+    /// As many features as the dense network has, those that are cut counting as zeros: as with masks of 0 on them.
     #[default]
     Original,
     /// The features that are left, as in a dense network of that width.

@@ -94,6 +94,8 @@ impl Attention {
     }
 }
 
+// As the derive has it: errors of other types do not list this one.
+#[diagnostic::do_not_recommend]
 impl Slimmable for Attention {
     fn map_dimensions<M: DimensionMapper>(mut self, mapper: &mut M) -> Self {
         use Factor::{Count, Groups, Sum, Units as Each};

@@ -43,11 +43,11 @@ pub struct VitConfig {
     #[schemars(extend("minimum" = 1))]
     pub heads: usize,
     /// Dims of the queries and keys of a head. If it is written, or `v_dim` or `rope` is, queries and keys are cut apart from values.
-    /// Left out, it is the width by head.
+    /// Left out, it is the width over the heads.
     #[serde(skip_serializing_if = "is_default")]
     #[schemars(extend("minimum" = 1))]
     pub qk_dim: Option<usize>,
-    /// Dims of the values of a head. Left out, it is the width by head.
+    /// Dims of the values of a head. Left out, it is the width over the heads.
     #[serde(skip_serializing_if = "is_default")]
     #[schemars(extend("minimum" = 1))]
     pub v_dim: Option<usize>,
@@ -289,9 +289,20 @@ mod tests {
 
     #[test]
     fn what_describes_no_model_is_refused_by_field_with_what_would_be_right() {
-        let cases: [(&str, Change, &str); 8] = [
+        let cases: [(&str, Change, &str); 12] = [
             ("patch_size", |c| c.image_size = 224 + 1, "patches of 14 do not divide images of 225 pixels"),
             ("heads", |c| c.heads = 4, "4 heads do not divide a width of 6"),
+            ("heads", |c| (c.heads, c.qk_dim) = (4, Some(3)), "4 heads do not divide a width of 6"),
+            ("v_dim", |c| c.v_dim = Some(0), "must be at least 1"),
+            ("rope", |c| (c.qk_dim, c.rope) = (Some(6), Some(RopeConfig::default())), "a multiple of 4 does"),
+            (
+                "rope",
+                |c| {
+                    (c.qk_dim, c.rope) =
+                        (Some(4), Some(RopeConfig { temperature: 0.0, ..RopeConfig::default() }))
+                },
+                "a temperature of 0 is not above 0",
+            ),
             ("class_token", |c| c.class_token = false, "write `global_pool: Avg` too"),
             ("init_values", |c| c.init_values = Some(f64::NAN), "finite in 32 bits"),
             ("init_values", |c| c.init_values = Some(1e39), "finite in 32 bits"),
@@ -312,9 +323,10 @@ mod tests {
 
     #[test]
     fn a_distilled_network_refuses_what_would_change_its_two_tokens() {
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 8] = [
             ("class_token", |c| (c.class_token, c.global_pool) = (false, GlobalPool::Avg)),
             ("reg_tokens", |c| c.reg_tokens = 1),
+            ("pos_embed", |c| c.pos_embed = false),
             ("no_embed_class", |c| c.no_embed_class = true),
             ("pre_norm", |c| c.pre_norm = true),
             ("final_norm", |c| c.final_norm = false),
