@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, thread};
 
 /// trybuild's flags for a case. It has one less for Burn's crates, so that cargo would check these twice; but what the environment says
 /// goes for both.
@@ -21,8 +21,10 @@ fn ui() {
         return trybuild::TestCases::new().compile_fail("ui/fail/*.rs");
     }
     let this = env::current_exe().expect("the path of the test");
+    let thread = thread::current();
+    let name = thread.name().expect("the name of the test");
     let mut again = Command::new(this);
-    let status = again.args(["--exact", "ui", "--nocapture"]).env(ENVIRONMENT, FLAGS.join("\u{1f}")).status();
+    let status = again.args(["--exact", name, "--nocapture"]).env(ENVIRONMENT, FLAGS.join("\u{1f}")).status();
     assert!(status.expect("the test again").success());
 }
 

@@ -36,8 +36,12 @@ impl Norm<'_> {
     fn moments(&self, x: &[f32]) -> (f32, f32) {
         let width = self.width as f32;
         let mean = sum(x, |x| x) / width;
-        let removed = (width - x.len() as f32) * mean * mean;
-        let variance = (sum(x, |x| (x - mean) * (x - mean)) + removed) / width;
+        let removed = width - x.len() as f32;
+        let variance = match removed < 0.0 {
+            // The features that are masked must not be centred: what they add would have to cancel.
+            true => (sum(x, |x| x * x) / width - mean * mean).max(0.0),
+            false => (sum(x, |x| (x - mean) * (x - mean)) + removed * mean * mean) / width,
+        };
         (mean, 1.0 / (variance + self.epsilon).sqrt())
     }
 }

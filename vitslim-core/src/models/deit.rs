@@ -67,11 +67,13 @@ impl DistilledVit {
 /// Checks `config`, in which nothing can be chosen of what surrounds the blocks.
 fn check(config: &VitConfig) -> Result<(), ConfigError> {
     config.check()?;
+    if !config.pos_embed {
+        return Err(ConfigError::new("pos_embed", "a distilled network embeds positions: leave this out"));
+    }
     let usual = VitConfig::default();
     let chosen = [
         ("class_token", config.class_token != usual.class_token),
         ("reg_tokens", config.reg_tokens != usual.reg_tokens),
-        ("pos_embed", config.pos_embed != usual.pos_embed),
         ("no_embed_class", config.no_embed_class != usual.no_embed_class),
         ("pre_norm", config.pre_norm != usual.pre_norm),
         ("final_norm", config.final_norm != usual.final_norm),

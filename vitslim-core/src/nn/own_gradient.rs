@@ -13,8 +13,12 @@ pub(super) fn standardised<const D: usize>(x: Tensor<D>, width: usize, epsilon: 
         let (width, kept) = (width as f64, x.dims()[D - 1] as f64);
         let mean = x.clone().sum_dim(D - 1) / width;
         let centred = x - mean.clone();
-        let removed = mean.square() * (width - kept);
-        let variance = (centred.clone().square().sum_dim(D - 1) + removed) / width;
+        let variance = match width < kept {
+            // The features that are masked must not be centred: what they add would have to cancel.
+            true => ((centred.clone() + mean.clone()).square().sum_dim(D - 1) / width - mean.square())
+                .clamp_min(0.0),
+            false => (centred.clone().square().sum_dim(D - 1) + mean.square() * (width - kept)) / width,
+        };
         let deviation = (variance + epsilon).sqrt();
         (centred / deviation.clone(), deviation)
     };
@@ -111,6 +115,19 @@ mod tests {
         };
         is_that_of_its_steps(|x| standardised(x, 7, 1e-3), steps);
         is_that_of_its_steps(|x| standardised(x, 10, 1e-3), among_ten(steps));
+    }
+
+    #[test]
+    fn masked_features_are_not_in_the_statistics() {
+        for operation in [standardised::<3>, of_mean_square_1::<3>] {
+            for kept in [1, 2, 7] {
+                let x: Tensor<3> = random().cast(DType::F32).narrow(2, 0, kept) + 3.0;
+                let zeros = Tensor::zeros([2, 5, 192 - kept], (&x.device(), x.dtype()));
+                let masked = operation(Tensor::cat(vec![x.clone(), zeros], 2), kept, 1e-6).narrow(2, 0, kept);
+                let off = (masked - operation(x, kept, 1e-6)).abs().max().into_scalar::<f32>();
+                assert!(off < 1e-4, "{kept}: {off}");
+            }
+        }
     }
 
     #[test]

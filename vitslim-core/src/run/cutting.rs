@@ -93,8 +93,7 @@ impl<'a> Cutting<'a> {
         budget: &PreparedBudget,
     ) -> Result<Plan, RunError> {
         let plan = self.largest(model, masks, budget, 1.0)?;
-        let plan = plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)?;
-        Ok(self.with_norm(plan))
+        plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)
     }
 
     /// `plan` with norms as the experiment says.
@@ -108,6 +107,7 @@ impl<'a> Cutting<'a> {
         masks: &MaskSet,
         multiples: &HashMap<String, usize>,
     ) -> Result<Plan, RunError> {
+        let plan = self.with_norm(plan);
         match multiples.is_empty() {
             true => Ok(plan),
             false => Ok(round(plan, self.dimensions, masks, multiples, &self.selection.floors)?),

@@ -46,7 +46,7 @@ impl Cutting<'_> {
         }
         // Counted, it might be too large: masks that are folded give each head a norm that all shared.
         if budget.rankings.is_empty() && limits.iter().all(|limit| limit.most.is_whole()) {
-            return Ok(Some(Plan::whole(self.dimensions)));
+            return Ok(Some(self.with_norm(Plan::whole(self.dimensions))));
         }
         let dense = self.of_dense(model, &limits)?;
         let mut most = Vec::new();
@@ -90,13 +90,13 @@ impl Cutting<'_> {
         slower: f64,
     ) -> Result<Plan, RunError> {
         if let Some(plan) = self.largest(model, masks, budget, slower)? {
-            return Ok(self.with_norm(plan));
+            return Ok(plan);
         }
         let reach = self.reach(model, masks, budget)?;
         let is_missed = |reach: &Reach| reach.of.unit().is_none() && reach.smallest > reach.asked;
         match reach.iter().any(is_missed) {
             true => Err(self.unreachable(model, masks, budget)?),
-            false => self.smallest(model, masks, budget).map(|plan| self.with_norm(plan)),
+            false => self.smallest(model, masks, budget),
         }
     }
 

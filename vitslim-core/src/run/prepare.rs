@@ -125,7 +125,7 @@ impl<A: Architecture> Network<A> {
 }
 
 /// Checks that norms whose statistics were sliced in the network that `start` left stay so: one plan says how all of a network was cut.
-fn norms_stay_sliced(trial: &Trial, start: Option<&Plan>) -> Result<(), ExperimentErrors> {
+pub(crate) fn norms_stay_sliced(trial: &Trial, start: Option<&Plan>) -> Result<(), ExperimentErrors> {
     let sliced = NormStatistics::Sliced;
     if trial.experiment.norm == sliced || start.is_none_or(|start| start.norm != sliced) {
         return Ok(());

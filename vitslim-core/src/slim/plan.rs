@@ -24,8 +24,8 @@ pub struct Plan {
     pub norm: NormStatistics,
 }
 
-/// What a layer norm or an RMS norm takes its statistics over, where features of it are cut. Norms of the queries and keys of each head,
-/// group norms and batch norms stay as they are.
+/// What a layer norm or an RMS norm takes its statistics over, where features of it are cut. Norms that several heads share, group
+/// norms and batch norms stay as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum NormStatistics {
     /// As many features as the dense network has, those that are cut counting as zeros: as with masks of 0 on them.
@@ -107,6 +107,9 @@ pub enum PlanError {
         /// Number of the token among the prunable ones of the dense network.
         token: usize,
     },
+    /// The second of two plans leaves the statistics of norms that the first slices.
+    #[error("the network was cut with `norm: Sliced`, and only another plan with that cuts it further")]
+    Norm,
     /// A layer that does not work with the features that are left.
     #[error("the plan cuts `{dimension}`, but the {side} of `{layer}` cannot be cut like that: {reason}")]
     Layer {
@@ -216,12 +219,11 @@ impl Plan {
     }
 
     /// The plan that does at once what this one and then `next` do: it has the sizes of the network that this plan was made for, and
-    /// its units. `next` was made for what this plan left, with [heads in the order of the plan](super::heads_as_planned). If either slices
-    /// the statistics of norms, both do.
+    /// its units. `next` was made for what this plan left, with [heads in the order of the plan](super::heads_as_planned).
     ///
     /// # Errors
     ///
-    /// When `next` was not made for what this plan leaves.
+    /// When `next` was not made for what this plan leaves, or leaves the statistics of norms as they are where this plan slices them.
     pub fn then(&self, next: &Self) -> Result<Self, PlanError> {
         if let Some(unknown) = next.cuts.iter().find(|cut| self.get(&cut.dimension).is_none()) {
             return Err(PlanError::UnknownDimension(unknown.dimension.clone()));
@@ -235,8 +237,10 @@ impl Plan {
             let next = next.ok_or_else(|| PlanError::MissingDimension(first.dimension.clone()))?;
             first.then(next)
         };
-        let norm = if next.norm.are_original() { self.norm } else { next.norm };
-        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()?, norm })
+        if !self.norm.are_original() && next.norm.are_original() {
+            return Err(PlanError::Norm);
+        }
+        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()?, norm: next.norm })
     }
 }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::config::VitConfig;
-use super::rope::{Pairing, Rope};
+use super::rope::{Pairing, Rope, Turns};
 use crate::nn::{Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate};
 use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
 
@@ -55,7 +55,9 @@ impl Attention {
             qkv: LinearConfig::new(dim, heads * (2 * qk + v)).with_bias(config.qkv_bias).init(device),
             q_norm: config.qk_norm.then(norm),
             k_norm: config.qk_norm.then(norm),
-            rope: config.rope.map(|rope| Rope::new(rope, config, device)),
+            rope: config
+                .rope
+                .map(|rope| Rope::new(rope, [heads, qk, config.image_size / config.patch_size], device)),
             heads: if units == Units::Joint { layout } else { layout.with_values(v) },
             proj: LinearConfig::new(heads * v, dim).with_bias(config.proj_bias).init(device),
             proj_drop: Dropout::new(config.dropout),
@@ -74,7 +76,9 @@ impl Attention {
             (None, None, None) => self.heads.attend(qkv),
             _ => {
                 let [q, k, v] = self.heads.split(qkv);
-                let (q, k) = (self.placed(q, &self.q_norm, tokens), self.placed(k, &self.k_norm, tokens));
+                let turns = self.rope.as_ref().map(|rope| rope.turns(tokens));
+                let [q, k] =
+                    [(q, &self.q_norm), (k, &self.k_norm)].map(|(x, norm)| self.placed(x, norm, &turns));
                 self.heads.attend_separate(q, k, v, None)
             }
         };
@@ -82,13 +86,13 @@ impl Attention {
     }
 
     /// Queries or keys, `[batch, tokens, features]`, normalised and turned.
-    fn placed(&self, x: Tensor<3>, norm: &Option<LayerNorm>, tokens: &TokenGate) -> Tensor<3> {
+    fn placed(&self, x: Tensor<3>, norm: &Option<LayerNorm>, turns: &Option<Turns>) -> Tensor<3> {
         let x = match norm {
             Some(norm) => norm.forward_heads(x, &self.heads),
             None => x,
         };
-        match &self.rope {
-            Some(rope) => rope.turned(x, &self.heads, tokens),
+        match turns {
+            Some(turns) => turns.of(x, &self.heads),
             None => x,
         }
     }

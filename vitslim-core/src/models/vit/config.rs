@@ -39,7 +39,7 @@ pub struct VitConfig {
     /// Number of blocks.
     #[schemars(extend("minimum" = 1))]
     pub depth: usize,
-    /// Attention heads of a block; must divide the width.
+    /// Attention heads of a block; must divide the width, unless `qk_dim` and `v_dim` are written.
     #[schemars(extend("minimum" = 1))]
     pub heads: usize,
     /// Dims of the queries and keys of a head. If it is written, or `v_dim` or `rope` is, queries and keys are cut apart from values.
@@ -207,6 +207,7 @@ impl VitConfig {
                 ("dim", |config, usual| config.dim = usual.dim),
                 ("depth", |config, usual| config.depth = usual.depth),
                 ("mlp_ratio", |config, usual| config.mlp_ratio = usual.mlp_ratio),
+                ("heads", |config, usual| config.heads = usual.heads),
                 ("qk_dim", |config, _| config.qk_dim = config.qk_dim.map(|_| 64)),
                 ("v_dim", |config, _| config.v_dim = config.v_dim.map(|_| 64)),
                 ("image_size", |config, usual| config.image_size = usual.image_size),
@@ -301,7 +302,7 @@ mod tests {
                     (c.qk_dim, c.rope) =
                         (Some(4), Some(RopeConfig { temperature: 0.0, ..RopeConfig::default() }))
                 },
-                "a temperature of 0 is not above 0",
+                "no angles follow from a temperature of 0",
             ),
             ("class_token", |c| c.class_token = false, "write `global_pool: Avg` too"),
             ("init_values", |c| c.init_values = Some(f64::NAN), "finite in 32 bits"),

@@ -7,7 +7,6 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::config::VitConfig;
 use crate::models::ConfigError;
 use crate::nn::{HeadLayout, TokenGate};
 use crate::slim::{Output, SlimLayer};
@@ -18,7 +17,8 @@ use crate::slim::{Output, SlimLayer};
 pub struct RopeConfig {
     /// Which dims of a head are a pair.
     pub pairing: Pairing,
-    /// What periods grow by from the shortest to one more than the longest: 100 in DINOv3.
+    /// How much longer the period of a pair may be than that of the first: those of `n` pairs for rows are its powers 0, `1 / n`, `2 / n`,
+    /// and so on. 100 in DINOv3.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub temperature: f64,
 }
@@ -31,17 +31,22 @@ impl Default for RopeConfig {
 
 impl RopeConfig {
     pub(super) fn check(self, qk_dim: usize) -> Result<(), ConfigError> {
+        let refused = |message| Err(ConfigError::new("rope", message));
         if !qk_dim.is_multiple_of(4) {
-            let message = format!(
+            return refused(format!(
                 "queries and keys of {qk_dim} dims do not split into pairs for rows and as many for columns: a multiple of 4 does"
-            );
-            return Err(ConfigError::new("rope", message));
+            ));
         }
-        if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            let message = format!("a temperature of {} is not above 0", self.temperature);
-            return Err(ConfigError::new("rope", message));
+        let temperature = self.temperature;
+        if temperature.is_nan() || temperature <= 0.0 || !(self.frequency(1.0) as f32).is_finite() {
+            return refused(format!("no angles follow from a temperature of {temperature}: write 100, say"));
         }
         Ok(())
+    }
+
+    /// The angle of a pair from the middle of an image to its edge: the first of all pairs is at 0, and one behind the last would be at 1.
+    fn frequency(self, at: f64) -> f64 {
+        TAU / self.temperature.powf(at)
     }
 }
 
@@ -71,51 +76,30 @@ pub struct Rope {
 }
 
 impl Rope {
-    pub(super) fn new(rope: RopeConfig, config: &VitConfig, device: &Device) -> Self {
-        let pairs = config.qk_dim() / 2;
+    /// For `heads` heads whose queries and keys have `qk_dim` dims each, in images with `side` patches in a row.
+    pub(super) fn new(rope: RopeConfig, [heads, qk_dim, side]: [usize; 3], device: &Device) -> Self {
+        let pairs = qk_dim / 2;
         let along = pairs / 2;
-        let frequency = |index: usize| TAU / rope.temperature.powf(index as f64 / along as f64);
+        let frequency = |index: usize| rope.frequency(index as f64 / along as f64);
         let of = |axis: usize| {
             (0..pairs).map(move |pair| if pair / along == axis { frequency(pair % along) } else { 0.0 })
         };
-        let each = |axis| (0..config.heads).flat_map(move |_| of(axis));
+        let each = |axis| (0..heads).flat_map(move |_| of(axis));
         let values: Vec<f32> = each(0).chain(each(1)).map(|value| value as f32).collect();
         Self {
-            frequencies: Tensor::from_data(TensorData::new(values, [2, config.heads * pairs]), device),
-            side: config.image_size / config.patch_size,
+            frequencies: Tensor::from_data(TensorData::new(values, [2, heads * pairs]), device),
+            side,
             is_halved: rope.pairing == Pairing::Halves,
         }
     }
 
-    /// Queries or keys, turned. The dims of a head are then ordered (pair, 2), whatever the pairing: the scores add them up.
-    ///
-    /// # Shapes
-    ///
-    /// - x, output: `[batch, tokens, features]`, ordered (head, dim)
-    pub(super) fn turned(&self, x: Tensor<3>, heads: &HeadLayout, tokens: &TokenGate) -> Tensor<3> {
-        let [batch, count, features] = x.dims();
-        if features == 0 {
-            return x;
-        }
-        let x = match self.is_halved {
-            true => heads.map_heads(x, |x| {
-                let [batch, tokens, heads, dims] = x.dims();
-                x.reshape([batch * tokens, heads, 2, dims / 2])
-                    .swap_dims(2, 3)
-                    .reshape([batch, tokens, heads, dims])
-            }),
-            false => x,
-        };
-        let angles = self.angles(tokens).cast(x.dtype());
-        let [cos, sin] =
-            [angles.clone().cos(), angles.sin()].map(|of| of.reshape([1, count, features / 2, 1]));
-        let pairs = x.reshape([batch, count, features / 2, 2]);
-        let (first, second) = (pairs.clone().narrow(3, 0, 1), pairs.narrow(3, 1, 1));
-        let turned = [first.clone() * cos.clone() - second.clone() * sin.clone(), first * sin + second * cos];
-        Tensor::cat(turned.to_vec(), 3).reshape([batch, count, features])
+    /// How the queries and keys of the tokens behind a gate are turned.
+    pub(super) fn turns(&self, tokens: &TokenGate) -> Turns {
+        let angles = self.angles(tokens);
+        Turns { cos: angles.clone().cos(), sin: angles.sin(), is_halved: self.is_halved }
     }
 
-    /// The angle of each pair at each token that is left, `[tokens, pairs]`. Not a matrix product, whose precision may be less.
+    /// The angle of each pair at each token, `[tokens, pairs]`. Not by a matrix product, whose precision may be less.
     fn angles(&self, tokens: &TokenGate) -> Tensor<2> {
         let place = |index: usize| ((index as f64 + 0.5) / self.side as f64 * 2.0 - 1.0) as f32;
         let patches = tokens.numbers();
@@ -127,6 +111,43 @@ impl Rope {
             places * self.frequencies.clone().narrow(0, axis, 1)
         };
         along(0, &|patch| patch / self.side) + along(1, &|patch| patch % self.side)
+    }
+}
+
+/// By how much the pairs of each token are turned.
+pub(super) struct Turns {
+    /// `[tokens, pairs]`
+    cos: Tensor<2>,
+    /// `[tokens, pairs]`
+    sin: Tensor<2>,
+    is_halved: bool,
+}
+
+impl Turns {
+    /// Queries or keys, turned. The dims of a head are then ordered (pair, 2), whatever the pairing: the scores add them up.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, features]`, ordered (head, dim)
+    pub(super) fn of(&self, x: Tensor<3>, heads: &HeadLayout) -> Tensor<3> {
+        let [batch, tokens, features] = x.dims();
+        if features == 0 {
+            return x;
+        }
+        let x = match self.is_halved {
+            true => heads.map_heads(x, |x| {
+                let [batch, tokens, heads, dims] = x.dims();
+                let halves = x.reshape([batch * tokens, heads, 2, dims / 2]);
+                halves.swap_dims(2, 3).reshape([batch, tokens, heads, dims])
+            }),
+            false => x,
+        };
+        let factor = |of: &Tensor<2>| of.clone().cast(x.dtype()).reshape([1, tokens, features / 2, 1]);
+        let (cos, sin) = (factor(&self.cos), factor(&self.sin));
+        let pairs = x.reshape([batch, tokens, features / 2, 2]);
+        let (first, second) = (pairs.clone().narrow(3, 0, 1), pairs.narrow(3, 1, 1));
+        let turned = [first.clone() * cos.clone() - second.clone() * sin.clone(), first * sin + second * cos];
+        Tensor::cat(turned.to_vec(), 3).reshape([batch, tokens, features])
     }
 }
 
@@ -147,5 +168,31 @@ impl SlimLayer<Output> for Rope {
 
     fn select(self, _: Output, kept: Tensor<1, Int>) -> Self {
         Self { frequencies: self.frequencies.select(1, kept), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slim::index_tensor;
+
+    #[test]
+    fn tokens_that_are_left_keep_their_places() {
+        let device = Device::flex();
+        let rope = Rope::new(RopeConfig::default(), [2, 8, 3], &device);
+        let mut gate = TokenGate::new(2 + 9, 2);
+        let all = rope.angles(&gate);
+        gate.left = Some(vec![1, 5, 6]);
+        let left = rope.angles(&gate.sliced(index_tensor(&[0, 1, 3, 7, 8], &device)));
+        left.into_data()
+            .assert_eq(&all.clone().select(0, index_tensor(&[0, 1, 3, 7, 8], &device)).into_data(), true);
+        // The tokens before the patches are not turned, and no two patches alike.
+        let rows: Vec<Vec<f32>> = (0..11)
+            .map(|token| all.clone().narrow(0, token, 1).into_data().try_into_vec().unwrap())
+            .collect();
+        assert!(rows[..2].iter().flatten().all(|angle| *angle == 0.0));
+        for (token, row) in rows.iter().enumerate().skip(2) {
+            assert!(!rows[..token].contains(row), "{token}");
+        }
     }
 }
