@@ -66,6 +66,16 @@ pub(super) fn published_config() -> impl Strategy<Value = VitConfig> {
     )
 }
 
+/// With attention of any kind.
+pub(super) fn distilled_config() -> impl Strategy<Value = VitConfig> {
+    (config(), attention()).prop_map(|(config, (qk_dim, v_dim, rope))| VitConfig {
+        qk_dim,
+        v_dim,
+        rope,
+        ..config
+    })
+}
+
 /// Dims of queries and keys and of values, if they are their own, and how they are turned.
 fn attention() -> impl Strategy<Value = (Option<usize>, Option<usize>, Option<RopeConfig>)> {
     let pairing = prop_oneof![Just(Pairing::Halves), Just(Pairing::Neighbours)];

@@ -38,8 +38,12 @@ impl Norm<'_> {
         let mean = sum(x, |x| x) / width;
         let removed = width - x.len() as f32;
         let variance = match removed < 0.0 {
-            // The features that are masked must not be centred: what they add would have to cancel.
-            true => (sum(x, |x| x * x) / width - mean * mean).max(0.0),
+            // A difference would leave nothing of a small variance: what is 0, masked or not, is counted instead of centred.
+            true => {
+                let others = sum(x, |x| if x == 0.0 { 0.0 } else { 1.0 });
+                let centred = sum(x, |x| if x == 0.0 { 0.0 } else { (x - mean) * (x - mean) });
+                (centred + (width - others) * mean * mean) / width
+            }
             false => (sum(x, |x| (x - mean) * (x - mean)) + removed * mean * mean) / width,
         };
         (mean, 1.0 / (variance + self.epsilon).sqrt())

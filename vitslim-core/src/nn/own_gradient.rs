@@ -12,12 +12,15 @@ pub(super) fn standardised<const D: usize>(x: Tensor<D>, width: usize, epsilon: 
         // Each removed feature adds 0 to the mean and mean^2 to the variance.
         let (width, kept) = (width as f64, x.dims()[D - 1] as f64);
         let mean = x.clone().sum_dim(D - 1) / width;
+        // Of masked features, a difference would leave nothing of a small variance: what is 0, masked or not, is counted instead of centred.
+        let is_other = (width < kept).then(|| x.clone().not_equal_elem(0.0).float().cast(mean.dtype()));
         let centred = x - mean.clone();
-        let variance = match width < kept {
-            // The features that are masked must not be centred: what they add would have to cancel.
-            true => ((centred.clone() + mean.clone()).square().sum_dim(D - 1) / width - mean.square())
-                .clamp_min(0.0),
-            false => (centred.clone().square().sum_dim(D - 1) + mean.square() * (width - kept)) / width,
+        let variance = match is_other {
+            Some(is_other) => {
+                let zeros = is_other.clone().sum_dim(D - 1).neg() + width;
+                ((centred.clone() * is_other).square().sum_dim(D - 1) + mean.square() * zeros) / width
+            }
+            None => (centred.clone().square().sum_dim(D - 1) + mean.square() * (width - kept)) / width,
         };
         let deviation = (variance + epsilon).sqrt();
         (centred / deviation.clone(), deviation)

@@ -35,6 +35,7 @@ mod refusals;
 mod report;
 mod results;
 mod resume;
+mod rotary;
 mod selftest;
 mod several_devices;
 mod slim;

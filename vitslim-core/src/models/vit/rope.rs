@@ -179,15 +179,15 @@ mod tests {
     #[test]
     fn tokens_that_are_left_keep_their_places() {
         let device = Device::flex();
-        let rope = Rope::new(RopeConfig::default(), [2, 8, 3], &device);
-        let mut gate = TokenGate::new(2 + 9, 2);
+        let rope = Rope::new(RopeConfig::default(), [2, 8, 4], &device);
+        let mut gate = TokenGate::new(2 + 16, 2);
         let all = rope.angles(&gate);
         gate.left = Some(vec![1, 5, 6]);
         let left = rope.angles(&gate.sliced(index_tensor(&[0, 1, 3, 7, 8], &device)));
         left.into_data()
             .assert_eq(&all.clone().select(0, index_tensor(&[0, 1, 3, 7, 8], &device)).into_data(), true);
         // The tokens before the patches are not turned, and no two patches alike.
-        let rows: Vec<Vec<f32>> = (0..11)
+        let rows: Vec<Vec<f32>> = (0..18)
             .map(|token| all.clone().narrow(0, token, 1).into_data().try_into_vec().unwrap())
             .collect();
         assert!(rows[..2].iter().flatten().all(|angle| *angle == 0.0));
