@@ -27,8 +27,6 @@ BUDGETS = [
     {"head_dim": 0.5, "hidden": 0.5, "tokens": 0.7},
     {"head_dim": 0.3, "hidden": 0.3, "tokens": 0.5},
 ]
-# What a sub-network is called that has as many multiply-adds, whatever they are made of.
-BY_MACS = "by Macs"
 
 
 def arguments():
@@ -57,8 +55,7 @@ def by_pytorch(args, seed):
 
 
 def by_vitslim(args, seed):
-    """Sub-networks with as many tokens as those of PyTorch at this seed, and then, out of the same search, as large ones under a limit on
-    multiply-adds alone."""
+    """Sub-networks with as many tokens as those of PyTorch at this seed."""
     kept = kept_by(args, "PyTorch", seed)
     beside = json.loads(kept.read_text())
     names = ["-".join(str(share) for share in budget.values()) for budget in BUDGETS]
@@ -74,11 +71,8 @@ def by_vitslim(args, seed):
     found = {"version": version.split()[1], "dense": percent(summary["dense"]["top1"])}
     for name, subnet in zip(names, summary["subnets"], strict=True):
         found[f"{name} tokens"] = round(100 * tokens[name], 1)
-        found |= accuracies(name, subnet)
-    limits = [word for subnet in summary["subnets"] for word in ("--budget", f'Macs("{subnet["macs"] / 1e3} k")')]
-    by_macs = vitslim(args, "slim", f"{args.runs}/{summary['name']}/{summary['trial']}", *limits, "--retrain")
-    for name, subnet in zip(names, by_macs["subnets"], strict=True):
-        found |= accuracies(f"{name} {BY_MACS}", subnet)
+        found[f"{name} cut"] = percent(subnet["top1_sliced"])
+        found[f"{name} retrained"] = percent(subnet["top1_retrained"])
     return found
 
 
@@ -87,10 +81,6 @@ def vitslim(args, *command):
     words = [args.vitslim, *command, "--device", "cpu", "--json"]
     environment = os.environ | {"RAYON_NUM_THREADS": str(args.threads)}
     return json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True, env=environment).stdout)
-
-
-def accuracies(name, subnet):
-    return {f"{name} cut": percent(subnet["top1_sliced"]), f"{name} retrained": percent(subnet["top1_retrained"])}
 
 
 def percent(share):
@@ -117,9 +107,7 @@ def table(results):
     print("| network | " + " | ".join(f"{side}, {counted(len(runs))}" for side, runs in sides.items()) + " | difference |")
     print("| --- | --- | --- | --- |")
     for name in names:
-        # PyTorch's side knows no limit on multiply-adds: what stands beside is its network of that size.
-        of = {"vitslim": name, "PyTorch": name.replace(f" {BY_MACS}", "")}
-        tops = {side: [run[of[side]] for run in runs] for side, runs in sides.items()}
+        tops = {side: [run[name] for run in runs] for side, runs in sides.items()}
         means = {side: statistics.mean(values) for side, values in tops.items()}
         cells = [f"{means[side]:.1f} ({min(values):.1f} to {max(values):.1f})" for side, values in tops.items()]
         print(f"| {name} | " + " | ".join(cells) + f" | {means['vitslim'] - means['PyTorch']:+.1f} |")

@@ -21,8 +21,9 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use vitslim_core::data::ImageShape;
 use vitslim_core::export::{OnnxSetting, to_onnx, to_pytorch};
+use vitslim_core::models::vit::{Pairing, RopeConfig};
 use vitslim_core::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
-use vitslim_core::slim::{Dimension, Plan, describe};
+use vitslim_core::slim::{Dimension, NormStatistics, Plan, describe};
 
 const IMAGE: ImageShape = ImageShape { channels: 3, size: 32 };
 
@@ -192,6 +193,31 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
         });
         vits.write_for_timm(name, &model, &plan, Some(timm));
     }
+    // Two thirds of the width, and of three heads two.
+    let mut plan = Plan { norm: NormStatistics::Sliced, ..Plan::whole(&dimensions) };
+    for cut in &mut plan.cuts {
+        match cut.dimension.rsplit('.').next() {
+            Some("width") => cut.keep.retain(|unit| unit % 3 > 0),
+            Some("head_dim") => cut.keep.retain(|unit| unit / 8 != 1),
+            Some("hidden") => cut.keep.truncate(32),
+            _ => {}
+        }
+    }
+    let timm = json!({
+        "img_size": 32,
+        "patch_size": 8,
+        "num_classes": 3,
+        "embed_dim": 16,
+        "depth": 3,
+        "num_heads": 2,
+        "mlp_ratio": 2,
+    });
+    vits.write_for_timm("vit_of_less_width_for_timm", &model, &plan, Some(timm));
+    let turned = Written::<Vit> { folder, inside: |_, _| Vec::new() };
+    for (name, pairing) in [("halves", Pairing::Halves), ("neighbours", Pairing::Neighbours)] {
+        let rope = Some(RopeConfig { pairing, ..RopeConfig::default() });
+        turned.write_both(name, &VitConfig { rope, qk_norm: true, v_dim: Some(6), ..vit.clone() });
+    }
     let one_colour = VitConfig { qkv_bias: false, ..vit.clone() };
     let distilled = Written::<DistilledVit> { folder, inside: |_, _| Vec::new() };
     distilled.write_both("deit_distilled", &one_colour);
@@ -213,5 +239,5 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");
     assert!(output.status.success(), "{said}\n{errors}");
-    assert_eq!(said.lines().count(), 2 * 18 + 4 + 2, "{said}");
+    assert_eq!(said.lines().count(), 2 * 23 + 4 + 3, "{said}");
 }

@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, FloatDType, Tensor};
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use vitslim_core::slim::{Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe};
+use vitslim_core::slim::{Dimension, MaskSet, MaskSpec, NormStatistics, Plan, Slimmable, describe};
 use vitslim_core::values::random;
 
 const TOLERANCE: f64 = 1e-10;
@@ -109,6 +110,7 @@ pub fn draw_plan(dimensions: &[Dimension], rng: &mut ChaCha8Rng) -> Plan {
             _ => (0..units).filter(|_| rng.random_bool(0.6)).collect(),
         };
     }
+    plan.norm = *[NormStatistics::Original, NormStatistics::Sliced].choose(rng).unwrap();
     plan
 }
 

@@ -1,7 +1,7 @@
 //! Configurations and plans, as they are drawn.
 
 use proptest::prelude::*;
-use vitslim_core::models::vit::{GlobalPool, MlpLayer};
+use vitslim_core::models::vit::{GlobalPool, MlpLayer, Pairing, RopeConfig};
 use vitslim_core::models::{ConvNextConfig, SwinConfig, VitConfig};
 use vitslim_core::selftest::slicing::PlanKind;
 
@@ -33,17 +33,28 @@ pub(super) fn published_config() -> impl Strategy<Value = VitConfig> {
         Just((false, GlobalPool::Avg))
     ];
     let layers = prop_oneof![Just(MlpLayer::Mlp), Just(MlpLayer::SwiGLUPacked)];
-    (config(), pools, layers, 0..=2_usize, any::<Option<bool>>(), any::<[bool; 6]>()).prop_map(
-        |(config, (class_token, global_pool), mlp_layer, reg_tokens, fc_norm, chosen)| {
-            let [qk_norm, proj_bias, scaled, no_embed_class, pre_norm, final_norm] = chosen;
+    let parts = (pools, layers, attention());
+    (config(), parts, 0..=2_usize, any::<Option<bool>>(), any::<[bool; 7]>()).prop_map(
+        |(
+            config,
+            ((class_token, global_pool), mlp_layer, (qk_dim, v_dim, rope)),
+            reg_tokens,
+            fc_norm,
+            chosen,
+        )| {
+            let [qk_norm, proj_bias, scaled, pos_embed, no_embed_class, pre_norm, final_norm] = chosen;
             VitConfig {
                 mlp_ratio: 2.0,
                 mlp_layer,
+                qk_dim,
+                v_dim,
+                rope,
                 qk_norm,
                 proj_bias,
                 init_values: scaled.then_some(1.0),
                 class_token,
                 reg_tokens,
+                pos_embed,
                 no_embed_class,
                 pre_norm,
                 final_norm,
@@ -53,6 +64,28 @@ pub(super) fn published_config() -> impl Strategy<Value = VitConfig> {
             }
         },
     )
+}
+
+/// With attention of any kind.
+pub(super) fn distilled_config() -> impl Strategy<Value = VitConfig> {
+    (config(), attention()).prop_map(|(config, (qk_dim, v_dim, rope))| VitConfig {
+        qk_dim,
+        v_dim,
+        rope,
+        ..config
+    })
+}
+
+/// Dims of queries and keys and of values, if they are their own, and how they are turned.
+fn attention() -> impl Strategy<Value = (Option<usize>, Option<usize>, Option<RopeConfig>)> {
+    let pairing = prop_oneof![Just(Pairing::Halves), Just(Pairing::Neighbours)];
+    let rope = pairing.prop_map(|pairing| Some(RopeConfig { pairing, ..RopeConfig::default() }));
+    let v_dim = || prop::option::of(1..=4_usize);
+    prop_oneof![
+        Just((None, None, None)),
+        (prop::option::of(1..=5_usize), v_dim()).prop_map(|(qk_dim, v_dim)| (qk_dim, v_dim, None)),
+        (1..=2_usize, v_dim(), rope).prop_map(|(quads, v_dim, rope)| (Some(4 * quads), v_dim, rope)),
+    ]
 }
 
 /// One to three stages, whose last has one to four windows or is smaller than one.

@@ -3,11 +3,12 @@
 
 use burn::tensor::activation;
 use rand::RngExt;
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use vitslim_core::data::ImageShape;
 use vitslim_core::graph::macs;
 use vitslim_core::prelude::*;
-use vitslim_core::slim::{Dimension, Plan, describe, parameters_per_unit};
+use vitslim_core::slim::{Dimension, NormStatistics, Plan, describe, parameters_per_unit};
 
 /// Tokens of an image, which is as many pixels high; its rows are the tokens.
 pub const TOKENS: usize = 3;
@@ -188,6 +189,7 @@ pub fn draw(dimensions: &[Dimension], rng: &mut ChaCha8Rng) -> Plan {
             cut.keep = vec![rng.random_range(0..units)];
         }
     }
+    plan.norm = *[NormStatistics::Original, NormStatistics::Sliced].choose(rng).unwrap();
     plan
 }
 

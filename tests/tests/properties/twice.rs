@@ -10,7 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use vitslim_core::models::{Architecture, ConvNext, Swin, Vit, random_model};
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan};
 use vitslim_core::slim::{
-    Cut, Dimension, DimensionKind, MaskSet, MaskSpec, Plan, Ranking, describe, heads_as_planned, rank,
+    Cut, Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, describe,
+    heads_as_planned, rank,
 };
 use vitslim_core::values::random;
 
@@ -58,7 +59,7 @@ fn check_cut_twice<A: Architecture>(
     let left = heads_as_planned(&model.slim(&first).unwrap(), &first);
 
     let here = describe(&left).unwrap();
-    let next = match again {
+    let mut next = match again {
         Again::Drawn(kind) => draw_plan(&here, kind, &mut rng),
         Again::Ranked(share) => {
             let masks = MaskSet::new(&all(&here), &device())
@@ -71,6 +72,9 @@ fn check_cut_twice<A: Architecture>(
             rank(&here, &masks, &names.into_iter().map(ranked).collect::<Vec<_>>()).unwrap()
         }
     };
+    if first.norm == NormStatistics::Sliced {
+        next.norm = first.norm;
+    }
     // A search refuses to leave nothing to classify by.
     let is_empty = |(dimension, cut): (&Dimension, &Cut)| {
         matches!(dimension.kind, DimensionKind::Tokens { prefix: 0, .. }) && cut.keep.is_empty()

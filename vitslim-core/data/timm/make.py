@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from timm.layers import SwiGLUPacked
 from timm.models.convnext import ConvNeXt
+from timm.models.eva import Eva
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
@@ -48,6 +49,11 @@ CASES = {
     # Norms of queries and keys, of heads that masks make different.
     "vit_qk_norm": dict(image_size=8, patch_size=4, channels=1, classes=5, dim=12, depth=2, heads=3, mlp_ratio=1.0,
                         qkv_bias=True, qk_norm=True),
+    # As DINOv3, with pairs of either kind.
+    "vit_rope_halves": dict(image_size=16, patch_size=4, channels=1, classes=5, dim=16, depth=2, heads=2, mlp_ratio=1.5,
+                            qkv_bias=True, pos_embed=False, rope=dict(pairing="Halves", temperature=100.0)),
+    "vit_rope_neighbours": dict(image_size=12, patch_size=4, channels=1, classes=5, dim=16, depth=2, heads=2, mlp_ratio=1.0,
+                                qkv_bias=False, qk_norm=True, rope=dict(pairing="Neighbours", temperature=30.0)),
 }
 
 
@@ -63,6 +69,12 @@ def timm_model(name, config):
     if "window" in config:
         model = SwinTransformer(**same, depths=config["depths"], num_heads=config["heads"],
                                 window_size=config["window"])
+    elif "rope" in config:
+        rope = config["rope"]
+        model = Eva(**same, depth=config["depth"], num_heads=config["heads"], qk_norm=config.get("qk_norm", False),
+                    global_pool="token", use_abs_pos_emb=config.get("pos_embed", True), attn_type="rope",
+                    use_rot_pos_emb=True, rope_type="dinov3", rope_temperature=rope["temperature"],
+                    rope_rotate_half=rope["pairing"] == "Halves")
     elif "distilled" in name:
         model = VisionTransformerDistilled(**same, depth=config["depth"], num_heads=config["heads"])
     else:
@@ -94,7 +106,8 @@ def randomised(model):
 
 def carriers(config, parameters):
     """For each dimension of vitslim: its number of units, and the parameters of timm that its masks multiply, each with the
-    axis and the number of copies of the units that lie along it one after the other. `parameters` are the names of all."""
+    axis and the number of copies of the units that lie along it one after the other, or what makes the factors of the whole axis of
+    the masks. `parameters` are the names of all."""
     if "dims" in config:
         return carriers_of_convnext(config)
     found = {}
@@ -103,7 +116,13 @@ def carriers(config, parameters):
         hidden = int(dim * config["mlp_ratio"]) // (2 if config.get("mlp_layer") == "SwiGLUPacked" else 1)
         bias = [("qkv.bias", 0, 3)] if config["qkv_bias"] else []
         qkv = [("qkv.weight", 0, 3)] + bias
-        found[f"{path}.attn.head_dim"] = (dim, [(f"{path}.attn.{name}", axis, copies) for name, axis, copies in qkv])
+        qkv = [(f"{path}.attn.{name}", axis, copies) for name, axis, copies in qkv]
+        if "rope" in config:
+            spread = spread_over_pairs(config)
+            found[f"{path}.attn.qk_pair"] = (dim // 2, [(name, 0, spread) for name, *_ in qkv])
+            found[f"{path}.attn.v_dim"] = (dim, [(name, 0, of_values) for name, *_ in qkv])
+        else:
+            found[f"{path}.attn.head_dim"] = (dim, qkv)
         found[f"{path}.mlp.hidden"] = (hidden, [(f"{path}.mlp.fc2.weight", 1, 1)])
         for layer in ["norm1", "attn.proj", "norm2", "mlp.fc2"]:
             width += [(f"{path}.{layer}.weight", 0, 1), (f"{path}.{layer}.bias", 0, 1)]
@@ -131,6 +150,21 @@ def carriers(config, parameters):
             block(f"{path}.blocks.{index}", widths[stage], dim, config["heads"][stage])
         found[f"{path}.width"] = (dim, widths[stage])
     return found
+
+
+def spread_over_pairs(config):
+    """What makes factors on queries, keys and values of the masks of pairs: on both dims of a pair, of queries and keys alike."""
+    def spread(mask):
+        pairs = mask.reshape(config["heads"], -1)
+        axis = 1 if config["rope"]["pairing"] == "Halves" else 2
+        both = torch.stack([pairs, pairs], axis).flatten()
+        return torch.cat([both, both, torch.ones_like(both)])
+
+    return spread
+
+
+def of_values(mask):
+    return torch.cat([torch.ones_like(mask), torch.ones_like(mask), mask])
 
 
 def carriers_of_convnext(config):
@@ -161,9 +195,13 @@ def gated(model, masks, carriers):
         for name, axis, copies in carriers[path][1]:
             shape = [1] * state[name].ndim
             shape[axis] = -1
-            state[name] *= mask.double().repeat(copies).reshape(shape)
-        if path.endswith("attn.head_dim") and f"{path[:-8]}q_norm.weight" in state:
-            gate_heads(model.get_submodule(path[:-9]), mask.double())
+            factors = copies(mask.double()) if callable(copies) else mask.double().repeat(copies)
+            state[name] *= factors.reshape(shape)
+        attention, _, dimension = path.rpartition(".")
+        if dimension in ("head_dim", "qk_pair") and f"{attention}.q_norm.weight" in state:
+            copies = carriers[path][1][0][2]
+            of_dims = copies(mask.double())[: 2 * len(mask)] if callable(copies) else mask.double()
+            gate_heads(model.get_submodule(attention), of_dims)
     return lambda images: torch.func.functional_call(model, state, images)
 
 

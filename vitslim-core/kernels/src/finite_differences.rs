@@ -169,6 +169,29 @@ fn layer_norms() {
     }
 }
 
+/// Where features are masked instead of removed, the others have the same mean and variance: also of a single one.
+#[test]
+fn a_layer_norm_over_fewer_features_than_it_has() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let (rows, features) = (40, 192);
+    for kept in [1, 2, 7, 100] {
+        let of_kept: Vec<f64> =
+            values(&mut rng, rows * kept, 4.0).into_iter().map(|value| value + 1.0).collect();
+        let masked = of_kept
+            .chunks_exact(kept)
+            .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0.0, features - kept)));
+        let x = |values: &[f64], features: usize| leaf(values, [1, rows, features], DType::F32);
+        let norm = |x: &Tensor<3>, features: usize| {
+            let [gamma, beta] = [1.0, 0.5].map(|value| leaf(&vec![value; features], [features], DType::F32));
+            layer_norm(x, &gamma, &beta, None, 1e-6, kept).unwrap().narrow(2, 0, kept)
+        };
+        let alone = norm(&x(&of_kept, kept), kept);
+        let among_masked = norm(&x(&masked.collect::<Vec<_>>(), features), features);
+        let off = (among_masked - alone).abs().max().into_scalar::<f32>();
+        assert!(off < 1e-4, "{kept} of {features}: {off}");
+    }
+}
+
 /// Heads of any size, also 0.
 #[test]
 fn attention_over_ragged_heads() {

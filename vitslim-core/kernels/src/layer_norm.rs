@@ -1,6 +1,7 @@
 //! Layer normalisation over rows of features, some of which may be sliced away.
 //!
-//! Of `width` features, `kept` are left; the others count as 0. With `mean = sum(x) / width`,
+//! Of `width` features, `kept` are left; the others count as 0. If there are fewer than `kept`, the rest is masked, so that all
+//! of them are 0 in `x`. With `mean = sum(x) / width`,
 //! `variance = (sum((x - mean)^2) + (width - kept) * mean^2) / width` and `r = 1 / sqrt(variance + epsilon)`, the output is
 //! `gamma * (x - mean) * r + beta`. The gradient is that of an ordinary layer normalisation, with means over `width`.
 //!
@@ -35,8 +36,16 @@ impl Norm<'_> {
     fn moments(&self, x: &[f32]) -> (f32, f32) {
         let width = self.width as f32;
         let mean = sum(x, |x| x) / width;
-        let removed = (self.width - x.len()) as f32 * mean * mean;
-        let variance = (sum(x, |x| (x - mean) * (x - mean)) + removed) / width;
+        let removed = width - x.len() as f32;
+        let variance = match removed < 0.0 {
+            // A difference would leave nothing of a small variance: what is 0, masked or not, is counted instead of centred.
+            true => {
+                let others = sum(x, |x| if x == 0.0 { 0.0 } else { 1.0 });
+                let centred = sum(x, |x| if x == 0.0 { 0.0 } else { (x - mean) * (x - mean) });
+                (centred + (width - others) * mean * mean) / width
+            }
+            false => (sum(x, |x| (x - mean) * (x - mean)) + removed * mean * mean) / width,
+        };
         (mean, 1.0 / (variance + self.epsilon).sqrt())
     }
 }

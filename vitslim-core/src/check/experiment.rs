@@ -21,7 +21,7 @@ use crate::report::{
 };
 use crate::run::{
     Cutting, Keys, PatchAxes, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error,
-    correction_note, dataset_under, facts, keys, not_comparable, pretrained_error, unfit,
+    correction_note, dataset_under, facts, keys, norms_stay_sliced, not_comparable, pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
@@ -140,7 +140,11 @@ fn check_network<A: Architecture>(
         .map_err(|error| reasons(&config_error(&trial.document, error)))?;
     // Annotations are proved of the dense network. All else is said of the one that the run starts from.
     let (dense, model) = match &pretrained {
-        Some(pretrained) => (model.clone(), pretrained.cut(model).map_err(|error| misplaced(&error))?.0),
+        Some(pretrained) => {
+            let (cut, start) = pretrained.cut(model.clone()).map_err(|error| misplaced(&error))?;
+            norms_stay_sliced(trial, start.as_ref()).map_err(|errors| reasons(&errors))?;
+            (model, cut)
+        }
         None => (model.clone(), model),
     };
     let is_left = left.is_some();

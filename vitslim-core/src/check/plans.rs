@@ -5,7 +5,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::pattern::patterns;
-use crate::slim::{Cut, Dimension, Plan, settle};
+use crate::slim::{Cut, Dimension, NormStatistics, Plan, settle};
 
 /// A mask set to compare.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Trial {
 
 /// Mask sets for a network with `dimensions`: some units of each pattern alone, or some of its branches; and of all dimensions together
 /// one unit cut, one unit left, whole groups cut, some whole layers and branches cut, then the others, and `rounds` times a random share
-/// cut.
+/// cut; at last with sliced statistics of norms.
 pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8Rng) -> Vec<Trial> {
     let mut trials = Vec::new();
     let patterns = patterns(dimensions);
@@ -84,6 +84,14 @@ pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8R
             }
         });
     }
+    all(
+        "a random share of each dimension cut, and the statistics of norms sliced",
+        &mut |index, cut, rng| match dimensions[index].is_branch() {
+            true => {}
+            false => thin(cut, 0.5, rng),
+        },
+    );
+    trials.last_mut().into_iter().for_each(|trial| trial.plan.norm = NormStatistics::Sliced);
     trials.retain(|trial| cuts_something(&trial.plan));
     trials
 }
@@ -153,7 +161,7 @@ mod tests {
         let model = Vit::init(&config, &burn::tensor::Device::flex()).unwrap();
         let dimensions = describe(&model).unwrap();
         let trials = trials(&dimensions, 2, &mut ChaCha8Rng::seed_from_u64(1));
-        assert_eq!(trials.len(), 7 + 5 + 2);
+        assert_eq!(trials.len(), 7 + 5 + 2 + 1);
         let cut = |plan: &Plan| -> Vec<usize> {
             (0..plan.cuts.len())
                 .filter(|&index| plan.cuts[index].keep.len() < plan.cuts[index].units())

@@ -9,7 +9,7 @@ const OTHER: &str = "other";
 
 /// The activation functions of a recorded forward pass, by name, in the order of their first use.
 ///
-/// `gelu` is the exact one, `silu` is `x * sigmoid(x)`, and `hard_swish` is `x * hard_sigmoid(x)`. `tanh`, `exp` and `erf` are told
+/// `gelu` is the exact one, `silu` is `x * sigmoid(x)`, and `hard_swish` is `x * hard_sigmoid(x)`. `tanh`, `exp`, `erf`, `sin` and `cos` are told
 /// wherever they are computed. `other` stands for operations that have no name here, and are neither sums and products, nor part of
 /// a norm, nor the softmax of an attention.
 pub fn activations(captured: &CapturedGraph) -> Vec<&'static str> {
@@ -71,6 +71,8 @@ fn of_float(operation: &FloatOperationIr) -> Option<&'static str> {
         FloatOperationIr::Exp(_) => Some("exp"),
         FloatOperationIr::Erf(_) => Some("erf"),
         FloatOperationIr::Tanh(_) => Some("tanh"),
+        FloatOperationIr::Sin(_) => Some("sin"),
+        FloatOperationIr::Cos(_) => Some("cos"),
         _ => Some(OTHER),
     }
 }

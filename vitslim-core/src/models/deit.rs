@@ -67,6 +67,9 @@ impl DistilledVit {
 /// Checks `config`, in which nothing can be chosen of what surrounds the blocks.
 fn check(config: &VitConfig) -> Result<(), ConfigError> {
     config.check()?;
+    if !config.pos_embed {
+        return Err(ConfigError::new("pos_embed", "a distilled network embeds positions: leave this out"));
+    }
     let usual = VitConfig::default();
     let chosen = [
         ("class_token", config.class_token != usual.class_token),

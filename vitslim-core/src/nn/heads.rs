@@ -44,7 +44,7 @@ impl HeadLayout {
     }
 
     /// Queries or keys, with `map` applied to heads of the same size together: `[batch, tokens, heads, dims]` to the same.
-    pub(super) fn map_heads(&self, x: Tensor<3>, map: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<3> {
+    pub(crate) fn map_heads(&self, x: Tensor<3>, map: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let all: usize = self.qk_sizes().iter().sum();
         if all == 0 || width == 0 {

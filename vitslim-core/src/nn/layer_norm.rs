@@ -30,6 +30,7 @@ impl LayerNormConfig {
             epsilon: self.epsilon,
             width: self.d_model,
             heads: self.heads,
+            of_heads: self.heads > 1,
         }
     }
 }
@@ -37,7 +38,7 @@ impl LayerNormConfig {
 /// Layer normalisation over the last axis.
 ///
 /// It remembers its original width: after slicing, removed features count as zeros, as in the hard-masked network, so that both
-/// compute the same.
+/// compute the same. With [`NormStatistics::Sliced`](crate::slim::NormStatistics::Sliced), both take the mean over those that are left.
 ///
 /// Queries and keys of attention are normalised head by head ([`forward_heads`](Self::forward_heads)), with parameters that all
 /// heads share. Such a norm is made `with_heads(heads)`, and its output annotated `[heads, head_dim]`. Each head gets its own
@@ -50,10 +51,12 @@ pub struct LayerNorm {
     pub beta: Option<Param<Tensor<1>>>,
     /// Added to the variance.
     pub epsilon: f64,
-    /// Number of features before any slicing; of a head, if heads share the norm.
+    /// Number of features that the statistics are over; of a head, if heads share the norm.
     pub width: usize,
     /// Heads that share the parameters. Where each has its own, this is 1.
     pub heads: usize,
+    /// Whether it normalises each head by itself.
+    pub of_heads: bool,
 }
 
 impl LayerNorm {
@@ -125,7 +128,7 @@ impl LayerNorm {
         }
     }
 
-    /// `input` with mean 0 and variance 1, over the original width.
+    /// `input` with mean 0 and variance 1, over the width.
     fn normalised<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         standardised(input, self.width, self.epsilon)
     }
@@ -138,6 +141,13 @@ impl SlimLayer<Output> for LayerNorm {
 
     fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         vec![("width", self.width.into()), ("epsilon", self.epsilon.into())]
+    }
+
+    fn with_statistics_over(self, _: Output, features: usize) -> Self {
+        match self.of_heads {
+            true => self,
+            false => Self { width: features, ..self },
+        }
     }
 
     fn scale(self, _: Output, factors: Tensor<1>) -> Self {

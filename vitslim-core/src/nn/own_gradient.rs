@@ -5,15 +5,23 @@ use burn::tensor::{Tensor, activation};
 
 use super::with_gradient::with_gradient;
 
-/// `x`, `[..., kept]`, with mean 0 and variance 1 over its last axis, as if there were `width - kept` more features of value 0.
+/// `x`, `[..., kept]`, with mean 0 and variance 1 over its last axis, as if there were `width - kept` more features of value 0; if that
+/// is negative, so many fewer.
 pub(super) fn standardised<const D: usize>(x: Tensor<D>, width: usize, epsilon: f64) -> Tensor<D> {
     let compute = |x: Tensor<D>| {
         // Each removed feature adds 0 to the mean and mean^2 to the variance.
         let (width, kept) = (width as f64, x.dims()[D - 1] as f64);
         let mean = x.clone().sum_dim(D - 1) / width;
+        // Of masked features, a difference would leave nothing of a small variance: what is 0, masked or not, is counted instead of centred.
+        let is_other = (width < kept).then(|| x.clone().not_equal_elem(0.0).float().cast(mean.dtype()));
         let centred = x - mean.clone();
-        let removed = mean.square() * (width - kept);
-        let variance = (centred.clone().square().sum_dim(D - 1) + removed) / width;
+        let variance = match is_other {
+            Some(is_other) => {
+                let zeros = is_other.clone().sum_dim(D - 1).neg() + width;
+                ((centred.clone() * is_other).square().sum_dim(D - 1) + mean.square() * zeros) / width
+            }
+            None => (centred.clone().square().sum_dim(D - 1) + mean.square() * (width - kept)) / width,
+        };
         let deviation = (variance + epsilon).sqrt();
         (centred / deviation.clone(), deviation)
     };
@@ -25,7 +33,7 @@ pub(super) fn standardised<const D: usize>(x: Tensor<D>, width: usize, epsilon: 
     })
 }
 
-/// `x`, `[..., kept]`, with a mean square of 1 over its last axis, as if there were `width - kept` more features of value 0.
+/// `x`, `[..., kept]`, with a mean square of 1 over its last axis, as if there were `width - kept` more features of value 0, or fewer.
 pub(super) fn of_mean_square_1<const D: usize>(x: Tensor<D>, width: usize, epsilon: f64) -> Tensor<D> {
     let width = width as f64;
     let compute = |x: Tensor<D>| {
@@ -110,6 +118,19 @@ mod tests {
         };
         is_that_of_its_steps(|x| standardised(x, 7, 1e-3), steps);
         is_that_of_its_steps(|x| standardised(x, 10, 1e-3), among_ten(steps));
+    }
+
+    #[test]
+    fn masked_features_are_not_in_the_statistics() {
+        for operation in [standardised::<3>, of_mean_square_1::<3>] {
+            for kept in [1, 2, 7] {
+                let x: Tensor<3> = random().cast(DType::F32).narrow(2, 0, kept) + 3.0;
+                let zeros = Tensor::zeros([2, 5, 192 - kept], (&x.device(), x.dtype()));
+                let masked = operation(Tensor::cat(vec![x.clone(), zeros], 2), kept, 1e-6).narrow(2, 0, kept);
+                let off = (masked - operation(x, kept, 1e-6)).abs().max().into_scalar::<f32>();
+                assert!(off < 1e-4, "{kept}: {off}");
+            }
+        }
     }
 
     #[test]

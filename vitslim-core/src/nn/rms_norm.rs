@@ -27,24 +27,27 @@ impl RmsNormConfig {
             epsilon: self.epsilon,
             width: self.d_model,
             heads: self.heads,
+            of_heads: self.heads > 1,
         }
     }
 }
 
 /// Root mean square normalisation over the last axis (Zhang and Sennrich 2019): `x / sqrt(mean(x^2) + epsilon) * gamma`.
 ///
-/// Like a [`LayerNorm`](super::LayerNorm), it remembers its original width: removed features count as zeros. It normalises
-/// heads in the same way.
+/// Like a [`LayerNorm`](super::LayerNorm), it remembers its original width, unless a plan slices its statistics. It normalises heads in
+/// the same way.
 #[derive(Module, Debug)]
 pub struct RmsNorm {
     /// Scale, `[d_model]`.
     pub gamma: Param<Tensor<1>>,
     /// Added to the mean square.
     pub epsilon: f64,
-    /// Number of features before any slicing; of a head, if heads share the norm.
+    /// Number of features that the mean is over; of a head, if heads share the norm.
     pub width: usize,
     /// Heads that share the parameters. Where each has its own, this is 1.
     pub heads: usize,
+    /// Whether it normalises each head by itself.
+    pub of_heads: bool,
 }
 
 impl RmsNorm {
@@ -77,7 +80,7 @@ impl RmsNorm {
         heads.map_heads(x, |x| self.normalised(x)) * self.gamma.val().unsqueeze()
     }
 
-    /// `input` with a mean square of 1, over the original width.
+    /// `input` with a mean square of 1, over the width.
     fn normalised<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         of_mean_square_1(input, self.width, self.epsilon)
     }
@@ -90,6 +93,13 @@ impl SlimLayer<Output> for RmsNorm {
 
     fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         vec![("width", self.width.into()), ("epsilon", self.epsilon.into())]
+    }
+
+    fn with_statistics_over(self, _: Output, features: usize) -> Self {
+        match self.of_heads {
+            true => self,
+            false => Self { width: features, ..self },
+        }
     }
 
     fn scale(self, _: Output, factors: Tensor<1>) -> Self {

@@ -39,9 +39,10 @@ impl Sizes {
         );
         let budgets = prepared.budgets.iter().map(|budget| {
             format!(
-                "{network} {:?} {:?} {:?}",
+                "{network} {:?} {:?} {:?} {:?}",
                 budget.written,
                 experiment.round_to,
+                experiment.norm,
                 prepared.selection.of_sizes()
             )
         });

@@ -221,7 +221,7 @@ fn culprit(
 ) -> String {
     let differs = |plan: &Plan| compare(plan).is_ok_and(|found| found > bound(device));
     let differs_alone = |index: &usize| {
-        let mut alone = Plan::whole(dimensions);
+        let mut alone = Plan { norm: plan.norm, ..Plan::whole(dimensions) };
         let cut = &plan.cuts[*index];
         alone.get_mut(&cut.dimension).into_iter().for_each(|alone| alone.clone_from(cut));
         settle(&mut alone, dimensions);

@@ -18,8 +18,8 @@ use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, DimensionKind, MaskSet, MaskSpec, Plan, Ranking, can_leave_tokens, keep_a_token, kept_count,
-    rank_sparing, round, spared,
+    Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, can_leave_tokens,
+    keep_a_token, kept_count, rank_sparing, round, spared,
 };
 
 /// What makes a plan of masks and a budget.
@@ -32,6 +32,7 @@ pub(crate) struct Cutting<'a> {
     pub(super) selection: &'a Selection,
     /// What becomes of the values of kept masks.
     pub(super) cut_rule: CutRule,
+    norm: NormStatistics,
     /// Seed of the experiment.
     seed: u64,
     /// What an image is.
@@ -72,6 +73,7 @@ impl<'a> Cutting<'a> {
             searched,
             selection,
             cut_rule: experiment.cut_rule(),
+            norm: experiment.norm,
             seed: experiment.seed,
             image,
             timing: None,
@@ -94,12 +96,18 @@ impl<'a> Cutting<'a> {
         plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)
     }
 
+    /// `plan` with norms as the experiment says.
+    pub(super) fn with_norm(&self, plan: Plan) -> Plan {
+        Plan { norm: self.norm, ..plan }
+    }
+
     pub(super) fn rounded(
         &self,
         plan: Plan,
         masks: &MaskSet,
         multiples: &HashMap<String, usize>,
     ) -> Result<Plan, RunError> {
+        let plan = self.with_norm(plan);
         match multiples.is_empty() {
             true => Ok(plan),
             false => Ok(round(plan, self.dimensions, masks, multiples, &self.selection.floors)?),

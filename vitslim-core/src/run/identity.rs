@@ -11,6 +11,7 @@ use super::prepared::Prepared;
 use crate::data::DataContent;
 use crate::experiment::{Experiment, Importance};
 use crate::models::Architecture;
+use crate::slim::NormStatistics;
 
 /// How training computes. Raise it with each change after which the same settings and data train to other numbers: otherwise trials
 /// take over what an earlier version trained as if it were the same.
@@ -120,6 +121,7 @@ impl Identities {
         parts.extend(limits.iter().flat_map(|limits| ["limits", limits]));
         parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
         parts.extend(experiment.correct.then_some("corrected"));
+        parts.extend((experiment.norm == NormStatistics::Sliced).then_some("sliced norms"));
         parts.extend(teacher(prepared, "retrain"));
         Identity::of(&parts)
     }

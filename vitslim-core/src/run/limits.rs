@@ -46,7 +46,7 @@ impl Cutting<'_> {
         }
         // Counted, it might be too large: masks that are folded give each head a norm that all shared.
         if budget.rankings.is_empty() && limits.iter().all(|limit| limit.most.is_whole()) {
-            return Ok(Some(Plan::whole(self.dimensions)));
+            return Ok(Some(self.with_norm(Plan::whole(self.dimensions))));
         }
         let dense = self.of_dense(model, &limits)?;
         let mut most = Vec::new();

@@ -12,7 +12,7 @@ use super::unfit::unfit;
 use crate::data::Dataset;
 use crate::experiment::{Data, ExperimentErrors, Trial};
 use crate::models::Architecture;
-use crate::slim::{Dimension, Plan};
+use crate::slim::{Dimension, NormStatistics, Plan};
 
 impl<A: Architecture> Prepared<A> {
     /// Checks `trial` against its data and its architecture.
@@ -116,9 +116,20 @@ impl<A: Architecture> Network<A> {
         let left = pretrained.and_then(Pretrained::left);
         let Some(config) = config::<A>(&trial.document, facts, left)? else { return Ok(None) };
         let ((dimensions, start), dense) = known.dimensions::<A>(trial, &config, pretrained)?;
+        norms_stay_sliced(trial, start.as_ref())?;
         let mut found = Vec::new();
         let keys = keys(trial, &dimensions, &mut found);
         ExperimentErrors::check(found)?;
         Ok(Some(Self { config, dense, start, dimensions, keys }))
     }
+}
+
+/// Checks that norms whose statistics were sliced in the network that `start` left stay so: one plan says how all of a network was cut.
+pub(crate) fn norms_stay_sliced(trial: &Trial, start: Option<&Plan>) -> Result<(), ExperimentErrors> {
+    let sliced = NormStatistics::Sliced;
+    if trial.experiment.norm == sliced || start.is_none_or(|start| start.norm != sliced) {
+        return Ok(());
+    }
+    let (wrong, help) = ("this network was cut with `norm: Sliced`", "write `norm: Sliced` here too");
+    Err(trial.document.error(&["model", "pretrained"], wrong.to_owned(), Some(help.to_owned())))
 }

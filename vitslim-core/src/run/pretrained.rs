@@ -138,7 +138,7 @@ impl Pretrained {
                 }
                 _ => Ok(cut.clone()),
             });
-        let mut plan = Plan { cuts: cuts.collect::<Result<_, _>>()? };
+        let mut plan = Plan { cuts: cuts.collect::<Result<_, _>>()?, ..left.plan.clone() };
         // A run of a version whose networks had no gates at their branches.
         let unknown = dimensions.into_iter().filter(|of| of.is_branch() && plan.get(&of.path).is_none());
         let unknown: Vec<Dimension> = unknown.collect();

@@ -1,9 +1,10 @@
 //! Small configurations of the architectures.
 
 use rand::RngExt;
+use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::models::vit::{GlobalPool, MlpLayer};
+use crate::models::vit::{GlobalPool, MlpLayer, Pairing, RopeConfig};
 use crate::models::{ConvNextConfig, SwinConfig, VitConfig};
 
 /// A random configuration of a ViT, and the size of its images, which have one channel.
@@ -29,7 +30,15 @@ pub(super) fn vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
 pub(super) fn published_vit(rng: &mut ChaCha8Rng) -> (VitConfig, usize) {
     let (config, image_size) = vit(rng);
     let class_token = rng.random();
+    let pairing = *[None, Some(Pairing::Halves), Some(Pairing::Neighbours)].choose(rng).unwrap_or(&None);
+    let qk_dim = match pairing {
+        Some(_) => Some(4 * rng.random_range(1..=2)),
+        None => rng.random::<bool>().then(|| rng.random_range(1..=5)),
+    };
     let config = VitConfig {
+        qk_dim,
+        rope: pairing.map(|pairing| RopeConfig { pairing, ..RopeConfig::default() }),
+        pos_embed: rng.random(),
         mlp_ratio: 2.0,
         mlp_layer: if rng.random() { MlpLayer::SwiGLUPacked } else { MlpLayer::Mlp },
         qk_norm: rng.random(),

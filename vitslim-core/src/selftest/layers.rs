@@ -166,7 +166,7 @@ fn layer_norm(device: &Device) -> Checked {
         let compute = with(|x, [gamma, beta, factors], gone| {
             let width = gamma.dims()[0] + gone;
             let (gamma, beta) = (as_it_is(gamma), Some(as_it_is(beta)));
-            let norm = LayerNorm { gamma, beta, epsilon: 1e-6, width, heads: 1 };
+            let norm = LayerNorm { gamma, beta, epsilon: 1e-6, width, heads: 1, of_heads: false };
             let gate = TokenGate::new(factors.dims()[0], 0).gated(factors);
             [norm.forward(x.clone()), gate.scale_norm(&norm, x)]
         });

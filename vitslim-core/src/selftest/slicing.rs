@@ -16,7 +16,9 @@ use super::failure::Failure;
 use super::parameter_values::parameter_values;
 use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
-use crate::slim::{Cut, Dimension, MaskSet, MaskSpec, Plan, Slimmable, describe, keep_a_token, settle};
+use crate::slim::{
+    Cut, Dimension, MaskSet, MaskSpec, NormStatistics, Plan, Slimmable, describe, keep_a_token, settle,
+};
 use crate::values::{self, random};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -94,7 +96,11 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
             let keep: Vec<usize> = (0..units).filter(|_| rng.random_bool(share)).collect();
             if keep.len() < at_least.min(units) { vec![rng.random_range(0..units)] } else { keep }
         };
-        match (kind, dimension.name()) {
+        let name = match dimension.name() {
+            "qk_dim" | "qk_pair" | "v_dim" => "head_dim",
+            name => name,
+        };
+        match (kind, name) {
             (PlanKind::AnyShare(share), "width") => cut.keep = thin(share, 1, rng),
             (PlanKind::AnyShare(share), _) => cut.keep = thin(share, 0, rng),
             (PlanKind::Ragged, "head_dim" | "hidden") => cut.keep = thin(0.6, 1, rng),
@@ -112,6 +118,9 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
             (PlanKind::Width, "width") => cut.keep = thin(0.6, 1, rng),
             _ => {}
         }
+    }
+    if rng.random_bool(0.5) {
+        plan.norm = NormStatistics::Sliced;
     }
     settle(&mut plan, dimensions);
     keep_a_token(&mut plan, dimensions);

@@ -108,7 +108,8 @@ impl<const A: usize> Side for Axis<A> {
 /// ```
 ///
 /// One rule: with some features multiplied by 0, the layer must compute what it computes without them. A layer that treats
-/// each feature separately does. One that takes a mean over the features, as a norm does, must remember how many there were.
+/// each feature separately does. One that takes a mean over the features, as a norm does, must remember how many there were, until
+/// [`with_statistics_over`](Self::with_statistics_over) tells it otherwise.
 /// Without any feature, a layer must return an output of size 0, which not every operation of Burn does. A layer that can only
 /// take some cuts says so in [`check`](Self::check).
 #[diagnostic::on_unimplemented(
@@ -137,6 +138,16 @@ pub trait SlimLayer<S: Side>: Module {
     /// norm. They are saved with a sub-network, for programs that compute it from its files. Most layers have none.
     fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         Vec::new()
+    }
+
+    /// The layer with statistics over `features` features of the side, of which all others are 0. A layer that takes no statistics over the
+    /// whole side stays as it is.
+    ///
+    /// It is called where a plan says [`NormStatistics::Sliced`](super::NormStatistics::Sliced): of a layer that was cut, with all that
+    /// it has left; of one that is masked instead, with as many as that.
+    #[must_use]
+    fn with_statistics_over(self, _side: S, _features: usize) -> Self {
+        self
     }
 
     /// The layer with feature `i` of the side multiplied by `factors[i]`, including the bias if the side is the output.

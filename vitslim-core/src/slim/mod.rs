@@ -68,7 +68,7 @@ pub use mask::{Activation, Granularity, Mask, MaskSet, MaskSpec};
 pub use masked_model::Slim;
 pub use order::{Floor, Floors};
 pub(crate) use plan::settle;
-pub use plan::{Cut, Plan, PlanError, Sizes};
+pub use plan::{Cut, NormStatistics, Plan, PlanError, Sizes};
 pub use rank::{Ranking, kept_count, rank, rank_sparing};
 pub(crate) use rank::{can_leave_tokens, keep_a_token, leaves_tokens, spared};
 pub use rank_error::RankError;

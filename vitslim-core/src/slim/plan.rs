@@ -3,6 +3,7 @@
 use std::fmt;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -18,6 +19,26 @@ use super::dimension::Dimension;
 pub struct Plan {
     /// One cut per dimension, in the order of the traversal.
     pub cuts: Vec<Cut>,
+    /// What norms take their statistics over.
+    #[serde(default, skip_serializing_if = "NormStatistics::are_original")]
+    pub norm: NormStatistics,
+}
+
+/// What a layer norm or an RMS norm takes its statistics over, where features of it are cut. Norms that several heads share, group
+/// norms and batch norms stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum NormStatistics {
+    /// As many features as the dense network has, those that are cut counting as zeros: as with masks of 0 on them.
+    #[default]
+    Original,
+    /// The features that are left, as in a dense network of that width.
+    Sliced,
+}
+
+impl NormStatistics {
+    fn are_original(&self) -> bool {
+        *self == Self::Original
+    }
 }
 
 /// Which units of one dimension stay.
@@ -86,6 +107,9 @@ pub enum PlanError {
         /// Number of the token among the prunable ones of the dense network.
         token: usize,
     },
+    /// The second of two plans leaves the statistics of norms that the first slices.
+    #[error("the network was cut with `norm: Sliced`, and only another plan with that cuts it further")]
+    Norm,
     /// A layer that does not work with the features that are left.
     #[error("the plan cuts `{dimension}`, but the {side} of `{layer}` cannot be cut like that: {reason}")]
     Layer {
@@ -130,7 +154,7 @@ impl Plan {
             of: dimension.groups.clone(),
             keep: (0..dimension.units()).collect(),
         };
-        Self { cuts: dimensions.iter().map(cut).collect() }
+        Self { cuts: dimensions.iter().map(cut).collect(), norm: NormStatistics::Original }
     }
 
     /// The cut of the dimension at `path`.
@@ -199,7 +223,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// When `next` was not made for what this plan leaves.
+    /// When `next` was not made for what this plan leaves, or leaves the statistics of norms as they are where this plan slices them.
     pub fn then(&self, next: &Self) -> Result<Self, PlanError> {
         if let Some(unknown) = next.cuts.iter().find(|cut| self.get(&cut.dimension).is_none()) {
             return Err(PlanError::UnknownDimension(unknown.dimension.clone()));
@@ -213,7 +237,10 @@ impl Plan {
             let next = next.ok_or_else(|| PlanError::MissingDimension(first.dimension.clone()))?;
             first.then(next)
         };
-        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()? })
+        if !self.norm.are_original() && next.norm.are_original() {
+            return Err(PlanError::Norm);
+        }
+        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()?, norm: next.norm })
     }
 }
 

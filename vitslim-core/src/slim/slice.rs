@@ -12,7 +12,7 @@ use super::head_layout::{HeadLayout, LaidOut, by_size, without_empty};
 use super::kept::Kept;
 use super::layer::{Side, SlimLayer, index_tensor};
 use super::mapper::DimensionMapper;
-use super::plan::{Cut, Plan, PlanError};
+use super::plan::{Cut, NormStatistics, Plan, PlanError};
 use super::scope::Scope;
 use super::token_gate::TokenGate;
 
@@ -23,6 +23,7 @@ pub(super) struct Slice<'a> {
     /// Whether features are removed; if not, only tokens are, and layers are only asked whether they could be cut.
     features: bool,
     cuts: HashMap<&'a str, &'a Cut>,
+    norm: NormStatistics,
     /// What stays of each dimension.
     kept: HashMap<String, Kept>,
     /// The prunable tokens that the previous gate kept, by their numbers in the dense network.
@@ -39,6 +40,7 @@ impl<'a> Slice<'a> {
             device,
             features,
             cuts: plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect(),
+            norm: plan.norm,
             kept: plan
                 .cuts
                 .iter()
@@ -113,6 +115,10 @@ impl DimensionMapper for Slice<'_> {
 
     fn map_axis<S: Side, L: SlimLayer<S>>(&mut self, axis: DimensionAxis, layer: L, side: S) -> L {
         let left = axis.left(|path| self.kept.get(path));
+        let layer = match self.norm {
+            NormStatistics::Sliced if !left.is_empty() => layer.with_statistics_over(side, left.len()),
+            _ => layer,
+        };
         if left.len() == axis.extent() && left.is_sorted() {
             return layer;
         }

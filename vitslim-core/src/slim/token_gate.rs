@@ -16,7 +16,7 @@ pub struct TokenGate {
     /// After slicing: the indices of the arriving tokens that are kept, `[tokens]`.
     pub(crate) kept: Option<Tensor<1, Int>>,
     /// After slicing here or at a gate before: the numbers of the prunable tokens that are left, among those of the dense network.
-    pub(super) left: Option<Vec<usize>>,
+    pub(crate) left: Option<Vec<usize>>,
     /// Where someone listens to what is read here: the number that it goes by.
     pub(crate) number: Option<usize>,
 }
@@ -33,7 +33,7 @@ impl TokenGate {
     }
 
     /// The numbers of its prunable tokens among those of the dense network.
-    pub(super) fn numbers(&self) -> Vec<usize> {
+    pub(crate) fn numbers(&self) -> Vec<usize> {
         self.left.clone().unwrap_or_else(|| (0..self.tokens.saturating_sub(self.prefix)).collect())
     }
 

@@ -120,6 +120,8 @@ fn deit_of_other_sizes_and_swin_are_searched() {
         let sets = [searched(VIT), vec![half.to_owned()]].concat();
         assert_retrained(&try_out(&workspace, name, &sets), 1);
     }
+    let sets = [searched(VIT), vec!["budgets=[Macs(0.5), Macs(0.25)]".to_owned()]].concat();
+    assert_retrained(&try_out(&workspace, "deit_base_all", &sets), 2);
     assert_retrained(&try_out(&workspace, "swin_tiny", &searched(SWIN)), 5);
 }
 

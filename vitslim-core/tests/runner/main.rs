@@ -28,12 +28,14 @@ mod losses;
 #[cfg(target_os = "linux")]
 mod memory;
 mod normalise;
+mod norms;
 mod precision;
 mod pretrained;
 mod refusals;
 mod report;
 mod results;
 mod resume;
+mod rotary;
 mod selftest;
 mod several_devices;
 mod slim;

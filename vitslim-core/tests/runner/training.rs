@@ -138,7 +138,7 @@ fn the_better_of_weights_and_average_goes_on() {
     let file = workspace.write("tiny.ron", &plain());
     let short = ["search.epochs=1", "retrain=None", "pretrain.epochs=3", "pretrain.schedule=Constant()"];
     let mut averaged = Vec::new();
-    for (out, ema, lr) in [("slow", "0.999", "2e-3"), ("noisy", "0.9", "2e-2"), ("first", "0.0", "1e-3")] {
+    for (out, ema, lr) in [("slow", "0.999", "2e-3"), ("noisy", "0.9", "1e-2"), ("first", "0.0", "1e-3")] {
         let ema = format!("pretrain.ema={ema}");
         let rate = format!("pretrain.optimizer=AdamW(lr: {lr})");
         let args = [&sets(&short)[..], &sets(&[&ema, &rate]), &["--out", out]].concat();

@@ -15,7 +15,7 @@ use super::search::{CutRule, Search};
 use super::teacher::Teacher;
 use super::training::Training;
 use crate::nn::Precision;
-use crate::slim::RankingRule;
+use crate::slim::{NormStatistics, RankingRule};
 
 /// An experiment: pretraining, a search, and sub-networks that are cut out of it and retrained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,10 @@ pub struct Experiment {
     /// What becomes of the trained values of the masks that are kept.
     #[serde(default)]
     pub cut: CutRule,
+    /// What layer norms and RMS norms take their statistics over, where the embedding width or other features that they normalise are cut.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = NormStatistics::default()))]
+    pub norm: NormStatistics,
     /// What the units of the network are ranked by. All but `Masks` skip the search.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = Importance::default()))]

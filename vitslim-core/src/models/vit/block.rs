@@ -1,68 +1,13 @@
-//! The blocks: attention and MLP.
+//! The blocks: attention and MLP, each a branch.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use super::attention::Attention;
 use super::config::VitConfig;
 use super::mlp::{Mlp, MlpConfig};
-use crate::nn::{
-    BranchGate, DropPath, Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate,
-};
+use crate::nn::{BranchGate, DropPath, LayerNorm, LayerNormConfig, TokenGate};
 use crate::slim::Slimmable;
-
-/// Multi-head self-attention.
-#[derive(Module, Debug, Slimmable)]
-#[slim(outer = [width])]
-pub struct Attention {
-    /// Queries, keys and values.
-    #[slim(input = [width], output = [3, heads, head_dim], gate)]
-    pub qkv: Linear,
-    /// Norm of the queries of each head.
-    #[slim(output = [heads, head_dim], gate)]
-    pub q_norm: Option<LayerNorm>,
-    /// Norm of the keys of each head.
-    #[slim(output = [heads, head_dim], gate)]
-    pub k_norm: Option<LayerNorm>,
-    /// How features split into heads.
-    #[slim(layout = [heads, head_dim])]
-    pub heads: HeadLayout,
-    /// Mixes the heads.
-    #[slim(input = [heads, head_dim], output = [width], gate, end)]
-    pub proj: Linear,
-    /// Dropout after mixing.
-    pub proj_drop: Dropout,
-}
-
-impl Attention {
-    fn new(config: &VitConfig, device: &Device) -> Self {
-        let (dim, heads) = (config.dim, config.heads);
-        let norm = || LayerNormConfig::new(dim / heads).with_heads(heads).init(device);
-        Self {
-            qkv: LinearConfig::new(dim, 3 * dim).with_bias(config.qkv_bias).init(device),
-            q_norm: config.qk_norm.then(norm),
-            k_norm: config.qk_norm.then(norm),
-            heads: HeadLayout::new(heads, dim / heads),
-            proj: LinearConfig::new(dim, dim).with_bias(config.proj_bias).init(device),
-            proj_drop: Dropout::new(config.dropout),
-        }
-    }
-
-    /// # Shapes
-    ///
-    /// - x, output: `[batch, tokens, dim]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let qkv = self.qkv.forward(x);
-        let attended = match (&self.q_norm, &self.k_norm) {
-            (Some(q_norm), Some(k_norm)) => {
-                let [q, k, v] = self.heads.split(qkv);
-                let (q, k) = (q_norm.forward_heads(q, &self.heads), k_norm.forward_heads(k, &self.heads));
-                self.heads.attend_separate(q, k, v, None)
-            }
-            _ => self.heads.attend(qkv),
-        };
-        self.proj_drop.forward(self.proj.forward(attended))
-    }
-}
 
 /// A factor on each feature of a branch (Touvron et al. 2021), or none.
 #[derive(Module, Debug, Slimmable)]
@@ -158,7 +103,7 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = self.tokens.keep(x);
         let x = self.attn_branch.add(x, |x| {
-            let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x));
+            let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x), &self.tokens);
             self.drop_path.forward(self.ls1.forward(branch))
         });
         self.mlp_branch.add(x, |x| {

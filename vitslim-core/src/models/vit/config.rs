@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::mlp::MlpLayer;
+use super::rope::RopeConfig;
 use crate::models::{ConfigError, limits};
 
 /// What of the tokens a network classifies by, by timm's names.
@@ -38,9 +39,21 @@ pub struct VitConfig {
     /// Number of blocks.
     #[schemars(extend("minimum" = 1))]
     pub depth: usize,
-    /// Attention heads of a block; must divide the width.
+    /// Attention heads of a block; must divide the width, unless `qk_dim` and `v_dim` are written.
     #[schemars(extend("minimum" = 1))]
     pub heads: usize,
+    /// Dims of the queries and keys of a head. If it is written, or `v_dim` or `rope` is, queries and keys are cut apart from values.
+    /// Left out, it is the width over the heads.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("minimum" = 1))]
+    pub qk_dim: Option<usize>,
+    /// Dims of the values of a head. Left out, it is the width over the heads.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("minimum" = 1))]
+    pub v_dim: Option<usize>,
+    /// Rotary positions. Left out, queries and keys are not turned.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rope: Option<RopeConfig>,
     /// Hidden units of an MLP, as a multiple of the width.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub mlp_ratio: f64,
@@ -69,7 +82,11 @@ pub struct VitConfig {
     #[serde(skip_serializing_if = "is_default")]
     #[schemars(extend("minimum" = 0, "default" = Self::default().reg_tokens))]
     pub reg_tokens: usize,
-    /// Whether only patches have positions, and not the tokens before them.
+    /// Whether positions are embedded, and added to the tokens.
+    #[serde(skip_serializing_if = "is_true")]
+    #[schemars(extend("default" = Self::default().pos_embed))]
+    pub pos_embed: bool,
+    /// Whether only patches have embedded positions, and not the tokens before them.
     #[serde(skip_serializing_if = "is_default")]
     #[schemars(extend("default" = Self::default().no_embed_class))]
     pub no_embed_class: bool,
@@ -116,6 +133,9 @@ impl Default for VitConfig {
             dim: 192,
             depth: 12,
             heads: 3,
+            qk_dim: None,
+            v_dim: None,
+            rope: None,
             mlp_ratio: 4.0,
             mlp_layer: MlpLayer::Mlp,
             qkv_bias: true,
@@ -124,6 +144,7 @@ impl Default for VitConfig {
             init_values: None,
             class_token: true,
             reg_tokens: 0,
+            pos_embed: true,
             no_embed_class: false,
             pre_norm: false,
             final_norm: true,
@@ -154,9 +175,14 @@ impl VitConfig {
                 format!("patches of {patch} do not divide images of {image} pixels"),
             );
         }
-        if !self.dim.is_multiple_of(self.heads) {
+        let by_head = self.qk_dim.is_none() || self.v_dim.is_none();
+        if by_head && !self.dim.is_multiple_of(self.heads) {
             let (heads, dim) = (self.heads, self.dim);
             return refused("heads", format!("{heads} heads do not divide a width of {dim}"));
+        }
+        limits::sizes(&[("qk_dim", self.qk_dim()), ("v_dim", self.v_dim())])?;
+        if let Some(rope) = self.rope {
+            rope.check(self.qk_dim())?;
         }
         limits::mlp_ratio(self.mlp_ratio, self.hidden())?;
         let (outputs, branches) = (self.mlp_outputs(), self.mlp_layer.branches());
@@ -181,6 +207,9 @@ impl VitConfig {
                 ("dim", |config, usual| config.dim = usual.dim),
                 ("depth", |config, usual| config.depth = usual.depth),
                 ("mlp_ratio", |config, usual| config.mlp_ratio = usual.mlp_ratio),
+                ("heads", |config, usual| config.heads = usual.heads),
+                ("qk_dim", |config, _| config.qk_dim = config.qk_dim.map(|_| 64)),
+                ("v_dim", |config, _| config.v_dim = config.v_dim.map(|_| 64)),
                 ("image_size", |config, usual| config.image_size = usual.image_size),
                 ("patch_size", |config, usual| config.patch_size = usual.patch_size),
                 ("channels", |config, usual| config.channels = usual.channels),
@@ -196,7 +225,8 @@ impl VitConfig {
     pub(in crate::models) fn parameters(&self) -> f64 {
         let dim = self.dim as f64;
         let patches = (self.image_size as f64 / self.patch_size as f64).powi(2);
-        self.depth as f64 * dim * dim * (4.0 + 2.0 * self.mlp_ratio)
+        let attention = self.heads as f64 * 2.0 * (self.qk_dim() as f64 + self.v_dim() as f64);
+        self.depth as f64 * dim * (attention + 2.0 * self.mlp_ratio * dim)
             + dim * (self.classes as f64 + patches + self.reg_tokens as f64)
             + dim * self.channels as f64 * (self.patch_size as f64).powi(2)
     }
@@ -214,6 +244,16 @@ impl VitConfig {
     /// Number of positions, where `prefix` tokens come before the patches.
     pub(in crate::models) fn positions(&self, prefix: usize) -> usize {
         self.patches() + if self.no_embed_class { 0 } else { prefix }
+    }
+
+    /// Dims of the queries and keys of a head.
+    pub(super) fn qk_dim(&self) -> usize {
+        self.qk_dim.unwrap_or(self.dim / self.heads)
+    }
+
+    /// Dims of the values of a head.
+    pub(super) fn v_dim(&self) -> usize {
+        self.v_dim.unwrap_or(self.dim / self.heads)
     }
 
     /// Whether the norm after the blocks comes after pooling.
@@ -250,9 +290,20 @@ mod tests {
 
     #[test]
     fn what_describes_no_model_is_refused_by_field_with_what_would_be_right() {
-        let cases: [(&str, Change, &str); 8] = [
+        let cases: [(&str, Change, &str); 12] = [
             ("patch_size", |c| c.image_size = 224 + 1, "patches of 14 do not divide images of 225 pixels"),
             ("heads", |c| c.heads = 4, "4 heads do not divide a width of 6"),
+            ("heads", |c| (c.heads, c.qk_dim) = (4, Some(3)), "4 heads do not divide a width of 6"),
+            ("v_dim", |c| c.v_dim = Some(0), "must be at least 1"),
+            ("rope", |c| (c.qk_dim, c.rope) = (Some(6), Some(RopeConfig::default())), "a multiple of 4 does"),
+            (
+                "rope",
+                |c| {
+                    (c.qk_dim, c.rope) =
+                        (Some(4), Some(RopeConfig { temperature: 0.0, ..RopeConfig::default() }))
+                },
+                "no angles follow from a temperature of 0",
+            ),
             ("class_token", |c| c.class_token = false, "write `global_pool: Avg` too"),
             ("init_values", |c| c.init_values = Some(f64::NAN), "finite in 32 bits"),
             ("init_values", |c| c.init_values = Some(1e39), "finite in 32 bits"),
@@ -273,9 +324,10 @@ mod tests {
 
     #[test]
     fn a_distilled_network_refuses_what_would_change_its_two_tokens() {
-        let cases: [(&str, Change); 7] = [
+        let cases: [(&str, Change); 8] = [
             ("class_token", |c| (c.class_token, c.global_pool) = (false, GlobalPool::Avg)),
             ("reg_tokens", |c| c.reg_tokens = 1),
+            ("pos_embed", |c| c.pos_embed = false),
             ("no_embed_class", |c| c.no_embed_class = true),
             ("pre_norm", |c| c.pre_norm = true),
             ("final_norm", |c| c.final_norm = false),

@@ -7,10 +7,10 @@ use super::config::VitConfig;
 use crate::nn::{Conv2d, Conv2dConfig, NORMAL};
 use crate::slim::Slimmable;
 
-/// Values of the smallest patch of timm's Vision Transformers: 8 x 8 in three colours. What embeds smaller ones is drawn as the positions
-/// are, with a std of 0.02, and not as in PyTorch: there the embedding has the same size whatever the patch, thirty times that of the
-/// positions, and a short training does not learn where the patches are (`bench/README.md`).
-const SMALLEST_PATCH: usize = 192;
+/// Values of the smallest patch whose embedding is drawn as in PyTorch and timm. That of smaller ones is drawn as the positions are, with a
+/// std of 0.02: 2 x 2 pixels say little by themselves, and a short training learns more of them if their places count as much
+/// (`bench/README.md`).
+const SMALLEST_PATCH: usize = 16;
 
 /// Splits an image into patches and embeds each.
 #[derive(Module, Debug, Slimmable)]

@@ -1,10 +1,12 @@
 //! The Vision Transformer (Dosovitskiy et al. 2020), DeiT (Touvron et al. 2020), DeiT III (Touvron et al. 2022), and DINOv2 (Oquab et al.
 //! 2023) with and without registers (Darcet et al. 2023). Names of parts are timm's.
 
+mod attention;
 mod block;
 mod config;
 mod embed;
 mod mlp;
+mod rope;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -13,10 +15,12 @@ use super::{Architecture, ConfigError, Features, Logits, Patches};
 use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
 use crate::slim::Slimmable;
 
-pub use block::{Attention, Block, LayerScale};
+pub use attention::{Attention, Units};
+pub use block::{Block, LayerScale};
 pub use config::{GlobalPool, VitConfig};
 pub use embed::PatchEmbed;
 pub use mlp::{Mlp, MlpConfig, MlpLayer};
+pub use rope::{Pairing, Rope, RopeConfig};
 
 /// A Vision Transformer that classifies by its class token, or by the mean of its patches.
 #[derive(Module, Debug, Slimmable)]
@@ -30,9 +34,9 @@ pub struct Vit {
     /// The register tokens, `[1, reg_tokens, dim]`.
     #[slim(axis(2) = [width], gate, no_decay, freeze)]
     pub reg_token: Option<Param<Tensor<3>>>,
-    /// Position embedding of all tokens, `[1, tokens, dim]`, or of the patches alone.
+    /// Position embedding of all tokens, `[1, tokens, dim]`, or of the patches alone, or none.
     #[slim(axis(2) = [width], gate, no_decay, freeze)]
-    pub pos_embed: Param<Tensor<3>>,
+    pub pos_embed: Option<Param<Tensor<3>>>,
     /// Dropout after the embedding.
     pub pos_drop: Dropout,
     /// Norm before the first block.
@@ -69,9 +73,10 @@ impl Vit {
             let prefix = self.prefix().map(|token| token.val().expand([batch, token.dims()[1], dim]));
             Tensor::cat(prefix.chain([patches]).collect(), 1)
         };
-        let x = match self.pos_embed.dims()[1] == count {
-            true => behind_prefix(patches + self.pos_embed.val()),
-            false => behind_prefix(patches) + self.pos_embed.val(),
+        let x = match &self.pos_embed {
+            None => behind_prefix(patches),
+            Some(positions) if positions.dims()[1] == count => behind_prefix(patches + positions.val()),
+            Some(positions) => behind_prefix(patches) + positions.val(),
         };
         normalised(&self.norm_pre, self.pos_drop.forward(x))
     }
@@ -163,7 +168,7 @@ impl Architecture for Vit {
             patch_embed: PatchEmbed::new(config, device),
             cls_token: config.class_token.then(|| normal([1, 1, dim], 1e-6, device)),
             reg_token: (registers > 0).then(|| normal([1, registers, dim], 1e-6, device)),
-            pos_embed: normal([1, config.positions(prefix), dim], 0.02, device),
+            pos_embed: config.pos_embed.then(|| normal([1, config.positions(prefix), dim], 0.02, device)),
             pos_drop: Dropout::new(config.dropout),
             norm_pre: norm(config.pre_norm),
             blocks: (0..config.depth).map(|block| Block::new(config, block, prefix, device)).collect(),

@@ -35,7 +35,14 @@ macro_rules! case {
     };
 }
 
-const VIT: [Case; 4] = [case!("vit_registers"), case!("vit_pooled"), case!("vit_mean"), case!("vit_qk_norm")];
+const VIT: [Case; 6] = [
+    case!("vit_registers"),
+    case!("vit_pooled"),
+    case!("vit_mean"),
+    case!("vit_qk_norm"),
+    case!("vit_rope_halves"),
+    case!("vit_rope_neighbours"),
+];
 const SWIN: [Case; 2] = [case!("swin"), case!("swin_odd")];
 const CONVNEXT: [Case; 2] = [case!("convnext"), case!("convnext_odd")];
 const DEIT_DISTILLED: Case = case!("deit_distilled");

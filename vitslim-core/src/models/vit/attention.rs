@@ -1,0 +1,136 @@
+//! Self-attention, of the kind that a configuration asks for.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::config::VitConfig;
+use super::rope::{Pairing, Rope, Turns};
+use crate::nn::{Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate};
+use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
+
+/// Multi-head self-attention. The derive would annotate it with one [`Units`] of all; here a configuration chooses them.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// Queries, keys and values.
+    pub qkv: Linear,
+    /// Norm of the queries of each head.
+    pub q_norm: Option<LayerNorm>,
+    /// Norm of the keys of each head.
+    pub k_norm: Option<LayerNorm>,
+    /// Turns queries and keys by their places.
+    pub rope: Option<Rope>,
+    /// How features split into heads.
+    pub heads: HeadLayout,
+    /// Mixes the heads.
+    pub proj: Linear,
+    /// Dropout after mixing.
+    pub proj_drop: Dropout,
+    /// What is cut together.
+    #[module(skip)]
+    pub units: Units,
+}
+
+/// Which dims of a head are cut together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Units {
+    /// One of its queries, keys and values: `head_dim`.
+    Joint,
+    /// One of its queries and keys, `qk_dim`; or one of its values, `v_dim`.
+    Split,
+    /// A pair of its queries and keys that are turned together, `qk_pair`; or one of its values, `v_dim`.
+    Pairs(Pairing),
+}
+
+impl Attention {
+    pub(super) fn new(config: &VitConfig, device: &Device) -> Self {
+        let (dim, heads, qk, v) = (config.dim, config.heads, config.qk_dim(), config.v_dim());
+        let norm = || LayerNormConfig::new(qk).with_heads(heads).init(device);
+        let units = match config.rope {
+            Some(rope) => Units::Pairs(rope.pairing),
+            None if config.qk_dim.is_some() || config.v_dim.is_some() => Units::Split,
+            None => Units::Joint,
+        };
+        let layout = HeadLayout::new(heads, qk);
+        Self {
+            qkv: LinearConfig::new(dim, heads * (2 * qk + v)).with_bias(config.qkv_bias).init(device),
+            q_norm: config.qk_norm.then(norm),
+            k_norm: config.qk_norm.then(norm),
+            rope: config
+                .rope
+                .map(|rope| Rope::new(rope, [heads, qk, config.image_size / config.patch_size], device)),
+            heads: if units == Units::Joint { layout } else { layout.with_values(v) },
+            proj: LinearConfig::new(heads * v, dim).with_bias(config.proj_bias).init(device),
+            proj_drop: Dropout::new(config.dropout),
+            units,
+        }
+    }
+
+    /// `tokens` is the gate before it.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, dim]`
+    pub fn forward(&self, x: Tensor<3>, tokens: &TokenGate) -> Tensor<3> {
+        let qkv = self.qkv.forward(x);
+        let attended = match (&self.q_norm, &self.k_norm, &self.rope) {
+            (None, None, None) => self.heads.attend(qkv),
+            _ => {
+                let [q, k, v] = self.heads.split(qkv);
+                let turns = self.rope.as_ref().map(|rope| rope.turns(tokens));
+                let [q, k] =
+                    [(q, &self.q_norm), (k, &self.k_norm)].map(|(x, norm)| self.placed(x, norm, &turns));
+                self.heads.attend_separate(q, k, v, None)
+            }
+        };
+        self.proj_drop.forward(self.proj.forward(attended))
+    }
+
+    /// Queries or keys, `[batch, tokens, features]`, normalised and turned.
+    fn placed(&self, x: Tensor<3>, norm: &Option<LayerNorm>, turns: &Option<Turns>) -> Tensor<3> {
+        let x = match norm {
+            Some(norm) => norm.forward_heads(x, &self.heads),
+            None => x,
+        };
+        match turns {
+            Some(turns) => turns.of(x, &self.heads),
+            None => x,
+        }
+    }
+}
+
+// As the derive has it: errors of other types do not list this one.
+#[diagnostic::do_not_recommend]
+impl Slimmable for Attention {
+    fn map_dimensions<M: DimensionMapper>(mut self, mapper: &mut M) -> Self {
+        use Factor::{Count, Groups, Sum, Units as Each};
+        const HEADS: &str = "heads";
+        // The dimension of queries and keys with the dims of a unit, a head's factors of it, and the dimension of values.
+        let ((qk, dims), unit, v): (_, &[Factor], _) = match self.units {
+            Units::Joint => (("head_dim", 1), &[Each("head_dim")], "head_dim"),
+            Units::Split => (("qk_dim", 1), &[Each("qk_dim")], "v_dim"),
+            Units::Pairs(Pairing::Halves) => (("qk_pair", 2), &[Count(2), Each("qk_pair")], "v_dim"),
+            Units::Pairs(Pairing::Neighbours) => (("qk_pair", 2), &[Each("qk_pair"), Count(2)], "v_dim"),
+        };
+        let of_heads = |factors: &[Factor<'static>]| [&[Groups(HEADS)], factors].concat();
+        let (queries, values) = (of_heads(unit), of_heads(&[Each(v)]));
+        let both = [&[Count(2)][..], &queries].concat();
+        let side_by_side: [&[Factor]; 2] = [&both, &values];
+        let (all, laid_out) = match self.units {
+            Units::Joint => (vec![Count(3), Groups(HEADS), Each(v)], vec![(v, 1)]),
+            _ => (vec![Sum(&side_by_side)], vec![(qk, dims), (v, 1)]),
+        };
+        let names: Vec<&str> = laid_out.iter().map(|(name, _)| *name).collect();
+        mapper.open::<Self>(&names);
+        self.heads = mapper.layout(HEADS, &laid_out, self.heads);
+        self.qkv = mapper.axis("qkv", self.qkv, Input, &[Each("width")], false);
+        self.qkv = mapper.axis("qkv", self.qkv, Output, &all, true);
+        self.q_norm = self.q_norm.map(|norm| mapper.axis("q_norm", norm, Output, &queries, true));
+        self.k_norm = self.k_norm.map(|norm| mapper.axis("k_norm", norm, Output, &queries, true));
+        self.rope = self.rope.map(|rope| mapper.axis("rope", rope, Output, &of_heads(&[Each(qk)]), false));
+        self.proj = mapper.axis("proj", self.proj, Input, &values, false);
+        self.proj = mapper.axis("proj", self.proj, Output, &[Each("width")], true);
+        self.proj = mapper.end("proj", self.proj, Output);
+        mapper.close();
+        self
+    }
+}
