@@ -1,7 +1,8 @@
-"""An experiment at several seeds, at each with all of some settings beside one another, as a table of accuracies.
+"""An experiment at several seeds, at each with all of some arms beside one another, as a table of accuracies. An arm is what it sets: values
+by their paths.
 
-At each seed one sweep trains the dense network and the search once, and cuts and retrains for each setting: only what the setting changes
-differs. Results are kept, one file for each seed. What is there does not run again, a run that was stopped goes on, and a setting that is
+At each seed one sweep trains the dense network and the search once, and cuts and retrains for each arm: only what the arm changes
+differs. Results are kept, one file for each seed. What is there does not run again, a run that was stopped goes on, and an arm that is
 added runs alone.
 """
 
@@ -25,10 +26,16 @@ def arguments(doc, name):
     return parser.parse_args()
 
 
-def run(args, seed, experiment, field, arms):
-    """The accuracies of the dense network, and of each sub-network after retraining with each value of `field`, in percent."""
-    sweep = f"{field}=Sweep([{', '.join(arms.values())}])"
-    sets = [f"seed={seed}", f"data.path={json.dumps(args.data)}", sweep, *args.set]
+def of_field(field, values):
+    """An arm for each of the named `values` of a field."""
+    return {name: {field: value} for name, value in values.items()}
+
+
+def run(args, seed, experiment, arms):
+    """The accuracies of the dense network, and of each sub-network after retraining in each of the `arms`, in percent."""
+    # Sweeps of one name go in step.
+    sweeps = [f'{field}=Sweep("arm", [{", ".join(arm[field] for arm in arms.values())}])' for field in next(iter(arms.values()))]
+    sets = [f"seed={seed}", f"data.path={json.dumps(args.data)}", *sweeps, *args.set]
     path = HERE.parent / "experiments" / experiment
     command = [args.vitslim, "run", str(path), "--out", args.runs, "--device", "cpu", "--json"]
     command += [word for value in sets for word in ("--set", value)]
@@ -80,8 +87,8 @@ def table(files, arms):
         print(f"| {label} | " + " | ".join(cells) + " |")
 
 
-def compare(args, experiment, field, arms):
-    """Runs `experiment` with each value of `field` in `arms`, where it has not run yet, and prints the table."""
+def compare(args, experiment, arms):
+    """Runs `experiment` in each of the `arms`, all of which set the same fields, where it has not run yet, and prints the table."""
     args.results.mkdir(parents=True, exist_ok=True)
     for seed in args.seeds:
         kept = args.results / f"{seed}.json"
@@ -90,6 +97,6 @@ def compare(args, experiment, field, arms):
         done = set.intersection(*of_labels) if of_labels else set()
         missing = {arm: value for arm, value in arms.items() if arm not in done}
         if missing:
-            found = run(args, seed, experiment, field, missing)
+            found = run(args, seed, experiment, missing)
             kept.write_text(json.dumps(merged(known, found, kept), indent=1) + "\n")
     table([args.results / f"{seed}.json" for seed in args.seeds], arms)

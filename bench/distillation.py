@@ -7,7 +7,7 @@
 `experiments/fashion_mnist.ron` runs at three seeds. `arms.py` says what is shared and kept.
 """
 
-from arms import arguments, compare
+from arms import arguments, compare, of_field
 
 # As the table calls them, and as the experiment writes them.
 TEACHERS = {
@@ -18,4 +18,4 @@ TEACHERS = {
 }
 
 if __name__ == "__main__":
-    compare(arguments(__doc__, "distillation"), "fashion_mnist.ron", "retrain.teacher", TEACHERS)
+    compare(arguments(__doc__, "distillation"), "fashion_mnist.ron", of_field("retrain.teacher", TEACHERS))

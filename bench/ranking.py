@@ -7,9 +7,9 @@
 `experiments/fashion_mnist_limits.ron` runs at three seeds. `arms.py` says what is shared and kept.
 """
 
-from arms import arguments, compare
+from arms import arguments, compare, of_field
 
 RULES = {rule: rule for rule in ("Isomorphic", "Value", "Normalised", "PerCost")}
 
 if __name__ == "__main__":
-    compare(arguments(__doc__, "ranking"), "fashion_mnist_limits.ron", "ranking", RULES)
+    compare(arguments(__doc__, "ranking"), "fashion_mnist_limits.ron", of_field("ranking", RULES))

@@ -5,6 +5,8 @@ mod label;
 mod numbers;
 mod values;
 
+use std::collections::HashSet;
+
 pub(crate) use self::label::shortened;
 use self::label::{Labels, Swept};
 use self::values::{WORDS, Written};
@@ -131,36 +133,44 @@ impl Sweeps {
         root
     }
 
-    /// What differs in trial number `trial`: names and values, in the order written. Of drawn values that go in step, it is each by
-    /// itself: the first of them says nothing of the others.
+    /// What differs in trial number `trial`: names and values, in the order written. Of sweeps that go in step, it is one that tells the
+    /// trials apart, and where none does, each by itself.
     pub(super) fn differing(&self, trial: usize) -> Vec<(&str, &Node)> {
         let choice = self.choice(trial);
         let places: Vec<&str> = self.places.iter().collect();
         let value = |site: usize| &self.sites[site].written.values[choice[site]];
-        let of_axis = |(label, axis): (_, &Axis)| match self.is_drawn(axis) && axis.sites.len() > 1 {
-            true => axis.sites.iter().map(|&site| (places[site], value(site))).collect(),
-            false => vec![(label, value(axis.sites[0]))],
+        let of_axis = |(label, axis): (_, &Axis)| match self.telling(axis) {
+            None => axis.sites.iter().map(|&site| (places[site], value(site))).collect(),
+            Some(site) => vec![(label, value(site))],
         };
         self.labels.iter().zip(&self.axes).flat_map(of_axis).collect()
     }
 
-    /// Whether a sweep of `axis` is drawn.
-    fn is_drawn(&self, axis: &Axis) -> bool {
-        axis.sites.iter().any(|&site| self.sites[site].written.is_drawn)
+    /// The sweep of `axis` whose values tell all trials apart: the only one, or of those that go in step, the first with no value twice.
+    /// `None` if there is none, or if they are drawn: one then says nothing of the others.
+    fn telling(&self, axis: &Axis) -> Option<usize> {
+        if let [only] = axis.sites[..] {
+            return Some(only);
+        }
+        let is_drawn = axis.sites.iter().any(|&site| self.sites[site].written.is_drawn);
+        let tells = |site: &&usize| {
+            let values = self.sites[**site].written.values.iter().map(Node::to_string);
+            values.collect::<HashSet<_>>().len() == self.sites[**site].written.values.len()
+        };
+        axis.sites.iter().find(tells).copied().filter(|_| !is_drawn)
     }
 
-    /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`. Drawn values that go in step are called by
-    /// their number, from 0.
+    /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`. Where no value tells trials apart that go in
+    /// step, they are called by their number, from 0.
     pub(super) fn name(&self, trial: usize, seed: u64) -> String {
         // The seed has its place at the end.
         let own = |axis: &Axis| axis.sites.len() > 1 || self.sites[axis.sites[0]].path != ["seed"];
         let choice = self.choice(trial);
         let value = |axis: &Axis| {
-            let Site { written, head, .. } = &self.sites[axis.sites[0]];
-            let value = choice[axis.sites[0]];
-            match self.is_drawn(axis) && axis.sites.len() > 1 {
-                true => numbers::number(value.to_string(), head),
-                false => written.values[value].clone(),
+            let first = axis.sites[0];
+            match self.telling(axis) {
+                None => numbers::number(choice[first].to_string(), &self.sites[first].head),
+                Some(site) => self.sites[site].written.values[choice[site]].clone(),
             }
         };
         let axes = self.labels.iter().zip(&self.axes).filter(|(_, axis)| own(axis));

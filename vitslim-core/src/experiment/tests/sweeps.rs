@@ -163,6 +163,16 @@ fn arguments_sweep_too_and_the_last_wins() {
 }
 
 #[test]
+fn trials_in_step_are_called_by_the_first_sweep_that_tells_them_apart() {
+    let named = |sets: &[&str]| names(&trials(QUICKSTART, sets).unwrap());
+    let cut = "cut=Sweep(\"arm\", [Fold, Fold, Hard])";
+    let epochs = "search.epochs=Sweep(\"arm\", [1, 2, 2])";
+    let seeds = "retrain.epochs=Sweep(\"arm\", [7, 8, 9])";
+    assert_eq!(named(&[cut, epochs]), ["arm=0,seed=42", "arm=1,seed=42", "arm=2,seed=42"]);
+    assert_eq!(named(&[cut, epochs, seeds]), ["arm=7,seed=42", "arm=8,seed=42", "arm=9,seed=42"]);
+}
+
+#[test]
 fn no_two_trials_are_called_the_same() {
     for (good, swept, trial) in [
         ("\"vit\"", "\"vit\", preset: Sweep([None, \"None\"])", "preset=None"),
