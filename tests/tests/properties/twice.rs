@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use vitslim_core::models::{Architecture, ConvNext, Swin, Vit, random_model};
 use vitslim_core::selftest::slicing::{PlanKind, draw_plan};
 use vitslim_core::slim::{
-    Cut, Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, describe,
+    Cut, Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, PlanError, Ranking, describe,
     heads_as_planned, rank,
 };
 use vitslim_core::values::random;
@@ -73,7 +73,9 @@ fn check_cut_twice<A: Architecture>(
         }
     };
     if first.norm == NormStatistics::Sliced {
-        next.norm = first.norm;
+        let other = Plan { norm: NormStatistics::Original, ..next };
+        prop_assert_eq!(first.then(&other), Err(PlanError::Norm));
+        next = Plan { norm: first.norm, ..other };
     }
     // A search refuses to leave nothing to classify by.
     let is_empty = |(dimension, cut): (&Dimension, &Cut)| {
