@@ -17,8 +17,8 @@ use crate::slim::{Output, SlimLayer};
 pub struct RopeConfig {
     /// Which dims of a head are a pair.
     pub pairing: Pairing,
-    /// How much longer the period of a pair may be than that of the first: those of `n` pairs for rows are its powers 0, `1 / n`, `2 / n`,
-    /// and so on. 100 in DINOv3.
+    /// The periods of the `n` pairs that turn with the row are this to the power of 0, `1 / n`, `2 / n` and so on, and so are those of the
+    /// column. 100 in DINOv3.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub temperature: f64,
 }
@@ -44,7 +44,7 @@ impl RopeConfig {
         Ok(())
     }
 
-    /// The angle of a pair from the middle of an image to its edge: the first of all pairs is at 0, and one behind the last would be at 1.
+    /// The angle of a pair from the middle of an image to its edge; `at` is the power of its period.
     fn frequency(self, at: f64) -> f64 {
         TAU / self.temperature.powf(at)
     }
