@@ -86,9 +86,10 @@ pub(super) fn trials(dimensions: &[Dimension], rounds: usize, rng: &mut ChaCha8R
     }
     all(
         "a random share of each dimension cut, and the statistics of norms sliced",
-        &mut |index, cut, rng| match dimensions[index].is_branch() {
-            true => {}
-            false => thin(cut, 0.5, rng),
+        &mut |index, cut, rng| {
+            if !dimensions[index].is_branch() {
+                thin(cut, 0.5, rng);
+            }
         },
     );
     trials.last_mut().into_iter().for_each(|trial| trial.plan.norm = NormStatistics::Sliced);

@@ -92,7 +92,7 @@ pub(super) fn trial<'a>(differing: impl Iterator<Item = (&'a str, Node)>, seed: 
 }
 
 /// A value as a part of a name. Where a name cannot have it as it is, digits of its hash tell it from others.
-fn value(node: &Node) -> String {
+pub(super) fn value(node: &Node) -> String {
     let text = match node.present() {
         Node { value: Value::Number(number), .. } => {
             return shortened(number::canonical(number), LONGEST_VALUE);

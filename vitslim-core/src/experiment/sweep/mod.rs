@@ -42,6 +42,24 @@ struct Site {
 #[derive(Clone, Debug)]
 struct Axis {
     sites: Vec<usize>,
+    /// The one whose values tell all trials apart, if any does.
+    telling: Option<usize>,
+}
+
+impl Axis {
+    /// The only sweep, or of those that go in step, the first in which no two values have one name. `None` if there is none, or if they are
+    /// drawn: one then says nothing of the others.
+    fn telling(&self, sites: &[Site]) -> Option<usize> {
+        if let [only] = self.sites[..] {
+            return Some(only);
+        }
+        let is_drawn = self.sites.iter().any(|&site| sites[site].written.is_drawn);
+        let tells = |site: &usize| {
+            let values = &sites[*site].written.values;
+            values.iter().map(label::value).collect::<HashSet<_>>().len() == values.len()
+        };
+        self.sites.iter().copied().filter(|_| !is_drawn).find(tells)
+    }
 }
 
 /// Whether a sweep stands here.
@@ -85,8 +103,9 @@ impl Sweeps {
         let mut search = Search::default();
         search.visit(root);
         let Search { sites, mut errors, .. } = search;
-        let axes = axes(&sites, &mut errors);
+        let mut axes = axes(&sites, &mut errors);
         ExperimentErrors::check(errors)?;
+        axes.iter_mut().for_each(|axis| axis.telling = axis.telling(&sites));
         let trials = axes.iter().try_fold(1_usize, |trials, axis| trials.checked_mul(values(&sites, axis)));
         if let (Some(last), true) = (sites.last(), trials.is_none_or(|trials| trials > MOST_TRIALS)) {
             let count = trials.map_or("more than can be counted".to_owned(), |trials| trials.to_string());
@@ -139,25 +158,11 @@ impl Sweeps {
         let choice = self.choice(trial);
         let places: Vec<&str> = self.places.iter().collect();
         let value = |site: usize| &self.sites[site].written.values[choice[site]];
-        let of_axis = |(label, axis): (_, &Axis)| match self.telling(axis) {
+        let of_axis = |(label, axis): (_, &Axis)| match axis.telling {
             None => axis.sites.iter().map(|&site| (places[site], value(site))).collect(),
             Some(site) => vec![(label, value(site))],
         };
         self.labels.iter().zip(&self.axes).flat_map(of_axis).collect()
-    }
-
-    /// The sweep of `axis` whose values tell all trials apart: the only one, or of those that go in step, the first with no value twice.
-    /// `None` if there is none, or if they are drawn: one then says nothing of the others.
-    fn telling(&self, axis: &Axis) -> Option<usize> {
-        if let [only] = axis.sites[..] {
-            return Some(only);
-        }
-        let is_drawn = axis.sites.iter().any(|&site| self.sites[site].written.is_drawn);
-        let tells = |site: &&usize| {
-            let values = self.sites[**site].written.values.iter().map(Node::to_string);
-            values.collect::<HashSet<_>>().len() == self.sites[**site].written.values.len()
-        };
-        axis.sites.iter().find(tells).copied().filter(|_| !is_drawn)
     }
 
     /// The name of trial number `trial`, with `seed` at its end: `hidden.weight=1e-5,seed=1`. Where no value tells trials apart that go in
@@ -168,7 +173,7 @@ impl Sweeps {
         let choice = self.choice(trial);
         let value = |axis: &Axis| {
             let first = axis.sites[0];
-            match self.telling(axis) {
+            match axis.telling {
                 None => numbers::number(choice[first].to_string(), &self.sites[first].head),
                 Some(site) => self.sites[site].written.values[choice[site]].clone(),
             }
@@ -221,7 +226,7 @@ fn axes(sites: &[Site], errors: &mut Vec<ExperimentError>) -> Vec<Axis> {
         let name = |site: &Site| site.written.name.as_ref().map(|name| name.text.clone());
         let in_step = |axis: &&mut Axis| name(site).is_some() && name(&sites[axis.sites[0]]) == name(site);
         let Some(axis) = axes.iter_mut().find(in_step) else {
-            axes.push(Axis { sites: vec![index] });
+            axes.push(Axis { sites: vec![index], telling: None });
             continue;
         };
         let first = &sites[axis.sites[0]];

@@ -170,6 +170,9 @@ fn trials_in_step_are_called_by_the_first_sweep_that_tells_them_apart() {
     let seeds = "retrain.epochs=Sweep(\"arm\", [7, 8, 9])";
     assert_eq!(named(&[cut, epochs]), ["arm=0,seed=42", "arm=1,seed=42", "arm=2,seed=42"]);
     assert_eq!(named(&[cut, epochs, seeds]), ["arm=7,seed=42", "arm=8,seed=42", "arm=9,seed=42"]);
+    // However they are written, two values with one name tell nothing apart.
+    let dims = "model.config.dim=Sweep(\"arm\", [64, Some(64), 32])";
+    assert_eq!(named(&[dims, cut, "retrain.epochs=Sweep(\"arm\", [7, 8, 8])"])[1], "arm=1,seed=42");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use super::rope::{Pairing, Rope, Turns};
 use crate::nn::{Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate};
 use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
 
-/// Multi-head self-attention. The derive would annotate it with one [`Units`] of all; here a configuration chooses them.
+/// Multi-head self-attention. Its queries, keys and values are cut together, `head_dim`; or, in a layout with dims of their own for queries
+/// and keys, these by `qk_dim` and values by `v_dim`; or by `qk_pair` where pairs of them are turned. A derive knows one of these, so that
+/// they are told by hand.
 #[derive(Module, Debug)]
 pub struct Attention {
     /// Queries, keys and values.
@@ -25,31 +27,13 @@ pub struct Attention {
     pub proj: Linear,
     /// Dropout after mixing.
     pub proj_drop: Dropout,
-    /// What is cut together.
-    #[module(skip)]
-    pub units: Units,
-}
-
-/// Which dims of a head are cut together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Units {
-    /// One of its queries, keys and values: `head_dim`.
-    Joint,
-    /// One of its queries and keys, `qk_dim`; or one of its values, `v_dim`.
-    Split,
-    /// A pair of its queries and keys that are turned together, `qk_pair`; or one of its values, `v_dim`.
-    Pairs(Pairing),
 }
 
 impl Attention {
     pub(super) fn new(config: &VitConfig, device: &Device) -> Self {
         let (dim, heads, qk, v) = (config.dim, config.heads, config.qk_dim(), config.v_dim());
         let norm = || LayerNormConfig::new(qk).with_heads(heads).init(device);
-        let units = match config.rope {
-            Some(rope) => Units::Pairs(rope.pairing),
-            None if config.qk_dim.is_some() || config.v_dim.is_some() => Units::Split,
-            None => Units::Joint,
-        };
+        let is_split = config.rope.is_some() || config.qk_dim.is_some() || config.v_dim.is_some();
         let layout = HeadLayout::new(heads, qk);
         Self {
             qkv: LinearConfig::new(dim, heads * (2 * qk + v)).with_bias(config.qkv_bias).init(device),
@@ -58,10 +42,9 @@ impl Attention {
             rope: config
                 .rope
                 .map(|rope| Rope::new(rope, [heads, qk, config.image_size / config.patch_size], device)),
-            heads: if units == Units::Joint { layout } else { layout.with_values(v) },
+            heads: if is_split { layout.with_values(v) } else { layout },
             proj: LinearConfig::new(heads * v, dim).with_bias(config.proj_bias).init(device),
             proj_drop: Dropout::new(config.dropout),
-            units,
         }
     }
 
@@ -102,33 +85,34 @@ impl Attention {
 #[diagnostic::do_not_recommend]
 impl Slimmable for Attention {
     fn map_dimensions<M: DimensionMapper>(mut self, mapper: &mut M) -> Self {
-        use Factor::{Count, Groups, Sum, Units as Each};
+        use Factor::{Count, Groups, Sum, Units};
         const HEADS: &str = "heads";
         // The dimension of queries and keys with the dims of a unit, a head's factors of it, and the dimension of values.
-        let ((qk, dims), unit, v): (_, &[Factor], _) = match self.units {
-            Units::Joint => (("head_dim", 1), &[Each("head_dim")], "head_dim"),
-            Units::Split => (("qk_dim", 1), &[Each("qk_dim")], "v_dim"),
-            Units::Pairs(Pairing::Halves) => (("qk_pair", 2), &[Count(2), Each("qk_pair")], "v_dim"),
-            Units::Pairs(Pairing::Neighbours) => (("qk_pair", 2), &[Each("qk_pair"), Count(2)], "v_dim"),
+        let is_split = self.heads.qk.is_some();
+        let ((qk, dims), unit, v): (_, &[Factor], _) = match self.rope.as_ref().map(|rope| rope.pairing) {
+            None if !is_split => (("head_dim", 1), &[Units("head_dim")], "head_dim"),
+            None => (("qk_dim", 1), &[Units("qk_dim")], "v_dim"),
+            Some(Pairing::Halves) => (("qk_pair", 2), &[Count(2), Units("qk_pair")], "v_dim"),
+            Some(Pairing::Neighbours) => (("qk_pair", 2), &[Units("qk_pair"), Count(2)], "v_dim"),
         };
         let of_heads = |factors: &[Factor<'static>]| [&[Groups(HEADS)], factors].concat();
-        let (queries, values) = (of_heads(unit), of_heads(&[Each(v)]));
+        let (queries, values) = (of_heads(unit), of_heads(&[Units(v)]));
         let both = [&[Count(2)][..], &queries].concat();
         let side_by_side: [&[Factor]; 2] = [&both, &values];
-        let (all, laid_out) = match self.units {
-            Units::Joint => (vec![Count(3), Groups(HEADS), Each(v)], vec![(v, 1)]),
-            _ => (vec![Sum(&side_by_side)], vec![(qk, dims), (v, 1)]),
+        let (all, laid_out) = match is_split {
+            true => (vec![Sum(&side_by_side)], vec![(qk, dims), (v, 1)]),
+            false => (vec![Count(3), Groups(HEADS), Units(v)], vec![(v, 1)]),
         };
         let names: Vec<&str> = laid_out.iter().map(|(name, _)| *name).collect();
         mapper.open::<Self>(&names);
         self.heads = mapper.layout(HEADS, &laid_out, self.heads);
-        self.qkv = mapper.axis("qkv", self.qkv, Input, &[Each("width")], false);
+        self.qkv = mapper.axis("qkv", self.qkv, Input, &[Units("width")], false);
         self.qkv = mapper.axis("qkv", self.qkv, Output, &all, true);
         self.q_norm = self.q_norm.map(|norm| mapper.axis("q_norm", norm, Output, &queries, true));
         self.k_norm = self.k_norm.map(|norm| mapper.axis("k_norm", norm, Output, &queries, true));
-        self.rope = self.rope.map(|rope| mapper.axis("rope", rope, Output, &of_heads(&[Each(qk)]), false));
+        self.rope = self.rope.map(|rope| mapper.axis("rope", rope, Output, &of_heads(&[Units(qk)]), false));
         self.proj = mapper.axis("proj", self.proj, Input, &values, false);
-        self.proj = mapper.axis("proj", self.proj, Output, &[Each("width")], true);
+        self.proj = mapper.axis("proj", self.proj, Output, &[Units("width")], true);
         self.proj = mapper.end("proj", self.proj, Output);
         mapper.close();
         self

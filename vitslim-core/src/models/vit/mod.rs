@@ -15,7 +15,7 @@ use super::{Architecture, ConfigError, Features, Logits, Patches};
 use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
 use crate::slim::Slimmable;
 
-pub use attention::{Attention, Units};
+pub use attention::Attention;
 pub use block::{Block, LayerScale};
 pub use config::{GlobalPool, VitConfig};
 pub use embed::PatchEmbed;

@@ -71,8 +71,9 @@ pub struct Rope {
     frequencies: Tensor<2>,
     /// Patches along a side of the image.
     side: usize,
-    /// Whether the first dims of all pairs of a head come before their second dims.
-    is_halved: bool,
+    /// Which dims of a head are a pair.
+    #[module(skip)]
+    pub(super) pairing: Pairing,
 }
 
 impl Rope {
@@ -89,14 +90,14 @@ impl Rope {
         Self {
             frequencies: Tensor::from_data(TensorData::new(values, [2, heads * pairs]), device),
             side,
-            is_halved: rope.pairing == Pairing::Halves,
+            pairing: rope.pairing,
         }
     }
 
     /// How the queries and keys of the tokens behind a gate are turned.
     pub(super) fn turns(&self, tokens: &TokenGate) -> Turns {
         let angles = self.angles(tokens);
-        Turns { cos: angles.clone().cos(), sin: angles.sin(), is_halved: self.is_halved }
+        Turns { cos: angles.clone().cos(), sin: angles.sin(), pairing: self.pairing }
     }
 
     /// The angle of each pair at each token, `[tokens, pairs]`. Not by a matrix product, whose precision may be less.
@@ -120,7 +121,7 @@ pub(super) struct Turns {
     cos: Tensor<2>,
     /// `[tokens, pairs]`
     sin: Tensor<2>,
-    is_halved: bool,
+    pairing: Pairing,
 }
 
 impl Turns {
@@ -134,13 +135,13 @@ impl Turns {
         if features == 0 {
             return x;
         }
-        let x = match self.is_halved {
-            true => heads.map_heads(x, |x| {
+        let x = match self.pairing {
+            Pairing::Halves => heads.map_heads(x, |x| {
                 let [batch, tokens, heads, dims] = x.dims();
                 let halves = x.reshape([batch * tokens, heads, 2, dims / 2]);
                 halves.swap_dims(2, 3).reshape([batch, tokens, heads, dims])
             }),
-            false => x,
+            Pairing::Neighbours => x,
         };
         let factor = |of: &Tensor<2>| of.clone().cast(x.dtype()).reshape([1, tokens, features / 2, 1]);
         let (cos, sin) = (factor(&self.cos), factor(&self.sin));
@@ -158,7 +159,11 @@ impl SlimLayer<Output> for Rope {
 
     fn constants(&self) -> Vec<(&'static str, serde_json::Value)> {
         let values = self.frequencies.to_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
-        vec![("frequencies", values.into()), ("side", self.side.into()), ("halves", self.is_halved.into())]
+        vec![
+            ("frequencies", values.into()),
+            ("side", self.side.into()),
+            ("halves", (self.pairing == Pairing::Halves).into()),
+        ]
     }
 
     /// No mask multiplies an angle.
