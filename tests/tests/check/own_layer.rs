@@ -37,6 +37,11 @@ pub const PLANTED: &[Planted] = &[
         checked_part::<OwnLayer<{ RESCALED }>>,
         &["`blocks.0.hidden`", "`blocks.*.fc1.weight`", "does `SlimLayer::scale` of this layer multiply it?"],
     ),
+    (
+        "statistics that count what is masked",
+        checked_part::<OwnLayer<{ STATISTICS }>>,
+        &["`blocks.0.hidden`", "the statistics of norms sliced"],
+    ),
 ];
 
 /// What is wrong with [`OwnLinear`]: its mask leaves the bias out.
@@ -47,27 +52,46 @@ pub const UNCUT: u8 = 1;
 pub const OTHER_AXIS: u8 = 2;
 /// Cutting makes what stays larger, as dropout does.
 pub const RESCALED: u8 = 3;
+/// Its statistics are over what is left, and also count what is masked.
+pub const STATISTICS: u8 = 4;
 
 /// A linear layer of an author's own, with a mistake in one of its two methods.
 #[derive(Module, Debug)]
 pub struct OwnLinear<const FLAW: u8> {
     weight: Param<Tensor<2>>,
     bias: Param<Tensor<1>>,
+    over: usize,
 }
 
 impl<const FLAW: u8> OwnLinear<FLAW> {
     fn new(inputs: usize, outputs: usize, device: &Device) -> Self {
-        Self { weight: normal([inputs, outputs], 0.02, device), bias: normal([outputs], 0.02, device) }
+        Self {
+            weight: normal([inputs, outputs], 0.02, device),
+            bias: normal([outputs], 0.02, device),
+            over: 0,
+        }
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        x.matmul(self.weight.val().unsqueeze()) + self.bias.val().unsqueeze()
+        let ([batch, tokens, _], [_, outputs]) = (x.dims(), self.weight.dims());
+        if outputs == 0 {
+            return Tensor::zeros([batch, tokens, 0], &x.device());
+        }
+        let x = x.matmul(self.weight.val().unsqueeze()) + self.bias.val().unsqueeze();
+        match self.over {
+            0 => x,
+            over => x * (outputs as f64 / over as f64),
+        }
     }
 }
 
 impl<const FLAW: u8> SlimLayer<Output> for OwnLinear<FLAW> {
     fn extent(&self, _: Output) -> usize {
         self.weight.dims()[1]
+    }
+
+    fn with_statistics_over(self, _: Output, features: usize) -> Self {
+        Self { over: if FLAW == STATISTICS { features } else { 0 }, ..self }
     }
 
     fn scale(mut self, _: Output, factors: Tensor<1>) -> Self {

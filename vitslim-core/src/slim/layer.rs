@@ -143,8 +143,8 @@ pub trait SlimLayer<S: Side>: Module {
     /// The layer with statistics over `features` features of the side, of which all others are 0. A layer that takes no statistics over the
     /// whole side stays as it is.
     ///
-    /// It is called where a plan says [`NormStatistics::Sliced`](super::NormStatistics::Sliced): of a layer that was cut, with all that
-    /// it has left; of one that is masked instead, with as many as that.
+    /// It is called where a plan says [`NormStatistics::Sliced`](super::NormStatistics::Sliced), with as many features as the plan keeps:
+    /// before the layer is cut, and also where it is masked instead.
     #[must_use]
     fn with_statistics_over(self, _side: S, _features: usize) -> Self {
         self
