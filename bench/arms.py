@@ -15,10 +15,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def arguments(doc, name):
+def arguments(doc, name, seeds=(42, 1, 2)):
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist", help="the folder of Fashion-MNIST")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(seeds))
     parser.add_argument("--vitslim", default=str(HERE.parent / "target/release/vitslim"), help="the binary")
     parser.add_argument("--runs", default=str(HERE.parent / "target" / name), help="where the runs go")
     parser.add_argument("--results", type=Path, default=HERE / name, help="where the accuracies are kept")
@@ -31,8 +31,8 @@ def of_field(field, values):
     return {name: {field: value} for name, value in values.items()}
 
 
-def run(args, seed, experiment, arms):
-    """The accuracies of the dense network, and of each sub-network after retraining in each of the `arms`, in percent."""
+def summaries(args, seed, experiment, arms):
+    """What `experiment` comes to in each of the `arms`."""
     # Sweeps of one name go in step.
     sweeps = [f'{field}=Sweep("arm", [{", ".join(arm[field] for arm in arms.values())}])' for field in next(iter(arms.values()))]
     sets = [f"seed={seed}", f"data.path={json.dumps(args.data)}", *sweeps, *args.set]
@@ -41,15 +41,23 @@ def run(args, seed, experiment, arms):
     command += [word for value in sets for word in ("--set", value)]
     report = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
     # The trials are in the order of the sweep.
-    trials = dict(zip(arms, report["trials"], strict=True))
-    summaries = {arm: trial["summary"] for arm, trial in trials.items()}
-    dense = {summary["dense"]["top1"] for summary in summaries.values()}
-    assert len(dense) == 1, f"the dense network is not shared: {dense}"
-    found = {"dense": percent(dense.pop())}
+    return {arm: trial["summary"] for arm, trial in zip(arms, report["trials"], strict=True)}
+
+
+def accuracies(summaries):
+    """The accuracies of the dense network, and of each sub-network after retraining in each of the arms, in percent."""
+    found = {"dense": of_dense(summaries)}
     for arm, summary in summaries.items():
         for subnet in summary["subnets"]:
             found.setdefault(subnet["label"], {})[arm] = percent(subnet["top1_retrained"])
     return found
+
+
+def of_dense(summaries):
+    """The accuracy of the dense network that all arms share, in percent."""
+    dense = {summary["dense"]["top1"] for summary in summaries.values()}
+    assert len(dense) == 1, f"the dense network is not shared: {dense}"
+    return percent(dense.pop())
 
 
 def merged(known, found, kept):
@@ -97,6 +105,6 @@ def compare(args, experiment, arms):
         done = set.intersection(*of_labels) if of_labels else set()
         missing = {arm: value for arm, value in arms.items() if arm not in done}
         if missing:
-            found = run(args, seed, experiment, missing)
+            found = accuracies(summaries(args, seed, experiment, missing))
             kept.write_text(json.dumps(merged(known, found, kept), indent=1) + "\n")
     table([args.results / f"{seed}.json" for seed in args.seeds], arms)

@@ -65,8 +65,11 @@ mod kernels {
                 let features: usize = heads.iter().sum();
                 if features > 0 {
                     let qkv = values(batch * tokens * 3 * features);
-                    let output = attention::forward(&qkv, tokens, &heads, 0.2);
-                    assert_eq!(attention::backward(&qkv, &output, tokens, &heads, 0.2).len(), qkv.len());
+                    let of_keys = (round % 2 == 0).then(|| values(batch * tokens));
+                    let of_keys = of_keys.as_deref();
+                    let output = attention::forward(&qkv, of_keys, tokens, &heads, 0.2);
+                    let of_qkv = attention::backward(&qkv, of_keys, &output, tokens, &heads, 0.2);
+                    assert_eq!(of_qkv.len(), qkv.len());
                 }
 
                 let step = adamw::AdamWStep {

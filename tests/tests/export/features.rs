@@ -10,6 +10,7 @@ use vitslim_core::export::{ExportError, OnnxSetting, to_onnx, to_pytorch};
 use vitslim_core::models::{
     ConvNext, ConvNextConfig, DistilledVit, Swin, SwinConfig, Vit, VitConfig, random_model,
 };
+use vitslim_core::nn::TokenSizes;
 use vitslim_core::prelude::*;
 use vitslim_core::slim::{Plan, describe};
 
@@ -19,10 +20,11 @@ use super::{DESCRIPTION, IMAGE, about_half, without};
 
 /// What comes out of the blocks, one after the other, and of the norm.
 pub fn of_vit(model: &Vit, images: Tensor<4>) -> Vec<(String, TensorData)> {
-    let mut x = model.embed(images);
+    let (mut x, mut sizes) = (model.embed(images), TokenSizes::default());
     let mut found = Vec::new();
     for (number, block) in model.blocks.iter().enumerate() {
-        x = block.forward(x);
+        x = block.tokens.merge(x, &mut sizes);
+        x = block.forward(x, &sizes);
         found.push((format!("blocks.{number}"), x.to_data()));
     }
     found.push(("blocks".to_owned(), x.to_data()));

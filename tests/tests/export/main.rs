@@ -21,9 +21,9 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use vitslim_core::data::ImageShape;
 use vitslim_core::export::{OnnxSetting, to_onnx, to_pytorch};
-use vitslim_core::models::vit::{Pairing, RopeConfig};
+use vitslim_core::models::vit::{GlobalPool, Pairing, RopeConfig};
 use vitslim_core::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
-use vitslim_core::slim::{Dimension, NormStatistics, Plan, describe};
+use vitslim_core::slim::{Cut, CutTokens, Dimension, NormStatistics, Plan, describe};
 
 const IMAGE: ImageShape = ImageShape { channels: 3, size: 32 };
 
@@ -129,6 +129,13 @@ impl<A: Architecture> Written<'_, A> {
     }
 }
 
+/// `plan`, which cuts tokens, and merges them.
+fn merging(plan: Plan) -> Plan {
+    let is_cut = |cut: &Cut| cut.dimension.ends_with("tokens") && cut.keep.len() < cut.units();
+    assert!(plan.cuts.iter().any(is_cut), "no token is cut");
+    Plan { tokens: CutTokens::Merge, ..plan }
+}
+
 /// Whether there is a Python with what the check needs: `VITSLIM_PYTHON`, or `python3`.
 fn python() -> Option<String> {
     let python = std::env::var("VITSLIM_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -155,6 +162,7 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let (model, plan) = vits.write_both("vit", &vit);
     let heads = ["blocks.0.attn.head_dim"];
     vits.write("vit_empty_head", &model, &without(plan.clone(), &heads, false));
+    vits.write("vit_merged", &model, &merging(plan.clone()));
     let branches = ["blocks.1.attn.head_dim", "blocks.2.mlp.hidden"];
     let mut plan = without(plan, &branches, true);
     vits.write("vit_empty_branches", &model, &plan);
@@ -216,7 +224,10 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let turned = Written::<Vit> { folder, inside: |_, _| Vec::new() };
     for (name, pairing) in [("halves", Pairing::Halves), ("neighbours", Pairing::Neighbours)] {
         let rope = Some(RopeConfig { pairing, ..RopeConfig::default() });
-        turned.write_both(name, &VitConfig { rope, qk_norm: true, v_dim: Some(6), ..vit.clone() });
+        let config =
+            VitConfig { rope, qk_norm: true, v_dim: Some(6), global_pool: GlobalPool::Avg, ..vit.clone() };
+        let (model, plan) = turned.write_both(name, &config);
+        turned.write(&format!("{name}_merged"), &model, &merging(plan));
     }
     let one_colour = VitConfig { qkv_bias: false, ..vit.clone() };
     let distilled = Written::<DistilledVit> { folder, inside: |_, _| Vec::new() };
@@ -224,8 +235,9 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     Written::<Swin> { folder, inside: features::of_swin }.write_both("swin", &features::swin());
     Written::<ConvNext> { folder, inside: features::of_convnext }
         .write_both("convnext", &features::convnext());
-    Written::<net::ParallelNet> { folder, inside: |_, _| Vec::new() }
-        .write_both("parallel", &features::parallel());
+    let parallel = Written::<net::ParallelNet> { folder, inside: |_, _| Vec::new() };
+    let (model, plan) = parallel.write_both("parallel", &features::parallel());
+    parallel.write("parallel_merged", &model, &merging(plan));
     Written::<layers::Layers> { folder, inside: layers::Layers::inside }.write_both("layers", &vit);
 
     let Some(python) = python() else {
@@ -239,5 +251,5 @@ fn onnxruntime_and_pytorch_compute_the_logits_of_vitslim() {
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");
     assert!(output.status.success(), "{said}\n{errors}");
-    assert_eq!(said.lines().count(), 2 * 23 + 4 + 3, "{said}");
+    assert_eq!(said.lines().count(), 2 * 27 + 4 + 3, "{said}");
 }

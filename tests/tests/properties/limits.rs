@@ -10,7 +10,7 @@ use vitslim_core::graph::macs;
 use vitslim_core::models::{Architecture, ConvNext, Parameter, Swin, Vit, random_model};
 use vitslim_core::slim::{
     Activation, Dimension, Fitting, Floor, Floors, Granularity, MaskSet, MaskSpec, Plan, RankError, Ranking,
-    RankingRule, Usage, describe,
+    RankingRule, Usage, describe, rank_sparing,
 };
 use vitslim_core::values::random;
 
@@ -127,12 +127,13 @@ fn check<A: Architecture>(
         let used = measure(plan);
         Ok::<_, RankError>(Usage { fits: used <= limit, cost: used as f64 / limit.max(1) as f64 })
     };
+    let allowed = rank_sparing(&dimensions, &masks, &shares, &floors).unwrap();
     let fitting = Fitting {
         dimensions: &dimensions,
         masks: &masks,
         keys: &keys,
         rule: asked.rule,
-        shares: &shares,
+        allowed: &allowed,
         floors: &floors,
     };
     let smallest = measure(&fitting.smallest().unwrap());

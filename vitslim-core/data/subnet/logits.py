@@ -16,6 +16,18 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 
+def merged(x, sizes, stay, go, prefix):
+    """The tokens of `x` that `stay`, into the most similar of which, but for the first `prefix`, those that `go` are averaged, and how many
+    are in each."""
+    left, total = (x * sizes)[:, stay], sizes[:, stay]
+    if go:
+        direction = F.normalize(x, dim=-1)
+        into = prefix + (direction[:, go] @ direction[:, stay[prefix:]].mT).argmax(-1, keepdim=True)
+        left = left.scatter_add(1, into.expand(-1, -1, x.shape[-1]), (x * sizes)[:, go])
+        total = total.scatter_add(1, into, sizes[:, go])
+    return left / total, total
+
+
 class Subnet:
     def __init__(self, folder):
         self.network = json.loads((Path(folder) / "network.json").read_text())
@@ -35,12 +47,13 @@ class Subnet:
         variance = (centred.square().sum(-1, keepdim=True) + cut) / width
         return centred / (variance + epsilon).sqrt() * self.weights[path + ".weight"] + self.weights[path + ".bias"]
 
-    def attention(self, path, x):
+    def attention(self, path, x, sizes):
+        """A token counts as often as tokens are merged in it."""
         heads = self.network["heads"][path + ".head_dim"]
         qkv = self.linear(path + ".qkv", x).split([sum(heads["sizes"])] * 3, -1)
         outputs = [x[..., :0]]
         for q, k, v in zip(*(part.split(heads["sizes"], -1) for part in qkv)):
-            outputs.append((q @ k.mT * heads["scale"]).softmax(-1) @ v)
+            outputs.append((q @ k.mT * heads["scale"] + sizes.log().mT).softmax(-1) @ v)
         return self.linear(path + ".proj", torch.cat(outputs, -1))
 
     def mlp(self, path, x):
@@ -54,13 +67,15 @@ class Subnet:
         weight, bias = self.weights["patch_embed.proj.weight"], self.weights["patch_embed.proj.bias"]
         x = F.conv2d(x, weight, bias, stride=config["patch_size"]).flatten(2).mT
         x = torch.cat([self.weights["cls_token"].expand(len(x), -1, -1), x], 1) + self.weights["pos_embed"]
-        there = list(range(x.shape[1] - 1))
+        there, sizes = list(range(x.shape[1] - 1)), x.new_ones(*x.shape[:2], 1)
         for block in (f"blocks.{index}" for index in range(config["depth"])):
             tokens = self.network["tokens"][block + ".tokens"]
-            prefix, keep = tokens["prefix"], tokens["keep"]
-            x = x[:, list(range(prefix)) + [prefix + there.index(token) for token in keep]]
+            prefix, keep = tokens["prefix"], tokens["merge_into" if "merge_into" in tokens else "keep"]
+            stay = list(range(prefix)) + [prefix + there.index(token) for token in keep]
+            go = [token for token in range(x.shape[1]) if token not in stay]
+            x, sizes = merged(x, sizes, stay, go if "merge_into" in tokens else [], prefix)
             there = keep
-            x = x + self.attention(block + ".attn", self.norm(block + ".norm1", x))
+            x = x + self.attention(block + ".attn", self.norm(block + ".norm1", x), sizes)
             x = x + self.mlp(block + ".mlp", self.norm(block + ".norm2", x))
         return self.linear("head", self.norm("norm", x)[:, 0])
 

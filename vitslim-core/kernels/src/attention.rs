@@ -13,7 +13,7 @@ struct Head<'a> {
 }
 
 /// The heads of one image, `[tokens, 3 * features]`, each with the index of its first feature.
-fn heads<'a>(qkv: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = (usize, Head<'a>)> {
+fn split<'a>(qkv: &'a [f32], sizes: &[usize]) -> impl Iterator<Item = (usize, Head<'a>)> {
     let features: usize = sizes.iter().sum();
     let qkv = Matrix::row_major(qkv, 3 * features);
     let starts = sizes.iter().scan(0, |next, size| Some(std::mem::replace(next, *next + size)));
@@ -56,16 +56,24 @@ impl Scores {
     }
 }
 
-/// The output, `[batch, tokens, features]`, of `qkv`, `[batch, tokens, 3 * features]`.
-pub(super) fn forward(qkv: &[f32], tokens: usize, sizes: &[usize], scale: f32) -> Vec<f32> {
-    let features: usize = sizes.iter().sum();
+/// The output, `[batch, tokens, features]`, of `qkv`, `[batch, tokens, 3 * features]`, whose keys count as often as their `sizes`,
+/// `[batch, tokens]`, say.
+pub(super) fn forward(
+    qkv: &[f32],
+    sizes: Option<&[f32]>,
+    tokens: usize,
+    heads: &[usize],
+    scale: f32,
+) -> Vec<f32> {
+    let features: usize = heads.iter().sum();
     let image = tokens * features;
     let parallel = has_few_images(qkv.len() / (3 * image));
     let scratch = || Scores::new(tokens);
     let (output, _) = computed_with(qkv.len() / 3, image, scratch, |scores, number, output| {
         let output = output.cleared();
-        for (start, head) in heads(part(qkv, 3 * image, number), sizes) {
-            attend(&head, scores, scale, parallel);
+        let sizes = sizes.map(|sizes| part(sizes, tokens, number));
+        for (start, head) in split(part(qkv, 3 * image, number), heads) {
+            attend(&head, sizes, scores, scale, parallel);
             let all = Output { values: &mut *output, row_stride: features, first: start };
             product(all, scores.matrix(), head.v, Write::Replace, parallel);
         }
@@ -78,21 +86,23 @@ pub(super) fn forward(qkv: &[f32], tokens: usize, sizes: &[usize], scale: f32) -
 /// costs time.
 pub(super) fn backward(
     qkv: &[f32],
+    sizes: Option<&[f32]>,
     gradient: &[f32],
     tokens: usize,
-    sizes: &[usize],
+    heads: &[usize],
     scale: f32,
 ) -> Vec<f32> {
-    let features: usize = sizes.iter().sum();
+    let features: usize = heads.iter().sum();
     let image = tokens * features;
     let parallel = has_few_images(gradient.len() / image);
     let scratch = || [Scores::new(tokens), Scores::new(tokens)];
     let (of_qkv, _) = computed_with(qkv.len(), 3 * image, scratch, |[scores, of_scores], number, of_qkv| {
         let of_qkv = of_qkv.cleared();
         let gradient = Matrix::row_major(part(gradient, image, number), features);
-        for (start, head) in heads(part(qkv, 3 * image, number), sizes) {
+        let sizes = sizes.map(|sizes| part(sizes, tokens, number));
+        for (start, head) in split(part(qkv, 3 * image, number), heads) {
             let gradient = gradient.select_columns(start, head.q.columns);
-            attend(&head, scores, scale, parallel);
+            attend(&head, sizes, scores, scale, parallel);
             of_scores.multiply(gradient, head.v.transposed(), 0.0, parallel);
             vectorised(
                 #[inline(always)]
@@ -122,25 +132,28 @@ fn has_few_images(images: usize) -> bool {
     images < rayon::current_num_threads()
 }
 
-/// Softmax of the scaled scores of a head.
-fn attend(head: &Head, scores: &mut Scores, scale: f32, parallel: bool) {
+/// Softmax of the scaled scores of a head, whose keys count as often as their `sizes` say.
+fn attend(head: &Head, sizes: Option<&[f32]>, scores: &mut Scores, scale: f32, parallel: bool) {
     scores.multiply(head.q, head.k.transposed(), f32::NEG_INFINITY, parallel);
     vectorised(
         #[inline(always)]
         || {
             for row in scores.rows() {
-                softmax(row, scale);
+                softmax(row, sizes, scale);
             }
         },
     );
 }
 
-/// Replaces a row of scores by the softmax of them, scaled.
+/// Replaces a row of scores by the softmax of them, scaled, each as often as its size says.
 #[inline(always)]
-fn softmax(row: &mut [f32], scale: f32) {
+fn softmax(row: &mut [f32], sizes: Option<&[f32]>, scale: f32) {
     let most = largest(row);
     for score in row.iter_mut() {
         *score = exp((*score - most) * scale);
+    }
+    for (score, size) in row.iter_mut().zip(sizes.unwrap_or_default()) {
+        *score *= size;
     }
     let factor = 1.0 / sum(row, |value| value);
     for score in row.iter_mut() {

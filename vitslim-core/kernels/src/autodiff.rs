@@ -132,7 +132,26 @@ impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
             (value.clone(), heads.clone(), scale),
             B::fused_attention(value, heads, scale),
             |(qkv, heads, scale), gradient, _: [bool; 1]| {
-                [Some(B::fused_attention_backward(qkv, gradient, heads, scale))]
+                [Some(B::fused_attention_backward(qkv, None, gradient, heads, scale))]
+            }
+        )
+    }
+
+    fn fused_sized_attention(
+        qkv: FloatTensor<Self>,
+        sizes: FloatTensor<Self>,
+        heads: Vec<usize>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        let (value, sizes) = (qkv.primitive().clone(), sizes.primitive().clone());
+        operation!(
+            B,
+            C,
+            [qkv],
+            (value.clone(), sizes.clone(), heads.clone(), scale),
+            B::fused_sized_attention(value, sizes, heads, scale),
+            |(qkv, sizes, heads, scale), gradient, _: [bool; 1]| {
+                [Some(B::fused_attention_backward(qkv, Some(sizes), gradient, heads, scale))]
             }
         )
     }

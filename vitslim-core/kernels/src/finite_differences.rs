@@ -195,13 +195,24 @@ fn a_layer_norm_over_fewer_features_than_it_has() {
 /// Heads of any size, also 0.
 #[test]
 fn attention_over_ragged_heads() {
+    attends(None);
+}
+
+#[test]
+fn attention_where_keys_count_more_than_once() {
+    attends(Some([1.0, 3.0, 1.0, 2.0, 7.0, 1.0, 1.5, 4.0, 1.0, 1.0, 2.0, 9.0, 1.0, 5.0]));
+}
+
+/// Checks attention on two images of seven tokens, which have these `sizes`.
+fn attends(sizes: Option<[f64; 14]>) {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let (batch, tokens, heads, scale) = (2, 7, [17, 0, 3, 1], 0.4);
     let features: usize = heads.iter().sum();
     let inputs = [values(&mut rng, batch * tokens * 3 * features, 2.0)];
     let weights = values(&mut rng, batch * tokens * features, 1.0);
     let qkv = leaf(&inputs[0], [batch, tokens, 3 * features], DType::F32);
-    let output = attention(&qkv, &heads, scale).unwrap();
+    let sizes_on_device = sizes.map(|sizes| leaf(&sizes, [batch, tokens], DType::F32));
+    let output = attention(&qkv, sizes_on_device.as_ref(), &heads, scale).unwrap();
     agrees(&computed!(weights, output, [qkv]), &inputs, &weights, F32, |inputs| {
         let at = |image: usize, token: usize, part: usize, feature: usize| {
             inputs[0][((image * tokens + token) * 3 + part) * features + feature]
@@ -213,7 +224,8 @@ fn attention_over_ragged_heads() {
                 let of_head = start..start + size;
                 let score = |key: usize| {
                     let products = of_head.clone().map(|f| at(image, query, 0, f) * at(image, key, 1, f));
-                    (products.sum::<f64>() * scale).exp()
+                    let often = sizes.map_or(1.0, |sizes| sizes[image * tokens + key]);
+                    often * (products.sum::<f64>() * scale).exp()
                 };
                 let scores: Vec<f64> = (0..tokens).map(score).collect();
                 let sum: f64 = scores.iter().sum();

@@ -124,7 +124,19 @@ impl Kernels for Flex {
     fn fused_attention(qkv: FlexTensor, heads: Vec<usize>, scale: f64) -> FlexTensor {
         let qkv = qkv.to_contiguous();
         let tokens = qkv.shape()[1];
-        let output = attention::forward(values(&qkv), tokens, &heads, scale as f32);
+        let output = attention::forward(values(&qkv), None, tokens, &heads, scale as f32);
+        tensor(output, with_last(qkv.shape(), heads.iter().sum()))
+    }
+
+    fn fused_sized_attention(
+        qkv: FlexTensor,
+        sizes: FlexTensor,
+        heads: Vec<usize>,
+        scale: f64,
+    ) -> FlexTensor {
+        let [qkv, sizes] = [qkv, sizes].map(|tensor| tensor.to_contiguous());
+        let tokens = qkv.shape()[1];
+        let output = attention::forward(values(&qkv), Some(values(&sizes)), tokens, &heads, scale as f32);
         tensor(output, with_last(qkv.shape(), heads.iter().sum()))
     }
 }
@@ -186,13 +198,22 @@ impl Backwards for Flex {
 
     fn fused_attention_backward(
         qkv: FlexTensor,
+        sizes: Option<FlexTensor>,
         gradient: FlexTensor,
         heads: Vec<usize>,
         scale: f64,
     ) -> FlexTensor {
         let [qkv, gradient] = [qkv, gradient].map(|tensor| tensor.to_contiguous());
         let tokens = qkv.shape()[1];
-        let of_qkv = attention::backward(values(&qkv), values(&gradient), tokens, &heads, scale as f32);
+        let sizes = sizes.map(|sizes| sizes.to_contiguous());
+        let of_qkv = attention::backward(
+            values(&qkv),
+            sizes.as_ref().map(values),
+            values(&gradient),
+            tokens,
+            &heads,
+            scale as f32,
+        );
         tensor(of_qkv, qkv.shape())
     }
 }

@@ -59,6 +59,13 @@ pub(crate) trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self>;
+
+    fn fused_sized_attention(
+        qkv: FloatTensor<Self>,
+        sizes: FloatTensor<Self>,
+        heads: Vec<usize>,
+        scale: f64,
+    ) -> FloatTensor<Self>;
 }
 
 /// The parameter update, which is not differentiated.
@@ -97,8 +104,10 @@ pub(crate) trait Backwards: Backend {
         width: usize,
     ) -> [Option<FloatTensor<Self>>; 4];
 
+    /// The gradient of `qkv`; sizes of tokens have none.
     fn fused_attention_backward(
         qkv: FloatTensor<Self>,
+        sizes: Option<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
         heads: Vec<usize>,
         scale: f64,
@@ -221,13 +230,25 @@ pub fn layer_norm<const D: usize>(
 }
 
 /// Self-attention on queries, keys and values in one tensor, `[batch, tokens, 3 * features]`, of heads with `heads` dims
-/// each and `features`, at least 1, in all. The output is `[batch, tokens, features]`. `None` if there is no fused operation
-/// for `qkv`.
-pub fn attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
+/// each and `features`, at least 1, in all. A key counts as often in the softmax as its size among `sizes`, `[batch, tokens]`, says, to
+/// which no gradient flows. The output is `[batch, tokens, features]`. `None` if there is no fused operation for `qkv`.
+pub fn attention(
+    qkv: &Tensor<3>,
+    sizes: Option<&Tensor<2>>,
+    heads: &[usize],
+    scale: f64,
+) -> Option<Tensor<3>> {
     (is_fused(qkv) && scale > 0.0).then(|| {
         let features: usize = heads.iter().sum();
-        assert_eq!(qkv.dims()[2], 3 * features, "attention: the heads do not fit the input");
-        let qkv = qkv.clone().into_dispatch();
-        Tensor::from_dispatch(Dispatch::fused_attention(qkv, heads.to_vec(), scale))
+        let [batch, tokens, all] = qkv.dims();
+        assert_eq!(all, 3 * features, "attention: the heads do not fit the input");
+        let (heads, qkv) = (heads.to_vec(), qkv.clone().into_dispatch());
+        Tensor::from_dispatch(match sizes {
+            None => Dispatch::fused_attention(qkv, heads, scale),
+            Some(sizes) => {
+                assert_eq!(sizes.dims(), [batch, tokens], "attention: the sizes do not fit the input");
+                Dispatch::fused_sized_attention(qkv, sizes.clone().into_dispatch(), heads, scale)
+            }
+        })
     })
 }

@@ -36,8 +36,8 @@ fn the_cpu_has_fused_operations() {
 fn an_empty_head_is_no_head() {
     let mut rng = rng();
     let qkv = random(&mut rng, [2, 9, 21], 1.0);
-    let without = attention(&qkv, &[3, 4], 0.5).unwrap();
-    let with = attention(&qkv, &[0, 3, 0, 4, 0], 0.5).unwrap();
+    let without = attention(&qkv, None, &[3, 4], 0.5).unwrap();
+    let with = attention(&qkv, None, &[0, 3, 0, 4, 0], 0.5).unwrap();
     assert_eq!(host(with), host(without));
 }
 
@@ -46,7 +46,7 @@ fn what_is_not_a_number_stays_so() {
     let mut rng = rng();
     let qkv = random(&mut rng, [1, 9, 12], 1.0);
     let nan = qkv.slice_fill([0..1, 3..4, 0..1], f32::NAN);
-    let output = host(attention(&nan, &[4], 0.5).unwrap());
+    let output = host(attention(&nan, None, &[4], 0.5).unwrap());
     assert!(output[3 * 4..4 * 4].iter().all(|value| value.is_nan()));
     assert!(host(gelu(nan.clone()))[3 * 12].is_nan());
 }
@@ -85,7 +85,7 @@ fn factors_of_other_tokens_panic() {
 #[should_panic(expected = "the heads do not fit the input")]
 fn heads_of_another_size_panic() {
     let mut rng = rng();
-    attention(&random(&mut rng, [2, 4, 12], 1.0), &[2, 3], 1.0);
+    attention(&random(&mut rng, [2, 4, 12], 1.0), None, &[2, 3], 1.0);
 }
 
 /// What is not trained gets no gradient, and the rest the same as if it were.
@@ -116,7 +116,8 @@ fn bits() -> Vec<u64> {
     let [gamma, beta] = [leaf(random(&mut rng, [196], 1.0)), leaf(random(&mut rng, [196], 1.0))];
     let factors = leaf(random(&mut rng, [197], 1.0));
     let normed = layer_norm(&x, &gamma, &beta, Some(&factors), 1e-6, 200).unwrap();
-    let output = attention(&linear(normed, weight.clone(), Some(bias.clone())), &[36, 40, 24], 0.2).unwrap();
+    let output =
+        attention(&linear(normed, weight.clone(), Some(bias.clone())), None, &[36, 40, 24], 0.2).unwrap();
     let output = linear(gelu(output), last.clone(), Some(last_bias));
     let gradients = output.clone().square().sum().backward();
     let of = [

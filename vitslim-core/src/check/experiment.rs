@@ -21,7 +21,7 @@ use crate::report::{
 };
 use crate::run::{
     Cutting, Keys, PatchAxes, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error,
-    correction_note, dataset_under, facts, keys, norms_stay_sliced, not_comparable, pretrained_error, unfit,
+    continues, correction_note, dataset_under, facts, keys, not_comparable, pretrained_error, unfit,
 };
 use crate::slim::{Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
@@ -142,7 +142,7 @@ fn check_network<A: Architecture>(
     let (dense, model) = match &pretrained {
         Some(pretrained) => {
             let (cut, start) = pretrained.cut(model.clone()).map_err(|error| misplaced(&error))?;
-            norms_stay_sliced(trial, start.as_ref()).map_err(|errors| reasons(&errors))?;
+            continues(trial, start.as_ref()).map_err(|errors| reasons(&errors))?;
             (model, cut)
         }
         None => (model.clone(), model),
@@ -333,7 +333,7 @@ mod tests {
 
     use super::*;
     use crate::models::{Block, ConfigError, Logits, Vit, VitConfig};
-    use crate::nn::checkpoint;
+    use crate::nn::{TokenSizes, checkpoint};
     use crate::slim::Slimmable;
 
     /// A ViT that checkpoints no block if it has one. If it has several, they read what is trained elsewhere.
@@ -355,15 +355,15 @@ mod tests {
         }
 
         fn forward(&self, images: Tensor<4>) -> Logits {
-            let x = self.vit.embed(images);
+            let (x, sizes) = (self.vit.embed(images), TokenSizes::default());
             let x = match &self.vit.blocks[..] {
-                [block] => block.forward(x),
+                [block] => block.forward(x, &sizes),
                 blocks => blocks.iter().fold(x.clone(), |y, block| {
-                    let x = x.clone();
-                    checkpoint(block, y, move |block: &Block, y| block.forward(y) + x.clone())
+                    let (x, sizes) = (x.clone(), sizes.clone());
+                    checkpoint(block, y, move |block: &Block, y| block.forward(y, &sizes) + x.clone())
                 }),
             };
-            self.vit.classify(x).into()
+            self.vit.classify(x, &sizes).into()
         }
     }
 

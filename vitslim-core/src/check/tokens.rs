@@ -138,7 +138,7 @@ impl DimensionMapper for Mark {
         let number = self.gates.len();
         let tokens = gate.tokens;
         self.gates.push(Gate { path: dimension.to_owned(), tokens });
-        gate.sliced(index_tensor(&vec![MARK + number; tokens], &Device::flex()))
+        gate.sliced(index_tensor(&vec![MARK + number; tokens], &Device::flex()), None)
     }
 }
 

@@ -284,7 +284,8 @@ fn hollow(budget: &Budget) -> Option<&'static str> {
             let count = |is: fn(&Budget) -> bool| limits.iter().filter(|limit| is(limit)).count();
             let again = "this budget limits the same twice: only the lower limit matters";
             let again = (count(|limit| matches!(limit, Budget::Macs(_))) > 1
-                || count(|limit| matches!(limit, Budget::Params(_))) > 1)
+                || count(|limit| matches!(limit, Budget::Params(_))) > 1
+                || count(|limit| matches!(limit, Budget::Tokens { .. })) > 1)
                 .then_some(again);
             let timed = (count(|limit| matches!(limit, Budget::Latency { .. })) > 1)
                 .then_some("this budget has two `Latency`s: a network is cut for one batch");

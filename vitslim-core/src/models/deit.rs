@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::vit::{Block, PatchEmbed, VitConfig, patches_behind};
 use super::{Architecture, ConfigError, Features, Logits, Patches};
-use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
+use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, normal};
 use crate::slim::Slimmable;
 
 /// Class and distillation token come before the patches.
@@ -53,7 +53,7 @@ impl DistilledVit {
         let distillation = self.dist_token.val().expand([batch, 1, dim]);
         let x = Tensor::cat(vec![class, distillation, patches], 1) + self.pos_embed.val();
         let x = self.pos_drop.forward(x);
-        let x = self.blocks.iter().fold(x, |x, block| checkpoint(block, x, Block::forward));
+        let (x, _) = Block::chain(&self.blocks, x);
         self.norm.forward(x)
     }
 

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::heads::{Run, features, joined};
-use super::product;
+use super::{TokenSizes, product};
 use crate::slim::HeadLayout;
 
 impl HeadLayout {
@@ -16,11 +16,20 @@ impl HeadLayout {
     ///   size, as [`split`](Self::split) takes it
     /// - output: `[batch, tokens, queries * features]`
     pub fn attend(&self, qkv: Tensor<3>) -> Tensor<3> {
+        self.attend_sized(qkv, &TokenSizes::default())
+    }
+
+    /// Like [`attend`](Self::attend), where a token counts as often as its size says.
+    ///
+    /// # Shapes
+    ///
+    /// - qkv, output: as in [`attend`](Self::attend)
+    pub fn attend_sized(&self, qkv: Tensor<3>, sizes: &TokenSizes) -> Tensor<3> {
         let is_fused = self.features() > 0 && self.qk.is_none() && self.queries == 1;
-        let fused = is_fused.then(|| product::fused_attention(&qkv, &self.sizes, self.scale));
-        match fused.flatten() {
+        let fused = || product::fused_attention(&qkv, sizes.of_each().as_ref(), &self.sizes, self.scale);
+        match is_fused.then(fused).flatten() {
             Some(output) => output,
-            None => self.attend_side_by_side(qkv, None),
+            None => self.attend_side_by_side(qkv, sizes.bias()),
         }
     }
 

@@ -7,7 +7,7 @@
 //! all of them, use ours.
 //!
 //! Three more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, [`TokenGate`] scales and
-//! removes tokens, and [`BranchGate`] adds a residual branch that may be cut. [`checkpoint`] computes a block without keeping its
+//! removes or merges tokens, of which [`TokenSizes`] says how many are in one, and [`BranchGate`] adds a residual branch that may be cut. [`checkpoint`] computes a block without keeping its
 //! activations.
 
 mod as_trained;
@@ -36,6 +36,7 @@ mod rms_norm;
 mod running_state;
 mod shared_by_heads;
 mod token_gate;
+mod token_sizes;
 mod with_gradient;
 
 pub(crate) use as_trained::{RecordedBlock, as_trained};
@@ -59,6 +60,7 @@ pub use precision::Precision;
 pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use running_state::RunningState;
 pub(crate) use running_state::is_running_state;
+pub use token_sizes::TokenSizes;
 
 pub use crate::slim::{BranchGate, HeadLayout, TokenGate};
 pub use burn::nn::Initializer;

@@ -70,8 +70,13 @@ pub(crate) fn conv2d(
 }
 
 /// Self-attention over heads of any size as one operation ([`kernels::attention`]); `None` where there is no such operation.
-pub(super) fn fused_attention(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Option<Tensor<3>> {
-    if is_bf16() { None } else { kernels::attention(qkv, heads, scale) }
+pub(super) fn fused_attention(
+    qkv: &Tensor<3>,
+    sizes: Option<&Tensor<2>>,
+    heads: &[usize],
+    scale: f64,
+) -> Option<Tensor<3>> {
+    if is_bf16() { None } else { kernels::attention(qkv, sizes, heads, scale) }
 }
 
 /// Attention of queries, `[batch, heads, queries, dims]`, to keys and values, `[batch, heads, keys, dims]`, with `bias`,

@@ -39,10 +39,11 @@ impl Sizes {
         );
         let budgets = prepared.budgets.iter().map(|budget| {
             format!(
-                "{network} {:?} {:?} {:?} {:?}",
+                "{network} {:?} {:?} {:?} {:?} {:?}",
                 budget.written,
                 experiment.round_to,
                 experiment.norm,
+                experiment.tokens,
                 prepared.selection.of_sizes()
             )
         });

@@ -134,6 +134,11 @@ pub enum BudgetSummary {
         /// Number of images.
         batch: usize,
     },
+    /// Tokens that go at each gate.
+    Tokens {
+        /// How many.
+        fewer: usize,
+    },
     /// Several limits at once.
     All(Vec<BudgetSummary>),
 }

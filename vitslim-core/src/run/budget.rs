@@ -21,6 +21,8 @@ pub struct PreparedBudget {
     pub shares: Vec<(String, f64)>,
     /// One ranking per key.
     pub rankings: Vec<Ranking>,
+    /// Tokens that go at each gate.
+    pub fewer: Option<Count>,
     /// Limits on the network as a whole.
     pub limits: Vec<Limit>,
 }
@@ -109,7 +111,8 @@ impl PreparedBudget {
     /// The budget that allows `most` of what `of` measures, and whose sub-network is called `label`.
     pub(super) fn of_limit(of: Measure, most: Amount, label: String) -> Self {
         let written = of.budget(most.clone());
-        Self { label, written, shares: Vec::new(), rankings: Vec::new(), limits: vec![Limit { of, most }] }
+        let limits = vec![Limit { of, most }];
+        Self { label, written, shares: Vec::new(), rankings: Vec::new(), fewer: None, limits }
     }
 
     /// Its limit on the latency, if it has one, and the number of images.
@@ -131,6 +134,7 @@ pub(super) fn budgets(
     let mut budgets: Vec<PreparedBudget> = Vec::new();
     for (index, written) in trial.experiment.budgets.iter().enumerate() {
         let (mut shares, mut rankings, mut limits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut fewer = None;
         for (place, limit) in written.limits() {
             match limit {
                 Budget::Share(of_keys) => {
@@ -153,12 +157,26 @@ pub(super) fn budgets(
                 Budget::Latency { most, batch } => {
                     limits.push(Limit { of: Measure::Latency { batch: *batch }, most: most.clone() });
                 }
+                Budget::Tokens { fewer: so_many } => {
+                    fewer = Some(*so_many);
+                    let of_tokens = |(dimension, _): &(Dimension, MaskSpec)| dimension.is_tokens();
+                    if searched.is_some_and(|searched| !searched.iter().any(of_tokens)) {
+                        let message = "no tokens are searched, so that none can be cut";
+                        let help = match dimensions.iter().any(Dimension::is_tokens) {
+                            true => "add \"tokens\" under `search.dimensions`, or write another budget",
+                            false => "this architecture has no token gates: write another budget",
+                        };
+                        let index = index.to_string();
+                        let place = ["budgets", &index];
+                        found.extend(trial.document.error(&place, message, Some(help.to_owned())));
+                    }
+                }
                 // Refused by the rules of the language.
                 Budget::All(_) => {}
             }
         }
         let label = label(written, |label| budgets.iter().any(|budget| budget.label == label));
-        budgets.push(PreparedBudget { label, written: written.clone(), shares, rankings, limits });
+        budgets.push(PreparedBudget { label, written: written.clone(), shares, rankings, fewer, limits });
     }
     budgets
 }

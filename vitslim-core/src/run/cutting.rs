@@ -18,8 +18,8 @@ use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, can_leave_tokens,
-    keep_a_token, kept_count, rank_sparing, round, spared,
+    CutTokens, Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, can_leave_tokens,
+    keep_a_token, kept_count, round, spared,
 };
 
 /// What makes a plan of masks and a budget.
@@ -33,6 +33,7 @@ pub(crate) struct Cutting<'a> {
     /// What becomes of the values of kept masks.
     pub(super) cut_rule: CutRule,
     norm: NormStatistics,
+    tokens: CutTokens,
     /// Seed of the experiment.
     seed: u64,
     /// What an image is.
@@ -74,6 +75,7 @@ impl<'a> Cutting<'a> {
             selection,
             cut_rule: experiment.cut_rule(),
             norm: experiment.norm,
+            tokens: experiment.tokens,
             seed: experiment.seed,
             image,
             timing: None,
@@ -96,9 +98,9 @@ impl<'a> Cutting<'a> {
         plan.map_or_else(|| Err(self.unreachable(model, masks, budget)?), Ok)
     }
 
-    /// `plan` with norms as the experiment says.
-    pub(super) fn with_norm(&self, plan: Plan) -> Plan {
-        Plan { norm: self.norm, ..plan }
+    /// `plan` with norms and tokens as the experiment says.
+    pub(super) fn as_written(&self, plan: Plan) -> Plan {
+        Plan { norm: self.norm, tokens: self.tokens, ..plan }
     }
 
     pub(super) fn rounded(
@@ -107,7 +109,7 @@ impl<'a> Cutting<'a> {
         masks: &MaskSet,
         multiples: &HashMap<String, usize>,
     ) -> Result<Plan, RunError> {
-        let plan = self.with_norm(plan);
+        let plan = self.as_written(plan);
         match multiples.is_empty() {
             true => Ok(plan),
             false => Ok(round(plan, self.dimensions, masks, multiples, &self.selection.floors)?),
@@ -231,7 +233,7 @@ impl<'a> Cutting<'a> {
             let cuts = ranking.dimensions.iter().filter_map(|path| plan.get(path));
             cuts.into_iter().all(|cut| cut.keep.len() == cut.units())
         };
-        let exact = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors).ok()?;
+        let exact = self.allowed(masks, budget).ok()?;
         if !is_whole(plan) || is_whole(&exact) {
             return None;
         }

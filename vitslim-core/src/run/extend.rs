@@ -10,7 +10,7 @@ use super::subnet_result::{SubnetResult, all_cut};
 use super::target::finished_labels;
 use crate::data::Stage;
 use crate::experiment::{Budget, CutRule, Experiment, Keyed};
-use crate::slim::{NormStatistics, RankingRule};
+use crate::slim::{CutTokens, NormStatistics, RankingRule};
 use crate::train::{RECORD, checkpoint_folder, events_folder, forget_retraining, has_checkpoint, is_whole};
 use crate::whole_file::remove_all;
 
@@ -53,6 +53,7 @@ impl Outline {
             budgets: Vec::new(),
             cut: CutRule::default(),
             norm: NormStatistics::default(),
+            tokens: CutTokens::default(),
             correct: false,
             ranking: RankingRule::default(),
             keep_at_least: Keyed::default(),

@@ -11,7 +11,7 @@ use super::prepared::Prepared;
 use crate::data::DataContent;
 use crate::experiment::{Experiment, Importance};
 use crate::models::Architecture;
-use crate::slim::NormStatistics;
+use crate::slim::{CutTokens, NormStatistics};
 
 /// How training computes. Raise it with each change after which the same settings and data train to other numbers: otherwise trials
 /// take over what an earlier version trained as if it were the same.
@@ -119,9 +119,12 @@ impl Identities {
         let floors = is_spared.then(|| written(&(&experiment.keep_at_least, &experiment.protect)));
         let mut parts = vec!["retrain", self.search.as_str(), &settings];
         parts.extend(limits.iter().flat_map(|limits| ["limits", limits]));
+        let fewer = budget.fewer.map(|fewer| written(&fewer));
+        parts.extend(fewer.iter().flat_map(|fewer| ["fewer tokens", fewer]));
         parts.extend(floors.iter().flat_map(|floors| ["floors", floors]));
         parts.extend(experiment.correct.then_some("corrected"));
         parts.extend((experiment.norm == NormStatistics::Sliced).then_some("sliced norms"));
+        parts.extend((experiment.tokens == CutTokens::Merge).then_some("merged tokens"));
         parts.extend(teacher(prepared, "retrain"));
         Identity::of(&parts)
     }

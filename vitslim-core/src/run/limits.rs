@@ -11,7 +11,7 @@ use super::timing::Timing;
 use crate::experiment::CutRule;
 use crate::graph::{Counts, counts_after};
 use crate::models::Architecture;
-use crate::slim::{Fitting, Floors, MaskSet, Plan, Usage, rank_sparing};
+use crate::slim::{Fitting, Floors, MaskSet, Plan, RankError, Usage, rank_sparing, thin_tokens};
 
 /// What a limit allows, between the smallest network that can be cut and the dense one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +40,14 @@ impl Cutting<'_> {
         slower: f64,
     ) -> Result<Option<Plan>, RunError> {
         let limits = self.limits(budget);
+        let allowed = self.allowed(masks, budget)?;
         if limits.is_empty() {
-            let plan = rank_sparing(self.dimensions, masks, &budget.rankings, &self.selection.floors)?;
-            return self.rounded(plan, masks, &self.selection.multiples).map(Some);
+            return self.rounded(allowed, masks, &self.selection.multiples).map(Some);
         }
         // Counted, it might be too large: masks that are folded give each head a norm that all shared.
-        if budget.rankings.is_empty() && limits.iter().all(|limit| limit.most.is_whole()) {
-            return Ok(Some(self.with_norm(Plan::whole(self.dimensions))));
+        let whole = Plan::whole(self.dimensions);
+        if allowed == whole && limits.iter().all(|limit| limit.most.is_whole()) {
+            return Ok(Some(self.as_written(whole)));
         }
         let dense = self.of_dense(model, &limits)?;
         let mut most = Vec::new();
@@ -72,7 +73,7 @@ impl Cutting<'_> {
             Ok(Usage { fits, cost: used.map(|(used, most)| *used as f64 / *most as f64).sum() })
         };
         let rounded = |plan| self.rounded(plan, masks, &self.selection.multiples);
-        let plan = self.fitting(masks, budget, &self.bounds(model)?.floors).fit(rounded, usage);
+        let plan = self.fitting(masks, &allowed, &self.bounds(model)?.floors).fit(rounded, usage);
         self.timing.into_iter().for_each(Timing::save);
         plan
     }
@@ -122,7 +123,8 @@ impl Cutting<'_> {
         masks: &MaskSet,
         budget: &PreparedBudget,
     ) -> Result<Plan, RunError> {
-        let plan = self.fitting(masks, budget, &self.bounds(model)?.floors).smallest()?;
+        let allowed = self.allowed(masks, budget)?;
+        let plan = self.fitting(masks, &allowed, &self.bounds(model)?.floors).smallest()?;
         self.rounded(plan, masks, &self.selection.multiples)
     }
 
@@ -132,18 +134,23 @@ impl Cutting<'_> {
         budget.limits.iter().filter(is_known).collect()
     }
 
-    fn fitting<'b>(
-        &'b self,
-        masks: &'b MaskSet,
-        budget: &'b PreparedBudget,
-        floors: &'b Floors,
-    ) -> Fitting<'b> {
+    /// The most that `budget` allows, whatever its limits on the network as a whole are.
+    pub(super) fn allowed(&self, masks: &MaskSet, budget: &PreparedBudget) -> Result<Plan, RankError> {
+        let floors = &self.selection.floors;
+        let mut plan = rank_sparing(self.dimensions, masks, &budget.rankings, floors)?;
+        if let Some(fewer) = budget.fewer {
+            thin_tokens(&mut plan, self.dimensions, masks, fewer.get(), floors)?;
+        }
+        Ok(plan)
+    }
+
+    fn fitting<'b>(&'b self, masks: &'b MaskSet, allowed: &'b Plan, floors: &'b Floors) -> Fitting<'b> {
         Fitting {
             dimensions: self.dimensions,
             masks,
             keys: &self.selection.keys,
             rule: self.selection.ranking,
-            shares: &budget.rankings,
+            allowed,
             floors,
         }
     }

@@ -93,7 +93,7 @@ pub use network::{Images, Network};
 pub(crate) use networks::initial;
 pub use networks::restore;
 pub use pipeline::execute;
-pub(crate) use prepare::norms_stay_sliced;
+pub(crate) use prepare::continues;
 pub use prepare_error::PrepareError;
 pub use prepared::Prepared;
 pub use pretrained::Pretrained;

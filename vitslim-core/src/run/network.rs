@@ -8,8 +8,8 @@ use crate::experiment::{Data, Experiment};
 use crate::graph::{GraphError, activations, capture};
 use crate::models::Architecture;
 use crate::slim::{
-    DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, Slimmable, TokenGate,
-    heads_as_planned, mapped,
+    CutTokens, DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, Slimmable,
+    TokenGate, heads_as_planned, mapped,
 };
 
 /// Changes with what a field means. A new field alone does not change it.
@@ -36,7 +36,7 @@ pub struct Network<C> {
     /// `queries` for each head of keys and values, if more than one.
     heads: Map<String, Value>,
     /// By token gate: `prefix`, the tokens before those of the image, and `keep`, the tokens of the image that are left, by their
-    /// numbers in the dense network.
+    /// numbers in the dense network; where the others are merged into these, they are called `merge_into`.
     pub(super) tokens: Map<String, Value>,
     /// By layer that has a dimension: its numbers that are no parameters. A norm divides by its `width`, which is that of the dense
     /// network.
@@ -174,7 +174,10 @@ impl DimensionMapper for Found<'_> {
 
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
         if let Some(cut) = self.plan.get(dimension) {
-            self.tokens.insert(dimension.to_owned(), json!({ "prefix": gate.prefix, "keep": cut.keep }));
+            // A program that knows nothing of merging does not find what it looks for.
+            let merges = self.plan.tokens == CutTokens::Merge && !cut.keep.is_empty();
+            let stay = if merges { "merge_into" } else { "keep" };
+            self.tokens.insert(dimension.to_owned(), json!({ "prefix": gate.prefix, stay: cut.keep }));
         }
         gate
     }

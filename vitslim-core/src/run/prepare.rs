@@ -116,7 +116,7 @@ impl<A: Architecture> Network<A> {
         let left = pretrained.and_then(Pretrained::left);
         let Some(config) = config::<A>(&trial.document, facts, left)? else { return Ok(None) };
         let ((dimensions, start), dense) = known.dimensions::<A>(trial, &config, pretrained)?;
-        norms_stay_sliced(trial, start.as_ref())?;
+        continues(trial, start.as_ref())?;
         let mut found = Vec::new();
         let keys = keys(trial, &dimensions, &mut found);
         ExperimentErrors::check(found)?;
@@ -124,12 +124,18 @@ impl<A: Architecture> Network<A> {
     }
 }
 
-/// Checks that norms whose statistics were sliced in the network that `start` left stay so: one plan says how all of a network was cut.
-pub(crate) fn norms_stay_sliced(trial: &Trial, start: Option<&Plan>) -> Result<(), ExperimentErrors> {
-    let sliced = NormStatistics::Sliced;
-    if trial.experiment.norm == sliced || start.is_none_or(|start| start.norm != sliced) {
+/// Checks that `trial` cuts as `start` did, which left its network: norms that are sliced stay so, and the same becomes of cut tokens, since
+/// one plan says how all of a network was cut.
+pub(crate) fn continues(trial: &Trial, start: Option<&Plan>) -> Result<(), ExperimentErrors> {
+    let (Some(start), here) = (start, &trial.experiment) else { return Ok(()) };
+    let (sliced, tokens) = (NormStatistics::Sliced, start.tokens);
+    let field = if start.norm == sliced && here.norm != sliced {
+        "norm: Sliced".to_owned()
+    } else if start.cuts_tokens() && here.tokens != tokens {
+        format!("tokens: {tokens:?}")
+    } else {
         return Ok(());
-    }
-    let (wrong, help) = ("this network was cut with `norm: Sliced`", "write `norm: Sliced` here too");
-    Err(trial.document.error(&["model", "pretrained"], wrong.to_owned(), Some(help.to_owned())))
+    };
+    let (wrong, help) = (format!("this network was cut with `{field}`"), format!("write `{field}` here too"));
+    Err(trial.document.error(&["model", "pretrained"], wrong, Some(help)))
 }

@@ -74,6 +74,7 @@ pub(super) fn summarised(budget: &Budget) -> BudgetSummary {
         Budget::Macs(most) => BudgetSummary::Macs(json!(most)),
         Budget::Params(most) => BudgetSummary::Params(json!(most)),
         Budget::Latency { most, batch } => BudgetSummary::Latency { most: json!(most), batch: batch.get() },
+        Budget::Tokens { fewer } => BudgetSummary::Tokens { fewer: fewer.get() },
         Budget::All(limits) => BudgetSummary::All(limits.iter().map(summarised).collect()),
     }
 }
@@ -87,6 +88,7 @@ fn budget(summary: &BudgetSummary) -> Option<Budget> {
         BudgetSummary::Latency { most, batch } => {
             from_value(json!({ "Latency": { "most": most, "batch": batch } })).ok()
         }
+        BudgetSummary::Tokens { fewer } => from_value(json!({ "Tokens": { "fewer": fewer } })).ok(),
         BudgetSummary::All(limits) => limits.iter().map(budget).collect::<Option<_>>().map(Budget::All),
     }
 }
@@ -102,6 +104,7 @@ mod tests {
             "Macs(0.5)",
             "Params(\"2.8 M\")",
             "Latency(most:\"3 ms\",batch:8)",
+            "Tokens(fewer:4)",
             "All([Share({\"hidden\":0.1}),Macs(\"1 G\"),Params(0.35)])",
         ] {
             let cut: Budget = ron::from_str(written).unwrap();

@@ -134,7 +134,8 @@ impl<A: Architecture> Run<'_, A> {
         self.folder.write(&file(PLAN), plan_as_ron(&of_dense)?.as_bytes())?;
         let macs = macs(&sliced, self.image())?;
         let compare = |plan: &Plan, images: usize| {
-            let (masked, sliced) = (base.hard_mask(plan)?, base.slim(plan)?);
+            let plan = plan.dropping();
+            let (masked, sliced) = (base.hard_mask(&plan)?, base.slim(&plan)?);
             Ok(difference(&masked, &sliced, &self.held_out, images, self.device)?)
         };
         let masked_vs_sliced = compare(&plan, COMPARED_IMAGES)?;

@@ -1,14 +1,15 @@
 //! Values and gradients of the layers with fused operations equal those of stock operations in f64 on the CPU.
 
 use burn::module::Param;
-use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, activation, module};
+use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData, activation, module};
 
 use super::check::{Check, Checked, rounds};
 use super::comparison::{Comparison, host};
 use super::draw::{Draw, Values};
 use super::failure::Failure;
 use super::tolerance::{Products, tolerance};
-use crate::nn::{Gelu, HeadLayout, LayerNorm, Linear, TokenGate};
+use crate::nn::{Gelu, HeadLayout, LayerNorm, Linear, TokenGate, TokenSizes};
+use crate::slim::index_tensor;
 use crate::values::relative_difference;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -17,6 +18,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "linear", run: linear },
     Check { name: "layer_norm", run: layer_norm },
     Check { name: "attention", run: attention },
+    Check { name: "merged_tokens", run: merged_tokens },
 ];
 
 const ROUNDS: u64 = 40;
@@ -234,6 +236,67 @@ fn stock_attention(qkv: Tensor<3>, heads: &[usize]) -> Tensor<3> {
         start += size;
     }
     Tensor::cat(outputs, 2)
+}
+
+/// Tokens that are merged into those that they are nearly copies of, whatever a device rounds, and the attention to what comes of it.
+fn merged_tokens(device: &Device) -> Checked {
+    type Merged = fn([Tensor<3>; 2], &[usize]) -> (Tensor<3>, TokenSizes);
+    type Attend = fn(&HeadLayout, Tensor<3>, &TokenSizes) -> Tensor<3>;
+    let mut comparison = Comparison::default();
+    for round in 0..rounds(device, ROUNDS) {
+        let mut draw = Draw::new(round);
+        let [batch, left, gone] = [4, 30, 30].map(|most| draw.size(most));
+        let dims = 23 + draw.size(20);
+        // Into which each goes; the first token that stays is of the prefix.
+        let into: Vec<usize> = (0..gone).map(|_| draw.size(left)).collect();
+        let [class, stay] = [draw.normal([batch, 1, dims], 1.0), draw.normal([batch, left, dims], 1.0)];
+        let apart = draw.normal([batch, gone, dims], 0.1);
+        let weigh = draw.normal([batch, 1 + left, 2 * dims], 1.0);
+        let with = |merged: Merged, attend: Attend| {
+            let (class, stay, apart, weigh, into) = (&class, &stay, &apart, &weigh, &into);
+            move |place: &TensorCreationOptions| {
+                let (class, stay, apart) = (class.leaf(place), stay.leaf(place), apart.leaf(place));
+                output_and_gradients!(weigh, [class, stay, apart], {
+                    let copies: Vec<usize> = into.iter().map(|token| token - 1).collect();
+                    let go =
+                        stay.clone().select(1, index_tensor(&copies, &stay.device())) * 2.0 + apart.clone();
+                    let (x, sizes) = merged([Tensor::cat(vec![class.clone(), stay.clone()], 1), go], into);
+                    let heads = HeadLayout { scale: ATTENTION_SCALE, ..HeadLayout::new(1, x.dims()[2]) };
+                    let qkv = x.clone().repeat_dim(2, 3);
+                    Tensor::cat(vec![x, attend(&heads, qkv, &sizes)], 2)
+                })
+            }
+        };
+        let compute: Merged = |[stay, go], _| {
+            let (left, gone, device) = (stay.dims()[1], go.dims()[1], stay.device());
+            let index = |from: usize, to: usize| index_tensor(&Vec::from_iter(from..to), &device);
+            let gate = TokenGate::new(left + gone, 1).sliced(index(0, left), Some(index(left, left + gone)));
+            let mut sizes = TokenSizes::default();
+            (gate.merge(Tensor::cat(vec![stay, go], 1), &mut sizes), sizes)
+        };
+        let compute = with(compute, HeadLayout::attend_sized);
+        let stock: Merged = |[stay, go], into| {
+            let of = |token: usize| into.iter().enumerate().filter(move |(_, into)| **into == token);
+            let mean = |token: usize| {
+                let parts = of(token).map(|(gone, _)| go.clone().narrow(1, gone, 1));
+                let parts: Vec<_> = std::iter::once(stay.clone().narrow(1, token, 1)).chain(parts).collect();
+                Tensor::cat(parts, 1).mean_dim(1)
+            };
+            let [batch, left, _] = stay.dims();
+            let sizes: Vec<f64> = (0..left).map(|token| 1.0 + of(token).count() as f64).collect();
+            let place = (&stay.device(), stay.dtype());
+            let sizes = Tensor::<3>::from_data(TensorData::new(sizes, [1, left, 1]), place);
+            let x = Tensor::cat((0..left).map(mean).collect(), 1);
+            (x, TokenSizes::from(sizes.repeat_dim(0, batch)))
+        };
+        let stock = with(stock, |heads, qkv, sizes| match sizes.bias() {
+            Some(bias) => heads.attend_with_bias(qkv, bias),
+            None => heads.attend(qkv),
+        });
+        let case = format!("{batch} {left} {gone} {dims}");
+        compare(&mut comparison, (device, Products::Attention), &case, compute, stock)?;
+    }
+    comparison.finish()
 }
 
 /// A parameter that stays in the graph of `tensor`.

@@ -16,8 +16,10 @@ use super::failure::Failure;
 use super::parameter_values::parameter_values;
 use super::tolerance::{Products, tolerance};
 use crate::models::{Architecture, ConvNext, DistilledVit, Swin, Vit, VitConfig, random_model};
+use crate::nn::TokenSizes;
 use crate::slim::{
-    Cut, Dimension, MaskSet, MaskSpec, NormStatistics, Plan, Slimmable, describe, keep_a_token, settle,
+    Cut, CutTokens, Dimension, MaskSet, MaskSpec, NormStatistics, Plan, Slimmable, describe, keep_a_token,
+    settle,
 };
 use crate::values::{self, random};
 
@@ -122,6 +124,9 @@ pub fn draw_plan(dimensions: &[Dimension], kind: PlanKind, rng: &mut ChaCha8Rng)
     if rng.random_bool(0.5) {
         plan.norm = NormStatistics::Sliced;
     }
+    if rng.random_bool(0.5) {
+        plan.tokens = CutTokens::Merge;
+    }
     settle(&mut plan, dimensions);
     keep_a_token(&mut plan, dimensions);
     plan
@@ -165,6 +170,7 @@ fn masked_equals_sliced_of<A: Architecture>(
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
         let (model, plan, images) = draw_case::<A>(round, config, kind, device)?;
+        let plan = plan.dropping();
         let (masked, sliced) = (model.hard_mask(&plan)?, model.slim(&plan)?);
         let difference = relative_difference(&masked, &sliced, &images)?;
         comparison.within(format!("plan {round}"), difference, tolerance(device, on_cpu, Products::Network));
@@ -180,6 +186,7 @@ fn tokens_are_cut(device: &Device, kind: PlanKind) -> Checked {
     let mut comparison = Comparison::default();
     for round in 0..rounds(device, ROUNDS) {
         let (model, plan, images) = draw_case::<Vit>(round, configs::vit, kind, device)?;
+        let plan = plan.dropping();
         let sliced = host(model.slim(&plan)?.forward(images.clone()).class)?;
         let expected = host(with_tokens_left(&model, &plan, images))?;
         let tolerance = tolerance(device, 1e-5, Products::Network);
@@ -199,10 +206,10 @@ fn with_tokens_left(model: &Vit, plan: &Plan, images: Tensor<4>) -> Tensor<2> {
         let patches = (1..).zip(&there).filter(|(_, token)| stay(token)).map(|(position, _)| position);
         let positions: Vec<usize> = std::iter::once(0).chain(patches).collect();
         let tokens = positions.into_iter().map(|position| x.clone().narrow(1, position, 1));
-        x = block.forward(Tensor::cat(tokens.collect(), 1));
+        x = block.forward(Tensor::cat(tokens.collect(), 1), &TokenSizes::default());
         there.retain(stay);
     }
-    model.classify(x)
+    model.classify(x, &TokenSizes::default())
 }
 
 /// After slicing, however it was done, one training step changes every parameter.

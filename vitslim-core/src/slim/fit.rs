@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Dimension;
 use super::mask::MaskSet;
 use super::order::{Floors, MaskAt, Ranked, Scores};
 use super::plan::Plan;
 use super::rank_error::RankError;
-use super::{Dimension, Ranking, rank_sparing};
 
 /// How masks of different dimensions compare, where one threshold is for all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -52,8 +52,8 @@ pub struct Fitting<'a> {
     pub keys: &'a [Vec<String>],
     /// How masks of different keys compare.
     pub rule: RankingRule,
-    /// Shares that some dimensions keep at most.
-    pub shares: &'a [Ranking],
+    /// The most that may be kept.
+    pub allowed: &'a Plan,
     /// What is never cut.
     pub floors: &'a Floors,
 }
@@ -76,8 +76,7 @@ impl Fitting<'_> {
         let values = ranked.values()?;
         let by_value = ranked.in_order(values.clone());
         let spared = ranked.spared(&by_value, self.floors);
-        let allowed = rank_sparing(self.dimensions, self.masks, self.shares, self.floors)?;
-        let allowed: HashSet<MaskAt> = ranked.kept(&allowed).into_iter().collect();
+        let allowed: HashSet<MaskAt> = ranked.kept(self.allowed).into_iter().collect();
         let filling = |scores: Scores| {
             let order = ranked.in_order(scores);
             let others = order.iter().filter(|mask| allowed.contains(mask) && !spared.contains(mask));
@@ -309,7 +308,7 @@ mod tests {
             masks: &masks,
             keys: &[vec!["a".to_owned()], vec!["b".to_owned()]],
             rule,
-            shares: &[],
+            allowed: &Plan::whole(&dimensions),
             floors: &Floors::default(),
         };
         let plan = fitting.fit(Ok, usage).unwrap().unwrap();

@@ -22,6 +22,9 @@ pub struct Plan {
     /// What norms take their statistics over.
     #[serde(default, skip_serializing_if = "NormStatistics::are_original")]
     pub norm: NormStatistics,
+    /// What becomes of the tokens that are cut.
+    #[serde(default, skip_serializing_if = "CutTokens::are_dropped")]
+    pub tokens: CutTokens,
 }
 
 /// What a layer norm or an RMS norm takes its statistics over, where features of it are cut. Norms that several heads share, group
@@ -38,6 +41,23 @@ pub enum NormStatistics {
 impl NormStatistics {
     fn are_original(&self) -> bool {
         *self == Self::Original
+    }
+}
+
+/// What becomes of the tokens that are cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum CutTokens {
+    /// They are gone.
+    #[default]
+    Drop,
+    /// Each is averaged into the one that stays and is most similar to it, image by image (Bolya et al. 2023). Where the architecture
+    /// carries [sizes](crate::nn::TokenSizes), a token counts as often as tokens are in it.
+    Merge,
+}
+
+impl CutTokens {
+    fn are_dropped(&self) -> bool {
+        *self == Self::Drop
     }
 }
 
@@ -110,6 +130,9 @@ pub enum PlanError {
     /// The second of two plans leaves the statistics of norms that the first slices.
     #[error("the network was cut with `norm: Sliced`, and only another plan with that cuts it further")]
     Norm,
+    /// The second of two plans does something else with cut tokens than the first.
+    #[error("the network was cut with `tokens: {0:?}`, and only another plan with that cuts it further")]
+    Tokens(CutTokens),
     /// A layer that does not work with the features that are left.
     #[error("the plan cuts `{dimension}`, but the {side} of `{layer}` cannot be cut like that: {reason}")]
     Layer {
@@ -154,12 +177,27 @@ impl Plan {
             of: dimension.groups.clone(),
             keep: (0..dimension.units()).collect(),
         };
-        Self { cuts: dimensions.iter().map(cut).collect(), norm: NormStatistics::Original }
+        Self {
+            cuts: dimensions.iter().map(cut).collect(),
+            norm: NormStatistics::Original,
+            tokens: CutTokens::Drop,
+        }
     }
 
     /// The cut of the dimension at `path`.
     pub fn get(&self, path: &str) -> Option<&Cut> {
         self.cuts.iter().find(|cut| cut.dimension == path)
+    }
+
+    /// The plan that drops the tokens that this one may merge. Into which one a token is merged is a choice, which the smallest difference
+    /// may turn: networks that ought to be the same are compared without.
+    pub(crate) fn dropping(&self) -> Self {
+        Self { tokens: CutTokens::Drop, ..self.clone() }
+    }
+
+    /// Whether it cuts tokens, at whichever gate.
+    pub(crate) fn cuts_tokens(&self) -> bool {
+        self.cuts.iter().any(|cut| cut.is_of_tokens() && cut.keep.len() < cut.units())
     }
 
     /// The cut of the dimension at `path`, to change it.
@@ -223,7 +261,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// When `next` was not made for what this plan leaves, or leaves the statistics of norms as they are where this plan slices them.
+    /// When `next` was not made for what this plan leaves, leaves the statistics of norms as they are where this plan slices them, or does
+    /// something else with cut tokens.
     pub fn then(&self, next: &Self) -> Result<Self, PlanError> {
         if let Some(unknown) = next.cuts.iter().find(|cut| self.get(&cut.dimension).is_none()) {
             return Err(PlanError::UnknownDimension(unknown.dimension.clone()));
@@ -240,7 +279,11 @@ impl Plan {
         if !self.norm.are_original() && next.norm.are_original() {
             return Err(PlanError::Norm);
         }
-        Ok(Self { cuts: self.cuts.iter().map(cut).collect::<Result<_, _>>()?, norm: next.norm })
+        if self.tokens != next.tokens && self.cuts_tokens() {
+            return Err(PlanError::Tokens(self.tokens));
+        }
+        let cuts = self.cuts.iter().map(cut).collect::<Result<_, _>>()?;
+        Ok(Self { cuts, norm: next.norm, tokens: next.tokens })
     }
 }
 
@@ -249,6 +292,11 @@ impl Cut {
     pub fn units(&self) -> usize {
         // A file may claim any sizes.
         self.of.iter().fold(0, |units, size| units.saturating_add(*size))
+    }
+
+    /// Whether its units are tokens. No other dimension has that name.
+    fn is_of_tokens(&self) -> bool {
+        self.dimension.rsplit('.').next() == Some("tokens")
     }
 
     fn check(&self, dimension: &Dimension) -> Result<(), PlanError> {

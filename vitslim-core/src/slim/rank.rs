@@ -87,6 +87,41 @@ pub fn rank_sparing(
     Ok(plan)
 }
 
+/// Cuts tokens in `plan`, so that at each searched gate there are `fewer` less than there are before it, and at least one. Those with the
+/// largest masks stay, and first what `floors` spare, however many that are.
+///
+/// # Errors
+///
+/// When a mask is NaN.
+pub fn thin_tokens(
+    plan: &mut Plan,
+    dimensions: &[Dimension],
+    masks: &MaskSet,
+    fewer: usize,
+    floors: &Floors,
+) -> Result<(), RankError> {
+    let is_gate = |path: &str| dimensions.iter().any(|of| of.path == path && of.is_tokens());
+    let ranked = Ranked::new(dimensions, masks, |path| is_gate(path) && masks.get(path).is_some())?;
+    let order = ranked.in_order(ranked.values()?);
+    let spared = ranked.spared(&order, floors);
+    let mut before: Option<Vec<usize>> = None;
+    for (place, numbers) in ranked.gates() {
+        let Some(cut) = plan.get_mut(&ranked.ranked[place].0.path) else { continue };
+        let arriving = before.as_deref().unwrap_or(numbers);
+        let most = arriving.len().saturating_sub(fewer).max(1);
+        let is_left = |at: &&MaskAt| cut.keep.contains(&at.1) && arriving.contains(&numbers[at.1]);
+        let here = || order.iter().filter(|at| at.0 == place).filter(is_left);
+        let mut keep: Vec<usize> = here().filter(|at| spared.contains(at)).map(|at| at.1).collect();
+        let others = here().filter(|at| !spared.contains(at)).map(|at| at.1);
+        keep.extend(others.take(most.saturating_sub(keep.len())));
+        keep.sort_unstable();
+        before = Some(keep.iter().map(|&unit| numbers[unit]).collect());
+        cut.keep = keep;
+    }
+    settle(plan, dimensions);
+    Ok(())
+}
+
 /// How many masks of `ranking` are kept by `floors`, whatever its share, and how many it has.
 ///
 /// # Errors
@@ -171,7 +206,7 @@ mod tests {
     use burn::tensor::{Device, Tensor};
 
     use super::*;
-    use crate::slim::{Carrier, MaskSpec};
+    use crate::slim::{Carrier, Floor, MaskSpec};
 
     #[test]
     fn a_share_keeps_what_exact_arithmetic_keeps() {
@@ -230,6 +265,44 @@ mod tests {
         assert_eq!([kept("block"), kept("attn"), kept("mlp")], [[0, 0, 1, 1]; 3].map(|of| of.to_vec()));
         assert_eq!(kept("hidden"), [0, 0, 4, 0], "a quarter of all");
         plan.check(&dimensions).unwrap();
+    }
+
+    #[test]
+    fn so_many_tokens_go_at_each_gate_and_one_stays() {
+        let gate = |path: &str| Dimension {
+            path: path.to_owned(),
+            kind: DimensionKind::Tokens { prefix: 1, numbers: (0..6).collect() },
+            groups: vec![6],
+            carriers: Vec::new(),
+        };
+        let gates = ["a.tokens", "b.tokens", "c.tokens", "d.tokens"].map(gate);
+        let device = Device::flex();
+        // The third is not searched.
+        let searched = [0, 1, 3].map(|index| (gates[index].clone(), MaskSpec::default()));
+        let masks = MaskSet::new(&searched, &device).map_values(|path, _| {
+            let values = match &path[..1] {
+                "a" => [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+                // What is worth most here stays at the gate before.
+                "b" => [0.9, 0.0, 0.0, 0.0, 0.0, 0.0],
+                _ => [0.0, 0.0, 0.0, 0.0, 0.7, 0.8],
+            };
+            Tensor::<1>::from_floats(values, &device)
+        });
+        let thinned = |fewer, floors: &[(&str, Floor)]| {
+            let floors = Floors(floors.iter().map(|(path, floor)| ((*path).to_owned(), *floor)).collect());
+            let mut plan = Plan::whole(&gates);
+            thin_tokens(&mut plan, &gates, &masks, fewer, &floors).unwrap();
+            plan.check(&gates).unwrap();
+            gates.each_ref().map(|gate| plan.get(&gate.path).unwrap().keep.clone())
+        };
+        assert_eq!(thinned(1, &[]), [vec![0, 2, 3, 4, 5], vec![0, 2, 4, 5], vec![0, 2, 4, 5], vec![0, 4, 5]]);
+        assert_eq!(thinned(2, &[]), [vec![0, 3, 4, 5], vec![0, 5], vec![0, 5], vec![5]]);
+        assert_eq!(thinned(4, &[]), [vec![0, 5], vec![0], vec![0], vec![0]], "one stays");
+        let floors = [("b.tokens", Floor::Layer(5))];
+        assert_eq!(
+            thinned(3, &floors),
+            [vec![0, 1, 2, 4, 5], vec![0, 1, 2, 4, 5], vec![0, 1, 2, 4, 5], vec![4, 5]]
+        );
     }
 
     #[test]

@@ -102,7 +102,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::slim::{Cut, MaskSpec, NormStatistics};
+    use crate::slim::{Cut, MaskSpec};
 
     fn dimension(groups: &[usize]) -> Dimension {
         let (path, kind) = ("attn.head_dim".to_owned(), DimensionKind::Features);
@@ -120,7 +120,7 @@ mod tests {
         });
         let cut = Cut { dimension: dimension.path.clone(), of: groups.to_vec(), keep: keep.to_vec() };
         let multiples = HashMap::from([(dimension.path.clone(), multiple)]);
-        let plan = Plan { cuts: vec![cut], norm: NormStatistics::Original };
+        let plan = Plan { cuts: vec![cut], ..Plan::whole(&[]) };
         let plan = round(plan, &[dimension], &masks, &multiples, &Floors::default()).unwrap();
         plan.cuts[0].keep.clone()
     }

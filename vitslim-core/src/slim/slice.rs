@@ -12,7 +12,7 @@ use super::head_layout::{HeadLayout, LaidOut, by_size, without_empty};
 use super::kept::Kept;
 use super::layer::{Side, SlimLayer, index_tensor};
 use super::mapper::DimensionMapper;
-use super::plan::{Cut, NormStatistics, Plan, PlanError};
+use super::plan::{Cut, CutTokens, NormStatistics, Plan, PlanError};
 use super::scope::Scope;
 use super::token_gate::TokenGate;
 
@@ -24,6 +24,7 @@ pub(super) struct Slice<'a> {
     features: bool,
     cuts: HashMap<&'a str, &'a Cut>,
     norm: NormStatistics,
+    tokens: CutTokens,
     /// What stays of each dimension.
     kept: HashMap<String, Kept>,
     /// The prunable tokens that the previous gate kept, by their numbers in the dense network.
@@ -41,6 +42,7 @@ impl<'a> Slice<'a> {
             features,
             cuts: plan.cuts.iter().map(|cut| (cut.dimension.as_str(), cut)).collect(),
             norm: plan.norm,
+            tokens: plan.tokens,
             kept: plan
                 .cuts
                 .iter()
@@ -88,17 +90,24 @@ impl DimensionMapper for Slice<'_> {
         }
         gate.tokens = gate.prefix + stay.len();
         if cuts_nothing {
-            gate.kept = None;
+            (gate.kept, gate.merged) = (None, None);
             return gate;
         }
         // At the first gate, all tokens of the dense network arrive.
-        let position = |token: &usize| match &arriving {
-            Some(arriving) => arriving.iter().position(|other| other == token),
-            None => Some(*token),
+        let arriving = arriving.unwrap_or_else(|| gate.of_dense());
+        let positions = (gate.prefix..).zip(&arriving);
+        let (kept, cut): (Vec<_>, Vec<_>) =
+            positions.partition(|(_, token)| stay.binary_search(token).is_ok());
+        let index = |positions: Vec<(usize, &usize)>, prefix: usize| {
+            let positions: Vec<usize> =
+                (0..prefix).chain(positions.into_iter().map(|(position, _)| position)).collect();
+            index_tensor(&positions, &self.device)
         };
-        let positions = stay.iter().filter_map(position).map(|position| gate.prefix + position);
-        let kept: Vec<usize> = (0..gate.prefix).chain(positions).collect();
-        gate.sliced(index_tensor(&kept, &self.device))
+        // Where none stays, there is nothing to merge into.
+        let merges = self.tokens == CutTokens::Merge && !kept.is_empty();
+        let merged = merges.then(|| index(cut, 0));
+        let kept = index(kept, gate.prefix);
+        gate.sliced(kept, merged)
     }
 
     fn map_branch(&mut self, dimension: &str, mut gate: BranchGate) -> BranchGate {

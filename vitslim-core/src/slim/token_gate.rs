@@ -15,6 +15,11 @@ pub struct TokenGate {
     pub(crate) factors: Option<Tensor<1>>,
     /// After slicing: the indices of the arriving tokens that are kept, `[tokens]`.
     pub(crate) kept: Option<Tensor<1, Int>>,
+    /// After slicing by [`CutTokens::Merge`](super::CutTokens::Merge): the indices of the arriving tokens that are merged into those,
+    /// `[n]`.
+    pub(crate) merged: Option<Tensor<1, Int>>,
+    /// Number of prunable tokens in the dense network.
+    of: usize,
     /// After slicing here or at a gate before: the numbers of the prunable tokens that are left, among those of the dense network.
     pub(crate) left: Option<Vec<usize>>,
     /// Where someone listens to what is read here: the number that it goes by.
@@ -24,7 +29,8 @@ pub struct TokenGate {
 impl TokenGate {
     /// A gate for `tokens` tokens, of which the first `prefix` are not prunable.
     pub fn new(tokens: usize, prefix: usize) -> Self {
-        Self { tokens, prefix, factors: None, kept: None, left: None, number: None }
+        let of = tokens.saturating_sub(prefix);
+        Self { tokens, prefix, factors: None, kept: None, merged: None, of, left: None, number: None }
     }
 
     /// Whether tokens were cut here.
@@ -34,7 +40,12 @@ impl TokenGate {
 
     /// The numbers of its prunable tokens among those of the dense network.
     pub(crate) fn numbers(&self) -> Vec<usize> {
-        self.left.clone().unwrap_or_else(|| (0..self.tokens.saturating_sub(self.prefix)).collect())
+        self.left.clone().unwrap_or_else(|| self.of_dense())
+    }
+
+    /// The numbers of the prunable tokens of the dense network.
+    pub(crate) fn of_dense(&self) -> Vec<usize> {
+        (0..self.of).collect()
     }
 
     /// The gate with `masks` (`[tokens - prefix]`) on its prunable tokens.
@@ -47,10 +58,11 @@ impl TokenGate {
         self
     }
 
-    /// The gate that keeps the arriving tokens `kept` (prefix included).
-    pub(crate) fn sliced(mut self, kept: Tensor<1, Int>) -> Self {
+    /// The gate that keeps the arriving tokens `kept` (prefix included), and merges `merged` into those that are not of the prefix.
+    pub(crate) fn sliced(mut self, kept: Tensor<1, Int>, merged: Option<Tensor<1, Int>>) -> Self {
         self.tokens = kept.dims()[0];
         self.kept = Some(kept);
+        self.merged = merged;
         self
     }
 }

@@ -27,6 +27,7 @@ mod limits;
 mod losses;
 #[cfg(target_os = "linux")]
 mod memory;
+mod merged;
 mod normalise;
 mod norms;
 mod precision;

@@ -31,6 +31,11 @@ pub enum Budget {
         #[serde(default = "one")]
         batch: Count,
     },
+    /// So many prunable tokens fewer at each gate that is searched, whatever is searched beside; at least one stays.
+    Tokens {
+        /// How many fewer.
+        fewer: Count,
+    },
     /// Several limits at once, all of which are kept; shares are then the most that their keys keep.
     All(Vec<Budget>),
 }
@@ -48,6 +53,7 @@ impl Budget {
             (Self::Latency { most: ours, batch }, Self::Latency { most: theirs, batch: of_theirs }) => {
                 ours.is_same(theirs) && batch == of_theirs
             }
+            (Self::Tokens { fewer: ours }, Self::Tokens { fewer: theirs }) => ours == theirs,
             (Self::All(ours), Self::All(theirs)) => {
                 let all_in = |some: &[Self], others: &[Self]| {
                     some.iter().all(|one| others.iter().any(|other| one.is_same(other)))
@@ -71,7 +77,7 @@ impl Budget {
 
     /// Whether it limits the network as a whole.
     pub fn limits_all(&self) -> bool {
-        self.limits().iter().any(|(_, limit)| !matches!(limit, Self::Share(_)))
+        self.limits().iter().any(|(_, limit)| !matches!(limit, Self::Share(_) | Self::Tokens { .. }))
     }
 
     /// Whether it limits the time of a forward pass.
@@ -79,7 +85,8 @@ impl Budget {
         self.limits().iter().any(|(_, limit)| matches!(limit, Self::Latency { .. }))
     }
 
-    /// A name for it: `share-0.7-0.5`, `macs-0.5`, `params-15M`, `latency-3ms-batch-8`, `share-0.7-macs-0.5`.
+    /// A name for it: `share-0.7-0.5`, `macs-0.5`, `params-15M`, `latency-3ms-batch-8`, `tokens-fewer-4`,
+    /// `share-0.7-macs-0.5`.
     pub fn label(&self) -> String {
         match self {
             Self::Share(shares) => {
@@ -92,6 +99,7 @@ impl Budget {
                 1 => format!("latency-{}", most.label()),
                 batch => format!("latency-{}-batch-{batch}", most.label()),
             },
+            Self::Tokens { fewer } => format!("tokens-fewer-{}", fewer.get()),
             Self::All(limits) => limits.iter().map(Self::label).collect::<Vec<_>>().join("-"),
         }
     }

@@ -15,7 +15,7 @@ use super::search::{CutRule, Search};
 use super::teacher::Teacher;
 use super::training::Training;
 use crate::nn::Precision;
-use crate::slim::{NormStatistics, RankingRule};
+use crate::slim::{CutTokens, NormStatistics, RankingRule};
 
 /// An experiment: pretraining, a search, and sub-networks that are cut out of it and retrained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,10 @@ pub struct Experiment {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = NormStatistics::default()))]
     pub norm: NormStatistics,
+    /// What becomes of the tokens that are cut.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = CutTokens::default()))]
+    pub tokens: CutTokens,
     /// What the units of the network are ranked by. All but `Masks` skip the search.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(extend("default" = Importance::default()))]

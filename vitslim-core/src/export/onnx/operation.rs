@@ -2,9 +2,9 @@
 
 use burn::tensor::{IndexingUpdateOp, Slice};
 use burn_ir::{
-    ActivationOperationIr as Activation, AttentionOpIr, BaseOperationIr as Base, FloatOperationIr as Float,
-    IntOperationIr as Int, ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr,
-    PadModeIr, ScalarIr, SliceOpIr, TensorIr,
+    ActivationOperationIr as Activation, AttentionOpIr, BaseOperationIr as Base, BoolOperationIr as Bool,
+    FloatOperationIr as Float, IntOperationIr as Int, ModuleOperationIr as Module,
+    NumericOperationIr as Numeric, OperationIr, PadModeIr, ScalarIr, SliceOpIr, TensorIr,
 };
 
 use super::proto::{AttributeProto as Attribute, TensorProto};
@@ -31,7 +31,9 @@ pub(super) fn write(operation: &OperationIr, to: &mut Writer) -> Option<()> {
             let factors = vec![to.tensor(&of.lhs)?, to.tensor(&of.rhs)?];
             (&of.out, to.node("MatMul", factors, Vec::new()))
         }
-        OperationIr::Float(_, Float::IntoInt(of)) | OperationIr::Int(Int::IntoFloat(of)) => {
+        OperationIr::Float(_, Float::IntoInt(of))
+        | OperationIr::Int(Int::IntoFloat(of))
+        | OperationIr::Bool(Bool::IntoFloat(of) | Bool::IntoInt(of)) => {
             (&of.out, cast(&of.input, &of.out, to)?)
         }
         OperationIr::Activation(of) => activation(of, to)?,
@@ -107,6 +109,12 @@ fn numeric<'a>(operation: &'a Numeric, to: &mut Writer) -> Written<'a> {
         Numeric::ProdDim(of) => (&of.out, reduced("ReduceProd", &of.input, &[of.axis])?),
         Numeric::MaxDim(of) => (&of.out, reduced("ReduceMax", &of.input, &[of.axis])?),
         Numeric::MinDim(of) => (&of.out, reduced("ReduceMin", &of.input, &[of.axis])?),
+        Numeric::ArgMax(of) => {
+            let input = to.tensor(&of.input)?;
+            let index = to.node("ArgMax", vec![input], vec![axis(of.axis)]);
+            let data_type = Attribute::int("to", data_type(of.out.dtype)?.into());
+            (&of.out, to.node("Cast", vec![index], vec![data_type]))
+        }
         Numeric::Full(of) => (&of.out, filled(&of.out, of.value, to)?),
         Numeric::Pad(of) => {
             let PadModeIr::Constant(value) = of.mode else { return None };

@@ -2,9 +2,9 @@
 
 use burn::tensor::{DType, IndexingUpdateOp};
 use burn_ir::{
-    ActivationOperationIr as Activation, BaseOperationIr as Base, FloatOperationIr as Float,
-    IntOperationIr as Int, ModuleOperationIr as Module, NumericOperationIr as Numeric, OperationIr,
-    PadModeIr, ScalarIr, TensorIr,
+    ActivationOperationIr as Activation, BaseOperationIr as Base, BoolOperationIr as Bool,
+    FloatOperationIr as Float, IntOperationIr as Int, ModuleOperationIr as Module,
+    NumericOperationIr as Numeric, OperationIr, PadModeIr, ScalarIr, TensorIr,
 };
 
 use super::writer::{Writer, number, size};
@@ -36,7 +36,9 @@ pub(super) fn expression<'a>(operation: &'a OperationIr, of: &mut Writer) -> Wri
         OperationIr::Float(_, Float::Matmul(matmul)) | OperationIr::Int(Int::Matmul(matmul)) => {
             Some((&matmul.out, format!("{} @ {}", of.tensor(&matmul.lhs)?, of.tensor(&matmul.rhs)?)))
         }
-        OperationIr::Float(_, Float::IntoInt(cast)) | OperationIr::Int(Int::IntoFloat(cast)) => {
+        OperationIr::Float(_, Float::IntoInt(cast))
+        | OperationIr::Int(Int::IntoFloat(cast))
+        | OperationIr::Bool(Bool::IntoFloat(cast) | Bool::IntoInt(cast)) => {
             Some((&cast.out, format!("{}.to({})", of.tensor(&cast.input)?, dtype(cast.out.dtype)?)))
         }
         OperationIr::Activation(activation) => self::activation(activation, of),
@@ -116,6 +118,9 @@ fn numeric<'a>(operation: &'a Numeric, of: &mut Writer) -> Written<'a> {
         Numeric::SumDims(op) => (&op.out, reduced("sum", &op.input, &op.axes)?),
         Numeric::MaxDim(op) => (&op.out, reduced("amax", &op.input, &[op.axis])?),
         Numeric::MinDim(op) => (&op.out, reduced("amin", &op.input, &[op.axis])?),
+        Numeric::ArgMax(op) => {
+            (&op.out, format!("{}.argmax({}, keepdim=True)", of.tensor(&op.input)?, op.axis))
+        }
         Numeric::Full(op) => (&op.out, filled(&op.out, op.value, of)?),
         Numeric::Pad(op) => {
             let PadModeIr::Constant(value) = op.mode else { return None };

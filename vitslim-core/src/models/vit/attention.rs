@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::VitConfig;
 use super::rope::{Pairing, Rope, Turns};
-use crate::nn::{Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate};
+use crate::nn::{
+    Dropout, HeadLayout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenGate, TokenSizes,
+};
 use crate::slim::{DimensionMapper, Factor, Input, Output, Slimmable};
 
 /// Multi-head self-attention. Its queries, keys and values are cut together, `head_dim`; or, in a layout with dims of their own for queries
@@ -48,21 +50,21 @@ impl Attention {
         }
     }
 
-    /// `tokens` is the gate before it.
+    /// `tokens` is the gate before it, and `sizes` are those of the tokens.
     ///
     /// # Shapes
     ///
     /// - x, output: `[batch, tokens, dim]`
-    pub fn forward(&self, x: Tensor<3>, tokens: &TokenGate) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, tokens: &TokenGate, sizes: &TokenSizes) -> Tensor<3> {
         let qkv = self.qkv.forward(x);
         let attended = match (&self.q_norm, &self.k_norm, &self.rope) {
-            (None, None, None) => self.heads.attend(qkv),
+            (None, None, None) => self.heads.attend_sized(qkv, sizes),
             _ => {
                 let [q, k, v] = self.heads.split(qkv);
                 let turns = self.rope.as_ref().map(|rope| rope.turns(tokens));
                 let [q, k] =
                     [(q, &self.q_norm), (k, &self.k_norm)].map(|(x, norm)| self.placed(x, norm, &turns));
-                self.heads.attend_separate(q, k, v, None)
+                self.heads.attend_separate(q, k, v, sizes.bias())
             }
         };
         self.proj_drop.forward(self.proj.forward(attended))

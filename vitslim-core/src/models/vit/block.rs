@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use super::attention::Attention;
 use super::config::VitConfig;
 use super::mlp::{Mlp, MlpConfig};
-use crate::nn::{BranchGate, DropPath, LayerNorm, LayerNormConfig, TokenGate};
+use crate::nn::{BranchGate, DropPath, LayerNorm, LayerNormConfig, TokenGate, TokenSizes, checkpoint};
 use crate::slim::Slimmable;
 
 /// A factor on each feature of a branch (Touvron et al. 2021), or none.
@@ -96,14 +96,30 @@ impl Block {
         }
     }
 
+    /// The tokens that leave the last of `blocks`, and their sizes.
+    ///
     /// # Shapes
     ///
     /// - x: `[batch, tokens_in, dim]`
     /// - output: `[batch, tokens, dim]`
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = self.tokens.keep(x);
+    pub(in crate::models) fn chain(blocks: &[Self], x: Tensor<3>) -> (Tensor<3>, TokenSizes) {
+        let mut sizes = TokenSizes::default();
+        let x = blocks.iter().fold(x, |x, block| {
+            let x = block.tokens.merge(x, &mut sizes);
+            let sizes = sizes.clone();
+            checkpoint(block, x, move |block, x| block.forward(x, &sizes))
+        });
+        (x, sizes)
+    }
+
+    /// Computes the tokens that its gate has left, which have these `sizes`.
+    ///
+    /// # Shapes
+    ///
+    /// - x, output: `[batch, tokens, dim]`
+    pub fn forward(&self, x: Tensor<3>, sizes: &TokenSizes) -> Tensor<3> {
         let x = self.attn_branch.add(x, |x| {
-            let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x), &self.tokens);
+            let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x), &self.tokens, sizes);
             self.drop_path.forward(self.ls1.forward(branch))
         });
         self.mlp_branch.add(x, |x| {

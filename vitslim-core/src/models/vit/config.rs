@@ -13,7 +13,8 @@ pub enum GlobalPool {
     /// The class token.
     #[default]
     Token,
-    /// The mean of the patches that are left. A search takes the mean of all, whatever their masks.
+    /// The mean of the patches that are left, each as often as patches are merged in it. A search takes the mean of all, whatever their
+    /// masks.
     Avg,
 }
 

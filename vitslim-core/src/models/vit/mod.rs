@@ -12,7 +12,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::{Architecture, ConfigError, Features, Logits, Patches};
-use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, checkpoint, normal};
+use crate::nn::{Dropout, LayerNorm, LayerNormConfig, Linear, LinearConfig, TokenSizes, normal};
 use crate::slim::Slimmable;
 
 pub use attention::Attention;
@@ -81,27 +81,27 @@ impl Vit {
         normalised(&self.norm_pre, self.pos_drop.forward(x))
     }
 
-    /// The logits, of the tokens that leave the last block.
+    /// The logits, of the tokens that leave the last block and their sizes.
     ///
     /// # Shapes
     ///
     /// - x: `[batch, tokens, dim]`
     /// - output: `[batch, classes]`
-    pub fn classify(&self, x: Tensor<3>) -> Tensor<2> {
-        self.pool_and_classify(normalised(&self.norm, x))
+    pub fn classify(&self, x: Tensor<3>, sizes: &TokenSizes) -> Tensor<2> {
+        self.pool_and_classify(normalised(&self.norm, x), sizes)
     }
 
-    /// The tokens that leave the last block, `[batch, tokens, dim]`.
-    fn encode(&self, images: Tensor<4>) -> Tensor<3> {
-        self.blocks.iter().fold(self.embed(images), |x, block| checkpoint(block, x, Block::forward))
+    /// The tokens that leave the last block, `[batch, tokens, dim]`, and their sizes.
+    fn encode(&self, images: Tensor<4>) -> (Tensor<3>, TokenSizes) {
+        Block::chain(&self.blocks, self.embed(images))
     }
 
     /// The logits, `[batch, classes]`, of the tokens behind the norm, `[batch, tokens, dim]`.
-    fn pool_and_classify(&self, x: Tensor<3>) -> Tensor<2> {
+    fn pool_and_classify(&self, x: Tensor<3>, sizes: &TokenSizes) -> Tensor<2> {
         let pooled = match self.global_pool {
             GlobalPool::Token => x.narrow(1, 0, 1),
             // Where no patch is left, the tokens before them stand in.
-            GlobalPool::Avg => self.patches(&x).unwrap_or(x).mean_dim(1),
+            GlobalPool::Avg => sizes.mean(self.patches(&x).unwrap_or(x)),
         };
         self.head.forward(normalised(&self.fc_norm, pooled.squeeze_dim::<2>(1)))
     }
@@ -180,14 +180,16 @@ impl Architecture for Vit {
     }
 
     fn forward(&self, images: Tensor<4>) -> Logits {
-        self.classify(self.encode(images)).into()
+        let (x, sizes) = self.encode(images);
+        self.classify(x, &sizes).into()
     }
 
     fn features(&self, images: Tensor<4>) -> Features {
-        let x = normalised(&self.norm, self.encode(images));
+        let (x, sizes) = self.encode(images);
+        let x = normalised(&self.norm, x);
         let patches = self.patches(&x);
         let patches = patches.map(|x| Patches { values: normalised(&self.fc_norm, x), reader: "head" });
-        Features { logits: self.pool_and_classify(x).into(), patches }
+        Features { logits: self.pool_and_classify(x, &sizes).into(), patches }
     }
 }
 

@@ -188,7 +188,7 @@ mod tests {
         let mut gate = TokenGate::new(2 + 16, 2);
         let all = rope.angles(&gate);
         gate.left = Some(vec![1, 5, 6]);
-        let left = rope.angles(&gate.sliced(index_tensor(&[0, 1, 3, 7, 8], &device)));
+        let left = rope.angles(&gate.sliced(index_tensor(&[0, 1, 3, 7, 8], &device), None));
         left.into_data()
             .assert_eq(&all.clone().select(0, index_tensor(&[0, 1, 3, 7, 8], &device)).into_data(), true);
         // The tokens before the patches are not turned, and no two patches alike.
