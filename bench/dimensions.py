@@ -5,9 +5,8 @@
     python bench/dimensions.py
 
 `experiments/fashion_mnist_limits.ron` runs at three seeds. Heads, hidden units and tokens are searched alone, and together with the width and
-whole branches; what these leave is retrained with norms over the original width, and over what is left of it. At each seed all have the same
-dense network. Results are kept, one file for each seed; a run that was stopped goes on. Leave the machine alone meanwhile: times are
-measured.
+whole branches, once with a tenfold weight on the width. At each seed all have the same dense network. Results are kept, one file for each
+seed; a run that was stopped goes on. Leave the machine alone meanwhile: times are measured.
 """
 
 import json
@@ -16,13 +15,14 @@ import statistics
 from arms import arguments, of_dense, percent, spread, summaries
 
 USUAL = ['"head_dim": (weight: 5e-4)', '"hidden": (weight: 5e-5)', '"tokens": (weight: 1e-4, activation: Tanh, init: 3.0)']
-# As for tokens: a unit of the width and a branch have as much to do as one of these.
-OTHERS = ['"width": (weight: 1e-4)', '"attn_branch": (weight: 1e-4)', '"mlp_branch": (weight: 1e-4)']
-ALL = "{%s}" % ", ".join(USUAL + OTHERS)
+BRANCHES = ['"attn_branch": (weight: 1e-4)', '"mlp_branch": (weight: 1e-4)']
 ARMS = {
-    "heads, MLP, tokens": {"search.dimensions": "{%s}" % ", ".join(USUAL), "norm": "Original"},
-    "all": {"search.dimensions": ALL, "norm": "Original"},
-    "all, `norm: Sliced`": {"search.dimensions": ALL, "norm": "Sliced"},
+    name: {"search.dimensions": "{%s}" % ", ".join(dimensions)}
+    for name, dimensions in {
+        "heads, MLP, tokens": USUAL,
+        "all": [*USUAL, *BRANCHES, '"width": (weight: 1e-4)'],
+        "all, more on the width": [*USUAL, *BRANCHES, '"width": (weight: 1e-3)'],
+    }.items()
 }
 KEYS = ["head_dim", "hidden", "tokens", "width", "attn_branch", "mlp_branch"]
 
@@ -36,7 +36,8 @@ def rows(args, seed):
         for subnet in summary["subnets"]:
             row = {"arm": arm, "network": subnet["label"], "dense": dense}
             row |= {"parameters": subnet["params"] / summary["dense"]["params"], "faster": subnet["speedup"]}
-            row["kept"] = {key: round(subnet["kept"][key], 3) for key in KEYS}
+            # What is not searched is kept.
+            row["kept"] = {key: round(subnet["kept"].get(key, 1), 3) for key in KEYS}
             found.append(row | {name: percent(subnet[f"top1_{name}"]) for name in ("sliced", "retrained")})
     return found
 

@@ -72,6 +72,7 @@ fn steps(sets: &[&str]) -> [usize; 2] {
         device: &device,
         device_name: "cpu",
         precision_name: "f32",
+        operations: false,
         teachers: &Teachers::default(),
     };
     let trial = document.trials().unwrap().get(0);

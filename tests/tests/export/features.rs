@@ -23,8 +23,7 @@ pub fn of_vit(model: &Vit, images: Tensor<4>) -> Vec<(String, TensorData)> {
     let (mut x, mut sizes) = (model.embed(images), TokenSizes::default());
     let mut found = Vec::new();
     for (number, block) in model.blocks.iter().enumerate() {
-        x = block.tokens.merge(x, &mut sizes);
-        x = block.forward(x, &sizes);
+        x = block.forward(x, &mut sizes);
         found.push((format!("blocks.{number}"), x.to_data()));
     }
     found.push(("blocks".to_owned(), x.to_data()));

@@ -33,7 +33,7 @@ class Subnet:
         self.network = json.loads((Path(folder) / "network.json").read_text())
         self.weights = load_file(Path(folder) / "model.safetensors")
         assert (self.network["version"], self.network["architecture"]) == (1, "vit")
-        assert set(self.network["activations"]) <= {"gelu"}
+        assert set(self.network["activations"]) <= {"gelu", "log"}
 
     def linear(self, path, x):
         return F.linear(x, self.weights[path + ".weight"], self.weights.get(path + ".bias"))

@@ -137,7 +137,7 @@ mod tests {
             };
             Work { kind, once: Box::new(once) }
         });
-        Network { name: name.to_owned(), params: 1, macs: 1, work: work.collect() }
+        Network { name: name.to_owned(), params: 1, macs: 1, work: work.collect(), operations: None }
     }
 
     fn benched(log: &Log) -> Benched {

@@ -5,6 +5,7 @@ use burn::tensor::Device;
 use super::work::{Benched, Network, Work, WorkKind};
 use crate::data::{Batch, SplitKind, Stage};
 use crate::experiment::{Masks, Training, Trial};
+use crate::graph::operations_after;
 use crate::models::{Architecture, Parameter};
 use crate::nn::Precision;
 use crate::run::{
@@ -34,6 +35,8 @@ pub struct BenchSetting<'a> {
     pub device_name: &'a str,
     /// What results call the experiment's precision on this device.
     pub precision_name: &'a str,
+    /// Whether operations are told too.
+    pub operations: bool,
     /// The architectures that the teacher of the search can have.
     pub teachers: &'a Teachers,
 }
@@ -116,8 +119,12 @@ impl<A: Architecture> Bench<'_, A> {
             let masks = &self.prepared.experiment.search.masks;
             work.push(self.step(WorkKind::Search, slim, masks, teacher.as_ref())?);
         }
+        let (image, batch) = (self.prepared.data.shape, self.setting.batch);
+        let recorded = || operations_after(&model, image, batch, |model, _| Ok::<_, RunError>(model));
+        let operations = self.setting.operations.then(recorded).transpose()?;
+        let operations = operations.map(|operations| (self.precision(), operations));
         work.push(self.inference(model)?);
-        Ok(Network { name, params, macs, work })
+        Ok(Network { name, params, macs, work, operations })
     }
 
     fn step(
@@ -276,6 +283,7 @@ mod tests {
             device: &device,
             device_name: "cpu",
             precision_name: "f32",
+            operations: false,
             teachers: &teachers,
         };
         let mut benched = networks::<Counted>(&trial, &Source::Experiment, &setting).unwrap();

@@ -1,6 +1,8 @@
 //! The networks to measure, and what they do.
 
 use crate::data::ImageShape;
+use crate::graph::Operation;
+use crate::nn::Precision;
 use crate::train::EvaluateError;
 
 /// An experiment with its networks to measure; the dense one comes first.
@@ -27,6 +29,8 @@ pub struct Network {
     pub macs: u64,
     /// What to time.
     pub work: Vec<Work>,
+    /// The operations of a forward pass on the batch, where they are to be told, and the precision that they are computed in.
+    pub(super) operations: Option<(Precision, Vec<Operation>)>,
 }
 
 /// One thing that a network does with a batch.

@@ -23,7 +23,7 @@ use crate::run::{
     Cutting, Keys, PatchAxes, PreparedBudget, Pretrained, Scrutiny, Teachers, config, config_error,
     continues, correction_note, dataset_under, facts, keys, not_comparable, pretrained_error, unfit,
 };
-use crate::slim::{Dimension, MaskSpec, describe};
+use crate::slim::{CutTokens, Dimension, MaskSpec, describe};
 use crate::weights::Fitted;
 
 /// What is told of trained weights whose experiment does not say how their images were normalised.
@@ -33,6 +33,9 @@ const SPLIT_NORMALISES: &str = "images are normalised by mean and std of the tra
 /// What is told of a network that ignores `checkpointing: true`.
 const NO_CHECKPOINTS: &str =
     "`checkpointing: true` changes nothing: the forward pass hands no block to `checkpoint`";
+
+/// What is told where no tokens are cut that could be merged.
+const MERGES_NONE: &str = "`tokens: Merge` changes nothing: no tokens are searched, so that none are cut";
 
 /// Checks the data of `trial`, looked at as closely as `scrutiny` says, its architecture, and whether they fit together, and into the
 /// memory that `planning` knows. Nothing is trained, and nothing is written but what is kept of the images of a folder. Teachers are of
@@ -139,10 +142,14 @@ fn check_network<A: Architecture>(
         .map_err(|said| vec![Reason::new(format!("the network cannot be made ({said})"))])?
         .map_err(|error| reasons(&config_error(&trial.document, error)))?;
     // Annotations are proved of the dense network. All else is said of the one that the run starts from.
+    let mut cut_before = false;
     let (dense, model) = match &pretrained {
         Some(pretrained) => {
             let (cut, start) = pretrained.cut(model.clone()).map_err(|error| misplaced(&error))?;
-            continues(trial, start.as_ref()).map_err(|errors| reasons(&errors))?;
+            if let Ok(left) = describe(&cut) {
+                continues(trial, &left, start.as_ref()).map_err(|errors| reasons(&errors))?;
+                cut_before = start.is_some_and(|start| start.cuts_tokens(&left));
+            }
             (model, cut)
         }
         None => (model.clone(), model),
@@ -186,6 +193,9 @@ fn check_network<A: Architecture>(
             check.reasons.push(told(&error));
         }
         check.notes.extend(without_search(experiment.importance));
+        let cuts_tokens = cut_before || searched.iter().any(|(dimension, _)| dimension.is_tokens());
+        let in_vain = experiment.tokens == CutTokens::Merge && !cuts_tokens;
+        check.notes.extend(in_vain.then(|| MERGES_NONE.to_owned()));
         match correction_note(experiment, &model, &searched, image) {
             Ok(note) => check.notes.extend(note),
             Err(error) => check.reasons.push(told(&error)),
@@ -355,12 +365,14 @@ mod tests {
         }
 
         fn forward(&self, images: Tensor<4>) -> Logits {
-            let (x, sizes) = (self.vit.embed(images), TokenSizes::default());
+            let (x, mut sizes) = (self.vit.embed(images), TokenSizes::default());
             let x = match &self.vit.blocks[..] {
-                [block] => block.forward(x, &sizes),
+                [block] => block.forward(x, &mut sizes),
                 blocks => blocks.iter().fold(x.clone(), |y, block| {
                     let (x, sizes) = (x.clone(), sizes.clone());
-                    checkpoint(block, y, move |block: &Block, y| block.forward(y, &sizes) + x.clone())
+                    checkpoint(block, y, move |block: &Block, y| {
+                        block.forward(y, &mut sizes.clone()) + x.clone()
+                    })
                 }),
             };
             self.vit.classify(x, &sizes).into()

@@ -284,14 +284,21 @@ fn hollow(budget: &Budget) -> Option<&'static str> {
             let count = |is: fn(&Budget) -> bool| limits.iter().filter(|limit| is(limit)).count();
             let again = "this budget limits the same twice: only the lower limit matters";
             let again = (count(|limit| matches!(limit, Budget::Macs(_))) > 1
-                || count(|limit| matches!(limit, Budget::Params(_))) > 1
-                || count(|limit| matches!(limit, Budget::Tokens { .. })) > 1)
+                || count(|limit| matches!(limit, Budget::Params(_))) > 1)
                 .then_some(again);
             let timed = (count(|limit| matches!(limit, Budget::Latency { .. })) > 1)
                 .then_some("this budget has two `Latency`s: a network is cut for one batch");
+            let thinned = (count(|limit| matches!(limit, Budget::Tokens { .. })) > 1)
+                .then_some("this budget has two `Tokens`: write one number");
             let one = (limits.len() == 1).then_some("`All` with one limit: write the limit alone");
             let twice = (shares > 1).then_some("this budget has two `Share`s: write their keys in one");
-            nested.or(twice).or(again).or(timed).or(one).or_else(|| limits.iter().find_map(hollow))
+            nested
+                .or(twice)
+                .or(again)
+                .or(timed)
+                .or(thinned)
+                .or(one)
+                .or_else(|| limits.iter().find_map(hollow))
         }
         _ => None,
     }

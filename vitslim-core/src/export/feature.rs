@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use burn_capture::TensorId;
-use burn_ir::TensorIr;
+use burn_ir::{NumericOperationIr, OperationIr, TensorIr};
 use serde_json::{Map, Value, json};
 
 use super::error::ExportError;
@@ -80,7 +80,7 @@ impl Feature {
             let all: usize = of.iter().sum();
             let keep =
                 [(0..all).collect(), keep.clone()].into_iter().find(|keep| prefix + keep.len() == *count)?;
-            let mut tokens = json!({ "prefix": prefix, "keep": keep });
+            let mut tokens = json!({ "prefix": prefix, plan.of_tokens_that_stay(&keep): keep });
             let side = all.isqrt();
             if side * side == all {
                 tokens["grid"] = json!([side, side]);
@@ -148,7 +148,12 @@ impl<'a> Flow<'a> {
                     (*last, of_images) = (steps.len(), true);
                 }
             }
-            if of_images {
+            // What is chosen by images, as where a token is merged, is as if it were known: it goes past all modules.
+            let chooses = matches!(
+                operation.ir,
+                OperationIr::NumericFloat(_, NumericOperationIr::ArgMax(_) | NumericOperationIr::ArgMin(_))
+            );
+            if of_images && !chooses {
                 last.insert(out.id, 0);
                 steps.push(Step { operation, out, reads, is_all: false });
             } else {

@@ -9,7 +9,7 @@ const OTHER: &str = "other";
 
 /// The activation functions of a recorded forward pass, by name, in the order of their first use.
 ///
-/// `gelu` is the exact one, `silu` is `x * sigmoid(x)`, and `hard_swish` is `x * hard_sigmoid(x)`. `tanh`, `exp`, `erf`, `sin` and `cos` are told
+/// `gelu` is the exact one, `silu` is `x * sigmoid(x)`, and `hard_swish` is `x * hard_sigmoid(x)`. `tanh`, `exp`, `log`, `erf`, `sin` and `cos` are told
 /// wherever they are computed. `other` stands for operations that have no name here, and are neither sums and products, nor part of
 /// a norm, nor the softmax of an attention.
 pub fn activations(captured: &CapturedGraph) -> Vec<&'static str> {
@@ -69,6 +69,7 @@ fn of_float(operation: &FloatOperationIr) -> Option<&'static str> {
         FloatOperationIr::Matmul(_) | FloatOperationIr::Sqrt(_) | FloatOperationIr::Recip(_) => None,
         FloatOperationIr::PowfScalar(of) if is_two(&of.rhs) => None,
         FloatOperationIr::Exp(_) => Some("exp"),
+        FloatOperationIr::Log(_) => Some("log"),
         FloatOperationIr::Erf(_) => Some("erf"),
         FloatOperationIr::Tanh(_) => Some("tanh"),
         FloatOperationIr::Sin(_) => Some("sin"),
@@ -106,7 +107,8 @@ fn is_arithmetic(operation: &NumericOperationIr) -> bool {
         | Numeric::Lower(_)
         | Numeric::LowerElem(_)
         | Numeric::LowerEqual(_)
-        | Numeric::LowerEqualElem(_) => true,
+        | Numeric::LowerEqualElem(_)
+        | Numeric::ArgMax(_) => true,
         _ => false,
     }
 }
@@ -132,7 +134,7 @@ mod tests {
     use crate::graph::capture::{capture, tensor_id};
     use crate::models::{Architecture, ConvNext, ConvNextConfig, Swin, SwinConfig, Vit, VitConfig};
     use crate::nn::Gelu;
-    use crate::slim::{Plan, describe};
+    use crate::slim::{CutTokens, Plan, describe};
 
     /// What is recorded of `compute`, whose result is a tensor.
     fn recorded(compute: impl FnOnce(&Device) -> Tensor<2>) -> CapturedGraph {
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn activations_are_named_and_what_has_no_name_is_told() {
         type Compute = fn(Tensor<2>) -> Tensor<2>;
-        let cases: [(Compute, &[&str]); 12] = [
+        let cases: [(Compute, &[&str]); 13] = [
             (|x| relu(Gelu::new().forward(Gelu::new().forward(x))), &["gelu", "relu"]),
             (|x| silu(x.clone() + 1) * x, &["silu"]),
             (|x| sigmoid(x.clone()) * x, &["silu"]),
@@ -158,6 +160,7 @@ mod tests {
             (gelu_approximate, &["other", "tanh"]),
             (|x| softplus(x, 1.0), &["other", "exp"]),
             (|x| x.clamp(0, 6), &["other"]),
+            (|x| x.log(), &["log"]),
             (|x| softmax(x.clone().matmul(x.transpose()), 1), &[]),
             (|x| (x.clone().square().mean_dim(1) + 1e-6).sqrt().recip() * x.powf_scalar(2.0), &[]),
         ];
@@ -169,9 +172,9 @@ mod tests {
 
     #[test]
     fn norms_and_attention_are_no_activations() {
-        fn of<A: Architecture>(config: &A::Config) -> Vec<&'static str> {
+        fn of<A: Architecture>(config: &A::Config, tokens: CutTokens) -> Vec<&'static str> {
             let model = A::init(config, &Device::flex()).unwrap();
-            let mut plan = Plan::whole(&describe(&model).unwrap());
+            let mut plan = Plan { tokens, ..Plan::whole(&describe(&model).unwrap()) };
             // So that norms are of a part of their width.
             for cut in plan.cuts.iter_mut().filter(|cut| cut.keep.len() > 1) {
                 cut.keep.pop();
@@ -181,7 +184,9 @@ mod tests {
         }
         let vit =
             VitConfig { image_size: 32, patch_size: 8, dim: 16, heads: 2, depth: 2, ..VitConfig::default() };
-        assert_eq!(of::<Vit>(&vit), ["gelu"]);
+        assert_eq!(of::<Vit>(&vit, CutTokens::Drop), ["gelu"]);
+        // Of the sizes of tokens.
+        assert_eq!(of::<Vit>(&vit, CutTokens::Merge), ["log", "gelu"]);
         let swin = SwinConfig {
             image_size: 32,
             dim: 8,
@@ -190,13 +195,13 @@ mod tests {
             window: 4,
             ..SwinConfig::default()
         };
-        assert_eq!(of::<Swin>(&swin), ["gelu"]);
+        assert_eq!(of::<Swin>(&swin, CutTokens::Drop), ["gelu"]);
         let convnext = ConvNextConfig {
             image_size: 32,
             dims: vec![8, 4],
             depths: vec![2, 1],
             ..ConvNextConfig::default()
         };
-        assert_eq!(of::<ConvNext>(&convnext), ["gelu"]);
+        assert_eq!(of::<ConvNext>(&convnext, CutTokens::Drop), ["gelu"]);
     }
 }

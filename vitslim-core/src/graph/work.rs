@@ -101,6 +101,54 @@ impl Operation {
         })
     }
 
+    /// Its multiply-adds; 0 where it only computes value by value.
+    pub fn macs(&self) -> u64 {
+        let product = |sizes: &[usize]| sizes.iter().map(|size| *size as u64).product::<u64>();
+        match self {
+            Self::Linear { x, d_output, .. } => product(x) * *d_output as u64,
+            Self::Matmul { left, right } => product(left) * right[2] as u64,
+            Self::Conv { x, weight, options, .. } => {
+                let axes = options.stride.iter().zip(&options.padding).zip(&options.dilation);
+                let sizes = axes.zip(x[2..].iter().zip(&weight[2..]));
+                let outputs = sizes.map(|(((stride, padding), dilation), (size, kernel))| {
+                    (size + padding.0 + padding.1 - dilation * (kernel - 1) - 1) / stride + 1
+                });
+                x[0] as u64 * product(weight) * outputs.map(|size| size as u64).product::<u64>()
+            }
+            Self::Attention { q: q @ [batch, heads, tokens, _], keys, dims_of_values, .. } => {
+                product(q) * *keys as u64 + product(&[*batch, *heads, *tokens, *keys, *dims_of_values])
+            }
+            Self::LayerNorm { .. } | Self::Gelu { .. } | Self::Elements { .. } => 0,
+        }
+    }
+
+    /// What it is, and what it is computed on.
+    pub fn described(&self) -> (&'static str, String) {
+        let sizes = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+        match self {
+            Self::Linear { x, d_output, .. } => ("linear", format!("{}, to {d_output}", sizes(x))),
+            Self::Matmul { left, right } => {
+                ("matrix product", format!("{}, by {}", sizes(left), sizes(right)))
+            }
+            Self::Conv { x, weight, options, .. } => {
+                let each = &[weight[2..].to_vec(), options.stride.clone()];
+                let [kernel, stride] = each.each_ref().map(|of| sizes(of));
+                let kind = if options.groups > 1 { "convolution of groups" } else { "convolution" };
+                (kind, format!("{}, to {} by {kernel} / {stride}", sizes(x), weight[0]))
+            }
+            Self::Attention { q, keys, dims_of_values, bias } => {
+                let separate = (q[2], q[3]) != (*keys, *dims_of_values);
+                let of_keys =
+                    if separate { format!(", to {keys} x {dims_of_values}") } else { String::new() };
+                let kind = if bias.is_some() { "attention with a bias" } else { "attention" };
+                (kind, format!("{}{of_keys}", sizes(q)))
+            }
+            Self::LayerNorm { x, .. } => ("layer norm", sizes(x)),
+            Self::Gelu { values } => ("GELU", values.to_string()),
+            Self::Elements { values } => ("value by value", values.to_string()),
+        }
+    }
+
     fn conv<const AXES: usize>([x, weight]: [&TensorIr; 2], bias: bool, options: ConvOptions<AXES>) -> Self {
         let ConvOptions { stride, padding, dilation, groups } = options;
         let options = ConvWindow {

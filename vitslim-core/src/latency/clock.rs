@@ -49,11 +49,11 @@ pub(crate) trait Clock: fmt::Debug + Send + Sync {
     fn seconds(&self, operation: &Operation) -> Result<f64, TimeError>;
 }
 
-/// Measures on a device.
+/// Measures on a device; with autodiff, the backward pass too.
 #[derive(Debug)]
-pub(super) struct DeviceClock {
-    pub(super) device: Device,
-    pub(super) precision: Precision,
+pub(crate) struct DeviceClock {
+    pub(crate) device: Device,
+    pub(crate) precision: Precision,
 }
 
 impl Clock for DeviceClock {
@@ -90,33 +90,46 @@ fn fastest(operation: &Operation, device: &Device) -> Result<f64, String> {
     Ok(fastest)
 }
 
+/// A factor of this shape.
+fn ones<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let ones = Tensor::ones(shape, device);
+    if device.is_autodiff() { ones.require_grad() } else { ones }
+}
+
+/// Computes what `output` lacks: the gradients of its factors, if they have any.
+fn completed<const D: usize>(output: Tensor<D>) {
+    if output.is_tracked() {
+        drop(output.backward());
+    }
+}
+
 /// Computes `operation` on tensors of its shapes, each time it is called.
 fn replayed(operation: &Operation, device: &Device) -> Result<Box<dyn Fn()>, String> {
     Ok(match *operation {
         Operation::Linear { x, d_output, bias } => {
-            let weight = Tensor::ones([x[2], d_output], device);
-            let (x, bias) = (Tensor::<3>::ones(x, device), bias.then(|| Tensor::ones([d_output], device)));
-            Box::new(move || drop(product::linear(x.clone(), weight.clone(), bias.clone())))
+            let weight = ones([x[2], d_output], device);
+            let (x, bias) = (ones(x, device), bias.then(|| ones([d_output], device)));
+            Box::new(move || completed(product::linear(x.clone(), weight.clone(), bias.clone())))
         }
         Operation::Matmul { left, right } => {
-            let (left, right) = (Tensor::<3>::ones(left, device), Tensor::ones(right, device));
-            Box::new(move || drop(left.clone().matmul(right.clone())))
+            let (left, right) = (ones(left, device), ones(right, device));
+            Box::new(move || completed(left.clone().matmul(right.clone())))
         }
         Operation::Conv { ref x, ref weight, bias, ref options } => {
-            let bias = bias.then(|| Tensor::ones([weight[0]], device));
+            let bias = bias.then(|| ones([weight[0]], device));
             match (<[usize; 3]>::try_from(&x[..]), <[usize; 4]>::try_from(&x[..])) {
                 (Ok(x), _) => {
-                    let (x, weight) = (Tensor::ones(x, device), Tensor::ones(sized::<_, 3>(weight)?, device));
+                    let (x, weight) = (ones(x, device), ones(sized::<_, 3>(weight)?, device));
                     let options = window(options)?;
                     Box::new(move || {
-                        drop(product::conv1d(x.clone(), weight.clone(), bias.clone(), options.clone()));
+                        completed(product::conv1d(x.clone(), weight.clone(), bias.clone(), options.clone()));
                     })
                 }
                 (_, Ok(x)) => {
-                    let (x, weight) = (Tensor::ones(x, device), Tensor::ones(sized::<_, 4>(weight)?, device));
+                    let (x, weight) = (ones(x, device), ones(sized::<_, 4>(weight)?, device));
                     let options = window(options)?;
                     Box::new(move || {
-                        drop(product::conv2d(x.clone(), weight.clone(), bias.clone(), options.clone()));
+                        completed(product::conv2d(x.clone(), weight.clone(), bias.clone(), options.clone()));
                     })
                 }
                 _ => return Err("it has neither one axis nor two".to_owned()),
@@ -126,31 +139,33 @@ fn replayed(operation: &Operation, device: &Device) -> Result<Box<dyn Fn()>, Str
             if tokens == keys && dims == dims_of_values =>
         {
             let layout = HeadLayout::new(heads, dims);
-            let qkv = Tensor::ones([batch, tokens, 3 * heads * dims], device);
-            Box::new(move || drop(layout.attend(qkv.clone())))
+            let qkv = ones([batch, tokens, 3 * heads * dims], device);
+            Box::new(move || completed(layout.attend(qkv.clone())))
         }
         Operation::Attention { q, keys, dims_of_values, bias } => {
             let [batch, heads, _, dims] = q;
             let (k, v) = (
-                Tensor::ones([batch, heads, keys, dims], device),
-                Tensor::ones([batch, heads, keys, dims_of_values], device),
+                ones([batch, heads, keys, dims], device),
+                ones([batch, heads, keys, dims_of_values], device),
             );
-            let (q, bias) = (Tensor::ones(q, device), bias.map(|bias| Tensor::ones(bias, device)));
-            Box::new(move || drop(product::attention(q.clone(), k.clone(), v.clone(), bias.clone(), 1.0)))
+            let (q, bias) = (ones(q, device), bias.map(|bias| ones(bias, device)));
+            Box::new(move || {
+                completed(product::attention(q.clone(), k.clone(), v.clone(), bias.clone(), 1.0))
+            })
         }
         Operation::LayerNorm { x, shift } => {
             let norm = LayerNormConfig::new(x[2]).init(device);
             let norm = if shift { norm } else { LayerNorm { beta: None, ..norm } };
-            let x = Tensor::<3>::ones(x, device);
-            Box::new(move || drop(norm.forward(x.clone())))
+            let x = ones(x, device);
+            Box::new(move || completed(norm.forward(x.clone())))
         }
         Operation::Gelu { values } => {
-            let x = Tensor::<1>::ones([values], device);
-            Box::new(move || drop(Gelu::new().forward(x.clone())))
+            let x = ones([values], device);
+            Box::new(move || completed(Gelu::new().forward(x.clone())))
         }
         Operation::Elements { values } => {
-            let [x, y] = [(); 2].map(|()| Tensor::<1>::ones([values], device));
-            Box::new(move || drop(x.clone() + y.clone()))
+            let [x, y] = [(); 2].map(|()| ones([values], device));
+            Box::new(move || completed(x.clone() + y.clone()))
         }
     })
 }

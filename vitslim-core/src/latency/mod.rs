@@ -3,7 +3,5 @@
 mod clock;
 mod table;
 
-#[cfg(test)]
-pub(crate) use clock::Clock;
-pub(crate) use clock::TimeError;
+pub(crate) use clock::{Clock, DeviceClock, TimeError};
 pub(crate) use table::Table;

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::fused::is_as_fused;
 use super::heads::{Run, features, joined};
 use super::{TokenSizes, product};
 use crate::slim::HeadLayout;
@@ -29,6 +30,8 @@ impl HeadLayout {
         let fused = || product::fused_attention(&qkv, sizes.of_each().as_ref(), &self.sizes, self.scale);
         match is_fused.then(fused).flatten() {
             Some(output) => output,
+            // Where that is recorded as one, sizes are no scores that are added to others.
+            None if is_fused && is_as_fused() => self.attend_side_by_side(qkv, None),
             None => self.attend_side_by_side(qkv, sizes.bias()),
         }
     }

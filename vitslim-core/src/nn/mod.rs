@@ -6,9 +6,9 @@
 //! convolutions and embedding can be annotated too, but its convolutions need at least one channel: where a budget may cut
 //! all of them, use ours.
 //!
-//! Three more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, [`TokenGate`] scales and
-//! removes or merges tokens, of which [`TokenSizes`] says how many are in one, and [`BranchGate`] adds a residual branch that may be cut. [`checkpoint`] computes a block without keeping its
-//! activations.
+//! Four more belong to slimming itself: [`HeadLayout`] computes attention over heads of any size, [`TokenGate`] scales tokens, and
+//! removes or merges them, [`TokenSizes`] says how many are in one, and [`BranchGate`] adds a residual branch that may be cut.
+//! [`checkpoint`] computes a block without keeping its activations.
 
 mod as_trained;
 mod attention;

@@ -34,17 +34,27 @@ impl TokenGate {
         };
         let goes = x.select(1, merged.clone());
         let (size, size_of_merged) = (sizes.at(kept, &stays), sizes.at(merged, &goes));
-        let prunable = |x: &Tensor<3>| x.clone().narrow(1, self.prefix, self.tokens - self.prefix);
-        let into = nearest(&goes, &prunable(&stays));
-        let sum =
-            prunable(&(stays.clone() * size.clone())) + into.clone().matmul(goes * size_of_merged.clone());
-        let total = prunable(&size) + into.matmul(size_of_merged);
-        let behind_prefix = |before: Tensor<3>, x: Tensor<3>| match self.prefix {
+        let into = nearest(&goes, &self.prunable(&stays));
+        let sum = self.prunable(&(stays.clone() * size.clone()))
+            + into.clone().matmul(goes * size_of_merged.clone());
+        // By itself, so that no gradient reaches sizes.
+        let total = self.prunable(&size) + into.matmul(size_of_merged);
+        let mean = sum / total.clone();
+        *sizes = TokenSizes::of(self.behind_prefix(size, total));
+        self.behind_prefix(stays, mean)
+    }
+
+    /// Of the tokens `x` that are left, those behind the prefix.
+    fn prunable(&self, x: &Tensor<3>) -> Tensor<3> {
+        x.clone().narrow(1, self.prefix, self.tokens - self.prefix)
+    }
+
+    /// `x` behind the prefix of the tokens `before`.
+    fn behind_prefix(&self, before: Tensor<3>, x: Tensor<3>) -> Tensor<3> {
+        match self.prefix {
             0 => x,
             prefix => Tensor::cat(vec![before.narrow(1, 0, prefix), x], 1),
-        };
-        *sizes = behind_prefix(size, total.clone()).into();
-        behind_prefix(stays, sum / total)
+        }
     }
 
     /// Multiplies each token by its mask during a search; otherwise returns `x` unchanged.
@@ -91,9 +101,9 @@ impl TokenGate {
 fn nearest(goes: &Tensor<3>, stays: &Tensor<3>) -> Tensor<3> {
     let direction = |x: &Tensor<3>| {
         let x = x.clone().detach();
-        let length = (x.clone() * x.clone()).sum_dim(2).sqrt();
         // A token of nothing but zeros is like no other.
-        x / length.clamp_min(f32::MIN_POSITIVE)
+        let square = (x.clone() * x.clone()).sum_dim(2) + f32::MIN_POSITIVE;
+        x / square.sqrt()
     };
     let [batch, n, _] = goes.dims();
     let m = stays.dims()[1];

@@ -42,6 +42,11 @@ impl TokenSizes {
         }
     }
 
+    /// These sizes, `[batch, tokens, 1]`: at least 1, and without a gradient.
+    pub(crate) fn of(sizes: Tensor<3>) -> Self {
+        Self(Some(sizes))
+    }
+
     /// The sizes at `index` of the tokens `x`, `[batch, n, 1]`.
     pub(super) fn at(&self, index: &Tensor<1, Int>, x: &Tensor<3>) -> Tensor<3> {
         match &self.0 {
@@ -53,13 +58,6 @@ impl TokenSizes {
     /// From here on those at `index`.
     pub(super) fn select(&mut self, index: &Tensor<1, Int>) {
         self.0 = self.0.take().map(|sizes| sizes.select(1, index.clone()));
-    }
-}
-
-impl From<Tensor<3>> for TokenSizes {
-    /// These sizes, `[batch, tokens, 1]`.
-    fn from(sizes: Tensor<3>) -> Self {
-        Self(Some(sizes))
     }
 }
 
@@ -80,7 +78,7 @@ mod tests {
             Tensor::cat(tokens.collect(), 1)
         };
         let sizes = Tensor::<1>::from_floats(often.map(|size| size as f32), &device).reshape([1, 4, 1]);
-        let sizes = TokenSizes::from(sizes.repeat_dim(0, 2));
+        let sizes = TokenSizes::of(sizes.repeat_dim(0, 2));
         let heads = HeadLayout::new(2, 4);
         let found = heads.attend_sized(qkv.clone(), &sizes);
         let close = |found: Tensor<3>, expected: Tensor<3>| {

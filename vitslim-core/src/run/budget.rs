@@ -166,9 +166,9 @@ pub(super) fn budgets(
                             true => "add \"tokens\" under `search.dimensions`, or write another budget",
                             false => "this architecture has no token gates: write another budget",
                         };
-                        let index = index.to_string();
-                        let place = ["budgets", &index];
-                        found.extend(trial.document.error(&place, message, Some(help.to_owned())));
+                        let path = [vec!["budgets".to_owned(), index.to_string()], place].concat();
+                        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                        found.extend(trial.document.error(&path, message, Some(help.to_owned())));
                     }
                 }
                 // Refused by the rules of the language.

@@ -18,8 +18,8 @@ use crate::importance::random_masks;
 use crate::models::Architecture;
 use crate::panics::attempt;
 use crate::slim::{
-    CutTokens, Dimension, DimensionKind, MaskSet, MaskSpec, NormStatistics, Plan, Ranking, can_leave_tokens,
-    keep_a_token, kept_count, round, spared,
+    CutTokens, Dimension, DimensionKind, Floors, MaskSet, MaskSpec, NormStatistics, Plan, Ranking,
+    can_leave_tokens, keep_a_token, kept_count, round, spared, thin_tokens,
 };
 
 /// What makes a plan of masks and a budget.
@@ -205,6 +205,7 @@ impl<'a> Cutting<'a> {
         let mut notes: Vec<String> = rankings
             .filter_map(|(ranking, (key, _))| self.whole(masks, budget, plan, ranking, key))
             .chain(unmeasured)
+            .chain(self.spared_tokens(masks, budget))
             .collect();
         let is_emptied = plan.cuts.iter().any(|cut| cut.keep.is_empty() && cut.units() > 0);
         if is_emptied && let Some(gone) = blinding(model, self.dimensions, plan, self.image) {
@@ -217,6 +218,27 @@ impl<'a> Cutting<'a> {
             ));
         }
         notes
+    }
+
+    /// The note on tokens that stay although `budget` asks for `fewer` of them.
+    fn spared_tokens(&self, masks: &MaskSet, budget: &PreparedBudget) -> Option<String> {
+        let fewer = budget.fewer?.get();
+        let thinned = |floors: &Floors| {
+            let mut plan = Plan::whole(self.dimensions);
+            thin_tokens(&mut plan, self.dimensions, masks, fewer, floors).map(|()| plan).ok()
+        };
+        let (asked, spared) = (thinned(&Floors::default())?, thinned(&self.selection.floors)?);
+        let more = asked
+            .cuts
+            .iter()
+            .zip(&spared.cuts)
+            .find(|(asked, spared)| spared.keep.len() > asked.keep.len())?;
+        let (asked, spared) = (more.0.keep.len(), more.1.keep.len());
+        let gate = &more.0.dimension;
+        Some(format!(
+            "`keep_at_least` and `protect` keep {spared} tokens at `{gate}`, where {} asks for {asked}",
+            budget.label
+        ))
     }
 
     /// The note on a key that rounding leaves whole although its share is less.

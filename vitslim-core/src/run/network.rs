@@ -8,8 +8,8 @@ use crate::experiment::{Data, Experiment};
 use crate::graph::{GraphError, activations, capture};
 use crate::models::Architecture;
 use crate::slim::{
-    CutTokens, DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, Slimmable,
-    TokenGate, heads_as_planned, mapped,
+    DimensionAxis, DimensionMapper, HeadLayout, LaidOut, Plan, Scope, Side, SlimLayer, Slimmable, TokenGate,
+    heads_as_planned, mapped,
 };
 
 /// Changes with what a field means. A new field alone does not change it.
@@ -174,9 +174,7 @@ impl DimensionMapper for Found<'_> {
 
     fn map_tokens(&mut self, dimension: &str, gate: TokenGate) -> TokenGate {
         if let Some(cut) = self.plan.get(dimension) {
-            // A program that knows nothing of merging does not find what it looks for.
-            let merges = self.plan.tokens == CutTokens::Merge && !cut.keep.is_empty();
-            let stay = if merges { "merge_into" } else { "keep" };
+            let stay = self.plan.of_tokens_that_stay(&cut.keep);
             self.tokens.insert(dimension.to_owned(), json!({ "prefix": gate.prefix, stay: cut.keep }));
         }
         gate
@@ -240,7 +238,17 @@ mod tests {
     /// `data/subnet/README.md` says where the files are from.
     #[test]
     fn pytorch_computes_the_same_logits_from_the_files() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/subnet");
+        assert_same_logits("data/subnet", "keep");
+    }
+
+    #[test]
+    fn pytorch_merges_the_same_tokens() {
+        assert_same_logits("data/subnet/merged", "merge_into");
+    }
+
+    /// Checks the network in `folder`, whose tokens that are left are called `left`.
+    fn assert_same_logits(folder: &str, left: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
         let document = Document::parse("experiment.ron", &text("experiment.ron"), &[]).unwrap();
         let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
@@ -258,7 +266,7 @@ mod tests {
             serde_json::from_value(network["heads"]["blocks.1.attn.head_dim"]["sizes"].clone()).unwrap();
         assert!(sizes.len() == 3 && !sizes.is_sorted_by(|a, b| a >= b), "{sizes:?}");
         assert!(network["units"]["width"].as_u64() < Some(16));
-        assert!(network["tokens"]["blocks.1.tokens"]["keep"].as_array().unwrap().len() < 16);
+        assert!(network["tokens"]["blocks.1.tokens"][left].as_array().unwrap().len() < 16);
 
         let io = std::fs::read(folder.join("io.safetensors")).unwrap();
         let io = SafeTensors::deserialize(&io).unwrap();

@@ -116,7 +116,7 @@ impl<A: Architecture> Network<A> {
         let left = pretrained.and_then(Pretrained::left);
         let Some(config) = config::<A>(&trial.document, facts, left)? else { return Ok(None) };
         let ((dimensions, start), dense) = known.dimensions::<A>(trial, &config, pretrained)?;
-        continues(trial, start.as_ref())?;
+        continues(trial, &dimensions, start.as_ref())?;
         let mut found = Vec::new();
         let keys = keys(trial, &dimensions, &mut found);
         ExperimentErrors::check(found)?;
@@ -124,14 +124,18 @@ impl<A: Architecture> Network<A> {
     }
 }
 
-/// Checks that `trial` cuts as `start` did, which left its network: norms that are sliced stay so, and the same becomes of cut tokens, since
+/// Checks that `trial` cuts as `start` did, which left its network with these `dimensions`: norms that are sliced stay so, and the same becomes of cut tokens, since
 /// one plan says how all of a network was cut.
-pub(crate) fn continues(trial: &Trial, start: Option<&Plan>) -> Result<(), ExperimentErrors> {
+pub(crate) fn continues(
+    trial: &Trial,
+    dimensions: &[Dimension],
+    start: Option<&Plan>,
+) -> Result<(), ExperimentErrors> {
     let (Some(start), here) = (start, &trial.experiment) else { return Ok(()) };
     let (sliced, tokens) = (NormStatistics::Sliced, start.tokens);
     let field = if start.norm == sliced && here.norm != sliced {
         "norm: Sliced".to_owned()
-    } else if start.cuts_tokens() && here.tokens != tokens {
+    } else if start.cuts_tokens(dimensions) && here.tokens != tokens {
         format!("tokens: {tokens:?}")
     } else {
         return Ok(());

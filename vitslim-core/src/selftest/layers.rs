@@ -287,7 +287,7 @@ fn merged_tokens(device: &Device) -> Checked {
             let place = (&stay.device(), stay.dtype());
             let sizes = Tensor::<3>::from_data(TensorData::new(sizes, [1, left, 1]), place);
             let x = Tensor::cat((0..left).map(mean).collect(), 1);
-            (x, TokenSizes::from(sizes.repeat_dim(0, batch)))
+            (x, TokenSizes::of(sizes.repeat_dim(0, batch)))
         };
         let stock = with(stock, |heads, qkv, sizes| match sizes.bias() {
             Some(bias) => heads.attend_with_bias(qkv, bias),

@@ -206,7 +206,7 @@ fn with_tokens_left(model: &Vit, plan: &Plan, images: Tensor<4>) -> Tensor<2> {
         let patches = (1..).zip(&there).filter(|(_, token)| stay(token)).map(|(position, _)| position);
         let positions: Vec<usize> = std::iter::once(0).chain(patches).collect();
         let tokens = positions.into_iter().map(|position| x.clone().narrow(1, position, 1));
-        x = block.forward(Tensor::cat(tokens.collect(), 1), &TokenSizes::default());
+        x = block.forward(Tensor::cat(tokens.collect(), 1), &mut TokenSizes::default());
         there.retain(stay);
     }
     model.classify(x, &TokenSizes::default())

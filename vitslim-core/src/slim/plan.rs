@@ -130,9 +130,6 @@ pub enum PlanError {
     /// The second of two plans leaves the statistics of norms that the first slices.
     #[error("the network was cut with `norm: Sliced`, and only another plan with that cuts it further")]
     Norm,
-    /// The second of two plans does something else with cut tokens than the first.
-    #[error("the network was cut with `tokens: {0:?}`, and only another plan with that cuts it further")]
-    Tokens(CutTokens),
     /// A layer that does not work with the features that are left.
     #[error("the plan cuts `{dimension}`, but the {side} of `{layer}` cannot be cut like that: {reason}")]
     Layer {
@@ -195,9 +192,16 @@ impl Plan {
         Self { tokens: CutTokens::Drop, ..self.clone() }
     }
 
-    /// Whether it cuts tokens, at whichever gate.
-    pub(crate) fn cuts_tokens(&self) -> bool {
-        self.cuts.iter().any(|cut| cut.is_of_tokens() && cut.keep.len() < cut.units())
+    /// What files call the tokens that stay at a gate. A program that knows nothing of merging does not find what it looks for.
+    pub(crate) fn of_tokens_that_stay(&self, keep: &[usize]) -> &'static str {
+        let merges = self.tokens == CutTokens::Merge && !keep.is_empty();
+        if merges { "merge_into" } else { "keep" }
+    }
+
+    /// Whether it cuts tokens, at any gate among `dimensions`.
+    pub(crate) fn cuts_tokens(&self, dimensions: &[Dimension]) -> bool {
+        let mut gates = dimensions.iter().filter(|dimension| dimension.is_tokens());
+        gates.any(|gate| self.get(&gate.path).is_some_and(|cut| cut.keep.len() < cut.units()))
     }
 
     /// The cut of the dimension at `path`, to change it.
@@ -257,12 +261,11 @@ impl Plan {
     }
 
     /// The plan that does at once what this one and then `next` do: it has the sizes of the network that this plan was made for, and
-    /// its units. `next` was made for what this plan left, with [heads in the order of the plan](super::heads_as_planned).
+    /// its units. What `next` makes of tokens, it makes of those that this one cuts too. `next` was made for what this plan left, with [heads in the order of the plan](super::heads_as_planned).
     ///
     /// # Errors
     ///
-    /// When `next` was not made for what this plan leaves, leaves the statistics of norms as they are where this plan slices them, or does
-    /// something else with cut tokens.
+    /// When `next` was not made for what this plan leaves, or leaves the statistics of norms as they are where this plan slices them.
     pub fn then(&self, next: &Self) -> Result<Self, PlanError> {
         if let Some(unknown) = next.cuts.iter().find(|cut| self.get(&cut.dimension).is_none()) {
             return Err(PlanError::UnknownDimension(unknown.dimension.clone()));
@@ -279,9 +282,6 @@ impl Plan {
         if !self.norm.are_original() && next.norm.are_original() {
             return Err(PlanError::Norm);
         }
-        if self.tokens != next.tokens && self.cuts_tokens() {
-            return Err(PlanError::Tokens(self.tokens));
-        }
         let cuts = self.cuts.iter().map(cut).collect::<Result<_, _>>()?;
         Ok(Self { cuts, norm: next.norm, tokens: next.tokens })
     }
@@ -292,11 +292,6 @@ impl Cut {
     pub fn units(&self) -> usize {
         // A file may claim any sizes.
         self.of.iter().fold(0, |units, size| units.saturating_add(*size))
-    }
-
-    /// Whether its units are tokens. No other dimension has that name.
-    fn is_of_tokens(&self) -> bool {
-        self.dimension.rsplit('.').next() == Some("tokens")
     }
 
     fn check(&self, dimension: &Dimension) -> Result<(), PlanError> {

@@ -87,8 +87,8 @@ pub fn rank_sparing(
     Ok(plan)
 }
 
-/// Cuts tokens in `plan`, so that at each searched gate there are `fewer` less than there are before it, and at least one. Those with the
-/// largest masks stay, and first what `floors` spare, however many that are.
+/// Cuts tokens in `plan`, so that at each searched gate there are `fewer` less than arrive from the searched gate before it, or at the first
+/// than it has itself; at least one stays. Those with the largest masks stay, and first what `floors` spare, however many that are.
 ///
 /// # Errors
 ///
@@ -103,9 +103,18 @@ pub fn thin_tokens(
     let is_gate = |path: &str| dimensions.iter().any(|of| of.path == path && of.is_tokens());
     let ranked = Ranked::new(dimensions, masks, |path| is_gate(path) && masks.get(path).is_some())?;
     let order = ranked.in_order(ranked.values()?);
-    let spared = ranked.spared(&order, floors);
+    let mut spared = ranked.spared(&order, floors);
+    // In a network that was cut before, the largest masks may be of tokens that are gone at later gates.
+    let gates = ranked.gates();
+    let last = gates.last().and_then(|(last, numbers)| {
+        let best = order.iter().find(|at| at.0 == *last)?;
+        numbers.get(best.1)
+    });
+    spared.extend(last.into_iter().flat_map(|number| {
+        gates.iter().filter_map(move |(place, numbers)| Some((*place, numbers.binary_search(number).ok()?)))
+    }));
     let mut before: Option<Vec<usize>> = None;
-    for (place, numbers) in ranked.gates() {
+    for &(place, numbers) in &gates {
         let Some(cut) = plan.get_mut(&ranked.ranked[place].0.path) else { continue };
         let arriving = before.as_deref().unwrap_or(numbers);
         let most = arriving.len().saturating_sub(fewer).max(1);
@@ -297,12 +306,38 @@ mod tests {
         };
         assert_eq!(thinned(1, &[]), [vec![0, 2, 3, 4, 5], vec![0, 2, 4, 5], vec![0, 2, 4, 5], vec![0, 4, 5]]);
         assert_eq!(thinned(2, &[]), [vec![0, 3, 4, 5], vec![0, 5], vec![0, 5], vec![5]]);
-        assert_eq!(thinned(4, &[]), [vec![0, 5], vec![0], vec![0], vec![0]], "one stays");
+        assert_eq!(thinned(4, &[]), [vec![0, 5], vec![5], vec![5], vec![5]], "one stays");
         let floors = [("b.tokens", Floor::Layer(5))];
         assert_eq!(
             thinned(3, &floors),
             [vec![0, 1, 2, 4, 5], vec![0, 1, 2, 4, 5], vec![0, 1, 2, 4, 5], vec![4, 5]]
         );
+    }
+
+    #[test]
+    fn a_token_stays_where_the_largest_masks_are_of_tokens_that_were_cut_before() {
+        for prefix in [0, 1] {
+            let gate = |path: &str, numbers: Vec<usize>| Dimension {
+                path: path.to_owned(),
+                groups: vec![numbers.len()],
+                kind: DimensionKind::Tokens { prefix, numbers },
+                carriers: Vec::new(),
+            };
+            let gates = [gate("a.tokens", (0..6).collect()), gate("b.tokens", vec![3, 4, 5])];
+            let searched = gates.each_ref().map(|gate| (gate.clone(), MaskSpec::default()));
+            let device = Device::flex();
+            let masks = MaskSet::new(&searched, &device).map_values(|path, _| match path {
+                "a.tokens" => Tensor::<1>::from_floats([9.0, 9.0, 9.0, 0.0, 0.0, 0.0], &device),
+                _ => Tensor::<1>::from_floats([1.0, 2.0, 1.0], &device),
+            });
+            let mut plan = Plan::whole(&gates);
+            thin_tokens(&mut plan, &gates, &masks, 3, &Floors::default()).unwrap();
+            plan.check(&gates).unwrap();
+            assert_eq!(
+                plan.cuts.iter().map(|cut| cut.keep.clone()).collect::<Vec<_>>(),
+                [vec![0, 1, 4], vec![1]]
+            );
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub trait Slimmable: Module {
         detached(self, |model| gated(&model, factors))
     }
 
-    /// The model with every unit that `plan` cuts multiplied by 0, and cut tokens removed. It keeps the cut weights, and
+    /// The model with every unit that `plan` cuts multiplied by 0, and cut tokens removed or merged. It keeps the cut weights, and
     /// computes what the model that [`slim`](Self::slim) returns must compute.
     ///
     /// # Errors
@@ -140,7 +140,7 @@ enum Features {
     Removed,
 }
 
-/// `model` cut by `plan`. Cut tokens are removed either way.
+/// `model` cut by `plan`. Cut tokens are removed or merged either way.
 fn cut<M: Slimmable>(model: &M, plan: &Plan, features: Features) -> Result<M, PlanError> {
     let dimensions = describe(model)?;
     plan.check(&dimensions)?;

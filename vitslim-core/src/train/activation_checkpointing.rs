@@ -16,7 +16,7 @@ use crate::models::{
 use crate::nn::{
     BatchNorm, BatchNormConfig, Conv2d, Conv2dConfig, DropPath, Linear, LinearConfig, Precision, checkpoint,
 };
-use crate::slim::{Slim, Slimmable};
+use crate::slim::{CutTokens, Plan, Slim, Slimmable, describe};
 
 /// Convolutions whose channels are normalised over the batch, averaged and classified.
 #[derive(Module, Debug, Slimmable)]
@@ -72,6 +72,10 @@ impl Architecture for ConvNet {
 fn search<M: Architecture>(config: &M::Config) -> Slim<M> {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let model = random_model(config, &mut rng, &Device::flex()).unwrap_or_else(|failure| panic!("{failure}"));
+    in_search(model)
+}
+
+fn in_search<M: Architecture>(model: M) -> Slim<M> {
     searched::<M>(model).train().fork(&Device::flex().autodiff())
 }
 
@@ -135,6 +139,17 @@ fn the_gradients_of_all_architectures_are_the_same() {
         drop_path: 0.3,
         ..ConvNextConfig::default()
     }));
+}
+
+/// Their sizes go past the blocks.
+#[test]
+fn the_gradients_are_the_same_where_tokens_are_merged() {
+    let dense = search::<Vit>(&VitConfig { patch_size: 2, ..vit_config() }).model.valid();
+    let mut plan = Plan { tokens: CutTokens::Merge, ..Plan::whole(&describe(&dense).unwrap()) };
+    for (number, cut) in plan.cuts.iter_mut().filter(|cut| cut.dimension.ends_with("tokens")).enumerate() {
+        cut.keep.truncate(cut.units() - 2 * (number + 1));
+    }
+    assert_same(&in_search(dense.slim(&plan).unwrap()));
 }
 
 #[test]

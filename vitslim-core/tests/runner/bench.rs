@@ -142,3 +142,40 @@ fn what_cannot_be_measured_is_refused() {
         assert!(printed.contains(expected), "{args:?} does not say `{expected}` but: {printed}");
     }
 }
+
+#[test]
+fn a_profile_has_all_multiply_adds_and_the_whole_time_of_a_step() {
+    let workspace = Workspace::new();
+    let file = workspace.write("tiny.ron", TINY);
+    let file = file.to_str().unwrap();
+    let found = measured(&workspace, &[file, "--profile"]);
+    let macs = measured(&workspace, &[file])["experiments"][0]["networks"].clone();
+    let networks = found["networks"].as_array().unwrap();
+    assert_eq!(networks.len(), 3);
+    for (network, counted) in networks.iter().zip(macs.as_array().unwrap()) {
+        assert_eq!(network["name"], counted["name"]);
+        assert!(network["most"].as_f64().unwrap() > 0.0);
+        let steps = network["steps"].as_array().unwrap();
+        for (step, (name, products)) in steps.iter().zip([("training", 3.0), ("inference", 1.0)]) {
+            assert_eq!(step["step"], name);
+            let operations = step["operations"].as_array().unwrap();
+            let number = |of: &Value, name: &str| of[name].as_f64().unwrap();
+            let times: Vec<f64> = operations.iter().map(|of| number(of, "milliseconds")).collect();
+            assert!(times.is_sorted_by(|a, b| a >= b) && times.iter().all(|time| *time > 0.0), "{step}");
+            let with_products = operations.iter().filter(|of| !of["gflops"].is_null());
+            let flops: f64 =
+                with_products.map(|of| 1e6 * number(of, "gflops") * number(of, "milliseconds")).sum();
+            let expected = 2.0 * products * 4.0 * number(counted, "macs");
+            assert!((flops / expected - 1.0).abs() < 1e-6, "{name}: {flops} of {expected}");
+            let share = number(&operations[0], "milliseconds") / number(step, "milliseconds");
+            assert!((number(&operations[0], "share") / share - 1.0).abs() < 1e-6, "{step}");
+        }
+    }
+    let table = workspace.vitslim(&["bench", file, "--profile", "--batch", "4", "--rounds", "1"]);
+    let table = String::from_utf8_lossy(&table.stdout).into_owned();
+    for expected in
+        ["tiny, dense, training, in f32: at most", "all else", "whole step", "layer norm", "attention"]
+    {
+        assert!(table.contains(expected), "{expected}: {table}");
+    }
+}

@@ -158,6 +158,9 @@ const FILES: &[(&str, &str)] = &[
     ("epochs: 2,\n", "epochs\u{fe0f}: 2,\n"),
     ("name: \"tiny\"", "name: \"ti\u{200d}ny\""),
     ("\"hidden\": 0.1", "\"hid\u{200d}den\": 0.1"),
+    ("    budgets: [", "    tokens: Merged,\n    budgets: ["),
+    ("Share({ \"hidden\": 0.1 })", "Tokens(fewer: 0)"),
+    ("Share({ \"hidden\": 0.1 })", "All([Tokens(fewer: 1), Tokens(fewer: 2)])"),
     // Several at once.
     ("dim: 16", "dim: 16, image_size: 200000"),
     ("heads: 2, mlp_ratio: 2, drop_path: 0.1)),", "heads: 3)), log_evry: 5,"),

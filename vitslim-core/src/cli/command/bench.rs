@@ -7,7 +7,7 @@ use thiserror::Error;
 
 #[cfg(any(feature = "cuda", feature = "native"))]
 use crate::bench::costs;
-use crate::bench::{BenchSetting, Limit, LoaderSetting, Source, benchmark, loaders};
+use crate::bench::{BenchSetting, Limit, LoaderSetting, Source, benchmark, loaders, profile};
 use crate::cli::device::DeviceArgs;
 use crate::cli::print::print;
 use crate::cli::registry::Registry;
@@ -18,12 +18,14 @@ use crate::run::{RunError, Target};
 use crate::train::EvaluateError;
 
 /// Measures the speed of networks: a training step, a search step and inference, sub-networks against their dense network. Or, with
-/// `--loader`, how fast their images are read; with `--kernels`, what their steps ask of a GPU.
+/// `--profile`, where the time of their steps goes; with `--loader`, how fast their images are read; with `--kernels`, what their steps ask of a
+/// GPU.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   vitslim bench experiments/bench_deit_tiny.ron
   vitslim bench runs/quickstart/seed=42 --batch 64 --seconds 10
   vitslim bench runs/quickstart/seed=42/share-0.5-0.5-0.7 --json
+  vitslim bench mine.ron --profile
   vitslim bench mine.ron --loader
   vitslim bench mine.ron --device cuda --kernels")]
 pub struct BenchArgs {
@@ -56,6 +58,11 @@ pub struct BenchArgs {
     /// Counts, instead of times, what a step asks of a GPU: operations, kernels, copies to it and memory.
     #[arg(long, conflicts_with_all = ["loader", "rounds", "seconds"])]
     kernels: bool,
+
+    /// Tells where the time of training and inference goes: how long each operation of the networks takes by itself, and how near that is
+    /// to what the device can do.
+    #[arg(long, conflicts_with_all = ["loader", "kernels"])]
+    profile: bool,
 
     #[command(flatten)]
     device: DeviceArgs,
@@ -104,6 +111,7 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
             device: &device.device,
             device_name: &device.name,
             precision_name,
+            operations: args.profile,
             teachers: &teachers,
         };
         experiments.push((commands.bench)(&trial, &source, &setting)?);
@@ -112,6 +120,10 @@ pub fn bench(registry: &Registry, args: &BenchArgs) -> miette::Result<()> {
         EvaluateError::OutOfMemory(_) => BatchError { batch, half: batch.div_ceil(2) }.into(),
         error => miette::Report::from(RunError::from(error)),
     };
+    if args.profile {
+        let profiled = profile(experiments, limit, batch, (&device.device, &device.name)).map_err(failed)?;
+        return print(args.json, &profiled, |profiled| profiled.table());
+    }
     #[cfg(any(feature = "cuda", feature = "native"))]
     if args.kernels {
         let counted = costs(experiments, batch, &device.device, &device.name).map_err(failed)?;

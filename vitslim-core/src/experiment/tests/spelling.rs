@@ -191,7 +191,7 @@ fn wrong_overrides_are_told_in_the_argument() {
         (
             "budgets=[Mac(0.5)]",
             "--set:1:10: unknown variant `Mac` of `budgets`",
-            "variants: `Share`, `Macs`, `Params`, `Latency` and `All`",
+            "variants: `Share`, `Macs`, `Params`, `Latency`, `Tokens` and `All`",
         ),
         ("seed=Sweep([1,2])", "--set:1:6: this experiment has 2 trials, and one is needed here", ""),
         ("base=\"x.ron\"", "--set:1:1: `base` can only be written in a file", ""),

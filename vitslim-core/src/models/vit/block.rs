@@ -107,17 +107,24 @@ impl Block {
         let x = blocks.iter().fold(x, |x, block| {
             let x = block.tokens.merge(x, &mut sizes);
             let sizes = sizes.clone();
-            checkpoint(block, x, move |block, x| block.forward(x, &sizes))
+            checkpoint(block, x, move |block, x| block.compute(x, &sizes))
         });
         (x, sizes)
     }
 
-    /// Computes the tokens that its gate has left, which have these `sizes`.
+    /// `sizes` are those of the tokens: first of those that arrive, then of those that its gate leaves.
     ///
     /// # Shapes
     ///
-    /// - x, output: `[batch, tokens, dim]`
-    pub fn forward(&self, x: Tensor<3>, sizes: &TokenSizes) -> Tensor<3> {
+    /// - x: `[batch, tokens_in, dim]`
+    /// - output: `[batch, tokens, dim]`
+    pub fn forward(&self, x: Tensor<3>, sizes: &mut TokenSizes) -> Tensor<3> {
+        let x = self.tokens.merge(x, sizes);
+        self.compute(x, sizes)
+    }
+
+    /// What it makes of the tokens that its gate has left, `[batch, tokens, dim]`.
+    fn compute(&self, x: Tensor<3>, sizes: &TokenSizes) -> Tensor<3> {
         let x = self.attn_branch.add(x, |x| {
             let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x), &self.tokens, sizes);
             self.drop_path.forward(self.ls1.forward(branch))

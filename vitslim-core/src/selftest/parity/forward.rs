@@ -66,7 +66,7 @@ pub(super) fn activations(device: &Device) -> Checked {
     for (run, masks) in [("dense", MaskSet::default()), ("soft_full", soft)] {
         let mut x: Tensor<3> = io.tensor("dense.tokens_in", device)?;
         for (index, block) in model.gate(&masks).blocks.iter().enumerate() {
-            x = block.forward(x, &TokenSizes::default());
+            x = block.forward(x, &mut TokenSizes::default());
             let name = format!("{run}.block_out.{index}");
             comparison.close(&name, &host(x.clone())?, &io.values(&name)?, logits_tolerance(device));
         }
