@@ -34,9 +34,12 @@ impl TokenGate {
         };
         let goes = x.select(1, merged.clone());
         let (size, size_of_merged) = (sizes.at(kept, &stays), sizes.at(merged, &goes));
-        let into = nearest(&goes, &self.prunable(&stays));
-        let sum = self.prunable(&(stays.clone() * size.clone()))
-            + into.clone().matmul(goes * size_of_merged.clone());
+        let (x, into) = (self.prunable(&stays), nearest(&goes, &self.prunable(&stays)));
+        let [x, goes] = match sizes.are_ones() {
+            true => [x, goes],
+            false => [x * self.prunable(&size), goes * size_of_merged.clone()],
+        };
+        let sum = x + into.clone().matmul(goes);
         // By itself, so that no gradient reaches sizes.
         let total = self.prunable(&size) + into.matmul(size_of_merged);
         let mean = sum / total.clone();
@@ -99,15 +102,11 @@ impl TokenGate {
 /// - stays: `[batch, m, dim]`
 /// - output: `[batch, m, n]`
 fn nearest(goes: &Tensor<3>, stays: &Tensor<3>) -> Tensor<3> {
-    let direction = |x: &Tensor<3>| {
-        let x = x.clone().detach();
-        // A token of nothing but zeros is like no other.
-        let square = (x.clone() * x.clone()).sum_dim(2) + f32::MIN_POSITIVE;
-        x / square.sqrt()
-    };
-    let [batch, n, _] = goes.dims();
-    let m = stays.dims()[1];
-    let most_similar = direction(stays).matmul(direction(goes).swap_dims(1, 2)).argmax(1);
+    let [goes, stays] = [goes, stays].map(|x| x.clone().detach());
+    let ([batch, n, _], m) = (goes.dims(), stays.dims()[1]);
+    // How long a token is that goes changes nothing in the order of those that stay. One of nothing but zeros is like no other.
+    let length = ((stays.clone() * stays.clone()).sum_dim(2) + f32::MIN_POSITIVE).sqrt();
+    let most_similar = (stays.matmul(goes.clone().swap_dims(1, 2)) / length).argmax(1);
     let index = index_tensor(&Vec::from_iter(0..m), &goes.device()).reshape([1, m, 1]);
     most_similar.expand([batch, m, n]).equal(index.expand([batch, m, n])).float().cast(goes.dtype())
 }

@@ -20,6 +20,11 @@ impl TokenSizes {
         })
     }
 
+    /// Whether each token still stands for itself alone.
+    pub(super) fn are_ones(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The sizes, `[batch, tokens]`; `None` as long as all are 1.
     pub(super) fn of_each(&self) -> Option<Tensor<2>> {
         self.0.clone().map(|sizes| sizes.squeeze_dim(2))
