@@ -5,25 +5,19 @@
     python bench/dimensions.py
 
 `experiments/fashion_mnist_limits.ron` runs at three seeds. Heads, hidden units and tokens are searched alone, and together with the width and
-whole branches; this second search is cut by masks as they compare by default, and by masks over what they cost. At each seed all have the
-same dense network. Results are kept, one file for each seed; a run that was stopped goes on. Leave the machine alone meanwhile: times are
-measured.
+whole branches. At each seed both searches begin with the same dense network. Results are kept, one file for each seed; a run that was stopped
+goes on. Leave the machine alone meanwhile: times are measured.
 """
 
 import json
 import statistics
 
-from arms import arguments, of_dense, percent, spread, summaries
+from arms import arguments, of_dense, of_field, percent, spread, summaries
 
 USUAL = ['"head_dim": (weight: 5e-4)', '"hidden": (weight: 5e-5)', '"tokens": (weight: 1e-4, activation: Tanh, init: 3.0)']
 # As for tokens: a unit of the width and a branch have as much to do as one of these.
 OTHERS = ['"width": (weight: 1e-4)', '"attn_branch": (weight: 1e-4)', '"mlp_branch": (weight: 1e-4)']
-ALL = "{%s}" % ", ".join(USUAL + OTHERS)
-ARMS = {
-    "heads, MLP, tokens": {"search.dimensions": "{%s}" % ", ".join(USUAL), "ranking": "Normalised"},
-    "all": {"search.dimensions": ALL, "ranking": "Normalised"},
-    "all, `PerCost`": {"search.dimensions": ALL, "ranking": "PerCost"},
-}
+ARMS = of_field("search.dimensions", {"heads, MLP, tokens": "{%s}" % ", ".join(USUAL), "all": "{%s}" % ", ".join(USUAL + OTHERS)})
 KEYS = ["head_dim", "hidden", "tokens", "width", "attn_branch", "mlp_branch"]
 
 
