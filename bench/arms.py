@@ -68,6 +68,16 @@ def merged(known, found, kept):
     return {label: found[label] if label == "dense" else {**known[label], **found[label]} for label in found}
 
 
+def rows_of_seeds(args, rows):
+    """The `rows` of each seed, which are kept, one file for each."""
+    args.results.mkdir(parents=True, exist_ok=True)
+    files = {seed: args.results / f"{seed}.json" for seed in args.seeds}
+    for seed, kept in files.items():
+        if not kept.exists():
+            kept.write_text(json.dumps(rows(args, seed), indent=1) + "\n")
+    return [json.loads(kept.read_text()) for kept in files.values()]
+
+
 def percent(share):
     return round(100 * share, 2)
 

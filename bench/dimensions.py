@@ -9,10 +9,9 @@ whole branches. At each seed both searches begin with the same dense network. Re
 goes on. Leave the machine alone meanwhile: times are measured.
 """
 
-import json
 import statistics
 
-from arms import arguments, of_dense, of_field, percent, spread, summaries
+from arms import arguments, of_dense, of_field, percent, rows_of_seeds, spread, summaries
 
 USUAL = ['"head_dim": (weight: 5e-4)', '"hidden": (weight: 5e-5)', '"tokens": (weight: 1e-4, activation: Tanh, init: 3.0)']
 # As for tokens: a unit of the width and a branch have as much to do as one of these.
@@ -36,9 +35,8 @@ def rows(args, seed):
     return found
 
 
-def table(files):
+def table(seeds):
     """Means over the seeds, of accuracies with the lowest and the highest."""
-    seeds = [json.loads(path.read_text()) for path in files]
     print(f"| network, {len(seeds)} seeds | searched | " + " | ".join(KEYS) + " | parameters | times faster | cut | retrained |")
     print("| --- | --- |" + " --- |" * (len(KEYS) + 4))
     print("| dense | |" + " 1 |" * (len(KEYS) + 2) + f" | {spread([seed[0]['dense'] for seed in seeds])} |")
@@ -53,12 +51,7 @@ def table(files):
 def main():
     args = arguments(__doc__, "dimensions")
     args.set.append("budgets=[Macs(0.5), Macs(0.25)]")
-    args.results.mkdir(parents=True, exist_ok=True)
-    files = [args.results / f"{seed}.json" for seed in args.seeds]
-    for seed, kept in zip(args.seeds, files):
-        if not kept.exists():
-            kept.write_text(json.dumps(rows(args, seed), indent=1) + "\n")
-    table(files)
+    table(rows_of_seeds(args, rows))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ searched masks, and by chance without a search. All have the same dense network.
 stopped goes on. Leave the machine alone meanwhile: times are measured.
 """
 
-import json
 import statistics
 
-from arms import arguments, of_dense, percent, summaries
+from arms import arguments, of_dense, percent, rows_of_seeds, summaries
 
 ARMS = {
     f"{ranked}, {tokens}": {"importance": ranked, "tokens": tokens} for ranked in ("Masks", "Random") for tokens in ("Drop", "Merge")
@@ -37,9 +36,8 @@ def rows(args, seed):
     return found
 
 
-def table(files):
+def table(seeds):
     """Means over the seeds."""
-    seeds = [json.loads(path.read_text()) for path in files]
     print(f"| network, {len(seeds)} seeds | ranked by, tokens | tokens | MACs | times faster | cut | retrained |")
     print("| --- |" + " --- |" * 6)
     mean = lambda of, rows: f"{statistics.mean(map(of, rows)):.2f}"
@@ -52,12 +50,7 @@ def table(files):
 def main():
     args = arguments(__doc__, "merging", seeds=[42])
     args.set += CUT
-    args.results.mkdir(parents=True, exist_ok=True)
-    files = [args.results / f"{seed}.json" for seed in args.seeds]
-    for seed, kept in zip(args.seeds, files):
-        if not kept.exists():
-            kept.write_text(json.dumps(rows(args, seed), indent=1) + "\n")
-    table(files)
+    table(rows_of_seeds(args, rows))
 
 
 if __name__ == "__main__":

@@ -186,8 +186,9 @@ fn folded(tensor: &TensorIr) -> [usize; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::{ConvNext, Swin, Vit};
-    use crate::slim::{MaskSet, MaskSpec, Plan, describe};
+    use crate::models::{ConvNext, Swin, Vit, VitConfig};
+    use crate::nn::as_fused;
+    use crate::slim::{CutTokens, MaskSet, MaskSpec, Plan, Slimmable, describe};
 
     /// What a forward pass on two images is made of, each once, with `kept` units of each dimension.
     fn operations<A: Architecture>(config: &str, kept: usize) -> Vec<Operation> {
@@ -214,6 +215,27 @@ mod tests {
         found.sort();
         found.dedup();
         found
+    }
+
+    #[test]
+    fn attention_by_sizes_is_told_as_the_cpu_computes_it() {
+        let config =
+            VitConfig { image_size: 16, patch_size: 4, dim: 8, depth: 1, heads: 2, ..VitConfig::default() };
+        let model = Vit::init(&config, &Device::flex()).unwrap();
+        let mut plan = Plan { tokens: CutTokens::Merge, ..Plan::whole(&describe(&model).unwrap()) };
+        plan.get_mut("blocks.0.tokens").unwrap().keep.truncate(5);
+        let model = model.slim(&plan).unwrap();
+        let biases = || -> Vec<bool> {
+            let image = ImageShape { channels: 3, size: 16 };
+            let recorded = operations_after(&model, image, 2, |model, _| Ok::<_, GraphError>(model)).unwrap();
+            let bias = |operation: &Operation| match operation {
+                Operation::Attention { bias, .. } => Some(bias.is_some()),
+                _ => None,
+            };
+            recorded.iter().filter_map(bias).collect()
+        };
+        assert_eq!(biases(), [true]);
+        assert_eq!(as_fused(biases), [false]);
     }
 
     #[test]
