@@ -6,9 +6,9 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, Backend};
+use burn::backend::{Autodiff, Backend, TensorMetadata};
 
-use super::{Backwards, Kernels};
+use super::{Attention, Backwards, DepthwiseShapes, Kernels, Optional};
 
 /// The gradients of the `N` inputs from the state of an operation and the gradient of its output. Gradients that are not needed
 /// may be left out.
@@ -123,36 +123,103 @@ impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         )
     }
 
-    fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self> {
-        let value = qkv.primitive().clone();
+    fn fused_attention(
+        qkv: FloatTensor<Self>,
+        bias: Optional<Self>,
+        mask: Optional<Self>,
+        sizes: Optional<Self>,
+        attention: Attention,
+    ) -> FloatTensor<Self> {
+        let (value, others) = (qkv.primitive().clone(), [&bias, &mask, &sizes].map(without_graph));
+        let [of_bias, mask, sizes] = others.clone();
+        let output = B::fused_attention(value.clone(), of_bias, mask, sizes, attention.clone());
+        let state = (value, others, attention);
+        match bias {
+            Optional::Missing => {
+                operation!(B, C, [qkv], state, output, |(qkv, others, attention), gradient, _: [bool; 1]| {
+                    let [of_qkv, _] = B::fused_attention_backward(qkv, others, gradient, attention);
+                    [of_qkv]
+                })
+            }
+            Optional::Given(bias) => operation!(
+                B,
+                C,
+                [qkv, bias],
+                state,
+                output,
+                |(qkv, others, attention), gradient, _: [bool; 2]| {
+                    B::fused_attention_backward(qkv, others, gradient, attention)
+                }
+            ),
+        }
+    }
+
+    fn fused_depthwise(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        stride: [usize; 2],
+        padding: [usize; 2],
+    ) -> FloatTensor<Self> {
+        let (xv, wv, bv) = (x.primitive().clone(), weight.primitive().clone(), bias.primitive().clone());
+        let [input, kernel] = [(&xv, 1), (&wv, 2)].map(|(tensor, axis)| {
+            let shape = tensor.shape();
+            [shape[axis], shape[axis + 1]]
+        });
+        let shapes = DepthwiseShapes { input, kernel, stride, padding };
+        let for_parameters = (weight.is_tracked() || bias.is_tracked()).then(|| xv.clone());
+        let for_x = x.is_tracked().then(|| wv.clone());
         operation!(
             B,
             C,
-            [qkv],
-            (value.clone(), heads.clone(), scale),
-            B::fused_attention(value, heads, scale),
-            |(qkv, heads, scale), gradient, _: [bool; 1]| {
-                [Some(B::fused_attention_backward(qkv, None, gradient, heads, scale))]
+            [x, weight, bias],
+            (for_parameters, for_x, shapes),
+            B::fused_depthwise(xv, wv, bv, stride, padding),
+            |(x, weight, shapes), gradient, _: [bool; 3]| {
+                B::fused_depthwise_backward(x, weight, gradient, shapes)
             }
         )
     }
 
-    fn fused_sized_attention(
-        qkv: FloatTensor<Self>,
-        sizes: FloatTensor<Self>,
-        heads: Vec<usize>,
-        scale: f64,
+    fn fused_residual(
+        x: FloatTensor<Self>,
+        branch: FloatTensor<Self>,
+        scale: Optional<Self>,
+        keep: Optional<Self>,
     ) -> FloatTensor<Self> {
-        let (value, sizes) = (qkv.primitive().clone(), sizes.primitive().clone());
-        operation!(
-            B,
-            C,
-            [qkv],
-            (value.clone(), sizes.clone(), heads.clone(), scale),
-            B::fused_sized_attention(value, sizes, heads, scale),
-            |(qkv, sizes, heads, scale), gradient, _: [bool; 1]| {
-                [Some(B::fused_attention_backward(qkv, Some(sizes), gradient, heads, scale))]
+        let (xv, bv) = (x.primitive().clone(), branch.primitive().clone());
+        let factors = [&scale, &keep].map(without_graph);
+        let [scale_value, keep_value] = factors.clone();
+        let output = B::fused_residual(xv, bv.clone(), scale_value, keep_value);
+        match scale {
+            Optional::Missing => {
+                operation!(B, C, [x, branch], factors, output, |factors, gradient, _: [bool; 2]| {
+                    let [of_branch, _] = B::fused_residual_backward(None, factors, gradient.clone());
+                    [Some(gradient), of_branch]
+                })
             }
-        )
+            Optional::Given(scale) => {
+                let for_scale = scale.is_tracked().then_some(bv);
+                operation!(
+                    B,
+                    C,
+                    [x, branch, scale],
+                    (for_scale, factors),
+                    output,
+                    |(branch, factors), gradient, _: [bool; 3]| {
+                        let [of_branch, of_scale] =
+                            B::fused_residual_backward(branch, factors, gradient.clone());
+                        [Some(gradient), of_branch, of_scale]
+                    }
+                )
+            }
+        }
+    }
+}
+
+fn without_graph<B: Backend, C: CheckpointStrategy>(tensor: &Optional<Autodiff<B, C>>) -> Optional<B> {
+    match tensor {
+        Optional::Missing => Optional::Missing,
+        Optional::Given(tensor) => Optional::Given(tensor.primitive().clone()),
     }
 }

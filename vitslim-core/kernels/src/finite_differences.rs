@@ -192,53 +192,252 @@ fn a_layer_norm_over_fewer_features_than_it_has() {
     }
 }
 
+/// Two layers with GELU between, without gradients.
+#[test]
+fn multilayer_perceptrons() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let [rows, d_input, hidden, d_output] = [150, 5, 7, 3];
+    let counts = [rows * d_input, d_input * hidden, hidden, hidden * d_output, d_output];
+    let inputs = counts.map(|count| values(&mut rng, count, 1.0));
+    let given = |index: usize, shape: [usize; 2]| {
+        leaf(&inputs[index], shape, DType::F32).inner().set_require_grad(false)
+    };
+    let bias = |index: usize| given(index, [1, counts[index]]).reshape([counts[index]]);
+    let layers = [(given(1, [d_input, hidden]), bias(2)), (given(3, [hidden, d_output]), bias(4))];
+    let layer = |x: &[f64], weight: &[f64], bias: &[f64]| -> Vec<f64> {
+        let of_row = |row: &[f64]| {
+            let value = |column: usize| {
+                let products = row.iter().enumerate().map(|(k, x)| x * weight[k * bias.len() + column]);
+                products.sum::<f64>() + bias[column]
+            };
+            (0..bias.len()).map(value).collect::<Vec<_>>()
+        };
+        x.chunks_exact(weight.len() / bias.len()).flat_map(of_row).collect()
+    };
+    let x = given(0, [rows, d_input]).reshape([2, 75, d_input]);
+    for has_bias in [true, false] {
+        let of_layer = |index: usize| if has_bias { inputs[index].clone() } else { vec![0.0; counts[index]] };
+        let between: Vec<f64> =
+            layer(&inputs[0], &inputs[1], &of_layer(2)).into_iter().map(gelu_reference).collect();
+        let layers = layers.clone().map(|(weight, bias)| (weight, has_bias.then_some(bias)));
+        let output = mlp::<3>(&x, layers).unwrap();
+        assert_eq!(output.dims(), [2, 75, d_output]);
+        close("output", &host(output), &layer(&between, &inputs[3], &of_layer(4)), F32);
+    }
+}
+
+/// A branch with a factor for each feature, for each sample, both or neither.
+#[test]
+fn residual_branches() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let [batch, tokens, dim] = [3, 2, 19];
+    let size = batch * tokens * dim;
+    let (weights, keep) = (values(&mut rng, size, 1.0), [0.0, 2.0, 1.5]);
+    let inputs = [size, size, dim].map(|count| values(&mut rng, count, 1.0));
+    let [x, branch] = [0, 1].map(|index| leaf(&inputs[index], [batch, tokens, dim], DType::F32));
+    let scale = leaf(&inputs[2], [dim], DType::F32);
+    let kept = leaf(&keep, [batch], DType::F32).detach();
+    for has_keep in [false, true] {
+        let reference = |inputs: &[Vec<f64>]| -> Vec<f64> {
+            let value = |index: usize| {
+                let scale = inputs.get(2).map_or(1.0, |scale| scale[index % dim]);
+                let keep = if has_keep { keep[index / (tokens * dim)] } else { 1.0 };
+                inputs[0][index] + inputs[1][index] * scale * keep
+            };
+            (0..size).map(value).collect()
+        };
+        let keep = has_keep.then_some(&kept);
+        let output = residual(&x, &branch, None, keep).unwrap();
+        agrees(&computed!(weights, output, [x, branch]), &inputs[..2], &weights, F32, reference);
+        let output = residual(&x, &branch, Some(&scale), keep).unwrap();
+        agrees(&computed!(weights, output, [x, branch, scale]), &inputs, &weights, F32, reference);
+    }
+}
+
+/// Kernels of several sizes, strides that skip the last pixels or leave some unread, padding beyond the kernel, more channels than are
+/// computed at once, and more rows than a task has.
+#[test]
+fn depthwise_convolutions() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for (channels, [height, width], kernel, stride, padding) in [
+        (18, [4, 5], [3, 3], [1, 1], [1, 1]),
+        (2, [19, 3], [5, 5], [1, 1], [2, 2]),
+        (1, [8, 9], [7, 7], [1, 1], [3, 3]),
+        (3, [6, 7], [3, 3], [2, 2], [1, 1]),
+        (2, [9, 8], [2, 4], [3, 2], [0, 1]),
+        (2, [3, 4], [1, 1], [2, 3], [0, 0]),
+        (2, [3, 4], [1, 2], [1, 1], [2, 3]),
+    ] {
+        let output =
+            [0, 1].map(|axis| ([height, width][axis] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1);
+        let taps = kernel[0] * kernel[1];
+        let inputs = [2 * height * width * channels, channels * taps, channels]
+            .map(|count| values(&mut rng, count, 1.0));
+        let weights = values(&mut rng, 2 * output[0] * output[1] * channels, 1.0);
+        let x = leaf(&inputs[0], [2, height, width, channels], DType::F32);
+        let weight = leaf(&inputs[1], [channels, 1, kernel[0], kernel[1]], DType::F32);
+        let bias = leaf(&inputs[2], [channels], DType::F32);
+        let reference = |inputs: &[Vec<f64>]| -> Vec<f64> {
+            let mut values = Vec::new();
+            for (image, row) in (0..2).flat_map(|image| (0..output[0]).map(move |row| (image, row))) {
+                for (column, channel) in
+                    (0..output[1]).flat_map(|c| (0..channels).map(move |channel| (c, channel)))
+                {
+                    let mut sum = inputs.get(2).map_or(0.0, |bias| bias[channel]);
+                    for tap in 0..taps {
+                        let y = (row * stride[0] + tap / kernel[1]).checked_sub(padding[0]);
+                        let x = (column * stride[1] + tap % kernel[1]).checked_sub(padding[1]);
+                        if let (Some(y), Some(x)) = (y.filter(|y| *y < height), x.filter(|x| *x < width)) {
+                            let pixel = (image * height + y) * width + x;
+                            sum += inputs[0][pixel * channels + channel] * inputs[1][channel * taps + tap];
+                        }
+                    }
+                    values.push(sum);
+                }
+            }
+            values
+        };
+        let found = depthwise(&x, &weight, Some(&bias), stride, padding).unwrap();
+        assert_eq!(found.dims(), [2, output[0], output[1], channels]);
+        agrees(&computed!(weights, found, [x, weight, bias]), &inputs, &weights, F32, reference);
+        let found = depthwise(&x, &weight, None, stride, padding).unwrap();
+        agrees(&computed!(weights, found, [x, weight]), &inputs[..2], &weights, F32, reference);
+    }
+}
+
 /// Heads of any size, also 0.
 #[test]
 fn attention_over_ragged_heads() {
-    attends(None);
+    attends(&Case::default());
 }
 
 #[test]
 fn attention_where_keys_count_more_than_once() {
-    attends(Some([1.0, 3.0, 1.0, 2.0, 7.0, 1.0, 1.5, 4.0, 1.0, 1.0, 2.0, 9.0, 1.0, 5.0]));
+    let sizes = [1.0, 3.0, 1.0, 2.0, 7.0, 1.0, 1.5, 4.0, 1.0, 1.0, 2.0, 9.0, 1.0, 5.0, 1.0, 2.0, 3.0, 1.0];
+    attends(&Case { sizes: Some(sizes), ..Case::default() });
 }
 
-/// Checks attention on two images of seven tokens, which have these `sizes`.
-fn attends(sizes: Option<[f64; 14]>) {
+/// One bias for all, one for each image, one for all heads.
+#[test]
+fn attention_with_a_bias() {
+    for (n, of_heads) in [(1, 4), (2, 4), (1, 1)] {
+        attends(&Case { bias: Some([n, of_heads]), ..Case::default() });
+    }
+}
+
+/// Queries and keys of other sizes than values, also 0, and several queries for each.
+#[test]
+fn attention_of_grouped_queries() {
+    let heads = Heads { qk: vec![2, 0, 5, 1], v: vec![3, 2, 0, 1], queries: 2 };
+    attends(&Case { heads: heads.clone(), ..Case::default() });
+    attends(&Case { heads, bias: Some([1, 8]), ..Case::default() });
+}
+
+/// Windows of 3 x 3 in images of 3 x 3, and of 2 x 2 in images of 4 x 4, shifted or not; with a bias for all of them, and one for each.
+#[test]
+fn attention_in_windows() {
+    let heads = Heads { qk: vec![3, 2], v: vec![3, 2], queries: 1 };
+    for (side, size, shift, n) in [(3, 3, 0, 1), (4, 2, 0, 1), (4, 2, 1, 1), (4, 2, 1, 4), (4, 2, 0, 8)] {
+        for masked in [false, true] {
+            let windows = Some(Windows { side, size, shift });
+            attends(&Case { heads: heads.clone(), windows, bias: Some([n, 2]), masked, ..Case::default() });
+        }
+    }
+}
+
+struct Case {
+    heads: Heads,
+    windows: Option<Windows>,
+    bias: Option<[usize; 2]>,
+    masked: bool,
+    sizes: Option<[f64; 18]>,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        let heads = Heads { qk: vec![17, 0, 3, 1], v: vec![17, 0, 3, 1], queries: 1 };
+        Self { heads, windows: None, bias: None, masked: false, sizes: None }
+    }
+}
+
+/// Checks attention on two images, of nine tokens if there are no windows.
+fn attends(case: &Case) {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
-    let (batch, tokens, heads, scale) = (2, 7, [17, 0, 3, 1], 0.4);
-    let features: usize = heads.iter().sum();
-    let inputs = [values(&mut rng, batch * tokens * 3 * features, 2.0)];
-    let weights = values(&mut rng, batch * tokens * features, 1.0);
-    let qkv = leaf(&inputs[0], [batch, tokens, 3 * features], DType::F32);
-    let sizes_on_device = sizes.map(|sizes| leaf(&sizes, [batch, tokens], DType::F32));
-    let output = attention(&qkv, sizes_on_device.as_ref(), &heads, scale).unwrap();
-    agrees(&computed!(weights, output, [qkv]), &inputs, &weights, F32, |inputs| {
-        let at = |image: usize, token: usize, part: usize, feature: usize| {
-            inputs[0][((image * tokens + token) * 3 + part) * features + feature]
+    let (batch, scale) = (2, 0.4);
+    let tokens = case.windows.map_or(9, |windows| windows.side * windows.side);
+    let patches = case.windows.map_or(tokens, |windows| windows.size * windows.size);
+    let (windows, heads) = (tokens / patches, &case.heads);
+    let [all_qk, all_v] = [&heads.qk, &heads.v].map(|sizes| sizes.iter().sum::<usize>());
+    let (width, of_output) = ((heads.queries + 1) * all_qk + all_v, heads.queries * all_v);
+    let [n, of_heads] = case.bias.unwrap_or([1, 1]);
+    let mut inputs = vec![values(&mut rng, batch * tokens * width, 2.0)];
+    if case.bias.is_some() {
+        inputs.push(values(&mut rng, n * of_heads * patches * patches, 1.0));
+    }
+    let mask = case.masked.then(|| values(&mut rng, windows * patches * patches, 1.0));
+    let weights = values(&mut rng, batch * tokens * of_output, 1.0);
+    let qkv = leaf(&inputs[0], [batch, tokens, width], DType::F32);
+    let bias = case.bias.map(|_| leaf(&inputs[1], [n, of_heads, patches, patches], DType::F32));
+    let mask_on_device =
+        mask.as_ref().map(|mask| leaf(mask, [windows, patches, patches], DType::F32).detach());
+    let sizes = case.sizes.map(|sizes| leaf(&sizes, [batch, tokens], DType::F32));
+    let whole = Attention { heads: heads.clone(), scale, windows: case.windows };
+    let output = attention(&qkv, bias.as_ref(), mask_on_device.as_ref(), sizes.as_ref(), &whole).unwrap();
+    // The token at a place of a window: the image moved up and to the left, in squares.
+    let token = |window: usize, place: usize| match case.windows {
+        None => place,
+        Some(Windows { side, size, shift }) => {
+            let (row, column) =
+                (window / (side / size) * size + place / size, window % (side / size) * size + place % size);
+            (row + shift) % side * side + (column + shift) % side
+        }
+    };
+    let reference = |inputs: &[Vec<f64>]| {
+        let at = |image: usize, token: usize, feature: usize| {
+            inputs[0][(image * tokens + token) * width + feature]
         };
-        let mut output = vec![0.0; batch * tokens * features];
-        for (image, query) in (0..batch).flat_map(|image| (0..tokens).map(move |query| (image, query))) {
-            let mut start = 0;
-            for size in heads {
-                let of_head = start..start + size;
-                let score = |key: usize| {
-                    let products = of_head.clone().map(|f| at(image, query, 0, f) * at(image, key, 1, f));
-                    let often = sizes.map_or(1.0, |sizes| sizes[image * tokens + key]);
-                    often * (products.sum::<f64>() * scale).exp()
-                };
-                let scores: Vec<f64> = (0..tokens).map(score).collect();
-                let sum: f64 = scores.iter().sum();
-                for feature in of_head.clone() {
-                    let values = scores
-                        .iter()
-                        .enumerate()
-                        .map(|(key, score)| score / sum * at(image, key, 2, feature));
-                    output[(image * tokens + query) * features + feature] = values.sum();
+        let mut output = vec![0.0; batch * tokens * of_output];
+        for (image, window) in (0..batch).flat_map(|image| (0..windows).map(move |window| (image, window))) {
+            let (mut k_start, mut v_start, mut q_start, mut o_start, mut number) =
+                (heads.queries * all_qk, (heads.queries + 1) * all_qk, 0, 0, 0);
+            for (&qk, &v) in heads.qk.iter().zip(&heads.v) {
+                for _ in 0..heads.queries {
+                    for query in 0..patches {
+                        let often = |key: usize| {
+                            let products = (0..qk).map(|f| {
+                                at(image, token(window, query), q_start + f)
+                                    * at(image, token(window, key), k_start + f)
+                            });
+                            let mut score = products.sum::<f64>() * scale;
+                            let pair = query * patches + key;
+                            if let Some(bias) = inputs.get(1) {
+                                let of_window = (image * windows + window) % n;
+                                score += bias
+                                    [(of_window * of_heads + number % of_heads) * patches * patches + pair];
+                            }
+                            score +=
+                                mask.as_ref().map_or(0.0, |mask| mask[window * patches * patches + pair]);
+                            case.sizes.map_or(1.0, |sizes| sizes[image * tokens + key]) * score.exp()
+                        };
+                        let scores: Vec<f64> = (0..patches).map(often).collect();
+                        let sum: f64 = scores.iter().sum();
+                        for feature in 0..v {
+                            let values = scores.iter().enumerate().map(|(key, score)| {
+                                score / sum * at(image, token(window, key), v_start + feature)
+                            });
+                            output[(image * tokens + token(window, query)) * of_output + o_start + feature] =
+                                values.sum();
+                        }
+                    }
+                    (q_start, o_start, number) = (q_start + qk, o_start + v, number + 1);
                 }
-                start += size;
+                (k_start, v_start) = (k_start + qk, v_start + v);
             }
         }
         output
-    });
+    };
+    match bias {
+        None => agrees(&computed!(weights, output, [qkv]), &inputs, &weights, F32, reference),
+        Some(bias) => agrees(&computed!(weights, output, [qkv, bias]), &inputs, &weights, F32, reference),
+    }
 }

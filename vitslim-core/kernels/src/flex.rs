@@ -4,9 +4,15 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{FlexTensor, Layout};
 
+use super::attention::{self, Bias, Inputs};
+use super::depthwise::{self, Sight};
 use super::layer_norm::Norm;
 use super::product::Matrix;
-use super::{AdamWStep, Backwards, Kernels, Updates, adamw, attention, gelu, layer_norm, linear};
+use super::residual::Factors;
+use super::{
+    AdamWStep, Attention, Backwards, DepthwiseShapes, Kernels, Optional, Undifferentiated, adamw, gelu,
+    layer_norm, linear, residual,
+};
 
 /// A tensor of `values`.
 fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
@@ -61,7 +67,23 @@ fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
     &mut tensor.storage_mut::<f32>()[start..start + size]
 }
 
-impl Updates for Flex {
+impl Undifferentiated for Flex {
+    fn fused_mlp(
+        x: FlexTensor,
+        weight_1: FlexTensor,
+        bias_1: FlexTensor,
+        weight_2: FlexTensor,
+        bias_2: FlexTensor,
+    ) -> FlexTensor {
+        let [x, bias_1, bias_2] = [x, bias_1, bias_2].map(|tensor| tensor.to_contiguous());
+        let output = as_matrix(&weight_1, |weight_1| {
+            as_matrix(&weight_2, |weight_2| {
+                linear::mlp(values(&x), [(weight_1, values(&bias_1)), (weight_2, values(&bias_2))])
+            })
+        });
+        tensor(output, with_last(x.shape(), last(&bias_2)))
+    }
+
     fn fused_adamw(
         parameters: FlexTensor,
         gradient: FlexTensor,
@@ -121,24 +143,69 @@ impl Kernels for Flex {
         tensor(layer_norm::forward(values(&x), norm), x.shape())
     }
 
-    fn fused_attention(qkv: FlexTensor, heads: Vec<usize>, scale: f64) -> FlexTensor {
-        let qkv = qkv.to_contiguous();
-        let tokens = qkv.shape()[1];
-        let output = attention::forward(values(&qkv), None, tokens, &heads, scale as f32);
-        tensor(output, with_last(qkv.shape(), heads.iter().sum()))
+    fn fused_attention(
+        qkv: FlexTensor,
+        bias: Optional<Self>,
+        mask: Optional<Self>,
+        sizes: Optional<Self>,
+        attention: Attention,
+    ) -> FlexTensor {
+        let (qkv, others) = (qkv.to_contiguous(), [bias, mask, sizes].map(contiguous));
+        let output = attention::forward(inputs(&qkv, &others), &attention);
+        tensor(output, with_last(qkv.shape(), attention.heads.output()))
     }
 
-    fn fused_sized_attention(
-        qkv: FlexTensor,
-        sizes: FlexTensor,
-        heads: Vec<usize>,
-        scale: f64,
+    fn fused_depthwise(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        stride: [usize; 2],
+        padding: [usize; 2],
     ) -> FlexTensor {
-        let [qkv, sizes] = [qkv, sizes].map(|tensor| tensor.to_contiguous());
-        let tokens = qkv.shape()[1];
-        let output = attention::forward(values(&qkv), Some(values(&sizes)), tokens, &heads, scale as f32);
-        tensor(output, with_last(qkv.shape(), heads.iter().sum()))
+        let [x, weight, bias] = [x, weight, bias].map(|tensor| tensor.to_contiguous());
+        let (input, kernel) = (rows_and_columns(&x, 1), rows_and_columns(&weight, 2));
+        let sight = sight(DepthwiseShapes { input, kernel, stride, padding });
+        let [rows, columns] = sight.output;
+        let shape = Shape::from([x.shape()[0], rows, columns, last(&x)]);
+        tensor(depthwise::forward(values(&x), values(&weight), values(&bias), sight), shape)
     }
+
+    fn fused_residual(
+        x: FlexTensor,
+        branch: FlexTensor,
+        scale: Optional<Self>,
+        keep: Optional<Self>,
+    ) -> FlexTensor {
+        let [x, branch] = [x, branch].map(|tensor| tensor.to_contiguous());
+        let factors = [scale, keep].map(contiguous);
+        let output = residual::forward(values(&x), values(&branch), factors_of(&branch, &factors));
+        tensor(output, x.shape())
+    }
+}
+
+fn factors_of<'a>(branch: &FlexTensor, [scale, keep]: &'a [Option<FlexTensor>; 2]) -> Factors<'a> {
+    let [scale, keep] = [scale, keep].map(|tensor| tensor.as_ref().map(values));
+    let (batch, width) = (branch.shape()[0], last(branch));
+    Factors { scale, keep, rows: branch.layout().num_elements() / (batch * width), width }
+}
+
+fn contiguous(tensor: Optional<Flex>) -> Option<FlexTensor> {
+    tensor.given().map(|tensor| tensor.to_contiguous())
+}
+
+fn inputs<'a>(qkv: &'a FlexTensor, [bias, mask, sizes]: &'a [Option<FlexTensor>; 3]) -> Inputs<'a> {
+    let bias = bias.as_ref().map(|bias| Bias { values: values(bias), heads: bias.shape()[1] });
+    let [mask, sizes] = [mask, sizes].map(|tensor| tensor.as_ref().map(values));
+    Inputs { qkv: values(qkv), tokens: qkv.shape()[1], bias, mask, sizes }
+}
+
+fn rows_and_columns(tensor: &FlexTensor, axis: usize) -> [usize; 2] {
+    [tensor.shape()[axis], tensor.shape()[axis + 1]]
+}
+
+fn sight(DepthwiseShapes { input, kernel, stride, padding }: DepthwiseShapes) -> Sight {
+    let output = [0, 1].map(|axis| (input[axis] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1);
+    Sight { input, output, kernel, stride, before: padding.map(|zeros| zeros as isize), spread: [1, 1] }
 }
 
 impl Backwards for Flex {
@@ -198,22 +265,59 @@ impl Backwards for Flex {
 
     fn fused_attention_backward(
         qkv: FlexTensor,
-        sizes: Option<FlexTensor>,
+        others: [Optional<Self>; 3],
         gradient: FlexTensor,
-        heads: Vec<usize>,
-        scale: f64,
-    ) -> FlexTensor {
+        attention: Attention,
+    ) -> [Option<FlexTensor>; 2] {
         let [qkv, gradient] = [qkv, gradient].map(|tensor| tensor.to_contiguous());
-        let tokens = qkv.shape()[1];
-        let sizes = sizes.map(|sizes| sizes.to_contiguous());
-        let of_qkv = attention::backward(
-            values(&qkv),
-            sizes.as_ref().map(values),
+        let others = others.map(contiguous);
+        let (of_qkv, of_bias) = attention::backward(inputs(&qkv, &others), values(&gradient), &attention);
+        let [bias, ..] = others;
+        let of_bias = of_bias.zip(bias).map(|(of_bias, bias)| tensor(of_bias, bias.shape()));
+        [Some(tensor(of_qkv, qkv.shape())), of_bias]
+    }
+
+    fn fused_depthwise_backward(
+        x: Option<FlexTensor>,
+        weight: Option<FlexTensor>,
+        gradient: FlexTensor,
+        shapes: DepthwiseShapes,
+    ) -> [Option<FlexTensor>; 3] {
+        let gradient = gradient.to_contiguous();
+        let (sight, images, channels) = (sight(shapes), gradient.shape()[0], last(&gradient));
+        let of_x = weight.map(|weight| {
+            let weight = weight.to_contiguous();
+            let of_x = depthwise::of_input(values(&gradient), values(&weight), sight);
+            tensor(of_x, Shape::from([images, sight.input[0], sight.input[1], channels]))
+        });
+        let of_parameters = x.map(|x| {
+            let x = x.to_contiguous();
+            let [of_weight, of_bias] =
+                depthwise::of_parameters(values(&x), values(&gradient), channels, sight);
+            let [rows, columns] = sight.kernel;
+            let of_weight = tensor(of_weight, Shape::from([channels, 1, rows, columns]));
+            (of_weight, tensor(of_bias, Shape::from([channels])))
+        });
+        let (of_weight, of_bias) = of_parameters.unzip();
+        [of_x, of_weight, of_bias]
+    }
+
+    fn fused_residual_backward(
+        branch: Option<FlexTensor>,
+        factors: [Optional<Self>; 2],
+        gradient: FlexTensor,
+    ) -> [Option<FlexTensor>; 2] {
+        let gradient = gradient.to_contiguous();
+        let (branch, factors) = (branch.map(|branch| branch.to_contiguous()), factors.map(contiguous));
+        if let [None, None] = factors {
+            return [Some(gradient), None];
+        }
+        let (of_branch, of_scale) = residual::backward(
+            branch.as_ref().map(values),
             values(&gradient),
-            tokens,
-            &heads,
-            scale as f32,
+            factors_of(&gradient, &factors),
         );
-        tensor(of_qkv, qkv.shape())
+        let of_scale = of_scale.map(|of_scale| tensor(of_scale, Shape::from([last(&gradient)])));
+        [Some(tensor(of_branch, gradient.shape())), of_scale]
     }
 }

@@ -19,6 +19,14 @@ pub(super) fn forward(x: &[f32]) -> Vec<f32> {
     })
 }
 
+/// Replaces each value by its GELU.
+#[inline(always)]
+pub(super) fn in_place(x: &mut [f32]) {
+    for x in x {
+        *x *= normal(*x).0;
+    }
+}
+
 /// Gradients of the values: `gradient * (Phi(x) + x * phi(x))`.
 pub(super) fn backward(x: &[f32], gradient: &[f32]) -> Vec<f32> {
     /// `1 / sqrt(2 pi)`

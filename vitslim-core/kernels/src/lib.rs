@@ -8,8 +8,10 @@
 //! Sums are over fixed parts in a fixed order, so that results are bit-identical for any number of threads.
 
 mod adamw;
+mod attend;
 mod attention;
 mod autodiff;
+mod depthwise;
 #[cfg(test)]
 mod finite_differences;
 mod flex;
@@ -18,17 +20,43 @@ mod layer_norm;
 mod linear;
 mod parts;
 mod product;
+mod residual;
 #[cfg(test)]
 mod tests;
 mod vector;
 
 use std::f64::consts::FRAC_1_SQRT_2;
 
-use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
+use burn::backend::{
+    Backend, Dispatch, DispatchDevice, ExtensionType, backend_extension, tensor::FloatTensor,
+};
 use burn::tensor::{DType, Device, Tensor, activation, module};
 
 pub use adamw::AdamWStep;
+pub use attend::{Attention, Heads, Windows, attention};
 pub use vector::{instructions, vectorised};
+
+/// A tensor that may be missing. The extension point takes no `Option`.
+#[derive(Clone, Debug, ExtensionType)]
+pub(crate) enum Optional<B: Backend> {
+    Missing,
+    Given(FloatTensor<B>),
+}
+
+impl<B: Backend> Optional<B> {
+    fn given(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Missing => None,
+            Self::Given(tensor) => Some(tensor),
+        }
+    }
+}
+
+impl Optional<Dispatch> {
+    fn of<const D: usize>(tensor: Option<&Tensor<D>>) -> Self {
+        tensor.map_or(Self::Missing, |tensor| Self::Given(tensor.clone().into_dispatch()))
+    }
+}
 
 /// The operations. The functions of this module check their shapes, and panic if they do not fit, as burn's own operations do.
 #[backend_extension(Flex, Autodiff)]
@@ -58,19 +86,41 @@ pub(crate) trait Kernels: Backend {
         width: usize,
     ) -> FloatTensor<Self>;
 
-    fn fused_attention(qkv: FloatTensor<Self>, heads: Vec<usize>, scale: f64) -> FloatTensor<Self>;
-
-    fn fused_sized_attention(
+    fn fused_attention(
         qkv: FloatTensor<Self>,
-        sizes: FloatTensor<Self>,
-        heads: Vec<usize>,
-        scale: f64,
+        #[extension_type] bias: Optional<Self>,
+        #[extension_type] mask: Optional<Self>,
+        #[extension_type] sizes: Optional<Self>,
+        attention: Attention,
+    ) -> FloatTensor<Self>;
+
+    fn fused_depthwise(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        stride: [usize; 2],
+        padding: [usize; 2],
+    ) -> FloatTensor<Self>;
+
+    fn fused_residual(
+        x: FloatTensor<Self>,
+        branch: FloatTensor<Self>,
+        #[extension_type] scale: Optional<Self>,
+        #[extension_type] keep: Optional<Self>,
     ) -> FloatTensor<Self>;
 }
 
-/// The parameter update, which is not differentiated.
+/// Operations that are not differentiated.
 #[backend_extension(Flex)]
-pub(crate) trait Updates: Backend {
+pub(crate) trait Undifferentiated: Backend {
+    fn fused_mlp(
+        x: FloatTensor<Self>,
+        weight_1: FloatTensor<Self>,
+        bias_1: FloatTensor<Self>,
+        weight_2: FloatTensor<Self>,
+        bias_2: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
     /// The parameters after a step, and their moments.
     fn fused_adamw(
         parameters: FloatTensor<Self>,
@@ -104,14 +154,39 @@ pub(crate) trait Backwards: Backend {
         width: usize,
     ) -> [Option<FloatTensor<Self>>; 4];
 
-    /// The gradient of `qkv`; sizes of tokens have none.
+    /// The gradients of `qkv` and, if given, of `bias`; masks and sizes of tokens have none.
     fn fused_attention_backward(
         qkv: FloatTensor<Self>,
-        sizes: Option<FloatTensor<Self>>,
+        bias_mask_sizes: [Optional<Self>; 3],
         gradient: FloatTensor<Self>,
-        heads: Vec<usize>,
-        scale: f64,
-    ) -> FloatTensor<Self>;
+        attention: Attention,
+    ) -> [Option<FloatTensor<Self>>; 2];
+
+    /// Gradients of the input if `weight` is given, and of weight and bias if `x` is given.
+    fn fused_depthwise_backward(
+        x: Option<FloatTensor<Self>>,
+        weight: Option<FloatTensor<Self>>,
+        gradient: FloatTensor<Self>,
+        shapes: DepthwiseShapes,
+    ) -> [Option<FloatTensor<Self>>; 3];
+
+    /// Gradients of the branch and, if the branch is given, of the scale.
+    fn fused_residual_backward(
+        branch: Option<FloatTensor<Self>>,
+        scale_keep: [Optional<Self>; 2],
+        gradient: FloatTensor<Self>,
+    ) -> [Option<FloatTensor<Self>>; 2];
+}
+
+/// Sizes of a depthwise convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DepthwiseShapes {
+    /// Height and width of the input.
+    input: [usize; 2],
+    /// Height and width of the kernel.
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
 }
 
 /// Whether `device` is the CPU, with autodiff or without.
@@ -126,7 +201,7 @@ pub fn is_cpu(device: &Device) -> bool {
 }
 
 /// Whether there are fused operations for `x`.
-fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
+pub fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
     is_cpu(&x.device()) && x.dtype() == DType::F32 && x.shape().num_elements() > 0
 }
 
@@ -185,15 +260,62 @@ fn differentiates<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// `x * weight + bias`; `x` is `[..., d_input]`, `weight` `[d_input, d_output]`, `bias` `[d_output]`, none of them of size 0.
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
-    match bias {
-        Some(bias) if is_fused(&x) => {
-            assert_eq!([x.dims()[D - 1]], [weight.dims()[0]], "linear: the input does not fit the weight");
-            assert_eq!(bias.dims(), [weight.dims()[1]], "linear: the bias does not fit the weight");
-            let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
-            Tensor::from_dispatch(Dispatch::fused_linear(x, weight, bias))
-        }
-        bias => module::linear(x, weight, bias),
+    if !is_fused(&x) {
+        return module::linear(x, weight, bias);
     }
+    let bias = fitting(&x, &weight, bias);
+    let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
+    Tensor::from_dispatch(Dispatch::fused_linear(x, weight, bias))
+}
+
+/// The bias of a layer with `weight`, or zeros, if the layer fits `x`.
+fn fitting<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<1> {
+    let [d_input, d_output] = weight.dims();
+    assert_eq!(x.dims()[D - 1], d_input, "linear: the input does not fit the weight");
+    let bias = bias.unwrap_or_else(|| Tensor::zeros([d_output], &x.device()));
+    assert_eq!(bias.dims(), [d_output], "linear: the bias does not fit the weight");
+    bias
+}
+
+/// A linear layer, GELU, and a second linear layer, as [`linear`] takes them; `None` if there is no fused operation for `x`, or where
+/// gradients are computed.
+pub fn mlp<const D: usize>(x: &Tensor<D>, layers: [(Tensor<2>, Option<Tensor<1>>); 2]) -> Option<Tensor<D>> {
+    if !is_fused(x) || differentiates(x) {
+        return None;
+    }
+    let [(weight_1, bias_1), (weight_2, bias_2)] = layers;
+    let bias_1 = fitting(x, &weight_1, bias_1);
+    let [hidden, d_output] = weight_2.dims();
+    assert_eq!(bias_1.dims(), [hidden], "MLP: the layers do not fit one another");
+    let bias_2 = bias_2.unwrap_or_else(|| Tensor::zeros([d_output], &x.device()));
+    assert_eq!(bias_2.dims(), [d_output], "MLP: the bias does not fit the weight");
+    Some(Tensor::from_dispatch(Dispatch::fused_mlp(
+        x.clone().into_dispatch(),
+        weight_1.into_dispatch(),
+        bias_1.into_dispatch(),
+        weight_2.into_dispatch(),
+        bias_2.into_dispatch(),
+    )))
+}
+
+/// `x + branch * scale * keep`: `x` and `branch` are `[batch, ..., dim]`, `scale` is `[dim]`, and `keep`, to which no gradient flows,
+/// `[batch]`. `None` if there is no fused operation for `x`.
+pub fn residual<const D: usize>(
+    x: &Tensor<D>,
+    branch: &Tensor<D>,
+    scale: Option<&Tensor<1>>,
+    keep: Option<&Tensor<1>>,
+) -> Option<Tensor<D>> {
+    (is_fused(x) && D > 1).then(|| {
+        let shape = x.dims();
+        assert_eq!(branch.dims(), shape, "residual: the branch does not fit what it is added to");
+        let fits = |factors: Option<&Tensor<1>>, axis: usize| {
+            factors.is_none_or(|factors| factors.dims() == [shape[axis]])
+        };
+        assert!(fits(scale, D - 1) && fits(keep, 0), "residual: the factors do not fit the branch");
+        let [x, branch] = [x, branch].map(|tensor| tensor.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::fused_residual(x, branch, Optional::of(scale), Optional::of(keep)))
+    })
 }
 
 /// Layer normalisation of `x`, `[..., kept]`, over its last axis, as if there were `width - kept` more features of value 0; if that
@@ -229,26 +351,29 @@ pub fn layer_norm<const D: usize>(
     })
 }
 
-/// Self-attention on queries, keys and values in one tensor, `[batch, tokens, 3 * features]`, of heads with `heads` dims
-/// each and `features`, at least 1, in all. A key counts as often in the softmax as its size among `sizes`, `[batch, tokens]`, says, to
-/// which no gradient flows. The output is `[batch, tokens, features]`. `None` if there is no fused operation for `qkv`.
-pub fn attention(
-    qkv: &Tensor<3>,
-    sizes: Option<&Tensor<2>>,
-    heads: &[usize],
-    scale: f64,
-) -> Option<Tensor<3>> {
-    (is_fused(qkv) && scale > 0.0).then(|| {
-        let features: usize = heads.iter().sum();
-        let [batch, tokens, all] = qkv.dims();
-        assert_eq!(all, 3 * features, "attention: the heads do not fit the input");
-        let (heads, qkv) = (heads.to_vec(), qkv.clone().into_dispatch());
-        Tensor::from_dispatch(match sizes {
-            None => Dispatch::fused_attention(qkv, heads, scale),
-            Some(sizes) => {
-                assert_eq!(sizes.dims(), [batch, tokens], "attention: the sizes do not fit the input");
-                Dispatch::fused_sized_attention(qkv, sizes.clone().into_dispatch(), heads, scale)
-            }
-        })
+/// The convolution of each channel of `x`, `[batch, height, width, channels]`, by itself, with `weight`, `[channels, 1, kernel_height,
+/// kernel_width]`, and `bias`, `[channels]`. `None` if there is no fused operation for `x`.
+pub fn depthwise(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> Option<Tensor<4>> {
+    let [_, height, width, channels] = x.dims();
+    let kernel = [weight.dims()[2], weight.dims()[3]];
+    let fits = |axis: usize, size: usize| {
+        kernel[axis] > 0 && stride[axis] > 0 && kernel[axis] <= size + 2 * padding[axis]
+    };
+    (is_fused(x) && fits(0, height) && fits(1, width)).then(|| {
+        assert_eq!(
+            weight.dims()[..2],
+            [channels, 1],
+            "depthwise convolution: the weight does not fit the input"
+        );
+        let bias = bias.cloned().unwrap_or_else(|| Tensor::zeros([channels], &x.device()));
+        assert_eq!(bias.dims(), [channels], "depthwise convolution: the bias does not fit the input");
+        let [x, weight] = [x, weight].map(|tensor| tensor.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::fused_depthwise(x, weight, bias.into_dispatch(), stride, padding))
     })
 }

@@ -2,7 +2,8 @@
 //!
 //! Threads compute products part by part. Each sum adds the same values in the same order for any number of threads.
 
-use super::parts::{Unwritten, computed, computed_by_tasks, part};
+use super::gelu;
+use super::parts::{Unwritten, computed, computed_by_tasks, computed_with, part};
 use super::product::{Matrix, Output, Write, product, written_product};
 use super::vector::{LANES, vectorised};
 
@@ -43,6 +44,47 @@ pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
         );
         output
     })
+}
+
+/// `gelu(x * weight + bias)` of the first of two layers, and the second of that. The rows of a part go through both while they are in the
+/// cache of a core.
+pub(super) fn mlp(x: &[f32], [first, second]: [(Matrix, &[f32]); 2]) -> Vec<f32> {
+    /// Values between the layers that stay in the cache, and so few rows that packing the weights is not worth it.
+    const MOST_HIDDEN: usize = 128 << 10;
+    const FEWEST: usize = 96;
+
+    let [d_input, hidden, d_output] = [first.0.rows, second.0.rows, second.0.columns];
+    let weights = [first.0.rows(), second.0.rows()];
+    let all = x.len() / d_input;
+    let rows = rows_of_part(all).min((MOST_HIDDEN / hidden).max(FEWEST));
+    let of_output = rows * d_output;
+    let (output, _) = computed_with(all * d_output, of_output, Vec::new, |between, number, output| {
+        let x = Matrix::row_major(part(x, rows * d_input, number), d_input);
+        between.resize(x.rows * hidden, 0.0);
+        let between_layers = Output { values: &mut *between, row_stride: hidden, first: 0 };
+        product(between_layers, x, Matrix::row_major(&weights[0], hidden), Write::Replace, false);
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in between.chunks_exact_mut(hidden) {
+                    add(row, first.1);
+                    gelu::in_place(row);
+                }
+            },
+        );
+        let between = Matrix::row_major(between, hidden);
+        let output = written_product(output, between, Matrix::row_major(&weights[1], d_output));
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in output.chunks_exact_mut(d_output) {
+                    add(row, second.1);
+                }
+            },
+        );
+        (output, ())
+    });
+    output
 }
 
 /// The gradients that were asked for.

@@ -26,6 +26,12 @@ fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().convert::<f64>().try_into_vec().unwrap()
 }
 
+/// Attention of heads of these sizes.
+fn attend(qkv: &Tensor<3>, heads: &[usize], scale: f64) -> Tensor<3> {
+    let heads = Heads { qk: heads.to_vec(), v: heads.to_vec(), queries: 1 };
+    attention(qkv, None, None, None, &Attention { heads, scale, windows: None }).unwrap()
+}
+
 /// Otherwise the selftest would compare stock operations with themselves.
 #[test]
 fn the_cpu_has_fused_operations() {
@@ -36,8 +42,8 @@ fn the_cpu_has_fused_operations() {
 fn an_empty_head_is_no_head() {
     let mut rng = rng();
     let qkv = random(&mut rng, [2, 9, 21], 1.0);
-    let without = attention(&qkv, None, &[3, 4], 0.5).unwrap();
-    let with = attention(&qkv, None, &[0, 3, 0, 4, 0], 0.5).unwrap();
+    let without = attend(&qkv, &[3, 4], 0.5);
+    let with = attend(&qkv, &[0, 3, 0, 4, 0], 0.5);
     assert_eq!(host(with), host(without));
 }
 
@@ -46,7 +52,7 @@ fn what_is_not_a_number_stays_so() {
     let mut rng = rng();
     let qkv = random(&mut rng, [1, 9, 12], 1.0);
     let nan = qkv.slice_fill([0..1, 3..4, 0..1], f32::NAN);
-    let output = host(attention(&nan, None, &[4], 0.5).unwrap());
+    let output = host(attend(&nan, &[4], 0.5));
     assert!(output[3 * 4..4 * 4].iter().all(|value| value.is_nan()));
     assert!(host(gelu(nan.clone()))[3 * 12].is_nan());
 }
@@ -82,10 +88,57 @@ fn factors_of_other_tokens_panic() {
 }
 
 #[test]
+#[should_panic(expected = "the weight does not fit the input")]
+fn a_convolution_of_other_channels_panics() {
+    let mut rng = rng();
+    depthwise(
+        &random(&mut rng, [1, 4, 4, 6], 1.0),
+        &random(&mut rng, [4, 1, 3, 3], 1.0),
+        None,
+        [1, 1],
+        [1, 1],
+    );
+}
+
+#[test]
+fn a_kernel_larger_than_the_image_is_left_to_others() {
+    let mut rng = rng();
+    let (x, weight) = (random(&mut rng, [1, 4, 4, 6], 1.0), random(&mut rng, [6, 1, 7, 7], 1.0));
+    assert!(depthwise(&x, &weight, None, [1, 1], [1, 1]).is_none());
+    assert!(depthwise(&x, &weight, None, [1, 1], [2, 2]).is_some());
+}
+
+#[test]
+#[should_panic(expected = "the windows do not fill the input")]
+fn windows_of_another_image_panic() {
+    let mut rng = rng();
+    let heads = Heads { qk: vec![4], v: vec![4], queries: 1 };
+    let windows = Some(Windows { side: 4, size: 3, shift: 0 });
+    let whole = Attention { heads, scale: 1.0, windows };
+    attention(&random(&mut rng, [2, 16, 12], 1.0), None, None, None, &whole);
+}
+
+#[test]
+#[should_panic(expected = "the bias does not fit the input")]
+fn a_bias_of_other_tokens_panics() {
+    let mut rng = rng();
+    let whole = Attention { heads: Heads { qk: vec![4], v: vec![4], queries: 1 }, scale: 1.0, windows: None };
+    let bias = random(&mut rng, [1, 1, 5, 4], 1.0);
+    attention(&random(&mut rng, [2, 4, 12], 1.0), Some(&bias), None, None, &whole);
+}
+
+#[test]
+#[should_panic(expected = "the branch does not fit what it is added to")]
+fn a_branch_of_another_size_panics() {
+    let mut rng = rng();
+    residual(&random(&mut rng, [2, 4, 12], 1.0), &random(&mut rng, [2, 4, 11], 1.0), None, None);
+}
+
+#[test]
 #[should_panic(expected = "the heads do not fit the input")]
 fn heads_of_another_size_panic() {
     let mut rng = rng();
-    attention(&random(&mut rng, [2, 4, 12], 1.0), None, &[2, 3], 1.0);
+    attend(&random(&mut rng, [2, 4, 12], 1.0), &[2, 3], 1.0);
 }
 
 /// What is not trained gets no gradient, and the rest the same as if it were.
@@ -116,8 +169,7 @@ fn bits() -> Vec<u64> {
     let [gamma, beta] = [leaf(random(&mut rng, [196], 1.0)), leaf(random(&mut rng, [196], 1.0))];
     let factors = leaf(random(&mut rng, [197], 1.0));
     let normed = layer_norm(&x, &gamma, &beta, Some(&factors), 1e-6, 200).unwrap();
-    let output =
-        attention(&linear(normed, weight.clone(), Some(bias.clone())), None, &[36, 40, 24], 0.2).unwrap();
+    let output = attend(&linear(normed, weight.clone(), Some(bias.clone())), &[36, 40, 24], 0.2);
     let output = linear(gelu(output), last.clone(), Some(last_bias));
     let gradients = output.clone().square().sum().backward();
     let of = [
@@ -130,7 +182,36 @@ fn bits() -> Vec<u64> {
         host(beta.grad(&gradients).unwrap()),
         host(factors.grad(&gradients).unwrap()),
     ];
-    of.into_iter().flatten().map(f64::to_bits).collect()
+    of.into_iter().flatten().chain(bits_of_images()).map(f64::to_bits).collect()
+}
+
+/// Those of operations on images.
+fn bits_of_images() -> Vec<f64> {
+    let mut rng = rng();
+    let (side, dim) = (28, 40);
+    let x = leaf(random(&mut rng, [3, side, side, dim], 1.0));
+    let weight = leaf(random(&mut rng, [dim, 1, 7, 7], 0.1));
+    let [bias, scale] = [leaf(random(&mut rng, [dim], 1.0)), leaf(random(&mut rng, [dim], 1.0))];
+    let to_qkv = random(&mut rng, [dim, 3 * dim], 0.1);
+    let table = leaf(random(&mut rng, [1, 2, 49, 49], 1.0));
+    let convolved = depthwise(&x, &weight, Some(&bias), [1, 1], [3, 3]).unwrap();
+    let qkv = linear(convolved.reshape([3, side * side, dim]), to_qkv, None);
+    let heads = Heads { qk: vec![24, 16], v: vec![24, 16], queries: 1 };
+    let windows = Some(Windows { side, size: 7, shift: 3 });
+    let attended =
+        attention(&qkv, Some(&table), None, None, &Attention { heads, scale: 0.2, windows }).unwrap();
+    let shortcut = x.clone().reshape([3, side * side, dim]);
+    let output = residual(&shortcut, &attended, Some(&scale), None).unwrap();
+    let gradients = output.clone().square().sum().backward();
+    let of = [
+        host(output),
+        host(x.grad(&gradients).unwrap()),
+        host(weight.grad(&gradients).unwrap()),
+        host(bias.grad(&gradients).unwrap()),
+        host(scale.grad(&gradients).unwrap()),
+        host(table.grad(&gradients).unwrap()),
+    ];
+    of.into_iter().flatten().collect()
 }
 
 #[test]

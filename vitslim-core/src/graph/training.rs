@@ -214,12 +214,13 @@ impl Recorder {
     /// What it keeps, if the CPU computes it together with what moves its inputs, or as part of the norm before.
     fn kept_by_fused(&self, operation: &OperationIr) -> Option<Vec<usize>> {
         match operation {
-            OperationIr::Module(Module::Attention(of)) if of.mask.is_none() && of.attn_bias.is_none() => {
+            OperationIr::Module(Module::Attention(of)) if of.mask.is_none() => {
                 let origin = |tensor: &TensorIr| self.values[&tensor.id].origin;
                 let joint = origin(&of.query);
                 let is_joint = |other: &TensorIr| origin(other) == joint && other.shape == of.query.shape;
                 let is_joint = is_joint(&of.key) && is_joint(&of.value);
-                is_joint.then(|| vec![self.values[&joint].memory])
+                let kept = [joint].into_iter().chain(of.attn_bias.as_ref().map(origin));
+                is_joint.then(|| kept.map(|value| self.values[&value].memory).collect())
             }
             // The factors of tokens.
             OperationIr::NumericFloat(_, NumericOperationIr::Mul(of)) if self.norms.contains(&of.lhs.id) => {

@@ -135,12 +135,18 @@ fn replayed(operation: &Operation, device: &Device) -> Result<Box<dyn Fn()>, Str
                 _ => return Err("it has neither one axis nor two".to_owned()),
             }
         }
-        Operation::Attention { q: [batch, heads, tokens, dims], keys, dims_of_values, bias: None }
-            if tokens == keys && dims == dims_of_values =>
+        Operation::Attention { q: [batch, heads, tokens, dims], keys, dims_of_values, bias }
+            if tokens == keys && dims > 0 =>
         {
-            let layout = HeadLayout::new(heads, dims);
-            let qkv = ones([batch, tokens, 3 * heads * dims], device);
-            Box::new(move || completed(layout.attend(qkv.clone())))
+            let layout = HeadLayout::new(heads, dims).with_values(dims_of_values);
+            let qkv = ones([batch, tokens, heads * (2 * dims + dims_of_values)], device);
+            let bias = bias.map(|bias| ones(bias, device));
+            Box::new(move || {
+                completed(match &bias {
+                    Some(bias) => layout.attend_with_bias(qkv.clone(), bias.clone()),
+                    None => layout.attend(qkv.clone()),
+                })
+            })
         }
         Operation::Attention { q, keys, dims_of_values, bias } => {
             let [batch, heads, _, dims] = q;

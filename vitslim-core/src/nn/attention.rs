@@ -4,8 +4,9 @@ use burn::tensor::Tensor;
 
 use super::fused::is_as_fused;
 use super::heads::{Run, features, joined};
-use super::{TokenSizes, product};
+use super::{TokenSizes, Windows, product};
 use crate::slim::HeadLayout;
+use vitslim_kernels::{self as kernels, Attention, Heads};
 
 impl HeadLayout {
     /// Multi-head self-attention on queries, keys and values in one tensor. Neighbouring heads of the same size are computed
@@ -26,12 +27,10 @@ impl HeadLayout {
     ///
     /// - qkv, output: as in [`attend`](Self::attend)
     pub fn attend_sized(&self, qkv: Tensor<3>, sizes: &TokenSizes) -> Tensor<3> {
-        let is_fused = self.features() > 0 && self.qk.is_none() && self.queries == 1;
-        let fused = || product::fused_attention(&qkv, sizes.of_each().as_ref(), &self.sizes, self.scale);
-        match is_fused.then(fused).flatten() {
+        match product::fused_attention(&qkv, None, None, sizes.of_each().as_ref(), &self.fused(None)) {
             Some(output) => output,
             // Where that is recorded as one, sizes are no scores that are added to others.
-            None if is_fused && is_as_fused() => self.attend_side_by_side(qkv, None),
+            None if is_as_fused() => self.attend_side_by_side(qkv, None),
             None => self.attend_side_by_side(qkv, sizes.bias()),
         }
     }
@@ -44,7 +43,38 @@ impl HeadLayout {
     /// - bias: `[n, heads, tokens, tokens]`, as in [`attend_separate`](Self::attend_separate)
     /// - output: `[batch, tokens, queries * features]`
     pub fn attend_with_bias(&self, qkv: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
-        self.attend_side_by_side(qkv, Some(bias))
+        self.check(&bias);
+        product::fused_attention(&qkv, Some(&bias), None, None, &self.fused(None))
+            .unwrap_or_else(|| self.attend_side_by_side(qkv, Some(bias)))
+    }
+
+    /// Like [`attend_with_bias`](Self::attend_with_bias), where the patches of an image attend to those of their window, with the
+    /// [mask](Windows::mask) of shifted windows.
+    ///
+    /// # Shapes
+    ///
+    /// - qkv: as in [`attend`](Self::attend), with `tokens` the patches of an image, row by row
+    /// - bias: `[1, heads, patches, patches]`, with `patches` those of a window
+    /// - output: `[batch, tokens, queries * features]`
+    pub fn attend_in_windows(&self, qkv: Tensor<3>, bias: Tensor<4>, windows: &Windows) -> Tensor<3> {
+        self.check(&bias);
+        let fused = self.fused(Some(windows));
+        if let Some(output) = product::fused_attention(&qkv, Some(&bias), windows.mask(), None, &fused) {
+            return output;
+        }
+        let [batch, tokens, width] = qkv.dims();
+        if is_as_fused() {
+            // Recorded as one: nothing moves, and no mask is added to the bias.
+            let all = [batch * windows.count(), windows.size.pow(2), width];
+            let output = self.attend_side_by_side(qkv.reshape(all), Some(bias));
+            let features = output.dims()[2];
+            return output.reshape([batch, tokens, features]);
+        }
+        let bias = match windows.mask() {
+            Some(mask) => bias + mask.clone().unsqueeze_dim::<4>(1),
+            None => bias,
+        };
+        windows.join(self.attend_side_by_side(windows.split(qkv), Some(bias)))
     }
 
     /// Multi-head attention on separate queries, keys and values. `bias` is added to the scaled scores before the softmax:
@@ -77,13 +107,16 @@ impl HeadLayout {
     ) -> Tensor<3> {
         let [batch, tokens, _] = q.dims();
         let queries = self.queries;
-        if let Some(bias) = bias.as_ref().filter(|_| self.features() > 0) {
-            let (heads, of) = (bias.dims()[1], self.sizes.len() * queries);
-            let axis = if queries == 1 { "[heads]".to_owned() } else { format!("[heads, {queries}]") };
-            assert!(
-                heads == 1 || heads == of,
-                "the bias has {heads} heads, but there are {of}: annotate its parameter with `axis(N) = {axis}`"
-            );
+        if let Some(bias) = &bias {
+            self.check(bias);
+        }
+        if tokens == k.dims()[1] && self.features() > 0 && product::fuses_attention(&v) {
+            let parts = [&q, &k, &v].into_iter().filter(|part| part.dims()[2] > 0);
+            let qkv = joined(parts.cloned().collect(), &q);
+            let fused = product::fused_attention(&qkv, bias.as_ref(), None, None, &self.fused(None));
+            if let Some(output) = fused {
+                return output;
+            }
         }
         let mut attended = Vec::new();
         let (mut head, mut qk_start, mut v_start) = (0, 0, 0);
@@ -99,6 +132,28 @@ impl HeadLayout {
             (head, qk_start, v_start) = (head + heads, qk_start + heads * qk, v_start + heads * dims);
         }
         joined(attended, &q)
+    }
+
+    /// # Panics
+    ///
+    /// When `bias` has a different number of heads.
+    #[track_caller]
+    fn check(&self, bias: &Tensor<4>) {
+        let (heads, of) = (bias.dims()[1], self.sizes.len() * self.queries);
+        let axis =
+            if self.queries == 1 { "[heads]".to_owned() } else { format!("[heads, {}]", self.queries) };
+        assert!(
+            heads == 1 || heads == of || self.features() == 0,
+            "the bias has {heads} heads, but there are {of}: annotate its parameter with `axis(N) = {axis}`"
+        );
+    }
+
+    /// This attention as the CPU's one operation takes it.
+    fn fused(&self, windows: Option<&Windows>) -> Attention {
+        let heads = Heads { qk: self.qk_sizes().to_vec(), v: self.sizes.clone(), queries: self.queries };
+        let windows =
+            windows.map(|&Windows { side, size, shift, .. }| kernels::Windows { side, size, shift });
+        Attention { heads, scale: self.scale, windows }
     }
 
     fn attend_side_by_side(&self, qkv: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {

@@ -1,8 +1,9 @@
 use burn::module::Module;
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor};
 
 use super::draw::random;
 use super::evaluating::is_training;
+use super::residual::by_sample;
 
 /// Stochastic depth (Huang et al. 2016; per sample, as timm's `DropPath`): in training, a sample skips the branch with
 /// probability `rate`, and a branch that stays is divided by `1 - rate`.
@@ -22,22 +23,22 @@ impl DropPath {
     ///
     /// - branch, output: `[batch, ...]`
     pub fn forward<const D: usize>(&self, branch: Tensor<D>) -> Tensor<D> {
-        let device = branch.device();
-        if self.rate == 0.0 || !is_training(&device) {
-            return branch;
+        match self.keep(branch.dims()[0], &branch.device()) {
+            Some(keep) => branch * by_sample(keep),
+            None => branch,
         }
+    }
+
+    /// The factor of the branch of each of `batch` samples; `None` if it has none.
+    pub(super) fn keep(&self, batch: usize, device: &Device) -> Option<Tensor<1>> {
         let stay = 1.0 - self.rate;
-        let mut samples = [1; D];
-        samples[0] = branch.dims()[0];
-        let drawn = random(samples.into(), Distribution::Bernoulli(stay), &device);
-        branch * (drawn / stay)
+        let draws = self.rate > 0.0 && is_training(device);
+        draws.then(|| random([batch].into(), Distribution::Bernoulli(stay), device) / stay)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-
     use super::*;
 
     #[test]

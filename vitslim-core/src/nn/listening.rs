@@ -65,6 +65,11 @@ pub(crate) fn listening<T>(to: Vec<Reader>, reduce: Reduce, forward: impl FnOnce
     (answer, LISTENER.take().map_or_else(Vec::new, |listener| listener.heard))
 }
 
+/// Whether somebody listens on this thread.
+pub(super) fn is_listened_to() -> bool {
+    LISTENER.with_borrow(Option::is_some)
+}
+
 /// Tells whoever listens that `reader` reads `samples`, `[samples, features]`, and what for.
 pub(super) fn reads(reader: Reader, used: Use, samples: impl FnOnce() -> Tensor<2>) {
     LISTENER.with_borrow_mut(|listener| {

@@ -32,11 +32,13 @@ mod listening;
 mod own_gradient;
 mod precision;
 pub(crate) mod product;
+mod residual;
 mod rms_norm;
 mod running_state;
 mod shared_by_heads;
 mod token_gate;
 mod token_sizes;
+mod windows;
 mod with_gradient;
 
 pub(crate) use as_trained::{RecordedBlock, as_trained};
@@ -61,6 +63,8 @@ pub use rms_norm::{RmsNorm, RmsNormConfig};
 pub use running_state::RunningState;
 pub(crate) use running_state::is_running_state;
 pub use token_sizes::TokenSizes;
+pub use windows::Windows;
+pub(crate) use windows::positions;
 
 pub use crate::slim::{BranchGate, HeadLayout, TokenGate};
 pub use burn::nn::Initializer;

@@ -3,11 +3,13 @@
 //! In bf16, factors are cast right before they are multiplied, gated weights included, and the product is cast back. Casts are
 //! differentiable: the gradients of factors are products in bf16 too, and reach the parameters as f32.
 
+use burn::module::Param;
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{FloatDType, Tensor, module};
 
-use super::Precision;
+use super::listening::is_listened_to;
 use super::own_gradient::softmax;
+use super::{Linear, Precision};
 use vitslim_kernels as kernels;
 
 fn is_bf16() -> bool {
@@ -40,7 +42,18 @@ pub(crate) fn conv1d(
     options: ConvOptions<1>,
 ) -> Tensor<3> {
     if !is_bf16() {
-        return module::conv1d(x, weight, bias, options);
+        // As an image of one row.
+        let ConvOptions { stride: [stride], padding: [padding], dilation: [dilation], groups } =
+            options.clone();
+        let of_row =
+            ConvOptions { stride: [1, stride], padding: [(0, 0), padding], dilation: [1, dilation], groups };
+        return depthwise(
+            &x.clone().unsqueeze_dim(2),
+            &weight.clone().unsqueeze_dim(2),
+            bias.as_ref(),
+            &of_row,
+        )
+        .map_or_else(|| module::conv1d(x, weight, bias, options), |output| output.squeeze_dim(2));
     }
     let full = x.dtype();
     let product = module::conv1d(bf16(x), bf16(weight), None, options).cast(full);
@@ -48,6 +61,23 @@ pub(crate) fn conv1d(
         Some(bias) => product + bias.reshape([1, -1, 1]),
         None => product,
     }
+}
+
+/// A depthwise convolution as one operation ([`kernels::depthwise`]); `None` for another, or where there is no such operation.
+fn depthwise(
+    x: &Tensor<4>,
+    weight: &Tensor<4>,
+    bias: Option<&Tensor<1>>,
+    options: &ConvOptions<2>,
+) -> Option<Tensor<4>> {
+    let [out, in_a_group, ..] = weight.dims();
+    let has_other_padding = options.padding.iter().any(|(before, behind)| before != behind);
+    if [out, in_a_group] != [options.groups, 1] || options.dilation != [1, 1] || has_other_padding {
+        return None;
+    }
+    let padding = options.padding.map(|(before, _)| before);
+    let output = kernels::depthwise(&x.clone().permute([0, 2, 3, 1]), weight, bias, options.stride, padding)?;
+    Some(output.permute([0, 3, 1, 2]))
 }
 
 /// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in / groups,
@@ -59,7 +89,8 @@ pub(crate) fn conv2d(
     options: ConvOptions<2>,
 ) -> Tensor<4> {
     if !is_bf16() {
-        return module::conv2d(x, weight, bias, options);
+        return depthwise(&x, &weight, bias.as_ref(), &options)
+            .unwrap_or_else(|| module::conv2d(x, weight, bias, options));
     }
     let full = x.dtype();
     let product = module::conv2d(bf16(x), bf16(weight), None, options).cast(full);
@@ -69,14 +100,29 @@ pub(crate) fn conv2d(
     }
 }
 
-/// Self-attention over heads of any size as one operation ([`kernels::attention`]); `None` where there is no such operation.
+/// Self-attention as one operation ([`kernels::attention`]); `None` where there is no such operation.
 pub(super) fn fused_attention(
     qkv: &Tensor<3>,
+    bias: Option<&Tensor<4>>,
+    mask: Option<&Tensor<3>>,
     sizes: Option<&Tensor<2>>,
-    heads: &[usize],
-    scale: f64,
+    attention: &kernels::Attention,
 ) -> Option<Tensor<3>> {
-    if is_bf16() { None } else { kernels::attention(qkv, sizes, heads, scale) }
+    if is_bf16() { None } else { kernels::attention(qkv, bias, mask, sizes, attention) }
+}
+
+/// Two layers with GELU between them as one operation ([`kernels::mlp`]); `None` where there is no such operation, or where somebody
+/// listens to what the layers read.
+pub(crate) fn fused_mlp<const D: usize>(x: &Tensor<D>, layers: [&Linear; 2]) -> Option<Tensor<D>> {
+    if is_bf16() || is_listened_to() {
+        return None;
+    }
+    kernels::mlp(x, layers.map(|layer| (layer.weight.val(), layer.bias.as_ref().map(Param::val))))
+}
+
+/// Whether self-attention is one operation where `x` is.
+pub(super) fn fuses_attention(x: &Tensor<3>) -> bool {
+    !is_bf16() && kernels::is_fused(x)
 }
 
 /// Attention of queries, `[batch, heads, queries, dims]`, to keys and values, `[batch, heads, keys, dims]`, with `bias`,

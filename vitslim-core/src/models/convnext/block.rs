@@ -58,10 +58,9 @@ impl ConvNextBlock {
         if x.dims()[3] == 0 {
             return x;
         }
-        self.block_branch.add(x, |x| {
-            let branch = self.conv_dw.forward_channels_last(x.permute([0, 3, 1, 2]));
-            let branch = self.mlp.forward(self.norm.forward(branch)) * self.gamma.val().unsqueeze();
-            self.drop_path.forward(branch)
+        self.block_branch.add_scaled(x, Some(self.gamma.val()), &self.drop_path, |x| {
+            let x = self.conv_dw.forward_channels_last(x.permute([0, 3, 1, 2]));
+            self.mlp.forward(self.norm.forward(x))
         })
     }
 }

@@ -5,9 +5,9 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::SwinConfig;
 use super::norm::norm;
-use super::window::{WindowAttention, Windows};
+use super::window::WindowAttention;
 use crate::models::{Mlp, MlpConfig};
-use crate::nn::{BranchGate, DropPath, LayerNorm};
+use crate::nn::{BranchGate, DropPath, LayerNorm, Windows};
 use crate::slim::Slimmable;
 
 /// A pre-norm block: attention in windows and MLP, each added to what enters. The windows of every other block are shifted.
@@ -74,11 +74,9 @@ impl SwinBlock {
         if x.dims()[2] == 0 {
             return x;
         }
-        let x = self.attn_branch.add(x, |x| {
-            let windows = self.windows.split(self.norm1.forward(x));
-            let branch = self.windows.join(self.attn.forward(windows, self.windows.mask()));
-            self.drop_path.forward(branch)
+        let x = self.attn_branch.add_scaled(x, None, &self.drop_path, |x| {
+            self.attn.forward(self.norm1.forward(x), &self.windows)
         });
-        self.mlp_branch.add(x, |x| self.drop_path.forward(self.mlp.forward(self.norm2.forward(x))))
+        self.mlp_branch.add_scaled(x, None, &self.drop_path, |x| self.mlp.forward(self.norm2.forward(x)))
     }
 }

@@ -17,7 +17,7 @@ pub use block::SwinBlock;
 pub use config::SwinConfig;
 pub use merging::PatchMerging;
 use norm::norm;
-pub use window::{WindowAttention, Windows};
+pub use window::WindowAttention;
 
 /// Splits an image into patches, embeds each, and normalises.
 #[derive(Module, Debug, Slimmable)]

@@ -25,14 +25,9 @@ impl LayerScale {
         Self { gamma: config.init_values.map(gamma) }
     }
 
-    /// # Shapes
-    ///
-    /// - branch, output: `[batch, tokens, dim]`
-    pub fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
-        match &self.gamma {
-            Some(gamma) => branch * gamma.val().unsqueeze(),
-            None => branch,
-        }
+    /// The factors, `[dim]`, if there are any.
+    pub fn factors(&self) -> Option<Tensor<1>> {
+        self.gamma.as_ref().map(Param::val)
     }
 }
 
@@ -125,13 +120,11 @@ impl Block {
 
     /// What it makes of the tokens that its gate has left, `[batch, tokens, dim]`.
     fn compute(&self, x: Tensor<3>, sizes: &TokenSizes) -> Tensor<3> {
-        let x = self.attn_branch.add(x, |x| {
-            let branch = self.attn.forward(self.tokens.scale_norm(&self.norm1, x), &self.tokens, sizes);
-            self.drop_path.forward(self.ls1.forward(branch))
+        let x = self.attn_branch.add_scaled(x, self.ls1.factors(), &self.drop_path, |x| {
+            self.attn.forward(self.tokens.scale_norm(&self.norm1, x), &self.tokens, sizes)
         });
-        self.mlp_branch.add(x, |x| {
-            let branch = self.mlp.forward(self.tokens.scale_norm(&self.norm2, x));
-            self.drop_path.forward(self.ls2.forward(branch))
+        self.mlp_branch.add_scaled(x, self.ls2.factors(), &self.drop_path, |x| {
+            self.mlp.forward(self.tokens.scale_norm(&self.norm2, x))
         })
     }
 }

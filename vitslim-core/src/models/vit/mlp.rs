@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::nn::{Dropout, Gelu, Linear, LinearConfig, normal};
+use crate::nn::{Dropout, Gelu, Linear, LinearConfig, normal, product};
 use crate::slim::Slimmable;
 
 /// The kinds of an MLP, by timm's names.
@@ -98,8 +98,17 @@ impl Mlp {
     ///
     /// - x, output: `[..., dim]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if let Some(output) = self.at_once(&x) {
+            return output;
+        }
         let x = self.drop.forward(self.activate(self.fc1.forward(x)));
         self.drop.forward(self.fc2.forward(x))
+    }
+
+    /// The output as one operation, where there is one.
+    fn at_once<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
+        let is_plain = self.branches == 1 && self.fc2.weight.dims().iter().all(|size| *size > 0);
+        is_plain.then(|| product::fused_mlp(x, [&self.fc1, &self.fc2])).flatten()
     }
 
     fn activate<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
