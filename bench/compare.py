@@ -21,10 +21,15 @@ from pathlib import Path
 import timm
 import torch
 
-from pytorch_vit import Work
+from pytorch_models import Work
 
 HERE = Path(__file__).parent
-MODELS = {f"deit_{size}": f"deit_{size}_patch16_224" for size in ("tiny", "small", "base")}
+# By the name of the experiment, as timm calls them.
+MODELS = {
+    **{f"deit_{size}": f"deit_{size}_patch16_224" for size in ("tiny", "small", "base")},
+    "swin_tiny": "swin_tiny_patch4_window7_224",
+    "convnext_tiny": "convnext_tiny",
+}
 
 
 def arguments():
@@ -40,7 +45,9 @@ def arguments():
     parser.add_argument(
         "--selftest", action=argparse.BooleanOptionalAction, help="run `vitslim selftest` first; by default, on a GPU"
     )
-    parser.add_argument("--models", nargs="+", default=["deit_tiny", "deit_small"], choices=list(MODELS))
+    parser.add_argument(
+        "--models", nargs="+", default=["deit_tiny", "deit_small", "swin_tiny", "convnext_tiny"], choices=list(MODELS)
+    )
     args = parser.parse_args()
     if args.selftest is None:
         args.selftest = args.device != "cpu"
@@ -67,7 +74,7 @@ def ours(args, model, batch):
     found = {kind: seconds(dense[kind]) for kind in ("training", "search", "inference")}
     shares = {}
     for subnet in subnets:
-        # Its name is `share-0.7-0.7`: that of the head dims and that of the hidden units, which are the same.
+        # Its name is `share-0.7-0.7`: that of the head dims, if there are any, and that of the hidden units, which are the same.
         share = float(subnet["name"].split("-")[1])
         found[f"inference {share}"] = seconds(subnet["inference"])
         shares[share] = subnet["macs"] / dense["macs"]

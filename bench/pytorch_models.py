@@ -1,4 +1,4 @@
-"""The PyTorch side: timm's ViT, ViT-Slim's gating of activations, and ViTs of smaller blocks."""
+"""The PyTorch side: timm's networks, ViT-Slim's gating of activations, and networks of smaller blocks."""
 
 import time
 
@@ -9,8 +9,8 @@ from torch import nn
 
 IMAGE, CLASSES = 224, 1000
 
-# Stochastic depth in training and search, that of vitslim's presets of DeiT. timm has none unless asked.
-DROP_PATH = 0.1
+# Stochastic depth in training and search, that of vitslim's presets. timm has none unless asked.
+DROP_PATH = {"swin_tiny_patch4_window7_224": 0.2}
 
 # Sizes are multiples of it, as `round_to` has it in the experiments.
 MULTIPLE = 8
@@ -37,6 +37,28 @@ class GatedAttention(nn.Module):
         q, k, v = (qkv * self.mask).unbind(0)
         x = F.scaled_dot_product_attention(q, k, v)
         return inner.proj(x.transpose(1, 2).reshape(batch, tokens, dim))
+
+
+class GatedWindowAttention(nn.Module):
+    """timm's attention in windows, gated likewise."""
+
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+        head_dim = attention.qkv.out_features // (3 * attention.num_heads)
+        self.mask = nn.Parameter(torch.ones(1, 1, attention.num_heads, 1, head_dim))
+
+    def forward(self, x, mask=None):
+        inner = self.attention
+        windows, tokens, dim = x.shape
+        qkv = inner.qkv(x).reshape(windows, tokens, 3, inner.num_heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = (qkv * self.mask).unbind(0)
+        bias = inner._get_rel_pos_bias()
+        if mask is not None:
+            of_image = mask.view(1, -1, 1, tokens, tokens).expand(windows // len(mask), -1, inner.num_heads, -1, -1)
+            bias = bias + of_image.reshape(-1, inner.num_heads, tokens, tokens)
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return inner.proj(x.transpose(1, 2).reshape(windows, tokens, -1))
 
 
 class GatedMlp(nn.Module):
@@ -67,13 +89,23 @@ class SmallAttention(nn.Module):
 
 
 def dense(name):
-    return timm.create_model(name, num_classes=CLASSES, drop_path_rate=DROP_PATH)
+    return timm.create_model(name, num_classes=CLASSES, drop_path_rate=DROP_PATH.get(name, 0.1))
+
+
+def stages(model):
+    """The blocks of each width."""
+    if hasattr(model, "stages"):
+        return [stage.blocks for stage in model.stages]
+    return [layer.blocks for layer in model.layers] if hasattr(model, "layers") else [model.blocks]
 
 
 def gated(name):
     model = dense(name)
-    for block in model.blocks:
-        block.attn, block.mlp = GatedAttention(block.attn), GatedMlp(block.mlp)
+    for block in (block for blocks in stages(model) for block in blocks):
+        block.mlp = GatedMlp(block.mlp)
+        if hasattr(block, "attn"):
+            in_windows = hasattr(block.attn, "relative_position_bias_table")
+            block.attn = (GatedWindowAttention if in_windows else GatedAttention)(block.attn)
     return model
 
 
@@ -85,22 +117,32 @@ def spread(units, share, blocks):
 
 
 def small(name, share):
-    """The ViT whose heads and MLPs keep `share` of their units, all heads of a block the same."""
+    """The network whose heads and MLPs keep `share` of their units, all heads of a block the same."""
     model = dense(name)
-    blocks = len(model.blocks)
-    first = model.blocks[0]
-    head_dims, hidden_units = (spread(units, share, blocks) for units in (first.attn.head_dim, first.mlp.fc1.out_features))
-    for block, head_dim, hidden in zip(model.blocks, head_dims, hidden_units):
-        attention, dim = block.attn, model.embed_dim
-        block.attn = SmallAttention(dim, attention.num_heads, head_dim, attention.scale)
-        block.mlp.fc1, block.mlp.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+    for blocks in stages(model):
+        for block, hidden in zip(blocks, spread(blocks[0].mlp.fc1.out_features, share, len(blocks))):
+            dim = block.mlp.fc1.in_features
+            block.mlp.fc1, block.mlp.fc2 = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        if not hasattr(blocks[0], "attn"):
+            continue
+        heads = blocks[0].attn.num_heads
+        head_dims = spread(blocks[0].attn.qkv.out_features // (3 * heads), share, len(blocks))
+        for block, head_dim in zip(blocks, head_dims):
+            attention, dim = block.attn, block.attn.qkv.in_features
+            if hasattr(attention, "relative_position_bias_table"):
+                # timm's own, which reads the size of its heads off these.
+                attention.qkv = nn.Linear(dim, 3 * heads * head_dim)
+                attention.proj = nn.Linear(heads * head_dim, dim)
+            else:
+                block.attn = SmallAttention(dim, heads, head_dim, attention.scale)
     return model
 
 
 def penalty(model):
     """The l1 norms of the masks, weighed."""
-    blocks = model.blocks
-    return sum(HEAD_DIM_WEIGHT * b.attn.mask.abs().sum() + HIDDEN_WEIGHT * b.mlp.mask.abs().sum() for b in blocks)
+    blocks = [block for blocks in stages(model) for block in blocks]
+    of_heads = sum(HEAD_DIM_WEIGHT * block.attn.mask.abs().sum() for block in blocks if hasattr(block, "attn"))
+    return of_heads + sum(HIDDEN_WEIGHT * block.mlp.mask.abs().sum() for block in blocks)
 
 
 class Work:
