@@ -206,8 +206,8 @@ use syn::{DeriveInput, Error, Path, parse_macro_input};
 /// ```
 ///
 /// The mask of the branch multiplies the layers in its fields that are marked `end`: the last one, or where several add up, each. A
-/// factor behind it, such as a LayerScale, needs no mark. `add` computes the branch; once it is cut, it returns what the branch would be added
-/// to, and the fields have no parameters. A dimension that only layers in the branch carry goes with it. A field may be in several
+/// factor behind it, such as a LayerScale, needs no mark. `add` or `add_scaled` computes the branch; once it is cut, it returns what the branch would
+/// be added to, and the fields have no parameters. A dimension that only layers in the branch carry goes with it. A field may be in several
 /// branches: one of attention and one of MLP, and one of both.
 ///
 /// ## Borrowing

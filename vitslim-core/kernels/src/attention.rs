@@ -123,7 +123,9 @@ struct Window<'a> {
 
 impl<'a> Plan<'a> {
     fn new(inputs: Inputs<'a>, attention: &Attention) -> Self {
-        let places = attention.windows.map(super::Windows::places);
+        // A window that is the image as it lies is none.
+        let windows = attention.windows.filter(|windows| (windows.size, windows.shift) != (windows.side, 0));
+        let places = windows.map(super::Windows::places);
         let tokens = attention.windows.map_or(inputs.tokens, |windows| windows.size.pow(2));
         let widths = [attention.heads.input(), attention.heads.output()];
         let windows = inputs.qkv.len() / (widths[0] * tokens);
@@ -141,7 +143,7 @@ impl<'a> Plan<'a> {
     fn gathered<'v>(&self, image: &'v [f32], width: usize, window: usize) -> Cow<'v, [f32]> {
         let Some(places) = &self.places else { return Cow::Borrowed(image) };
         let places = &places[window * self.tokens..][..self.tokens];
-        Cow::Owned(places.iter().flat_map(|place| part(image, width, *place)).copied().collect())
+        Cow::Owned(places.iter().map(|place| part(image, width, *place)).collect::<Vec<_>>().concat())
     }
 
     /// Puts `rows`, window by window, where they are in the image.
@@ -167,14 +169,14 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Values of `width` for each token, from what `compute` writes for the tokens of each window of an image. What it returns is in the
-    /// order of the windows.
-    fn by_window<S, T: Send>(
+    /// Values of `width` for each token, from what `compute` writes for the tokens of each window of an image; and what it returns, which is
+    /// added to the gradient of the bias: of one window after the other, added up by image as far as that goes.
+    fn by_window<S>(
         &self,
         width: usize,
         scratch: impl Fn() -> S + Send + Sync,
-        compute: impl Fn(&mut S, [usize; 2], &mut [f32]) -> T + Sync,
-    ) -> (Vec<f32>, Vec<T>) {
+        compute: impl Fn(&mut S, [usize; 2], &mut [f32]) -> Vec<f32> + Sync,
+    ) -> (Vec<f32>, Vec<Vec<f32>>) {
         let (of_image, of_window) = (self.inputs.tokens * width, self.tokens * width);
         let size = self.inputs.qkv.len() / self.widths[0] * width;
         if self.places.is_none() {
@@ -184,7 +186,8 @@ impl<'a> Plan<'a> {
                 (output, given)
             });
         }
-        let (values, given) = computed_with(
+        let of_bias = self.inputs.bias.map_or(0, |bias| bias.values.len());
+        computed_with(
             size,
             of_image,
             || (),
@@ -197,10 +200,11 @@ impl<'a> Plan<'a> {
                     });
                 let output = output.cleared();
                 self.scatter(&rows, width, output);
-                (output, given)
+                let all = given.iter().map(Vec::len).sum::<usize>();
+                let in_whole = of_bias > 0 && all.is_multiple_of(of_bias);
+                (output, added(&given, if in_whole { all.min(of_bias) } else { all }))
             },
-        );
-        (values, given.into_iter().flatten().collect())
+        )
     }
 
     /// Softmax of the scores of a query.
@@ -249,27 +253,30 @@ pub(super) fn forward(inputs: Inputs, attention: &Attention) -> Vec<f32> {
             let all = Output { values: &mut *output, row_stride: of_output, first: query.output };
             product(all, scores.matrix(), v, Write::Replace, plan.parallel);
         }
+        Vec::new()
     });
     output
 }
 
-/// Gradients of `qkv` and of the bias, from that of the output. The scores are computed again, since keeping them costs more memory
+/// Gradients of `qkv` and, if `of_bias`, of the bias, from that of the output. The scores are computed again, since keeping them costs more memory
 /// than this costs time.
 pub(super) fn backward(
     inputs: Inputs,
     gradient: &[f32],
     attention: &Attention,
+    of_bias: bool,
 ) -> (Vec<f32>, Option<Vec<f32>>) {
     let plan = Plan::new(inputs, attention);
     let [width, of_output] = plan.widths;
     let scratch = || [Scores::new(plan.tokens), Scores::new(plan.tokens)];
-    let (of_qkv, of_bias) = plan.by_window(width, scratch, |[scores, of_scores], place, of_qkv| {
+    let (of_qkv, sums) = plan.by_window(width, scratch, |[scores, of_scores], place, of_qkv| {
         let window = plan.window(place);
         let gradient = part(gradient, inputs.tokens * of_output, place[0]);
         let gradient = plan.gathered(gradient, of_output, place[1]);
         let (qkv, gradient) =
             (Matrix::row_major(&window.qkv, width), Matrix::row_major(&gradient, of_output));
-        let mut of_bias = window.bias.map(|bias| vec![0.0; bias.values.len()]);
+        let bias = window.bias.filter(|_| of_bias);
+        let mut sum = vec![0.0; bias.map_or(0, |bias| bias.values.len())];
         for query in &plan.queries {
             let gradient = gradient.select_columns(query.output, query.dims);
             plan.attend(query, &window, scores);
@@ -279,9 +286,9 @@ pub(super) fn backward(
                 0.0,
                 plan.parallel,
             );
-            let of_bias = of_bias.as_mut().zip(window.bias).map(|(of_bias, bias)| {
+            let of_bias = bias.map(|bias| {
                 let size = plan.tokens * plan.tokens;
-                &mut of_bias[query.number % bias.heads * size..][..size]
+                &mut sum[query.number % bias.heads * size..][..size]
             });
             vectorised(
                 #[inline(always)]
@@ -297,19 +304,21 @@ pub(super) fn backward(
             write(query.k, of_scores.transposed(), qkv.select_columns(query.q, query.qk), shared);
             write(query.v, scores.transposed(), gradient, shared);
         }
-        of_bias
+        sum
     });
-    let of_bias = inputs.bias.map(|bias| {
-        let mut sums = vec![0.0; bias.values.len()];
-        for (window, of_window) in of_bias.iter().flatten().enumerate() {
-            let first = window * of_window.len() % sums.len();
-            for (sum, value) in sums[first..].iter_mut().zip(of_window) {
-                *sum += value;
-            }
+    (of_qkv, inputs.bias.filter(|_| of_bias).map(|bias| added(&sums, bias.values.len())))
+}
+
+/// The sum of `parts`, each behind the one before, and from `size` values on again from the first.
+fn added(parts: &[Vec<f32>], size: usize) -> Vec<f32> {
+    let (mut sums, mut first) = (vec![0.0; size], 0);
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        for (sum, value) in sums[first..].iter_mut().zip(part) {
+            *sum += value;
         }
-        sums
-    });
-    (of_qkv, of_bias)
+        first = (first + part.len()) % size;
+    }
+    sums
 }
 
 /// Replaces a row of scores by the softmax of them, scaled, each as often as its size says.

@@ -137,7 +137,7 @@ impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         match bias {
             Optional::Missing => {
                 operation!(B, C, [qkv], state, output, |(qkv, others, attention), gradient, _: [bool; 1]| {
-                    let [of_qkv, _] = B::fused_attention_backward(qkv, others, gradient, attention);
+                    let [of_qkv, _] = B::fused_attention_backward(qkv, others, gradient, attention, false);
                     [of_qkv]
                 })
             }
@@ -147,8 +147,8 @@ impl<B: Kernels + Backwards, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
                 [qkv, bias],
                 state,
                 output,
-                |(qkv, others, attention), gradient, _: [bool; 2]| {
-                    B::fused_attention_backward(qkv, others, gradient, attention)
+                |(qkv, others, attention), gradient, [_, of_bias]: [bool; 2]| {
+                    B::fused_attention_backward(qkv, others, gradient, attention, of_bias)
                 }
             ),
         }

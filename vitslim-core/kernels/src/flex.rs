@@ -268,10 +268,12 @@ impl Backwards for Flex {
         others: [Optional<Self>; 3],
         gradient: FlexTensor,
         attention: Attention,
+        of_bias: bool,
     ) -> [Option<FlexTensor>; 2] {
         let [qkv, gradient] = [qkv, gradient].map(|tensor| tensor.to_contiguous());
         let others = others.map(contiguous);
-        let (of_qkv, of_bias) = attention::backward(inputs(&qkv, &others), values(&gradient), &attention);
+        let (of_qkv, of_bias) =
+            attention::backward(inputs(&qkv, &others), values(&gradient), &attention, of_bias);
         let [bias, ..] = others;
         let of_bias = of_bias.zip(bias).map(|(of_bias, bias)| tensor(of_bias, bias.shape()));
         [Some(tensor(of_qkv, qkv.shape())), of_bias]

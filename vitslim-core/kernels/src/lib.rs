@@ -1,9 +1,9 @@
 //! Fused operations for the CPU, used by the layers and the optimizer of vitslim.
 //!
 //! With autodiff, burn-flex computes layer normalisation and attention as many small operations, each a pass over memory and
-//! mostly on one thread, and GELU value by value. Here, each is one operation with its own backward pass, added through burn's
-//! extension point. On other devices than the CPU, in other precisions than f32, and without a bias or shift, layers use burn's
-//! stock operations, except for the gradient of GELU.
+//! mostly on one thread, depthwise convolutions as a product for each channel, and GELU value by value. Here, each is one operation with
+//! its own backward pass, added through burn's extension point. On other devices than the CPU, in other precisions than f32, and norms
+//! without a shift, layers use burn's stock operations, except for the gradient of GELU.
 //!
 //! Sums are over fixed parts in a fixed order, so that results are bit-identical for any number of threads.
 
@@ -16,6 +16,7 @@ mod depthwise;
 mod finite_differences;
 mod flex;
 mod gelu;
+mod heads;
 mod layer_norm;
 mod linear;
 mod parts;
@@ -33,7 +34,8 @@ use burn::backend::{
 use burn::tensor::{DType, Device, Tensor, activation, module};
 
 pub use adamw::AdamWStep;
-pub use attend::{Attention, Heads, Windows, attention};
+pub use attend::attention;
+pub use heads::{Attention, Heads, Windows};
 pub use vector::{instructions, vectorised};
 
 /// A tensor that may be missing. The extension point takes no `Option`.
@@ -154,12 +156,13 @@ pub(crate) trait Backwards: Backend {
         width: usize,
     ) -> [Option<FloatTensor<Self>>; 4];
 
-    /// The gradients of `qkv` and, if given, of `bias`; masks and sizes of tokens have none.
+    /// The gradients of `qkv` and, if `of_bias`, of the bias; masks and sizes of tokens have none.
     fn fused_attention_backward(
         qkv: FloatTensor<Self>,
         bias_mask_sizes: [Optional<Self>; 3],
         gradient: FloatTensor<Self>,
         attention: Attention,
+        of_bias: bool,
     ) -> [Option<FloatTensor<Self>>; 2];
 
     /// Gradients of the input if `weight` is given, and of weight and bias if `x` is given.
@@ -280,7 +283,11 @@ fn fitting<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<Tenso
 /// A linear layer, GELU, and a second linear layer, as [`linear`] takes them; `None` if there is no fused operation for `x`, or where
 /// gradients are computed.
 pub fn mlp<const D: usize>(x: &Tensor<D>, layers: [(Tensor<2>, Option<Tensor<1>>); 2]) -> Option<Tensor<D>> {
-    if !is_fused(x) || differentiates(x) {
+    let [first, second] = &layers;
+    let differentiates_layer = |(weight, bias): &(Tensor<2>, Option<Tensor<1>>)| {
+        differentiates(weight) || bias.as_ref().is_some_and(differentiates)
+    };
+    if !is_fused(x) || differentiates(x) || differentiates_layer(first) || differentiates_layer(second) {
         return None;
     }
     let [(weight_1, bias_1), (weight_2, bias_2)] = layers;

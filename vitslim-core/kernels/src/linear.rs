@@ -20,9 +20,9 @@ const MOST_SUMMED: usize = 512;
 /// Rows per partial sum for the gradient of the bias.
 const SUMMED: usize = 64;
 
-/// Rows of each part of a product of `rows` rows: parts of equal size, in a number that common thread counts divide.
-fn rows_of_part(rows: usize) -> usize {
-    let parts = rows.div_ceil(MOST_ROWS).next_multiple_of(4);
+/// Rows of each part of a product of `rows` rows, at most `most`: parts of equal size, in a number that common thread counts divide.
+fn rows_of_part(rows: usize, most: usize) -> usize {
+    let parts = rows.div_ceil(most).next_multiple_of(4);
     rows.div_ceil(parts).max(FEWEST_ROWS)
 }
 
@@ -30,7 +30,7 @@ fn rows_of_part(rows: usize) -> usize {
 pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
     let (d_input, d_output) = (weight.rows, weight.columns);
     let weight = weight.rows();
-    let rows = rows_of_part(x.len() / d_input);
+    let rows = rows_of_part(x.len() / d_input, MOST_ROWS);
     computed(x.len() / d_input * d_output, rows * d_output, |number, output| {
         let x = Matrix::row_major(part(x, rows * d_input, number), d_input);
         let output = written_product(output, x, Matrix::row_major(&weight, d_output));
@@ -49,14 +49,14 @@ pub(super) fn forward(x: &[f32], weight: Matrix, bias: &[f32]) -> Vec<f32> {
 /// `gelu(x * weight + bias)` of the first of two layers, and the second of that. The rows of a part go through both while they are in the
 /// cache of a core.
 pub(super) fn mlp(x: &[f32], [first, second]: [(Matrix, &[f32]); 2]) -> Vec<f32> {
-    /// Values between the layers that stay in the cache, and so few rows that packing the weights is not worth it.
+    /// Values between the layers that stay in the cache, as long as there are so many rows that packing the weights is worth it.
     const MOST_HIDDEN: usize = 128 << 10;
-    const FEWEST: usize = 96;
+    const WORTH_PACKING: usize = 128;
 
     let [d_input, hidden, d_output] = [first.0.rows, second.0.rows, second.0.columns];
     let weights = [first.0.rows(), second.0.rows()];
     let all = x.len() / d_input;
-    let rows = rows_of_part(all).min((MOST_HIDDEN / hidden).max(FEWEST));
+    let rows = rows_of_part(all, (MOST_HIDDEN / hidden).clamp(WORTH_PACKING, MOST_ROWS));
     let of_output = rows * d_output;
     let (output, _) = computed_with(all * d_output, of_output, Vec::new, |between, number, output| {
         let x = Matrix::row_major(part(x, rows * d_input, number), d_input);
@@ -115,7 +115,7 @@ pub(super) fn backward(
     let weight = weight.as_ref().map(|(values, d_input)| Matrix::row_major(values, *d_input));
 
     let blocks = x.into_iter().flat_map(|x| tasks_of_weight(x, gradient));
-    let part = rows_of_part(gradient.rows).next_multiple_of(SUMMED) * d_output;
+    let part = rows_of_part(gradient.rows, MOST_ROWS).next_multiple_of(SUMMED) * d_output;
     let parts = gradient.values.chunks(part).map(|part| Matrix::row_major(part, d_output));
     let tasks: Vec<Task> = blocks.chain(parts.map(|gradient| Task::Rows { gradient })).collect();
     let lengths = tasks.iter().map(|task| match task {

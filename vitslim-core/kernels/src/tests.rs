@@ -160,6 +160,68 @@ fn frozen_inputs_change_nothing_for_the_others() {
     assert_eq!(of_x, (all.0, None, all.2));
 }
 
+/// Each of the inputs alone is trained, and gets the gradient that it gets with all of them.
+#[test]
+fn whatever_is_frozen_the_others_have_the_same_gradients() {
+    let mut rng = rng();
+    let x = random(&mut rng, [2, 4, 4, 6], 1.0);
+    let (weight, bias) = (random(&mut rng, [6, 1, 3, 3], 1.0), random(&mut rng, [6], 1.0));
+    same_gradients(|[x_is, weight_is, bias_is]| {
+        let (x, weight, bias) = (leaf_if(&x, x_is), leaf_if(&weight, weight_is), leaf_if(&bias, bias_is));
+        let output = depthwise(&x, &weight, Some(&bias), [1, 1], [1, 1]).unwrap();
+        let gradients = output.square().sum().backward();
+        [x.grad(&gradients).map(host), weight.grad(&gradients).map(host), bias.grad(&gradients).map(host)]
+    });
+    let (branch, scale) = (random(&mut rng, [2, 4, 4, 6], 1.0), random(&mut rng, [6], 1.0));
+    same_gradients(|[x_is, branch_is, scale_is]| {
+        let (x, branch, scale) = (leaf_if(&x, x_is), leaf_if(&branch, branch_is), leaf_if(&scale, scale_is));
+        let output = residual(&x, &branch, Some(&scale), None).unwrap();
+        let gradients = output.square().sum().backward();
+        [x.grad(&gradients).map(host), branch.grad(&gradients).map(host), scale.grad(&gradients).map(host)]
+    });
+    let (qkv, table) = (random(&mut rng, [2, 4, 18], 1.0), random(&mut rng, [1, 2, 4, 4], 1.0));
+    let heads = Heads { qk: vec![4, 2], v: vec![4, 2], queries: 1 };
+    let whole = Attention { heads, scale: 0.5, windows: None };
+    same_gradients(|[qkv_is, table_is, _]| {
+        let (qkv, table) = (leaf_if(&qkv, qkv_is), leaf_if(&table, table_is));
+        let output = attention(&qkv, Some(&table), None, None, &whole).unwrap();
+        let gradients = output.square().sum().backward();
+        [qkv.grad(&gradients).map(host), table.grad(&gradients).map(host), None]
+    });
+}
+
+fn leaf_if<const D: usize>(tensor: &Tensor<D>, is_leaf: bool) -> Tensor<D> {
+    if is_leaf { leaf(tensor.clone()) } else { tensor.clone() }
+}
+
+/// Asserts that each input that is trained by itself, as `of` is told, has the gradient that it has if all are.
+fn same_gradients(of: impl Fn([bool; 3]) -> [Option<Vec<f64>>; 3]) {
+    let all = of([true; 3]);
+    for input in (0..3).filter(|input| all[*input].is_some()) {
+        let mut trained = [false; 3];
+        trained[input] = true;
+        let mut expected = [None, None, None];
+        expected[input] = all[input].clone();
+        assert_eq!(of(trained), expected, "input {input}");
+    }
+}
+
+/// Where gradients of the weights alone are computed, there is no operation without gradients.
+#[test]
+fn weights_with_gradients_keep_an_mlp_in_parts() {
+    let mut rng = rng();
+    let weights = || [random(&mut self::rng(), [6, 4], 1.0), random(&mut self::rng(), [4, 6], 1.0)];
+    let x = random(&mut rng, [2, 3, 6], 1.0).inner();
+    let layers = |plain: [bool; 2]| {
+        let [first, second] = weights();
+        let of = |weight: Tensor<2>, plain: bool| (if plain { weight.inner() } else { weight }, None);
+        [of(first, plain[0]), of(second, plain[1])]
+    };
+    assert!(mlp(&x, layers([true, true])).is_some());
+    assert!(mlp(&x, layers([false, true])).is_none());
+    assert!(mlp(&x, layers([true, false])).is_none());
+}
+
 /// One network's worth of operations and their gradients, as bits.
 fn bits() -> Vec<u64> {
     let mut rng = rng();
@@ -201,6 +263,11 @@ fn bits_of_images() -> Vec<f64> {
     let attended =
         attention(&qkv, Some(&table), None, None, &Attention { heads, scale: 0.2, windows }).unwrap();
     let shortcut = x.clone().reshape([3, side * side, dim]);
+    let [plain, first, second] =
+        [shortcut.clone(), random(&mut rng, [1, dim, 70], 0.1), random(&mut rng, [1, 70, dim], 0.1)]
+            .map(|tensor| tensor.inner());
+    let [first, second] = [first, second].map(|weight| (weight.squeeze_dim::<2>(0), None));
+    let without_gradients = mlp(&plain, [first, second]).unwrap();
     let output = residual(&shortcut, &attended, Some(&scale), None).unwrap();
     let gradients = output.clone().square().sum().backward();
     let of = [
@@ -210,6 +277,7 @@ fn bits_of_images() -> Vec<f64> {
         host(bias.grad(&gradients).unwrap()),
         host(scale.grad(&gradients).unwrap()),
         host(table.grad(&gradients).unwrap()),
+        host(without_gradients),
     ];
     of.into_iter().flatten().collect()
 }

@@ -187,9 +187,9 @@ mod tests {
 
     use super::*;
     use crate::experiment::Document;
-    use crate::models::{ConfigError, Logits, Vit, VitConfig};
+    use crate::models::{ConfigError, ConvNext, Logits, Swin, Vit, VitConfig};
 
-    fn cut(prepared: &Prepared<Vit>) -> Vec<Vit> {
+    fn cut<A: Architecture>(prepared: &Prepared<A>) -> Vec<A> {
         let device = Device::flex();
         let dense = initial(prepared, &device).unwrap();
         cut_at_random(prepared, dense, &device).map(|cut| cut.unwrap().1).collect()
@@ -203,27 +203,32 @@ mod tests {
             ("bench_deit_tiny_tokens", &[0.5]),
         ];
         for (name, expected) in shipped {
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../experiments/{name}.ron"));
-            // Fewer images are read faster.
-            let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
-            let prepared = Prepared::<Vit>::new(&document.trial().unwrap()).unwrap();
-            let models = cut(&prepared);
-            let macs: Vec<_> =
-                models.iter().map(|model| checked_macs(&prepared, model).unwrap() as f64).collect();
-            assert_eq!(macs.len(), 1 + expected.len(), "{name}");
+            let models = cut_to::<Vit>(name, expected);
             for block in models[1..].iter().flat_map(|model| &model.blocks) {
                 let hidden = block.mlp.fc1.weight.dims()[1];
                 let mut sizes = block.attn.heads.sizes.iter().chain([&hidden]);
                 assert!(sizes.all(|size| size.is_multiple_of(8)), "{name} rounds to 8");
             }
-            for (found, expected) in macs[1..].iter().zip(expected) {
-                assert!(
-                    (found / macs[0] - expected).abs() < 0.01,
-                    "{name}: {} of {expected}",
-                    found / macs[0]
-                );
-            }
         }
+        cut_to::<Swin>("bench_swin_tiny", &[0.7, 0.5]);
+        cut_to::<ConvNext>("bench_convnext_tiny", &[0.7, 0.5]);
+    }
+
+    /// The networks of a shipped experiment, the dense one first, the others of the `expected` shares of its MACs.
+    fn cut_to<A: Architecture>(name: &str, expected: &[f64]) -> Vec<A> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../experiments/{name}.ron"));
+        // Fewer images are read faster.
+        let document = Document::read(&file, &["data.images=20".to_owned()]).unwrap();
+        let prepared = Prepared::<A>::new(&document.trial().unwrap()).unwrap();
+        let models = cut(&prepared);
+        let macs: Vec<_> =
+            models.iter().map(|model| checked_macs(&prepared, model).unwrap() as f64).collect();
+        assert_eq!(macs.len(), 1 + expected.len(), "{name}");
+        for (found, expected) in macs[1..].iter().zip(expected) {
+            let share = found / macs[0];
+            assert!((share - expected).abs() < 0.01, "{name}: {share} of {expected}");
+        }
+        models
     }
 
     #[test]

@@ -192,8 +192,9 @@ impl Recorder {
     /// What `operation` keeps, as memory, which is new if it is inside of it.
     fn kept(&mut self, operation: &OperationIr) -> Vec<usize> {
         if self.fused
-            && let Some(kept) = self.kept_by_fused(operation)
+            && let Some(mut kept) = self.kept_by_fused(operation)
         {
+            kept.retain(|&place| !self.recording.memories[place].is_given);
             return kept;
         }
         let is_tracked =
@@ -217,10 +218,17 @@ impl Recorder {
             OperationIr::Module(Module::Attention(of)) if of.mask.is_none() => {
                 let origin = |tensor: &TensorIr| self.values[&tensor.id].origin;
                 let joint = origin(&of.query);
-                let is_joint = |other: &TensorIr| origin(other) == joint && other.shape == of.query.shape;
-                let is_joint = is_joint(&of.key) && is_joint(&of.value);
-                let kept = [joint].into_iter().chain(of.attn_bias.as_ref().map(origin));
-                is_joint.then(|| kept.map(|value| self.values[&value].memory).collect())
+                let is_joint = origin(&of.key) == joint && origin(&of.value) == joint;
+                let inputs = match is_joint {
+                    true => vec![joint],
+                    // Put together first, which takes as much.
+                    false => vec![of.query.id, of.key.id, of.value.id],
+                };
+                // Several queries for a key are recorded as more rows.
+                let [queries, keys] = [&of.query, &of.key].map(|tensor| tensor.shape.as_slice()[2]);
+                let kept = inputs.into_iter().chain(of.attn_bias.as_ref().map(|bias| bias.id));
+                let is_fused = queries.is_multiple_of(keys);
+                is_fused.then(|| kept.map(|value| self.values[&value].memory).collect())
             }
             // The factors of tokens.
             OperationIr::NumericFloat(_, NumericOperationIr::Mul(of)) if self.norms.contains(&of.lhs.id) => {

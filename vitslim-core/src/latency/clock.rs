@@ -125,22 +125,35 @@ fn replayed(operation: &Operation, device: &Device) -> Result<Box<dyn Fn()>, Str
                         completed(product::conv1d(x.clone(), weight.clone(), bias.clone(), options.clone()));
                     })
                 }
-                (_, Ok(x)) => {
-                    let (x, weight) = (ones(x, device), ones(sized::<_, 4>(weight)?, device));
+                (_, Ok([batch, channels, height, width])) => {
+                    let weight = ones(sized::<_, 4>(weight)?, device);
+                    // A depthwise convolution stands between layers that have channels last.
+                    let channels_last = options.groups == channels;
+                    let x = match channels_last {
+                        true => ones([batch, height, width, channels], device).permute([0, 3, 1, 2]),
+                        false => ones([batch, channels, height, width], device),
+                    };
                     let options = window(options)?;
                     Box::new(move || {
-                        completed(product::conv2d(x.clone(), weight.clone(), bias.clone(), options.clone()));
+                        let output =
+                            product::conv2d(x.clone(), weight.clone(), bias.clone(), options.clone());
+                        completed(if channels_last { output.permute([0, 2, 3, 1]) } else { output });
                     })
                 }
                 _ => return Err("it has neither one axis nor two".to_owned()),
             }
         }
         Operation::Attention { q: [batch, heads, tokens, dims], keys, dims_of_values, bias }
-            if tokens == keys && dims > 0 =>
+            if tokens.is_multiple_of(keys) && dims > 0 =>
         {
-            let layout = HeadLayout::new(heads, dims).with_values(dims_of_values);
-            let qkv = ones([batch, tokens, heads * (2 * dims + dims_of_values)], device);
-            let bias = bias.map(|bias| ones(bias, device));
+            // Several queries for a key are recorded as more rows.
+            let queries = tokens / keys;
+            let layout = HeadLayout::new(heads, dims).with_values(dims_of_values).with_queries(queries);
+            let qkv = ones([batch, keys, heads * ((queries + 1) * dims + dims_of_values)], device);
+            let bias = bias.map(|[n, of, ..]| {
+                let all = if of == 1 { 1 } else { of * queries };
+                ones([n, all, keys, keys], device)
+            });
             Box::new(move || {
                 completed(match &bias {
                     Some(bias) => layout.attend_with_bias(qkv.clone(), bias.clone()),
@@ -203,6 +216,7 @@ mod tests {
         };
         let attention =
             |dims_of_values, bias| Operation::Attention { q: [2, 3, 5, 4], keys: 5, dims_of_values, bias };
+        let grouped = |bias| Operation::Attention { q: [2, 3, 10, 4], keys: 5, dims_of_values: 3, bias };
         for precision in [Precision::F32, Precision::Bf16] {
             let clock = DeviceClock { device: Device::flex(), precision };
             for operation in [
@@ -210,9 +224,13 @@ mod tests {
                 Operation::Matmul { left: [2, 3, 4], right: [1, 4, 5] },
                 conv(&[1, 2, 8], &[3, 2, 3], &one),
                 conv(&[2, 3, 8, 8], &[3, 1, 2, 2], &two),
+                conv(&[2, 6, 8, 8], &[3, 2, 2, 2], &two),
                 attention(4, None),
                 attention(3, None),
                 attention(4, Some([1, 3, 5, 5])),
+                grouped(None),
+                grouped(Some([1, 3, 10, 5])),
+                grouped(Some([2, 1, 10, 5])),
                 Operation::LayerNorm { x: [2, 3, 4], shift: true },
                 Operation::LayerNorm { x: [2, 3, 4], shift: false },
                 Operation::Gelu { values: 9 },

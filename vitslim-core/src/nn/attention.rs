@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::fused::is_as_fused;
 use super::heads::{Run, features, joined};
-use super::{TokenSizes, Windows, product};
+use super::{Precision, TokenSizes, Windows, product};
 use crate::slim::HeadLayout;
 use vitslim_kernels::{self as kernels, Attention, Heads};
 
@@ -30,7 +30,7 @@ impl HeadLayout {
         match product::fused_attention(&qkv, None, None, sizes.of_each().as_ref(), &self.fused(None)) {
             Some(output) => output,
             // Where that is recorded as one, sizes are no scores that are added to others.
-            None if is_as_fused() => self.attend_side_by_side(qkv, None),
+            None if is_recorded() => self.attend_side_by_side(qkv, None),
             None => self.attend_side_by_side(qkv, sizes.bias()),
         }
     }
@@ -57,13 +57,16 @@ impl HeadLayout {
     /// - bias: `[1, heads, patches, patches]`, with `patches` those of a window
     /// - output: `[batch, tokens, queries * features]`
     pub fn attend_in_windows(&self, qkv: Tensor<3>, bias: Tensor<4>, windows: &Windows) -> Tensor<3> {
+        if self.features() == 0 {
+            return self.attend(qkv);
+        }
         self.check(&bias);
         let fused = self.fused(Some(windows));
         if let Some(output) = product::fused_attention(&qkv, Some(&bias), windows.mask(), None, &fused) {
             return output;
         }
         let [batch, tokens, width] = qkv.dims();
-        if is_as_fused() {
+        if is_recorded() {
             // Recorded as one: nothing moves, and no mask is added to the bias.
             let all = [batch * windows.count(), windows.size.pow(2), width];
             let output = self.attend_side_by_side(qkv.reshape(all), Some(bias));
@@ -160,6 +163,11 @@ impl HeadLayout {
         let [q, k, v] = self.split(qkv);
         self.attend_separate(q, k, v, bias)
     }
+}
+
+/// Whether what the CPU computes as one operation is recorded as one. In bf16 it is several.
+fn is_recorded() -> bool {
+    is_as_fused() && Precision::current() == Precision::F32
 }
 
 /// The features of `heads` heads of the same size as `[batch, heads, queries * tokens, dims]`. Without dims they get one that is 0, so

@@ -3,7 +3,6 @@ use burn::tensor::{Device, Distribution, Tensor};
 
 use super::draw::random;
 use super::evaluating::is_training;
-use super::residual::by_sample;
 
 /// Stochastic depth (Huang et al. 2016; per sample, as timm's `DropPath`): in training, a sample skips the branch with
 /// probability `rate`, and a branch that stays is divided by `1 - rate`.
@@ -35,6 +34,13 @@ impl DropPath {
         let draws = self.rate > 0.0 && is_training(device);
         draws.then(|| random([batch].into(), Distribution::Bernoulli(stay), device) / stay)
     }
+}
+
+/// `[batch]` as `[batch, 1, ...]`.
+pub(super) fn by_sample<const D: usize>(factors: Tensor<1>) -> Tensor<D> {
+    let mut shape = [1; D];
+    [shape[0]] = factors.dims();
+    factors.reshape(shape)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use burn::nn::Initializer;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::init::{NORMAL, weight_and_bias};
-use super::listening::{Reader, Use, reads};
+use super::listening::{Reader, Use, is_listened_to, reads};
 use super::product;
 use crate::slim::{Input, Output, SlimLayer, scale_param, select_param};
 use vitslim_kernels as kernels;
@@ -69,6 +69,15 @@ impl Linear {
         });
         product::linear(input, self.weight.val(), bias)
     }
+}
+
+/// The second of `layers` after GELU after the first, as one operation; `None` where there is no such operation, or where somebody listens
+/// to what the layers read.
+pub(crate) fn fused_mlp<const D: usize>(x: &Tensor<D>, layers: [&Linear; 2]) -> Option<Tensor<D>> {
+    if is_listened_to() {
+        return None;
+    }
+    product::fused_mlp(x, layers.map(|layer| (layer.weight.val(), layer.bias.as_ref().map(Param::val))))
 }
 
 /// `weight` that is saved in its memory order. A layer of Burn's with a column layout is saved transposed, and burn 0.22.1 can

@@ -56,6 +56,7 @@ pub use group_norm::{GroupNorm, GroupNormConfig};
 pub(crate) use init::NORMAL;
 pub use init::normal;
 pub use layer_norm::{LayerNorm, LayerNormConfig};
+pub(crate) use linear::fused_mlp;
 pub use linear::{Gelu, Linear, LinearConfig};
 pub(crate) use listening::{Heard, Reader, Reduce, Use, listening};
 pub use precision::Precision;

@@ -3,13 +3,11 @@
 //! In bf16, factors are cast right before they are multiplied, gated weights included, and the product is cast back. Casts are
 //! differentiable: the gradients of factors are products in bf16 too, and reach the parameters as f32.
 
-use burn::module::Param;
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{FloatDType, Tensor, module};
 
-use super::listening::is_listened_to;
+use super::Precision;
 use super::own_gradient::softmax;
-use super::{Linear, Precision};
 use vitslim_kernels as kernels;
 
 fn is_bf16() -> bool {
@@ -42,18 +40,20 @@ pub(crate) fn conv1d(
     options: ConvOptions<1>,
 ) -> Tensor<3> {
     if !is_bf16() {
-        // As an image of one row.
         let ConvOptions { stride: [stride], padding: [padding], dilation: [dilation], groups } =
             options.clone();
         let of_row =
             ConvOptions { stride: [1, stride], padding: [(0, 0), padding], dilation: [1, dilation], groups };
-        return depthwise(
-            &x.clone().unsqueeze_dim(2),
-            &weight.clone().unsqueeze_dim(2),
-            bias.as_ref(),
-            &of_row,
-        )
-        .map_or_else(|| module::conv1d(x, weight, bias, options), |output| output.squeeze_dim(2));
+        let weight_of_row = [weight.dims()[0], weight.dims()[1]];
+        if !is_depthwise(weight_of_row, &of_row) || !kernels::is_fused(&x) {
+            return module::conv1d(x, weight, bias, options);
+        }
+        // As an image of one row, with channels last before it is one: what they are in is not copied.
+        let row = x.clone().permute([0, 2, 1]).unsqueeze_dim::<4>(1).permute([0, 3, 1, 2]);
+        return match depthwise(&row, &weight.clone().unsqueeze_dim(2), bias.as_ref(), &of_row) {
+            Some(output) => output.permute([0, 2, 3, 1]).squeeze_dim::<3>(1).permute([0, 2, 1]),
+            None => module::conv1d(x, weight, bias, options),
+        };
     }
     let full = x.dtype();
     let product = module::conv1d(bf16(x), bf16(weight), None, options).cast(full);
@@ -61,6 +61,13 @@ pub(crate) fn conv1d(
         Some(bias) => product + bias.reshape([1, -1, 1]),
         None => product,
     }
+}
+
+/// Whether a convolution with so many output channels, and input channels in a group, is depthwise, and of a kind for which there may be one
+/// operation.
+fn is_depthwise(weight: [usize; 2], options: &ConvOptions<2>) -> bool {
+    let has_other_padding = options.padding.iter().any(|(before, behind)| before != behind);
+    weight == [options.groups, 1] && options.dilation == [1, 1] && !has_other_padding
 }
 
 /// A depthwise convolution as one operation ([`kernels::depthwise`]); `None` for another, or where there is no such operation.
@@ -71,8 +78,7 @@ fn depthwise(
     options: &ConvOptions<2>,
 ) -> Option<Tensor<4>> {
     let [out, in_a_group, ..] = weight.dims();
-    let has_other_padding = options.padding.iter().any(|(before, behind)| before != behind);
-    if [out, in_a_group] != [options.groups, 1] || options.dilation != [1, 1] || has_other_padding {
+    if !is_depthwise([out, in_a_group], options) || !kernels::is_fused(x) {
         return None;
     }
     let padding = options.padding.map(|(before, _)| before);
@@ -111,13 +117,12 @@ pub(super) fn fused_attention(
     if is_bf16() { None } else { kernels::attention(qkv, bias, mask, sizes, attention) }
 }
 
-/// Two layers with GELU between them as one operation ([`kernels::mlp`]); `None` where there is no such operation, or where somebody
-/// listens to what the layers read.
-pub(crate) fn fused_mlp<const D: usize>(x: &Tensor<D>, layers: [&Linear; 2]) -> Option<Tensor<D>> {
-    if is_bf16() || is_listened_to() {
-        return None;
-    }
-    kernels::mlp(x, layers.map(|layer| (layer.weight.val(), layer.bias.as_ref().map(Param::val))))
+/// Two linear layers with GELU between them as one operation ([`kernels::mlp`]); `None` where there is no such operation.
+pub(super) fn fused_mlp<const D: usize>(
+    x: &Tensor<D>,
+    layers: [(Tensor<2>, Option<Tensor<1>>); 2],
+) -> Option<Tensor<D>> {
+    if is_bf16() { None } else { kernels::mlp(x, layers) }
 }
 
 /// Whether self-attention is one operation where `x` is.

@@ -68,7 +68,7 @@ impl TokenSizes {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Distribution, Tolerance};
+    use burn::tensor::{DType, Device, Distribution, Tolerance};
 
     use super::*;
     use crate::slim::HeadLayout;
@@ -90,8 +90,11 @@ mod tests {
             found.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
         };
         close(repeated(&found), heads.attend(repeated(&qkv)));
-        // Not fused.
-        close(heads.attend_with_bias(qkv.clone(), sizes.bias().unwrap()), found);
+        // By a bias, and in f64, for which there is no operation that counts them.
+        close(heads.attend_with_bias(qkv.clone(), sizes.bias().unwrap()), found.clone());
+        let [qkv_64, sizes_64] = [qkv.clone(), sizes.0.clone().unwrap()].map(|x| x.cast(DType::F64));
+        let found_64 = heads.attend_sized(qkv_64, &TokenSizes::of(sizes_64));
+        close(found_64.cast(DType::F32), found);
         close(sizes.mean(qkv.clone()), repeated(&qkv).mean_dim(1));
         // The last three of the tokens, behind one that is not pooled.
         close(sizes.mean(qkv.clone().narrow(1, 1, 3)), repeated(&qkv).narrow(1, 1, 6).mean_dim(1));

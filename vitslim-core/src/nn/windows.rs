@@ -1,7 +1,7 @@
 //! Windows of an image.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 /// Added to the scores of patches that are neighbours only because the shift wraps around, as in the original.
 const APART: f32 = -100.0;
@@ -32,6 +32,11 @@ impl Windows {
     /// What is added to the scores, `[windows, patches, patches]`, if anything.
     pub fn mask(&self) -> Option<&Tensor<3>> {
         self.mask.as_ref()
+    }
+
+    /// The same with a mask of another precision.
+    pub(crate) fn of(self, dtype: DType) -> Self {
+        Self { mask: self.mask.map(|mask| mask.cast(dtype)), ..self }
     }
 
     /// Windows of an image.

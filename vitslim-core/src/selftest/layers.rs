@@ -19,6 +19,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "layer_norm", run: layer_norm },
     Check { name: "attention", run: attention },
     Check { name: "merged_tokens", run: merged_tokens },
+    Check { name: "depthwise", run: images::depthwise },
+    Check { name: "windows", run: images::windows },
+    Check { name: "residual", run: images::residual },
+    Check { name: "mlp", run: images::mlp },
 ];
 
 const ROUNDS: u64 = 40;
@@ -42,6 +46,8 @@ macro_rules! output_and_gradients {
         Ok::<Named, Failure>(named)
     }};
 }
+
+mod images;
 
 /// Compares the results of `compute` on `device` with those of `stock` in f64 on the CPU.
 fn compare(

@@ -1,8 +1,8 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-/// Where a residual branch is added. A block computes the branch in [`add`](Self::add), and nowhere else; once the branch is cut, `add`
-/// returns what it is added to, and the fields of the branch have no parameters.
+/// Where a residual branch is added. A block computes the branch in [`add`](Self::add) or [`add_scaled`](Self::add_scaled), and nowhere else;
+/// once the branch is cut, these return what it is added to, and the fields of the branch have no parameters.
 ///
 /// `#[slim(branch = [norm1, attn])]` on it names the fields that only this branch uses, and makes the branch a dimension of one unit, which is
 /// called like the field of the gate. The mask multiplies the layers at its end, those with `#[slim(end)]`.

@@ -82,6 +82,9 @@ fn the_experiments_that_come_with_vitslim_are_fit_to_be_run() {
                     (architecture: \"convnext\", preset: \"convnext_tiny\", config: (depths: [1, 1, 1, 1]))])";
                 args.extend(["--set", "data.images=20", "--set", shallow]);
             }
+            "bench_swin_tiny" | "bench_convnext_tiny" => {
+                args.extend(["--set", "data.images=20", "--set", "model.config.depths=[1, 1, 1, 1]"]);
+            }
             // Twelve blocks of this size take a debug build a minute.
             _ => args.extend(["--set", "data.images=20", "--set", "model.config.depth=2"]),
         }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::nn::{Dropout, Gelu, Linear, LinearConfig, normal, product};
+use crate::nn::{Dropout, Gelu, Linear, LinearConfig, fused_mlp, normal};
 use crate::slim::Slimmable;
 
 /// The kinds of an MLP, by timm's names.
@@ -108,7 +108,7 @@ impl Mlp {
     /// The output as one operation, where there is one.
     fn at_once<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
         let is_plain = self.branches == 1 && self.fc2.weight.dims().iter().all(|size| *size > 0);
-        is_plain.then(|| product::fused_mlp(x, [&self.fc1, &self.fc2])).flatten()
+        is_plain.then(|| fused_mlp(x, [&self.fc1, &self.fc2])).flatten()
     }
 
     fn activate<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
