@@ -1,5 +1,5 @@
 use burn::module::Module;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Distribution, Tensor};
 
 use super::draw::random;
 use super::evaluating::is_training;
@@ -22,17 +22,18 @@ impl DropPath {
     ///
     /// - branch, output: `[batch, ...]`
     pub fn forward<const D: usize>(&self, branch: Tensor<D>) -> Tensor<D> {
-        match self.keep(branch.dims()[0], &branch.device()) {
+        match self.keep(&branch) {
             Some(keep) => branch * by_sample(keep),
             None => branch,
         }
     }
 
-    /// The factor of the branch of each of `batch` samples; `None` if it has none.
-    pub(super) fn keep(&self, batch: usize, device: &Device) -> Option<Tensor<1>> {
-        let stay = 1.0 - self.rate;
-        let draws = self.rate > 0.0 && is_training(device);
-        draws.then(|| random([batch].into(), Distribution::Bernoulli(stay), device) / stay)
+    /// The factor of each sample of the branch, `[batch]`; `None` if it has none.
+    pub(super) fn keep<const D: usize>(&self, branch: &Tensor<D>) -> Option<Tensor<1>> {
+        let (stay, device) = (1.0 - self.rate, branch.device());
+        let draws = self.rate > 0.0 && is_training(&device);
+        let drawn = || random([branch.dims()[0]].into(), Distribution::Bernoulli(stay), &device) / stay;
+        draws.then(|| drawn().cast(branch.dtype()))
     }
 }
 
@@ -45,6 +46,8 @@ pub(super) fn by_sample<const D: usize>(factors: Tensor<1>) -> Tensor<D> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
 
     #[test]

@@ -25,7 +25,7 @@ impl BranchGate {
             return x;
         }
         let branch = branch(x.clone());
-        let keep = drop_path.keep(branch.dims()[0], &branch.device());
+        let keep = drop_path.keep(&branch);
         kernels::residual(&x, &branch, scale.as_ref(), keep.as_ref()).unwrap_or_else(|| {
             let branch = match scale {
                 Some(scale) => branch * scale.unsqueeze(),
