@@ -134,8 +134,9 @@ fn assert_predicted() {
     // Of a step of three blocks in bf16, a third is not predicted.
     let bf16 = &["model.config.depth=12", "precision=Bf16"];
     // Attention is one operation there too.
-    let qk_dim = &["model.config.depth=12", "model.config.qk_dim=24"];
-    let rope = &["model.config.depth=12", "model.config.rope=()"];
+    let hidden = "search.dimensions={ \"hidden\": (weight: 1e-5) }";
+    let qk_dim = &["model.config.depth=12", "model.config.qk_dim=24", hidden];
+    let rope = &["model.config.depth=12", "model.config.rope=()", hidden];
     for sets in [deep, wide, again, bf16, qk_dim, rope] {
         for (step, (found, predicted)) in
             ["training", "search"].into_iter().zip(steps(sets).into_iter().zip(predicted(sets)))

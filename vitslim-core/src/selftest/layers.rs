@@ -1,8 +1,8 @@
 //! Values and gradients of the layers with fused operations equal those of stock operations in f64 on the CPU.
 
-use burn::module::Param;
-use burn::tensor::{DType, Device, Tensor, TensorCreationOptions, TensorData, activation, module};
+use burn::tensor::{Device, Tensor, TensorCreationOptions, TensorData, activation, module};
 
+use super::against_stock::{ATTENTION_SCALE, F32, Named, ROUNDS, as_it_is, compare, output_and_gradients};
 use super::check::{Check, Checked, rounds};
 use super::comparison::{Comparison, host};
 use super::draw::{Draw, Values};
@@ -25,46 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { name: "mlp", run: images::mlp },
 ];
 
-const ROUNDS: u64 = 40;
-
-/// Largest difference of a value from that in f64, over the largest value.
-const F32: f64 = 4e-6;
-
-type Named = Vec<(&'static str, Vec<f64>)>;
-
-/// The output of an operation, and the gradients of its inputs if that of its output is `weigh`.
-macro_rules! output_and_gradients {
-    ($weigh:expr, [$($input:ident),+], $output:expr) => {{
-        let output = $output;
-        let weigh = $weigh.on((&output.device(), output.dtype()));
-        let gradients = (output.clone() * weigh).sum().backward();
-        let gradient_of = |name: &str| Failure::new(format!("{name} has no gradient"));
-        let named: Named = vec![
-            ("output", host(output)?),
-            $((stringify!($input), host($input.grad(&gradients).ok_or_else(|| gradient_of(stringify!($input)))?)?)),+
-        ];
-        Ok::<Named, Failure>(named)
-    }};
-}
-
 mod images;
-
-/// Compares the results of `compute` on `device` with those of `stock` in f64 on the CPU.
-fn compare(
-    comparison: &mut Comparison,
-    (device, products): (&Device, Products),
-    case: &str,
-    compute: impl FnOnce(&TensorCreationOptions) -> Result<Named, Failure>,
-    stock: impl FnOnce(&TensorCreationOptions) -> Result<Named, Failure>,
-) -> Result<(), Failure> {
-    let found = compute(&(&device.clone().autodiff()).into())?;
-    let expected = stock(&(&Device::flex().autodiff(), DType::F64).into())?;
-    let tolerance = tolerance(device, F32, products);
-    for ((name, found), (_, expected)) in found.iter().zip(&expected) {
-        comparison.close_for_its_size(&format!("{name} of {case}"), found, expected, tolerance);
-    }
-    Ok(())
-}
 
 /// Says whether factors were rounded to TF32, which a GPU may do for some sizes and not for others.
 fn matrix_product(device: &Device) -> Checked {
@@ -228,8 +189,6 @@ fn attention(device: &Device) -> Checked {
     comparison.finish()
 }
 
-const ATTENTION_SCALE: f64 = 0.3;
-
 /// The attention of each head separately, with stock operations.
 fn stock_attention(qkv: Tensor<3>, heads: &[usize]) -> Tensor<3> {
     let features: usize = heads.iter().sum();
@@ -303,11 +262,6 @@ fn merged_tokens(device: &Device) -> Checked {
         compare(&mut comparison, (device, Products::Attention), &case, compute, stock)?;
     }
     comparison.finish()
-}
-
-/// A parameter that stays in the graph of `tensor`.
-fn as_it_is<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
-    Param::initialized(burn::module::ParamId::new(), tensor)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! A check is a function of the device under test. It returns what it measured, or what is wrong. The values that it
 //! compares with come with the binary or are computed on the CPU.
 
+mod against_stock;
 mod check;
 mod comparison;
 mod configs;

@@ -1,8 +1,17 @@
 //! Layers of networks that compute on images, and the branches of their blocks.
 
-use super::*;
+use burn::tensor::{DType, Device, TensorCreationOptions};
+
 use crate::models::{Mlp, MlpConfig};
-use crate::nn::{BranchGate, Conv2d, DropPath, Windows};
+use crate::nn::{BranchGate, Conv2d, DropPath, HeadLayout, Linear, Windows};
+use crate::selftest::against_stock::{
+    ATTENTION_SCALE, F32, Named, ROUNDS, as_it_is, compare, output_and_gradients,
+};
+use crate::selftest::check::{Checked, rounds};
+use crate::selftest::comparison::{Comparison, host};
+use crate::selftest::draw::{Draw, Values};
+use crate::selftest::failure::Failure;
+use crate::selftest::tolerance::{Products, tolerance};
 
 /// Kernels of 1 to 7, with steps and padding.
 pub(super) fn depthwise(device: &Device) -> Checked {
