@@ -201,8 +201,9 @@ impl<'a> Plan<'a> {
                 let output = output.cleared();
                 self.scatter(&rows, width, output);
                 let all = given.iter().map(Vec::len).sum::<usize>();
-                let in_whole = of_bias > 0 && all.is_multiple_of(of_bias);
-                (output, added(&given, if in_whole { all.min(of_bias) } else { all }))
+                // If the windows of an image go through the whole bias, those of each begin with the same.
+                let size = if all.is_multiple_of(of_bias) { all.min(of_bias) } else { all };
+                (output, added(&given, size))
             },
         )
     }

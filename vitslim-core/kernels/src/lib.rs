@@ -266,16 +266,16 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
     if !is_fused(&x) {
         return module::linear(x, weight, bias);
     }
-    let bias = fitting(&x, &weight, bias);
+    let bias = fitting(x.dims()[D - 1], &weight, bias);
     let [x, weight, bias] = [x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()];
     Tensor::from_dispatch(Dispatch::fused_linear(x, weight, bias))
 }
 
-/// The bias of a layer with `weight`, or zeros, if the layer fits `x`.
-fn fitting<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<1> {
+/// The bias of a layer with `weight`, or zeros. Panics unless it takes inputs of `features`.
+fn fitting(features: usize, weight: &Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<1> {
     let [d_input, d_output] = weight.dims();
-    assert_eq!(x.dims()[D - 1], d_input, "linear: the input does not fit the weight");
-    let bias = bias.unwrap_or_else(|| Tensor::zeros([d_output], &x.device()));
+    assert_eq!(features, d_input, "linear: the input does not fit the weight");
+    let bias = bias.unwrap_or_else(|| Tensor::zeros([d_output], &weight.device()));
     assert_eq!(bias.dims(), [d_output], "linear: the bias does not fit the weight");
     bias
 }
@@ -291,11 +291,8 @@ pub fn mlp<const D: usize>(x: &Tensor<D>, layers: [(Tensor<2>, Option<Tensor<1>>
         return None;
     }
     let [(weight_1, bias_1), (weight_2, bias_2)] = layers;
-    let bias_1 = fitting(x, &weight_1, bias_1);
-    let [hidden, d_output] = weight_2.dims();
-    assert_eq!(bias_1.dims(), [hidden], "MLP: the layers do not fit one another");
-    let bias_2 = bias_2.unwrap_or_else(|| Tensor::zeros([d_output], &x.device()));
-    assert_eq!(bias_2.dims(), [d_output], "MLP: the bias does not fit the weight");
+    let bias_1 = fitting(x.dims()[D - 1], &weight_1, bias_1);
+    let bias_2 = fitting(bias_1.dims()[0], &weight_2, bias_2);
     Some(Tensor::from_dispatch(Dispatch::fused_mlp(
         x.clone().into_dispatch(),
         weight_1.into_dispatch(),

@@ -239,6 +239,23 @@ mod tests {
     }
 
     #[test]
+    fn attention_in_shifted_windows_is_told_as_the_cpu_computes_it() {
+        let config = "(image_size: 16, patch_size: 2, channels: 1, classes: 3, dim: 8, depths: [2, 1], heads: [2, 2], window: 4)";
+        let biases = || -> Vec<[usize; 4]> {
+            let bias = |operation: Operation| match operation {
+                Operation::Attention { bias, .. } => bias,
+                _ => None,
+            };
+            operations::<Swin>(config, 100).into_iter().filter_map(bias).collect()
+        };
+        // The shifted windows of the two images have a mask each, which the operation of the CPU takes by itself.
+        let one = [1, 2, 16, 16];
+        assert_eq!(biases(), [one, one, [8, 2, 16, 16]]);
+        let fused = as_fused(biases);
+        assert!(!fused.is_empty() && fused.iter().all(|bias| *bias == one), "{fused:?}");
+    }
+
+    #[test]
     fn operations_have_the_shapes_that_they_are_computed_with() {
         let vit = operations::<Vit>(
             "(image_size: 16, patch_size: 4, channels: 1, classes: 3, dim: 8, depth: 1, heads: 2)",

@@ -27,7 +27,7 @@ impl HeadLayout {
     ///
     /// - qkv, output: as in [`attend`](Self::attend)
     pub fn attend_sized(&self, qkv: Tensor<3>, sizes: &TokenSizes) -> Tensor<3> {
-        match product::fused_attention(&qkv, None, None, sizes.of_each().as_ref(), &self.fused(None)) {
+        match self.attend_at_once(&qkv, None, None, sizes) {
             Some(output) => output,
             // Where that is recorded as one, sizes are no scores that are added to others.
             None if is_recorded() => self.attend_side_by_side(qkv, None),
@@ -44,7 +44,7 @@ impl HeadLayout {
     /// - output: `[batch, tokens, queries * features]`
     pub fn attend_with_bias(&self, qkv: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         self.check(&bias);
-        product::fused_attention(&qkv, Some(&bias), None, None, &self.fused(None))
+        self.attend_at_once(&qkv, Some(&bias), None, &TokenSizes::default())
             .unwrap_or_else(|| self.attend_side_by_side(qkv, Some(bias)))
     }
 
@@ -61,8 +61,7 @@ impl HeadLayout {
             return self.attend(qkv);
         }
         self.check(&bias);
-        let fused = self.fused(Some(windows));
-        if let Some(output) = product::fused_attention(&qkv, Some(&bias), windows.mask(), None, &fused) {
+        if let Some(output) = self.attend_at_once(&qkv, Some(&bias), Some(windows), &TokenSizes::default()) {
             return output;
         }
         let [batch, tokens, width] = qkv.dims();
@@ -116,8 +115,7 @@ impl HeadLayout {
         if tokens == k.dims()[1] && self.features() > 0 && product::fuses_attention(&v) {
             let parts = [&q, &k, &v].into_iter().filter(|part| part.dims()[2] > 0);
             let qkv = joined(parts.cloned().collect(), &q);
-            let fused = product::fused_attention(&qkv, bias.as_ref(), None, None, &self.fused(None));
-            if let Some(output) = fused {
+            if let Some(output) = self.attend_at_once(&qkv, bias.as_ref(), None, &TokenSizes::default()) {
                 return output;
             }
         }
@@ -151,12 +149,24 @@ impl HeadLayout {
         );
     }
 
-    /// This attention as the CPU's one operation takes it.
-    fn fused(&self, windows: Option<&Windows>) -> Attention {
+    /// The output as one operation, where there is one that takes the `bias`: Burn spreads one of a single query or key over all.
+    fn attend_at_once(
+        &self,
+        qkv: &Tensor<3>,
+        bias: Option<&Tensor<4>>,
+        windows: Option<&Windows>,
+        sizes: &TokenSizes,
+    ) -> Option<Tensor<3>> {
+        let patches = windows.map_or(qkv.dims()[1], |windows| windows.size.pow(2));
+        if bias.is_some_and(|bias| bias.dims()[2..] != [patches; 2]) {
+            return None;
+        }
         let heads = Heads { qk: self.qk_sizes().to_vec(), v: self.sizes.clone(), queries: self.queries };
+        let mask = windows.and_then(Windows::mask);
         let windows =
             windows.map(|&Windows { side, size, shift, .. }| kernels::Windows { side, size, shift });
-        Attention { heads, scale: self.scale, windows }
+        let attention = Attention { heads, scale: self.scale, windows };
+        product::fused_attention(qkv, bias, mask, sizes.of_each().as_ref(), &attention)
     }
 
     fn attend_side_by_side(&self, qkv: Tensor<3>, bias: Option<Tensor<4>>) -> Tensor<3> {
@@ -325,6 +335,16 @@ mod tests {
         layout.attend(qkv.clone()).into_data().assert_approx_eq::<f32>(&separate(None), tolerance);
         let with_bias = layout.attend_with_bias(qkv, bias.clone()).into_data();
         with_bias.assert_approx_eq::<f32>(&separate(Some(bias)), tolerance);
+    }
+
+    #[test]
+    fn a_bias_of_the_keys_alone_is_spread_over_the_queries() {
+        let layout = HeadLayout { sizes: vec![3, 2], scale: 0.7, ..HeadLayout::new(1, 1) };
+        let (qkv, bias) = (random([2, 4, 15]), random([1, 2, 1, 4]));
+        let training = |x: Tensor<3>| Tensor::<3>::from_inner(x);
+        let found = layout.attend_with_bias(training(qkv.clone()), Tensor::from_inner(bias.clone()));
+        let expected = layout.attend_with_bias(qkv, bias.expand([1, 2, 4, 4])).into_data();
+        found.inner().into_data().assert_approx_eq::<f32>(&expected, Tolerance::absolute(1e-5));
     }
 
     #[test]

@@ -71,8 +71,8 @@ impl Linear {
     }
 }
 
-/// The second of `layers` after GELU after the first, as one operation; `None` where there is no such operation, or where somebody listens
-/// to what the layers read.
+/// The first of the `layers`, GELU and the second, as one operation. `None` where there is no such operation, or where somebody listens to
+/// what the layers read.
 pub(crate) fn fused_mlp<const D: usize>(x: &Tensor<D>, layers: [&Linear; 2]) -> Option<Tensor<D>> {
     if is_listened_to() {
         return None;

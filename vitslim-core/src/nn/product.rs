@@ -40,18 +40,14 @@ pub(crate) fn conv1d(
     options: ConvOptions<1>,
 ) -> Tensor<3> {
     if !is_bf16() {
-        let ConvOptions { stride: [stride], padding: [padding], dilation: [dilation], groups } =
-            options.clone();
-        let of_row =
-            ConvOptions { stride: [1, stride], padding: [(0, 0), padding], dilation: [1, dilation], groups };
-        let weight_of_row = [weight.dims()[0], weight.dims()[1]];
-        if !is_depthwise(weight_of_row, &of_row) || !kernels::is_fused(&x) {
+        let Some(([stride], [padding])) = depthwise(&x, weight.dims(), &options) else {
             return module::conv1d(x, weight, bias, options);
-        }
-        // As an image of one row, with channels last before it is one: what they are in is not copied.
-        let row = x.clone().permute([0, 2, 1]).unsqueeze_dim::<4>(1).permute([0, 3, 1, 2]);
-        return match depthwise(&row, &weight.clone().unsqueeze_dim(2), bias.as_ref(), &of_row) {
-            Some(output) => output.permute([0, 2, 3, 1]).squeeze_dim::<3>(1).permute([0, 2, 1]),
+        };
+        // An image of one row, with channels last.
+        let row = x.clone().permute([0, 2, 1]).unsqueeze_dim(1);
+        let kernel = weight.clone().unsqueeze_dim(2);
+        return match kernels::depthwise(&row, &kernel, bias.as_ref(), [1, stride], [0, padding]) {
+            Some(output) => output.squeeze_dim::<3>(1).permute([0, 2, 1]),
             None => module::conv1d(x, weight, bias, options),
         };
     }
@@ -63,27 +59,17 @@ pub(crate) fn conv1d(
     }
 }
 
-/// Whether a convolution with so many output channels, and input channels in a group, is depthwise, and of a kind for which there may be one
-/// operation.
-fn is_depthwise(weight: [usize; 2], options: &ConvOptions<2>) -> bool {
-    let has_other_padding = options.padding.iter().any(|(before, behind)| before != behind);
-    weight == [options.groups, 1] && options.dilation == [1, 1] && !has_other_padding
-}
-
-/// A depthwise convolution as one operation ([`kernels::depthwise`]); `None` for another, or where there is no such operation.
-fn depthwise(
-    x: &Tensor<4>,
-    weight: &Tensor<4>,
-    bias: Option<&Tensor<1>>,
-    options: &ConvOptions<2>,
-) -> Option<Tensor<4>> {
-    let [out, in_a_group, ..] = weight.dims();
-    if !is_depthwise([out, in_a_group], options) || !kernels::is_fused(x) {
-        return None;
-    }
-    let padding = options.padding.map(|(before, _)| before);
-    let output = kernels::depthwise(&x.clone().permute([0, 2, 3, 1]), weight, bias, options.stride, padding)?;
-    Some(output.permute([0, 3, 1, 2]))
+/// Stride and padding of a depthwise convolution that [`kernels::depthwise`] may compute; `None` of another. `weight` is the shape of its
+/// weight.
+fn depthwise<const D: usize, const N: usize>(
+    x: &Tensor<D>,
+    weight: [usize; D],
+    options: &ConvOptions<N>,
+) -> Option<([usize; N], [usize; N])> {
+    let is_depthwise = weight[..2] == [options.groups, 1] && options.dilation == [1; N];
+    let is_padded_alike = options.padding.iter().all(|(before, behind)| before == behind);
+    let is_computed = is_depthwise && is_padded_alike && kernels::is_fused(x);
+    is_computed.then(|| (options.stride, options.padding.map(|(before, _)| before)))
 }
 
 /// The convolution of `x`, `[batch, channels_in, height, width]`, with `weight`, `[channels_out, channels_in / groups,
@@ -95,8 +81,14 @@ pub(crate) fn conv2d(
     options: ConvOptions<2>,
 ) -> Tensor<4> {
     if !is_bf16() {
-        return depthwise(&x, &weight, bias.as_ref(), &options)
-            .unwrap_or_else(|| module::conv2d(x, weight, bias, options));
+        let Some((stride, padding)) = depthwise(&x, weight.dims(), &options) else {
+            return module::conv2d(x, weight, bias, options);
+        };
+        let channels_last = x.clone().permute([0, 2, 3, 1]);
+        return match kernels::depthwise(&channels_last, &weight, bias.as_ref(), stride, padding) {
+            Some(output) => output.permute([0, 3, 1, 2]),
+            None => module::conv2d(x, weight, bias, options),
+        };
     }
     let full = x.dtype();
     let product = module::conv2d(bf16(x), bf16(weight), None, options).cast(full);
@@ -125,7 +117,7 @@ pub(super) fn fused_mlp<const D: usize>(
     if is_bf16() { None } else { kernels::mlp(x, layers) }
 }
 
-/// Whether self-attention is one operation where `x` is.
+/// Whether [`fused_attention`] computes what `x` is part of.
 pub(super) fn fuses_attention(x: &Tensor<3>) -> bool {
     !is_bf16() && kernels::is_fused(x)
 }
